@@ -1,0 +1,1 @@
+"""Modelwright control plane: API types, operator and command line."""

@@ -1,0 +1,1 @@
+"""Modelwright data plane: an Open Inference Protocol server for one ONNX model."""

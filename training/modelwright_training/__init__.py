@@ -1,0 +1,1 @@
+"""The steps that run inside a training pod: fetch, train, publish and verify."""
