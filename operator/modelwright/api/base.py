@@ -1,0 +1,146 @@
+"""What the three resources share: the base model, common field types, conditions and resource amounts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+
+class Model(BaseModel):
+    """A part of a resource: camelCase outside, immutable inside, fields of newer versions ignored."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
+
+
+def rule(expression: str, message: str) -> dict[str, str]:
+    """One CEL validation rule of the API server; the message says what to do."""
+    return {"rule": expression, "message": message}
+
+
+def rules(*validations: dict[str, str]) -> ConfigDict:
+    """Model configuration that carries CEL rules into the CRD."""
+    return ConfigDict(json_schema_extra={"x-kubernetes-validations": list(validations)})
+
+
+class IntOrString:
+    """Makes a field a Kubernetes int-or-string; bounds of the string are kept."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        options: list[dict[str, Any]] = handler(core).get("anyOf", [])
+        text = next((dict(o) for o in options if o.get("type") == "string"), {})
+        text.pop("type", None)
+        return {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+            **text,
+        }
+
+
+class _FreeForm:
+    """Makes a map of JSON values an object whose unknown fields the API server keeps."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        kept = {k: v for k, v in handler(core).items() if k in {"maxProperties", "description"}}
+        return {"type": "object", "x-kubernetes-preserve-unknown-fields": True, **kept}
+
+
+QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+DIGEST = r"^sha256:[a-f0-9]{64}$"
+# A DNS label: names of children and labels are made of it.
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+PVC_URI = r"^pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[A-Za-z0-9._@:+-]+)*$"
+PVC_FILE_URI = r"^pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[A-Za-z0-9._@:+-]+)+$"
+
+Quantity = Annotated[int | Annotated[str, Field(pattern=QUANTITY, max_length=32)], IntOrString()]
+Digest = Annotated[str, Field(pattern=DIGEST, max_length=71)]
+Label = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]
+Name = Annotated[str, Field(pattern=DNS_SUBDOMAIN, min_length=1, max_length=253)]
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64)]
+FreeForm = Annotated[dict[str, Any], _FreeForm()]
+Reason = Annotated[
+    str, Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", min_length=1, max_length=128)
+]
+Message = Annotated[str, Field(max_length=4096)]
+Task = Literal["Classification", "Regression"]
+
+
+class ResourceRequirements(Model):
+    """Compute resources of a container, as in a Pod."""
+
+    requests: Annotated[dict[str, Quantity], Field(max_length=8)] | None = Field(
+        default=None, description="What the scheduler reserves, by resource: cpu, memory."
+    )
+    limits: Annotated[dict[str, Quantity], Field(max_length=8)] | None = Field(
+        default=None, description="What the container may use at most, by resource: cpu, memory."
+    )
+
+
+class Condition(Model):
+    """One aspect of the state, as in every Kubernetes API."""
+
+    type: Annotated[str, Field(max_length=64)] = Field(description="Which aspect: Ready, Reconciling, ...")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    observed_generation: int = Field(ge=0, description="The generation of the spec that this was said of.")
+    last_transition_time: Timestamp = Field(description="When the status last changed.")
+    reason: Reason = Field(description="Why, in one CamelCase word.")
+    message: Message = Field(description="Why, in a sentence: what was wrong, where, and what to do.")
+
+
+class Status(Model):
+    """What every status holds."""
+
+    observed_generation: int | None = Field(
+        default=None, ge=0, description="The generation of the spec that the operator saw last."
+    )
+    conditions: Annotated[
+        list[Condition],
+        Field(
+            max_length=16,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = Field(default=[], description="Ready, and Reconciling or Stalled while they are true.")
+
+
+class Artifact(Model):
+    """A model file, identified by its digest."""
+
+    uri: Annotated[str, Field(pattern=PVC_FILE_URI, max_length=1024)] = Field(
+        description="Where the model file lies: pvc://CLAIM/PATH, a file on a PersistentVolumeClaim of the namespace."
+    )
+    digest: Digest = Field(description="sha256 of the file. Other bytes are never loaded.")
+    size: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Size of the file in bytes.")
+
+
+class Tensor(Model):
+    """One input or output of the model, as read from the ONNX graph."""
+
+    name: Annotated[str, Field(max_length=512)] = Field(description="Name of the tensor.")
+    datatype: Annotated[str, Field(max_length=16)] = Field(
+        description="Open Inference Protocol datatype: FP32, BYTES, ..."
+    )
+    shape: Annotated[list[int], Field(max_length=16)] = Field(
+        description="Shape; -1 is a variable dimension."
+    )
+
+
+class Signature(Model):
+    """What the model takes and gives, read from the ONNX graph."""
+
+    inputs: Annotated[list[Tensor], Field(max_length=512)] = Field(description="Inputs of the model.")
+    outputs: Annotated[list[Tensor], Field(max_length=64)] = Field(description="Outputs of the model.")
+    classes: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=1024)] | None = Field(
+        default=None, description="Class labels, in the order of the probabilities."
+    )
+    input_count: int | None = Field(
+        default=None, ge=0, description="How many inputs the model has, where the list above was cut short."
+    )
+    truncated: bool | None = Field(default=None, description="True where lists above were cut short.")

@@ -1,0 +1,261 @@
+"""TrainingJob: a recipe that runs. Every run ends in a ModelVersion, or in a failure that says why."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from modelwright.api.base import (
+    DNS_LABEL,
+    PVC_URI,
+    Digest,
+    FreeForm,
+    IntOrString,
+    Label,
+    Message,
+    Model,
+    Name,
+    Reason,
+    ResourceRequirements,
+    Status,
+    Task,
+    Timestamp,
+    rule,
+    rules,
+)
+
+DATA_URI = (
+    r"^(https://[^\s]+"
+    r"|pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[^/\s]+)+"
+    r"|configmap://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[-._a-zA-Z0-9]+"
+    r"|sklearn://[a-z_0-9]+)$"
+)
+ESTIMATOR = r"^sklearn(\.[a-z][a-z0-9_]*)+\.[A-Z][A-Za-z0-9]*$"
+# The run's Job is named NAME-RUN and labels its pods with that name (63 characters at most).
+NAME_LENGTH = 52
+
+ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
+CategoryValue = Annotated[int | Annotated[str, Field(max_length=256)], IntOrString()]
+
+
+class ColumnRule(Model):
+    """What the values of one column must be."""
+
+    model_config = rules(
+        rule("!has(self.min) || !has(self.max) || self.min <= self.max", "min must not be above max"),
+        rule(
+            "!has(self.type) || self.type in ['number', 'integer'] || (!has(self.min) && !has(self.max))",
+            "min and max are for columns of type number or integer",
+        ),
+    )
+
+    type: Literal["number", "integer", "string", "boolean"] | None = Field(
+        default=None, description="Type of the values. string makes the column categorical."
+    )
+    min: float | None = Field(default=None, description="Smallest value allowed.")
+    max: float | None = Field(default=None, description="Largest value allowed.")
+    nullable: bool = Field(default=True, description="Whether values may be missing.")
+    values: Annotated[list[CategoryValue], Field(min_length=1, max_length=256)] | None = Field(
+        default=None, description="The only values allowed. A column with values is categorical."
+    )
+
+
+class Holdout(Model):
+    """The rows that the trainer never sees and the model is scored on."""
+
+    fraction: Annotated[float, Field(ge=0.01, le=0.9)] = Field(
+        default=0.2, description="Share of the rows that is held out."
+    )
+    seed: Annotated[int, Field(ge=0, le=4294967295)] = Field(default=0, description="Seed of the split.")
+    stratify: bool = Field(
+        default=True, description="Keep the shares of the classes in both parts (classification only)."
+    )
+
+
+class ConfigMapKey(Model):
+    """One key of a ConfigMap in the same namespace."""
+
+    name: Name = Field(description="Name of the ConfigMap.")
+    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)] = Field(
+        description="Key in the ConfigMap."
+    )
+
+
+class Data(Model):
+    """Where the data comes from and what it must look like."""
+
+    model_config = rules(
+        rule(
+            "!has(self.features) || !(self.target in self.features)", "features must not contain the target"
+        ),
+        rule(
+            "!has(self.caConfigMapRef) || self.uri.startsWith('https://')",
+            "caConfigMapRef is for https:// sources; remove it",
+        ),
+    )
+
+    uri: Annotated[str, Field(pattern=DATA_URI, max_length=1024)] = Field(
+        description="Source of the data: https://..., pvc://CLAIM/PATH, configmap://NAME/KEY, or sklearn://NAME "
+        "for a data set that scikit-learn ships (breast_cancer, diabetes, digits, iris, wine). CSV or Parquet."
+    )
+    digest: Digest | None = Field(
+        default=None, description="sha256 of the source; with it, other bytes are refused."
+    )
+    target: ColumnName = Field(description="Column to predict.")
+    features: Annotated[list[ColumnName], Field(min_length=1, max_length=1024)] | None = Field(
+        default=None, description="Columns to learn from, in this order. Default: all but the target."
+    )
+    columns: Annotated[dict[str, ColumnRule], Field(max_length=1024)] | None = Field(
+        default=None,
+        alias="schema",
+        description="Rules for columns, by name. Rows that break one fail the run.",
+    )
+    holdout: Holdout = Field(default=Holdout(), description="How the hold-out is split off.")
+    ca_config_map_ref: ConfigMapKey | None = Field(
+        default=None,
+        description="Certificates (PEM) to trust for an https:// source, instead of the system's.",
+    )
+
+
+class SklearnTrainer(Model):
+    """A scikit-learn estimator, with preprocessing made from the types of the columns."""
+
+    estimator: Annotated[str, Field(pattern=ESTIMATOR, max_length=256)] = Field(
+        description="Class to train, with its module: sklearn.ensemble.HistGradientBoostingClassifier."
+    )
+    parameters: Annotated[FreeForm, Field(max_length=64)] | None = Field(
+        default=None, description="Parameters of the estimator, by their scikit-learn names."
+    )
+
+
+class EnvVar(Model):
+    """An environment variable with a literal value."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)] = Field(
+        description="Name."
+    )
+    value: Annotated[str, Field(max_length=4096)] = Field(default="", description="Value.")
+
+
+class Trainer(Model):
+    """What trains the model: a scikit-learn estimator, or a container of the user's own."""
+
+    model_config = rules(
+        rule("has(self.sklearn) != has(self.image)", "set exactly one of sklearn and image"),
+        rule(
+            "has(self.image) || (!has(self.command) && !has(self.args) && !has(self.env))",
+            "command, args and env go with image",
+        ),
+    )
+
+    sklearn: SklearnTrainer | None = Field(default=None, description="The built-in scikit-learn trainer.")
+    image: Annotated[str, Field(pattern=r"^\S+$", min_length=1, max_length=512)] | None = Field(
+        default=None,
+        description="The user's own image. It runs as user 65532, reads /data/train, writes /model/model.onnx.",
+    )
+    command: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=32)] | None = Field(
+        default=None, description="Entry point of the image."
+    )
+    args: Annotated[list[Annotated[str, Field(max_length=16384)]], Field(max_length=64)] | None = Field(
+        default=None, description="Arguments of the entry point."
+    )
+    env: (
+        Annotated[
+            list[EnvVar],
+            Field(
+                max_length=64,
+                json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Environment of the image.")
+
+
+class ArtifactStore(Model):
+    """Where the model is stored."""
+
+    uri: Annotated[str, Field(pattern=PVC_URI, max_length=768)] = Field(
+        description="A folder on a PersistentVolumeClaim of the namespace: pvc://CLAIM/PREFIX. The model goes to "
+        "PREFIX/sha256-DIGEST/model.onnx."
+    )
+
+
+class TrainingJobSpec(Model):
+    """The recipe. A change of it starts a run."""
+
+    model: Label | None = Field(
+        default=None, description="Family that the versions belong to. Default: the name of the TrainingJob."
+    )
+    task: Task | None = Field(
+        default=None,
+        description="What is learnt. Default: what the estimator does, or what the target looks like.",
+    )
+    data: Data = Field(description="The data.")
+    trainer: Trainer = Field(description="What trains the model.")
+    seed: Annotated[int, Field(ge=0, le=4294967295)] = Field(
+        default=0, description="Seed of the training (random_state of the estimator)."
+    )
+    artifacts: ArtifactStore | None = Field(
+        default=None,
+        description="Where the model is stored. Default: the operator's artifact store, or else a claim "
+        "modelwright-artifacts that it makes in the namespace and never deletes.",
+    )
+    resources: ResourceRequirements | None = Field(
+        default=None, description="Compute resources of each step. Default: the operator's."
+    )
+    backoff_limit: Annotated[int, Field(ge=0, le=10)] = Field(
+        default=2, description="How often a run is tried again after a failure that may pass."
+    )
+    active_deadline_seconds: Annotated[int, Field(ge=1, le=604800)] = Field(
+        default=3600, description="How long a run may take in all, in seconds."
+    )
+
+
+class DataReport(Model):
+    """What the data of a run was."""
+
+    uri: Annotated[str, Field(max_length=1024)] | None = Field(default=None, description="Source.")
+    digest: Digest | None = Field(default=None, description="sha256 of the source's bytes.")
+    rows: int | None = Field(default=None, description="Rows in all.")
+    train_rows: int | None = Field(default=None, description="Rows trained on.")
+    holdout_rows: int | None = Field(default=None, description="Rows held out.")
+
+
+class Run(Model):
+    """One run of the recipe."""
+
+    number: Annotated[int, Field(ge=1)] = Field(description="Number of the run, counted up from 1.")
+    generation: int = Field(ge=0, description="Generation of the spec that started it.")
+    state: Literal["Pending", "Running", "Succeeded", "Failed", "Superseded"] = Field(
+        description="Pending, Running, then one of Succeeded, Failed, Superseded for good."
+    )
+    job: Label = Field(description="Name of the Job.")
+    job_uid: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Uid of the Job.")
+    start_time: Timestamp | None = Field(default=None, description="When it was started.")
+    completion_time: Timestamp | None = Field(default=None, description="When it ended.")
+    reason: Reason | None = Field(default=None, description="Why it failed, in one word.")
+    message: Message | None = Field(default=None, description="Why it failed, in a sentence.")
+    data: DataReport | None = Field(default=None, description="The data that it saw.")
+    model_version: Name | None = Field(default=None, description="The ModelVersion that it ended in.")
+    digest: Digest | None = Field(default=None, description="Digest of the model.")
+    report: FreeForm | None = Field(
+        default=None, description="What the publisher measured: metrics, parity, signature, libraries."
+    )
+
+
+class TrainingJobStatus(Status):
+    """What became of the recipe."""
+
+    model: Label | None = Field(default=None, description="Family that the versions belong to.")
+    run: Run | None = Field(default=None, description="The newest run.")
+    latest_model_version: Name | None = Field(default=None, description="The newest ModelVersion made.")
+    history: Annotated[list[Run], Field(max_length=10)] = Field(
+        default=[], description="Earlier runs, newest first, 10 at most, without their reports."
+    )
+
+
+NAME_RULE = rule(
+    f"self.metadata.name.size() <= {NAME_LENGTH} && self.metadata.name.matches('{DNS_LABEL}')",
+    f"the name must be a DNS label of at most {NAME_LENGTH} characters: the Jobs are named after it",
+)

@@ -1,0 +1,95 @@
+"""Plain Kubernetes objects: how to name them and how to read the parts that every object has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, order=True)
+class ResourceType:
+    """A kind, and where the API server keeps its objects."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+    @property
+    def group(self) -> str:
+        """The API group; empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def version(self) -> str:
+        """The version inside the group."""
+        return self.api_version.rpartition("/")[2]
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+        """The path of the collection (all namespaces without one), of an object or of its subresource."""
+        root = f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
+        parts = [root, *(("namespaces", namespace) if namespace else ()), self.plural]
+        return "/".join(part for part in (*parts, name, subresource) if part)
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """Names one object of the cluster; all our objects live in a namespace."""
+
+    resource: ResourceType
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.resource.kind} {self.namespace}/{self.name}"
+
+
+def metadata(body: Body) -> Mapping[str, Any]:
+    """The object's metadata."""
+    result: Mapping[str, Any] = body.get("metadata", {})
+    return result
+
+
+def uid(body: Body) -> str:
+    """The object's uid."""
+    return str(metadata(body).get("uid", ""))
+
+
+def labels(body: Body) -> Mapping[str, str]:
+    """The object's labels."""
+    return metadata(body).get("labels") or {}
+
+
+def annotations(body: Body) -> Mapping[str, str]:
+    """The object's annotations."""
+    return metadata(body).get("annotations") or {}
+
+
+def deleting(body: Body) -> bool:
+    """Whether somebody asked for the object to go."""
+    return "deletionTimestamp" in metadata(body)
+
+
+def owner_uid(body: Body) -> str | None:
+    """The uid of the controlling owner."""
+    owners = metadata(body).get("ownerReferences") or []
+    return next((str(o["uid"]) for o in owners if o.get("controller")), None)
+
+
+def owned_by(body: Body, owner: Body) -> bool:
+    """Whether the owner controls the object."""
+    return owner_uid(body) == uid(owner)
+
+
+def owner_reference(owner: Body) -> dict[str, Any]:
+    """The reference that makes an object go with its owner."""
+    return {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": metadata(owner)["name"],
+        "uid": uid(owner),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

@@ -1,0 +1,72 @@
+"""What a planner decides, as data. Planners build it, the executor carries it out; nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from modelwright.engine.cache import View
+from modelwright.engine.objects import Body, Key
+
+
+@dataclass(frozen=True)
+class Create:
+    """Make an object that is never changed afterwards. An equal one of the same owner that is there already is
+    fine; somebody else's under that name is an error."""
+
+    key: Key
+    body: Body
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Bring an object to this state by server-side apply; nothing is sent when it is there already."""
+
+    key: Key
+    body: Body
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Remove an object, if it still is the one with this uid; its dependents go in the background."""
+
+    key: Key
+    uid: str
+
+
+Effect = Create | Apply | Delete
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something worth telling the user once, as a Kubernetes Event on the planned object."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The next step for one object.
+
+    Carried out in this order: events, status, effects. So a status records an intent before the effect that it
+    speaks of, and a crash between any two repeats an event at worst. A plan that wrote anything is followed by
+    another look at once; `requeue_at` asks for a look at that time.
+    """
+
+    status: Mapping[str, Any] | None = None
+    events: tuple[Event, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    requeue_at: datetime | None = None
+
+
+class Planner(Protocol):
+    """Decides for one object. Pure: equal arguments give an equal plan.
+
+    `view` holds what the watches have seen. The object itself may be gone: then the plan is empty.
+    """
+
+    def __call__(self, view: View, key: Key, now: datetime) -> Plan: ...
