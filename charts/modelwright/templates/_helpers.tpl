@@ -1,0 +1,81 @@
+{{/* Name of the chart, as the label app.kubernetes.io/name. */}}
+{{- define "modelwright.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Prefix of all names. 40 characters leave room for the longest suffix in a DNS label of 63. */}}
+{{- define "modelwright.fullname" -}}
+{{- $name := include "modelwright.name" . }}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains $name .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/* Name of the operator's own objects: Deployment, Service, Lease and so on. */}}
+{{- define "modelwright.operator" -}}
+{{ include "modelwright.fullname" . }}-operator
+{{- end }}
+
+{{/* Labels that never change: a Deployment's selector cannot be edited. */}}
+{{- define "modelwright.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "modelwright.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "modelwright.labels" -}}
+{{ include "modelwright.selectorLabels" . }}
+{{ include "modelwright.releaseLabels" . }}
+{{- end }}
+
+{{/* Labels that say which release an object is of. */}}
+{{- define "modelwright.releaseLabels" -}}
+app.kubernetes.io/part-of: modelwright
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "modelwright.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "modelwright.operator" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/* An image reference. Takes {image: {repository, tag, digest}, tag: the default tag}. */}}
+{{- define "modelwright.image" -}}
+{{- $tagged := printf "%s:%s" .image.repository (default .tag .image.tag) }}
+{{- if .image.digest }}
+{{- printf "%s@%s" $tagged .image.digest }}
+{{- else }}
+{{- $tagged }}
+{{- end }}
+{{- end }}
+
+{{/* The operator's arguments, as a JSON list: values may hold anything, quotes included. */}}
+{{- define "modelwright.args" -}}
+{{- $args := list
+  (printf "--lease-namespace=%s" .Release.Namespace)
+  (printf "--lease-name=%s" (include "modelwright.operator" .))
+  (printf "--serving-image=%s" (include "modelwright.image" (dict "image" .Values.servingImage "tag" .Chart.AppVersion)))
+  (printf "--training-image=%s" (include "modelwright.image" (dict "image" .Values.trainingImage "tag" .Chart.AppVersion)))
+  (printf "--image-pull-policy=%s" .Values.workloads.imagePullPolicy)
+  (printf "--artifacts-size=%v" .Values.artifacts.size)
+  (printf "--artifacts-access-mode=%s" .Values.artifacts.accessMode)
+  "--health-port=8080"
+  (printf "--log-level=%s" .Values.logLevel)
+}}
+{{- with .Values.scope.namespace }}{{ $args = append $args (printf "--namespace=%s" .) }}{{ end }}
+{{- with .Values.artifacts.uri }}{{ $args = append $args (printf "--artifacts-uri=%s" .) }}{{ end }}
+{{- with .Values.artifacts.storageClassName }}{{ $args = append $args (printf "--artifacts-storage-class=%s" .) }}{{ end }}
+{{- with .Values.workloads.training.resources }}{{ $args = append $args (printf "--training-resources=%s" (mustToRawJson .)) }}{{ end }}
+{{- with .Values.workloads.serving.resources }}{{ $args = append $args (printf "--serving-resources=%s" (mustToRawJson .)) }}{{ end }}
+{{- range .Values.workloads.imagePullSecrets }}{{ $args = append $args (printf "--image-pull-secret=%s" .) }}{{ end }}
+{{- mustToRawJson (concat $args .Values.extraArgs) }}
+{{- end }}

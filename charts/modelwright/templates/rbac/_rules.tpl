@@ -1,0 +1,77 @@
+{{- /*
+What each controller of the operator may do, and no more. It reads the three resources, writes only their
+status, and makes what runs for them. It touches no Secret and enters no pod. `/finalizers` lets it own
+children on clusters that enforce permissions on owner references.
+*/}}
+
+{{- define "modelwright.rules.trainingjobs" }}
+- apiGroups: [modelwright.dev]
+  resources: [trainingjobs]
+  verbs: [get, list, watch]
+- apiGroups: [modelwright.dev]
+  resources: [trainingjobs/status]
+  verbs: [get, patch]
+- apiGroups: [modelwright.dev]
+  resources: [trainingjobs/finalizers]
+  verbs: [update]
+- apiGroups: [modelwright.dev]
+  resources: [modelversions]
+  verbs: [get, list, watch, create]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get, list, watch, create]
+{{- end }}
+
+{{- define "modelwright.rules.modelversions" }}
+- apiGroups: [modelwright.dev]
+  resources: [modelversions]
+  verbs: [get, list, watch]
+- apiGroups: [modelwright.dev]
+  resources: [modelversions/status]
+  verbs: [get, patch]
+- apiGroups: [modelwright.dev]
+  resources: [modelversions/finalizers]
+  verbs: [update]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+{{- end }}
+
+{{- define "modelwright.rules.inferenceservices" }}
+- apiGroups: [modelwright.dev]
+  resources: [inferenceservices]
+  verbs: [get, list, watch]
+- apiGroups: [modelwright.dev]
+  resources: [inferenceservices/status]
+  verbs: [get, patch]
+- apiGroups: [modelwright.dev]
+  resources: [inferenceservices/finalizers]
+  verbs: [update]
+- apiGroups: [modelwright.dev]
+  resources: [modelversions]
+  verbs: [get, list, watch]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+{{- end }}
+
+{{- define "modelwright.rules.events" }}
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
