@@ -23,7 +23,8 @@ def rule(expression: str, message: str) -> dict[str, str]:
 
 def rules(*validations: dict[str, str]) -> ConfigDict:
     """Model configuration that carries CEL rules into the CRD."""
-    return ConfigDict(json_schema_extra={"x-kubernetes-validations": list(validations)})
+    extra: dict[str, Any] = {"x-kubernetes-validations": list(validations)}
+    return ConfigDict(json_schema_extra=extra)
 
 
 class IntOrString:
@@ -140,7 +141,18 @@ class Signature(Model):
     classes: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=1024)] | None = Field(
         default=None, description="Class labels, in the order of the probabilities."
     )
-    input_count: int | None = Field(
-        default=None, ge=0, description="How many inputs the model has, where the list above was cut short."
+    features: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=1024)] | None = Field(
+        default=None, description="Column of each position of the input, where the model takes one matrix."
     )
-    truncated: bool | None = Field(default=None, description="True where lists above were cut short.")
+    input_count: int | None = Field(
+        default=None, ge=0, description="How many inputs there are, where some are left out."
+    )
+    feature_count: int | None = Field(
+        default=None, ge=0, description="How many features there are, where they are left out."
+    )
+    class_count: int | None = Field(
+        default=None, ge=0, description="How many classes there are, where some are left out."
+    )
+    truncated: bool | None = Field(
+        default=None, description="True where something was left out; report.json has all."
+    )

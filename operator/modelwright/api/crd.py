@@ -163,7 +163,7 @@ def object_schema(model: type[Model]) -> dict[str, Any]:
     return structural(schema, definitions)
 
 
-def _inline(node: Any, definitions: dict[str, Any]) -> Any:
+def _inline(node: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
     """Follows references at every depth."""
     if isinstance(node, dict):
         return {k: _inline(v, definitions) for k, v in _resolved(_without_null(node), definitions).items()}

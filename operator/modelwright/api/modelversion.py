@@ -107,9 +107,16 @@ class Parity(Model):
     )
     compared: int | None = Field(default=None, ge=0, description="Rows compared.")
     label_mismatches: int | None = Field(
-        default=None, ge=0, description="Rows whose labels differ, ties aside."
+        default=None, ge=0, description="Rows with another label, ties left out."
     )
-    max_abs_difference: float | None = Field(default=None, description="Largest difference of a number.")
+    ties: int | None = Field(
+        default=None, ge=0, description="Rows whose two best classes are equally likely."
+    )
+    max_difference: float | None = Field(
+        default=None,
+        ge=0,
+        description="Largest difference: of probabilities, or of values in units of their spread.",
+    )
 
 
 class ModelVersionStatus(Status):

@@ -215,9 +215,7 @@ class TrainingJobSpec(Model):
 class DataReport(Model):
     """What the data of a run was."""
 
-    uri: Annotated[str, Field(max_length=1024)] | None = Field(default=None, description="Source.")
     digest: Digest | None = Field(default=None, description="sha256 of the source's bytes.")
-    rows: int | None = Field(default=None, description="Rows in all.")
     train_rows: int | None = Field(default=None, description="Rows trained on.")
     holdout_rows: int | None = Field(default=None, description="Rows held out.")
 

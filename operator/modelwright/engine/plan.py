@@ -13,11 +13,12 @@ from modelwright.engine.objects import Body, Key
 
 @dataclass(frozen=True)
 class Create:
-    """Make an object that is never changed afterwards. An equal one of the same owner that is there already is
-    fine; somebody else's under that name is an error."""
+    """Make an object that is never changed afterwards. One of the same owner that is there already is fine;
+    somebody else's under that name is an error, unless the object is `shared`: then any will do."""
 
     key: Key
     body: Body
+    shared: bool = False
 
 
 @dataclass(frozen=True)

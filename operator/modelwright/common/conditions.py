@@ -1,0 +1,121 @@
+"""Conditions as kstatus, Argo CD and `kubectl wait` read them: Ready, and Reconciling or Stalled only while true.
+
+The rules: https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus. Messages hold no timestamps, counters
+or random names, so an unchanged state gives an unchanged status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from modelwright.common.times import to_timestamp
+from modelwright.engine.plan import Event
+
+MESSAGE_LENGTH = 2048
+
+
+class Progress(Enum):
+    """Whether the operator still works towards the spec."""
+
+    DONE = "done"
+    RECONCILING = "reconciling"
+    STALLED = "stalled"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How the object stands: becomes Ready, and Reconciling or Stalled."""
+
+    ready: bool | None
+    reason: str
+    message: str
+    progress: Progress
+    warning: bool = False
+
+    @property
+    def event(self) -> Event:
+        """The event that announces it."""
+        warns = self.warning or self.progress is Progress.STALLED
+        return Event("Warning" if warns else "Normal", self.reason, self.message)
+
+
+@dataclass(frozen=True)
+class Aspect:
+    """A condition besides those of the verdict."""
+
+    type: str
+    status: bool | None
+    reason: str
+    message: str
+
+
+def done(reason: str, message: str) -> Verdict:
+    """The spec is fulfilled."""
+    return Verdict(True, reason, message, Progress.DONE)
+
+
+def reconciling(reason: str, message: str, *, ready: bool | None = None) -> Verdict:
+    """On the way, as expected."""
+    return Verdict(ready, reason, message, Progress.RECONCILING)
+
+
+def waiting(reason: str, message: str) -> Verdict:
+    """On the way, but something is in it that a user may have to remove."""
+    return Verdict(False, reason, message, Progress.RECONCILING, warning=True)
+
+
+def stalled(reason: str, message: str) -> Verdict:
+    """Nothing more happens until the spec changes."""
+    return Verdict(False, reason, message, Progress.STALLED)
+
+
+def conditions(
+    before: Iterable[Mapping[str, Any]],
+    verdict: Verdict,
+    generation: int,
+    now: datetime,
+    aspects: Iterable[Aspect] = (),
+) -> list[dict[str, Any]]:
+    """The list of conditions, with the time of the last transition kept where the status did not change."""
+    known = {str(condition.get("type")): condition for condition in before}
+    wanted = [Aspect("Ready", verdict.ready, verdict.reason, verdict.message)]
+    if verdict.progress is not Progress.DONE:
+        wanted.append(Aspect(verdict.progress.value.capitalize(), True, verdict.reason, verdict.message))
+    return [_condition(aspect, known.get(aspect.type), generation, now) for aspect in (*wanted, *aspects)]
+
+
+def transition(before: Iterable[Mapping[str, Any]], verdict: Verdict) -> tuple[Event, ...]:
+    """The event to tell, if the reason of Ready is another one than before."""
+    ready = next((condition for condition in before if condition.get("type") == "Ready"), None)
+    if (
+        ready is not None
+        and ready.get("reason") == verdict.reason
+        and ready.get("status") == _status(verdict.ready)
+    ):
+        return ()
+    return (verdict.event,)
+
+
+def _condition(
+    aspect: Aspect, known: Mapping[str, Any] | None, generation: int, now: datetime
+) -> dict[str, Any]:
+    status = _status(aspect.status)
+    unchanged = known is not None and known.get("status") == status
+    return {
+        "type": aspect.type,
+        "status": status,
+        "observedGeneration": generation,
+        "lastTransitionTime": known["lastTransitionTime"]
+        if known is not None and unchanged
+        else to_timestamp(now),
+        "reason": aspect.reason,
+        "message": aspect.message[:MESSAGE_LENGTH],
+    }
+
+
+def _status(value: bool | None) -> str:
+    return "Unknown" if value is None else str(value)

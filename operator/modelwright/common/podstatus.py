@@ -1,0 +1,132 @@
+"""Reads pods: what a step said when it ended, why a pod does not start, in words without counters."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelwright.engine.objects import Body, metadata
+
+# sysexits.h: EX_DATAERR. The contract's code for an input that cannot work.
+PERMANENT = 65
+UNPULLABLE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable"}
+UNSTARTABLE = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+LOG_LENGTH = 600
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that keeps a pod from doing its work."""
+
+    reason: str
+    message: str
+    permanent: bool = False
+
+
+def newest_first(pods: Iterable[Body]) -> list[Body]:
+    """Pods by age, the youngest first."""
+    return sorted(pods, key=lambda pod: str(metadata(pod).get("creationTimestamp", "")), reverse=True)
+
+
+def container_statuses(pod: Body) -> Iterator[Mapping[str, Any]]:
+    """The states of the pod's containers in the order in which they run."""
+    status = pod.get("status", {})
+    yield from status.get("initContainerStatuses") or ()
+    yield from status.get("containerStatuses") or ()
+
+
+def terminated(container: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """How the container ended, now or the last time before it was started again."""
+    ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
+    return ended if isinstance(ended, Mapping) else None
+
+
+def said(container: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The JSON object that the container left as its termination message; empty when it left none."""
+    ended = terminated(container)
+    try:
+        words = json.loads(ended.get("message") or "null") if ended else None
+    except ValueError:
+        return {}
+    return words if isinstance(words, dict) else {}
+
+
+def step_result(pod: Body, step: str) -> Mapping[str, Any] | None:
+    """What a step found, if it ended well; empty when it did not say (a user's own image need not)."""
+    for container in container_statuses(pod):
+        ended = container.get("state", {}).get("terminated")
+        if container.get("name") == step and ended and ended.get("exitCode") == 0:
+            result = said(container).get("result")
+            return result if isinstance(result, dict) else {}
+    return None
+
+
+def running_step(pod: Body) -> str | None:
+    """The container that runs now."""
+    running = (c for c in container_statuses(pod) if "running" in c.get("state", {}))
+    return next((str(c["name"]) for c in running), None)
+
+
+def failure(pod: Body) -> Problem | None:
+    """Why a container of the pod failed; the first one that did."""
+    for container in container_statuses(pod):
+        ended = terminated(container)
+        if ended is not None and ended.get("exitCode") != 0:
+            return _ended_badly(str(container["name"]), ended, said(container))
+    if pod.get("status", {}).get("phase") == "Failed":
+        status = pod["status"]
+        reason = re.sub(r"\W", "", status.get("reason") or "") or "PodFailed"
+        return Problem(reason, f"the pod failed: {status.get('message') or reason}")
+    return None
+
+
+def _ended_badly(name: str, ended: Mapping[str, Any], words: Mapping[str, Any]) -> Problem:
+    permanent = ended.get("exitCode") == PERMANENT
+    error = words.get("error")
+    if isinstance(error, dict) and error.get("reason"):
+        reason = re.sub(r"\W", "", str(error["reason"]))[:64] or "StepFailed"
+        return Problem(reason, f"{name}: {error.get('message', reason)}", permanent)
+    if ended.get("reason") == "OOMKilled":
+        message = f"{name} used more memory than its limit: raise resources.limits.memory, or use less data"
+        return Problem("OutOfMemory", message)
+    last_words = (ended.get("message") or "").strip()[-LOG_LENGTH:]
+    told = f": {last_words}" if last_words else " and said nothing"
+    return Problem(
+        f"{name.capitalize()}Failed", f"{name} ended with exit code {ended.get('exitCode')}{told}", permanent
+    )
+
+
+def obstacle(pod: Body) -> Problem | None:
+    """Why a container cannot start, or the pod cannot be placed."""
+    for container in container_statuses(pod):
+        waiting = container.get("state", {}).get("waiting") or {}
+        reason = waiting.get("reason")
+        image = container.get("image", "")
+        if reason in UNPULLABLE:
+            return Problem(
+                "ImagePullFailed",
+                f"{container['name']}: image {image} cannot be pulled; check its name and its pull secret",
+            )
+        if reason in UNSTARTABLE:
+            return Problem(str(reason), f"{container['name']}: {waiting.get('message', reason)}")
+    return _unplaced(pod)
+
+
+def _unplaced(pod: Body) -> Problem | None:
+    for condition in pod.get("status", {}).get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            why = _without_counts(str(condition.get("message", "")))
+            return Problem(
+                "Unschedulable", f"no node takes the pod: {why}" if why else "no node takes the pod"
+            )
+    return None
+
+
+def _without_counts(message: str) -> str:
+    """The scheduler's message without its numbers of nodes, which change all the time."""
+    message = message.split("preemption:", maxsplit=1)[0]
+    message = re.sub(r"^\d+/\d+ nodes are available: ", "", message.strip())
+    return re.sub(r"\b\d+ (?=[A-Za-z])", "", message).strip().rstrip(".,")

@@ -1,0 +1,37 @@
+"""Artifact stores: how a uri names a claim and a path, and the claim that is made where none is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelwright.common.resources import CLAIMS, MANAGED_BY, MANAGER
+from modelwright.common.settings import DEFAULT_CLAIM, ClaimSettings, Settings
+from modelwright.engine.objects import Key
+from modelwright.engine.plan import Create
+
+
+def claim_of(uri: str) -> str:
+    """The claim of a `pvc://CLAIM/PATH` uri."""
+    return uri.removeprefix("pvc://").split("/", 1)[0]
+
+
+def store_uri(settings: Settings, model: str, chosen: str | None) -> str:
+    """The folder that a family's artifacts go to: the user's choice, else one folder per family in the default."""
+    return chosen or f"{settings.artifacts_uri or f'pvc://{DEFAULT_CLAIM}'}/{model}"
+
+
+def default_claim(settings: ClaimSettings, namespace: str) -> Create:
+    """Makes the default claim. It has no owner: it outlives every object, for it holds the models."""
+    spec: dict[str, Any] = {
+        "accessModes": [settings.access_mode],
+        "resources": {"requests": {"storage": settings.size}},
+    }
+    if settings.storage_class is not None:
+        spec["storageClassName"] = settings.storage_class
+    body = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": DEFAULT_CLAIM, "namespace": namespace, "labels": {MANAGED_BY: MANAGER}},
+        "spec": spec,
+    }
+    return Create(Key(CLAIMS, namespace, DEFAULT_CLAIM), body, shared=True)

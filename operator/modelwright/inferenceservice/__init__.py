@@ -1,0 +1,1 @@
+"""InferenceService: serves a ModelVersion and replaces it without a failed request."""

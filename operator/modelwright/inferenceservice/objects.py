@@ -1,0 +1,145 @@
+"""The Deployment of a revision and the Service of the stable one, as manifests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelwright.api.inferenceservice import Revision
+from modelwright.common.podspec import claim_volume, container, empty_dir, mount, pod_spec
+from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION, SERVICES, child_labels
+from modelwright.common.settings import Settings
+from modelwright.common.store import claim_of
+from modelwright.engine.objects import Key, owner_reference
+from modelwright.engine.plan import Apply
+from modelwright.inferenceservice.observed import Observed
+
+HTTP_PORT = 8080
+ADMIN_PORT = 9090
+# Longer than the server's own drain, so that it always ends by itself.
+TERMINATION_GRACE_SECONDS = 60
+LOADING_SECONDS = 600
+
+
+def deployment_name(observed: Observed, revision: str) -> str:
+    """The Deployment of a revision."""
+    return f"{observed.name}-{revision}"
+
+
+def url(observed: Observed) -> str:
+    """Where the stable revision answers inside the cluster."""
+    return f"http://{observed.name}.{observed.namespace}.svc.cluster.local"
+
+
+def deployment(observed: Observed, revision: Revision, settings: Settings) -> Apply:
+    """Runs a revision. Its pods never change but in number: another shape is another revision."""
+    name = deployment_name(observed, revision.revision)
+    selector = {INFERENCE_SERVICE: observed.name, REVISION: revision.revision}
+    labels = child_labels(observed.body, **selector)
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": name,
+            "namespace": observed.namespace,
+            "labels": labels,
+            "ownerReferences": [owner_reference(observed.body)],
+        },
+        "spec": {
+            "replicas": observed.spec.replicas,
+            "revisionHistoryLimit": 1,
+            "selector": {"matchLabels": selector},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": {
+                "metadata": {
+                    "labels": labels,
+                    "annotations": {"modelwright.dev/model-digest": revision.artifact.digest},
+                },
+                "spec": _pod(observed, revision, settings),
+            },
+        },
+    }
+    return Apply(Key(DEPLOYMENTS, observed.namespace, name), body)
+
+
+def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str, Any]:
+    artifact = revision.artifact
+    resources = revision.resources.model_dump(mode="json", exclude_none=True) if revision.resources else {}
+    pull = container(
+        "pull", revision.image, settings, resources=resources,
+        mounts=(mount("artifacts", "/artifacts", read_only=True), mount("model", "/model")),
+    )  # fmt: skip
+    pull["command"] = [
+        "modelwright-pull",
+        "--uri",
+        artifact.uri,
+        "--digest",
+        artifact.digest,
+        "--to",
+        "/model",
+    ]
+    return pod_spec(
+        settings,
+        (claim_volume("artifacts", claim_of(artifact.uri), read_only=True), empty_dir("model")),
+        terminationGracePeriodSeconds=TERMINATION_GRACE_SECONDS,
+        initContainers=[pull],
+        containers=[_server(observed, revision, resources, settings)],
+    )
+
+
+def _server(
+    observed: Observed, revision: Revision, resources: dict[str, Any], settings: Settings
+) -> dict[str, Any]:
+    server = container(
+        "server",
+        revision.image,
+        settings,
+        resources=resources,
+        mounts=(mount("model", "/model", read_only=True),),
+    )
+    ready = {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "timeoutSeconds": 2}
+    return {
+        **server,
+        "command": [
+            "modelwright-serving",
+            "--model", "/model/model.onnx",
+            "--model-digest", revision.artifact.digest,
+            "--name", observed.name,
+            "--model-version", revision.version,
+            "--http-port", str(HTTP_PORT),
+            "--admin-port", str(ADMIN_PORT),
+        ],
+        "ports": [
+            {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
+            {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
+        ],
+        "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": LOADING_SECONDS},
+        "readinessProbe": {**ready, "periodSeconds": 5, "failureThreshold": 2},
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz", "port": "admin"},
+            "timeoutSeconds": 5,
+            "periodSeconds": 10,
+            "failureThreshold": 6,
+        },
+    }  # fmt: skip
+
+
+def service(observed: Observed, stable: Revision) -> Apply:
+    """Sends the traffic to exactly one revision, the stable one."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": observed.name,
+            "namespace": observed.namespace,
+            "labels": child_labels(observed.body, **{INFERENCE_SERVICE: observed.name}),
+            "ownerReferences": [owner_reference(observed.body)],
+        },
+        "spec": {
+            "type": "ClusterIP",
+            "selector": {INFERENCE_SERVICE: observed.name, REVISION: stable.revision},
+            "ports": [
+                {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"}
+            ],
+        },
+    }
+    return Apply(Key(SERVICES, observed.namespace, observed.name), body)

@@ -1,0 +1,87 @@
+"""What is known about an InferenceService when its next step is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
+from modelwright.common.podstatus import newest_first
+from modelwright.common.resources import (
+    DEPLOYMENTS,
+    MODEL_VERSIONS,
+    PODS,
+    REVISION,
+    generation,
+    name,
+    namespace,
+)
+from modelwright.engine.cache import View
+from modelwright.engine.objects import Body, Key, labels, uid
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The InferenceService, the versions that it may serve and what runs for it."""
+
+    body: Body
+    versions: tuple[Body, ...]
+    deployments: tuple[Body, ...]
+    pods: tuple[Body, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the InferenceService."""
+        return name(self.body)
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the InferenceService."""
+        return namespace(self.body)
+
+    @property
+    def generation(self) -> int:
+        """Generation of the spec."""
+        return generation(self.body)
+
+    @cached_property
+    def spec(self) -> InferenceServiceSpec:
+        """The promise."""
+        return InferenceServiceSpec.model_validate(self.body["spec"])
+
+    @cached_property
+    def status(self) -> InferenceServiceStatus:
+        """The status as it was written last."""
+        return InferenceServiceStatus.model_validate(self.body.get("status") or {})
+
+    def deployment(self, revision: str) -> Body | None:
+        """The Deployment of a revision."""
+        return next((found for found in self.deployments if labels(found).get(REVISION) == revision), None)
+
+    def pods_of(self, revision: str) -> list[Body]:
+        """The pods of a revision, the youngest first."""
+        return newest_first(pod for pod in self.pods if labels(pod).get(REVISION) == revision)
+
+
+def observe(view: View, key: Key) -> Observed | None:
+    """Gathers what the planner needs; None when the InferenceService is not there."""
+    body = view.get(key)
+    if body is None:
+        return None
+    return Observed(
+        body,
+        versions=_versions(view, key, body),
+        deployments=tuple(view.owned(DEPLOYMENTS, uid(body))),
+        pods=tuple(view.owned(PODS, uid(body))),
+    )
+
+
+def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:
+    """The version that the spec names, or all of the family that it tracks."""
+    model = body["spec"]["model"]
+    if "version" in model:
+        version = view.get(Key(MODEL_VERSIONS, key.namespace, model["version"]))
+        return (version,) if version is not None else ()
+    return tuple(
+        v for v in view.all(MODEL_VERSIONS, key.namespace) if v["spec"]["model"] == model.get("name")
+    )

@@ -1,0 +1,173 @@
+"""Follows one run: what state it is in, given its Job, its pods and its ModelVersion. Pure.
+
+A terminal state stays, whatever happens to the Job: this looks only at runs that are not terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelwright.api.base import Artifact, Model, Signature, Task
+from modelwright.api.modelversion import Parity
+from modelwright.api.trainingjob import DataReport, Run
+from modelwright.common.podstatus import Problem, failure, obstacle, running_step, step_result
+from modelwright.common.times import from_timestamp, to_timestamp
+from modelwright.engine.objects import Body, uid
+from modelwright.trainingjob.observed import Observed
+
+TERMINAL = {"Succeeded", "Failed", "Superseded"}
+STEPS = ("fetch", "train", "publish")
+# A Job and its pods come by different watches: how long the end of a Job waits for the words of its pods.
+PODS_LAG = timedelta(seconds=20)
+
+
+class MetricReport(Model):
+    """A metric as the publisher reports it."""
+
+    name: str
+    value: float
+
+
+class PublishReport(Model):
+    """What the publisher says; docs/contracts/step.schema.json holds it."""
+
+    artifact: Artifact
+    task: Task
+    metrics: list[MetricReport]
+    parity: Parity
+    signature: Signature
+    libraries: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A run whose pod ended well: what it made."""
+
+    report: PublishReport
+    data: DataReport
+    pod: Body
+
+
+@dataclass(frozen=True)
+class Step:
+    """A run that goes on: where it is and what holds it up."""
+
+    name: str | None = None
+    problem: Problem | None = None
+
+
+Progress = Published | Problem | Step
+
+
+def condition(job: Body, kind: str) -> Mapping[str, Any] | None:
+    """A condition of the Job, if it is true."""
+    found = job.get("status", {}).get("conditions") or ()
+    return next((c for c in found if c.get("type") == kind and c.get("status") == "True"), None)
+
+
+def progress(observed: Observed, run: Run, now: datetime) -> Progress:
+    """How far the run is."""
+    job = observed.job
+    if job is None:
+        return _without_job(run)
+    if complete := condition(job, "Complete"):
+        return _completed(observed, complete, now)
+    if failed := condition(job, "Failed"):
+        return _failed(observed, failed, now)
+    return _under_way(observed)
+
+
+def _without_job(run: Run) -> Progress:
+    if run.state == "Pending":
+        return Step()
+    return Problem("JobDeleted", f"Job {run.job} was deleted while it ran; change the spec to run again")
+
+
+def _completed(observed: Observed, complete: Mapping[str, Any], now: datetime) -> Progress:
+    for pod in observed.pods:
+        words = step_result(pod, "publish")
+        if words:
+            return _published(pod, words)
+    if _recent(complete, now):
+        return Step("publish")
+    return Problem(
+        "ResultLost", "the pod was deleted before its result was read; change the spec to run again"
+    )
+
+
+def _published(pod: Body, words: Mapping[str, Any]) -> Progress:
+    fetched = step_result(pod, "fetch") or {}
+    try:
+        report = PublishReport.model_validate(words)
+        rows = fetched.get("rows") or {}
+        data = DataReport(
+            digest=fetched.get("digest"), train_rows=rows.get("train"), holdout_rows=rows.get("holdout")
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return Problem(
+            "ResultUnreadable", f"publish reported something unexpected at {where}: {first['msg']}"
+        )
+    return Published(report, data, pod)
+
+
+def _failed(observed: Observed, failed: Mapping[str, Any], now: datetime) -> Progress:
+    words = next((problem for pod in observed.pods if (problem := failure(pod))), None)
+    if failed.get("reason") == "DeadlineExceeded":
+        seconds = observed.spec.get("activeDeadlineSeconds")
+        message = f"the run took longer than activeDeadlineSeconds: {seconds}{_held_up(observed)}"
+        return Problem("DeadlineExceeded", message, permanent=True)
+    if words is not None:
+        return words
+    if _recent(failed, now):
+        return Step()
+    return Problem(
+        str(failed.get("reason") or "JobFailed"),
+        f"the Job failed: {failed.get('message', 'no reason given')}",
+    )
+
+
+def _held_up(observed: Observed) -> str:
+    """What was in the way when the deadline came; the Job's pods are gone by then, the condition still tells."""
+    ready = next((c for c in observed.status.conditions if c.type == "Ready"), None)
+    return f"; {ready.message}" if ready is not None and ready.status == "False" else ""
+
+
+def _under_way(observed: Observed) -> Step:
+    if not observed.pods:
+        return Step()
+    pod = observed.pods[0]
+    return Step(running_step(pod) or _last_done(pod), obstacle(pod))
+
+
+def _last_done(pod: Body) -> str | None:
+    """Between two steps: the one that comes next."""
+    ended = [step for step in STEPS if step_result(pod, step) is not None]
+    return STEPS[min(len(ended), len(STEPS) - 1)] if ended else None
+
+
+def _recent(condition: Mapping[str, Any], now: datetime) -> bool:
+    return now < due(condition)
+
+
+def due(condition: Mapping[str, Any]) -> datetime:
+    """Until when the end of a Job waits for its pods."""
+    return from_timestamp(str(condition["lastTransitionTime"])) + PODS_LAG
+
+
+def started(run: Run, job: Body, now: datetime) -> Run:
+    """The run, once its Job is there."""
+    if run.state != "Pending":
+        return run
+    return run.model_copy(update={"state": "Running", "job_uid": uid(job), "start_time": to_timestamp(now)})
+
+
+def ended(run: Run, now: datetime, state: str, **parts: Any) -> Run:
+    """The run in a terminal state."""
+    return run.model_copy(update={"state": state, "completion_time": to_timestamp(now), **parts})
