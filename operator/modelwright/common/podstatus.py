@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelwright.engine.objects import Body, metadata
+from modelwright.engine.objects import Body, created
 
 # sysexits.h: EX_DATAERR. The contract's code for an input that cannot work.
 PERMANENT = 65
@@ -28,7 +28,7 @@ class Problem:
 
 def newest_first(pods: Iterable[Body]) -> list[Body]:
     """Pods by age, the youngest first."""
-    return sorted(pods, key=lambda pod: str(metadata(pod).get("creationTimestamp", "")), reverse=True)
+    return sorted(pods, key=created, reverse=True)
 
 
 def container_statuses(pod: Body) -> Iterator[Mapping[str, Any]]:

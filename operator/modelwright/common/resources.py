@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from modelwright.api import API_VERSION
-from modelwright.engine.objects import Body, ResourceType, metadata, uid
+from modelwright.engine.cache import View
+from modelwright.engine.objects import ROOT_UID, Body, ResourceType, metadata, owned_by, owner_uid, uid
 
 TRAINING_JOBS = ResourceType(API_VERSION, "TrainingJob", "trainingjobs")
 MODEL_VERSIONS = ResourceType(API_VERSION, "ModelVersion", "modelversions")
@@ -16,8 +17,6 @@ CLAIMS = ResourceType("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "modelwright"
-# Pods of a Deployment are owned by a ReplicaSet: this label leads to the object they belong to.
-ROOT_UID = "modelwright.dev/root-uid"
 TRAINING_JOB = "modelwright.dev/training-job"
 MODEL_VERSION = "modelwright.dev/model-version"
 MODEL = "modelwright.dev/model"
@@ -43,3 +42,18 @@ def name(body: Body) -> str:
 def generation(body: Body) -> int:
     """The generation of the object's spec."""
     return int(metadata(body).get("generation", 0))
+
+
+def controlled(view: View, resource: ResourceType, owner: Body) -> list[Body]:
+    """The objects of a kind that the owner controls, ordered by name. Labels alone do not make them its own."""
+    return [found for found in view.owned(resource, uid(owner)) if owned_by(found, owner)]
+
+
+def pods_for(view: View, root: Body) -> list[Body]:
+    """The pods that run for an object: labelled with it, in its namespace."""
+    return [pod for pod in view.owned(PODS, uid(root)) if namespace(pod) == namespace(root)]
+
+
+def pods_of_job(view: View, root: Body, job: Body | None) -> list[Body]:
+    """The pods of one of the object's Jobs."""
+    return [pod for pod in pods_for(view, root) if job is not None and owner_uid(pod) == uid(job)]

@@ -5,26 +5,42 @@ Holds no tasks and does no I/O. `View` is the read side that planners get.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from modelwright.engine.objects import Body, Key, ResourceType, metadata, owner_uid
+from modelwright.engine.objects import Body, Key, ResourceType, annotations, metadata, root_uid, uid
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+REMEMBERED_ENDS = 10_000
+NEVER_AGAIN = 1 << 63
 
 
 class View(Protocol):
-    """Read access to the objects that are known."""
+    """Read access to the objects that are known. The bodies are shared: a planner must not change them."""
 
     def get(self, key: Key) -> Body | None:
         """The object, or None when it is not there."""
         ...
 
-    def owned(self, resource: ResourceType, owner_uid: str) -> list[Body]:
-        """The objects of a kind that this owner controls, ordered by name."""
+    def owned(self, resource: ResourceType, root_uid: str) -> list[Body]:
+        """The objects of a kind that are there for this one (see root_uid), ordered by name."""
         ...
 
     def all(self, resource: ResourceType, namespace: str) -> list[Body]:
         """The objects of a kind in a namespace, ordered by name."""
+        ...
+
+
+class Store(View, Protocol):
+    """A view that also takes in the answers to our own writes."""
+
+    def put(self, resource: ResourceType, body: Body) -> bool:
+        """Takes in a body unless a newer one, or the object's end, is known. Says whether anything changed."""
+        ...
+
+    def gone(self, key: Key, uid: str) -> bool:
+        """Takes in that the API server no longer has this object. Says whether anything changed."""
         ...
 
 
@@ -37,47 +53,125 @@ def resource_version(body: Body) -> int:
     return int(metadata(body).get("resourceVersion") or 0)
 
 
+def key_of(resource: ResourceType, body: Body) -> Key:
+    """The key of an object of a kind."""
+    meta = metadata(body)
+    return Key(resource, meta.get("namespace", ""), meta["name"])
+
+
+def slim(body: Body) -> Body:
+    """The body without what no planner reads and what can be larger than all the rest."""
+    meta = metadata(body)
+    if "managedFields" not in meta and LAST_APPLIED not in annotations(body):
+        return body
+    kept = {name: value for name, value in meta.items() if name != "managedFields"}
+    if LAST_APPLIED in annotations(body):
+        kept["annotations"] = {k: v for k, v in annotations(body).items() if k != LAST_APPLIED}
+    return {**body, "metadata": kept}
+
+
 class Cache:
     """The objects that are known. A body only ever gives way to a newer one, so the order in which a watch
-    event and the answer to our own write arrive does not matter."""
+    event and the answer to our own write arrive does not matter.
+
+    The end of an object is remembered by uid with the version at which it was known to be gone: what is no newer
+    than that is an echo. A body of the same uid that is newer is not: the object only left the selector for a
+    while.
+    """
 
     def __init__(self) -> None:
         self._bodies: dict[ResourceType, dict[tuple[str, str], Body]] = defaultdict(dict)
         self._by_owner: dict[tuple[ResourceType, str], set[Key]] = defaultdict(set)
-        self._buried: dict[str, int] = {}
+        self._buried: OrderedDict[str, int] = OrderedDict()
 
     def get(self, key: Key) -> Body | None:
         """The object, or None when it is not there."""
         return self._bodies[key.resource].get((key.namespace, key.name))
 
-    def owned(self, resource: ResourceType, owner_uid: str) -> list[Body]:
-        """The objects of a kind that this owner controls, ordered by name."""
+    def owned(self, resource: ResourceType, root_uid: str) -> list[Body]:
+        """The objects of a kind that are there for this one (see root_uid), ordered by name."""
         keys = sorted(
-            self._by_owner.get((resource, owner_uid), ()), key=lambda key: (key.namespace, key.name)
+            self._by_owner.get((resource, root_uid), ()), key=lambda key: (key.namespace, key.name)
         )
         return [body for key in keys if (body := self.get(key)) is not None]
 
     def all(self, resource: ResourceType, namespace: str) -> list[Body]:
         """The objects of a kind in a namespace, ordered by name."""
-        return [body for (space, _), body in sorted(self._bodies[resource].items()) if space == namespace]
+        return [body for (space, _), body in sorted(self._of(resource), key=_name) if space == namespace]
 
     def keys(self, resource: ResourceType) -> Iterator[Key]:
         """The keys of all objects of a kind."""
-        yield from (Key(resource, namespace, name) for namespace, name in self._bodies[resource])
+        yield from [Key(resource, namespace, name) for namespace, name in self._bodies[resource]]
 
     def put(self, resource: ResourceType, body: Body) -> bool:
         """Takes in a body unless a newer one, or the object's end, is known. Says whether anything changed."""
-        raise NotImplementedError
+        key, version = key_of(resource, body), resource_version(body)
+        known = self.get(key)
+        if version <= self._buried.get(uid(body), -1):
+            return False
+        if known is not None and version <= resource_version(known):
+            return False
+        if known is not None and uid(known) != uid(body):
+            self._bury(uid(known), NEVER_AGAIN)
+        self._drop(key)
+        self._bodies[resource][key.namespace, key.name] = slim(body)
+        self._index(key, body)
+        return True
 
     def remove(self, resource: ResourceType, body: Body) -> bool:
         """Forgets an object, unless a later one of the same name took its place. Says whether anything changed."""
-        raise NotImplementedError
+        key, version = key_of(resource, body), resource_version(body)
+        self._bury(uid(body), version)
+        known = self.get(key)
+        if known is None or resource_version(known) > version:
+            return False
+        self._bury(uid(known), version)
+        return self._drop(key)
+
+    def gone(self, key: Key, uid: str) -> bool:
+        """Takes in that the API server no longer has this object. Says whether anything changed."""
+        self._bury(uid, NEVER_AGAIN)
+        known = self.get(key)
+        return known is not None and metadata(known).get("uid") == uid and self._drop(key)
 
     def replace(self, resource: ResourceType, bodies: Iterable[Body], listed_at: int) -> set[Key]:
         """Takes in a full list: what is not in it and is older than the list is gone. Gives the changed keys."""
-        raise NotImplementedError
+        listed = {key_of(resource, body): body for body in bodies}
+        changed = {key for key, body in listed.items() if self.put(resource, body)}
+        for key in self.keys(resource):
+            known = self.get(key)
+            if key in listed or known is None or resource_version(known) > listed_at:
+                continue
+            self._bury(uid(known), listed_at)
+            self._drop(key)
+            changed.add(key)
+        return changed
+
+    def _of(self, resource: ResourceType) -> Iterable[tuple[tuple[str, str], Body]]:
+        return self._bodies[resource].items()
+
+    def _drop(self, key: Key) -> bool:
+        known = self._bodies[key.resource].pop((key.namespace, key.name), None)
+        if known is None:
+            return False
+        owner = root_uid(known)
+        if owner is not None:
+            owned = self._by_owner[key.resource, owner]
+            owned.discard(key)
+            if not owned:
+                del self._by_owner[key.resource, owner]
+        return True
+
+    def _bury(self, uid: str, version: int) -> None:
+        self._buried[uid] = max(version, self._buried.pop(uid, -1))
+        while len(self._buried) > REMEMBERED_ENDS:
+            self._buried.popitem(last=False)
 
     def _index(self, key: Key, body: Body) -> None:
-        owner = owner_uid(body)
+        owner = root_uid(body)
         if owner is not None:
             self._by_owner[key.resource, owner].add(key)
+
+
+def _name(item: tuple[tuple[str, str], Body]) -> tuple[str, str]:
+    return item[0]

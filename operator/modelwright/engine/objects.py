@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Body = Mapping[str, Any]
+# Pods of a Deployment are owned by a ReplicaSet: this label leads to the object that all of it is there for.
+ROOT_UID = "modelwright.dev/root-uid"
 
 
 @dataclass(frozen=True, order=True)
@@ -57,6 +59,11 @@ def uid(body: Body) -> str:
     return str(metadata(body).get("uid", ""))
 
 
+def created(body: Body) -> str:
+    """When the object was made, as a timestamp that orders."""
+    return str(metadata(body).get("creationTimestamp", ""))
+
+
 def labels(body: Body) -> Mapping[str, str]:
     """The object's labels."""
     return metadata(body).get("labels") or {}
@@ -76,6 +83,14 @@ def owner_uid(body: Body) -> str | None:
     """The uid of the controlling owner."""
     owners = metadata(body).get("ownerReferences") or []
     return next((str(o["uid"]) for o in owners if o.get("controller")), None)
+
+
+def root_uid(body: Body) -> str | None:
+    """The uid of the object that this one is there for: as labelled, else the controlling owner's.
+
+    Anybody may set a label: it finds objects, `owned_by` says whose they are.
+    """
+    return labels(body).get(ROOT_UID) or owner_uid(body)
 
 
 def owned_by(body: Body, owner: Body) -> bool:

@@ -10,14 +10,15 @@ from modelwright.common.podstatus import newest_first
 from modelwright.common.resources import (
     DEPLOYMENTS,
     MODEL_VERSIONS,
-    PODS,
     REVISION,
+    controlled,
     generation,
     name,
     namespace,
+    pods_for,
 )
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, labels, uid
+from modelwright.engine.objects import Body, Key, created, deleting, labels
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,17 @@ class Observed:
         return next((found for found in self.deployments if labels(found).get(REVISION) == revision), None)
 
     def pods_of(self, revision: str) -> list[Body]:
-        """The pods of a revision, the youngest first."""
-        return newest_first(pod for pod in self.pods if labels(pod).get(REVISION) == revision)
+        """The pods of a revision's Deployment, the youngest first; not those that an earlier try left behind."""
+        deployment = self.deployment(revision)
+        if deployment is None:
+            return []
+        return newest_first(
+            pod
+            for pod in self.pods
+            if labels(pod).get(REVISION) == revision
+            and not deleting(pod)
+            and created(pod) >= created(deployment)
+        )
 
 
 def observe(view: View, key: Key) -> Observed | None:
@@ -71,8 +81,8 @@ def observe(view: View, key: Key) -> Observed | None:
     return Observed(
         body,
         versions=_versions(view, key, body),
-        deployments=tuple(view.owned(DEPLOYMENTS, uid(body))),
-        pods=tuple(view.owned(PODS, uid(body))),
+        deployments=tuple(controlled(view, DEPLOYMENTS, body)),
+        pods=tuple(pods_for(view, body)),
     )
 
 

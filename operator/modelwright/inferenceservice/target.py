@@ -11,7 +11,7 @@ from modelwright.api.base import Artifact, ResourceRequirements
 from modelwright.api.inferenceservice import Revision
 from modelwright.common.resources import name
 from modelwright.common.settings import Settings
-from modelwright.engine.objects import Body, deleting, metadata
+from modelwright.engine.objects import Body, created, deleting
 from modelwright.inferenceservice.observed import Observed
 
 HASH_LENGTH = 10
@@ -84,4 +84,4 @@ def _why(version: Body) -> str:
 def _age(version: Body) -> tuple[str, int, str]:
     """Orders versions by when they were made; runs of one second by their number."""
     run = int((version["spec"].get("lineage") or {}).get("run") or 0)
-    return str(metadata(version).get("creationTimestamp", "")), run, name(version)
+    return created(version), run, name(version)

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelwright.common.podstatus import newest_first
-from modelwright.common.resources import JOBS, PODS, TRAINING_JOBS, generation, name, namespace
+from modelwright.common.resources import (
+    JOBS,
+    TRAINING_JOBS,
+    controlled,
+    generation,
+    name,
+    namespace,
+    pods_of_job,
+)
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, uid
+from modelwright.engine.objects import Body, Key
 
 
 @dataclass(frozen=True)
@@ -72,9 +80,9 @@ def observe(view: View, key: Key) -> Observed | None:
     body = view.get(key)
     if body is None:
         return None
-    jobs = view.owned(JOBS, uid(body))
+    jobs = controlled(view, JOBS, body)
     job = next((job for job in jobs if name(job) == job_name(key.name)), None)
-    pods = newest_first(view.owned(PODS, uid(job)) if job else ())
+    pods = newest_first(pods_of_job(view, body, job))
     return Observed(body, _run(view, key, body["spec"]), job, tuple(pods))
 
 

@@ -9,9 +9,18 @@ from typing import Any
 
 from modelwright.api.trainingjob import Run, TrainingJobStatus
 from modelwright.common.podstatus import newest_first
-from modelwright.common.resources import JOBS, MODEL_VERSIONS, PODS, TRAINING_JOB, generation, name, namespace
+from modelwright.common.resources import (
+    JOBS,
+    MODEL_VERSIONS,
+    TRAINING_JOB,
+    controlled,
+    generation,
+    name,
+    namespace,
+    pods_of_job,
+)
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, labels, uid
+from modelwright.engine.objects import Body, Key, labels
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ def observe(view: View, key: Key) -> Observed | None:
     body = view.get(key)
     if body is None:
         return None
-    jobs = tuple(view.owned(JOBS, uid(body)))
+    jobs = tuple(controlled(view, JOBS, body))
     versions = [
         version
         for version in view.all(MODEL_VERSIONS, key.namespace)
@@ -83,7 +92,7 @@ def observe(view: View, key: Key) -> Observed | None:
     return Observed(
         body=body,
         jobs=jobs,
-        pods=tuple(newest_first(view.owned(PODS, uid(job)) if job else ())),
+        pods=tuple(newest_first(pods_of_job(view, body, job))),
         version=version,
         highest_run=max((_run_of(version) for version in versions), default=0),
     )
