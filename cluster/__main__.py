@@ -1,0 +1,35 @@
+"""`python3 -m cluster up|down`: picks kind or this host, and reports a failure in one place."""
+
+import argparse
+import fcntl
+import sys
+
+from cluster import host, kind
+from cluster.paths import KUBECONFIG, LOCK
+from cluster.shell import Failed
+from cluster.steps import say
+
+
+def main() -> int:
+    """Do what the command line asks for; one at a time on this host."""
+    parser = argparse.ArgumentParser(prog="python3 -m cluster", description="A small Kubernetes for development")
+    parser.add_argument("action", choices=["up", "down"])
+    action = parser.parse_args().action
+    try:
+        engine = kind if kind.engine_answers() else host
+        LOCK.parent.mkdir(parents=True, exist_ok=True)
+        with LOCK.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if action == "down":
+                engine.down()
+                return 0
+            engine.up()
+    except Failed as failed:
+        say(f"\n{failed}")
+        return 1
+    say(f"export KUBECONFIG={KUBECONFIG}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

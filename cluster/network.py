@@ -1,0 +1,68 @@
+"""The host's side of the network: bridges, forwarding and packet rules, and how they go away again."""
+
+import json
+import re
+from pathlib import Path
+
+from cluster.settings import DNS_ADDRESS, NAME, NODE_ADDRESS, NODE_BRIDGE, POD_BRIDGE, SERVICE_RANGE
+from cluster.shell import Failed, run, succeeds
+
+KERNEL_SETTINGS = {
+    "net/ipv4/ip_forward": "1",
+    "net/bridge/bridge-nf-call-iptables": "1",
+}
+# What kube-proxy, the kubelet and the network plugins name their chains, in both address families.
+CHAINS = re.compile(r"\b(KUBE|CNI)-")
+RESULTS = Path("/var/lib/cni/results")
+
+
+def set_up() -> None:
+    """Give the node and its DNS server addresses that no cable carries.
+
+    A bridge without ports holds them, because not every kernel has the dummy device.
+    """
+    if not Path("/proc/sys/net/bridge").exists():
+        succeeds(["modprobe", "br_netfilter"])
+    for name, value in KERNEL_SETTINGS.items():
+        (Path("/proc/sys") / name).write_text(value)
+    run(["ip", "link", "add", NODE_BRIDGE, "type", "bridge"])
+    for address in (NODE_ADDRESS, DNS_ADDRESS):
+        run(["ip", "address", "add", f"{address}/32", "dev", NODE_BRIDGE])
+    run(["ip", "link", "set", NODE_BRIDGE, "up"])
+    # Without a default route the host could not even begin to send to a service.
+    run(["ip", "route", "add", SERVICE_RANGE, "dev", NODE_BRIDGE, "src", NODE_ADDRESS])
+
+
+def tear_down() -> None:
+    """Remove the links, the packet rules and what the network plugins remember."""
+    for port in _links(["master", POD_BRIDGE]) if POD_BRIDGE in _links([]) else []:
+        succeeds(["ip", "link", "delete", port])
+    for bridge in {POD_BRIDGE, NODE_BRIDGE} & _links([]):
+        run(["ip", "link", "delete", bridge])
+    for family in ("iptables", "ip6tables"):
+        _remove_chains(family)
+    for remembered in RESULTS.glob(f"{NAME}-*"):
+        remembered.unlink()
+
+
+def leftovers() -> list[str]:
+    """Name what of ours is still there, for the check after a clean-up."""
+    links = sorted({POD_BRIDGE, NODE_BRIDGE} & _links([]))
+    rules = [line for line in run(["iptables-save"]).splitlines() if CHAINS.search(line)]
+    return [*links, *rules]
+
+
+def _links(selection: list[str]) -> set[str]:
+    found = json.loads(run(["ip", "-json", "link", "show", *selection]) or "[]")
+    return {link["ifname"] for link in found if "ifname" in link}
+
+
+def _remove_chains(family: str) -> None:
+    """Write the rules back without ours; one transaction, so that nobody sees half of it."""
+    try:
+        rules = run([f"{family}-save"])
+    except Failed:  # no such address family in this kernel, so no rule of ours
+        return
+    if CHAINS.search(rules):
+        kept = [line for line in rules.splitlines() if not CHAINS.search(line)]
+        run([f"{family}-restore"], stdin="\n".join(kept) + "\n")

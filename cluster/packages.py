@@ -1,0 +1,34 @@
+"""Installs what is missing of the Debian packages that a step needs."""
+
+import shutil
+
+from cluster.paths import CACHE
+from cluster.shell import Failed, run
+from cluster.steps import step
+
+# program that shows the package is there -> package
+CLUSTER = {
+    "containerd": "containerd",
+    "runc": "runc",
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "iptables": "iptables",
+    "conntrack": "conntrack",
+    "ip": "iproute2",
+    "modprobe": "kmod",
+    "/bin/busybox": "busybox-static",
+}
+IMAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}
+
+
+def install_missing(wanted: dict[str, str]) -> None:
+    """Install the packages whose program is not found."""
+    missing = sorted(package for program, package in wanted.items() if not shutil.which(program))
+    if not missing:
+        return
+    if not shutil.which("apt-get"):
+        raise Failed(f"install {', '.join(missing)} with this system's package manager, then try again")
+    log = CACHE / "logs" / "apt.log"
+    with step(f"install {', '.join(missing)}"[:58]):
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        run(["apt-get", "update"], env=quiet, log=log)
+        run(["apt-get", "install", "-y", "--no-install-recommends", *missing], env=quiet, log=log)

@@ -1,0 +1,109 @@
+"""Compiles Kubernetes and Helm from their Go modules, once per version, and links them into the checkout."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from cluster.paths import CACHE, LINKS
+from cluster.settings import HELM, KUBERNETES
+from cluster.shell import Failed, run
+from cluster.steps import step
+
+SOURCES = Path(__file__).parent / "programs"
+NAMES = (
+    "coredns",
+    "etcd",
+    "hostpath-provisioner",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubeadm",
+    "kubectl",
+    "kubelet",
+)
+
+
+def kubernetes() -> Path:
+    """Return the folder with one link per program, compiling what they link to if it is not cached."""
+    folder = CACHE / f"kubernetes-{KUBERNETES}-{_fingerprint()}"
+    if not folder.exists():
+        with step("compile Kubernetes (minutes; only the first time)"):
+            _go(["build", "-trimpath", "-tags", "providerless", "-ldflags", _version_flags()], folder, SOURCES)
+    return folder
+
+
+def helm() -> Path:
+    """Return the folder with Helm."""
+    return installed("helm.sh/helm/v3/cmd/helm", HELM)
+
+
+def installed(package: str, version: str) -> Path:
+    """Return the folder with a Go program that builds as it is published."""
+    name = package.rsplit("/", 1)[-1]
+    folder = CACHE / f"{name}-{version}"
+    if not folder.exists():
+        with step(f"compile {name} (only the first time)"):
+            partial = _partial(folder)
+            _need_go()
+            run(
+                ["go", "install", "-trimpath", "-ldflags", "-s -w", f"{package}@{version}"],
+                env={"GOBIN": str(partial), "CGO_ENABLED": "0"},
+                log=CACHE / "logs" / f"{name}.log",
+            )
+            partial.rename(folder)
+    return folder
+
+
+def link(program: Path) -> None:
+    """Make a program reachable below .cluster/bin of this checkout."""
+    LINKS.mkdir(parents=True, exist_ok=True)
+    target = LINKS / program.name
+    target.unlink(missing_ok=True)
+    target.symlink_to(program)
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for name in ("go.mod", "go.sum", "main.go", "provisioner.go"):
+        digest.update((SOURCES / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _version_flags() -> str:
+    """Without a version kubeadm, the kubelet and Helm's kubeVersion checks misbehave."""
+    major, minor, _ = KUBERNETES.removeprefix("v").split(".")
+    values = {
+        "k8s.io/component-base/version.gitVersion": KUBERNETES,
+        "k8s.io/component-base/version.gitMajor": major,
+        "k8s.io/component-base/version.gitMinor": minor,
+        "k8s.io/client-go/pkg/version.gitVersion": KUBERNETES,
+    }
+    return "-s -w " + " ".join(f"-X {name}={value}" for name, value in values.items())
+
+
+def _go(arguments: list[str], folder: Path, sources: Path) -> None:
+    _need_go()
+    partial = _partial(folder)
+    run(
+        ["go", *arguments, "-o", partial / "kubernetes", "."],
+        cwd=sources,
+        env={"CGO_ENABLED": "0"},
+        log=CACHE / "logs" / "kubernetes.log",
+    )
+    for name in NAMES:
+        (partial / name).symlink_to("kubernetes")
+    partial.rename(folder)
+
+
+def _partial(folder: Path) -> Path:
+    """Return an empty folder to build in, so that an interrupted build is never taken for a whole one."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    return partial
+
+
+def _need_go() -> None:
+    if not shutil.which("go"):
+        raise Failed("go is not installed: install Go 1.25 or newer, then try again")

@@ -1,0 +1,19 @@
+"""Versions, names and addresses of the cluster; every other module takes them from here."""
+
+KUBERNETES = "v1.35.4"
+HELM = "v3.20.2"
+KIND = "v0.30.0"
+
+NAME = "modelwright"
+DOMAIN = "cluster.local"
+
+NODE_BRIDGE = "mw-node"
+POD_BRIDGE = "mw-pods"
+NODE_ADDRESS = "10.245.0.1"
+DNS_ADDRESS = "10.245.0.53"
+POD_RANGE = "10.244.0.0/16"
+SERVICE_RANGE = "10.96.0.0/16"
+API_SERVER = f"https://{NODE_ADDRESS}:6443"
+
+PAUSE_IMAGE = "localhost/modelwright-pause:1"
+STORAGE_PROVISIONER = "modelwright.dev/hostpath"
