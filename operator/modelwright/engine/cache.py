@@ -9,7 +9,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from modelwright.engine.objects import Body, Key, ResourceType, annotations, metadata, root_uid, uid
+from modelwright.engine.objects import Body, Key, ResourceType, annotations_of, metadata, root_uid, uid
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 REMEMBERED_ENDS = 10_000
@@ -62,11 +62,11 @@ def key_of(resource: ResourceType, body: Body) -> Key:
 def slim(body: Body) -> Body:
     """The body without what no planner reads and what can be larger than all the rest."""
     meta = metadata(body)
-    if "managedFields" not in meta and LAST_APPLIED not in annotations(body):
+    if "managedFields" not in meta and LAST_APPLIED not in annotations_of(body):
         return body
     kept = {name: value for name, value in meta.items() if name != "managedFields"}
-    if LAST_APPLIED in annotations(body):
-        kept["annotations"] = {k: v for k, v in annotations(body).items() if k != LAST_APPLIED}
+    if LAST_APPLIED in annotations_of(body):
+        kept["annotations"] = {k: v for k, v in annotations_of(body).items() if k != LAST_APPLIED}
     return {**body, "metadata": kept}
 
 
@@ -90,9 +90,7 @@ class Cache:
 
     def owned(self, resource: ResourceType, root_uid: str) -> list[Body]:
         """The objects of a kind that are there for this one (see root_uid), ordered by name."""
-        keys = sorted(
-            self._by_owner.get((resource, root_uid), ()), key=lambda key: (key.namespace, key.name)
-        )
+        keys = sorted(self._by_owner.get((resource, root_uid), ()), key=lambda key: (key.namespace, key.name))
         return [body for key in keys if (body := self.get(key)) is not None]
 
     def all(self, resource: ResourceType, namespace: str) -> list[Body]:

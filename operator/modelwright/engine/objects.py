@@ -69,7 +69,7 @@ def labels(body: Body) -> Mapping[str, str]:
     return metadata(body).get("labels") or {}
 
 
-def annotations(body: Body) -> Mapping[str, str]:
+def annotations_of(body: Body) -> Mapping[str, str]:
     """The object's annotations."""
     return metadata(body).get("annotations") or {}
 

@@ -1,0 +1,179 @@
+"""The API server by HTTP: `Api` over the asynchronous Kubernetes client, with plain bodies in and out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, Configuration
+
+from modelwright.engine.api import Listing
+from modelwright.engine.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NamespaceTerminating,
+    NotFound,
+    TooManyRequests,
+    Unavailable,
+)
+from modelwright.engine.objects import Body, Key, ResourceType
+
+TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
+PAGE = 500
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+
+Observer = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One request, before the client has put host and credentials to it."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: Body | None = None
+    content_type: str = "application/json"
+
+
+class Client:
+    """An API server that is reached by HTTP."""
+
+    def __init__(self, configuration: Configuration, observe: Observer = lambda _verb, _code: None) -> None:
+        self._client = ApiClient(configuration)
+        self._client.user_agent = "modelwright-operator"
+        self._observe = observe
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def create(self, key: Key, body: Body) -> Body:
+        """Makes a new object; AlreadyExists when the name is taken."""
+        path = key.resource.path(key.namespace)
+        return await self._send(_Request("POST", path, {"fieldManager": "modelwright"}, body))
+
+    async def apply(self, key: Key, body: Body, *, manager: str) -> Body:
+        """Server-side apply. A uid in the metadata is a precondition: Conflict when it is not that object."""
+        return await self._apply(key.resource.path(key.namespace, key.name), body, manager)
+
+    async def apply_status(self, key: Key, body: Body, *, manager: str) -> Body:
+        """Server-side apply on the status; NotFound when there is no such object."""
+        return await self._apply(key.resource.path(key.namespace, key.name, "status"), body, manager)
+
+    async def get(self, key: Key) -> Body:
+        """The object as it is now; NotFound without one."""
+        return await self._send(_Request("GET", key.resource.path(key.namespace, key.name), {}))
+
+    async def delete(self, key: Key, *, uid: str) -> Body | None:
+        """Asks the object with this uid to go, its dependents in the background. Gives the object while something
+        still holds it, None when it is gone."""
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        path = key.resource.path(key.namespace, key.name)
+        answer = await self._send(_Request("DELETE", path, {}, options))
+        return answer if "deletionTimestamp" in answer.get("metadata", {}) else None
+
+    async def list(self, resource: ResourceType, namespace: str | None, *, selector: str = "") -> Listing:
+        """All objects of a kind, in one namespace or in all of them, that the label selector picks."""
+        query = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {})}
+        items: list[Body] = []
+        while True:
+            page = await self._send(_Request("GET", resource.path(namespace), query))
+            named = {"apiVersion": resource.api_version, "kind": resource.kind}
+            items.extend({**named, **item} for item in page.get("items") or [])
+            if not page["metadata"].get("continue"):
+                # Every page of a list shows the version of the first.
+                return Listing(items, int(page["metadata"]["resourceVersion"]))
+            query = {**query, "continue": page["metadata"]["continue"]}
+
+    async def replace(self, key: Key, body: Body) -> Body:
+        """Puts a body in place of the version that it was made from; Conflict when that is not the newest."""
+        path = key.resource.path(key.namespace, key.name)
+        return await self._send(_Request("PUT", path, {"fieldManager": "modelwright"}, body))
+
+    async def patch(self, key: Key, patch: Body) -> Body:
+        """JSON merge patch."""
+        path = key.resource.path(key.namespace, key.name)
+        return await self._send(_Request("PATCH", path, {"fieldManager": "modelwright"}, patch, MERGE))
+
+    async def serves(self, resource: ResourceType) -> bool:
+        """Whether the API server knows the kind."""
+        try:
+            await self._send(_Request("GET", resource.path(None), {"limit": "1"}))
+        except NotFound:
+            return False
+        return True
+
+    async def _apply(self, path: str, body: Body, manager: str) -> Body:
+        query = {"fieldManager": manager, "force": "true"}
+        return await self._send(_Request("PATCH", path, query, body, APPLY))
+
+    async def _send(self, request: _Request) -> Body:
+        try:
+            status, headers, content = await self._exchange(request)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._observe(request.method, 0)
+            what = f"{request.method} {request.path}: no answer from the API server ({type(error).__name__})"
+            raise Unavailable(what) from error
+        self._observe(request.method, status)
+        try:
+            answer = json.loads(content) if content else {}
+        except ValueError as error:
+            what = f"{request.method} {request.path}: the answer ({status}) is no JSON"
+            raise Unavailable(what) from error
+        if status >= 300:
+            raise error_of(status, answer if isinstance(answer, dict) else {}, headers)
+        result: Body = answer
+        return result
+
+    async def _exchange(self, request: _Request) -> tuple[int, Mapping[str, str], bytes]:
+        method, url, headers, body, _ = await self._client.param_serialize(
+            request.method,
+            request.path,
+            query_params=list(request.query.items()),
+            header_params={"Accept": "application/json", "Content-Type": request.content_type},
+            body=request.body,
+            auth_settings=["BearerToken"],
+        )
+        response = await self._client.call_api(method, url, headers, body, _request_timeout=TIMEOUT)
+        content: bytes = await response.read()  # type: ignore[no-untyped-call]
+        return response.status, response.headers, content
+
+
+def error_of(status: int, answer: Body, headers: Mapping[str, str]) -> ApiError:
+    """The error that an answer of the API server stands for; its message is kept."""
+    message = str(answer.get("message") or f"the API server answered {status} without a message")
+    details = answer.get("details") or {}
+    causes = {cause.get("reason") for cause in details.get("causes") or []}
+    after = _seconds(headers.get("Retry-After") or details.get("retryAfterSeconds"))
+    if status == 403 and "NamespaceTerminating" in causes:
+        return NamespaceTerminating(message)
+    if status == 409:
+        exists = answer.get("reason") == "AlreadyExists"
+        return AlreadyExists(message) if exists else Conflict(message, retry_after=after)
+    if status == 429:
+        return TooManyRequests(message, retry_after=after)
+    simple: dict[int, ApiError] = {
+        400: Invalid(message),
+        403: Forbidden(message),
+        404: NotFound(message),
+        413: Invalid(message),
+        415: Invalid(message),
+        422: Invalid(message),
+    }
+    # 401 among them: an API server that has lost its etcd cannot check a token.
+    return simple.get(status) or Unavailable(message, retry_after=after)
+
+
+def _seconds(value: str | int | None) -> float:
+    """Retry-After in seconds; its other form, a date, is not used by API servers."""
+    try:
+        return min(300.0, max(0.0, float(value or 0)))
+    except (TypeError, ValueError):
+        return 0.0
