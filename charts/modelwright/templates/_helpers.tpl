@@ -1,17 +1,17 @@
 {{/* Name of the chart, as the label app.kubernetes.io/name. */}}
 {{- define "modelwright.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- default .Chart.Name .Values.nameOverride | trunc 36 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Prefix of all names. 40 characters leave room for the longest suffix in a DNS label of 63. */}}
+{{/* Prefix of all names. 36 characters leave room for the longest suffix in a DNS label of 63. */}}
 {{- define "modelwright.fullname" -}}
 {{- $name := include "modelwright.name" . }}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 36 | trimSuffix "-" }}
 {{- else if contains $name .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- .Release.Name | trunc 36 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name $name | trunc 36 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 

@@ -1,0 +1,157 @@
+"""Wrong values are refused and said to be, right ones are documented, and the chart is in order."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from unit.chart.rendering import Chart
+
+# Parts that Kubernetes checks itself: they are passed on as they are.
+PASSED_ON = {
+    "nodeAffinity", "podAffinity", "podAntiAffinity",
+    "fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "global",
+}  # fmt: skip
+
+UNKNOWN: list[dict[str, Any]] = [
+    {"replicaCount": 3},
+    {"image": {"name": "x"}},
+    {"crds": {"install": True}},
+    {"workloads": {"training": {"limits": {}}}},
+    {"workloads": {"serving": {"resources": {"request": {}}}}},
+    {"artifacts": {"bucket": "x"}},
+    {"metrics": {"serviceMonitor": {"namespace": "x"}}},
+    {"networkPolicy": {"enable": True}},
+    {"tolerations": [{"effects": "NoSchedule"}]},
+    {"affinity": {"nodeaffinity": {}}},
+    {"rbac": {"clusterAdmin": True}},
+]
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"replicas": "2"}, "replicas"),
+    ({"replicas": -1}, "replicas"),
+    ({"logLevel": "verbose"}, "logLevel"),
+    ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
+    ({"image": {"repository": "repo:with:Colons/UPPER"}}, "repository"),
+    ({"image": {"digest": "sha256:abc"}}, "digest"),
+    ({"image": {"tag": "a b"}}, "tag"),
+    ({"imagePullSecrets": ["regcred"]}, "imagePullSecrets"),
+    ({"scope": {"namespace": "Team_A"}}, "namespace"),
+    ({"artifacts": {"uri": "s3://bucket"}}, "uri"),
+    ({"artifacts": {"size": "10 GB"}}, "size"),
+    ({"artifacts": {"accessMode": "ReadOnlyMany"}}, "accessMode"),
+    ({"workloads": {"training": {"resources": {"limits": {"memory": "lots"}}}}}, "memory"),
+    ({"podLabels": {"app.kubernetes.io/name": "mine"}}, "podLabels"),
+    ({"podAnnotations": {"a": True}}, "podAnnotations"),
+    ({"networkPolicy": {"apiServerPorts": []}}, "apiServerPorts"),
+    ({"podDisruptionBudget": {"maxUnavailable": 0}}, "maxUnavailable"),
+    ({"crds": {"keep": "yes"}}, "keep"),
+]
+IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
+    ({"artifacts": {"uri": "pvc://models", "storageClassName": "fast"}}, "remove one of the two"),
+    (
+        {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},
+        "metrics.service.enabled",
+    ),
+    ({"serviceAccount": {"create": False}}, "name an account"),
+    ({"serviceAccount": {"create": False, "name": "x", "annotations": {"a": "b"}}}, "annotate your own"),
+    ({"extraArgs": ["--namespace=other"]}, "scope.namespace"),
+    ({"extraArgs": ["--health-port", "9"]}, "extraArgs must not hold --health-port"),
+]
+
+
+@pytest.mark.parametrize("values", UNKNOWN, ids=json.dumps)
+def test_an_unknown_value_is_refused(chart: Chart, values: dict[str, Any]) -> None:
+    assert "additional properties" in chart.refusal(values)
+
+
+@pytest.mark.parametrize(("values", "named"), WRONG, ids=json.dumps)
+def test_a_wrong_value_is_refused_by_name(chart: Chart, values: dict[str, Any], named: str) -> None:
+    said = chart.refusal(values)
+    assert "values don't meet the specifications of the schema" in said
+    assert named in said
+
+
+@pytest.mark.parametrize(("values", "advice"), IMPOSSIBLE, ids=json.dumps)
+def test_values_that_contradict_each_other_are_refused_with_advice(
+    chart: Chart, values: dict[str, Any], advice: str
+) -> None:
+    assert advice in chart.refusal(values)
+
+
+def test_a_parent_chart_can_hold_this_one(chart: Chart) -> None:
+    assert chart.render({"global": {"anything": 1}, "enabled": True}).of("Deployment")
+
+
+def test_the_values_that_make_images_writes_are_accepted(chart: Chart) -> None:
+    images = {
+        key: {"repository": f"localhost/{key}", "tag": "dev"}
+        for key in ("image", "servingImage", "trainingImage")
+    }
+    images = {key: {**image, "repository": image["repository"].lower()} for key, image in images.items()}
+    assert chart.render(images).container()["image"] == "localhost/image:dev"
+
+
+def objects(schema: Any, name: str = "values") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema of an object, with its name."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from objects(item, name)
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield name, schema
+        for key, part in schema.items():
+            yield from objects(part, key)
+
+
+def test_no_object_of_the_schema_lets_unknown_names_pass(chart: Chart) -> None:
+    schema = json.loads((chart.folder / "values.schema.json").read_text())
+    loose = {name for name, part in objects(schema) if part.get("additionalProperties", True) is True}
+    assert loose == PASSED_ON
+
+
+def leaves(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every value that is not a map of others, by its dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, dict) and value
+        found |= leaves(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return found
+
+
+def test_the_readme_lists_every_value_with_its_default(chart: Chart) -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \| `(.*?)` \|", (chart.folder / "README.md").read_text(), re.MULTILINE)
+    assert {name: yaml.safe_load(default) for name, default in rows} == leaves(chart.values())
+
+
+def test_every_value_is_in_the_schema_with_a_description(chart: Chart) -> None:
+    schema = json.loads((chart.folder / "values.schema.json").read_text())
+    for name in leaves(chart.values()):
+        part = schema
+        for key in name.split("."):
+            if part.get("allOf"):
+                break
+            part = part["properties"][key]
+        assert part["description"], name
+
+
+def test_helm_lint_finds_nothing(chart: Chart) -> None:
+    said = chart.lint()
+    assert "0 chart(s) failed" in said
+    assert "[WARNING]" not in said
+
+
+def test_the_chart_names_no_registry(chart: Chart) -> None:
+    host = re.compile(r"\b(docker\.io|quay\.io|ghcr\.io|gcr\.io|registry\.[a-z0-9-]+\.[a-z]+)\b")
+    named = [path for path in chart.folder.rglob("*") if path.is_file() and host.search(path.read_text())]
+    assert named == []
+
+
+def test_chart_and_operator_have_the_same_version(chart: Chart) -> None:
+    described = yaml.safe_load((chart.folder / "Chart.yaml").read_text())
+    project = tomllib.loads((chart.source / "pyproject.toml").read_text())["project"]
+    assert described["appVersion"] == project["version"]
