@@ -58,8 +58,11 @@ DIGEST = r"^sha256:[a-f0-9]{64}$"
 # A DNS label: names of children and labels are made of it.
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-PVC_URI = r"^pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[A-Za-z0-9._@:+-]+)*$"
-PVC_FILE_URI = r"^pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[A-Za-z0-9._@:+-]+)+$"
+# A part of a path never starts with two dots: no uri leads out of its volume.
+_PATH = r"(/\.?[A-Za-z0-9_@:+-][A-Za-z0-9._@:+-]*)"
+_CLAIM = r"^pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+PVC_URI = f"{_CLAIM}{_PATH}*$"
+PVC_FILE_URI = f"{_CLAIM}{_PATH}+$"
 
 Quantity = Annotated[int | Annotated[str, Field(pattern=QUANTITY, max_length=32)], IntOrString()]
 Digest = Annotated[str, Field(pattern=DIGEST, max_length=71)]

@@ -27,7 +27,7 @@ from modelwright.api.base import (
 
 DATA_URI = (
     r"^(https://[^\s]+"
-    r"|pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/[^/\s]+)+"
+    r"|pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/\.?[^./\s][^/\s]*)+"
     r"|configmap://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[-._a-zA-Z0-9]+"
     r"|sklearn://[a-z_0-9]+)$"
 )

@@ -1,0 +1,131 @@
+"""The API server, with our CRDs, refuses what cannot work and says what to do."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from support.kubectl import Kubectl
+
+pytestmark = pytest.mark.cluster
+
+DIGEST = "sha256:" + "a" * 64
+
+TRAINING_JOB: dict[str, Any] = {
+    "apiVersion": "modelwright.dev/v1alpha1",
+    "kind": "TrainingJob",
+    "metadata": {"name": "churn"},
+    "spec": {
+        "data": {"uri": "sklearn://breast_cancer", "target": "target"},
+        "trainer": {"sklearn": {"estimator": "sklearn.ensemble.RandomForestClassifier"}},
+    },
+}
+MODEL_VERSION: dict[str, Any] = {
+    "apiVersion": "modelwright.dev/v1alpha1",
+    "kind": "ModelVersion",
+    "metadata": {"name": "churn-1"},
+    "spec": {"model": "churn", "artifact": {"uri": "pvc://models/churn/model.onnx", "digest": DIGEST}},
+}
+INFERENCE_SERVICE: dict[str, Any] = {
+    "apiVersion": "modelwright.dev/v1alpha1",
+    "kind": "InferenceService",
+    "metadata": {"name": "churn"},
+    "spec": {"model": {"version": "churn-1"}},
+}
+
+
+def changed(manifest: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """The manifest with one field set (None removes it)."""
+    result = copy.deepcopy(manifest)
+    *parents, last = path.split(".")
+    node = result
+    for parent in parents:
+        node = node.setdefault(parent, {})
+    if value is None:
+        node.pop(last)
+    else:
+        node[last] = value
+    return result
+
+
+REFUSED = [
+    (TRAINING_JOB, "spec.data.uri", "s3://lake/x.csv", "spec.data.uri"),
+    (TRAINING_JOB, "spec.data.uri", "http://example.org/x.csv", "spec.data.uri"),
+    (TRAINING_JOB, "spec.data.uri", "pvc://claim/../secrets", None),
+    (TRAINING_JOB, "spec.data.target", None, "spec.data.target: Required"),
+    (TRAINING_JOB, "spec.data.features", ["age", "target"], "features must not contain the target"),
+    (TRAINING_JOB, "spec.data.digest", "sha256:short", "spec.data.digest"),
+    (TRAINING_JOB, "spec.data.holdout", {"fraction": 1.5}, "spec.data.holdout.fraction"),
+    (TRAINING_JOB, "spec.data.schema", {"age": {"min": 2, "max": 1}}, "min must not be above max"),
+    (TRAINING_JOB, "spec.data.schema", {"plan": {"type": "string", "min": 1}}, "min and max are for columns"),
+    (TRAINING_JOB, "spec.data.caConfigMapRef", {"name": "ca", "key": "ca.crt"}, "caConfigMapRef is for https"),
+    (TRAINING_JOB, "spec.trainer", {}, "set exactly one of sklearn and image"),
+    (TRAINING_JOB, "spec.trainer.image", "mine:1", "set exactly one of sklearn and image"),
+    (TRAINING_JOB, "spec.trainer.command", ["sh"], "command, args and env go with image"),
+    (TRAINING_JOB, "spec.trainer.sklearn.estimator", "os.system", "spec.trainer.sklearn.estimator"),
+    (TRAINING_JOB, "spec.trainer.sklearn.estimator", "xgboost.XGBClassifier", "spec.trainer.sklearn.estimator"),
+    (TRAINING_JOB, "spec.artifacts", {"uri": "s3://models"}, "spec.artifacts.uri"),
+    (TRAINING_JOB, "spec.resources", {"limits": {"memory": "lots"}}, "spec.resources.limits.memory"),
+    (TRAINING_JOB, "spec.backoffLimit", -1, "spec.backoffLimit"),
+    (TRAINING_JOB, "spec.activeDeadlineSeconds", 0, "spec.activeDeadlineSeconds"),
+    (TRAINING_JOB, "metadata.name", "a" * 53, "the name must be a DNS label of at most 52 characters"),
+    (TRAINING_JOB, "metadata.name", "with.dots", "the name must be a DNS label of at most 52 characters"),
+    (MODEL_VERSION, "spec.artifact.uri", "https://example.org/model.onnx", "spec.artifact.uri"),
+    (MODEL_VERSION, "spec.artifact.digest", "md5:123", "spec.artifact.digest"),
+    (MODEL_VERSION, "spec.model", "Not A Label", "spec.model"),
+    (INFERENCE_SERVICE, "spec.model", {}, "set exactly one of version and name"),
+    (INFERENCE_SERVICE, "spec.model", {"version": "a", "name": "b", "track": "Latest"}, "set exactly one of"),
+    (INFERENCE_SERVICE, "spec.model", {"name": "churn"}, "name and track go together"),
+    (INFERENCE_SERVICE, "spec.model", {"name": "churn", "track": "Newest"}, "spec.model.track"),
+    (INFERENCE_SERVICE, "spec.replicas", -1, "spec.replicas"),
+    (INFERENCE_SERVICE, "spec.rollout", {"strategy": "Canary"}, "spec.rollout.strategy"),
+    (INFERENCE_SERVICE, "metadata.name", "a" * 45, "the name must be a DNS label of at most 44 characters"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "manifest", [TRAINING_JOB, MODEL_VERSION, INFERENCE_SERVICE], ids=lambda m: m["kind"]
+)
+@pytest.mark.usefixtures("crds")
+def test_what_is_right_is_taken(cluster: Kubectl, manifest: dict[str, Any]) -> None:
+    cluster.apply(manifest, dry_run=True)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "path", "value", "said"),
+    REFUSED,
+    ids=lambda part: str(part)[:40] if isinstance(part, str) else "",
+)
+@pytest.mark.usefixtures("crds")
+def test_what_cannot_work_is_refused(
+    cluster: Kubectl, manifest: dict[str, Any], path: str, value: Any, said: str | None
+) -> None:
+    error = cluster.refuses(changed(manifest, path, value))
+
+    assert (said or path) in error
+
+
+def test_a_model_version_never_changes(kubectl: Kubectl) -> None:
+    kubectl.apply(MODEL_VERSION)
+
+    error = kubectl.refuses(changed(MODEL_VERSION, "spec.artifact.digest", "sha256:" + "b" * 64))
+
+    assert "spec is immutable: a ModelVersion is a fact; write a new one with another name" in error
+
+
+@pytest.mark.parametrize(
+    "field", ["trainingjob.spec.data.uri", "modelversion.spec.artifact.digest", "mwisvc.spec.rollout"]
+)
+def test_kubectl_explain_teaches(kubectl: Kubectl, field: str) -> None:
+    text = kubectl.run("explain", field)
+
+    assert "DESCRIPTION:" in text
+    assert "<empty>" not in text
+
+
+def test_the_category_and_the_short_names_find_them(kubectl: Kubectl) -> None:
+    kubectl.apply(MODEL_VERSION)
+
+    for name in ("modelwright", "mv"):
+        assert "churn-1" in kubectl.run("get", name)
