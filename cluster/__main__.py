@@ -6,13 +6,15 @@ import sys
 
 from cluster import host, kind
 from cluster.paths import KUBECONFIG, LOCK
-from cluster.shell import Failed
+from cluster.shell import StepError
 from cluster.steps import say
 
 
 def main() -> int:
     """Do what the command line asks for; one at a time on this host."""
-    parser = argparse.ArgumentParser(prog="python3 -m cluster", description="A small Kubernetes for development")
+    parser = argparse.ArgumentParser(
+        prog="python3 -m cluster", description="A small Kubernetes for development"
+    )
     parser.add_argument("action", choices=["up", "down"])
     action = parser.parse_args().action
     try:
@@ -24,7 +26,7 @@ def main() -> int:
                 engine.down()
                 return 0
             engine.up()
-    except Failed as failed:
+    except StepError as failed:
         say(f"\n{failed}")
         return 1
     say(f"export KUBECONFIG={KUBECONFIG}")

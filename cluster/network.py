@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from cluster.settings import DNS_ADDRESS, NAME, NODE_ADDRESS, NODE_BRIDGE, POD_BRIDGE, SERVICE_RANGE
-from cluster.shell import Failed, run, succeeds
+from cluster.shell import StepError, run, succeeds
 
 KERNEL_SETTINGS = {
     "net/ipv4/ip_forward": "1",
@@ -61,7 +61,7 @@ def _remove_chains(family: str) -> None:
     """Write the rules back without ours; one transaction, so that nobody sees half of it."""
     try:
         rules = run([f"{family}-save"])
-    except Failed:  # no such address family in this kernel, so no rule of ours
+    except StepError:  # no such address family in this kernel, so no rule of ours
         return
     if CHAINS.search(rules):
         kept = [line for line in rules.splitlines() if not CHAINS.search(line)]

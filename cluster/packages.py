@@ -3,7 +3,7 @@
 import shutil
 
 from cluster.paths import CACHE
-from cluster.shell import Failed, run
+from cluster.shell import StepError, run
 from cluster.steps import step
 
 # program that shows the package is there -> package
@@ -26,7 +26,7 @@ def install_missing(wanted: dict[str, str]) -> None:
     if not missing:
         return
     if not shutil.which("apt-get"):
-        raise Failed(f"install {', '.join(missing)} with this system's package manager, then try again")
+        raise StepError(f"install {', '.join(missing)} with this system's package manager, then try again")
     log = CACHE / "logs" / "apt.log"
     with step(f"install {', '.join(missing)}"[:58]):
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}

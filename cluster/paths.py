@@ -19,7 +19,8 @@ PKI = STATE / "pki"
 CONFIG = STATE / "config"
 CONTAINERD_SOCKET = STATE / "run" / "containerd.sock"
 VOLUMES = STATE / "volumes"
-# Which build of the programs is running; beside the kubeconfig of its administrator.
+# Which build of the programs is running.
 STAMP = STATE / "programs"
 ADMIN = CONFIG / "admin.conf"
+SUPER_ADMIN = CONFIG / "super-admin.conf"
 LOCK = CACHE / "lock"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.paths import LOGS, STATE
-from cluster.shell import Failed
+from cluster.shell import StepError
 
 CONTAINER_CGROUP = "kubepods"
 CGROUPS = Path("/sys/fs/cgroup")
@@ -71,7 +71,7 @@ def require_running(daemons: list[Daemon]) -> None:
     for daemon in daemons:
         if daemon.name not in alive:
             said = "\n".join(daemon.log.read_text(errors="replace").splitlines()[-8:])
-            raise Failed(f"{daemon.name} has ended; read {daemon.log}, which closes with:\n{said}")
+            raise StepError(f"{daemon.name} has ended; read {daemon.log}, which closes with:\n{said}")
 
 
 def running() -> set[str]:
@@ -84,7 +84,7 @@ def end_all() -> None:
     deadline = time.monotonic() + 20
     while pids := [pid for pid, _ in _ours()] + _in_containers():
         if time.monotonic() > deadline:
-            raise Failed(f"the processes {pids} do not end; look at them with `ps -fp PID`")
+            raise StepError(f"the processes {pids} do not end; look at them with `ps -fp PID`")
         for pid in pids:
             _kill(pid)
         time.sleep(0.1)

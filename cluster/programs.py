@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cluster.paths import CACHE, LINKS
 from cluster.settings import HELM, KUBERNETES
-from cluster.shell import Failed, run
+from cluster.shell import StepError, run
 from cluster.steps import step
 
 SOURCES = Path(__file__).parent / "programs"
@@ -29,7 +29,9 @@ def kubernetes() -> Path:
     folder = CACHE / f"kubernetes-{KUBERNETES}-{_fingerprint()}"
     if not folder.exists():
         with step("compile Kubernetes (minutes; only the first time)"):
-            _go(["build", "-trimpath", "-tags", "providerless", "-ldflags", _version_flags()], folder, SOURCES)
+            _go(
+                ["build", "-trimpath", "-tags", "providerless", "-ldflags", _version_flags()], folder, SOURCES
+            )
     return folder
 
 
@@ -106,4 +108,4 @@ def _partial(folder: Path) -> Path:
 
 def _need_go() -> None:
     if not shutil.which("go"):
-        raise Failed("go is not installed: install Go 1.25 or newer, then try again")
+        raise StepError("go is not installed: install Go 1.25 or newer, then try again")

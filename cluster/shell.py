@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 
-class Failed(Exception):
+class StepError(Exception):
     """Something that the user has to know about: what went wrong and where to look."""
 
 
@@ -34,16 +34,16 @@ def run(
             check=False,
         )
     except FileNotFoundError as missing:
-        raise Failed(f"{words[0]} is not installed: install it and try again") from missing
+        raise StepError(f"{words[0]} is not installed: install it and try again") from missing
     except subprocess.TimeoutExpired as late:
-        raise Failed(f"`{' '.join(words[:4])}` did not end within {timeout:.0f} s") from late
+        raise StepError(f"`{' '.join(words[:4])}` did not end within {timeout:.0f} s") from late
     if log:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(f"$ {' '.join(words)}\n{done.stdout}{done.stderr}")
     if done.returncode:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
         where = f"\nThe whole output is in {log}" if log else ""
-        raise Failed(f"`{' '.join(words[:6])}` ended with exit code {done.returncode}:\n{said}{where}")
+        raise StepError(f"`{' '.join(words[:6])}` ended with exit code {done.returncode}:\n{said}{where}")
     return done.stdout
 
 
@@ -51,7 +51,7 @@ def succeeds(command: Sequence[str | Path], timeout: float = 20) -> bool:
     """Whether a command that only asks a question says yes."""
     try:
         run(command, timeout=timeout)
-    except Failed:
+    except StepError:
         return False
     return True
 
@@ -61,5 +61,5 @@ def wait_until(condition: Callable[[], bool], seconds: float, otherwise: str) ->
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise Failed(f"{otherwise} (waited {seconds:.0f} s)")
+            raise StepError(f"{otherwise} (waited {seconds:.0f} s)")
         time.sleep(0.2)
