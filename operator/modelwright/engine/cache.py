@@ -82,11 +82,16 @@ class Cache:
     def __init__(self) -> None:
         self._bodies: dict[ResourceType, dict[tuple[str, str], Body]] = defaultdict(dict)
         self._by_owner: dict[tuple[ResourceType, str], set[Key]] = defaultdict(set)
+        self._by_uid: dict[str, Key] = {}
         self._buried: OrderedDict[str, int] = OrderedDict()
 
     def get(self, key: Key) -> Body | None:
         """The object, or None when it is not there."""
         return self._bodies[key.resource].get((key.namespace, key.name))
+
+    def named(self, uid: str) -> Key | None:
+        """The key of the object with this uid."""
+        return self._by_uid.get(uid)
 
     def owned(self, resource: ResourceType, root_uid: str) -> list[Body]:
         """The objects of a kind that are there for this one (see root_uid), ordered by name."""
@@ -152,6 +157,7 @@ class Cache:
         known = self._bodies[key.resource].pop((key.namespace, key.name), None)
         if known is None:
             return False
+        self._by_uid.pop(uid(known), None)
         owner = root_uid(known)
         if owner is not None:
             owned = self._by_owner[key.resource, owner]
@@ -166,6 +172,7 @@ class Cache:
             self._buried.popitem(last=False)
 
     def _index(self, key: Key, body: Body) -> None:
+        self._by_uid[uid(body)] = key
         owner = root_uid(body)
         if owner is not None:
             self._by_owner[key.resource, owner].add(key)

@@ -1,0 +1,89 @@
+"""The one way into the cache: what is taken in wakes the keys that it concerns.
+
+Watches, listings and the answers to our own writes all come through here. An answer has to wake others as well:
+the watch event that follows it brings nothing new and wakes nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from modelwright.engine.cache import Cache
+from modelwright.engine.kinds import Kind
+from modelwright.engine.objects import Body, Key, ResourceType, metadata, root_uid
+
+
+class Intake:
+    """Puts bodies into the cache and adds the keys that have to be looked at."""
+
+    def __init__(self, kinds: Sequence[Kind], cache: Cache, add: Callable[[Key], None]) -> None:
+        self._kinds: Mapping[ResourceType, Kind] = {kind.resource: kind for kind in kinds}
+        self._primary = {
+            (kind.resource.api_version, kind.resource.kind): kind.resource for kind in kinds if kind.planner
+        }
+        self._cache = cache
+        self._add = add
+
+    def get(self, key: Key) -> Body | None:
+        """The object, or None when it is not there."""
+        return self._cache.get(key)
+
+    def owned(self, resource: ResourceType, root_uid: str) -> list[Body]:
+        """The objects of a kind that are there for this one, ordered by name."""
+        return self._cache.owned(resource, root_uid)
+
+    def all(self, resource: ResourceType, namespace: str) -> list[Body]:
+        """The objects of a kind in a namespace, ordered by name."""
+        return self._cache.all(resource, namespace)
+
+    def put(self, resource: ResourceType, body: Body) -> bool:
+        """Takes in a body. Says whether anything changed."""
+        meta = metadata(body)
+        before = self._cache.get(Key(resource, meta.get("namespace", ""), meta["name"]))
+        changed = self._cache.put(resource, body)
+        if changed:
+            self._wake(resource, *(() if before is None else (before,)), body)
+        return changed
+
+    def remove(self, resource: ResourceType, body: Body) -> bool:
+        """Takes in that an object left the watch. Says whether anything changed."""
+        changed = self._cache.remove(resource, body)
+        if changed:
+            self._wake(resource, body)
+        return changed
+
+    def gone(self, key: Key, uid: str) -> bool:
+        """Takes in that the API server no longer has this object. Says whether anything changed."""
+        before = self._cache.get(key)
+        changed = self._cache.gone(key, uid)
+        if changed and before is not None:
+            self._wake(key.resource, before)
+        return changed
+
+    def replace(self, resource: ResourceType, bodies: Iterable[Body], listed_at: int) -> None:
+        """Takes in a full list."""
+        before = {key: self._cache.get(key) for key in self._cache.keys(resource)}
+        for key in self._cache.replace(resource, bodies, listed_at):
+            seen = (before.get(key), self._cache.get(key))
+            self._wake(resource, *(body for body in seen if body is not None))
+
+    def _wake(self, resource: ResourceType, *bodies: Body) -> None:
+        for key in {key for body in bodies for key in self._concerned(resource, body)}:
+            self._add(key)
+
+    def _concerned(self, resource: ResourceType, body: Body) -> Iterator[Key]:
+        """The object itself, whom it is there for, who controls it, and whoever else its kind names."""
+        kind = self._kinds.get(resource)
+        meta = metadata(body)
+        namespace = meta.get("namespace", "")
+        if kind is not None and kind.planner is not None:
+            yield Key(resource, namespace, meta["name"])
+        root = self._cache.named(root_uid(body) or "")
+        if root is not None and root.namespace == namespace and root.resource in self._primary.values():
+            yield root
+        for owner in meta.get("ownerReferences") or []:
+            owning = self._primary.get((owner["apiVersion"], owner["kind"]))
+            if owner.get("controller") and owning is not None:
+                yield Key(owning, namespace, owner["name"])
+        if kind is not None and kind.wakes is not None:
+            yield from kind.wakes(self._cache, body)
