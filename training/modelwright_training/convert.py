@@ -1,0 +1,114 @@
+"""Turns a fitted pipeline into the bytes of an ONNX model: the same bytes for the same pipeline, in any process."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.helper
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from sklearn.pipeline import Pipeline
+
+from modelwright_training.documents import Dataset
+from modelwright_training.errors import InputError, listing
+from modelwright_training.untyped import Estimator
+
+# What ONNX Runtime has supported for years, whatever the converter's default is today.
+OPSETS = {"": 17, "ai.onnx.ml": 3}
+INPUT = "input"
+# What the converters raise where they do not know an estimator or one of its settings.
+REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, NameError)
+
+
+def output_names(dataset: Dataset, pipeline: Pipeline) -> list[str]:
+    """What the outputs of the model are called."""
+    if dataset.task == "Regression":
+        return ["value"]
+    return ["label", "probabilities" if hasattr(pipeline, "predict_proba") else "scores"]
+
+
+def check_names(dataset: Dataset) -> None:
+    """Refuse columns whose names the outputs need; only where each column is an input of its own."""
+    taken = {"value"} if dataset.task == "Regression" else {"label", "probabilities", "scores"}
+    clash = [name for name in dataset.names if name in taken]
+    if clash and not dataset.all_numeric:
+        raise InputError(
+            "FeatureNameReserved",
+            f"The model's outputs are called {listing(sorted(taken))}, so a column cannot be called {listing(clash)}. "
+            "Rename the column or leave it out with data.features.",
+        )
+
+
+def to_onnx(pipeline: Pipeline, dataset: Dataset) -> bytes:
+    """The ONNX model of a fitted pipeline, or NotConvertible."""
+    kind = type(pipeline[-1]).__name__
+    try:
+        model = _convert(pipeline, dataset)
+    except REFUSALS as error:
+        detail = str(error).strip().split("\n")[0][:300]
+        raise InputError(
+            "NotConvertible",
+            f"{kind} with these parameters cannot be converted to ONNX: {detail}. Use another estimator.",
+        ) from error
+    names = output_names(dataset, pipeline)
+    _rename(model.graph, dict(zip([output.name for output in model.graph.output], names, strict=False)))
+    onnx.helper.set_model_props(model, _properties(pipeline, dataset))
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _convert(pipeline: Pipeline, dataset: Dataset) -> onnx.ModelProto:
+    width = len(dataset.features)
+    inputs: list[tuple[str, Any]] = [(INPUT, FloatTensorType([None, width]))]
+    if not dataset.all_numeric:
+        kinds = {"numeric": FloatTensorType, "categorical": StringTensorType}
+        inputs = [(feature.name, kinds[feature.kind]([None, 1])) for feature in dataset.features]
+    _exact_thresholds(pipeline[-1])
+    last = id(pipeline[-1])
+    if dataset.task == "Regression":
+        return _call(pipeline, inputs, {})
+    try:
+        return _call(pipeline, inputs, {last: {"zipmap": False}})
+    except NameError:  # the converter of this classifier has no such option
+        return _call(pipeline, inputs, {})
+
+
+def _call(pipeline: Pipeline, inputs: list[tuple[str, Any]], options: Mapping[int, Any]) -> onnx.ModelProto:
+    # Without a name the converter takes a random one, and the same model would get another digest.
+    model: onnx.ModelProto = convert_sklearn(
+        pipeline, name="modelwright", initial_types=inputs, options=options, target_opset=OPSETS, verbose=0
+    )
+    return model
+
+
+def _exact_thresholds(estimator: Estimator) -> None:
+    """Move the thresholds of histogram gradient boosting down to float32, which changes no float32 row's path.
+
+    The converter rounds them to the nearest float32; where that is upwards and a row lies on it, the row
+    would go the other way."""
+    for stage in getattr(estimator, "_predictors", []):
+        for tree in stage:
+            exact = tree.nodes["num_threshold"]
+            near = exact.astype(np.float32)
+            below = np.where(near > exact, np.nextafter(near, np.float32(-np.inf)), near)
+            tree.nodes["num_threshold"] = below.astype(np.float64)
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Give the outputs their names; a tensor within that has such a name makes way."""
+    moved = {new: f"{new}_within" for old, new in names.items() if old != new} | dict(names)
+    for node in graph.node:
+        for ends in (node.input, node.output):
+            ends[:] = [moved.get(name, name) for name in ends]
+    for output in graph.output:
+        output.name = moved.get(output.name, output.name)
+
+
+def _properties(pipeline: Pipeline, dataset: Dataset) -> dict[str, str]:
+    found: dict[str, str] = {"dev.modelwright.task": dataset.task}
+    if dataset.all_numeric:
+        found["dev.modelwright.features"] = json.dumps(dataset.names, ensure_ascii=False)
+    if dataset.task == "Classification":
+        found["dev.modelwright.classes"] = json.dumps(pipeline.classes_.tolist(), ensure_ascii=False)
+    return found

@@ -1,0 +1,202 @@
+"""The documents a step is given (run, verify) and the one that fetch leaves for the others, parsed and checked.
+
+What their values mean for a step is left to that step."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from modelwright_training.errors import InputError, storage
+
+Task = Literal["Classification", "Regression"]
+Kind = Literal["numeric", "categorical"]
+Class = int | str
+Digest = str
+
+DIGEST = r"^sha256:[0-9a-f]{64}$"
+SEED_LIMIT = 2**32 - 1
+
+
+class Document(BaseModel):
+    """A JSON object in camelCase that holds nothing unknown."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class ColumnRule(Document):
+    """What the values of a column have to be."""
+
+    type: Literal["number", "integer", "string", "boolean"] | None = None
+    min: float | None = None
+    max: float | None = None
+    nullable: bool = True
+    values: list[int | float | str] | None = Field(default=None, min_length=1)
+
+
+class Holdout(Document):
+    """Which rows are kept away from the trainer."""
+
+    fraction: float = Field(default=0.2, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0, le=SEED_LIMIT)
+    stratify: bool = True
+
+
+class Data(Document):
+    """Where the data is and which of it is used."""
+
+    uri: str = Field(min_length=1)
+    digest: Digest | None = Field(default=None, pattern=DIGEST)
+    target: str = Field(min_length=1)
+    features: list[str] | None = Field(default=None, min_length=1)
+    rules: dict[str, ColumnRule] = Field(default_factory=dict, alias="schema")
+    holdout: Holdout = Holdout()
+
+    @model_validator(mode="after")
+    def _features_are_distinct(self) -> Self:
+        features = self.features or []
+        if len(set(features)) < len(features):
+            raise ValueError("features names a column twice")
+        if self.target in features:
+            raise ValueError(f"the target {self.target!r} is also one of the features")
+        return self
+
+
+class SklearnTrainer(Document):
+    """An estimator of scikit-learn and its parameters."""
+
+    estimator: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class Trainer(Document):
+    """The built-in trainer or the user's own image."""
+
+    sklearn: SklearnTrainer | None = None
+    image: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.sklearn is None) == (self.image is None):
+            raise ValueError("give either sklearn or image")
+        return self
+
+
+class Artifacts(Document):
+    """Where models are kept."""
+
+    uri: str = Field(min_length=1)
+
+
+class RunDocument(Document):
+    """What a training run is to do (run.schema.json)."""
+
+    namespace: str
+    training_job: str
+    run: int = Field(ge=1)
+    model: str
+    task: Task | None = None
+    data: Data
+    trainer: Trainer
+    seed: int = Field(default=0, ge=0, le=SEED_LIMIT)
+    artifacts: Artifacts
+
+
+class Artifact(Document):
+    """A model file that somebody else has put into a store."""
+
+    uri: str = Field(min_length=1)
+    digest: Digest = Field(pattern=DIGEST)
+    size: int | None = Field(default=None, ge=1)
+
+
+class VerifyDocument(Document):
+    """The artifact that is to be checked (verify.schema.json)."""
+
+    model_version: str
+    model: str
+    artifact: Artifact
+
+
+class Feature(Document):
+    """A column to predict from."""
+
+    name: str
+    kind: Kind
+
+
+class Target(Document):
+    """The column to predict."""
+
+    name: str
+    type: Literal["integer", "number", "string"]
+
+
+class Rows(Document):
+    """How many rows there are to learn from and to score on."""
+
+    train: int
+    holdout: int
+
+
+class Dataset(Document):
+    """What lies in train.parquet and holdout.parquet (dataset.schema.json)."""
+
+    features: list[Feature]
+    target: Target
+    task: Task
+    task_from: Literal["Run", "Estimator", "Target"]
+    classes: list[Class] | None = None
+    source: str
+    digest: Digest
+    format: Literal["csv", "parquet"]
+    rows: Rows
+    stratified: bool
+    notes: list[str]
+
+    @property
+    def names(self) -> list[str]:
+        """The features' columns in their order."""
+        return [feature.name for feature in self.features]
+
+    @property
+    def all_numeric(self) -> bool:
+        """Whether the features fit one matrix of numbers."""
+        return all(feature.kind == "numeric" for feature in self.features)
+
+
+AnyDocument = TypeVar("AnyDocument", bound=Document)
+
+
+def parse(
+    kind: type[AnyDocument], text: str | bytes, where: str, reason: str = "DocumentInvalid"
+) -> AnyDocument:
+    """Read a document, or say which of its fields are wrong."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc']) or 'document'}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)[:5]
+        )
+        raise InputError(reason, f"{where} is not valid: {wrong}.") from error
+
+
+def from_environment(kind: type[AnyDocument], environ: Mapping[str, str], variable: str) -> AnyDocument:
+    """Read the document that an environment variable holds."""
+    if variable not in environ:
+        raise InputError("DocumentInvalid", f"The environment variable {variable} is not set.")
+    return parse(kind, environ[variable], variable)
+
+
+def load_dataset(path: Path) -> Dataset:
+    """Read what fetch has written about the data."""
+    if not path.is_file():
+        raise InputError("DataNotFound", f"{path} is not there: the fetch step has to run before this one.")
+    with storage(f"Reading {path}"):
+        text = path.read_bytes()
+    return parse(Dataset, text, str(path), "DataUnreadable")

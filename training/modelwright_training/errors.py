@@ -1,0 +1,50 @@
+"""The two ways in which a step can fail on purpose; what a failure says is up to whoever raises it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+
+class StepError(Exception):
+    """A failure with a reason that the operator knows and a message that a user can act on."""
+
+    exit_code = 65
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+        self.message = message
+
+
+class InputError(StepError):
+    """The input cannot work: the same would happen again."""
+
+
+class OutsideError(StepError):
+    """Something outside failed (network, storage): trying again may help."""
+
+    exit_code = 75
+
+
+@contextmanager
+def storage(what: str) -> Iterator[None]:
+    """Turn a failure of the disk below `what` into one that is worth another try."""
+    try:
+        yield
+    except OSError as error:
+        detail = error.strerror or type(error).__name__
+        raise OutsideError(
+            "StorageFailed", f"{what} failed: {detail}. The run will be tried again."
+        ) from error
+
+
+def suggestion(word: str, known: list[str]) -> str:
+    """Name what `word` may have been meant to be, as the end of a sentence; empty if nothing is close."""
+    close = get_close_matches(word, known, n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
+
+
+def listing(names: list[str], limit: int = 20) -> str:
+    """List names for a message, the first `limit` of them."""
+    shown = ", ".join(repr(name) for name in names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown

@@ -1,0 +1,56 @@
+"""Reads the rows that fetch has written and gives them as a model sees them: numbers rounded to float32."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from modelwright_training.documents import Dataset
+from modelwright_training.errors import InputError, storage
+from modelwright_training.untyped import Features
+
+Matrix = npt.NDArray[np.float32]
+
+
+def load_rows(path: Path, dataset: Dataset) -> pd.DataFrame:
+    """The features and the target of one side of the split."""
+    if not path.is_file():
+        raise InputError("DataNotFound", f"{path} is not there: the fetch step has to run before this one.")
+    try:
+        with storage(f"Reading {path}"):
+            frame = pd.read_parquet(path)
+        return frame[[*dataset.names, dataset.target.name]]
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise InputError("DataUnreadable", f"{path} is not what fetch has written: {error}.") from error
+
+
+def column(frame: pd.DataFrame, dataset: Dataset, name: str) -> npt.NDArray[Any]:
+    """One feature as the server is asked for it: float32, or text as objects."""
+    kinds = {feature.name: feature.kind for feature in dataset.features}
+    dtype: type = np.float32 if kinds[name] == "numeric" else object
+    return frame[name].to_numpy(dtype=dtype)
+
+
+def matrix(frame: pd.DataFrame, dataset: Dataset) -> Matrix:
+    """All features, where all are numeric, as one float32 matrix."""
+    return np.ascontiguousarray(frame[dataset.names].to_numpy(dtype=np.float32))
+
+
+def for_estimator(frame: pd.DataFrame, dataset: Dataset) -> Features:
+    """The features for scikit-learn: float32 values in float64, so that it computes in double precision."""
+    if dataset.all_numeric:
+        return matrix(frame, dataset).astype(np.float64)
+    series = {}
+    for name in dataset.names:
+        values = column(frame, dataset, name)
+        series[name] = values.astype(np.float64) if values.dtype == np.float32 else values
+    return pd.DataFrame(series)
+
+
+def target(frame: pd.DataFrame, dataset: Dataset) -> npt.NDArray[Any]:
+    """The target: int64, float64 or text."""
+    dtypes: dict[str, Any] = {"integer": np.int64, "number": np.float64, "string": str}
+    return frame[dataset.target.name].to_numpy().astype(dtypes[dataset.target.type])

@@ -1,0 +1,64 @@
+"""Where a step finds its files; the only place that knows the pod's folders."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of a training pod."""
+
+    source: Path
+    train: Path
+    holdout: Path
+    model: Path
+    artifacts: Path
+    termination_log: Path
+
+    @classmethod
+    def under(cls, root: Path) -> "Paths":
+        """Lay the pod's folders out below `root`."""
+        return cls(
+            source=root / "source",
+            train=root / "data" / "train",
+            holdout=root / "data" / "holdout",
+            model=root / "model",
+            artifacts=root / "artifacts",
+            termination_log=root / "dev" / "termination-log",
+        )
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> "Paths":
+        """The pod's own folders, or those below MODELWRIGHT_ROOT where a step runs outside a pod."""
+        return cls.under(Path(environ.get("MODELWRIGHT_ROOT", "/")))
+
+    @property
+    def train_rows(self) -> Path:
+        """The rows to learn from."""
+        return self.train / "train.parquet"
+
+    @property
+    def dataset(self) -> Path:
+        """What lies in the rows."""
+        return self.train / "schema.json"
+
+    @property
+    def holdout_rows(self) -> Path:
+        """The rows to score on."""
+        return self.holdout / "holdout.parquet"
+
+    @property
+    def model_file(self) -> Path:
+        """The trained model."""
+        return self.model / "model.onnx"
+
+    @property
+    def reference(self) -> Path:
+        """What the trainer's own library predicts."""
+        return self.model / "reference.npz"
+
+    @property
+    def training(self) -> Path:
+        """How the model came about."""
+        return self.model / "training.json"

@@ -1,0 +1,113 @@
+"""The step `train` of the built-in trainer: fits a scikit-learn estimator and leaves it as ONNX.
+
+Judging the model is left to publish, which sees rows that this step does not."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy.typing as npt
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from modelwright_training import convert, frames, libraries, pipeline, reference
+from modelwright_training.documents import Dataset, RunDocument, from_environment, load_dataset
+from modelwright_training.errors import InputError, storage
+from modelwright_training.estimators import build, find
+from modelwright_training.files import digest_of, replace_file
+from modelwright_training.message import Json
+from modelwright_training.paths import Paths
+from modelwright_training.untyped import Estimator, Features
+
+Labels = npt.NDArray[Any]
+
+log = logging.getLogger(__name__)
+
+# What estimators raise where data and parameters do not go together.
+REFUSALS = (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError, AttributeError)
+
+
+def run(environ: Mapping[str, str], paths: Paths) -> Json:
+    """Train the run's estimator on the rows that fetch has left."""
+    document = from_environment(RunDocument, environ, "MODELWRIGHT_RUN")
+    chosen = document.trainer.sklearn
+    if chosen is None:
+        raise InputError(
+            "DocumentInvalid", "trainer.sklearn is not set: the built-in trainer has nothing to do."
+        )
+    kind = find(chosen.estimator)
+    dataset = load_dataset(paths.dataset)
+    convert.check_names(dataset)
+    estimator = build(kind, chosen.parameters, document.seed, dataset.classes)
+    frame = frames.load_rows(paths.train_rows, dataset)
+    features, target = frames.for_estimator(frame, dataset), frames.target(frame, dataset)
+    log.info("Training %s on %d rows and %d features", chosen.estimator, len(frame), len(dataset.features))
+    with _told_warnings():
+        fitted = _fit(pipeline.build(estimator, dataset), features, target)
+        model = convert.to_onnx(fitted, dataset)
+        rows = reference.sample(len(frame))
+        sampled = features[rows] if dataset.all_numeric else features.iloc[rows]
+        predictions = reference.of_pipeline(fitted, sampled, dataset, rows)
+    _write(paths, model, predictions, _training(document, estimator, dataset))
+    log.info("Wrote the model, %d bytes", len(model))
+    return {
+        "estimator": chosen.estimator,
+        "task": dataset.task,
+        "rows": len(frame),
+        "digest": digest_of(model),
+        "size": len(model),
+        "libraries": libraries.versions(libraries.TRAINING),
+    }
+
+
+def _fit(model: Pipeline, features: Features, target: Labels) -> Pipeline:
+    """Fit on one thread: sums of floating-point numbers depend on how many threads add them up."""
+    name = type(model[-1]).__name__
+    try:
+        with threadpool_limits(limits=1):
+            return model.fit(features, target)
+    except REFUSALS as error:
+        detail = str(error).strip()[:1000]
+        # scikit-learn's own error for a parameter of a wrong type or value is both of these.
+        if isinstance(error, ValueError) and isinstance(error, TypeError):
+            raise InputError("BadParameters", detail) from error
+        raise InputError("TrainingFailed", f"{name} cannot be trained on this data: {detail}") from error
+
+
+@contextmanager
+def _told_warnings() -> Iterator[None]:
+    """Tell each warning of the libraries once, as a line that a user can read."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            for text in dict.fromkeys(
+                f"{w.category.__name__}: {str(w.message).splitlines()[0]}" for w in caught
+            ):
+                log.info("Warning from the library: %s", text)
+
+
+def _training(document: RunDocument, estimator: Estimator, dataset: Dataset) -> Json:
+    chosen = document.trainer.sklearn
+    given = dict(chosen.parameters) if chosen else {}
+    if "random_state" in estimator.get_params(deep=False):
+        given.setdefault("random_state", document.seed)
+    return {
+        "estimator": chosen.estimator if chosen else type(estimator).__name__,
+        "parameters": given,
+        "steps": pipeline.describe(estimator, dataset),
+        "seed": document.seed,
+        "rows": dataset.rows.train,
+        "libraries": libraries.versions(libraries.TRAINING),
+    }
+
+
+def _write(paths: Paths, model: bytes, predictions: bytes, training: Json) -> None:
+    with storage("Writing the model"):
+        replace_file(paths.reference, predictions)
+        replace_file(paths.training, json.dumps(training, indent=2, ensure_ascii=False).encode())
+        replace_file(paths.model_file, model)
