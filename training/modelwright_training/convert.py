@@ -1,6 +1,7 @@
 """Turns a fitted pipeline into the bytes of an ONNX model: the same bytes for the same pipeline, in any process."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,7 +46,9 @@ def to_onnx(pipeline: Pipeline, dataset: Dataset) -> bytes:
     """The ONNX model of a fitted pipeline, or NotConvertible."""
     kind = type(pipeline[-1]).__name__
     try:
-        model = _convert(pipeline, dataset)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the converter's own making; a user can do nothing about them
+            model = _convert(pipeline, dataset)
     except REFUSALS as error:
         detail = str(error).strip().split("\n")[0][:300]
         raise InputError(

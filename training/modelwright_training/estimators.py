@@ -18,7 +18,6 @@ PUBLIC = re.compile(
 )
 
 
-
 def find(path: str) -> type[Estimator]:
     """The class of an estimator such as `sklearn.linear_model.LogisticRegression`."""
     match = PUBLIC.fullmatch(path)

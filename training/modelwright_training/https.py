@@ -33,7 +33,13 @@ class _OnlyHttps(urllib.request.HTTPRedirectHandler):
     """Follows redirects as long as they stay encrypted."""
 
     def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
     ) -> urllib.request.Request | None:
         if urlsplit(newurl).scheme != "https":
             message = f"{_place(req.full_url)} redirects to {_place(newurl)}, which is not encrypted."

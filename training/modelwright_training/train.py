@@ -47,10 +47,10 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     log.info("Training %s on %d rows and %d features", chosen.estimator, len(frame), len(dataset.features))
     with _told_warnings():
         fitted = _fit(pipeline.build(estimator, dataset), features, target)
-        model = convert.to_onnx(fitted, dataset)
         rows = reference.sample(len(frame))
         sampled = features[rows] if dataset.all_numeric else features.iloc[rows]
         predictions = reference.of_pipeline(fitted, sampled, dataset, rows)
+    model = convert.to_onnx(fitted, dataset)
     _write(paths, model, predictions, _training(document, estimator, dataset))
     log.info("Wrote the model, %d bytes", len(model))
     return {

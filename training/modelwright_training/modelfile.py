@@ -1,0 +1,126 @@
+"""Reads a model file and refuses what is not a self-contained ONNX model of standard operators.
+
+Nothing of the file is run here; that is left to the session."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnx.checker
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx.external_data_helper import uses_external_data
+
+from modelwright_training.errors import InputError, listing, storage
+from modelwright_training.files import digest_of
+
+MAX_BYTES = 2 << 30
+DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+
+Graph = onnx.GraphProto | onnx.FunctionProto
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The bytes of a model and what identifies them."""
+
+    content: bytes
+    digest: str
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return len(self.content)
+
+
+def read(path: Path) -> ModelFile:
+    """Read a model file of a size that can be served; checks nothing else."""
+    with storage(f"Reading {path}"):
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InputError("ModelTooLarge", f"{path.name} has {size} bytes; the limit is {MAX_BYTES}.")
+        content = path.read_bytes()
+    return ModelFile(content, digest_of(content))
+
+
+def check(model: ModelFile) -> None:
+    """Refuse what is no ONNX model, is not whole, or needs code that the server does not have."""
+    try:
+        proto = onnx.ModelProto.FromString(model.content)
+    except DecodeError as error:
+        raise InputError("NotOnnx", "model.onnx is not an ONNX model: it cannot be parsed.") from error
+    _check_external(proto)
+    _check_operators(proto)
+    try:
+        onnx.checker.check_model(proto)
+    except onnx.checker.ValidationError as error:
+        detail = str(error).strip().split("\n")[0][:300]
+        raise InputError("NotOnnx", f"model.onnx is not a valid ONNX model: {detail}") from error
+    _check_types(proto)
+
+
+def _graphs(graph: Graph) -> Iterator[Graph]:
+    """A graph and all that its nodes hold."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node or inner.initializer:
+                    yield from _graphs(inner)
+
+
+def _all_graphs(model: onnx.ModelProto) -> Iterator[Graph]:
+    for top in (model.graph, *model.functions):
+        yield from _graphs(top)
+
+
+def _tensors(graph: Graph) -> Iterator[onnx.TensorProto]:
+    if isinstance(graph, onnx.GraphProto):
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+
+
+def _check_external(model: onnx.ModelProto) -> None:
+    for graph in _all_graphs(model):
+        for tensor in _tensors(graph):
+            if uses_external_data(tensor):
+                raise InputError(
+                    "ExternalData",
+                    f"Tensor {tensor.name!r} lies in another file. Save the model as one file "
+                    "(onnx.save_model with save_as_external_data=False).",
+                )
+
+
+def _check_operators(model: onnx.ModelProto) -> None:
+    own = {(function.domain, function.name) for function in model.functions}
+    custom = {
+        f"{node.domain}:{node.op_type}"
+        for graph in _all_graphs(model)
+        for node in graph.node
+        if node.domain not in DOMAINS and (node.domain, node.op_type) not in own
+    }
+    if custom:
+        raise InputError(
+            "CustomOperators",
+            f"The model needs operators that are not in the ONNX standard: {listing(sorted(custom))}. "
+            "Export it with operators of the domains ai.onnx and ai.onnx.ml only.",
+        )
+
+
+def _check_types(model: onnx.ModelProto) -> None:
+    for value in (*model.graph.input, *model.graph.output):
+        kind = value.type.WhichOneof("value")
+        if kind != "tensor_type":
+            hint = (
+                " Convert scikit-learn models with the option zipmap=False."
+                if kind == "sequence_type"
+                else ""
+            )
+            what = str(kind).removesuffix("_type")
+            raise InputError("UnsupportedType", f"{value.name!r} is a {what}, not a tensor.{hint}")

@@ -1,0 +1,39 @@
+"""Reads what a trainer says of its model (training.json): bounded, and ignored where it is not as it should be."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from modelwright_training.documents import Document, parse
+from modelwright_training.errors import InputError, storage
+
+MAX_BYTES = 64 << 10
+
+log = logging.getLogger(__name__)
+
+
+class Training(Document):
+    """How model.onnx came about (training.schema.json)."""
+
+    estimator: str = Field(min_length=1)
+    parameters: dict[str, Any]
+    steps: list[str] | None = None
+    seed: int | None = None
+    rows: int | None = None
+    libraries: dict[str, str]
+
+
+def load_training(path: Path) -> Training | None:
+    """What the trainer has left, if it is readable: a model is not refused for what is said about it."""
+    if not path.is_file():
+        return None
+    with storage(f"Reading {path}"):
+        size = path.stat().st_size
+        text = path.read_bytes() if size <= MAX_BYTES else b""
+    try:
+        return parse(Training, text, str(path))
+    except InputError as error:
+        log.info("%s is left out: %s", path.name, error.message if text else f"it has {size} bytes")
+        return None
