@@ -102,10 +102,10 @@ class Client:
         path = key.resource.path(key.namespace, key.name)
         return await self._send(_Request("PATCH", path, {"fieldManager": "modelwright"}, patch, MERGE))
 
-    async def serves(self, resource: ResourceType) -> bool:
+    async def serves(self, resource: ResourceType, namespace: str | None = None) -> bool:
         """Whether the API server knows the kind."""
         try:
-            await self._send(_Request("GET", resource.path(None), {"limit": "1"}))
+            await self._send(_Request("GET", resource.path(namespace), {"limit": "1"}))
         except NotFound:
             return False
         return True
@@ -150,10 +150,12 @@ def error_of(status: int, answer: Body, headers: Mapping[str, str]) -> ApiError:
     """The error that an answer of the API server stands for; its message is kept."""
     message = str(answer.get("message") or f"the API server answered {status} without a message")
     details = answer.get("details") or {}
-    causes = {cause.get("reason") for cause in details.get("causes") or []}
+    causes = details.get("causes") or []
     after = _seconds(headers.get("Retry-After") or details.get("retryAfterSeconds"))
-    if status == 403 and "NamespaceTerminating" in causes:
+    if status == 403 and any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
         return NamespaceTerminating(message)
+    if status == 422 and any(cause.get("field") == "metadata.uid" for cause in causes):
+        return Conflict(message)  # another object of that name than the one that we applied to
     if status == 409:
         exists = answer.get("reason") == "AlreadyExists"
         return AlreadyExists(message) if exists else Conflict(message, retry_after=after)

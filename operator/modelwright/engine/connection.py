@@ -1,0 +1,63 @@
+"""How the API server is reached and as whom: from the pod's service account or from a kubeconfig.
+
+Both the client and kopf's watches are made from one configuration, and see a renewed token at once.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import aiohttp
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+from kubernetes.aio.config import load_incluster_config, load_kube_config
+
+# Tokens that a kubeconfig brings, by a file or by a program, are fetched again this often.
+TOKEN_AGE = 300.0
+
+Handler = aiohttp.ClientHandlerType
+Middleware = aiohttp.ClientMiddlewareType
+
+
+async def configure(kubeconfig: Path | None = None) -> Configuration:
+    """The configuration of a kubeconfig file; without one that of the pod, or of the user's own kubeconfig."""
+    configuration = Configuration()
+    if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
+        load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        return configuration
+    path = None if kubeconfig is None else str(kubeconfig)
+    await _load(path, configuration)
+    loaded_at = time.monotonic()
+
+    async def refresh(configuration: Configuration) -> None:
+        nonlocal loaded_at
+        if time.monotonic() - loaded_at > TOKEN_AGE:
+            loaded_at = time.monotonic()
+            await _load(path, configuration)
+
+    configuration.refresh_api_key_hook = refresh  # type: ignore[assignment]  # it is there to be set
+    return configuration
+
+
+async def _load(path: str | None, configuration: Configuration) -> None:
+    await load_kube_config(path, client_configuration=configuration)  # type: ignore[no-untyped-call]
+
+
+def session(configuration: Configuration, *middlewares: Middleware) -> aiohttp.ClientSession:
+    """A session that is logged in, for requests that somebody else makes."""
+
+    async def log_in(request: aiohttp.ClientRequest, handler: Handler) -> aiohttp.ClientResponse:
+        setting = (await configuration.auth_settings()).get("BearerToken")
+        if setting is not None:
+            request.headers["Authorization"] = str(setting["value"])
+        return await handler(request)
+
+    rest = RESTClientObject(configuration)  # it knows how to make the TLS context
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=rest.ssl_context, limit=0),
+        middlewares=(log_in, *middlewares),
+        proxy=configuration.proxy,
+        trust_env=True,
+    )

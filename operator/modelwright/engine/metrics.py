@@ -1,0 +1,60 @@
+"""What the operator measures of itself, for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+OUTCOMES = ("Done", "Again", "At", "Failed", "Terminal", "Standby")
+SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
+
+
+class Metrics:
+    """The operator's own metrics, in a registry of their own."""
+
+    def __init__(self, kinds: Iterable[str]) -> None:
+        self.registry = CollectorRegistry()
+        self._reconciles = Counter(
+            "modelwright_reconcile",
+            "Looks at objects, by kind and by how they ended.",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "modelwright_reconcile_seconds",
+            "How long looks at objects took.",
+            ["kind"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._requests = Counter(
+            "modelwright_api_requests",
+            "Requests to the API server, by verb and status code; code 0 is no answer.",
+            ["verb", "code"],
+            registry=self.registry,
+        )
+        for kind in kinds:  # a counter that is not there yet cannot be told from one that is missing
+            self._seconds.labels(kind)
+            for outcome in OUTCOMES:
+                self._reconciles.labels(kind, outcome)
+
+    def watch(self, depth: Callable[[], float], leader: Callable[[], float]) -> None:
+        """Adds the values that are read when somebody asks."""
+        queue = Gauge("modelwright_queue_depth", "Objects that wait for a look.", registry=self.registry)
+        queue.set_function(depth)
+        leading = Gauge("modelwright_leader", "1 while this process is in charge.", registry=self.registry)
+        leading.set_function(leader)
+
+    def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
+        """Counts one look at an object."""
+        self._reconciles.labels(kind, outcome).inc()
+        self._seconds.labels(kind).observe(seconds)
+
+    def requested(self, verb: str, code: int) -> None:
+        """Counts one request to the API server."""
+        self._requests.labels(verb, str(code)).inc()
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self.registry)

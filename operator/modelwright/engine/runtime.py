@@ -1,0 +1,190 @@
+"""Puts the parts together and runs them until told to stop: watches, election, workers, health."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kubernetes.aio.client import Configuration
+
+from modelwright.engine.cache import Cache
+from modelwright.engine.client import Client
+from modelwright.engine.connection import configure
+from modelwright.engine.events import EventRecorder
+from modelwright.engine.executor import Executor
+from modelwright.engine.health import HealthServer
+from modelwright.engine.intake import Intake
+from modelwright.engine.kinds import Kind
+from modelwright.engine.lease import LEASES, Elector
+from modelwright.engine.metrics import Metrics
+from modelwright.engine.objects import Key
+from modelwright.engine.queue import QueueClosed, WorkQueue
+from modelwright.engine.reconciler import Reconciler
+from modelwright.engine.watching import Watcher
+
+logger = logging.getLogger(__name__)
+
+DRAIN = 10.0
+STUCK = 120.0
+LOST_PAUSE = 0.2
+
+
+def identity() -> str:
+    """A name for this process that no other has had."""
+    return f"{socket.gethostname()}_{uuid.uuid4().hex[:12]}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one operator process runs."""
+
+    lease_namespace: str
+    lease_name: str = "modelwright-operator"
+    identity: str = field(default_factory=identity)
+    namespace: str | None = None  # watch this one only
+    workers: int = 8
+    health_host: str = "0.0.0.0"  # noqa: S104 - the kubelet asks from outside the pod
+    health_port: int = 8080
+    kubeconfig: Path | None = None
+
+
+class Operator:
+    """One operator process."""
+
+    def __init__(self, kinds: Sequence[Kind], settings: Settings, configuration: Configuration) -> None:
+        planners = {kind.resource: kind.planner for kind in kinds if kind.planner is not None}
+        self._settings = settings
+        self.metrics = Metrics(resource.kind for resource in planners)
+        self._client = Client(configuration, self.metrics.requested)
+        self._queue: WorkQueue[Key] = WorkQueue()
+        self.intake = Intake(kinds, Cache(), self._queue.add)
+        lease = Key(LEASES, settings.lease_namespace, settings.lease_name)
+        self.elector = Elector(self._client, lease, settings.identity)
+        recorder = EventRecorder(self._client, settings.identity)
+        executor = Executor(self._client, self.intake, recorder, self.elector.may_write)
+        self._reconciler = Reconciler(planners, self.intake, executor, recorder, self._queue)
+        self.watcher = Watcher(kinds, self.intake, self._client, configuration, settings.namespace)
+        self.health = HealthServer(self._livez, self._readyz, self.metrics.text)
+        self.metrics.watch(lambda: len(self._queue), lambda: float(self.elector.may_write()))
+        self._watching = False
+        self._busy: set[asyncio.Task[None] | None] = set()
+
+    async def run(self, stop: asyncio.Event, started: Callable[[], None] = lambda: None) -> None:
+        """Runs until `stop` is set; raises when a part of it breaks, for then the process must end."""
+        await self.health.start(self._settings.health_host, self._settings.health_port)
+        kopf_stop = asyncio.Event()
+        workers = [
+            asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._settings.workers)
+        ]
+        electing = asyncio.create_task(self.elector.run(), name="election")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        watching = asyncio.create_task(self._watch(kopf_stop, started), name="watches")
+        try:
+            await asyncio.wait({stopping, electing, watching, *workers}, return_when=asyncio.FIRST_COMPLETED)
+            logger.info("stopping" if stop.is_set() else "a part of the operator broke: stopping")
+        finally:
+            await self._shut_down(workers, electing, watching, kopf_stop)
+            await _cancel([stopping])
+        for task in (watching, electing, *workers):
+            _raise_failure(task)
+        if not stop.is_set():
+            raise RuntimeError("the watches ended although nobody asked for it")
+
+    async def _shut_down(
+        self,
+        workers: list[asyncio.Task[None]],
+        electing: asyncio.Task[None],
+        watching: asyncio.Task[None],
+        kopf_stop: asyncio.Event,
+    ) -> None:
+        """First what writes, then the Lease, so that another process goes on at once; then the rest."""
+        self._queue.close()
+        await _cancel(worker for worker in workers if worker not in self._busy)
+        await asyncio.wait(workers, timeout=DRAIN)
+        await _cancel([*workers, electing])
+        await self.elector.release()
+        await self.health.stop()
+        kopf_stop.set()
+        await asyncio.wait([watching], timeout=DRAIN)
+        await _cancel([watching])
+        await self._client.close()
+
+    async def _watch(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
+        self._watching = True
+        try:
+            await self.watcher.run(stop, started)
+        finally:
+            self._watching = False
+
+    async def _work(self) -> None:
+        """One worker. Nothing is done before everything that is there is known: what is merely not listed yet
+        would be taken for missing."""
+        await self.watcher.wait_filled()
+        me = asyncio.current_task()
+        with contextlib.suppress(QueueClosed):
+            while True:
+                await self.elector.wait_leading()
+                key = await self._queue.get()
+                self._busy.add(me)
+                try:
+                    await self._look(key)
+                finally:
+                    self._busy.discard(me)
+                    self._queue.done(key)
+
+    async def _look(self, key: Key) -> None:
+        if not self.elector.may_write():  # the election has not noticed yet
+            self._queue.add(key)
+            await asyncio.sleep(LOST_PAUSE)
+            return
+        began = time.perf_counter()
+        outcome = await self._reconciler.handle(key)
+        self.metrics.reconciled(key.resource.kind, type(outcome).__name__, time.perf_counter() - began)
+
+    def _livez(self) -> str:
+        if not self._watching:
+            return "the watches are not running"
+        # While another process leads keys only gather: what counts begins with our own lead.
+        age = min(self._queue.oldest_age(), self.elector.leading_for())
+        if age > STUCK and not self.watcher.unfilled:
+            return f"an object has been waiting for a look for {age:.0f} seconds"
+        return ""
+
+    def _readyz(self) -> str:
+        unfilled = self.watcher.unfilled
+        return f"not listed yet: {', '.join(unfilled)}" if unfilled else ""
+
+
+async def run(kinds: Sequence[Kind], settings: Settings) -> None:
+    """Runs an operator until the process is asked to end (SIGTERM, SIGINT)."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def listen() -> None:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, stop.set)
+
+    listen()
+    operator = Operator(kinds, settings, await configure(settings.kubeconfig))
+    await operator.run(stop, started=listen)
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    pending = [task for task in tasks if not task.done()]
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+
+
+def _raise_failure(task: asyncio.Task[None]) -> None:
+    if task.done() and not task.cancelled():
+        task.result()

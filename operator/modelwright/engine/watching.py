@@ -1,0 +1,236 @@
+"""Keeps the cache like the cluster: kopf holds the watches, lists of our own fill what watches cannot tell.
+
+kopf says neither when its first listing is complete, nor, after a gap in a watch, what went while nobody looked.
+Both have one cure. Whenever kopf has listed a kind and its watch stands, we list the kind ourselves: what is not
+in that list is gone, and what changes after it the watch will tell. Handlers only take bodies in; kopf writes
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import aiohttp
+import kopf
+from kubernetes.aio.client import Configuration
+
+from modelwright.engine import connection
+from modelwright.engine.client import Client
+from modelwright.engine.errors import ApiError, Forbidden
+from modelwright.engine.intake import Intake
+from modelwright.engine.kinds import Kind
+from modelwright.engine.objects import ResourceType
+from modelwright.engine.queue import Backoff
+
+logger = logging.getLogger(__name__)
+
+# Between two lists of our own of one kind, and between two attempts to find a kind or to log in.
+LIST_PAUSE = 2.0
+LOOK_PAUSE = 10.0
+
+
+class Forever:
+    """Back-offs without end: a watch that gives up leaves a process that is alive and blind."""
+
+    def __iter__(self) -> Iterator[float]:
+        backoff, failures = Backoff(base=0.5, cap=20.0), 0
+        while True:
+            yield backoff.delay(failures, random.random())  # noqa: S311 - it spreads load, it hides nothing
+            failures += 1
+
+
+class NoDiff(kopf.DiffBaseStorage):
+    """kopf remembers nothing of an object: no copies, no annotations."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """The part of the object that kopf would compare: none."""
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        """What kopf remembers: nothing."""
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Stores nothing."""
+
+
+class Watcher:
+    """Watches the kinds, from `run` until it is told to stop."""
+
+    def __init__(
+        self,
+        kinds: Sequence[Kind],
+        intake: Intake,
+        client: Client,
+        configuration: Configuration,
+        namespace: str | None = None,
+    ) -> None:
+        self._kinds = list(kinds)
+        self._intake = intake
+        self._client = client
+        self._configuration = configuration
+        self._namespace = namespace
+        self._listed_by_kopf: set[ResourceType] = set()
+        self._due = {kind.resource: asyncio.Event() for kind in kinds}
+        self._unfilled = {kind.resource for kind in kinds}
+        self._filled = asyncio.Event()
+        self._logins = 0
+
+    @property
+    def unfilled(self) -> list[str]:
+        """The kinds that are not known completely yet."""
+        return sorted(resource.kind for resource in self._unfilled)
+
+    async def wait_filled(self) -> None:
+        """Returns when everything that was there at the start is known."""
+        await self._filled.wait()
+
+    async def run(self, stop: asyncio.Event, started: Callable[[], None] = lambda: None) -> None:
+        """Watches until `stop` is set. `started` is called when kopf has put its own signal handlers up."""
+        await self._find_kinds()
+        ours = asyncio.all_tasks()  # what kopf must not take down with it
+        running = {asyncio.create_task(self._keep_listed(kind), name=f"list {kind}") for kind in self._kinds}
+        scope: dict[str, Any] = (
+            {"namespaces": [self._namespace]} if self._namespace else {"clusterwide": True}
+        )
+        try:
+            tasks = await kopf.spawn_tasks(
+                registry=self._registry(), settings=self._settings(), standalone=True, stop_flag=stop, **scope
+            )
+            started()
+            running.add(asyncio.create_task(kopf.run_tasks(tasks, ignored={*ours, *running}), name="kopf"))
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _find_kinds(self) -> None:
+        """Waits for the kinds that we cannot do without; kopf would go on without them, for ever."""
+        for kind in list(self._kinds):
+            while not await self._is_served(kind.resource):
+                if kind.optional:
+                    logger.info("%s: the API server does not know the kind", kind.resource.kind)
+                    self._kinds.remove(kind)
+                    self._fill(kind.resource)
+                    break
+                logger.warning(
+                    "the API server does not know %s %s: install the CRDs (kubectl apply -f crds/)",
+                    kind.resource.api_version,
+                    kind.resource.kind,
+                )
+                await asyncio.sleep(LOOK_PAUSE)
+
+    async def _is_served(self, resource: ResourceType) -> bool:
+        for delay in Forever():
+            try:
+                return await self._client.serves(resource, self._namespace)
+            except Forbidden:
+                return True  # it is there; the watch will say what right is missing
+            except ApiError as error:
+                logger.warning("%s: %s; next try in %.0f s", resource.kind, error, delay)
+                await asyncio.sleep(delay)
+        raise AssertionError("Forever has ended")
+
+    async def _keep_listed(self, kind: Kind) -> None:
+        due = self._due[kind.resource]
+        while True:
+            await due.wait()
+            due.clear()
+            await self._list(kind)
+            self._fill(kind.resource)
+            await asyncio.sleep(LIST_PAUSE)
+
+    async def _list(self, kind: Kind) -> None:
+        for delay in Forever():
+            try:
+                listing = await self._client.list(kind.resource, self._namespace, selector=kind.selector)
+            except ApiError as error:
+                logger.warning("listing %s: %s; next try in %.0f s", kind.resource.plural, error, delay)
+                await asyncio.sleep(delay)
+            else:
+                self._intake.replace(kind.resource, listing.items, listing.resource_version)
+                return
+
+    def _fill(self, resource: ResourceType) -> None:
+        self._unfilled.discard(resource)
+        if not self._unfilled:
+            self._filled.set()
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(self._log_in)
+        for kind in self._kinds:
+            resource = kind.resource
+            kopf.on.event(
+                group=resource.group,
+                version=resource.version,
+                plural=resource.plural,
+                id=f"watch-{resource.plural}",
+                registry=registry,
+            )(self._handler(resource))
+        return registry
+
+    def _handler(self, resource: ResourceType) -> Callable[..., Any]:
+        async def take_in(event: Mapping[str, Any], **_: Any) -> None:
+            if event["type"] == "DELETED":
+                self._intake.remove(resource, event["object"])
+            else:
+                self._intake.put(resource, event["object"])
+
+        return take_in
+
+    async def _log_in(self, **_: Any) -> kopf.AiohttpSession:
+        """Called at the start and after each 401; an API server that has lost its etcd answers so for a while."""
+        if self._logins:
+            await asyncio.sleep(LOOK_PAUSE * random.random())  # noqa: S311 - it spreads load, it hides nothing
+        self._logins += 1
+        session = connection.session(self._configuration, self._note)
+        return kopf.AiohttpSession(server=self._configuration.host, aiohttp_session=session)
+
+    async def _note(
+        self, request: aiohttp.ClientRequest, handler: connection.Handler
+    ) -> aiohttp.ClientResponse:
+        """Sees from kopf's requests when a kind has been listed anew and its watch stands."""
+        response = await handler(request)
+        resource = self._kind_at(request.url.path)
+        if resource is not None and response.status == 200:
+            if "watch" not in request.url.query:
+                self._listed_by_kopf.add(resource)
+            elif resource in self._listed_by_kopf:
+                self._listed_by_kopf.discard(resource)
+                self._due[resource].set()
+        return response
+
+    def _kind_at(self, path: str) -> ResourceType | None:
+        """The kind whose collection has this path, behind whatever path the API server itself has."""
+        found = (k.resource for k in self._kinds if path.endswith(k.resource.path(self._namespace)))
+        return next(found, None)
+
+    def _settings(self) -> kopf.OperatorSettings:
+        settings = kopf.OperatorSettings()
+        settings.peering.standalone = True
+        settings.scanning.disabled = True
+        settings.posting.enabled = False
+        settings.process.ultimate_exiting_timeout = None
+        settings.networking.connect_timeout = 10
+        settings.networking.request_timeout = 30
+        settings.networking.error_backoffs = Forever()
+        settings.watching.connect_timeout = 10
+        settings.watching.server_timeout = 240
+        settings.watching.client_timeout = 270
+        settings.watching.chunk_size = 500
+        settings.queueing.idle_timeout = 1
+        settings.persistence.finalizer = "modelwright.dev/never-added"
+        settings.persistence.diffbase_storage = NoDiff()
+        for kind in self._kinds:
+            if kind.selector:
+                where = kind.resource.group, kind.resource.version, kind.resource.plural
+                settings.watching.label_selectors[where] = kind.selector
+        return settings
