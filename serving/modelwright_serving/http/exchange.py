@@ -1,0 +1,70 @@
+"""One request and the response it is owed. Reading and writing bytes is left to the connection."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from modelwright_serving.http.responses import Response
+
+
+class Owner(Protocol):
+    """The connection an exchange belongs to."""
+
+    def answered(self, exchange: "Exchange") -> None: ...
+
+
+class Exchange:
+    """A request as its endpoint sees it; `respond` may be called now or in a later turn, once."""
+
+    __slots__ = (
+        "_owner",
+        "body",
+        "endpoint",
+        "header_length",
+        "http10",
+        "keep_alive",
+        "method",
+        "on_gone",
+        "response",
+        "settled",
+    )
+
+    def __init__(self, owner: Owner, endpoint: "Endpoint", method: bytes) -> None:
+        self._owner = owner
+        self.endpoint = endpoint
+        self.method = method
+        self.body = b""
+        self.header_length: int | None = None
+        self.keep_alive = True
+        self.http10 = False
+        self.response: Response | None = None
+        self.settled = False
+        self.on_gone: Callable[[], None] | None = None
+
+    def respond(self, response: Response) -> None:
+        if self.settled:
+            return
+        self.settled = True
+        self.response = response
+        self._owner.answered(self)
+
+    def abandon(self) -> None:
+        """The caller has gone; whoever works on an answer may stop."""
+        if not self.settled:
+            self.settled = True
+            if self.on_gone is not None:
+                self.on_gone()
+
+
+class Endpoint(Protocol):
+    """What a path leads to."""
+
+    @property
+    def takes_body(self) -> bool: ...
+
+    def handle(self, exchange: Exchange) -> None: ...
+
+
+class Application(Protocol):
+    """Finds the endpoint for a request line; always finds one, if only to say why there is none."""
+
+    def route(self, method: bytes, target: bytes) -> Endpoint: ...

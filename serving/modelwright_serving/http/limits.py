@@ -1,0 +1,21 @@
+"""Every bound on what a caller can make the server hold, in size and in time."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sizes in bytes, times in seconds."""
+
+    body: int = 16 * 1024**2
+    bodies: int = 256 * 1024**2  # of all requests that are being read or wait
+    head: int = 32 * 1024
+    target: int = 8 * 1024
+    connections: int = 1024
+    pipelined: int = 64  # requests of one connection that wait for their answer before it is read on
+    write_buffer: int = 256 * 1024  # of one connection, before it is read on
+    idle_seconds: float = 125.0  # longer than the pools of common clients keep an unused connection
+    head_seconds: float = 10.0
+    body_seconds: float = 60.0
+    write_seconds: float = 30.0
+    linger_seconds: float = 2.0

@@ -1,0 +1,202 @@
+"""Bytes to exchanges: the parser's callbacks, and the bounds on what one request may send.
+
+Answers, their order and the connection's end are left to the connection, which is told of everything.
+"""
+
+from enum import Enum, auto
+from typing import Protocol
+
+import httptools
+
+from modelwright_serving.http import responses
+from modelwright_serving.http.exchange import Application, Endpoint, Exchange, Owner
+from modelwright_serving.http.head import Head
+from modelwright_serving.http.limits import Limits
+from modelwright_serving.http.responses import Response
+
+
+class Phase(Enum):
+    """What a connection waits for; each has its time limit."""
+
+    IDLE = auto()
+    HEAD = auto()
+    BODY = auto()
+    ANSWER = auto()
+    LINGER = auto()
+
+
+class Memory:
+    """The bytes of all bodies that a listening port holds."""
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+
+class Listener(Owner, Protocol):
+    """The connection, as the reader sees it."""
+
+    @property
+    def phase(self) -> Phase: ...
+
+    def enter(self, phase: Phase) -> None: ...
+
+    def opened(self, exchange: Exchange) -> None:
+        """A request has begun; it has its place in the order of answers from now on."""
+        ...
+
+    def body_wanted(self, exchange: Exchange) -> None:
+        """The caller waits to be asked for the body."""
+        ...
+
+    def complete(self, exchange: Exchange) -> None:
+        """The request is there in full."""
+        ...
+
+    def refuse(self, response: Response) -> None:
+        """Nothing more can be read: send this after all earlier answers, and close."""
+        ...
+
+
+class Refusal:
+    """The endpoint of a request that is refused by its head alone: its body is read and dropped."""
+
+    takes_body = False
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    def handle(self, exchange: Exchange) -> None:
+        exchange.respond(self._response)
+
+
+class RequestReader:
+    """Reads the requests of one connection until it is told, or decides, to be deaf."""
+
+    def __init__(self, listener: Listener, application: Application, limits: Limits, memory: Memory) -> None:
+        self._listener = listener
+        self._application = application
+        self._limits = limits
+        self._memory = memory
+        self._parser = httptools.HttpRequestParser(self)
+        self._head = Head()
+        self._chunks: list[bytes] = []
+        self._received = 0
+        self._upgrade = False
+        self.current: Exchange | None = None
+        self.deaf = False
+
+    def feed(self, data: bytes) -> None:
+        """Read on. A defect of ours in a callback is raised: the event loop logs it and drops the connection."""
+        if self.deaf:
+            return
+        in_head = self._listener.phase is Phase.HEAD
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError:
+            raise
+        except httptools.HttpParserError as error:
+            self.refuse(400, f"the request is not valid HTTP/1.1: {error}")
+        if in_head and self._listener.phase is Phase.HEAD:
+            self._head.unparsed += len(data)
+            self._check_head_size()
+
+    def refuse(self, status: int, message: str) -> None:
+        if not self.deaf:
+            self.stop()
+            self._listener.refuse(responses.error(status, message, close=True))
+
+    def stop(self) -> None:
+        """Be deaf from now on, and hold no bytes of a request that will not be finished."""
+        self.deaf = True
+        self._memory.used -= sum(map(len, self._chunks))
+        self._chunks.clear()
+
+    # --- called by the parser ----------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._head = Head()
+        self._listener.enter(Phase.HEAD)
+
+    def on_url(self, part: bytes) -> None:
+        self._head.target += part
+        if len(self._head.target) > self._limits.target:
+            self.refuse(414, f"the request's target is longer than {self._limits.target} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head.add(name, value)
+        if self._head.size > self._limits.head:
+            self._check_head_size()
+
+    def on_headers_complete(self) -> None:
+        if self.deaf:
+            return
+        method: bytes = self._parser.get_method()
+        self._upgrade = self._parser.should_upgrade() and method != b"CONNECT"
+        if self._upgrade:
+            return
+        exchange = self.current = self._exchange(method)
+        self._listener.opened(exchange)
+        self._listener.enter(Phase.BODY)
+        if self._head.body_length > self._limits.body:
+            self._refuse_body()
+        elif self._head.wants_continue:
+            self._listener.body_wanted(exchange)
+
+    def on_body(self, part: bytes) -> None:
+        if self.deaf or self.current is None:
+            return
+        self._received += len(part)
+        if self._received > self._limits.body:
+            self._refuse_body()
+        elif self.current.endpoint.takes_body:
+            self._chunks.append(part)
+            self._memory.used += len(part)
+            if self._memory.used > self._memory.limit:
+                self.refuse(503, "the server holds too many large requests; try again shortly")
+
+    def on_message_complete(self) -> None:
+        exchange = self.current
+        if self.deaf or exchange is None:
+            return
+        self.current = None
+        exchange.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self._received = 0
+        self.deaf = not exchange.keep_alive
+        self._listener.complete(exchange)
+
+    # --- the parts of it ---------------------------------------------------------------------
+
+    def _exchange(self, method: bytes) -> Exchange:
+        version: str = self._parser.get_http_version()
+        exchange = Exchange(self._listener, self._endpoint(method, version), method)
+        exchange.keep_alive = self._parser.should_keep_alive() and method != b"CONNECT"
+        exchange.http10 = version == "1.0"
+        if exchange.endpoint.takes_body:
+            exchange.header_length = self._head.header_length
+        return exchange
+
+    def _endpoint(self, method: bytes, version: str) -> Endpoint:
+        problem = self._head.problem(version)
+        return self._application.route(method, self._head.target) if problem is None else Refusal(problem)
+
+    def _refuse_body(self) -> None:
+        self.refuse(413, f"the body is larger than {self._limits.body} bytes; send fewer rows per request")
+
+    def _check_head_size(self) -> None:
+        if max(self._head.size, self._head.unparsed) > self._limits.head:
+            self.refuse(431, f"the request's headers are larger than {self._limits.head} bytes")
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """HTTP lets a server ignore a wish to upgrade; the parser stops at it, so a new one starts from the head."""
+        if self.deaf or not self._upgrade:
+            return
+        method: bytes = self._parser.get_method()
+        self._upgrade = False
+        self._parser = httptools.HttpRequestParser(self)
+        self.feed(self._head.replayed(method) + rest)

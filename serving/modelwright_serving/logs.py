@@ -1,0 +1,11 @@
+"""Structured lines about the server's life on standard output: one JSON object each, never one per request."""
+
+import sys
+
+import orjson
+
+
+def event(name: str, **fields: object) -> None:
+    """Write one line: what happened, and what belongs to it."""
+    sys.stdout.write(orjson.dumps({"event": name, **fields}, default=str).decode() + "\n")
+    sys.stdout.flush()

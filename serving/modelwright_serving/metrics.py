@@ -1,0 +1,148 @@
+"""Counts what the server does, cheaply per request, and renders it for Prometheus when it is scraped."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+DURATION_BOUNDS = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+ROW_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+_LABELS = ("model", "version")
+
+
+class Histogram:
+    """Counts per bucket; a tenth of the cost of a locked, labelled one."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def add_to(self, family: HistogramMetricFamily, labels: tuple[str, ...]) -> None:
+        total = 0
+        buckets: list[tuple[str, float]] = []
+        for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
+            total += count
+            buckets.append((bound, total))
+        family.add_metric(labels, buckets, sum_value=self._sum)
+
+
+class ProtocolMetrics:
+    """What one protocol's transport counts."""
+
+    __slots__ = ("codes", "durations", "in_flight")
+
+    def __init__(self) -> None:
+        self.codes: Counter[int] = Counter()
+        self.durations = Histogram(DURATION_BOUNDS)
+        self.in_flight = 0
+
+    def done(self, code: int, seconds: float) -> None:
+        self.in_flight -= 1
+        self.codes[code] += 1
+        self.durations.observe(seconds)
+
+    def refused(self, code: int) -> None:
+        """Answered without having been let in."""
+        self.codes[code] += 1
+
+    def abandoned(self) -> None:
+        """The caller went away before its answer: neither a success nor a failure."""
+        self.in_flight -= 1
+
+
+class Metrics(Collector):
+    """All numbers of this process. Everything runs on the event loop, so nothing is locked."""
+
+    def __init__(self, model: str, version: str) -> None:
+        self._labels = (model, version)
+        self.http = ProtocolMetrics()
+        self.batch_rows = Histogram(ROW_BOUNDS)
+        self.rows = 0
+        self.digest = ""
+        self.load_seconds: float | None = None
+        self.queue_length: Callable[[], int] = lambda: 0
+        self.ready: Callable[[], bool] = lambda: False
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def batch(self, rows: int) -> None:
+        self.rows += rows
+        self.batch_rows.observe(rows)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._requests()
+        yield from self._batches()
+        yield from self._model()
+
+    def _requests(self) -> Iterator[Metric]:
+        labels = (*self._labels, "http")
+        total = CounterMetricFamily(
+            "modelwright_requests", "Inference requests answered.", labels=(*_LABELS, "protocol", "code")
+        )
+        for code, count in sorted(self.http.codes.items()):
+            total.add_metric((*labels, str(code)), count)
+        yield total
+        durations = HistogramMetricFamily(
+            "modelwright_request_duration_seconds",
+            "From the last byte of an inference request to its answer.",
+            labels=(*_LABELS, "protocol"),
+        )
+        self.http.durations.add_to(durations, labels)
+        yield durations
+        in_flight = GaugeMetricFamily(
+            "modelwright_requests_in_flight",
+            "Inference requests read in full and not answered yet.",
+            labels=(*_LABELS, "protocol"),
+        )
+        in_flight.add_metric(labels, self.http.in_flight)
+        yield in_flight
+
+    def _batches(self) -> Iterator[Metric]:
+        rows = CounterMetricFamily("modelwright_rows", "Rows that the model has predicted.", labels=_LABELS)
+        rows.add_metric(self._labels, self.rows)
+        yield rows
+        batches = HistogramMetricFamily(
+            "modelwright_batch_rows", "Rows per run of the model.", labels=_LABELS
+        )
+        self.batch_rows.add_to(batches, self._labels)
+        yield batches
+        yield self._plain(
+            "modelwright_queue_length", "Inference requests that wait for a run.", self.queue_length()
+        )
+
+    def _model(self) -> Iterator[Metric]:
+        yield self._plain("modelwright_model_ready", "1 while the model takes traffic.", int(self.ready()))
+        if self.load_seconds is not None:
+            yield self._plain(
+                "modelwright_model_load_duration_seconds",
+                "Reading, checking and warming up.",
+                self.load_seconds,
+            )
+        if self.digest:
+            info = GaugeMetricFamily(
+                "modelwright_model_info", "The model's bytes.", labels=(*_LABELS, "digest")
+            )
+            info.add_metric((*self._labels, self.digest), 1)
+            yield info
+
+    def _plain(self, name: str, documentation: str, value: float) -> GaugeMetricFamily:
+        gauge = GaugeMetricFamily(name, documentation, labels=_LABELS)
+        gauge.add_metric(self._labels, value)
+        return gauge

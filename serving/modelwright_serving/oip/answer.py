@@ -1,0 +1,107 @@
+"""The model's outputs to the bytes of inference responses, encoding an array once for all requests of a batch."""
+
+import orjson
+
+from modelwright_serving.oip.binary import to_bytes
+from modelwright_serving.oip.request import InferRequest
+from modelwright_serving.oip.signature import Signature
+from modelwright_serving.oip.tensors import Tensor
+
+
+class RunOutputs:
+    """What one run of the model gave, for one request or for the rows of several."""
+
+    __slots__ = ("_rows", "arrays", "shared")
+
+    def __init__(self, arrays: list[Tensor], *, shared: bool) -> None:
+        self.arrays = arrays
+        self.shared = shared
+        self._rows: list[list[bytes] | None] = [None] * len(arrays)
+
+    def array(self, position: int, start: int, stop: int) -> Tensor:
+        return self.arrays[position][start:stop] if self.shared else self.arrays[position]
+
+    def json(self, position: int, start: int, stop: int) -> bytes:
+        """The elements of one output's rows, row by row, without the brackets around them."""
+        array = self.arrays[position]
+        if not self.shared:
+            return _elements(array)
+        if array.dtype == object:
+            return _elements(array[start:stop])
+        rows = self._rows[position]
+        if rows is None:
+            rows = self._rows[position] = _split_rows(array)
+        return rows[start] if stop - start == 1 else b",".join(rows[start:stop])
+
+
+class Answer:
+    """One request's share of a run."""
+
+    __slots__ = ("outputs", "start", "stop")
+
+    def __init__(self, outputs: RunOutputs, start: int = 0, stop: int = 0) -> None:
+        self.outputs = outputs
+        self.start = start
+        self.stop = stop
+
+
+class Encoder:
+    """Writes responses of one model; everything that never changes is encoded once."""
+
+    def __init__(self, signature: Signature, name: str, version: str) -> None:
+        self._head = b'{"model_name":%b,"model_version":%b,' % (orjson.dumps(name), orjson.dumps(version))
+        self._tensors = [
+            b'{"name":%b,"datatype":"%b","shape":[' % (orjson.dumps(spec.name), spec.datatype.encode())
+            for spec in signature.outputs
+        ]
+
+    def encode(self, request: InferRequest, answer: Answer) -> tuple[bytes, int | None]:
+        """The body, and the length of its JSON part if binary data follows it."""
+        tensors: list[bytes] = []
+        blobs: list[bytes] = []
+        for position, binary in request.wanted:
+            if binary:
+                blobs.append(to_bytes(answer.outputs.array(position, answer.start, answer.stop)))
+            tensors.append(self._tensor(position, answer, len(blobs[-1]) if binary else None))
+        identity = b"" if request.id is None else b'"id":%b,' % orjson.dumps(request.id)
+        header = b'%b%b"outputs":[%b]}' % (self._head, identity, b",".join(tensors))
+        if not any(binary for _, binary in request.wanted):
+            return header, None
+        return b"".join((header, *blobs)), len(header)
+
+    def _tensor(self, position: int, answer: Answer, binary_size: int | None) -> bytes:
+        outputs = answer.outputs
+        shape = outputs.arrays[position].shape
+        if outputs.shared:
+            shape = (answer.stop - answer.start, *shape[1:])
+        sizes = ",".join(map(str, shape)).encode()
+        if binary_size is not None:
+            return b'%b%b],"parameters":{"binary_data_size":%d}}' % (
+                self._tensors[position],
+                sizes,
+                binary_size,
+            )
+        return b'%b%b],"data":[%b]}' % (
+            self._tensors[position],
+            sizes,
+            outputs.json(position, answer.start, answer.stop),
+        )
+
+
+def _elements(array: Tensor) -> bytes:
+    if array.dtype == object:
+        return orjson.dumps(array.reshape(-1).tolist())[1:-1]
+    return _dump(array.reshape(-1))[1:-1]
+
+
+def _split_rows(array: Tensor) -> list[bytes]:
+    """One piece per row. Numbers hold neither brackets nor commas, so the text can be cut where rows meet."""
+    if array.ndim == 1:
+        return _dump(array)[1:-1].split(b",")
+    return _dump(array.reshape(array.shape[0], -1))[2:-2].split(b"],[")
+
+
+def _dump(array: Tensor) -> bytes:
+    return orjson.dumps(
+        array if array.flags.c_contiguous else array.copy(), option=orjson.OPT_SERIALIZE_NUMPY
+    )

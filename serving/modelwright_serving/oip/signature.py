@@ -1,0 +1,76 @@
+"""What a model takes and gives, in the protocol's terms. Reading it from a model file is left to `onnx`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+NUMPY_TYPES: Mapping[str, np.dtype[np.generic]] = {
+    "BOOL": np.dtype(np.bool_),
+    "UINT8": np.dtype(np.uint8),
+    "UINT16": np.dtype(np.uint16),
+    "UINT32": np.dtype(np.uint32),
+    "UINT64": np.dtype(np.uint64),
+    "INT8": np.dtype(np.int8),
+    "INT16": np.dtype(np.int16),
+    "INT32": np.dtype(np.int32),
+    "INT64": np.dtype(np.int64),
+    "FP16": np.dtype(np.float16),
+    "FP32": np.dtype(np.float32),
+    "FP64": np.dtype(np.float64),
+    "BYTES": np.dtype(np.object_),
+}
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output; -1 in `shape` is a dimension of any size."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        return NUMPY_TYPES[self.datatype]
+
+    def admits(self, shape: Sequence[int]) -> bool:
+        return len(shape) == len(self.shape) and all(
+            want in {-1, got} for want, got in zip(self.shape, shape, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Signature:
+    """All inputs and outputs, in the model's order."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def input_positions(self) -> dict[str, int]:
+        return {spec.name: position for position, spec in enumerate(self.inputs)}
+
+    @cached_property
+    def output_positions(self) -> dict[str, int]:
+        return {spec.name: position for position, spec in enumerate(self.outputs)}
+
+    @cached_property
+    def all_outputs(self) -> tuple[tuple[tuple[int, bool], ...], tuple[tuple[int, bool], ...]]:
+        """Every output by position: as JSON at [False], as binary data at [True]."""
+        everything = range(len(self.outputs))
+        return tuple((position, False) for position in everything), tuple(
+            (position, True) for position in everything
+        )
+
+    @property
+    def has_row_dimension(self) -> bool:
+        """Whether the first dimension of everything may have any size: only then can requests share a run."""
+        return all(spec.shape[:1] == (-1,) for spec in (*self.inputs, *self.outputs))
+
+    @property
+    def rows_only_vary(self) -> bool:
+        """Whether nothing but the number of rows can differ between two valid requests."""
+        return self.has_row_dimension and all(-1 not in spec.shape[1:] for spec in self.inputs)

@@ -1,0 +1,117 @@
+"""ONNX Runtime behind four functions: a session from bytes, its signature, a run, its errors.
+
+The only module that imports onnxruntime; what a model has to pass before it serves is left to `model`.
+"""
+
+import os
+
+# Builds for Linux report usage over the network unless this is set before the import.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import re
+from typing import TypeAlias
+
+from onnxruntime import InferenceSession, NodeArg, SessionOptions
+from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+from modelwright_serving.failures import StepError
+from modelwright_serving.oip.signature import Signature, TensorSpec
+from modelwright_serving.oip.tensors import Tensor
+
+Session: TypeAlias = InferenceSession
+
+RunFailed = (
+    native.EPFail,
+    native.Fail,
+    native.InvalidArgument,
+    native.NotImplemented,
+    native.RuntimeException,
+    ValueError,
+    RuntimeError,
+)
+
+_DATATYPES = {
+    "tensor(bool)": "BOOL",
+    "tensor(uint8)": "UINT8",
+    "tensor(uint16)": "UINT16",
+    "tensor(uint32)": "UINT32",
+    "tensor(uint64)": "UINT64",
+    "tensor(int8)": "INT8",
+    "tensor(int16)": "INT16",
+    "tensor(int32)": "INT32",
+    "tensor(int64)": "INT64",
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(string)": "BYTES",
+}
+_PROPERTY_PREFIX = "dev.modelwright."
+_MAX_PROPERTY = 256 * 1024
+# No folder of this name can exist, so data outside the model's own bytes is never found.
+_NO_FOLDER = "/dev/null/modelwright"
+
+
+def open_session(content: bytes) -> Session:
+    """A single-threaded session from the model's bytes alone: no files beside it, no custom operators."""
+    options = SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
+    try:
+        return InferenceSession(content, sess_options=options, providers=["CPUExecutionProvider"])
+    except native.InvalidProtobuf as error:
+        raise StepError("NotOnnx", "the model file is not ONNX: its bytes are no ONNX protobuf") from error
+    except (native.NoModel, native.InvalidArgument) as error:
+        raise StepError("NotOnnx", f"the model file is not ONNX: {said(error)}") from error
+    except (*RunFailed, native.InvalidGraph, native.NoSuchFile, native.NotFound) as error:
+        raise StepError("UnsupportedModel", f"ONNX Runtime cannot load the model: {said(error)}") from error
+
+
+def signature_of(session: Session) -> Signature:
+    """What the session's model takes and gives; StepError(UnsupportedModel) if the protocol cannot say it."""
+    found = session.get_modelmeta().custom_metadata_map
+    properties = {
+        key.removeprefix(_PROPERTY_PREFIX): value
+        for key, value in sorted(found.items())
+        if key in {f"{_PROPERTY_PREFIX}{name}" for name in ("classes", "features", "task")}
+        and len(value) <= _MAX_PROPERTY
+    }
+    inputs = tuple(_spec("input", item) for item in session.get_inputs())
+    outputs = tuple(_spec("output", item) for item in session.get_outputs())
+    if not inputs or not outputs:
+        raise StepError(
+            "UnsupportedModel", "the model has no inputs or no outputs, so there is nothing to serve"
+        )
+    return Signature(inputs, outputs, properties)
+
+
+def run(session: Session, signature: Signature, inputs: list[Tensor]) -> list[Tensor]:
+    """All outputs, in the signature's order."""
+    feed = {spec.name: tensor for spec, tensor in zip(signature.inputs, inputs, strict=True)}
+    outputs: list[Tensor] = session.run(None, feed)
+    return outputs
+
+
+def said(error: Exception) -> str:
+    """What ONNX Runtime said, without its source paths and C++ signatures, which help nobody outside it."""
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error))
+    text = re.sub(r"/onnxruntime_src/\S+:\d+ .*?\) (?=[A-Z\[])", "", text)
+    return " ".join(text.split())[:600]
+
+
+def _spec(kind: str, item: NodeArg) -> TensorSpec:
+    datatype = _DATATYPES.get(item.type)
+    if datatype is None:
+        hint = (
+            "; export it with zipmap=False so that probabilities are a plain tensor"
+            if item.type.startswith("seq(map(")
+            else ""
+        )
+        raise StepError(
+            "UnsupportedModel", f"{kind} {item.name!r} is {item.type}, but only tensors are served{hint}"
+        )
+    # A dimension without a fixed size is a name or None; a scalar has no dimensions at all.
+    return TensorSpec(
+        item.name, datatype, tuple(size if isinstance(size, int) and size > 0 else -1 for size in item.shape)
+    )

@@ -1,0 +1,145 @@
+"""Puts the parts together and walks through a server's life: listen, load, serve, drain."""
+
+import asyncio
+import signal
+import socket
+import threading
+from importlib.metadata import version as installed_version
+from time import perf_counter
+
+from modelwright_serving import admin, logs
+from modelwright_serving.batch import Executor, inline_runner
+from modelwright_serving.drain import drain
+from modelwright_serving.failures import StepError
+from modelwright_serving.http import inference
+from modelwright_serving.http.host import Host
+from modelwright_serving.http.limits import Limits
+from modelwright_serving.metrics import Metrics
+from modelwright_serving.model import LoadedModel, load
+from modelwright_serving.settings import Settings
+from modelwright_serving.state import Serving, State
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM has been obeyed; StepError if the model cannot be served, OSError if a port cannot."""
+    server = Server(settings, asyncio.get_running_loop())
+    await server.run()
+
+
+class Server:
+    """One process, one model."""
+
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+        self._settings = settings
+        self._loop = loop
+        self._state = State()
+        self._metrics = Metrics(settings.name, settings.version)
+        self._metrics.ready = lambda: self._state.ready
+        self._infer = inference.InferEndpoint(
+            self._state, settings.name, settings.version, self._metrics.http
+        )
+        routes = inference.routes(
+            self._state,
+            self._infer,
+            settings.name,
+            settings.version,
+            installed_version("modelwright-serving"),
+        )
+        self._http = Host(routes, _limits(settings), loop)
+        self._admin = Host(admin.routes(self._metrics), Limits(body=64 * 1024, connections=64), loop)
+        self._stopping = asyncio.Event()
+        self._loaded_or_stopped = asyncio.Event()
+
+    async def run(self) -> None:
+        http = await _listen(self._http, self._settings.host, self._settings.http_port)
+        admin_server = await _listen(self._admin, self._settings.host, self._settings.admin_port)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop)
+        logs.event("listening", http_port=_port(http), admin_port=_port(admin_server), grpc_port=None)
+        try:
+            await self._load_unless_stopped()
+            await self._stopping.wait()
+            logs.event("draining")
+            finished = await drain(
+                self._http, http, self._settings.drain_delay_seconds, self._settings.drain_seconds
+            )
+            logs.event("stopped", everything_answered=finished)
+        finally:
+            self._http.stop()
+            self._admin.stop()
+            http.close()
+            admin_server.close()
+
+    def _stop(self) -> None:
+        self._state.draining = True
+        self._stopping.set()
+        self._loaded_or_stopped.set()
+
+    async def _load_unless_stopped(self) -> None:
+        """Load beside the event loop, which answers health checks meanwhile."""
+        started = perf_counter()
+        loading = _in_daemon(self._loop, self._settings)
+        loading.add_done_callback(lambda _: self._loaded_or_stopped.set())
+        await self._loaded_or_stopped.wait()
+        if loading.done():
+            self._install(loading.result(), perf_counter() - started)
+
+    def _install(self, model: LoadedModel, seconds: float) -> None:
+        executor = Executor(
+            model, inline_runner(model), self._loop.call_soon, self._metrics, self._settings.queue_limit
+        )
+        serving = Serving(model, executor)
+        self._infer.install(serving)
+        self._metrics.digest = model.digest
+        self._metrics.load_seconds = seconds
+        self._metrics.queue_length = lambda: len(executor)
+        self._state.serving = serving
+        logs.event("ready", digest=model.digest, joins_rows=model.joins_rows, load_seconds=round(seconds, 4))
+
+
+def _in_daemon(loop: asyncio.AbstractEventLoop, settings: Settings) -> asyncio.Future[LoadedModel]:
+    """Load on a thread that does not keep the process alive: SIGTERM must not wait for a large model."""
+    future: asyncio.Future[LoadedModel] = loop.create_future()
+
+    def settle(result: LoadedModel | StepError) -> None:
+        if future.cancelled():
+            return
+        if isinstance(result, StepError):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+
+    def work() -> None:
+        result: LoadedModel | StepError
+        try:
+            result = load(settings.model, settings.digest)
+        except StepError as failure:
+            result = failure
+        loop.call_soon_threadsafe(settle, result)
+
+    threading.Thread(target=work, name="load", daemon=True).start()
+    return future
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        body=settings.max_body,
+        connections=settings.max_connections,
+        idle_seconds=settings.idle_timeout,
+        head_seconds=settings.read_timeout,
+        body_seconds=6 * settings.read_timeout,
+    )
+
+
+async def _listen(host: Host, address: str, port: int) -> asyncio.Server:
+    """One socket, so that port 0 means one port; without an address it takes IPv4 and IPv6."""
+    loop = asyncio.get_running_loop()
+    if address or not socket.has_dualstack_ipv6():
+        return await loop.create_server(host.connect, address or "0.0.0.0", port, backlog=1024)  # noqa: S104
+    listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
+    return await loop.create_server(host.connect, sock=listener, backlog=1024)
+
+
+def _port(server: asyncio.Server) -> int:
+    port: int = server.sockets[0].getsockname()[1]
+    return port

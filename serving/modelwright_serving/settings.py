@@ -1,0 +1,157 @@
+"""The server's command line, checked. What the settings mean is left to the modules that get them."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelwright_serving import termination
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# What can stand in a path without being escaped, so that a target can be looked up as it arrives.
+_NAME = re.compile(r"[A-Za-z0-9._~@:+-]+(/[A-Za-z0-9._~@:+-]+)*")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set; times in seconds, sizes in bytes."""
+
+    model: Path
+    name: str
+    version: str
+    digest: str | None
+    host: str
+    http_port: int
+    admin_port: int
+    drain_seconds: float
+    drain_delay_seconds: float
+    termination_log: Path
+    max_body: int
+    max_connections: int
+    queue_limit: int
+    idle_timeout: float
+    read_timeout: float
+
+
+def parse(arguments: Sequence[str] | None = None) -> Settings:
+    """The settings; ends the process with a usage message if they make no sense."""
+    options = _parser().parse_args(arguments)
+    return Settings(
+        model=options.model,
+        name=options.name,
+        version=options.model_version,
+        digest=options.model_digest,
+        host=options.host,
+        http_port=options.http_port,
+        admin_port=options.admin_port,
+        drain_seconds=options.drain_seconds,
+        drain_delay_seconds=options.drain_delay_seconds,
+        termination_log=options.termination_log,
+        max_body=options.max_body_bytes,
+        max_connections=options.max_connections,
+        queue_limit=options.queue_limit,
+        idle_timeout=options.idle_timeout,
+        read_timeout=options.read_timeout,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="modelwright-serving", description="Serves one ONNX model over the Open Inference Protocol V2."
+    )
+    add = parser.add_argument
+    add(
+        "--model",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="the ONNX file; golden.json beside it is checked",
+    )
+    add("--name", required=True, type=_name, help="the model's name in the protocol")
+    add("--model-version", default="1", type=_name, metavar="V", help="default: %(default)s")
+    add("--model-digest", type=_digest, metavar="sha256:HEX", help="refuse a file with other bytes")
+    add("--host", default="", help="address to listen on; default: all")
+    add(
+        "--http-port",
+        type=_port,
+        default=8080,
+        help="inference and health; 0 picks one; default: %(default)s",
+    )
+    add("--grpc-port", type=_port, default=8081, help="accepted, but gRPC is not served yet")
+    add("--admin-port", type=_port, default=9090, help="/metrics and /healthz; default: %(default)s")
+    _add_drain(parser)
+    _add_limits(parser)
+    add("--termination-log", type=Path, default=termination.DEFAULT_PATH, metavar="PATH")
+    return parser
+
+
+def _add_drain(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("shutdown, after SIGTERM")
+    group.add_argument(
+        "--drain-seconds",
+        type=_seconds,
+        default=25.0,
+        help="exit after this time even if something is unanswered; default: %(default)g",
+    )
+    group.add_argument(
+        "--drain-delay-seconds",
+        type=_seconds,
+        default=5.0,
+        help="accept connections for this time, until everybody knows of the shutdown; default: %(default)g",
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("limits")
+    add = group.add_argument
+    add("--max-body-bytes", type=_positive, default=16 * 1024**2, help="of a request; default: %(default)s")
+    add("--max-connections", type=_positive, default=1024, help="default: %(default)s")
+    add(
+        "--queue-limit",
+        type=_positive,
+        default=1024,
+        help="requests that wait for a run; default: %(default)s",
+    )
+    add(
+        "--idle-timeout", type=_seconds, default=125.0, help="of an unused connection; default: %(default)g s"
+    )
+    add(
+        "--read-timeout",
+        type=_seconds,
+        default=10.0,
+        help="for a request's headers; its body gets six times it",
+    )
+
+
+def _digest(text: str) -> str:
+    if not _DIGEST.fullmatch(text):
+        raise argparse.ArgumentTypeError("has to look like sha256:<64 hex digits>")
+    return text
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text) or any(part in {".", ".."} for part in text.split("/")) or len(text) > 253:
+        raise argparse.ArgumentTypeError("may hold letters, digits and . _ ~ @ : + - (at most 253 of them)")
+    return text
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("has to be a port number")
+    return port
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError("has to be a time in seconds")
+    return seconds
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("has to be at least 1")
+    return number
