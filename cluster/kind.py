@@ -16,10 +16,15 @@ def engine_answers() -> bool:
     return succeeds(["docker", "info"])
 
 
+def running() -> bool:
+    """Whether the cluster is there."""
+    return NAME in run([_kind(), "get", "clusters"]).split()
+
+
 def up() -> None:
     """Create the cluster unless it is there; kubectl is taken from its node, so that versions agree."""
     LOCAL.mkdir(exist_ok=True)
-    if NAME in run([_kind(), "get", "clusters"]).split():
+    if running():
         run([_kind(), "export", "kubeconfig", "--name", NAME, "--kubeconfig", KUBECONFIG])
         say("  the cluster is up")
     else:

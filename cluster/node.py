@@ -49,6 +49,11 @@ def ready(started: list[processes.Daemon]) -> bool:
     return node == "True" and _dns_ready() and succeeds(kubectl(ADMIN, "get", "serviceaccount", "default"))
 
 
+def running() -> bool:
+    """Whether there is a node to load images into."""
+    return STAMP.exists() and succeeds([*_ctr(), "version"])
+
+
 def load(archive: Path) -> None:
     """Make an image known to the node."""
     run([*_ctr(), "images", "import", archive], timeout=300)

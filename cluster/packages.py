@@ -22,7 +22,11 @@ IMAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}
 
 def install_missing(wanted: dict[str, str]) -> None:
     """Install the packages whose program is not found."""
-    missing = sorted(package for program, package in wanted.items() if not shutil.which(program))
+    install(sorted(package for program, package in wanted.items() if not shutil.which(program)))
+
+
+def install(missing: list[str]) -> None:
+    """Install packages with apt, or say that the user has to."""
     if not missing:
         return
     if not shutil.which("apt-get"):

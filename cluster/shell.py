@@ -39,7 +39,8 @@ def run(
         raise StepError(f"`{' '.join(words[:4])}` did not end within {timeout:.0f} s") from late
     if log:
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(f"$ {' '.join(words)}\n{done.stdout}{done.stderr}")
+        with log.open("a") as file:
+            file.write(f"$ {' '.join(words)}\n{done.stdout}{done.stderr}")
     if done.returncode:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
         where = f"\nThe whole output is in {log}" if log else ""

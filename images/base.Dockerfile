@@ -1,0 +1,3 @@
+# The root file system that debootstrap made.
+FROM scratch
+ADD root.tar /

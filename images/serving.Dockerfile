@@ -1,0 +1,11 @@
+ARG BASE=python:3.11-slim
+FROM ${BASE}
+ENV PATH=/opt/modelwright/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONPATH=/opt/modelwright \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    ORT_DISABLE_TELEMETRY=1
+COPY dependencies/ /opt/modelwright/
+COPY application/ /opt/modelwright/
+USER 65532:65532
+ENTRYPOINT ["modelwright-serving"]
