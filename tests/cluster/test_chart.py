@@ -1,0 +1,207 @@
+"""The chart on a real cluster: it installs where only restricted pods may run, and drifts nowhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.kubectl import KUBECONFIG, ROOT, Kubectl, Object, program
+
+pytestmark = pytest.mark.cluster
+
+CHART = ROOT / "charts/modelwright"
+EXAMPLES = ROOT / "examples"
+OWN_GROUP = "modelwright.dev"
+# A release of its own beside the one that other tests use: it watches its namespace alone.
+RELEASE = "scoped"
+OPERATOR = "scoped-modelwright-operator"
+
+
+@dataclass(frozen=True)
+class Helm:
+    """Helm in a namespace."""
+
+    namespace: str
+
+    def run(self, *words: str, values: Object | None = None) -> str:
+        """Runs a command with these values; what it printed."""
+        command = [program("helm"), f"--kubeconfig={KUBECONFIG}", f"--namespace={self.namespace}", *words]
+        given = (*command, "--values", "-") if values is not None else command
+        done = subprocess.run(
+            given, input=json.dumps(values), capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0, f"helm {' '.join(words)}: {done.stderr}"
+        return done.stdout
+
+    def upgrade(self, values: Object, *flags: str, release: str = RELEASE, chart: Path = CHART) -> str:
+        """Installs or upgrades a release."""
+        return self.run("upgrade", "--install", release, str(chart), *flags, values=values)
+
+    def manifests(self, release: str = RELEASE) -> list[Object]:
+        """What a release holds."""
+        return [each for each in yaml.safe_load_all(self.run("get", "manifest", release)) if each]
+
+
+@pytest.fixture(scope="module")
+def values(shared: Kubectl) -> Object:
+    """Values of a release that watches its own namespace and leaves the CRDs alone."""
+    images: Object = yaml.safe_load((ROOT / ".cluster/images.yaml").read_text())
+    scope = {"scope": {"namespace": shared.namespace}, "crds": {"enabled": False}}
+    return {**images, **scope, "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}}
+
+
+@pytest.fixture(scope="module")
+def release(shared: Kubectl, values: Object) -> Iterator[Helm]:
+    """The release, installed in a namespace that enforces the restricted standard."""
+    helm = Helm(shared.namespace)
+    helm.upgrade(values, "--wait", "--timeout", "3m")
+    yield helm
+    helm.run("uninstall", RELEASE, "--wait")
+
+
+def pods(kubectl: Kubectl) -> list[Object]:
+    """The operator's pods."""
+    return kubectl.all("pods", "app.kubernetes.io/component=operator")
+
+
+def state(kubectl: Kubectl, helm: Helm) -> dict[str, Any]:
+    """Everything of the release as the API server stores it, without what controllers report."""
+    found = {}
+    for manifest in helm.manifests():
+        stored = kubectl.get(manifest["kind"], manifest["metadata"]["name"])
+        del stored["metadata"]["resourceVersion"], stored["metadata"]["managedFields"]
+        stored.pop("status", None)
+        found[f"{manifest['kind']}/{manifest['metadata']['name']}"] = stored
+    return found
+
+
+def test_two_replicas_become_ready_where_only_restricted_pods_may_run(shared: Kubectl, release: Helm) -> None:
+    namespace = shared.get("namespace", shared.namespace)
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert shared.get("deployment", OPERATOR)["status"]["readyReplicas"] == 2
+    assert [s["restartCount"] for pod in pods(shared) for s in pod["status"]["containerStatuses"]] == [0, 0]
+
+
+def test_an_upgrade_that_changes_nothing_restarts_nothing(
+    shared: Kubectl, release: Helm, values: Object
+) -> None:
+    before, running = state(shared, release), {pod["metadata"]["uid"] for pod in pods(shared)}
+    release.upgrade(values, "--wait", "--timeout", "3m")
+    assert state(shared, release) == before
+    assert {pod["metadata"]["uid"] for pod in pods(shared)} == running
+
+
+def test_the_budget_lets_one_replica_go_at_a_time(shared: Kubectl, release: Helm) -> None:
+    budget = shared.wait(
+        "poddisruptionbudget", OPERATOR, lambda found: found["status"].get("currentHealthy") == 2
+    )
+    assert budget["status"]["disruptionsAllowed"] == 1
+
+
+def allowed(kubectl: Kubectl, verb: str, resource: str, namespace: str) -> bool:
+    """Whether the operator's account may do this."""
+    account = f"system:serviceaccount:{kubectl.namespace}:{OPERATOR}"
+    command = Kubectl(namespace).command("auth", "can-i", verb, resource, f"--as={account}")
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() == "yes"
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource"),
+    [
+        ("list", f"trainingjobs.{OWN_GROUP}"),
+        ("patch", f"inferenceservices.{OWN_GROUP}/status"),
+        ("create", "jobs.batch"),
+        ("patch", "deployments.apps"),
+        ("create", "events"),
+    ],
+)
+def test_the_operator_may_do_its_work_in_its_namespace_only(
+    shared: Kubectl, release: Helm, verb: str, resource: str
+) -> None:
+    assert allowed(shared, verb, resource, shared.namespace)
+    assert not allowed(shared, verb, resource, "default")
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource"),
+    [
+        ("get", "secrets"),
+        ("create", "pods/exec"),
+        ("create", "pods"),
+        ("patch", f"trainingjobs.{OWN_GROUP}"),
+        ("update", f"inferenceservices.{OWN_GROUP}"),
+        ("delete", f"modelversions.{OWN_GROUP}"),
+        ("delete", "persistentvolumeclaims"),
+        ("create", "rolebindings.rbac.authorization.k8s.io"),
+        ("get", "leases.coordination.k8s.io/other"),
+    ],
+)
+def test_the_operator_may_not_do_what_is_not_its_work(
+    shared: Kubectl, release: Helm, verb: str, resource: str
+) -> None:
+    assert not allowed(shared, verb, resource, shared.namespace)
+
+
+@pytest.fixture
+def other_chart(tmp_path: Path) -> Path:
+    """The chart with its definitions in another API group, so that removing them takes nothing from anybody."""
+    chart = shutil.copytree(CHART, tmp_path / "modelwright")
+    for path in (chart / "files" / "crds").iterdir():
+        path.write_text(path.read_text().replace(OWN_GROUP, f"chart-test.{OWN_GROUP}"))
+    return chart
+
+
+def definitions(cluster: Kubectl) -> set[str]:
+    """The definitions of the other group that the cluster holds and does not delete."""
+    found = [crd for crd in cluster.all("crd") if crd["spec"]["group"] == f"chart-test.{OWN_GROUP}"]
+    return {crd["spec"]["names"]["plural"] for crd in found if "deletionTimestamp" not in crd["metadata"]}
+
+
+@pytest.fixture
+def gone_afterwards(cluster: Kubectl) -> Iterator[None]:
+    """No definition of the other group is left behind."""
+    yield
+    for plural in definitions(cluster):
+        cluster.delete("crd", f"{plural}.chart-test.{OWN_GROUP}")
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.usefixtures("gone_afterwards")
+def test_definitions_outlive_the_release_if_they_are_to_be_kept(
+    cluster: Kubectl, kubectl: Kubectl, other_chart: Path, keep: bool
+) -> None:
+    helm = Helm(kubectl.namespace)
+    values = {"scope": {"namespace": kubectl.namespace}, "replicas": 0, "crds": {"keep": keep}}
+    helm.upgrade(values, release="definitions", chart=other_chart)
+    installed = definitions(cluster)
+    assert installed == {"trainingjobs", "modelversions", "inferenceservices"}
+    helm.run("uninstall", "definitions", "--wait")
+    assert definitions(cluster) == (installed if keep else set())
+
+
+def within(part: Any, whole: Any) -> bool:
+    """Whether everything that `part` says stands in `whole` too."""
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(key in whole and within(part[key], whole[key]) for key in part)
+    return bool(part == whole)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_an_example_is_stored_as_it_is_written(shared: Kubectl, path: Path) -> None:
+    for manifest in yaml.safe_load_all(path.read_text()):
+        told = shared.run(
+            "apply", "--server-side", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(manifest)
+        )
+        stored = json.loads(told)
+        assert within(manifest, stored)
+        if manifest["apiVersion"].startswith(OWN_GROUP):
+            assert stored["spec"] == manifest["spec"]

@@ -1,0 +1,176 @@
+"""What examples/ teaches is true: the manifests hold, the recipes train, the requests are answered."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelwright.api.base import Model
+from modelwright.api.inferenceservice import InferenceServiceSpec
+from modelwright.api.modelversion import ModelVersionSpec
+from modelwright.api.trainingjob import TrainingJobSpec
+from modelwright_serving import model as serving_model
+from modelwright_serving.oip import request as oip_request
+from modelwright_training.main import run_step
+from modelwright_training.paths import Paths
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+SPECS: dict[str, type[Model]] = {
+    "TrainingJob": TrainingJobSpec,
+    "ModelVersion": ModelVersionSpec,
+    "InferenceService": InferenceServiceSpec,
+}
+FOLDERS = ("source", "data/train", "data/holdout", "model", "artifacts", "dev")
+Manifest = dict[str, Any]
+
+
+def documents(path: Path) -> list[Manifest]:
+    """The manifests of a file."""
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+OURS = [
+    pytest.param(manifest, id=f"{path.parent.name}/{path.name}")
+    for path in sorted(EXAMPLES.glob("*/*.yaml"))
+    for manifest in documents(path)
+    if manifest["kind"] in SPECS
+]
+
+
+def pod(root: Path, folder: Path) -> tuple[Manifest, dict[str, str]]:
+    """The folders of a training pod below `root`; the TrainingJob and the environment that its steps get."""
+    for name in FOLDERS:
+        (root / name).mkdir(parents=True)
+    (job,) = documents(folder / "trainingjob.yaml")
+    for manifest in (manifest for path in folder.glob("data.yaml") for manifest in documents(path)):
+        for key, text in manifest["data"].items():
+            (root / "source" / key).write_text(text)
+    spec, name = job["spec"], job["metadata"]["name"]
+    shared = {key: spec.get(key) for key in ("model", "task", "data", "seed")}
+    trainer = {key: spec["trainer"][key] for key in ("sklearn", "image") if key in spec["trainer"]}
+    run = {
+        "namespace": "x",
+        "trainingJob": name,
+        "run": 1,
+        "trainer": trainer,
+        "artifacts": {"uri": "pvc://x"},
+        **shared,
+    }
+    return job, {"MODELWRIGHT_RUN": json.dumps(run)}
+
+
+def own_step(root: Path, job: Manifest) -> int:
+    """Runs the container of an own trainer as a process, its folders moved below `root`."""
+    spec, trainer = job["spec"], job["spec"]["trainer"]
+    told = {
+        "MODELWRIGHT_TARGET": spec["data"]["target"],
+        "MODELWRIGHT_SEED": str(spec["seed"]),
+        "MODELWRIGHT_TASK": spec["task"],
+        **{variable["name"]: variable["value"] for variable in trainer["env"]},
+    }
+    assert trainer["command"][0] == "python"
+    words = [
+        word.replace("/data/", f"{root}/data/").replace("/model/", f"{root}/model/")
+        for word in trainer["args"]
+    ]
+    command = [sys.executable, *trainer["command"][1:], *words]
+    return subprocess.run(command, env={**os.environ, **told}, timeout=120, check=False).returncode
+
+
+def train(root: Path, folder: Path) -> Manifest:
+    """Runs an example's recipe to its end; what the publisher says."""
+    job, environ = pod(root, folder)
+    paths = Paths.under(root)
+    for step in ("fetch", "train", "publish"):
+        own = step == "train" and "image" in job["spec"]["trainer"]
+        code = own_step(root, job) if own else run_step(step, environ, paths)
+        assert code == 0, paths.termination_log.read_text()
+    result: Manifest = json.loads(paths.termination_log.read_text())["result"]
+    return result
+
+
+@pytest.mark.parametrize("manifest", OURS)
+def test_a_manifest_writes_out_every_default(manifest: Manifest) -> None:
+    spec = SPECS[manifest["kind"]].model_validate(manifest["spec"])
+    assert spec.model_dump(mode="json", by_alias=True, exclude_none=True) == manifest["spec"]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "least"),
+    [
+        ("quickstart", "roc_auc", 0.97),
+        ("regression", "r2", 0.35),
+        ("churn", "roc_auc", 0.8),
+        ("own-trainer", "f1", 0.9),
+    ],
+)
+def test_a_recipe_makes_a_model_that_is_worth_serving(
+    tmp_path: Path, name: str, metric: str, least: float
+) -> None:
+    result = train(tmp_path, EXAMPLES / name)
+    measured = {each["name"]: each["value"] for each in result["metrics"]}
+    assert measured[metric] >= least
+    assert result["parity"]["verdict"] == "Pass"
+
+
+@pytest.mark.parametrize(
+    ("name", "request_name", "answer"),
+    [
+        ("quickstart", "breast-cancer", [0, 1]),
+        ("regression", "diabetes", None),
+        ("churn", "churn", ["no", "yes"]),
+    ],
+)
+def test_the_request_is_answered_by_the_model(
+    tmp_path: Path, name: str, request_name: str, answer: Any
+) -> None:
+    train(tmp_path, EXAMPLES / name)
+    model = serving_model.load(tmp_path / "model" / "model.onnx", None)
+    body = (EXAMPLES / "requests" / f"{request_name}.json").read_bytes()
+    first, *_ = model.run(oip_request.decode(model.signature, body).inputs)
+    assert len(first) == 2
+    assert answer is None or first.tolist() == answer
+
+
+def test_the_churn_data_is_what_its_generator_writes() -> None:
+    path = EXAMPLES / "churn" / "generate.py"
+    spec = importlib.util.spec_from_file_location("generate", path)
+    assert spec is not None
+    assert spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    assert path.with_name("data.yaml").read_text() == generate.config_map()
+
+
+def test_breaking_a_rule_of_the_churn_example_fails_before_training(tmp_path: Path) -> None:
+    _, environ = pod(tmp_path, EXAMPLES / "churn")
+    run = json.loads(environ["MODELWRIGHT_RUN"])
+    run["data"]["schema"]["age"]["min"] = 21
+    paths = Paths.under(tmp_path)
+    assert run_step("fetch", {"MODELWRIGHT_RUN": json.dumps(run)}, paths) == 65
+    said = json.loads(paths.termination_log.read_text())["error"]
+    assert said["reason"] == "SchemaViolation"
+    assert "min: 21" in said["message"]
+    assert not paths.train_rows.exists()
+
+
+def test_the_readme_names_every_folder() -> None:
+    readme = (EXAMPLES / "README.md").read_text()
+    folders = [path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name != "__pycache__"]
+    assert len(folders) == 7
+    assert all(f"[{folder}]({folder})" in readme for folder in folders)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_every_manifest_begins_with_what_it_teaches(path: Path) -> None:
+    assert path.read_text().startswith("# ")
