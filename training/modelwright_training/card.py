@@ -38,9 +38,9 @@ def _body(report: Json) -> list[str]:
     lines = [
         f"# {report['model']}",
         "",
-        f"A model for {report['task'].lower()} of `{data['target']}`, "
-        f"trained by {report['namespace']}/{report['trainingJob']}.",
+        f"A model for {report['task'].lower()} of `{data['target']}`.",
         "",
+        f"- trained by: {report['namespace']}/{report['trainingJob']}",
         f"- model: `{artifact['digest']}`, {artifact['size']} bytes",
         f"- data: `{data['source']}`, `{data['digest']}`",
         f"- rows: {data['rows']['train']} to learn from, {data['rows']['holdout']} held out",

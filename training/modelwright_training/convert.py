@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from modelwright_training.documents import Dataset
 from modelwright_training.errors import InputError, listing
+from modelwright_training.frames import inner_names
 from modelwright_training.untyped import Estimator
 
 # What ONNX Runtime has supported for years, whatever the converter's default is today.
@@ -50,13 +51,12 @@ def to_onnx(pipeline: Pipeline, dataset: Dataset) -> bytes:
             warnings.simplefilter("ignore")  # of the converter's own making; a user can do nothing about them
             model = _convert(pipeline, dataset)
     except REFUSALS as error:
-        detail = str(error).strip().split("\n")[0][:300]
+        detail = str(error).strip().split("\n")[0][:300].rstrip(".")
         raise InputError(
             "NotConvertible",
             f"{kind} with these parameters cannot be converted to ONNX: {detail}. Use another estimator.",
         ) from error
-    names = output_names(dataset, pipeline)
-    _rename(model.graph, dict(zip([output.name for output in model.graph.output], names, strict=False)))
+    _rename(model.graph, _outer_names(model.graph, pipeline, dataset))
     onnx.helper.set_model_props(model, _properties(pipeline, dataset))
     return bytes(model.SerializeToString(deterministic=True))
 
@@ -66,7 +66,8 @@ def _convert(pipeline: Pipeline, dataset: Dataset) -> onnx.ModelProto:
     inputs: list[tuple[str, Any]] = [(INPUT, FloatTensorType([None, width]))]
     if not dataset.all_numeric:
         kinds = {"numeric": FloatTensorType, "categorical": StringTensorType}
-        inputs = [(feature.name, kinds[feature.kind]([None, 1])) for feature in dataset.features]
+        named = zip(inner_names(dataset), dataset.features, strict=True)
+        inputs = [(name, kinds[feature.kind]([None, 1])) for name, feature in named]
     _exact_thresholds(pipeline[-1])
     last = id(pipeline[-1])
     if dataset.task == "Regression":
@@ -74,7 +75,7 @@ def _convert(pipeline: Pipeline, dataset: Dataset) -> onnx.ModelProto:
     try:
         return _call(pipeline, inputs, {last: {"zipmap": False}})
     except NameError:  # the converter of this classifier has no such option
-        return _call(pipeline, inputs, {})
+        return _call(pipeline, inputs, {last: {}})
 
 
 def _call(pipeline: Pipeline, inputs: list[tuple[str, Any]], options: Mapping[int, Any]) -> onnx.ModelProto:
@@ -98,14 +99,22 @@ def _exact_thresholds(estimator: Estimator) -> None:
             tree.nodes["num_threshold"] = below.astype(np.float64)
 
 
+def _outer_names(graph: onnx.GraphProto, pipeline: Pipeline, dataset: Dataset) -> dict[str, str]:
+    """What the inputs and outputs are to be called instead."""
+    names = dict(zip([output.name for output in graph.output], output_names(dataset, pipeline), strict=True))
+    if dataset.all_numeric:
+        return names
+    return names | dict(zip([value.name for value in graph.input], dataset.names, strict=True))
+
+
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    """Give the outputs their names; a tensor within that has such a name makes way."""
+    """Give the inputs and outputs their names; a tensor within that has such a name makes way."""
     moved = {new: f"{new}_within" for old, new in names.items() if old != new} | dict(names)
     for node in graph.node:
         for ends in (node.input, node.output):
             ends[:] = [moved.get(name, name) for name in ends]
-    for output in graph.output:
-        output.name = moved.get(output.name, output.name)
+    for value in (*graph.input, *graph.output):
+        value.name = moved.get(value.name, value.name)
 
 
 def _properties(pipeline: Pipeline, dataset: Dataset) -> dict[str, str]:

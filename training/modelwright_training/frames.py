@@ -39,14 +39,19 @@ def matrix(frame: pd.DataFrame, dataset: Dataset) -> Matrix:
     return np.ascontiguousarray(frame[dataset.names].to_numpy(dtype=np.float32))
 
 
+def inner_names(dataset: Dataset) -> list[str]:
+    """What the columns are called inside a pipeline: the converter changes names that hold anything but letters."""
+    return [f"column_{place}" for place in range(len(dataset.features))]
+
+
 def for_estimator(frame: pd.DataFrame, dataset: Dataset) -> Features:
     """The features for scikit-learn: float32 values in float64, so that it computes in double precision."""
     if dataset.all_numeric:
         return matrix(frame, dataset).astype(np.float64)
     series = {}
-    for name in dataset.names:
+    for inner, name in zip(inner_names(dataset), dataset.names, strict=True):
         values = column(frame, dataset, name)
-        series[name] = values.astype(np.float64) if values.dtype == np.float32 else values
+        series[inner] = values.astype(np.float64) if values.dtype == np.float32 else values
     return pd.DataFrame(series)
 
 

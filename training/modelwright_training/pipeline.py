@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelwright_training.documents import Dataset
+from modelwright_training.frames import inner_names
 from modelwright_training.untyped import Estimator
 
 # What measures distances, or descends a gradient, or adds weighted columns up.
@@ -16,6 +17,7 @@ SCALED_MODULES = frozenset({
     "linear_model", "neighbors", "neural_network", "svm",
 })  # fmt: skip
 SCALED = frozenset({"GaussianNB"})
+KINDS = ("numeric", "categorical")
 TAKES_MISSING = frozenset({"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"})
 
 
@@ -24,9 +26,8 @@ def build(estimator: Estimator, dataset: Dataset) -> Pipeline:
     numeric = _numeric_steps(estimator)
     if dataset.all_numeric:
         return Pipeline([*numeric, ("estimator", estimator)])
-    names = {
-        kind: [f.name for f in dataset.features if f.kind == kind] for kind in ("numeric", "categorical")
-    }
+    named = list(zip(inner_names(dataset), dataset.features, strict=True))
+    names = {kind: [name for name, feature in named if feature.kind == kind] for kind in KINDS}
     blocks = [
         ("categorical", OneHotEncoder(handle_unknown="ignore", sparse_output=False), names["categorical"])
     ]

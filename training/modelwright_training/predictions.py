@@ -92,10 +92,13 @@ def _probabilities(table: Floats, classes: int) -> Floats | None:
 
 
 def _best(table: Floats | None, classes: Sequence[Class]) -> Array:
+    places: npt.NDArray[np.intp] | None = None
     if table is not None and table.shape[1] == len(classes):
-        return np.take(np.asarray(classes), table.argmax(axis=1))
-    if table is not None and table.shape[1] == 1 and len(classes) == 2:
-        return np.take(np.asarray(classes), (table[:, 0] > 0).astype(int))
+        places = table.argmax(axis=1)
+    elif table is not None and table.shape[1] == 1 and len(classes) == 2:
+        places = (table[:, 0] > 0).astype(np.intp)
+    if places is not None:
+        return np.array([classes[place] for place in places])
     raise _unsuitable(
         f"a classification into {len(classes)} classes needs an output 'label', or one with {len(classes)} columns"
     )
