@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.kubectl import KUBECONFIG, ROOT, Kubectl
+from support.operator import install
 
 
 @pytest.fixture(scope="session")
@@ -26,12 +27,29 @@ def crds(cluster: Kubectl) -> None:
     cluster.run("wait", "--for=condition=Established", "-f", str(ROOT / "crds"))
 
 
+@pytest.fixture(scope="session")
+def operator(cluster: Kubectl) -> Kubectl:
+    """The operator, installed from the chart with the images of this checkout; kubectl in its namespace."""
+    return install(cluster)
+
+
 @pytest.fixture
 def kubectl(cluster: Kubectl, crds: None, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
-    """kubectl in a new namespace that enforces the restricted Pod Security Standard."""
-    test = re.sub(r"[^a-z0-9]+", "-", Path(request.node.nodeid).name.split("::")[-1].lower())[:40].strip("-")
-    namespace = f"t-{uuid.uuid4().hex[:6]}-{test}".strip("-")
-    cluster.run("create", "namespace", namespace)
-    cluster.run("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
-    yield Kubectl(namespace)
-    cluster.run("delete", "namespace", namespace, "--wait=false")
+    """kubectl in a new namespace of the test's own."""
+    yield from namespace(cluster, request.node.name)
+
+
+@pytest.fixture(scope="module")
+def shared(cluster: Kubectl, crds: None, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
+    """kubectl in a new namespace that the tests of a module share."""
+    yield from namespace(cluster, Path(request.node.name).stem)
+
+
+def namespace(cluster: Kubectl, purpose: str) -> Iterator[Kubectl]:
+    """A namespace that enforces the restricted Pod Security Standard, and is gone afterwards."""
+    told = re.sub(r"[^a-z0-9]+", "-", purpose.lower())[:40].strip("-")
+    name = f"t-{uuid.uuid4().hex[:6]}-{told}".strip("-")
+    cluster.run("create", "namespace", name)
+    cluster.run("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    yield Kubectl(name)
+    cluster.run("delete", "namespace", name, "--wait=false")

@@ -68,7 +68,7 @@ class Kubectl:
         text = self.run("get", kind, name, "-o", "json", "--ignore-not-found")
         return json.loads(text) if text.strip() else None
 
-    def list(self, kind: str, selector: str = "") -> list[Object]:
+    def all(self, kind: str, selector: str = "") -> list[Object]:
         """All objects of a kind."""
         found: list[Object] = json.loads(self.run("get", kind, "-l", selector, "-o", "json"))["items"]
         return found
@@ -106,7 +106,14 @@ class Kubectl:
         )
 
     def condition(
-        self, kind: str, name: str, aspect: str, status: str, reason: str | None = None, *, within: float = 120
+        self,
+        kind: str,
+        name: str,
+        aspect: str,
+        status: str,
+        reason: str | None = None,
+        *,
+        within: float = 120,
     ) -> Object:
         """Waits for a condition of an object's newest generation."""
 

@@ -14,16 +14,17 @@ from typing import Any
 from modelwright.api.trainingjob import Run, TrainingJobStatus
 from modelwright.common import conditions
 from modelwright.common.conditions import Verdict
+from modelwright.common.jobs import condition, end_is_due
 from modelwright.common.podstatus import Problem
 from modelwright.common.resources import JOBS, MODEL_VERSIONS, name
 from modelwright.common.settings import Settings
 from modelwright.common.store import default_claim
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, deleting, uid
+from modelwright.engine.objects import Key, deleting, uid
 from modelwright.engine.plan import Create, Delete, Effect, Plan
 from modelwright.trainingjob.objects import job_manifest, model_version_manifest, uses_default_claim
 from modelwright.trainingjob.observed import Observed, observe
-from modelwright.trainingjob.runs import TERMINAL, Published, Step, condition, due, ended, progress, started
+from modelwright.trainingjob.runs import TERMINAL, Published, Step, ended, progress, started
 
 HISTORY = 10
 
@@ -83,11 +84,8 @@ class TrainingJobPlanner:
     def _follow(self, observed: Observed, run: Run, now: datetime) -> Decision:
         found = progress(observed, run, now)
         decision = self._next(observed, run, found, now)
-        if (
-            run.generation == observed.generation
-            or isinstance(found, Published)
-            or decision.run.state in TERMINAL
-        ):
+        published = observed.job is not None and condition(observed.job, "Complete") is not None
+        if run.generation == observed.generation or published or decision.run.state in TERMINAL:
             return replace(decision, history=decision.history or tuple(observed.status.history))
         superseded = ended(
             run, now, "Superseded", reason="SpecChanged", message="the spec changed while it ran"
@@ -109,7 +107,7 @@ class TrainingJobPlanner:
         run = started(run, observed.job, now)
         if isinstance(found, Published):
             return _register(observed, run, found, now)
-        return Decision(run, _verdict_of_step(run, found), requeue_at=_look_again(observed.job))
+        return Decision(run, _verdict_of_step(run, found), requeue_at=end_is_due(observed.job))
 
 
 def _register(observed: Observed, run: Run, published: Published, now: datetime) -> Decision:
@@ -146,12 +144,6 @@ def _verdict_of_step(run: Run, step: Step) -> Verdict:
     return conditions.reconciling("RunStarted", f"run {run.number}: Job {run.job} starts its pod")
 
 
-def _look_again(job: Body) -> datetime | None:
-    """When to give up waiting for the pods of a Job that ended."""
-    end = condition(job, "Complete") or condition(job, "Failed")
-    return due(end) if end else None
-
-
 def _remembered(history: Sequence[Run], run: Run) -> tuple[Run, ...]:
     """The history with one run more, without its report."""
     return (run.model_copy(update={"report": None}), *history)[:HISTORY]
@@ -167,6 +159,8 @@ def _as_plan(observed: Observed, decision: Decision, now: datetime) -> Plan:
         latest_model_version=run.model_version or observed.status.latest_model_version,
         history=list(decision.history),
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
+    if not decision.history:
+        status.pop("history", None)
     status["conditions"] = conditions.conditions(before, decision.verdict, observed.generation, now)
     outdated = (job for job in observed.jobs if name(job) != run.job and not deleting(job))
     deletions = tuple(Delete(Key(JOBS, observed.namespace, name(job)), uid(job)) for job in outdated)

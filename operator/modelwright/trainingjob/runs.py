@@ -7,41 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
-from modelwright.api.base import Artifact, Model, Signature, Task
-from modelwright.api.modelversion import Parity
 from modelwright.api.trainingjob import DataReport, Run
+from modelwright.common.jobs import condition, due
 from modelwright.common.podstatus import Problem, failure, obstacle, running_step, step_result
-from modelwright.common.times import from_timestamp, to_timestamp
+from modelwright.common.report import FetchReport, PublishReport, first_fault
+from modelwright.common.times import to_timestamp
 from modelwright.engine.objects import Body, uid
 from modelwright.trainingjob.observed import Observed
 
 TERMINAL = {"Succeeded", "Failed", "Superseded"}
 STEPS = ("fetch", "train", "publish")
-# A Job and its pods come by different watches: how long the end of a Job waits for the words of its pods.
-PODS_LAG = timedelta(seconds=20)
-
-
-class MetricReport(Model):
-    """A metric as the publisher reports it."""
-
-    name: str
-    value: float
-
-
-class PublishReport(Model):
-    """What the publisher says; docs/contracts/step.schema.json holds it."""
-
-    artifact: Artifact
-    task: Task
-    metrics: list[MetricReport]
-    parity: Parity
-    signature: Signature
-    libraries: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -62,12 +42,6 @@ class Step:
 
 
 Progress = Published | Problem | Step
-
-
-def condition(job: Body, kind: str) -> Mapping[str, Any] | None:
-    """A condition of the Job, if it is true."""
-    found = job.get("status", {}).get("conditions") or ()
-    return next((c for c in found if c.get("type") == kind and c.get("status") == "True"), None)
 
 
 def progress(observed: Observed, run: Run, now: datetime) -> Progress:
@@ -104,23 +78,17 @@ def _published(pod: Body, words: Mapping[str, Any]) -> Progress:
     fetched = step_result(pod, "fetch") or {}
     try:
         report = PublishReport.model_validate(words)
-        rows = fetched.get("rows") or {}
-        data = DataReport(
-            digest=fetched.get("digest"), train_rows=rows.get("train"), holdout_rows=rows.get("holdout")
-        )
+        found = FetchReport.model_validate(fetched)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return Problem(
-            "ResultUnreadable", f"publish reported something unexpected at {where}: {first['msg']}"
-        )
+        return Problem("ResultUnreadable", f"the report of the run is unexpected at {first_fault(error)}")
+    data = DataReport(digest=found.digest, train_rows=found.rows.train, holdout_rows=found.rows.holdout)
     return Published(report, data, pod)
 
 
 def _failed(observed: Observed, failed: Mapping[str, Any], now: datetime) -> Progress:
     words = next((problem for pod in observed.pods if (problem := failure(pod))), None)
     if failed.get("reason") == "DeadlineExceeded":
-        seconds = observed.spec.get("activeDeadlineSeconds")
+        seconds = (observed.job or {}).get("spec", {}).get("activeDeadlineSeconds")
         message = f"the run took longer than activeDeadlineSeconds: {seconds}{_held_up(observed)}"
         return Problem("DeadlineExceeded", message, permanent=True)
     if words is not None:
@@ -154,11 +122,6 @@ def _last_done(pod: Body) -> str | None:
 
 def _recent(condition: Mapping[str, Any], now: datetime) -> bool:
     return now < due(condition)
-
-
-def due(condition: Mapping[str, Any]) -> datetime:
-    """Until when the end of a Job waits for its pods."""
-    return from_timestamp(str(condition["lastTransitionTime"])) + PODS_LAG
 
 
 def started(run: Run, job: Body, now: datetime) -> Run:

@@ -1,0 +1,54 @@
+"""All kinds of the operator: who plans for each, and whom a change of each concerns. Only this file knows all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelwright.common.resources import (
+    CLAIMS,
+    DEPLOYMENTS,
+    INFERENCE_SERVICES,
+    JOBS,
+    MODEL_VERSIONS,
+    PODS,
+    SERVICES,
+    TRAINING_JOB,
+    TRAINING_JOBS,
+    name,
+    namespace,
+)
+from modelwright.common.settings import Settings
+from modelwright.engine.cache import View
+from modelwright.engine.kinds import Kind, child
+from modelwright.engine.objects import Body, Key, labels
+from modelwright.inferenceservice.plan import InferenceServicePlanner
+from modelwright.modelversion.plan import ModelVersionPlanner
+from modelwright.trainingjob.plan import TrainingJobPlanner
+
+
+def kinds(settings: Settings) -> list[Kind]:
+    """What is watched."""
+    return [
+        Kind(TRAINING_JOBS, TrainingJobPlanner(settings), wakes=_versions_of),
+        Kind(MODEL_VERSIONS, ModelVersionPlanner(settings), wakes=_users_of),
+        Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings)),
+        *(child(resource) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CLAIMS)),
+    ]
+
+
+def _versions_of(view: View, training_job: Body) -> Iterator[Key]:
+    """The version of the newest run: it reads there what the publisher measured."""
+    run = (training_job.get("status") or {}).get("run")
+    if run:
+        yield Key(MODEL_VERSIONS, namespace(training_job), run["job"])
+
+
+def _users_of(view: View, version: Body) -> Iterator[Key]:
+    """The run that waits for its version, and the services that name it or track its family."""
+    job = labels(version).get(TRAINING_JOB)
+    if job:
+        yield Key(TRAINING_JOBS, namespace(version), job)
+    for service in view.all(INFERENCE_SERVICES, namespace(version)):
+        model = service["spec"]["model"]
+        if model.get("version") == name(version) or model.get("name") == version["spec"]["model"]:
+            yield Key(INFERENCE_SERVICES, namespace(service), name(service))

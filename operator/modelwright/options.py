@@ -1,0 +1,82 @@
+"""The operator's command line: what the chart sets, turned into settings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelwright.api.base import ResourceRequirements
+from modelwright.common.settings import ClaimSettings, Settings
+
+
+@dataclass(frozen=True)
+class Options:
+    """How this process runs, and the settings for all objects."""
+
+    settings: Settings
+    namespace: str | None
+    lease_namespace: str
+    lease_name: str
+    health_port: int
+    log_level: str
+
+
+def parse(arguments: Sequence[str] | None = None) -> Options:
+    """Reads the command line; ends the process with a message when it is wrong."""
+    given = _parser().parse_args(arguments)
+    defaults = Settings(given.serving_image, given.training_image)
+    settings = Settings(
+        serving_image=given.serving_image,
+        training_image=given.training_image,
+        image_pull_policy=given.image_pull_policy,
+        image_pull_secrets=tuple(given.image_pull_secret),
+        artifacts_uri=given.artifacts_uri,
+        claim=ClaimSettings(given.artifacts_size, given.artifacts_storage_class, given.artifacts_access_mode),
+        training_resources=given.training_resources or defaults.training_resources,
+        serving_resources=given.serving_resources or defaults.serving_resources,
+    )
+    return Options(
+        settings=settings,
+        namespace=given.namespace,
+        lease_namespace=given.lease_namespace,
+        lease_name=given.lease_name,
+        health_port=given.health_port,
+        log_level=given.log_level,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("modelwright-operator", description="The Modelwright operator.")
+    parser.add_argument("--version", action="version", version=version("modelwright"))
+    parser.add_argument("--namespace", help="watch this namespace only (default: all)")
+    parser.add_argument("--lease-namespace", required=True, help="namespace of the Lease of the leader")
+    parser.add_argument("--lease-name", default="modelwright-operator", help="name of the Lease")
+    parser.add_argument("--serving-image", required=True, help="image of the server")
+    parser.add_argument("--training-image", required=True, help="image of the training steps")
+    parser.add_argument(
+        "--image-pull-policy", default="IfNotPresent", choices=("Always", "IfNotPresent", "Never")
+    )
+    parser.add_argument("--image-pull-secret", action="append", default=[], help="may be given more than once")
+    parser.add_argument("--artifacts-uri", help="pvc://CLAIM[/PREFIX] (default: a claim in each namespace)")
+    parser.add_argument("--artifacts-size", default="10Gi", help="size of the claim that is made")
+    parser.add_argument("--artifacts-storage-class", help="storage class of the claim that is made")
+    parser.add_argument("--artifacts-access-mode", default="ReadWriteOnce")
+    parser.add_argument("--training-resources", type=_resources, help="resources of each training step, as JSON")
+    parser.add_argument("--serving-resources", type=_resources, help="resources of a server, as JSON")
+    parser.add_argument("--health-port", type=int, default=8080, help="port of /livez, /readyz and /metrics")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser
+
+
+def _resources(text: str) -> Mapping[str, Any]:
+    """Resources as a pod has them; argparse shows the message of the error."""
+    try:
+        return ResourceRequirements.model_validate(json.loads(text)).model_dump(mode="json", exclude_none=True)
+    except (ValueError, ValidationError) as error:
+        raise argparse.ArgumentTypeError(f"not resource requirements: {error}") from error

@@ -1,0 +1,37 @@
+"""Small ONNX models for tests, made byte for byte the same each time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+
+@cache
+def valid_model() -> bytes:
+    """Doubles a matrix of two columns."""
+    return _model([helper.make_node("Add", ["input", "input"], ["value"])])
+
+
+@cache
+def failing_at_run() -> bytes:
+    """Loads, but each run fails: it reshapes two numbers into seven."""
+    shape = numpy_helper.from_array(np.array([7], dtype=np.int64), "shape")
+    return _model([helper.make_node("Reshape", ["input", "shape"], ["value"])], [shape], [7])
+
+
+def _model(
+    nodes: list[NodeProto], initializers: Sequence[TensorProto] = (), shape: Sequence[int | None] = (None, 2)
+) -> bytes:
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [None, 2])],
+        [helper.make_tensor_value_info("value", TensorProto.FLOAT, shape)],
+        initializer=initializers,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
