@@ -75,6 +75,8 @@ Reason = Annotated[
 ]
 Message = Annotated[str, Field(max_length=4096)]
 Task = Literal["Classification", "Regression"]
+# Classes may be numbers: a list in a CRD holds values of one type, so they are written as text.
+ClassLabel = Annotated[str, Field(max_length=256, coerce_numbers_to_str=True)]
 
 
 class ResourceRequirements(Model):
@@ -141,7 +143,7 @@ class Signature(Model):
 
     inputs: Annotated[list[Tensor], Field(max_length=512)] = Field(description="Inputs of the model.")
     outputs: Annotated[list[Tensor], Field(max_length=64)] = Field(description="Outputs of the model.")
-    classes: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=1024)] | None = Field(
+    classes: Annotated[list[ClassLabel], Field(max_length=1024)] | None = Field(
         default=None, description="Class labels, in the order of the probabilities."
     )
     features: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=1024)] | None = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from modelwright.api.base import (
     DNS_LABEL,
@@ -23,6 +23,8 @@ from modelwright.api.base import (
 
 # The Job that verifies it is named NAME-verify (63 characters at most).
 NAME_LENGTH = 56
+
+Libraries = Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=64)]
 
 
 class DataSource(Model):
@@ -66,8 +68,8 @@ class Lineage(Model):
         default=None, description="Parameters of the estimator."
     )
     seed: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Seed of the training.")
-    libraries: Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=64)] | None = (
-        Field(default=None, description="Versions of the libraries that trained and scored it.")
+    libraries: Libraries | None = Field(
+        default=None, description="Versions of the libraries that trained and scored it."
     )
     parent: Name | None = Field(default=None, description="ModelVersion that it was made from.")
 
@@ -93,7 +95,7 @@ class Metric(Model):
     name: Annotated[str, Field(max_length=128)] = Field(
         description="scikit-learn's name: accuracy, roc_auc, rmse, ..."
     )
-    value: float = Field(description="The number.")
+    value: FiniteFloat = Field(description="The number.")
     source: Literal["Measured", "Reported"] = Field(
         description="Measured: on the hold-out, by the publisher, in ONNX Runtime. Reported: read from a file."
     )
@@ -112,7 +114,7 @@ class Parity(Model):
     ties: int | None = Field(
         default=None, ge=0, description="Rows whose two best classes are equally likely."
     )
-    max_difference: float | None = Field(
+    max_difference: FiniteFloat | None = Field(
         default=None,
         ge=0,
         description="Largest difference: of probabilities, or of values in units of their spread.",

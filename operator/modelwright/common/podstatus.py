@@ -15,6 +15,7 @@ PERMANENT = 65
 UNPULLABLE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable"}
 UNSTARTABLE = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 LOG_LENGTH = 600
+REASON_LENGTH = 64
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def failure(pod: Body) -> Problem | None:
             return _ended_badly(str(container["name"]), ended, said(container))
     if pod.get("status", {}).get("phase") == "Failed":
         status = pod["status"]
-        reason = re.sub(r"\W", "", status.get("reason") or "") or "PodFailed"
+        reason = _word(status.get("reason"), "PodFailed")
         return Problem(reason, f"the pod failed: {status.get('message') or reason}")
     return None
 
@@ -87,7 +88,7 @@ def _ended_badly(name: str, ended: Mapping[str, Any], words: Mapping[str, Any]) 
     permanent = ended.get("exitCode") == PERMANENT
     error = words.get("error")
     if isinstance(error, dict) and error.get("reason"):
-        reason = re.sub(r"\W", "", str(error["reason"]))[:64] or "StepFailed"
+        reason = _word(error["reason"], "StepFailed")
         return Problem(reason, f"{name}: {error.get('message', reason)}", permanent)
     if ended.get("reason") == "OOMKilled":
         message = f"{name} used more memory than its limit: raise resources.limits.memory, or use less data"
@@ -97,6 +98,12 @@ def _ended_badly(name: str, ended: Mapping[str, Any], words: Mapping[str, Any]) 
     return Problem(
         f"{name.capitalize()}Failed", f"{name} ended with exit code {ended.get('exitCode')}{told}", permanent
     )
+
+
+def _word(said: object, otherwise: str) -> str:
+    """What somebody gave as a reason, as one word that a condition may hold."""
+    word = re.sub(r"[^A-Za-z0-9]", "", str(said or ""))[:REASON_LENGTH]
+    return word[0].upper() + word[1:] if word[:1].isalpha() else otherwise
 
 
 def obstacle(pod: Body) -> Problem | None:

@@ -6,18 +6,19 @@ file. Both happen once: the spec never changes, so what was found out stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from modelwright.api.base import Signature
-from modelwright.api.modelversion import Metric, ModelVersionStatus, Parity
+from modelwright.api.modelversion import Metric, ModelVersionStatus
 from modelwright.common import conditions
 from modelwright.common.conditions import Aspect, Verdict
+from modelwright.common.jobs import condition, due
 from modelwright.common.podstatus import Problem, failure, obstacle, step_result
+from modelwright.common.report import FileReport, first_fault
 from modelwright.common.resources import JOBS
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
@@ -38,6 +39,7 @@ class Decision:
     aspects: tuple[Aspect, ...] = ()
     facts: ModelVersionStatus | None = None
     effects: tuple[Effect, ...] = ()
+    requeue_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,14 @@ class ModelVersionPlanner:
             return Plan()
         if observed.settled:
             return Plan(effects=_tidied(observed))
-        return _as_plan(observed, self._decide(observed), now)
+        return _as_plan(observed, self._decide(observed, now), now)
 
-    def _decide(self, observed: Observed) -> Decision:
+    def _decide(self, observed: Observed, now: datetime) -> Decision:
         if observed.run is not None and observed.job is None:
-            return self._by_run(observed, observed.run)
-        return self._by_job(observed)
+            return self._by_run(observed, observed.run, now)
+        return self._by_job(observed, now)
 
-    def _by_run(self, observed: Observed, run: Mapping[str, Any]) -> Decision:
+    def _by_run(self, observed: Observed, run: Mapping[str, Any], now: datetime) -> Decision:
         """The publisher verified the file after the upload; its TrainingJob tells what it measured."""
         if run["state"] in UNFINISHED:
             return Decision(conditions.reconciling("Publishing", "the run that makes it is not finished"))
@@ -69,12 +71,12 @@ class ModelVersionPlanner:
             or run.get("digest") != observed.artifact["digest"]
             or "report" not in run
         ):
-            return self._by_job(observed)
+            return self._by_job(observed, now)
         return _accepted(
             run["report"], "Measured", "Published", "the publisher verified the file after the upload"
         )
 
-    def _by_job(self, observed: Observed) -> Decision:
+    def _by_job(self, observed: Observed, now: datetime) -> Decision:
         if observed.job is None:
             verdict = conditions.reconciling("Verifying", "a Job verifies the model file")
             return Decision(verdict, effects=(verify_job(observed, self.settings),))
@@ -82,17 +84,25 @@ class ModelVersionPlanner:
             return _accepted(
                 result, "Reported", "Verified", "the file has the digest and is a model that runs"
             )
-        return _unfinished(observed)
+        if end := condition(observed.job, "Complete") or condition(observed.job, "Failed"):
+            return _ended(observed, end, now)
+        return _under_way(observed)
 
 
-def _unfinished(observed: Observed) -> Decision:
-    job = observed.job or {}
-    problem = next((found for pod in observed.pods if (found := failure(pod))), None)
-    ended = next((c for c in job.get("status", {}).get("conditions") or () if c["status"] == "True"), None)
-    if ended is not None and ended["type"] == "Failed":
-        return _rejected(
-            problem or Problem(str(ended.get("reason") or "JobFailed"), str(ended.get("message") or ""))
-        )
+def _ended(observed: Observed, end: Mapping[str, Any], now: datetime) -> Decision:
+    """The Job has ended without a result: its pods may still tell why."""
+    succeeded = end["type"] == "Complete"
+    if not succeeded and (words := next((p for pod in observed.pods if (p := failure(pod))), None)):
+        return _rejected(words)
+    if now < due(end):
+        return replace(_under_way(observed), requeue_at=due(end))
+    if succeeded:
+        return _rejected(Problem("ResultLost", "the pod was deleted before its result was read"))
+    message = f"the Job failed: {end.get('message') or 'no reason given'}"
+    return _rejected(Problem(str(end.get("reason") or "JobFailed"), message))
+
+
+def _under_way(observed: Observed) -> Decision:
     obstructed = next((found for pod in observed.pods if (found := obstacle(pod))), None)
     if obstructed is not None:
         return Decision(conditions.waiting(obstructed.reason, obstructed.message))
@@ -113,10 +123,8 @@ def _accepted(
     try:
         facts = _facts(report, source)
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        return _rejected(
-            Problem("ResultUnreadable", f"the report of the model file is unexpected at {where}")
-        )
+        message = f"the report of the model file is unexpected at {first_fault(error)}"
+        return _rejected(Problem("ResultUnreadable", message))
     parity = facts.parity.verdict if facts.parity else "Skipped"
     validated = (
         Aspect("Validated", True, "ParityPassed", "ONNX Runtime answers what the trainer's library predicts")
@@ -128,15 +136,14 @@ def _accepted(
 
 
 def _facts(report: Mapping[str, Any], source: Literal["Measured", "Reported"]) -> ModelVersionStatus:
-    signature = dict(report["signature"])
-    if "classes" in signature:
-        signature["classes"] = [str(label) for label in signature["classes"]]
-    metrics: Sequence[Mapping[str, Any]] = report.get("metrics") or ()
+    found = FileReport.model_validate(report)
+    # One value per name, as the list of the CRD has it: a report that somebody else wrote may name one twice.
+    metrics = {metric.name: metric.value for metric in found.metrics}
     return ModelVersionStatus(
-        task=report.get("task"),
-        signature=Signature.model_validate(signature),
-        metrics=[Metric(name=metric["name"], value=metric["value"], source=source) for metric in metrics],
-        parity=Parity.model_validate(report["parity"]) if "parity" in report else None,
+        task=found.task,
+        signature=found.signature,
+        metrics=[Metric(name=name, value=value, source=source) for name, value in metrics.items()],
+        parity=found.parity,
     )
 
 
@@ -157,5 +164,8 @@ def _as_plan(observed: Observed, decision: Decision, now: datetime) -> Plan:
         before, decision.verdict, observed.generation, now, decision.aspects
     )
     return Plan(
-        status=status, events=conditions.transition(before, decision.verdict), effects=decision.effects
+        status=status,
+        events=conditions.transition(before, decision.verdict),
+        effects=decision.effects,
+        requeue_at=decision.requeue_at,
     )

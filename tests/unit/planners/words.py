@@ -1,0 +1,85 @@
+"""What the steps say when they end: one document of each kind, as docs/contracts has it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+DATA_DIGEST = "sha256:" + "d" * 64
+
+
+def digest(letter: str = "a") -> str:
+    """A digest."""
+    return "sha256:" + letter * 64
+
+
+def artifact(model: str = "churn", letter: str = "a") -> dict[str, Any]:
+    """A model file in the default claim."""
+    return {
+        "uri": f"pvc://modelwright-artifacts/{model}/sha256-{letter * 64}/model.onnx",
+        "digest": digest(letter),
+        "size": 2048,
+    }
+
+
+SIGNATURE: Mapping[str, Any] = {
+    "inputs": [{"name": "input", "datatype": "FP32", "shape": [-1, 2]}],
+    "outputs": [
+        {"name": "label", "datatype": "INT64", "shape": [-1]},
+        {"name": "probabilities", "datatype": "FP32", "shape": [-1, 2]},
+    ],
+    "features": ["age", "plan"],
+    "classes": [0, 1],
+}
+PARITY: Mapping[str, Any] = {
+    "verdict": "Pass", "compared": 200, "labelMismatches": 0, "ties": 1, "maxDifference": 1e-7,
+    "p999Difference": 1e-7, "shareOver1e3": 0.0, "meanDifference": 1e-8, "scoreMismatches": 0,
+}  # fmt: skip
+LIBRARIES = {"onnxruntime": "1.27.0", "scikit-learn": "1.9.0"}
+
+
+def fetched(**parts: Any) -> dict[str, Any]:
+    """The result of fetch."""
+    return {
+        "digest": DATA_DIGEST, "size": 4096, "format": "csv", "task": "Classification", "taskFrom": "Estimator",
+        "rows": {"train": 80, "holdout": 20}, "features": 2, "stratified": True, "notes": [], **parts,
+    }  # fmt: skip
+
+
+def trained(**parts: Any) -> dict[str, Any]:
+    """The result of the built-in trainer."""
+    return {
+        "estimator": "sklearn.linear_model.LogisticRegression", "task": "Classification", "rows": 80,
+        "digest": digest(), "size": 2048, "libraries": LIBRARIES, **parts,
+    }  # fmt: skip
+
+
+def published(letter: str = "a", **parts: Any) -> dict[str, Any]:
+    """The result of publish."""
+    return {
+        "artifact": artifact(letter=letter), "task": "Classification",
+        "metrics": [{"name": "accuracy", "value": 0.9}, {"name": "roc_auc", "value": 0.95}],
+        "parity": PARITY, "signature": SIGNATURE, "libraries": LIBRARIES, **parts,
+    }  # fmt: skip
+
+
+def verified(letter: str = "a", **parts: Any) -> dict[str, Any]:
+    """The result of verify."""
+    return {
+        "artifact": artifact(letter=letter), "task": "Classification",
+        "metrics": [{"name": "accuracy", "value": 0.9}], "signature": SIGNATURE, "libraries": LIBRARIES, **parts,
+    }  # fmt: skip
+
+
+RESULTS = {"fetch": fetched(), "train": trained(), "publish": published(), "verify": verified()}
+
+
+def result(step: str, found: Mapping[str, Any]) -> str:
+    """A step that ended well, in its own words."""
+    return json.dumps({"step": step, "result": found})
+
+
+def error(step: str, reason: str, message: str = "what was wrong, where, and what to do") -> str:
+    """A step that failed, in its own words."""
+    return json.dumps({"step": step, "error": {"reason": reason, "message": message}})
