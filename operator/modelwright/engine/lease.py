@@ -169,7 +169,7 @@ class Elector:
             logger.info("%s is in charge", self._identity)
         elif not self.may_write() and self._leading.is_set():
             self._leading.clear()
-            logger.warning("%s is no longer in charge", self._identity)
+            logger.info("%s is no longer in charge", self._identity)
 
     def _time(self) -> str:
         return self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

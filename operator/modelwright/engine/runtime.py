@@ -166,6 +166,7 @@ class Operator:
 
 async def run(kinds: Sequence[Kind], settings: Settings) -> None:
     """Runs an operator until the process is asked to end (SIGTERM, SIGINT)."""
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # it has a line for every event
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

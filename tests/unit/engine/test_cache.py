@@ -1,0 +1,204 @@
+"""The cache holds the newest of what was seen, in whatever order it was seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fakes.objects import MAPS, map_key, seen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelwright.engine import cache as module
+from modelwright.engine.cache import Cache, resource_version
+from modelwright.engine.objects import ROOT_UID, Body
+
+KEY = map_key()
+
+
+@pytest.fixture
+def cache() -> Cache:
+    return Cache()
+
+
+def version(cache: Cache) -> int | None:
+    body = cache.get(KEY)
+    return None if body is None else resource_version(body)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "kept", "changed"),
+    [(5, 6, 6, True), (5, 5, 5, False), (5, 4, 5, False), (9, 10, 10, True)],
+)
+def test_a_body_gives_way_only_to_a_newer_one(
+    cache: Cache, first: int, then: int, kept: int, *, changed: bool
+) -> None:
+    cache.put(MAPS, seen(KEY, first))
+
+    assert cache.put(MAPS, seen(KEY, then)) is changed
+    assert version(cache) == kept
+
+
+def test_a_late_event_does_not_bring_a_deleted_object_back(cache: Cache) -> None:
+    cache.put(MAPS, seen(KEY, 5))
+    cache.remove(MAPS, seen(KEY, 8))
+
+    assert not cache.put(MAPS, seen(KEY, 7))
+    assert cache.get(KEY) is None
+
+
+def test_a_late_answer_does_not_bring_an_object_back_that_the_api_server_no_longer_has(cache: Cache) -> None:
+    cache.put(MAPS, seen(KEY, 5))
+
+    assert cache.gone(KEY, "a")
+    assert not cache.put(MAPS, seen(KEY, 900))
+
+
+def test_an_object_that_only_left_the_selector_may_come_back(cache: Cache) -> None:
+    cache.put(MAPS, seen(KEY, 5))
+    cache.remove(MAPS, seen(KEY, 6))
+
+    assert cache.put(MAPS, seen(KEY, 7))
+
+
+def test_an_object_of_the_same_name_takes_the_place_of_a_deleted_one(cache: Cache) -> None:
+    cache.put(MAPS, seen(KEY, 5, "old"))
+    cache.remove(MAPS, seen(KEY, 6, "old"))
+
+    assert cache.put(MAPS, seen(KEY, 7, "new"))
+
+
+def test_the_late_end_of_an_old_object_leaves_the_new_one_of_its_name(cache: Cache) -> None:
+    cache.put(MAPS, seen(KEY, 5, "old"))
+    cache.put(MAPS, seen(KEY, 9, "new"))
+
+    assert not cache.remove(MAPS, seen(KEY, 7, "old"))
+    assert version(cache) == 9
+    assert not cache.put(MAPS, seen(KEY, 10, "old")), (
+        "the new one could not be there if the old one still were"
+    )
+
+
+def test_the_end_of_one_object_says_nothing_of_another(cache: Cache) -> None:
+    cache.put(MAPS, seen(KEY, 5, "new"))
+
+    assert not cache.gone(KEY, "old")
+    assert version(cache) == 5
+
+
+def test_a_list_tells_what_is_gone_and_what_changed(cache: Cache) -> None:
+    kept, changed, lost, new = (map_key(name) for name in ("kept", "changed", "lost", "new"))
+    for key in (kept, changed, lost):
+        cache.put(MAPS, seen(key, 5, key.name))
+
+    listed = [seen(kept, 5, "kept"), seen(changed, 8, "changed"), seen(new, 9, "new")]
+    assert cache.replace(MAPS, listed, listed_at=10) == {changed, lost, new}
+    assert set(cache.keys(MAPS)) == {kept, changed, new}
+    assert not cache.put(MAPS, seen(lost, 9, "lost"))
+
+
+def test_a_list_does_not_end_what_was_made_after_it(cache: Cache) -> None:
+    cache.put(MAPS, seen(KEY, 11))
+
+    assert cache.replace(MAPS, [], listed_at=10) == set()
+    assert version(cache) == 11
+
+
+def test_a_list_that_is_late_does_not_bring_back_what_was_deleted_since(cache: Cache) -> None:
+    cache.put(MAPS, seen(KEY, 5))
+    cache.remove(MAPS, seen(KEY, 12))
+
+    assert cache.replace(MAPS, [seen(KEY, 5)], listed_at=10) == set()
+
+
+def test_objects_are_found_by_whom_they_are_there_for_ordered_by_name(cache: Cache) -> None:
+    for name in ("b", "a", "c"):
+        cache.put(MAPS, seen(map_key(name), 5, name, owner="o1" if name != "c" else "o2"))
+
+    assert [body["metadata"]["name"] for body in cache.owned(MAPS, "o1")] == ["a", "b"]
+
+
+def test_an_object_that_changes_owner_is_found_at_the_new_one_only(cache: Cache) -> None:
+    cache.put(MAPS, seen(KEY, 5, owner="o1"))
+    cache.put(MAPS, seen(KEY, 6, owner="o2"))
+
+    assert cache.owned(MAPS, "o1") == []
+    assert len(cache.owned(MAPS, "o2")) == 1
+
+
+def test_the_root_label_leads_further_than_the_owner(cache: Cache) -> None:
+    cache.put(MAPS, seen(KEY, 5, owner="replicaset", labels={ROOT_UID: "service"}))
+
+    assert len(cache.owned(MAPS, "service")) == 1
+    assert cache.owned(MAPS, "replicaset") == []
+
+
+def test_a_deleted_object_is_found_no_more(cache: Cache) -> None:
+    cache.put(MAPS, seen(KEY, 5, owner="o1"))
+    cache.remove(MAPS, seen(KEY, 6))
+
+    assert cache.owned(MAPS, "o1") == []
+    assert cache.named("a") is None
+    assert not cache._by_owner
+
+
+def test_all_gives_one_namespace_only(cache: Cache) -> None:
+    cache.put(MAPS, seen(map_key("a", "shop"), 5, "1"))
+    cache.put(MAPS, seen(map_key("b", "mall"), 6, "2"))
+
+    assert [body["metadata"]["name"] for body in cache.all(MAPS, "mall")] == ["b"]
+
+
+def test_what_no_planner_reads_is_not_kept_and_the_callers_body_stays_whole(cache: Cache) -> None:
+    body = seen(KEY, 5)
+    body["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    body["metadata"]["annotations"] = {module.LAST_APPLIED: "{...}", "team": "growth"}
+    cache.put(MAPS, body)
+
+    held = cache.get(KEY)
+    assert held is not None
+    assert "managedFields" not in held["metadata"]
+    assert held["metadata"]["annotations"] == {"team": "growth"}
+    assert "managedFields" in body["metadata"]
+
+
+def test_the_memory_of_what_ended_is_bounded(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED_ENDS", 10)
+    for number in range(100):
+        cache.remove(MAPS, seen(map_key(f"m{number}"), number, f"u{number}"))
+
+    assert len(cache._buried) == 10
+
+
+def lives(ends: list[int]) -> list[tuple[str, dict[str, Any]]]:
+    """The true history of one name: objects that follow each other, each changed a few times and then deleted."""
+    history: list[tuple[str, dict[str, Any]]] = []
+    at = 0
+    for number, changes in enumerate(ends):
+        for _ in range(changes + 1):
+            at += 1
+            history.append(("put", seen(KEY, at, f"u{number}", owner=f"o{at % 2}")))
+        at += 1
+        history.append(("remove", seen(KEY, at, f"u{number}")))
+    return history
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=3), st.booleans(), st.data())
+@settings(max_examples=400)
+def test_the_order_in_which_things_are_seen_does_not_matter(
+    ends: list[int], ended: bool, data: st.DataObject
+) -> None:
+    history = lives(ends)[: None if ended else -1]
+    cache = Cache()
+    shown = data.draw(st.permutations(history + data.draw(st.lists(st.sampled_from(history), max_size=5))))
+    for action, body in shown:
+        if action == "put":
+            cache.put(MAPS, body)
+        else:
+            cache.remove(MAPS, body)
+
+    final: Body | None = None if ended else history[-1][1]
+    assert cache.get(KEY) == final
+    owned = {owner: cache.owned(MAPS, owner) for owner in ("o0", "o1")}
+    expected = final and final["metadata"]["ownerReferences"][0]["uid"]
+    assert owned == {owner: [final] if owner == expected else [] for owner in ("o0", "o1")}

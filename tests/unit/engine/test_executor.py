@@ -1,0 +1,408 @@
+"""A plan is carried out in its order, only where it changes something, and never on somebody else's object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from fakes.api import Crash, FakeApi
+from fakes.objects import MAPS, config_map, job, job_key, map_key
+
+from modelwright.engine.cache import Cache
+from modelwright.engine.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NameTaken,
+    NotLeader,
+    Retryable,
+    Unavailable,
+)
+from modelwright.engine.executor import APPLIED_HASH, Executor
+from modelwright.engine.objects import Body, Key, uid
+from modelwright.engine.plan import Apply, Create, Delete, Event, Plan
+
+KEY, CHILD = job_key(), map_key()
+
+
+@dataclass
+class Told:
+    """A recorder that notes what was said, and after how many requests."""
+
+    api: FakeApi
+    events: list[tuple[str, int]] = field(default_factory=list)
+
+    async def record(self, about: Body, event: Event) -> None:
+        self.events.append((event.reason, len(self.api.writes)))
+
+
+class World:
+    """An API server with one job in it, and an operator that has seen it."""
+
+    def __init__(self) -> None:
+        self.api = FakeApi()
+        self.leading = True
+        self.job = self.api.put(KEY, job())
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process: it knows what is listed and nothing else."""
+        self.cache, self.shown = Cache(), len(self.api.history)
+        self.told = Told(self.api)
+        self.executor = Executor(self.api, self.cache, self.told, lambda: self.leading)
+        for key, body in self.api.objects.items():
+            self.cache.put(key.resource, body)
+
+    def watch(self) -> None:
+        """Shows the operator what has happened."""
+        for event in self.api.history[self.shown :]:
+            show = self.cache.remove if event.change == "DELETED" else self.cache.put
+            show(event.resource, event.body)
+        self.shown = len(self.api.history)
+
+    async def run(self, *effects: Apply | Create | Delete, **plan: Any) -> bool:
+        return await self.executor.execute(KEY, Plan(effects=effects, **plan))
+
+    def wanted(self, **data: str) -> Body:
+        return config_map(CHILD, self.job, **data)
+
+    def live(self, key: Key = CHILD) -> Body:
+        return self.api.objects[key]
+
+    def verbs(self) -> list[str]:
+        return [call.verb for call in self.api.writes]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+class TestOrder:
+    async def test_events_come_first_then_the_status_then_the_effects(self, world: World) -> None:
+        plan = Plan(
+            status={"state": "x"}, events=(Event("Normal", "E", ""),), effects=(Apply(CHILD, world.wanted()),)
+        )
+        await world.executor.execute(KEY, plan)
+
+        assert world.told.events == [("E", 0)]
+        assert world.verbs() == ["apply_status", "apply"]
+
+    async def test_an_object_that_is_gone_gets_no_events_and_no_status(self, world: World) -> None:
+        world.cache.gone(KEY, uid(world.job))
+        wrote = await world.run(status={"state": "x"}, events=(Event("Normal", "E", ""),))
+
+        assert (wrote, world.told.events, world.verbs()) == (False, [], [])
+
+    async def test_the_children_of_an_object_that_turns_out_to_be_gone_are_not_made(
+        self, world: World
+    ) -> None:
+        world.api.drop(KEY)
+        await world.run(Apply(CHILD, world.wanted()), status={"state": "x"})
+
+        assert CHILD not in world.api.objects
+        assert world.cache.get(KEY) is None
+
+    async def test_an_effect_that_fails_keeps_the_next_from_being_tried(self, world: World) -> None:
+        world.api.fail(lambda: Unavailable("down"))
+        with pytest.raises(Unavailable):
+            await world.run(Apply(CHILD, world.wanted()), Apply(map_key("next"), world.wanted()))
+
+        assert world.verbs() == ["apply"]
+
+
+class TestStatus:
+    async def test_is_written_once(self, world: World) -> None:
+        assert await world.run(status={"state": "x"})
+        assert not await world.run(status={"state": "x"})
+        assert world.verbs() == ["apply_status"]
+
+    async def test_is_not_written_when_only_nulls_differ(self, world: World) -> None:
+        await world.run(status={"state": "x"})
+
+        assert not await world.run(status={"state": "x", "message": None})
+
+    async def test_loses_a_field_that_is_no_longer_said(self, world: World) -> None:
+        await world.run(status={"state": "x", "message": "m"})
+        await world.run(status={"state": "x"})
+
+        assert world.live(KEY)["status"] == {"state": "x"}
+
+    async def test_conditions_are_merged_by_type(self, world: World) -> None:
+        await world.run(status={"conditions": [{"type": "Ready", "status": "False"}, {"type": "Stalled"}]})
+        await world.run(status={"conditions": [{"type": "Ready", "status": "True"}]})
+
+        assert world.live(KEY)["status"] == {"conditions": [{"type": "Ready", "status": "True"}]}
+
+    async def test_is_in_the_cache_before_any_watch_shows_it(self, world: World) -> None:
+        await world.run(status={"state": "x"})
+
+        held = world.cache.get(KEY)
+        assert held is not None
+        assert held["status"] == {"state": "x"}
+
+    async def test_that_somebody_else_added_to_is_not_fought_over(self, world: World) -> None:
+        world.api.edit(KEY, lambda body: body.update(status={"note": "by hand"}))
+        world.watch()
+
+        assert await world.run(status={"state": "x"})
+        assert not await world.run(status={"state": "x"})
+        assert world.live(KEY)["status"] == {"note": "by hand", "state": "x"}
+
+    async def test_is_not_written_to_an_object_of_the_same_name_that_came_later(self, world: World) -> None:
+        world.api.drop(KEY)
+        world.api.put(KEY, job())
+        with pytest.raises(Conflict):
+            await world.run(status={"state": "x"})
+
+        assert "status" not in world.live(KEY)
+
+
+class TestApply:
+    async def test_makes_the_child(self, world: World) -> None:
+        assert await world.run(Apply(CHILD, world.wanted(a="1")))
+        assert world.live()["data"] == {"a": "1"}
+
+    async def test_sends_nothing_when_the_child_is_as_it_should_be(self, world: World) -> None:
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+        requests = len(world.api.calls)
+
+        assert not await world.run(Apply(CHILD, world.wanted(a="1")))
+        assert len(world.api.calls) == requests
+
+    async def test_sends_nothing_after_a_restart(self, world: World) -> None:
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+        world.restart()
+
+        assert not await world.run(Apply(CHILD, world.wanted(a="1")))
+
+    async def test_a_field_that_is_no_longer_wanted_goes(self, world: World) -> None:
+        await world.run(Apply(CHILD, world.wanted(a="1", b="2")))
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+
+        assert world.live()["data"] == {"a": "1"}
+
+    async def test_a_child_that_was_changed_by_hand_is_repaired(self, world: World) -> None:
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+        world.api.edit(CHILD, lambda body: body["data"].update(a="by hand"))
+        world.watch()
+
+        assert await world.run(Apply(CHILD, world.wanted(a="1")))
+        assert world.live()["data"] == {"a": "1"}
+
+    async def test_what_others_add_to_a_child_is_left_alone(self, world: World) -> None:
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+        world.api.edit(CHILD, lambda body: body["data"].update(other="x"))
+        world.watch()
+
+        assert not await world.run(Apply(CHILD, world.wanted(a="1")))
+        assert world.live()["data"] == {"a": "1", "other": "x"}
+
+    async def test_a_field_that_the_api_server_keeps_in_its_own_way_is_written_once(
+        self, world: World
+    ) -> None:
+        original = world.api._store
+
+        def lowering(change: Any, key: Key, body: dict[str, Any]) -> dict[str, Any]:
+            body["data"] = {name: value.lower() for name, value in body["data"].items()}
+            return original(change, key, body)
+
+        world.api._store = lowering  # type: ignore[method-assign]
+        await world.run(Apply(CHILD, world.wanted(mode="Auto")))
+
+        assert not await world.run(Apply(CHILD, world.wanted(mode="Auto")))
+        world.api.edit(CHILD, lambda body: body["metadata"]["labels"].update(touched="yes"))
+        world.watch()
+        assert not await world.run(Apply(CHILD, world.wanted(mode="Auto")))
+        world.api.edit(CHILD, lambda body: body["data"].update(mode="off"))
+        world.watch()
+        assert await world.run(Apply(CHILD, world.wanted(mode="Auto")))
+
+    async def test_a_strangers_object_of_that_name_is_an_error(self, world: World) -> None:
+        world.api.put(CHILD, {"data": {"mine": "x"}})  # no label: no watch shows it
+        with pytest.raises(NameTaken, match="ConfigMap churn exists already"):
+            await world.run(Apply(CHILD, world.wanted(a="1")))
+
+        assert world.live()["data"] == {"mine": "x"}
+
+    async def test_another_objects_child_of_that_name_is_an_error(self, world: World) -> None:
+        other = world.api.put(job_key("other"), job())
+        world.api.put(CHILD, config_map(CHILD, other, a="1"))
+        world.watch()
+        with pytest.raises(NameTaken):
+            await world.run(Apply(CHILD, world.wanted(a="1")))
+
+    async def test_a_shared_object_is_ours_by_label(self, world: World) -> None:
+        world.api.put(CHILD, config_map(CHILD, a="old"))
+
+        assert await world.run(Apply(CHILD, config_map(CHILD, a="new")))
+        assert world.live()["data"] == {"a": "new"}
+
+    async def test_a_shared_name_without_our_label_is_a_strangers(self, world: World) -> None:
+        world.api.put(CHILD, {"data": {}})
+        with pytest.raises(NameTaken):
+            await world.run(Apply(CHILD, config_map(CHILD)))
+
+    async def test_a_child_that_went_unseen_is_noticed_and_made_by_the_next_look(self, world: World) -> None:
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+        world.api.drop(CHILD)
+        with pytest.raises(Conflict):
+            await world.run(Apply(CHILD, world.wanted(a="2")))
+        await world.run(Apply(CHILD, world.wanted(a="2")))
+
+        assert world.live()["data"] == {"a": "2"}
+
+    async def test_a_child_that_somebody_else_replaced_unseen_is_not_taken(self, world: World) -> None:
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+        world.api.drop(CHILD)
+        world.api.put(CHILD, {"data": {"mine": "x"}})
+        for error in (Conflict, NameTaken):
+            with pytest.raises(error):
+                await world.run(Apply(CHILD, world.wanted(a="2")))
+
+        assert world.live()["data"] == {"mine": "x"}
+
+    async def test_a_child_that_is_being_deleted_is_waited_for(self, world: World) -> None:
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+        world.api.edit(CHILD, lambda body: body["metadata"].update(deletionTimestamp="x", finalizers=["f"]))
+        world.watch()
+        with pytest.raises(Retryable, match="being deleted"):
+            await world.run(Apply(CHILD, world.wanted(a="2")))
+
+    @pytest.mark.parametrize("error", [Invalid, Forbidden, Unavailable])
+    async def test_what_the_api_server_says_no_to_is_raised_in_its_words(
+        self, world: World, error: type[Exception]
+    ) -> None:
+        world.api.fail(lambda: error("spec.replicas: must be positive"))
+        with pytest.raises(error, match=r"spec\.replicas: must be positive"):
+            await world.run(Apply(CHILD, world.wanted()))
+
+    async def test_the_hash_says_what_was_applied(self, world: World) -> None:
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+        first = world.live()["metadata"]["annotations"][APPLIED_HASH]
+        await world.run(Apply(CHILD, world.wanted(a="2")))
+
+        assert world.live()["metadata"]["annotations"][APPLIED_HASH] != first
+
+
+class TestCreate:
+    async def test_makes_the_object_once(self, world: World) -> None:
+        assert await world.run(Create(CHILD, world.wanted(a="1")))
+        assert not await world.run(Create(CHILD, world.wanted(a="2")))
+        assert world.live()["data"] == {"a": "1"}
+
+    async def test_takes_its_own_object_that_it_had_not_seen_yet(self, world: World) -> None:
+        world.api.put(CHILD, world.wanted(a="1"))
+        await world.run(Create(CHILD, world.wanted(a="2")))
+
+        held = world.cache.get(CHILD)
+        assert held is not None
+        assert held["data"] == {"a": "1"}
+
+    @pytest.mark.parametrize("seen", [True, False])
+    async def test_somebody_elses_object_of_that_name_is_an_error(self, world: World, *, seen: bool) -> None:
+        world.api.put(CHILD, {"data": {}})
+        if seen:
+            world.watch()
+        with pytest.raises(NameTaken):
+            await world.run(Create(CHILD, world.wanted(a="1")))
+
+    async def test_a_create_whose_answer_was_lost_is_found_done(self, world: World) -> None:
+        world.api.fail(lambda: Unavailable("no answer"), "after")
+        with pytest.raises(Unavailable):
+            await world.run(Create(CHILD, world.wanted(a="1")))
+        await world.run(Create(CHILD, world.wanted(a="1")))
+
+        assert len([key for key in world.api.objects if key.resource == MAPS]) == 1
+
+
+class TestDelete:
+    async def given_child(self, world: World) -> str:
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+        return uid(world.live())
+
+    async def test_removes_the_object_and_knows_it_at_once(self, world: World) -> None:
+        child = await self.given_child(world)
+
+        assert await world.run(Delete(CHILD, child))
+        assert CHILD not in world.api.objects
+        assert world.cache.get(CHILD) is None
+
+    async def test_leaves_an_object_of_the_same_name_that_came_later(self, world: World) -> None:
+        child = await self.given_child(world)
+        world.api.drop(CHILD)
+        world.api.put(CHILD, world.wanted(a="2"))
+        await world.run(Delete(CHILD, child))
+
+        assert world.live()["data"] == {"a": "2"}
+        assert world.cache.get(CHILD) is not None, "and has learnt of it"
+
+    async def test_of_what_is_gone_already_is_fine(self, world: World) -> None:
+        child = await self.given_child(world)
+        world.api.drop(CHILD)
+        await world.run(Delete(CHILD, child))
+
+        assert world.cache.get(CHILD) is None
+
+    async def test_is_not_asked_for_twice_while_a_finalizer_holds_the_object(self, world: World) -> None:
+        child = await self.given_child(world)
+        world.api.edit(CHILD, lambda body: body["metadata"].update(finalizers=["hold"]))
+        world.watch()
+
+        assert await world.run(Delete(CHILD, child))
+        assert not await world.run(Delete(CHILD, child))
+        assert world.verbs().count("delete") == 1
+
+
+class TestLeadership:
+    @pytest.mark.parametrize(
+        "plan",
+        [
+            Plan(status={"state": "x"}),
+            Plan(events=(Event("Normal", "E", ""),)),
+            Plan(effects=(Create(CHILD, config_map(CHILD)),)),
+            Plan(effects=(Apply(CHILD, config_map(CHILD)),)),
+            Plan(effects=(Delete(CHILD, "u"),)),
+        ],
+        ids=["status", "event", "create", "apply", "delete"],
+    )
+    async def test_nothing_is_sent_without_it(self, world: World, plan: Plan) -> None:
+        world.leading = False
+        with pytest.raises(NotLeader):
+            await world.executor.execute(KEY, plan)
+
+        assert world.api.calls == []
+        assert world.told.events == []
+
+    async def test_what_needs_no_write_needs_no_leadership(self, world: World) -> None:
+        await world.run(Apply(CHILD, world.wanted()), status={"state": "x"})
+        world.leading = False
+
+        assert not await world.run(Apply(CHILD, world.wanted()), status={"state": "x"})
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("skip", range(4))
+async def test_a_crash_at_any_write_leaves_what_the_next_process_completes(
+    world: World, moment: Any, skip: int
+) -> None:
+    second = map_key("second")
+    plan = Plan(
+        status={"state": "x"},
+        effects=(
+            Apply(CHILD, world.wanted(a="1")),
+            Create(second, {**world.wanted(), "metadata": {**world.wanted()["metadata"], "name": "second"}}),
+        ),
+    )
+    world.api.fail(Crash, moment, skip=skip)
+    if skip < 3:
+        with pytest.raises(Crash):
+            await world.executor.execute(KEY, plan)
+    world.restart()
+    while await world.executor.execute(KEY, plan):
+        pass
+
+    assert world.live(KEY)["status"] == {"state": "x"}
+    assert world.live()["data"] == {"a": "1"}
+    assert second in world.api.objects
