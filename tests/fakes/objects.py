@@ -61,7 +61,7 @@ def seen(
     return {"apiVersion": key.resource.api_version, "kind": key.resource.kind, "metadata": meta}
 
 
-def plan_job(view: View, key: Key, _now: datetime) -> Plan:
+def plan_job(view: View, key: Key, now: datetime) -> Plan:
     """A job has a map of its name that holds its target, and says so."""
     body = view.get(key)
     if body is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -81,8 +81,8 @@ def test_nulls_are_left_out_at_any_depth() -> None:
 class TestSettled:
     """The API server keeps `wanted` as `live`."""
 
-    wanted = {"mode": "Auto", "size": 1}
-    live = {"mode": "auto", "size": 1}
+    wanted: ClassVar[dict[str, Any]] = {"mode": "Auto", "size": 1}
+    live: ClassVar[dict[str, Any]] = {"mode": "auto", "size": 1}
 
     def settled(self) -> Settled:
         settled = Settled()

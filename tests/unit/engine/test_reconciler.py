@@ -1,0 +1,192 @@
+"""How a look at an object ends decides when there is another."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fakes.objects import JOBS, job_key, seen
+
+from modelwright.engine.cache import Cache
+from modelwright.engine.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NamespaceTerminating,
+    NameTaken,
+    NotFound,
+    NotLeader,
+    TooManyRequests,
+    Unavailable,
+)
+from modelwright.engine.objects import Body, Key
+from modelwright.engine.outcome import Again, At, Done, Failed, Standby, Terminal
+from modelwright.engine.plan import Event, Plan
+from modelwright.engine.queue import Backoff, WorkQueue
+from modelwright.engine.reconciler import LONGEST_WAIT, MOST_WRITES, REJECTED_WAIT, SHORTEST_WAIT, Reconciler
+
+KEY = job_key()
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Bench:
+    """A reconciler whose plans and whose executor do what a test says."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.queue: WorkQueue[Key] = WorkQueue(lambda: self.time, Backoff(base=1), jitter=lambda: 1.0)
+        self.cache = Cache()
+        self.cache.put(JOBS, seen(KEY, 1))
+        self.plan = Plan()
+        self.result: Callable[[], bool] = lambda: False
+        self.told: list[Event] = []
+        self.reconciler = Reconciler({JOBS: self._plan}, self.cache, self, self, self.queue, lambda: NOW)
+
+    def _plan(self, view: Any, key: Key, now: datetime) -> Plan:
+        assert now == NOW
+        return self.plan
+
+    async def execute(self, key: Key, plan: Plan) -> bool:
+        assert (key, plan) == (KEY, self.plan)
+        return self.result()
+
+    async def record(self, about: Body, event: Event) -> None:
+        self.told.append(event)
+
+    def raises(self, error: BaseException) -> None:
+        def result() -> bool:
+            raise error
+
+        self.result = result
+
+    def wait(self) -> float | None:
+        """Until when the key waits; None when it does not come back."""
+        if len(self.queue):
+            return 0.0
+        return self.queue._heap[0][0] if self.queue._heap else None
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_nothing_to_do_ends_it(bench: Bench) -> None:
+    assert await bench.reconciler.handle(KEY) == Done()
+    assert bench.wait() is None
+
+
+async def test_a_write_is_followed_by_another_look_at_once(bench: Bench) -> None:
+    bench.result = lambda: True
+
+    assert await bench.reconciler.handle(KEY) == Again()
+    assert bench.wait() == 0
+
+
+async def test_a_time_is_kept(bench: Bench) -> None:
+    bench.plan = Plan(requeue_at=NOW + timedelta(seconds=90))
+
+    assert await bench.reconciler.handle(KEY) == At(NOW + timedelta(seconds=90))
+    assert bench.wait() == 90
+
+
+async def test_a_write_comes_before_a_time(bench: Bench) -> None:
+    bench.plan = Plan(requeue_at=NOW + timedelta(seconds=90))
+    bench.result = lambda: True
+
+    assert await bench.reconciler.handle(KEY) == Again()
+
+
+async def test_a_far_time_is_looked_at_on_the_way_as_clocks_may_be_set(bench: Bench) -> None:
+    bench.plan = Plan(requeue_at=NOW + timedelta(days=7))
+    await bench.reconciler.handle(KEY)
+
+    assert bench.wait() == LONGEST_WAIT
+
+
+async def test_a_time_that_has_passed_does_not_keep_a_worker_busy(bench: Bench) -> None:
+    bench.plan = Plan(requeue_at=NOW - timedelta(days=7))
+    await bench.reconciler.handle(KEY)
+
+    assert bench.wait() == SHORTEST_WAIT
+
+
+@pytest.mark.parametrize(
+    ("error", "ending", "wait", "told"),
+    [
+        (Unavailable("m"), Failed, 1, False),
+        (TooManyRequests("m", retry_after=30), Failed, 30, False),
+        (Conflict("m"), Failed, 1, False),
+        (NotFound("m"), Failed, 1, False),
+        (AlreadyExists("m"), Failed, 1, False),
+        (Forbidden("m"), Failed, REJECTED_WAIT, True),
+        (NameTaken("m"), Failed, REJECTED_WAIT, True),
+        (Invalid("m"), Terminal, None, True),
+        (NamespaceTerminating("m"), Terminal, None, False),
+        (NotLeader("m"), Standby, 0, False),
+        (KeyError("a bug"), Failed, 1, False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+async def test_each_error_has_its_consequence(
+    bench: Bench, error: Exception, ending: type, wait: float | None, *, told: bool
+) -> None:
+    bench.raises(error)
+
+    assert isinstance(await bench.reconciler.handle(KEY), ending)
+    assert bench.wait() == wait
+    assert bench.told == ([Event("Warning", "ApplyFailed", "m")] if told else [])
+
+
+async def test_failures_in_a_row_wait_longer_and_longer_until_one_look_goes_well(bench: Bench) -> None:
+    bench.raises(Unavailable("m"))
+    for when in (1, 1 + 2, 1 + 2 + 4):
+        await bench.reconciler.handle(KEY)
+        assert bench.wait() == when
+        bench.time = when
+        bench.queue.done(await bench.queue.get())
+
+    bench.result = lambda: False
+    await bench.reconciler.handle(KEY)
+    assert bench.queue.retry(KEY) == 1
+
+
+async def test_a_planner_that_trips_is_logged_with_where_it_tripped(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.raises(ZeroDivisionError("oops"))
+    with caplog.at_level(logging.WARNING):
+        await bench.reconciler.handle(KEY)
+
+    assert "TrainingJob shop/churn" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+async def test_the_end_of_the_process_is_not_held_up(bench: Bench) -> None:
+    bench.raises(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        await bench.reconciler.handle(KEY)
+
+
+async def test_a_planner_that_never_comes_to_rest_is_slowed_down(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.result = lambda: True
+    endings = [await bench.reconciler.handle(KEY) for _ in range(MOST_WRITES + 2)]
+
+    assert endings[:MOST_WRITES] == [Again()] * MOST_WRITES
+    assert all(isinstance(ending, Failed) for ending in endings[MOST_WRITES:])
+    assert "writes in a row without coming to rest" in caplog.text
+
+
+async def test_coming_to_rest_ends_the_count_of_writes(bench: Bench) -> None:
+    for _ in range(3):
+        bench.result = lambda: True
+        for _ in range(MOST_WRITES):
+            assert await bench.reconciler.handle(KEY) == Again()
+        bench.result = lambda: False
+        assert await bench.reconciler.handle(KEY) == Done()
