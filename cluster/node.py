@@ -64,6 +64,11 @@ def has_image(name: str) -> bool:
     return run([*_ctr(), "images", "list", "-q", f"name=={name}"]).strip() == name
 
 
+def blobs() -> set[str]:
+    """Return the digests of all content that the node has."""
+    return set(run([*_ctr(), "content", "list", "--quiet"]).split())
+
+
 def kubectl(kubeconfig: Path, *words: str) -> list[str | Path]:
     """Return the command that does something as one of the users that kubeadm made."""
     return [KUBECTL, "--kubeconfig", kubeconfig, "--request-timeout=10s", *words]

@@ -50,10 +50,13 @@ def main() -> int:
 def _provide(recipe: Recipe, engine: Engine, base: str, cluster_runs: bool) -> str:
     """Build and load the image unless that is done already; return its name."""
     folder = python.dependencies(recipe)
-    name = f"{recipe.repository}:{recipe.tag(base, python.installed(folder))}"
+    tag = recipe.tag(base, python.installed(folder))
+    name = f"{recipe.repository}:{tag}"
     if not engine.built(name):
         with step(f"{recipe.name}: build the image"):
             python.application(recipe, folder)
+            if recipe.tag(base, python.installed(folder)) != tag:
+                raise StepError(f"{recipe.package} changed while it was being built: try again")
             engine.build(recipe, folder, name, base)
     if cluster_runs and not engine.loaded(name):
         with step(f"{recipe.name}: load it into the cluster"):

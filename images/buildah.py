@@ -1,7 +1,8 @@
-"""Builds images with buildah, over a Debian base of our own, and keeps them as archives in the cache."""
+"""Builds images with buildah, over a Debian base of our own, and keeps them as folders in the cache."""
 
 import hashlib
 import shutil
+import tempfile
 from pathlib import Path
 
 from cluster import node
@@ -10,6 +11,7 @@ from cluster.paths import CACHE
 from cluster.shell import run
 from cluster.steps import step
 
+from images import layout
 from images.recipe import HERE, Recipe
 
 SUITE = "bookworm"
@@ -26,7 +28,7 @@ LEFT_OUT = (
     "./var/lib/apt/lists/*",
     "./var/log/*",
 )
-ARCHIVES = CACHE / "archives"
+BUILT = CACHE / "images"
 
 running = node.running
 loaded = node.has_image
@@ -50,30 +52,32 @@ def base() -> str:
 
 def built(name: str) -> bool:
     """Whether the image lies in the cache."""
-    return _archive(name).exists()
+    return _folder(name).exists()
 
 
 def build(recipe: Recipe, folder: Path, name: str, base_image: str) -> None:
-    """Build it and replace the recipe's earlier archive."""
+    """Build it and replace the recipe's earlier one."""
     arguments = ["--layers", "--build-arg", f"BASE={base_image}", "--file", str(recipe.dockerfile)]
     log = CACHE / "logs" / f"{recipe.name}-image.log"
     _buildah("build", *arguments, "--tag", name, folder, log=log)
     _forget_earlier(recipe, name)
-    ARCHIVES.mkdir(parents=True, exist_ok=True)
-    partial = _archive(name).with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    _buildah("push", "--quiet", name, f"docker-archive:{partial}:{name}")
-    partial.rename(_archive(name))
+    BUILT.mkdir(exist_ok=True)
+    partial = BUILT / "partial"
+    _buildah("push", "--quiet", "--disable-compression", "--format", "oci", name, f"dir:{partial}")
+    partial.rename(_folder(name))
 
 
 def load(name: str) -> None:
-    """Hand it to the node."""
-    node.load(_archive(name))
+    """Hand the node what it has not got of it."""
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        archive = Path(scratch) / "image.tar"
+        layout.pack(_folder(name), name, node.blobs(), archive)
+        node.load(archive)
 
 
 def size(name: str) -> int:
-    """Return the bytes of all its layers; they are not compressed."""
-    return _archive(name).stat().st_size
+    """Return the bytes of all its layers."""
+    return layout.size(_folder(name))
 
 
 def _debootstrap(folder: Path) -> None:
@@ -89,16 +93,15 @@ def _debootstrap(folder: Path) -> None:
 
 
 def _forget_earlier(recipe: Recipe, name: str) -> None:
-    for archive in ARCHIVES.glob(f"{recipe.name}-*"):
-        archive.unlink()
+    for folder in BUILT.glob(f"{recipe.name}-*"):
+        shutil.rmtree(folder)
     known = _buildah("images", "--format", "{{.Name}}:{{.Tag}}", "--filter", f"reference={recipe.repository}")
     for earlier in set(known.split()) - {name}:
         _buildah("rmi", earlier)
 
 
-def _archive(name: str) -> Path:
-    repository, tag = name.rsplit(":", 1)
-    return ARCHIVES / f"{repository.rsplit('-', 1)[-1]}-{tag}.tar"
+def _folder(name: str) -> Path:
+    return BUILT / name.rsplit("modelwright-", 1)[-1].replace(":", "-")
 
 
 def _buildah(action: str, *arguments: str | Path, log: Path | None = None) -> str:

@@ -4,7 +4,7 @@ ENV PATH=/opt/modelwright/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/modelwright \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
-COPY dependencies/ /opt/modelwright/
-COPY application/ /opt/modelwright/
 USER 65532:65532
 ENTRYPOINT ["modelwright-operator"]
+COPY dependencies/ /opt/modelwright/
+COPY application/ /opt/modelwright/

@@ -5,7 +5,7 @@ ENV PATH=/opt/modelwright/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     ORT_DISABLE_TELEMETRY=1
-COPY dependencies/ /opt/modelwright/
-COPY application/ /opt/modelwright/
 USER 65532:65532
 ENTRYPOINT ["modelwright-serving"]
+COPY dependencies/ /opt/modelwright/
+COPY application/ /opt/modelwright/

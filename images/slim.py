@@ -4,11 +4,15 @@ import shutil
 from pathlib import Path
 
 FOLDERS = frozenset({"tests", "test", "__pycache__"})
-# Headers to compile against, and Arrow's transports and plan formats, which nothing of ours speaks.
+# Headers, tools that prepare models, and Arrow's transports and plan formats: nothing of ours uses them.
 PATTERNS = (
     "numpy/_core/include",
     "numpy/f2py",
     "onnx/backend/test",
+    "onnxruntime/datasets",
+    "onnxruntime/quantization",
+    "onnxruntime/tools",
+    "onnxruntime/transformers",
     "pyarrow/include",
     "pyarrow/src",
     "pyarrow/lib*flight*",

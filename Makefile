@@ -1,0 +1,27 @@
+PYTHON ?= python3.11
+VENV := .venv
+PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help venv cluster cluster-down images
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(VENV)/.installed ## Install the three packages, editable, and the tools to check them
+
+$(VENV)/.installed: $(PROJECTS)
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || (apt-get update && apt-get install -y --no-install-recommends python3-venv)
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(VENV)/bin/python -m pip install --quiet --editable . --editable serving --editable training --group dev
+	@touch $@
+
+cluster: ## Start a Kubernetes: kind where Docker answers, else its programs on this host
+	@$(PYTHON) -m cluster up
+
+cluster-down: ## Remove the cluster and every trace of it
+	@$(PYTHON) -m cluster down
+
+images: ## Build the images that have changed and load them into the cluster
+	@$(PYTHON) -m images
