@@ -99,7 +99,13 @@ class Watcher:
         )
         try:
             tasks = await kopf.spawn_tasks(
-                registry=self._registry(), settings=self._settings(), standalone=True, stop_flag=stop, **scope
+                registry=self._registry(),
+                settings=self._settings(),
+                # kopf's own choice asks for the name of the user, and a container's user has none.
+                identity="modelwright",  # type: ignore[arg-type]  # kopf does not export the type
+                standalone=True,
+                stop_flag=stop,
+                **scope,
             )
             started()
             running.add(asyncio.create_task(kopf.run_tasks(tasks, ignored={*ours, *running}), name="kopf"))
