@@ -152,6 +152,9 @@ class Signature(Model):
     input_count: int | None = Field(
         default=None, ge=0, description="How many inputs there are, where some are left out."
     )
+    output_count: int | None = Field(
+        default=None, ge=0, description="How many outputs there are, where some are left out."
+    )
     feature_count: int | None = Field(
         default=None, ge=0, description="How many features there are, where they are left out."
     )

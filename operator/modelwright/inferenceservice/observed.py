@@ -11,6 +11,7 @@ from modelwright.common.resources import (
     DEPLOYMENTS,
     MODEL_VERSIONS,
     REVISION,
+    SERVICES,
     controlled,
     generation,
     name,
@@ -29,6 +30,7 @@ class Observed:
     versions: tuple[Body, ...]
     deployments: tuple[Body, ...]
     pods: tuple[Body, ...]
+    service: Body | None
 
     @property
     def name(self) -> str:
@@ -59,6 +61,11 @@ class Observed:
         """The Deployment of a revision."""
         return next((found for found in self.deployments if labels(found).get(REVISION) == revision), None)
 
+    def has_traffic(self, revision: str) -> bool:
+        """Whether the Service selects the revision."""
+        selector = self.service["spec"].get("selector") or {} if self.service is not None else {}
+        return bool(selector.get(REVISION) == revision)
+
     def pods_of(self, revision: str) -> list[Body]:
         """The pods of a revision's Deployment, the youngest first; not those that an earlier try left behind."""
         deployment = self.deployment(revision)
@@ -83,6 +90,7 @@ def observe(view: View, key: Key) -> Observed | None:
         versions=_versions(view, key, body),
         deployments=tuple(controlled(view, DEPLOYMENTS, body)),
         pods=tuple(pods_for(view, body)),
+        service=next((s for s in controlled(view, SERVICES, body) if name(s) == key.name), None),
     )
 
 

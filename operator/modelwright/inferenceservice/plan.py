@@ -88,6 +88,10 @@ def _starting(observed: Observed, revision: str, version: str) -> Verdict:
 
 
 def _serving(observed: Observed, stable: Revision) -> Verdict:
+    if not observed.has_traffic(stable.revision):
+        return conditions.reconciling(
+            "SwitchingTraffic", f"ModelVersion {stable.version} takes over the traffic", ready=False
+        )
     if is_complete(observed.deployment(stable.revision), observed.spec.replicas):
         return conditions.done("Serving", f"ModelVersion {stable.version} has the traffic")
     problem = hindrance(observed, stable.revision)
@@ -102,6 +106,8 @@ def _available(observed: Observed, revisions: Revisions) -> Aspect:
     stable = revisions.stable
     if stable is None:
         return Aspect("Available", False, "NotDeployed", "no version has been ready yet")
+    if observed.service is None:
+        return Aspect("Available", False, "NotDeployed", f"ModelVersion {stable.version} has no Service yet")
     if ready_replicas(observed.deployment(stable.revision)) > 0:
         return Aspect("Available", True, "PodsReady", f"ModelVersion {stable.version} answers")
     if observed.spec.replicas == 0:

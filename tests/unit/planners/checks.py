@@ -14,7 +14,9 @@ from modelwright.engine.plan import Apply, Create, Delete, Effect, Plan
 
 Kstatus = Literal["Current", "InProgress", "Failed", "Terminating"]
 # A time, n/m, a hash or uid, a generated pod name: each would make an unchanged state look like a change.
-RESTLESS = re.compile(r"\d\d:\d\d|\d{4}-\d\d-\d\d|\b\d+/\d+\b|\buid-|[0-9a-f]{8}-[0-9a-f]{4}|\bpod-\d+|\battempt \d")
+RESTLESS = re.compile(
+    r"\d\d:\d\d|\d{4}-\d\d-\d\d|\b\d+/\d+\b|\buid-|[0-9a-f]{8}-[0-9a-f]{4}|\bpod-\d+|\battempt \d"
+)
 
 
 def kstatus(body: Body) -> Kstatus:
@@ -99,7 +101,16 @@ def pod_spec_of(body: Body) -> Mapping[str, Any] | None:
     return template["spec"] if template else None
 
 
-VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+VOLUMES = {
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+}
 
 
 def restricted_violations(pod: Mapping[str, Any]) -> list[str]:

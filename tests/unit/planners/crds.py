@@ -46,7 +46,7 @@ def _pruned_is_wrong(schema: Mapping[str, Any]) -> dict[str, Any]:
 def defects(plural: str, part: str, value: Mapping[str, Any]) -> list[str]:
     """What the API server would have against a spec or a status."""
     found = [f"{error.json_path}: {error.message}" for error in _validator(plural, part).iter_errors(value)]
-    return found + [*_doubled(schema_of(plural)["properties"][part], value, "$")]
+    return [*found, *_doubled(schema_of(plural)["properties"][part], value, "$")]
 
 
 def _doubled(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[str]:
@@ -76,5 +76,7 @@ def _filled(schema: Mapping[str, Any], value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     properties: Mapping[str, Any] = schema.get("properties", {})
-    missing = {n: copy.deepcopy(s["default"]) for n, s in properties.items() if "default" in s and n not in value}
+    missing = {
+        n: copy.deepcopy(s["default"]) for n, s in properties.items() if "default" in s and n not in value
+    }
     return {n: _filled(properties.get(n, {}), sub) for n, sub in {**value, **missing}.items()}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 from unit.planners import words
 from unit.planners.checks import kstatus
 from unit.planners.pods import Pod
-from unit.planners.world import NAMESPACE, World
+from unit.planners.world import NAMESPACE, SETTINGS, World
 
 from modelwright.common.resources import (
     DEPLOYMENTS,
@@ -128,7 +129,9 @@ class WithJob(Resource):
 
     def job_completes(self) -> Self:
         """The Job says that it has succeeded."""
-        return self._job_says(("SuccessCriteriaMet", "CompletionsReached", ""), ("Complete", "CompletionsReached", ""))
+        return self._job_says(
+            ("SuccessCriteriaMet", "CompletionsReached", ""), ("Complete", "CompletionsReached", "")
+        )
 
     def job_fails(self, reason: str = "PodFailurePolicy", message: str = "a pod failed") -> Self:
         """The Job says that it has failed."""
@@ -271,9 +274,7 @@ class InferenceService(Resource):
 
 def a_world(**settings: Any) -> World:
     """An empty cluster."""
-    from unit.planners.world import SETTINGS  # noqa: PLC0415 - the defaults of the world
-
-    return World(SETTINGS if not settings else type(SETTINGS)(**{**vars(SETTINGS), **settings}))
+    return World(replace(SETTINGS, **settings))
 
 
 def a_training_job(world: World, name: str = "churn", **spec: Any) -> TrainingJob:
@@ -281,15 +282,30 @@ def a_training_job(world: World, name: str = "churn", **spec: Any) -> TrainingJo
     return TrainingJob(world, name, {**RECIPE, **spec})
 
 
-def a_version(world: World, name: str = "churn-1", letter: str = "a", model: str = "churn", **lineage: Any) -> ModelVersion:
+def a_version(
+    world: World, name: str = "churn-1", letter: str = "a", model: str = "churn", **lineage: Any
+) -> ModelVersion:
     """A ModelVersion that the user has just applied; with a lineage, one that a run has made."""
-    spec = {"model": model, "artifact": words.artifact(model, letter), **({"lineage": lineage} if lineage else {})}
+    spec = {
+        "model": model,
+        "artifact": words.artifact(model, letter),
+        **({"lineage": lineage} if lineage else {}),
+    }
     job = lineage.get("trainingJob")
     marks = {MODEL: model, **({TRAINING_JOB: job} if job else {})}
     return ModelVersion(world, name, spec, labels=marks)
 
 
-def a_service(world: World, version: str | None = "churn-1", name: str = "churn", **spec: Any) -> InferenceService:
+def a_service(
+    world: World, version: str | None = "churn-1", name: str = "churn", **spec: Any
+) -> InferenceService:
     """An InferenceService that the user has just applied."""
     model = {"version": version} if version else {"name": "churn", "track": "Latest"}
     return InferenceService(world, name, {"model": model, **spec})
+
+
+def a_served_version(world: World | None = None, **spec: Any) -> InferenceService:
+    """churn-1 has the traffic."""
+    world = world or a_world()
+    a_version(world).is_verified()
+    return a_service(world, **spec).serves(spec.get("replicas", 1))

@@ -83,7 +83,9 @@ class Pod:
         self.world.edit(self.key, status={"phase": "Failed", "reason": "Evicted", "message": message})
         return self
 
-    def finishes(self, result: Mapping[str, Any] | None = None, fetched: Mapping[str, Any] | None = None) -> Self:
+    def finishes(
+        self, result: Mapping[str, Any] | None = None, fetched: Mapping[str, Any] | None = None
+    ) -> Self:
         """All three steps of a run end well."""
         return self.ends("fetch", fetched).ends("train").ends("publish", result)
 
@@ -95,10 +97,14 @@ class Pod:
         status = dict(self.body["status"])
         for group in ("initContainerStatuses", "containerStatuses"):
             status[group] = [
-                {**c, "state": dict(state), **({"lastState": dict(last)} if last else {})} if c["name"] == step else c
+                {**c, "state": dict(state), **({"lastState": dict(last)} if last else {})}
+                if c["name"] == step
+                else c
                 for c in status[group]
             ]
-        assert any(c["name"] == step for g in ("initContainerStatuses", "containerStatuses") for c in status[g])
+        assert any(
+            c["name"] == step for g in ("initContainerStatuses", "containerStatuses") for c in status[g]
+        )
         self.world.edit(self.key, status=status)
         return self
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from unit.planners import words
 from unit.planners.given import ModelVersion, TrainingJob, a_training_job, a_version, a_world
@@ -80,7 +82,7 @@ def test_a_version_that_claims_to_be_of_a_run_that_made_another_file_is_verified
 
 
 @pytest.mark.parametrize("lineage", [{}, {"trainingJob": "nobody", "run": 1}, {"run": 3}])
-def test_a_version_that_no_run_vouches_for_is_verified_by_a_job(lineage: dict[str, object]) -> None:
+def test_a_version_that_no_run_vouches_for_is_verified_by_a_job(lineage: dict[str, Any]) -> None:
     version = a_version(a_world(), **lineage).settles()
 
     assert (version.has_job(), version.reason, version.kstatus) == (True, "Verifying", "InProgress")
@@ -116,7 +118,8 @@ def test_a_metric_that_a_report_names_twice_is_kept_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "verified"), [("DigestMismatch", "False"), ("ArtifactNotFound", "False"), ("NotOnnx", "Unknown")]
+    ("reason", "verified"),
+    [("DigestMismatch", "False"), ("ArtifactNotFound", "False"), ("NotOnnx", "Unknown")],
 )
 def test_a_version_that_cannot_work_is_rejected_with_the_reason(reason: str, verified: str) -> None:
     version = a_version(a_world()).is_rejected(reason)
@@ -139,7 +142,7 @@ def test_a_version_that_cannot_work_is_rejected_with_the_reason(reason: str, ver
     ],
     ids=str,
 )
-def test_a_report_that_does_not_keep_to_the_contract_rejects_the_version(wrong: dict[str, object]) -> None:
+def test_a_report_that_does_not_keep_to_the_contract_rejects_the_version(wrong: dict[str, Any]) -> None:
     version = a_version(a_world()).settles()
     version.pod().ends("verify", words.verified(**wrong))
 
@@ -211,7 +214,9 @@ def test_a_claim_that_is_missing_shows_as_the_scheduler_says_it() -> None:
     version = a_version(a_world()).settles()
     version.pod().unschedulable('0/1 nodes are available: persistentvolumeclaim "models" not found.')
 
-    assert version.settles().message.endswith('no node takes the pod: persistentvolumeclaim "models" not found')
+    assert version.settles().message.endswith(
+        'no node takes the pod: persistentvolumeclaim "models" not found'
+    )
 
 
 def test_a_job_that_is_deleted_before_it_ended_is_made_again() -> None:
@@ -246,7 +251,9 @@ def test_what_a_run_has_vouched_for_stays_when_the_training_job_goes() -> None:
 
 def test_a_version_that_is_being_deleted_is_left_alone() -> None:
     version = a_version(a_world())
-    version.world.edit(version.key, metadata={"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["a.user/s"]})
+    version.world.edit(
+        version.key, metadata={"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["a.user/s"]}
+    )
 
     assert version.world.plan(version.key).effects == ()
     version.is_deleted()

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from unit.planners import words
 from unit.planners.given import TrainingJob, a_training_job, a_version, a_world
 
 
-def started(**spec: object) -> TrainingJob:
+def started(**spec: Any) -> TrainingJob:
     """A run whose Job is there."""
     return a_training_job(a_world(), **spec).settles()
 
 
 def failed(job: TrainingJob, reason: str) -> bool:
     """Whether the run has failed for good, with that reason, in every place where users look."""
-    return (job.run["state"], job.run["reason"], job.reason, job.kstatus) == ("Failed", reason, reason, "Failed")
+    return (job.run["state"], job.run["reason"], job.reason, job.kstatus) == (
+        "Failed",
+        reason,
+        reason,
+        "Failed",
+    )
 
 
 @pytest.mark.parametrize("step", ["fetch", "train", "publish"])
@@ -31,7 +39,7 @@ def test_a_step_that_says_its_input_cannot_work_ends_the_run_in_its_own_words(st
 @pytest.mark.parametrize("reason", ["1st", "_x", "é", "...", "A b\nC", "X" * 300, 7, {"a": 1}])
 def test_whatever_a_users_image_gives_as_a_reason_the_status_can_be_written(reason: object) -> None:
     job = started(trainer={"image": "team/train:1"})
-    words_of_image = words.json.dumps({"error": {"reason": reason, "message": "no"}})
+    words_of_image = json.dumps({"error": {"reason": reason, "message": "no"}})
     job.pod().ends("fetch").exits("train", 65, words_of_image)
 
     job.job_fails().settles()
@@ -140,7 +148,7 @@ def test_an_image_that_cannot_be_pulled_shows_while_the_run_waits_for_it() -> No
 
     assert job.settles().message == first, "it does not flap between the two"
     assert (job.reason, job.kstatus) == ("ImagePullFailed", "InProgress")
-    assert pod.runs("fetch")
+    pod.runs("fetch")
     assert job.settles().reason == "Fetching"
 
 
@@ -199,7 +207,9 @@ def test_a_result_that_nobody_read_in_time_is_lost() -> None:
     ],
     ids=lambda wrong: next(iter(wrong)),
 )
-def test_a_result_that_does_not_keep_to_the_contract_is_refused_with_the_place(wrong: dict[str, object]) -> None:
+def test_a_result_that_does_not_keep_to_the_contract_is_refused_with_the_place(
+    wrong: dict[str, Any],
+) -> None:
     job = started()
     job.pod().finishes(words.published(**wrong))
 
