@@ -17,7 +17,6 @@ PATTERNS = (
     "pyarrow/src",
     "pyarrow/lib*flight*",
     "pyarrow/*_flight*",
-    "pyarrow/lib*substrait*",
     "pyarrow/*_substrait*",
 )
 SUFFIXES = frozenset({".pyi", ".pyx", ".pxd", ".pxi", ".h", ".hpp", ".c", ".cpp"})
