@@ -1,0 +1,1 @@
+"""From nothing to a served prediction: `python3 -m cluster.quickstart`, or `make quickstart`."""
