@@ -13,6 +13,7 @@ from cluster.quickstart.progress import (
     Served,
     condition,
     finished,
+    holds,
     lines,
     newest_version,
     stuck,
@@ -34,7 +35,16 @@ def apply(target: Target) -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
     with step(f"apply {EXAMPLE.relative_to(REPOSITORY)}"):
         target.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
+        _remove_failed(target)
         target.kubectl("-n", NAMESPACE, "apply", "-f", str(EXAMPLE))
+
+
+def _remove_failed(target: Target) -> None:
+    """What an earlier attempt left in a state that only a change ends: applying the same again is none."""
+    seen = look(target)
+    for found in (seen.job, seen.service):
+        if found is not None and holds(found, "Stalled"):
+            target.kubectl("-n", NAMESPACE, "delete", found["kind"], found["metadata"]["name"])
 
 
 def follow(target: Target) -> Served:
