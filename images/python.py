@@ -32,8 +32,9 @@ def dependencies(recipe: Recipe) -> Path:
     if not folder.exists():
         builder = _builder()
         with step(f"{recipe.name}: install the dependencies"):
+            for earlier in folder.parent.glob(f"{recipe.name}-*"):
+                shutil.rmtree(earlier)
             partial = folder.with_suffix(".partial")
-            shutil.rmtree(partial, ignore_errors=True)
             _install(recipe, builder / "bin" / "pip", partial)
             partial.rename(folder)
     return folder
@@ -54,8 +55,8 @@ def _install(recipe: Recipe, pip: Path, folder: Path) -> None:
 
 
 def installed(folder: Path) -> list[str]:
-    """Name the installed packages with their versions."""
-    return sorted(path.name for path in (folder / "dependencies").glob("*.dist-info"))
+    """Name what is installed: the rules it was installed by, the packages and their versions."""
+    return [folder.name, *sorted(path.name for path in (folder / "dependencies").glob("*.dist-info"))]
 
 
 def application(recipe: Recipe, folder: Path) -> None:

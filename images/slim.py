@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 FOLDERS = frozenset({"tests", "test", "__pycache__"})
-# Headers, tools that prepare models, and Arrow's transports and plan formats: nothing of ours uses them.
+# Headers, tools that prepare models, and Arrow's own network protocol: nothing of ours uses them.
 PATTERNS = (
     "numpy/_core/include",
     "numpy/f2py",
@@ -17,7 +17,6 @@ PATTERNS = (
     "pyarrow/src",
     "pyarrow/lib*flight*",
     "pyarrow/*_flight*",
-    "pyarrow/*_substrait*",
 )
 SUFFIXES = frozenset({".pyi", ".pyx", ".pxd", ".pxi", ".h", ".hpp", ".c", ".cpp"})
 
