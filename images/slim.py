@@ -7,7 +7,6 @@ FOLDERS = frozenset({"tests", "test", "__pycache__"})
 # Headers, tools that prepare models, and Arrow's own network protocol: nothing of ours uses them.
 PATTERNS = (
     "numpy/_core/include",
-    "numpy/f2py",
     "onnx/backend/test",
     "onnxruntime/datasets",
     "onnxruntime/quantization",
