@@ -118,7 +118,7 @@ class FakeApi:
         """Server-side apply on the status, with force."""
         with self._call("apply_status", key, body):
             known = self._existing(key)
-            self._check_preconditions(key, body)
+            _check_version(known, body)  # the uid does not count here
             return self._update(key, self._merged(known, {"status": body["status"]}, manager))
 
     async def get(self, key: Key) -> Body:
@@ -152,10 +152,7 @@ class FakeApi:
         """Puts a body in place of the version that it was made from."""
         with self._call("replace", key, body):
             known = self._existing(key)
-            if metadata(body).get("resourceVersion") not in {None, metadata(known)["resourceVersion"]}:
-                raise Conflict(
-                    "the object has been modified; please apply your changes to the latest version"
-                )
+            _check_version(known, body)
             return self._update(key, _kept_identity(known, body))
 
     async def patch(self, key: Key, patch: Body) -> Body:
@@ -215,6 +212,8 @@ class FakeApi:
         wanted, known = metadata(body).get("uid"), self.objects.get(key)
         if wanted is not None and (known is None or uid(known) != wanted):
             raise Conflict(f"uid mismatch: the provided object specified uid {wanted}")
+        if known is not None:
+            _check_version(known, body)
 
     def _insert(self, key: Key, body: Body) -> dict[str, Any]:
         if key.namespace in self.terminating_namespaces:
@@ -281,6 +280,11 @@ def _without_status(body: Body) -> Body:
 def _kept_identity(known: Body, body: Body) -> dict[str, Any]:
     fixed = {k: metadata(known)[k] for k in ("uid", "creationTimestamp", "resourceVersion")}
     return {**copy.deepcopy(dict(body)), "metadata": {**metadata(body), **fixed}}
+
+
+def _check_version(known: Body, body: Body) -> None:
+    if metadata(body).get("resourceVersion") not in {None, metadata(known)["resourceVersion"]}:
+        raise Conflict("the object has been modified; please apply your changes to the latest version")
 
 
 def _merge_patch(target: Any, patch: Any) -> Any:

@@ -1,4 +1,7 @@
-"""A kind with a child, and a planner for it: the least that the engine can be tried on."""
+"""A kind of its own with a child, and a planner for it: the least that the engine can be tried on.
+
+No operator but that of a test knows the kind, so tests run undisturbed beside the real one.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +13,57 @@ from modelwright.engine.cache import View
 from modelwright.engine.objects import ROOT_UID, Body, Key, ResourceType, metadata, owner_reference, uid
 from modelwright.engine.plan import Apply, Plan
 
-JOBS = ResourceType("modelwright.dev/v1alpha1", "TrainingJob", "trainingjobs")
+TOYS = ResourceType("engine.modelwright.dev/v1", "Toy", "toys")
 MAPS = ResourceType("v1", "ConfigMap", "configmaps")
 NAMESPACE = "shop"
 
 
-def job_key(name: str = "churn", namespace: str = NAMESPACE) -> Key:
-    return Key(JOBS, namespace, name)
+def toy_key(name: str = "churn", namespace: str = NAMESPACE) -> Key:
+    return Key(TOYS, namespace, name)
 
 
 def map_key(name: str = "churn", namespace: str = NAMESPACE) -> Key:
     return Key(MAPS, namespace, name)
 
 
-def job(target: str = "churned") -> dict[str, Any]:
-    """A TrainingJob as a user writes it; the API server of a cluster takes it as well."""
+def toy(colour: str = "red") -> dict[str, Any]:
+    """A toy as a user writes it."""
+    return {"apiVersion": TOYS.api_version, "kind": TOYS.kind, "spec": {"colour": colour}}
+
+
+def toy_definition() -> dict[str, Any]:
+    """What makes a real API server know toys."""
+    text = {"type": "string", "maxLength": 256}
+    count = {"type": "integer"}
+    names = ("type", "status", "lastTransitionTime", "reason", "message")
+    condition: dict[str, Any] = {"type": "object", "required": ["type"], "properties": dict.fromkeys(names, text)}
+    condition["properties"]["observedGeneration"] = count
+    conditions = {
+        "type": "array",
+        "maxItems": 16,
+        "items": condition,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+    }
+    rule = {"rule": "self.colour != 'beige'", "message": "choose another colour than beige"}
+    spec = {"type": "object", "properties": {"colour": text}, "x-kubernetes-validations": [rule]}
+    status = {"type": "object", "properties": {"observedGeneration": count, "conditions": conditions}}
+    version = {
+        "name": TOYS.version,
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": status}}},
+    }
     return {
-        "apiVersion": JOBS.api_version,
-        "kind": JOBS.kind,
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{TOYS.plural}.{TOYS.group}"},
         "spec": {
-            "data": {"uri": "sklearn://breast_cancer", "target": target},
-            "trainer": {"sklearn": {"estimator": "sklearn.ensemble.RandomForestClassifier"}},
+            "group": TOYS.group,
+            "scope": "Namespaced",
+            "names": {"kind": TOYS.kind, "plural": TOYS.plural, "singular": "toy", "listKind": "ToyList"},
+            "versions": [version],
         },
     }
 
@@ -56,13 +89,13 @@ def seen(
         "labels": labels or {},
     }
     if owner is not None:
-        reference = {"apiVersion": JOBS.api_version, "kind": JOBS.kind, "name": owner, "uid": owner}
+        reference = {"apiVersion": TOYS.api_version, "kind": TOYS.kind, "name": owner, "uid": owner}
         meta["ownerReferences"] = [{**reference, "controller": True}]
     return {"apiVersion": key.resource.api_version, "kind": key.resource.kind, "metadata": meta}
 
 
-def plan_job(view: View, key: Key, now: datetime) -> Plan:
-    """A job has a map of its name that holds its target, and says so."""
+def plan_toy(view: View, key: Key, now: datetime) -> Plan:
+    """A toy has a map of its name that holds its colour, and says so."""
     body = view.get(key)
     if body is None:
         return Plan()
@@ -78,5 +111,5 @@ def plan_job(view: View, key: Key, now: datetime) -> Plan:
     }
     return Plan(
         status={"observedGeneration": metadata(body)["generation"], "conditions": [condition]},
-        effects=(Apply(child, config_map(child, body, target=body["spec"]["data"]["target"])),),
+        effects=(Apply(child, config_map(child, body, colour=body["spec"]["colour"])),),
     )

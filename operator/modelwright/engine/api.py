@@ -38,7 +38,8 @@ class Api(Protocol):
         ...
 
     async def apply_status(self, key: Key, body: Body, *, manager: str) -> Body:
-        """Server-side apply on the status; NotFound when there is no such object."""
+        """Server-side apply on the status; NotFound when there is no such object. A version in the metadata is a
+        precondition: Conflict when the object has changed since."""
         ...
 
     async def get(self, key: Key) -> Body:

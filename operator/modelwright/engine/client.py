@@ -64,7 +64,8 @@ class Client:
         return await self._apply(key.resource.path(key.namespace, key.name), body, manager)
 
     async def apply_status(self, key: Key, body: Body, *, manager: str) -> Body:
-        """Server-side apply on the status; NotFound when there is no such object."""
+        """Server-side apply on the status; NotFound when there is no such object. A version in the metadata is a
+        precondition: Conflict when the object has changed since."""
         return await self._apply(key.resource.path(key.namespace, key.name, "status"), body, manager)
 
     async def get(self, key: Key) -> Body:

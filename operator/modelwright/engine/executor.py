@@ -76,17 +76,14 @@ class Executor:
         if wanted == live or self._settled.holds(name, wanted, {"": live}):
             return False
         self._check_leadership()
-        manifest = {
-            "apiVersion": key.resource.api_version,
-            "kind": key.resource.kind,
-            "metadata": {"name": key.name, "namespace": key.namespace, "uid": uid(body)},
-            "status": wanted,
-        }
         try:
-            answer = await self._api.apply_status(key, manifest, manager=STATUS_MANAGER)
+            answer = await self._api.apply_status(key, _status_of(body, wanted), manager=STATUS_MANAGER)
         except NotFound:
             self._store.gone(key, uid(body))
             return False
+        except Conflict:
+            await self._refresh(key, uid(body))
+            raise
         if without_nulls(answer.get("status", {})) != wanted:
             self._settled.remember(name, wanted, {"": without_nulls(answer.get("status", {}))})
         self._store.put(key.resource, answer)
@@ -194,6 +191,13 @@ class Executor:
     def _check_leadership(self) -> None:
         if not self._may_write():
             raise NotLeader("another process may be in charge")
+
+
+def _status_of(body: Body, status: object) -> Body:
+    """What is applied to say this of the object as it was seen: of a later version, or of a later object of the
+    same name, it need not be true. (A status ignores the uid; the version is what the API server checks.)"""
+    seen = {name: metadata(body)[name] for name in ("name", "namespace", "uid", "resourceVersion")}
+    return {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": seen, "status": status}
 
 
 def _with_hash(manifest: Body) -> Body:

@@ -11,7 +11,15 @@ from datetime import UTC, datetime
 from typing import Protocol, assert_never
 
 from modelwright.engine.cache import View
-from modelwright.engine.errors import ApiError, Invalid, NamespaceTerminating, NotLeader, Rejected, Retryable
+from modelwright.engine.errors import (
+    ApiError,
+    Conflict,
+    Invalid,
+    NamespaceTerminating,
+    NotLeader,
+    Rejected,
+    Retryable,
+)
 from modelwright.engine.executor import Recorder
 from modelwright.engine.objects import Key, ResourceType
 from modelwright.engine.outcome import Again, At, Done, Failed, Outcome, Standby, Terminal
@@ -125,7 +133,9 @@ class Reconciler:
                 self._queue.add_at(key, self._queue.now() + min(max(wait, SHORTEST_WAIT), LONGEST_WAIT))
             case Failed(error, at_least):
                 delay = self._queue.retry(key, at_least)
-                logger.warning("%s: %s: %s; next try in %.0f s", key, type(error).__name__, error, delay)
+                # Somebody else was faster: that is how it should be, and no news.
+                level = logging.DEBUG if isinstance(error, Conflict) else logging.WARNING
+                logger.log(level, "%s: %s: %s; next try in %.1f s", key, type(error).__name__, error, delay)
             case Terminal(error):
                 self._queue.forget(key)
                 logger.warning("%s: %s: %s; not tried again as it is", key, type(error).__name__, error)

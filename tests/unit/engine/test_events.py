@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fakes.api import FakeApi
-from fakes.objects import job, job_key, map_key
+from fakes.objects import map_key, toy, toy_key
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +28,7 @@ class Post:
     def __init__(self) -> None:
         self.api = FakeApi()
         self.now = datetime(2026, 1, 1, 12, tzinfo=UTC)
-        self.job = self.api.put(job_key(), job())
+        self.toy = self.api.put(toy_key(), toy())
         self.restart()
 
     def restart(self) -> None:
@@ -44,11 +44,11 @@ def post() -> Post:
 
 
 async def test_an_event_says_of_what_by_whom_and_what(post: Post) -> None:
-    await post.recorder.record(post.job, FAILED)
+    await post.recorder.record(post.toy, FAILED)
 
     (event,) = post.posted()
     assert event["involvedObject"]["name"] == "churn"
-    assert event["involvedObject"]["uid"] == post.job["metadata"]["uid"]
+    assert event["involvedObject"]["uid"] == post.toy["metadata"]["uid"]
     assert event["reportingComponent"] == "modelwright-operator"
     assert (event["type"], event["reason"]) == ("Warning", "ApplyFailed")
     assert event["message"] == "spec.replicas: must be positive"
@@ -57,23 +57,23 @@ async def test_an_event_says_of_what_by_whom_and_what(post: Post) -> None:
 
 async def test_the_same_thing_said_often_is_one_request(post: Post) -> None:
     for _ in range(100):
-        await post.recorder.record(post.job, FAILED)
+        await post.recorder.record(post.toy, FAILED)
 
     assert len(post.api.calls) == 1
 
 
 async def test_another_thing_is_another_event(post: Post) -> None:
-    await post.recorder.record(post.job, FAILED)
-    await post.recorder.record(post.job, Event("Warning", "ApplyFailed", "other"))
-    await post.recorder.record({**post.job, "metadata": {**post.job["metadata"], "generation": 2}}, FAILED)
+    await post.recorder.record(post.toy, FAILED)
+    await post.recorder.record(post.toy, Event("Warning", "ApplyFailed", "other"))
+    await post.recorder.record({**post.toy, "metadata": {**post.toy["metadata"], "generation": 2}}, FAILED)
 
     assert len(post.posted()) == 3
 
 
 async def test_what_still_holds_after_a_while_is_counted_again(post: Post) -> None:
-    await post.recorder.record(post.job, FAILED)
+    await post.recorder.record(post.toy, FAILED)
     post.now += timedelta(minutes=11)
-    await post.recorder.record(post.job, FAILED)
+    await post.recorder.record(post.toy, FAILED)
 
     (event,) = post.posted()
     assert (event["count"], event["lastTimestamp"]) == (2, "2026-01-01T12:11:00Z")
@@ -83,14 +83,14 @@ async def test_what_still_holds_after_a_while_is_counted_again(post: Post) -> No
 async def test_a_process_that_restarts_again_and_again_does_not_count_again_and_again(post: Post) -> None:
     for _ in range(5):
         post.restart()
-        await post.recorder.record(post.job, FAILED)
+        await post.recorder.record(post.toy, FAILED)
 
     (event,) = post.posted()
     assert event["count"] == 1
 
 
 async def test_a_message_that_is_too_long_is_cut(post: Post) -> None:
-    await post.recorder.record(post.job, Event("Warning", "ApplyFailed", "x" * 5000))
+    await post.recorder.record(post.toy, Event("Warning", "ApplyFailed", "x" * 5000))
 
     (event,) = post.posted()
     assert len(event["message"]) == 1024
@@ -101,7 +101,7 @@ async def test_an_event_that_is_refused_is_logged_and_no_more(
 ) -> None:
     post.api.fail(lambda: Forbidden("events are forbidden"))
     with caplog.at_level(logging.WARNING):
-        await post.recorder.record(post.job, FAILED)
+        await post.recorder.record(post.toy, FAILED)
 
     assert "events are forbidden" in caplog.text
 
@@ -115,7 +115,7 @@ async def test_an_api_server_that_does_not_answer_is_not_waited_for(
 
     monkeypatch.setattr(events, "PATIENCE", 0.01)
     monkeypatch.setattr(post.api, "create", hang)
-    await post.recorder.record(post.job, FAILED)
+    await post.recorder.record(post.toy, FAILED)
 
     assert "was not posted" in caplog.text
 
@@ -123,7 +123,7 @@ async def test_an_api_server_that_does_not_answer_is_not_waited_for(
 async def test_the_memory_of_what_was_said_is_bounded(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "REMEMBERED", 5)
     for number in range(20):
-        await post.recorder.record(post.job, Event("Normal", "N", str(number)))
+        await post.recorder.record(post.toy, Event("Normal", "N", str(number)))
 
     assert len(post.recorder._said) == 5
 

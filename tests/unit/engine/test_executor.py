@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fakes.api import Crash, FakeApi
-from fakes.objects import MAPS, config_map, job, job_key, map_key
+from fakes.objects import MAPS, config_map, map_key, toy, toy_key
 
 from modelwright.engine.cache import Cache
 from modelwright.engine.errors import (
@@ -23,7 +23,7 @@ from modelwright.engine.executor import APPLIED_HASH, Executor
 from modelwright.engine.objects import Body, Key, uid
 from modelwright.engine.plan import Apply, Create, Delete, Event, Plan
 
-KEY, CHILD = job_key(), map_key()
+KEY, CHILD = toy_key(), map_key()
 
 
 @dataclass
@@ -38,12 +38,12 @@ class Told:
 
 
 class World:
-    """An API server with one job in it, and an operator that has seen it."""
+    """An API server with one toy in it, and an operator that has seen it."""
 
     def __init__(self) -> None:
         self.api = FakeApi()
         self.leading = True
-        self.job = self.api.put(KEY, job())
+        self.toy = self.api.put(KEY, toy())
         self.restart()
 
     def restart(self) -> None:
@@ -65,7 +65,7 @@ class World:
         return await self.executor.execute(KEY, Plan(effects=effects, **plan))
 
     def wanted(self, **data: str) -> Body:
-        return config_map(CHILD, self.job, **data)
+        return config_map(CHILD, self.toy, **data)
 
     def live(self, key: Key = CHILD) -> Body:
         return self.api.objects[key]
@@ -90,7 +90,7 @@ class TestOrder:
         assert world.verbs() == ["apply_status", "apply"]
 
     async def test_an_object_that_is_gone_gets_no_events_and_no_status(self, world: World) -> None:
-        world.cache.gone(KEY, uid(world.job))
+        world.cache.gone(KEY, uid(world.toy))
         wrote = await world.run(status={"state": "x"}, events=(Event("Normal", "E", ""),))
 
         assert (wrote, world.told.events, world.verbs()) == (False, [], [])
@@ -152,7 +152,7 @@ class TestStatus:
 
     async def test_is_not_written_to_an_object_of_the_same_name_that_came_later(self, world: World) -> None:
         world.api.drop(KEY)
-        world.api.put(KEY, job())
+        world.api.put(KEY, toy())
         with pytest.raises(Conflict):
             await world.run(status={"state": "x"})
 
@@ -227,7 +227,7 @@ class TestApply:
         assert world.live()["data"] == {"mine": "x"}
 
     async def test_another_objects_child_of_that_name_is_an_error(self, world: World) -> None:
-        other = world.api.put(job_key("other"), job())
+        other = world.api.put(toy_key("other"), toy())
         world.api.put(CHILD, config_map(CHILD, other, a="1"))
         world.watch()
         with pytest.raises(NameTaken):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from fakes.objects import JOBS, MAPS, job_key, map_key, plan_job, seen
+from fakes.objects import MAPS, TOYS, map_key, plan_toy, seen, toy_key
 
 from modelwright.engine.cache import Cache, View
 from modelwright.engine.intake import Intake
@@ -15,17 +15,17 @@ from modelwright.engine.objects import ROOT_UID, Body, Key, ResourceType
 VERSIONS = ResourceType("modelwright.dev/v1alpha1", "ModelVersion", "modelversions")
 
 
-def all_jobs(view: View, body: Body) -> Iterable[Key]:
-    """A version concerns every job of its namespace."""
-    found = view.all(JOBS, body["metadata"]["namespace"])
-    return [job_key(job["metadata"]["name"], job["metadata"]["namespace"]) for job in found]
+def all_toys(view: View, body: Body) -> Iterable[Key]:
+    """A version concerns every toy of its namespace."""
+    found = view.all(TOYS, body["metadata"]["namespace"])
+    return [toy_key(body["metadata"]["name"], body["metadata"]["namespace"]) for body in found]
 
 
 class Bell:
     """An intake, and the keys that it woke since they were last asked for."""
 
     def __init__(self) -> None:
-        kinds = [Kind(JOBS, plan_job), child(MAPS), Kind(VERSIONS, plan_job, wakes=all_jobs)]
+        kinds = [Kind(TOYS, plan_toy), child(MAPS), Kind(VERSIONS, plan_toy, wakes=all_toys)]
         self._rung: list[Key] = []
         self.intake = Intake(kinds, Cache(), self._rung.append)
 
@@ -38,20 +38,20 @@ class Bell:
 @pytest.fixture
 def bell() -> Bell:
     bell = Bell()
-    bell.intake.put(JOBS, seen(job_key("churn"), 1, "churn"))
-    bell.intake.put(JOBS, seen(job_key("fraud"), 1, "fraud"))
+    bell.intake.put(TOYS, seen(toy_key("churn"), 1, "churn"))
+    bell.intake.put(TOYS, seen(toy_key("fraud"), 1, "fraud"))
     bell.rung()
     return bell
 
 
 def test_an_object_wakes_itself(bell: Bell) -> None:
-    bell.intake.put(JOBS, seen(job_key("churn"), 2, "churn"))
+    bell.intake.put(TOYS, seen(toy_key("churn"), 2, "churn"))
 
-    assert bell.rung() == {job_key("churn")}
+    assert bell.rung() == {toy_key("churn")}
 
 
 def test_what_brings_nothing_new_wakes_nobody(bell: Bell) -> None:
-    bell.intake.put(JOBS, seen(job_key("churn"), 1, "churn"))
+    bell.intake.put(TOYS, seen(toy_key("churn"), 1, "churn"))
 
     assert bell.rung() == set()
 
@@ -59,13 +59,13 @@ def test_what_brings_nothing_new_wakes_nobody(bell: Bell) -> None:
 def test_a_child_wakes_its_owner_and_not_itself(bell: Bell) -> None:
     bell.intake.put(MAPS, seen(map_key("m"), 5, owner="churn"))
 
-    assert bell.rung() == {job_key("churn")}
+    assert bell.rung() == {toy_key("churn")}
 
 
 def test_a_child_wakes_the_root_that_its_label_names(bell: Bell) -> None:
     bell.intake.put(MAPS, seen(map_key("m"), 5, labels={ROOT_UID: "fraud"}))
 
-    assert bell.rung() == {job_key("fraud")}
+    assert bell.rung() == {toy_key("fraud")}
 
 
 def test_a_label_wakes_nobody_in_another_namespace(bell: Bell) -> None:
@@ -77,7 +77,7 @@ def test_a_label_wakes_nobody_in_another_namespace(bell: Bell) -> None:
 def test_a_child_wakes_an_owner_that_is_not_known_yet(bell: Bell) -> None:
     bell.intake.put(MAPS, seen(map_key("m"), 5, owner="later"))
 
-    assert bell.rung() == {job_key("later")}
+    assert bell.rung() == {toy_key("later")}
 
 
 def test_a_child_that_changes_hands_wakes_both_owners(bell: Bell) -> None:
@@ -85,7 +85,7 @@ def test_a_child_that_changes_hands_wakes_both_owners(bell: Bell) -> None:
     bell.rung()
     bell.intake.put(MAPS, seen(map_key("m"), 6, owner="fraud"))
 
-    assert bell.rung() == {job_key("churn"), job_key("fraud")}
+    assert bell.rung() == {toy_key("churn"), toy_key("fraud")}
 
 
 def test_a_child_of_a_kind_that_nobody_plans_for_wakes_nobody(bell: Bell) -> None:
@@ -107,26 +107,26 @@ def test_the_end_of_a_child_wakes_its_owner(bell: Bell, how: str) -> None:
     else:
         bell.intake.replace(MAPS, [], listed_at=7)
 
-    assert bell.rung() == {job_key("churn")}
+    assert bell.rung() == {toy_key("churn")}
 
 
 def test_a_list_wakes_only_for_what_changed(bell: Bell) -> None:
     bell.intake.replace(
-        JOBS, [seen(job_key("churn"), 1, "churn"), seen(job_key("fraud"), 9, "fraud")], listed_at=10
+        TOYS, [seen(toy_key("churn"), 1, "churn"), seen(toy_key("fraud"), 9, "fraud")], listed_at=10
     )
 
-    assert bell.rung() == {job_key("fraud")}
+    assert bell.rung() == {toy_key("fraud")}
 
 
 def test_a_kind_may_name_others_whom_it_concerns(bell: Bell) -> None:
     version = Key(VERSIONS, "shop", "churn-1")
     bell.intake.put(VERSIONS, seen(version, 5))
 
-    assert bell.rung() == {version, job_key("churn"), job_key("fraud")}
+    assert bell.rung() == {version, toy_key("churn"), toy_key("fraud")}
 
 
 def test_a_view_is_as_good_through_the_intake(bell: Bell) -> None:
-    assert [body["metadata"]["name"] for body in bell.intake.all(JOBS, "shop")] == ["churn", "fraud"]
+    assert [body["metadata"]["name"] for body in bell.intake.all(TOYS, "shop")] == ["churn", "fraud"]
     bell.intake.put(MAPS, seen(map_key("m"), 5, owner="churn"))
     assert len(bell.intake.owned(MAPS, "churn")) == 1
     assert bell.intake.get(map_key("m")) is not None

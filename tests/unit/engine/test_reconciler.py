@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fakes.objects import JOBS, job_key, seen
+from fakes.objects import TOYS, seen, toy_key
 
 from modelwright.engine.cache import Cache
 from modelwright.engine.errors import (
@@ -29,7 +29,7 @@ from modelwright.engine.plan import Event, Plan
 from modelwright.engine.queue import Backoff, WorkQueue
 from modelwright.engine.reconciler import LONGEST_WAIT, MOST_WRITES, REJECTED_WAIT, SHORTEST_WAIT, Reconciler
 
-KEY = job_key()
+KEY = toy_key()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -40,11 +40,11 @@ class Bench:
         self.time = 0.0
         self.queue: WorkQueue[Key] = WorkQueue(lambda: self.time, Backoff(base=1), jitter=lambda: 1.0)
         self.cache = Cache()
-        self.cache.put(JOBS, seen(KEY, 1))
+        self.cache.put(TOYS, seen(KEY, 1))
         self.plan = Plan()
         self.result: Callable[[], bool] = lambda: False
         self.told: list[Event] = []
-        self.reconciler = Reconciler({JOBS: self._plan}, self.cache, self, self, self.queue, lambda: NOW)
+        self.reconciler = Reconciler({TOYS: self._plan}, self.cache, self, self, self.queue, lambda: NOW)
 
     def _plan(self, view: Any, key: Key, now: datetime) -> Plan:
         assert now == NOW
@@ -162,7 +162,7 @@ async def test_a_planner_that_trips_is_logged_with_where_it_tripped(
     with caplog.at_level(logging.WARNING):
         await bench.reconciler.handle(KEY)
 
-    assert "TrainingJob shop/churn" in caplog.text
+    assert "Toy shop/churn" in caplog.text
     assert "Traceback" in caplog.text
 
 

@@ -1,0 +1,649 @@
+"""The engine against a real API server, and the API server in memory against the same expectations."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from fakes.api import FakeApi
+from fakes.objects import MAPS, TOYS, config_map, map_key, plan_toy, toy, toy_definition, toy_key
+from fakes.proxy import Proxy, proxied
+from kubernetes.aio.client import Configuration
+from support.kubectl import KUBECONFIG, Kubectl
+
+from modelwright.engine.api import MANAGED_BY, MANAGER, STATUS_MANAGER, Api
+from modelwright.engine.cache import Cache, resource_version
+from modelwright.engine.client import Client
+from modelwright.engine.connection import configure
+from modelwright.engine.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NamespaceTerminating,
+    NameTaken,
+    NotFound,
+)
+from modelwright.engine.events import EventRecorder
+from modelwright.engine.executor import Executor
+from modelwright.engine.kinds import Kind, child
+from modelwright.engine.lease import LEASES, Elector
+from modelwright.engine.objects import Body, Key, ResourceType, owner_reference, uid
+from modelwright.engine.plan import Apply, Create, Delete, Event, Plan
+from modelwright.engine.runtime import Operator, Settings
+
+DEPLOYMENTS = ResourceType("apps/v1", "Deployment", "deployments")
+READY = {
+    "type": "Ready",
+    "status": "True",
+    "observedGeneration": 1,
+    "lastTransitionTime": "2026-01-01T00:00:00Z",
+    "reason": "Done",
+    "message": "",
+}
+
+
+async def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    """Waits for something to come true."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - what is waited for happens on another machine
+            await asyncio.sleep(0.05)
+
+
+@dataclass
+class Place:
+    """An API server and a namespace in it."""
+
+    api: Api
+    namespace: str
+
+    def map(self, name: str = "m") -> Key:
+        return map_key(name, self.namespace)
+
+    def toy(self, name: str = "churn") -> Key:
+        return toy_key(name, self.namespace)
+
+    async def make_toy(self, name: str = "churn") -> Body:
+        return await self.api.create(self.toy(name), {**toy(), "metadata": {"name": name}})
+
+    async def make_map(self, name: str = "m", **data: str) -> Body:
+        return await self.api.create(self.map(name), config_map(self.map(name), None, **data))
+
+    async def apply(self, manager: str = MANAGER, name: str = "m", **data: str) -> Body:
+        return await self.api.apply(self.map(name), config_map(self.map(name), None, **data), manager=manager)
+
+    async def say(self, about: Body, status: dict[str, Any], **precondition: str) -> Body:
+        identity = {"name": about["metadata"]["name"], "namespace": self.namespace, **precondition}
+        body = {"apiVersion": TOYS.api_version, "kind": TOYS.kind, "metadata": identity, "status": status}
+        return await self.api.apply_status(self.toy(identity["name"]), body, manager=STATUS_MANAGER)
+
+
+@pytest.fixture(scope="session")
+def toys(cluster: Kubectl) -> None:
+    """The API server knows toys."""
+    definition = toy_definition()
+    cluster.run("apply", "--server-side", "--force-conflicts", "-f", "-", given=json.dumps(definition))
+    cluster.run("wait", "--for=condition=Established", f"crd/{definition['metadata']['name']}")
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.cluster)])
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    """Every test with it runs against both."""
+    if request.param == "fake":
+        yield Place(FakeApi(), "shop")
+        return
+    request.getfixturevalue("toys")
+    kubectl: Kubectl = request.getfixturevalue("kubectl")
+    client = Client(await configure(KUBECONFIG))
+    yield Place(client, kubectl.namespace)
+    await client.close()
+
+
+class TestApi:
+    """What the engine expects of an API server."""
+
+    async def test_what_is_made_can_be_read(self, place: Place) -> None:
+        made = await place.make_map(a="1")
+
+        assert await place.api.get(place.map()) == made
+        assert made["data"] == {"a": "1"}
+        assert uid(made)
+
+    async def test_a_name_is_given_once(self, place: Place) -> None:
+        await place.make_map()
+        with pytest.raises(AlreadyExists):
+            await place.make_map()
+
+    async def test_what_is_not_there_is_not_found(self, place: Place) -> None:
+        for request in (
+            place.api.get(place.map()),
+            place.api.delete(place.map(), uid="x"),
+            place.api.patch(place.map(), {"data": {}}),
+        ):
+            with pytest.raises(NotFound):
+                await request
+
+    async def test_apply_makes_what_is_not_there(self, place: Place) -> None:
+        assert (await place.apply(a="1"))["data"] == {"a": "1"}
+
+    async def test_apply_of_the_same_is_no_new_version(self, place: Place) -> None:
+        first = await place.apply(a="1")
+
+        assert resource_version(await place.apply(a="1")) == resource_version(first)
+        assert resource_version(await place.apply(a="2")) > resource_version(first)
+
+    async def test_apply_takes_back_what_it_no_longer_names(self, place: Place) -> None:
+        await place.apply(a="1", b="2")
+
+        assert (await place.apply(a="1"))["data"] == {"a": "1"}
+
+    async def test_apply_leaves_what_others_set(self, place: Place) -> None:
+        await place.apply(a="1")
+        await place.apply("other", b="2")
+
+        assert (await place.apply(a="3"))["data"] == {"a": "3", "b": "2"}
+
+    async def test_apply_leaves_what_another_wants_as_well(self, place: Place) -> None:
+        await place.apply(a="1", b="2")
+        await place.apply("other", b="2")
+
+        assert (await place.apply(a="1"))["data"] == {"a": "1", "b": "2"}
+
+    async def test_apply_wins_over_an_edit_by_hand(self, place: Place) -> None:
+        await place.apply(a="1")
+        await place.api.patch(place.map(), {"data": {"a": "by hand"}})
+
+        assert (await place.apply(a="1"))["data"] == {"a": "1"}
+
+    async def test_apply_to_another_object_of_that_name_is_a_conflict(self, place: Place) -> None:
+        await place.make_map()
+        body = config_map(place.map(), a="1")
+        body["metadata"]["uid"] = "b3c5e3a0-0000-4000-8000-000000000000"
+        with pytest.raises(Conflict):
+            await place.api.apply(place.map(), body, manager=MANAGER)
+
+    async def test_apply_to_an_object_that_is_gone_does_not_make_a_new_one(self, place: Place) -> None:
+        body = config_map(place.map(), a="1")
+        body["metadata"]["uid"] = "b3c5e3a0-0000-4000-8000-000000000000"
+        with pytest.raises(Conflict):
+            await place.api.apply(place.map(), body, manager=MANAGER)
+        with pytest.raises(NotFound):
+            await place.api.get(place.map())
+
+    async def test_an_object_has_one_controller(self, place: Place) -> None:
+        body = config_map(place.map(), await place.make_toy())
+        body["metadata"]["ownerReferences"].append(
+            {**body["metadata"]["ownerReferences"][0], "uid": "b3c5e3a0-0000-4000-8000-000000000000"}
+        )
+        with pytest.raises(Invalid, match="Only one reference can have Controller set to true"):
+            await place.api.apply(place.map(), body, manager=MANAGER)
+
+    async def test_a_status_changes_nothing_but_the_status(self, place: Place) -> None:
+        made = await place.make_toy()
+        said = await place.say(made, {"observedGeneration": 1})
+
+        assert said["spec"] == made["spec"]
+        assert said["status"] == {"observedGeneration": 1}
+        assert said["metadata"]["generation"] == made["metadata"]["generation"] == 1
+
+    async def test_a_status_loses_what_is_no_longer_said(self, place: Place) -> None:
+        made = await place.make_toy()
+        await place.say(made, {"observedGeneration": 1, "conditions": [READY, {**READY, "type": "Stalled"}]})
+
+        said = await place.say(made, {"conditions": [READY]})
+        assert said["status"] == {"conditions": [READY]}
+
+    async def test_a_status_of_what_is_not_there_is_not_found(self, place: Place) -> None:
+        made = await place.make_toy()
+        await place.api.delete(place.toy(), uid=uid(made))
+        with pytest.raises(NotFound):
+            await place.say(made, {"observedGeneration": 1})
+
+    async def test_a_status_of_another_object_of_that_name_is_told_by_the_version_only(
+        self, place: Place
+    ) -> None:
+        made = await place.make_toy()
+        await place.api.delete(place.toy(), uid=uid(made))
+        await place.make_toy()
+        with pytest.raises(Conflict):
+            await place.say(made, {}, resourceVersion=made["metadata"]["resourceVersion"])
+        said = await place.say(made, {"observedGeneration": 7}, uid=uid(made))
+        assert said["status"] == {"observedGeneration": 7}, "the uid is no precondition here"
+
+    async def test_a_status_of_the_version_that_was_seen_is_taken(self, place: Place) -> None:
+        made = await place.make_toy()
+        version = made["metadata"]["resourceVersion"]
+        said = await place.say(made, {"observedGeneration": 1}, resourceVersion=version)
+        assert said["status"] == {"observedGeneration": 1}
+
+    async def test_a_change_of_spec_is_a_new_generation(self, place: Place) -> None:
+        await place.make_toy()
+        changed = await place.api.patch(place.toy(), {"spec": {"colour": "blue"}})
+
+        assert changed["metadata"]["generation"] == 2
+
+    async def test_a_delete_means_one_object_and_no_other_of_its_name(self, place: Place) -> None:
+        made = await place.make_map()
+        with pytest.raises(Conflict):
+            await place.api.delete(place.map(), uid="b3c5e3a0-0000-4000-8000-000000000000")
+
+        assert await place.api.delete(place.map(), uid=uid(made)) is None
+        with pytest.raises(NotFound):
+            await place.api.get(place.map())
+
+    async def test_a_deleted_object_that_is_held_is_still_there(self, place: Place) -> None:
+        made = await place.make_map()
+        await place.api.patch(place.map(), {"metadata": {"finalizers": ["example.com/hold"]}})
+
+        left = await place.api.delete(place.map(), uid=uid(made))
+        assert left is not None
+        assert left["metadata"]["deletionTimestamp"]
+        await place.api.patch(place.map(), {"metadata": {"finalizers": None}})
+        with pytest.raises(NotFound):
+            await place.api.get(place.map())
+
+    async def test_a_list_shows_what_the_selector_picks(self, place: Place) -> None:
+        ours = await place.make_map("ours")
+        await place.api.create(place.map("theirs"), {"metadata": {"name": "theirs"}, "data": {}})
+
+        listing = await place.api.list(MAPS, place.namespace, selector=f"{MANAGED_BY}={MANAGER}")
+        assert listing.items == [ours]
+        assert listing.resource_version >= resource_version(ours)
+
+    async def test_versions_of_a_kind_can_be_ordered(self, place: Place) -> None:
+        first = await place.make_map("first")
+        second = await place.make_map("second")
+        before = await place.api.list(MAPS, place.namespace)
+        third = await place.make_map("third")
+
+        versions = [resource_version(first), resource_version(second), resource_version(third)]
+        assert versions == sorted(set(versions))
+        assert versions[1] <= before.resource_version < versions[2]
+
+    async def test_a_replacement_of_an_old_version_is_a_conflict(self, place: Place) -> None:
+        made = await place.make_map(a="1")
+        replaced = await place.api.replace(place.map(), {**made, "data": {"a": "2"}})
+        assert replaced["data"] == {"a": "2"}
+        with pytest.raises(Conflict):
+            await place.api.replace(place.map(), {**made, "data": {"a": "3"}})
+
+
+class TestExecutor:
+    """The executor on both API servers."""
+
+    @pytest.fixture
+    async def owner(self, place: Place) -> Body:
+        return await place.make_toy()
+
+    def executor(self, place: Place, *known: Body) -> Executor:
+        cache = Cache()
+        for body in known:
+            cache.put(TOYS if body["kind"] == TOYS.kind else MAPS, body)
+        return Executor(place.api, cache, EventRecorder(place.api, "test"))
+
+    async def test_a_child_is_made_kept_and_repaired(self, place: Place, owner: Body) -> None:
+        apply = Plan(effects=(Apply(place.map(), config_map(place.map(), owner, a="1")),))
+        executor = self.executor(place, owner)
+        assert await executor.execute(place.toy(), apply)
+        assert not await executor.execute(place.toy(), apply)
+
+        edited = await place.api.patch(place.map(), {"data": {"a": "by hand"}})
+        executor = self.executor(place, owner, edited)
+        assert await executor.execute(place.toy(), apply)
+        assert (await place.api.get(place.map()))["data"] == {"a": "1"}
+
+    async def test_a_strangers_object_is_not_taken(self, place: Place, owner: Body) -> None:
+        await place.api.create(place.map(), {"metadata": {"name": "m"}, "data": {"mine": "x"}})
+        for effect in (Apply, Create):
+            plan = Plan(effects=(effect(place.map(), config_map(place.map(), owner, a="1")),))
+            with pytest.raises(NameTaken):
+                await self.executor(place, owner).execute(place.toy(), plan)
+
+        assert (await place.api.get(place.map()))["data"] == {"mine": "x"}
+
+    async def test_a_second_create_finds_the_first(self, place: Place, owner: Body) -> None:
+        plan = Plan(effects=(Create(place.map(), config_map(place.map(), owner, a="1")),))
+        for _ in range(2):  # each time with a cache that has not seen it yet
+            await self.executor(place, owner).execute(place.toy(), plan)
+
+        assert (await place.api.get(place.map()))["data"] == {"a": "1"}
+
+    async def test_a_delete_is_done_once(self, place: Place, owner: Body) -> None:
+        made = await place.api.create(place.map(), config_map(place.map(), owner))
+        executor = self.executor(place, owner, made)
+        plan = Plan(effects=(Delete(place.map(), uid(made)),))
+        assert await executor.execute(place.toy(), plan)
+        assert await executor.execute(place.toy(), plan), "asked again, it is gone already, which is fine"
+        with pytest.raises(NotFound):
+            await place.api.get(place.map())
+
+    async def test_a_status_settles(self, place: Place, owner: Body) -> None:
+        plan = Plan(status={"observedGeneration": 1, "conditions": [READY]})
+        executor = self.executor(place, owner)
+        assert await executor.execute(place.toy(), plan)
+        assert not await executor.execute(place.toy(), plan)
+
+    async def test_an_event_reaches_the_user(self, place: Place, owner: Body) -> None:
+        plan = Plan(events=(Event("Warning", "ApplyFailed", "x" * 5000),))
+        await self.executor(place, owner).execute(place.toy(), plan)
+        await self.executor(place, owner).execute(place.toy(), plan)
+
+        listing = await place.api.list(ResourceType("v1", "Event", "events"), place.namespace)
+        said = [e for e in listing.items if e["involvedObject"].get("uid") == uid(owner)]
+        assert [(e["type"], e["reason"], e["count"]) for e in said] == [("Warning", "ApplyFailed", 1)]
+
+
+@pytest.mark.cluster
+class TestRealApiServer:
+    """What only a real API server does."""
+
+    @pytest.fixture
+    async def real(self, toys: None, kubectl: Kubectl) -> AsyncIterator[Place]:
+        client = Client(await configure(KUBECONFIG))
+        yield Place(client, kubectl.namespace)
+        await client.close()
+
+    async def test_its_defaults_and_its_spelling_of_amounts_are_no_reason_to_write(self, real: Place) -> None:
+        owner = await real.make_toy()
+        key = Key(DEPLOYMENTS, real.namespace, "server")
+        container = {
+            "name": "server",
+            "image": "example.com/server:1",
+            "args": [],
+            "resources": {"requests": {"cpu": "1000m", "memory": "1024Mi"}, "limits": {"cpu": 1.5}},
+            "ports": [{"containerPort": 8080, "name": "http"}],
+            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        }
+        pod = {"containers": [container], "volumes": [{"name": "tmp", "emptyDir": {}}], "hostNetwork": False}
+        labels = {"app": "server"}
+        manifest = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {
+                "name": "server",
+                "namespace": real.namespace,
+                "labels": {MANAGED_BY: MANAGER},
+                "ownerReferences": [owner_reference(owner)],
+            },
+            "spec": {
+                "replicas": 0,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": pod},
+            },
+        }
+        cache = Cache()
+        cache.put(TOYS, owner)
+        plan = Plan(effects=(Apply(key, manifest),))
+        await Executor(real.api, cache, EventRecorder(real.api, "test")).execute(real.toy(), plan)
+
+        restarted = Executor(real.api, cache, EventRecorder(real.api, "test"))
+        assert not await restarted.execute(real.toy(), plan)
+
+    async def test_it_says_what_is_wrong_with_an_object(self, real: Place) -> None:
+        with pytest.raises(Invalid, match="choose another colour than beige"):
+            await real.api.create(real.toy(), {**toy("beige"), "metadata": {"name": "churn"}})
+
+    async def test_it_says_what_right_is_missing(self, real: Place, kubectl: Kubectl) -> None:
+        kubectl.run("create", "serviceaccount", "nobody")
+        configuration = await configure(KUBECONFIG)
+        configuration.cert_file = configuration.key_file = None
+        configuration.api_key["BearerToken"] = "Bearer " + kubectl.run("create", "token", "nobody").strip()
+        client = Client(configuration)
+        try:
+            with pytest.raises(Forbidden, match="cannot get resource"):
+                await client.get(real.map())
+        finally:
+            await client.close()
+
+    async def test_it_makes_nothing_in_a_namespace_that_goes(self, real: Place, kubectl: Kubectl) -> None:
+        await real.make_map()
+        await real.api.patch(real.map(), {"metadata": {"finalizers": ["example.com/hold"]}})
+        kubectl.run("delete", "namespace", real.namespace, "--wait=false")
+        with pytest.raises(NamespaceTerminating):
+            await real.make_map("late")
+        await real.api.patch(real.map(), {"metadata": {"finalizers": None}})
+
+    async def test_a_long_list_comes_whole(self, real: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("modelwright.engine.client.PAGE", 3)
+        for number in range(8):
+            await real.make_map(f"m{number}")
+
+        listing = await real.api.list(MAPS, real.namespace, selector=f"{MANAGED_BY}={MANAGER}")
+        assert [body["metadata"]["name"] for body in listing.items] == [f"m{n}" for n in range(8)]
+        assert all(body["kind"] == "ConfigMap" for body in listing.items)
+
+    async def test_it_knows_its_kinds(self, real: Place) -> None:
+        assert isinstance(real.api, Client)
+        assert await real.api.serves(TOYS)
+        assert not await real.api.serves(ResourceType("modelwright.dev/v1alpha1", "Nothing", "nothings"))
+
+    async def test_one_candidate_hands_the_lease_to_the_next(self, real: Place) -> None:
+        key = Key(LEASES, real.namespace, "operator")
+        first, second = Elector(real.api, key, "first"), Elector(real.api, key, "second")
+        assert await first.step()
+        assert not await second.step()
+        assert await first.step()
+        await first.release()
+        assert await second.step()
+
+        assert (await real.api.get(key))["spec"]["leaseTransitions"] == 1
+
+
+KINDS = [Kind(TOYS, plan_toy), child(MAPS)]
+
+
+@dataclass
+class Running:
+    """An operator at work behind a proxy."""
+
+    operator: Operator
+    proxy: Proxy
+    stop: asyncio.Event
+    task: asyncio.Task[None]
+
+    async def settled(self) -> None:
+        """Waits until it has seen everything and is in charge."""
+        await until(lambda: not self.operator.watcher.unfilled and self.operator.elector.may_write())
+
+    async def probe(self, path: str) -> tuple[int, str]:
+        url = f"http://127.0.0.1:{self.operator.health.port}{path}"
+        async with aiohttp.ClientSession() as http, http.get(url) as answer:
+            return answer.status, await answer.text()
+
+
+@asynccontextmanager
+async def operating(configuration: Configuration, namespace: str) -> AsyncIterator[Running]:
+    """An operator for one namespace, and while it runs."""
+    async with proxied(configuration) as proxy:
+        through = Configuration(host=proxy.url)
+        settings = Settings(
+            lease_namespace=namespace, namespace=namespace, health_host="127.0.0.1", health_port=0, workers=4
+        )
+        operator, stop = Operator(KINDS, settings, through), asyncio.Event()
+        running = Running(operator, proxy, stop, asyncio.create_task(operator.run(stop)))
+        try:
+            yield running
+        finally:
+            stop.set()
+            await asyncio.wait([running.task], timeout=30)
+        if not running.task.cancelled() and running.task.exception() is None:
+            running.task.result()
+
+
+@pytest.mark.cluster
+class TestOperator:
+    """The whole engine with a small planner: a toy has a map of its name."""
+
+    @pytest.fixture
+    async def configuration(self) -> Configuration:
+        return await configure(KUBECONFIG)
+
+    @pytest.fixture
+    async def real(self, toys: None, kubectl: Kubectl, configuration: Configuration) -> AsyncIterator[Place]:
+        client = Client(configuration)
+        yield Place(client, kubectl.namespace)
+        await client.close()
+
+    def data(self, running: Running, key: Key) -> Any:
+        body = running.operator.intake.get(key)
+        return None if body is None else body["data"]
+
+    def ready(self, running: Running, key: Key) -> bool:
+        body = running.operator.intake.get(key)
+        conditions = (body or {}).get("status", {}).get("conditions", [])
+        return [c["status"] for c in conditions if c["type"] == "Ready"] == ["True"]
+
+    async def test_a_toy_gets_its_map_and_says_so(self, real: Place, configuration: Configuration) -> None:
+        async with operating(configuration, real.namespace) as running:
+            await real.make_toy()
+            await until(lambda: self.ready(running, real.toy()))
+
+            assert (await real.api.get(real.map("churn")))["data"] == {"colour": "red"}
+
+    async def test_a_map_that_is_changed_or_deleted_by_hand_is_repaired(
+        self, real: Place, configuration: Configuration
+    ) -> None:
+        async with operating(configuration, real.namespace) as running:
+            await real.make_toy()
+            await until(lambda: self.ready(running, real.toy()))
+            edited = await real.api.patch(real.map("churn"), {"data": {"colour": "by hand"}})
+            await until(lambda: self.data(running, real.map("churn")) == {"colour": "red"})
+            await real.api.delete(real.map("churn"), uid=uid(edited))
+            await until(
+                lambda: uid(running.operator.intake.get(real.map("churn")) or {}) not in {"", uid(edited)}
+            )
+
+            assert (await real.api.get(real.map("churn")))["data"] == {"colour": "red"}
+
+    async def test_a_restart_over_a_settled_cluster_writes_nothing(
+        self, real: Place, configuration: Configuration
+    ) -> None:
+        async with operating(configuration, real.namespace) as running:
+            for number in range(10):
+                await real.make_toy(f"churn-{number}")
+            await until(lambda: all(self.ready(running, real.toy(f"churn-{n}")) for n in range(10)))
+            assert len(running.proxy.writes) == 30, "one map and two statuses each"
+
+        async with operating(configuration, real.namespace) as running:
+            await running.settled()
+            await until(lambda: b'"Toy",outcome="Done"} 10.0' in _outcomes(running))
+            await asyncio.sleep(1)
+
+            assert running.proxy.writes == []
+
+    async def test_what_goes_while_a_watch_is_blind_is_noticed(
+        self, real: Place, configuration: Configuration
+    ) -> None:
+        async with operating(configuration, real.namespace) as running:
+            await real.make_toy()
+            await until(lambda: self.ready(running, real.toy()))
+            running.proxy.muted = True
+            lost = await real.api.get(real.map("churn"))
+            await real.api.delete(real.map("churn"), uid=uid(lost))
+            await asyncio.sleep(0.5)
+            assert self.data(running, real.map("churn")) is not None, "the watch is blind"
+            running.proxy.muted = False
+            running.proxy.end_watches(410)
+            await until(
+                lambda: uid(running.operator.intake.get(real.map("churn")) or {}) not in {"", uid(lost)}
+            )
+
+    async def test_the_last_object_of_a_kind_is_missed_as_well(
+        self, real: Place, configuration: Configuration
+    ) -> None:
+        async with operating(configuration, real.namespace) as running:
+            made = await real.make_toy()
+            await until(lambda: self.ready(running, real.toy()))
+            running.proxy.muted = True
+            await real.api.delete(real.toy(), uid=uid(made))
+            await asyncio.sleep(0.5)
+            running.proxy.muted = False
+            running.proxy.end_watches(410)
+            await until(lambda: running.operator.intake.get(real.toy()) is None)
+
+    @pytest.mark.parametrize("code", [401, 403, 429, 503])
+    async def test_an_api_server_that_refuses_everything_for_a_while_is_survived(
+        self, real: Place, configuration: Configuration, code: int
+    ) -> None:
+        async with operating(configuration, real.namespace) as running:
+            await running.settled()
+            running.proxy.refusal = code
+            running.proxy.end_watches(410)
+            await asyncio.sleep(4)
+            running.proxy.refusal = None
+            await real.make_toy()
+            await until(lambda: self.ready(running, real.toy()), seconds=60)
+
+            assert (await running.probe("/livez"))[0] == 200
+
+    async def test_an_error_that_a_watch_cannot_recover_from_ends_the_process(
+        self, real: Place, configuration: Configuration
+    ) -> None:
+        async with operating(configuration, real.namespace) as running:
+            await running.settled()
+            running.proxy.end_watches(500)
+            await asyncio.wait([running.task], timeout=30)
+
+            with pytest.raises(Exception, match="Error in the watch-stream"):
+                running.task.result()
+
+    async def test_a_second_operator_stands_by_and_takes_over_at_once(
+        self, real: Place, configuration: Configuration
+    ) -> None:
+        async with operating(configuration, real.namespace) as first:
+            await first.settled()
+            async with operating(configuration, real.namespace) as second:
+                await until(lambda: not second.operator.watcher.unfilled)
+                await real.make_toy("one")
+                await until(lambda: self.ready(second, real.toy("one")))
+                assert second.proxy.writes == []
+                assert (await second.probe("/readyz"))[0] == 200
+                first.stop.set()
+                await first.task
+                await real.make_toy("two")
+                await until(lambda: self.ready(second, real.toy("two")), seconds=10)
+
+    async def test_it_tells_how_it_is(self, real: Place, configuration: Configuration) -> None:
+        async with operating(configuration, real.namespace) as running:
+            await until(lambda: running.operator.health.port != 0)
+            await running.settled()
+            status, text = await running.probe("/metrics")
+
+            assert (await running.probe("/livez"), await running.probe("/readyz")) == ((200, "ok\n"),) * 2
+            assert status == 200
+            assert "modelwright_leader 1.0" in text
+            assert 'modelwright_reconcile_total{kind="Toy",outcome="Done"}' in text
+
+    async def test_what_the_api_server_refuses_the_user_is_told(
+        self, real: Place, configuration: Configuration, kubectl: Kubectl
+    ) -> None:
+        await real.api.create(real.map("churn"), {"metadata": {"name": "churn"}, "data": {"mine": "x"}})
+        async with operating(configuration, real.namespace):
+            made = await real.make_toy()
+
+            def events() -> list[Any]:
+                found = json.loads(kubectl.run("get", "events", "-o", "json"))["items"]
+                return [e["message"] for e in found if e["involvedObject"].get("uid") == uid(made)]
+
+            await until(lambda: bool(events()))
+            assert events() == [
+                "ConfigMap churn exists already and belongs to somebody else; delete or rename it"
+            ]
+
+
+def _outcomes(running: Running) -> bytes:
+    return running.operator.metrics.text().replace(b"kind=", b"")
+
+
+def test_each_process_has_a_name_of_its_own() -> None:
+    names = {Settings(lease_namespace="x").identity for _ in range(10)}
+
+    assert len(names) == 10
+    assert uuid.UUID(int=0).hex not in names
