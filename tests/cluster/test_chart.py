@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.kubectl import KUBECONFIG, ROOT, Kubectl, Object, program
+from support.kubectl import KUBECONFIG, ROOT, Kubectl, KubectlError, Object, program
 
 pytestmark = pytest.mark.cluster
 
@@ -61,7 +61,14 @@ def values(shared: Kubectl) -> Object:
 def release(shared: Kubectl, values: Object) -> Iterator[Helm]:
     """The release, installed in a namespace that enforces the restricted standard."""
     helm = Helm(shared.namespace)
-    helm.upgrade(values, "--wait", "--timeout", "3m")
+    helm.upgrade(values)
+    ready = ("rollout", "status", f"deployment/{OPERATOR}", "--timeout=180s")
+    try:
+        shared.run(*ready, timeout=200)
+    except KubectlError as error:
+        pytest.fail(
+            f"{error}\n{shared.run('get', 'pods,events')}\n{shared.run('logs', f'deployment/{OPERATOR}')}"
+        )
     yield helm
     helm.run("uninstall", RELEASE, "--wait")
 
@@ -76,7 +83,7 @@ def state(kubectl: Kubectl, helm: Helm) -> dict[str, Any]:
     found = {}
     for manifest in helm.manifests():
         stored = kubectl.get(manifest["kind"], manifest["metadata"]["name"])
-        del stored["metadata"]["resourceVersion"], stored["metadata"]["managedFields"]
+        del stored["metadata"]["resourceVersion"]
         stored.pop("status", None)
         found[f"{manifest['kind']}/{manifest['metadata']['name']}"] = stored
     return found
@@ -108,7 +115,7 @@ def test_the_budget_lets_one_replica_go_at_a_time(shared: Kubectl, release: Helm
 def allowed(kubectl: Kubectl, verb: str, resource: str, namespace: str) -> bool:
     """Whether the operator's account may do this."""
     account = f"system:serviceaccount:{kubectl.namespace}:{OPERATOR}"
-    command = Kubectl(namespace).command("auth", "can-i", verb, resource, f"--as={account}")
+    command = Kubectl(namespace).command("auth", "can-i", verb, *resource.split(), f"--as={account}")
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() == "yes"
 
 
@@ -116,7 +123,7 @@ def allowed(kubectl: Kubectl, verb: str, resource: str, namespace: str) -> bool:
     ("verb", "resource"),
     [
         ("list", f"trainingjobs.{OWN_GROUP}"),
-        ("patch", f"inferenceservices.{OWN_GROUP}/status"),
+        ("patch", f"inferenceservices.{OWN_GROUP} --subresource=status"),
         ("create", "jobs.batch"),
         ("patch", "deployments.apps"),
         ("create", "events"),
@@ -133,7 +140,7 @@ def test_the_operator_may_do_its_work_in_its_namespace_only(
     ("verb", "resource"),
     [
         ("get", "secrets"),
-        ("create", "pods/exec"),
+        ("create", "pods --subresource=exec"),
         ("create", "pods"),
         ("patch", f"trainingjobs.{OWN_GROUP}"),
         ("update", f"inferenceservices.{OWN_GROUP}"),

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from unit.chart.rendering import Chart, Rendered
 
+from modelwright.options import parse
+
 ALLOWED_VOLUMES = {
     "configMap", "csi", "downwardAPI", "emptyDir",
     "ephemeral", "persistentVolumeClaim", "projected", "secret",
@@ -49,6 +51,20 @@ def test_probes_and_metrics_share_the_health_port(default: Rendered) -> None:
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "health"}
     (port,) = default.one("Service")["spec"]["ports"]
     assert port["targetPort"] == "health"
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"scope": {"namespace": "team-a"}, "artifacts": {"uri": "pvc://models"}}]
+)
+def test_the_operator_understands_its_arguments(chart: Chart, values: dict[str, Any]) -> None:
+    container = chart.render(
+        {"workloads": {"serving": {"resources": {"limits": {"cpu": 1}}}}, **values}
+    ).container()
+    options = parse(container["args"])
+    assert options.namespace == values.get("scope", {}).get("namespace")
+    assert options.health_port == container["ports"][0]["containerPort"]
+    assert options.settings.serving_resources == {"limits": {"cpu": 1}}
+    assert options.settings.artifacts_uri == values.get("artifacts", {}).get("uri")
 
 
 def test_the_arguments_say_what_the_values_say(chart: Chart) -> None:
