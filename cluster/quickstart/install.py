@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
-from cluster.paths import REPOSITORY
+from cluster.paths import LOCAL, REPOSITORY
 from cluster.quickstart.target import Object, Target
 from cluster.shell import StepError
 from cluster.steps import say, step
@@ -14,6 +15,8 @@ NAMESPACE = "modelwright-system"
 DEPLOYMENT = "deployment/modelwright-operator"
 DEFINITION = "trainingjobs.modelwright.dev"
 READY_SECONDS = 180
+# Helm refuses one of two that work on a release at the same time; the tests of this checkout install too.
+LOCK = LOCAL / "install.lock"
 
 
 def install(target: Target, values: Path) -> None:
@@ -21,8 +24,10 @@ def install(target: Target, values: Path) -> None:
 
     Helm does not wait itself: interrupted while it waits, it leaves the release locked for every later run.
     """
+    LOCAL.mkdir(exist_ok=True)
     flags = ownership(target.find("crd", DEFINITION))
-    with step("install the operator with Helm"):
+    with step("install the operator with Helm"), LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         target.helm(
             *("upgrade", "--install", RELEASE, str(REPOSITORY / "charts" / "modelwright")),
             *("--namespace", NAMESPACE, "--create-namespace", "--values", str(values), *flags),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -74,15 +75,22 @@ def answers(body: Object, classes: Sequence[Any]) -> list[str]:
 
 def next_steps(namespace: str, name: str, setup: Sequence[str], cleanup: Sequence[str]) -> list[str]:
     """What to type now."""
-    patch = '\'{"spec": {"seed": 8}}\''
+    change = json.dumps({"spec": {"trainer": {"sklearn": {"parameters": {"max_iter": 50}}}}})
+    on = f"kubectl -n {namespace}"
     return [
         "What to type next",
         *(f"  {line}" for line in setup),
-        f"  kubectl -n {namespace} get modelwright                        # everything, at a glance",
-        f"  kubectl -n {namespace} describe modelversion                  # lineage, metrics, signature",
-        f"  kubectl -n {namespace} patch trainingjob {name} --type=merge -p {patch}",
-        "                                                                # run 2; the service follows by itself",
-        "  examples/README.md                                            # your own data, image, model",
+        "",
+        "  # everything at a glance; lineage, metrics and signature of the model",
+        f"  {on} get modelwright",
+        f"  {on} describe modelversion",
+        "",
+        "  # another recipe is another run, and the service follows to its version by itself",
+        f"  {on} patch trainingjob {name} --type=merge -p '{change}'",
+        f"  {on} get modelwright --watch",
+        "",
+        "  # your own data, image, model: examples/README.md",
+        "",
         "To clean up",
         f"  kubectl delete namespace {namespace}",
         *(f"  {line}" for line in cleanup),
