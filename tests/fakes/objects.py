@@ -36,7 +36,11 @@ def toy_definition() -> dict[str, Any]:
     text = {"type": "string", "maxLength": 256}
     count = {"type": "integer"}
     names = ("type", "status", "lastTransitionTime", "reason", "message")
-    condition: dict[str, Any] = {"type": "object", "required": ["type"], "properties": dict.fromkeys(names, text)}
+    condition: dict[str, Any] = {
+        "type": "object",
+        "required": ["type"],
+        "properties": dict.fromkeys(names, text),
+    }
     condition["properties"]["observedGeneration"] = count
     conditions = {
         "type": "array",

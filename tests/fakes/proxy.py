@@ -49,7 +49,11 @@ class Proxy:
             self.writes.append(f"{request.method} {request.path}")
         headers = {name: value for name, value in request.headers.items() if name != "Host"}
         answer = await self._upstream.request(
-            request.method, self._host + request.path_qs, data=await request.read(), headers=headers
+            request.method,
+            self._host + request.path_qs,
+            data=await request.read() or None,
+            headers=headers,
+            skip_auto_headers=["Content-Type"],
         )
         async with answer:
             kept = {name: value for name, value in answer.headers.items() if name not in HOP_HEADERS}

@@ -123,15 +123,14 @@ class Client:
             what = f"{request.method} {request.path}: no answer from the API server ({type(error).__name__})"
             raise Unavailable(what) from error
         self._observe(request.method, status)
+        if status >= 300:
+            raise error_of(status, _refusal(content), headers)
         try:
-            answer = json.loads(content) if content else {}
+            answer: Body = json.loads(content)
         except ValueError as error:
             what = f"{request.method} {request.path}: the answer ({status}) is no JSON"
             raise Unavailable(what) from error
-        if status >= 300:
-            raise error_of(status, answer if isinstance(answer, dict) else {}, headers)
-        result: Body = answer
-        return result
+        return answer
 
     async def _exchange(self, request: _Request) -> tuple[int, Mapping[str, str], bytes]:
         method, url, headers, body, _ = await self._client.param_serialize(
@@ -172,6 +171,16 @@ def error_of(status: int, answer: Body, headers: Mapping[str, str]) -> ApiError:
     }
     # 401 among them: an API server that has lost its etcd cannot check a token.
     return simple.get(status) or Unavailable(message, retry_after=after)
+
+
+def _refusal(content: bytes) -> Body:
+    """The Status object of a refusal. A path that nobody serves, and what stands before an API server, answer in
+    plain text."""
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        return {"message": content[:300].decode(errors="replace").strip()}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _seconds(value: str | int | None) -> float:

@@ -5,6 +5,8 @@ Both the client and kopf's watches are made from one configuration, and see a re
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import time
 from pathlib import Path
@@ -13,6 +15,10 @@ import aiohttp
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config import load_incluster_config, load_kube_config
+
+from modelwright.engine.backoff import Forever
+
+logger = logging.getLogger(__name__)
 
 # Tokens that a kubeconfig brings, by a file or by a program, are fetched again this often.
 TOKEN_AGE = 300.0
@@ -46,13 +52,24 @@ async def _load(path: str | None, configuration: Configuration) -> None:
 
 
 def session(configuration: Configuration, *middlewares: Middleware) -> aiohttp.ClientSession:
-    """A session that is logged in, for requests that somebody else makes."""
+    """A session that is logged in, for requests that somebody else makes.
+
+    A 401 is not shown but waited out, until the request times out: an API server that has lost its etcd cannot
+    check tokens for a while, and a renewed token is picked up.
+    """
 
     async def log_in(request: aiohttp.ClientRequest, handler: Handler) -> aiohttp.ClientResponse:
-        setting = (await configuration.auth_settings()).get("BearerToken")
-        if setting is not None:
-            request.headers["Authorization"] = str(setting["value"])
-        return await handler(request)
+        for delay in Forever():
+            setting = (await configuration.auth_settings()).get("BearerToken")
+            if setting is not None:
+                request.headers["Authorization"] = str(setting["value"])
+            response = await handler(request)
+            if response.status != 401:
+                return response
+            logger.warning("the API server does not take our credentials (401); next try in %.1f s", delay)
+            response.release()
+            await asyncio.sleep(delay)
+        raise AssertionError("Forever has ended")
 
     rest = RESTClientObject(configuration)  # it knows how to make the TLS context
     return aiohttp.ClientSession(

@@ -11,8 +11,9 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from modelwright.engine.backoff import Backoff
 
 K = TypeVar("K", bound=Hashable)
 Clock = Callable[[], float]
@@ -20,21 +21,6 @@ Clock = Callable[[], float]
 
 class QueueClosed(Exception):  # noqa: N818 - the end of the queue is no error
     """The queue takes no more workers: the process is about to end."""
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """How long to wait after the n-th failure in a row, in seconds."""
-
-    base: float = 0.5
-    factor: float = 2.0
-    cap: float = 300.0
-
-    def delay(self, failures: int, jitter: float) -> float:
-        """The delay after this many failures, between half and the whole of it as `jitter` goes from 0 to 1."""
-        # 64 doublings are far beyond any cap; without this bound the power itself overflows.
-        whole = min(self.cap, self.base * self.factor ** min(failures, 64))
-        return whole * (0.5 + jitter / 2)
 
 
 class WorkQueue(Generic[K]):

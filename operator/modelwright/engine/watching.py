@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -19,28 +18,18 @@ import kopf
 from kubernetes.aio.client import Configuration
 
 from modelwright.engine import connection
+from modelwright.engine.backoff import Forever
 from modelwright.engine.client import Client
 from modelwright.engine.errors import ApiError, Forbidden
 from modelwright.engine.intake import Intake
 from modelwright.engine.kinds import Kind
 from modelwright.engine.objects import ResourceType
-from modelwright.engine.queue import Backoff
 
 logger = logging.getLogger(__name__)
 
-# Between two lists of our own of one kind, and between two attempts to find a kind or to log in.
+# Between two lists of our own of one kind, and between two attempts to find a kind.
 LIST_PAUSE = 2.0
 LOOK_PAUSE = 10.0
-
-
-class Forever:
-    """Back-offs without end: a watch that gives up leaves a process that is alive and blind."""
-
-    def __iter__(self) -> Iterator[float]:
-        backoff, failures = Backoff(base=0.5, cap=20.0), 0
-        while True:
-            yield backoff.delay(failures, random.random())  # noqa: S311 - it spreads load, it hides nothing
-            failures += 1
 
 
 class NoDiff(kopf.DiffBaseStorage):
@@ -78,7 +67,6 @@ class Watcher:
         self._due = {kind.resource: asyncio.Event() for kind in kinds}
         self._unfilled = {kind.resource for kind in kinds}
         self._filled = asyncio.Event()
-        self._logins = 0
 
     @property
     def unfilled(self) -> list[str]:
@@ -193,10 +181,6 @@ class Watcher:
         return take_in
 
     async def _log_in(self, **_: Any) -> kopf.AiohttpSession:
-        """Called at the start and after each 401; an API server that has lost its etcd answers so for a while."""
-        if self._logins:
-            await asyncio.sleep(LOOK_PAUSE * random.random())  # noqa: S311 - it spreads load, it hides nothing
-        self._logins += 1
         session = connection.session(self._configuration, self._note)
         return kopf.AiohttpSession(server=self._configuration.host, aiohttp_session=session)
 

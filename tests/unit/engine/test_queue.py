@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelwright.engine.queue import Backoff, QueueClosed, WorkQueue
+from modelwright.engine.backoff import Backoff
+from modelwright.engine.queue import QueueClosed, WorkQueue
 
 
 class Clock:

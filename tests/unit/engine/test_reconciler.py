@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fakes.objects import TOYS, seen, toy_key
 
+from modelwright.engine.backoff import Backoff
 from modelwright.engine.cache import Cache
 from modelwright.engine.errors import (
     AlreadyExists,
@@ -26,7 +27,7 @@ from modelwright.engine.errors import (
 from modelwright.engine.objects import Body, Key
 from modelwright.engine.outcome import Again, At, Done, Failed, Standby, Terminal
 from modelwright.engine.plan import Event, Plan
-from modelwright.engine.queue import Backoff, WorkQueue
+from modelwright.engine.queue import WorkQueue
 from modelwright.engine.reconciler import LONGEST_WAIT, MOST_WRITES, REJECTED_WAIT, SHORTEST_WAIT, Reconciler
 
 KEY = toy_key()
