@@ -21,16 +21,14 @@ def cluster() -> Kubectl:
 
 
 @pytest.fixture(scope="session")
-def crds(cluster: Kubectl) -> None:
-    """Our CRDs on the cluster, as in this checkout."""
-    cluster.run("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
-    cluster.run("wait", "--for=condition=Established", "-f", str(ROOT / "crds"))
-
-
-@pytest.fixture(scope="session")
 def operator(cluster: Kubectl) -> Kubectl:
     """The operator, installed from the chart with the images of this checkout; kubectl in its namespace."""
     return install(cluster)
+
+
+@pytest.fixture(scope="session")
+def crds(operator: Kubectl) -> None:
+    """Our CRDs on the cluster, as in this checkout: the chart brings them."""
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from modelwright.engine.errors import (
     NotLeader,
     Retryable,
 )
-from modelwright.engine.objects import Body, Key, annotations_of, deleting, labels, metadata, owner_uid, uid
+from modelwright.engine.objects import Body, Key, annotations_of, controller, deleting, labels, metadata, uid
 from modelwright.engine.plan import Apply, Create, Delete, Effect, Event, Plan
 
 logger = logging.getLogger(__name__)
@@ -104,14 +104,16 @@ class Executor:
         key, manifest = effect.key, effect.body
         known = self._store.get(key)
         if known is not None:
-            _check_ours(key, manifest, known)
+            if not effect.shared:
+                _check_ours(key, manifest, known)
             return False
         self._check_leadership()
         try:
             answer = await self._api.create(key, manifest)
         except AlreadyExists:
             answer = await self._api.get(key)
-            _check_ours(key, manifest, answer)
+            if not effect.shared:
+                _check_ours(key, manifest, answer)
         self._store.put(key.resource, answer)
         return True
 
@@ -208,9 +210,21 @@ def _with_hash(manifest: Body) -> Body:
 
 def _check_ours(key: Key, manifest: Body, known: Body) -> None:
     """Makes sure that the object is the one that the manifest means, and not somebody else's of that name."""
-    owner = owner_uid(manifest)
-    ours = owner_uid(known) == owner if owner else labels(known).get(MANAGED_BY) == MANAGER
-    if not ours:
-        raise NameTaken(
-            f"{key.resource.kind} {key.name} exists already and belongs to somebody else; delete or rename it"
+    wanted, found = controller(manifest), controller(known)
+    if wanted is None:
+        ours = labels(known).get(MANAGED_BY) == MANAGER
+    else:
+        ours = found is not None and found["uid"] == wanted["uid"]
+    if ours:
+        return
+    if wanted is not None and found is not None and _same_name(wanted, found):
+        raise Retryable(
+            f"{key.resource.kind} {key.name} belongs to an earlier {found['kind']} {found['name']} and goes with it"
         )
+    raise NameTaken(
+        f"{key.resource.kind} {key.name} exists already and belongs to somebody else; delete or rename it"
+    )
+
+
+def _same_name(wanted: Body, found: Body) -> bool:
+    return (wanted["kind"], wanted["name"]) == (found["kind"], found["name"])

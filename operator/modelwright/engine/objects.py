@@ -79,10 +79,16 @@ def deleting(body: Body) -> bool:
     return "deletionTimestamp" in metadata(body)
 
 
+def controller(body: Body) -> Body | None:
+    """The reference to the owner that controls the object."""
+    owners = metadata(body).get("ownerReferences") or []
+    return next((owner for owner in owners if owner.get("controller")), None)
+
+
 def owner_uid(body: Body) -> str | None:
     """The uid of the controlling owner."""
-    owners = metadata(body).get("ownerReferences") or []
-    return next((str(o["uid"]) for o in owners if o.get("controller")), None)
+    owner = controller(body)
+    return None if owner is None else str(owner["uid"])
 
 
 def root_uid(body: Body) -> str | None:

@@ -308,6 +308,19 @@ class TestCreate:
         with pytest.raises(NameTaken):
             await world.run(Create(CHILD, world.wanted(a="1")))
 
+    async def test_a_shared_object_may_be_anybodys(self, world: World) -> None:
+        world.api.put(CHILD, {"data": {"mine": "x"}})
+        await world.run(Create(CHILD, config_map(CHILD, a="1"), shared=True))
+
+        assert not await world.run(Create(CHILD, config_map(CHILD, a="1"), shared=True))
+        assert world.live()["data"] == {"mine": "x"}
+
+    async def test_what_an_earlier_owner_of_the_same_name_left_is_waited_for(self, world: World) -> None:
+        earlier = {**world.toy, "metadata": {**world.toy["metadata"], "uid": "earlier"}}
+        world.api.put(CHILD, config_map(CHILD, earlier, a="1"))
+        with pytest.raises(Retryable, match="belongs to an earlier"):
+            await world.run(Create(CHILD, world.wanted(a="1")))
+
     async def test_a_create_whose_answer_was_lost_is_found_done(self, world: World) -> None:
         world.api.fail(lambda: Unavailable("no answer"), "after")
         with pytest.raises(Unavailable):
