@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images quickstart
+.PHONY: help venv generate lint unit test cluster cluster-down images quickstart
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,3 +28,19 @@ images: ## Build the images that have changed and load them into the cluster
 
 quickstart: ## From nothing to a served prediction; EXISTING=1 or CONTEXT=... and VALUES=... for a cluster of yours
 	@$(PYTHON) -m cluster.quickstart $(if $(EXISTING),--existing) $(if $(CONTEXT),--context=$(CONTEXT)) $(if $(VALUES),--values=$(VALUES))
+
+generate: venv ## Write the CRDs from operator/modelwright/api
+	@$(VENV)/bin/python -m modelwright.api.crd crds charts/modelwright/files/crds
+
+lint: venv ## Check style, types and which module may import which
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy operator serving/modelwright_serving training/modelwright_training cluster images tests
+	$(VENV)/bin/lint-imports
+
+unit: venv ## Run the tests that need no cluster
+	$(VENV)/bin/pytest --numprocesses=2 tests/unit
+
+# One process for each cluster test that waits: more of them than cores.
+test: lint cluster images ## Run everything: lint, then all tests, on a real cluster
+	$(VENV)/bin/pytest --numprocesses=4 tests

@@ -9,13 +9,7 @@ from cluster.shell import StepError, succeeds
 
 # What containerd and the kubelet keep at places that no setting moves.
 KUBELET_LINKS = Path("/var/log/containers")
-SHIM_SOCKETS = Path("/run/containerd/s")
-FIXED_FOLDERS = (
-    SHIM_SOCKETS,
-    SHIM_SOCKETS.parent,
-    Path("/var/lib/kubelet/device-plugins"),
-    Path("/var/lib/kubelet"),
-)
+SOCKETS = (Path("/run/containerd/s"), Path("/var/lib/kubelet/device-plugins"))
 
 
 def remove_all() -> None:
@@ -48,9 +42,9 @@ def _remove_strays() -> None:
         if str(link.readlink()).startswith(str(STATE)):
             link.unlink()
     in_use = Path("/proc/net/unix").read_text()
-    for shim in SHIM_SOCKETS.glob("*"):
-        if str(shim) not in in_use:
-            shim.unlink()
-    for folder in FIXED_FOLDERS:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+    for folder in SOCKETS:
+        for unused in [path for path in folder.glob("*") if path.is_socket() and str(path) not in in_use]:
+            unused.unlink()
+        for emptied in (folder, folder.parent):
+            if emptied.is_dir() and not any(emptied.iterdir()):
+                emptied.rmdir()
