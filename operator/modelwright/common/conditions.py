@@ -80,12 +80,18 @@ def conditions(
     now: datetime,
     aspects: Iterable[Aspect] = (),
 ) -> list[dict[str, Any]]:
-    """The list of conditions, with the time of the last transition kept where the status did not change."""
+    """The list of conditions, with the time of the last transition kept where the status did not change.
+
+    Those that are there already keep their places, as the API server merges this list by type: in another order the
+    same status would be written again.
+    """
     known = {str(condition.get("type")): condition for condition in before}
+    places = {kind: place for place, kind in enumerate(known)}
     wanted = [Aspect("Ready", verdict.ready, verdict.reason, verdict.message)]
     if verdict.progress is not Progress.DONE:
         wanted.append(Aspect(verdict.progress.value.capitalize(), True, verdict.reason, verdict.message))
-    return [_condition(aspect, known.get(aspect.type), generation, now) for aspect in (*wanted, *aspects)]
+    ordered = sorted((*wanted, *aspects), key=lambda aspect: places.get(aspect.type, len(places)))
+    return [_condition(aspect, known.get(aspect.type), generation, now) for aspect in ordered]
 
 
 def transition(before: Iterable[Mapping[str, Any]], verdict: Verdict) -> tuple[Event, ...]:

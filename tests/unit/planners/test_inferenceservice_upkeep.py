@@ -107,3 +107,15 @@ def test_latest_passes_over_versions_of_others_and_rejected_ones() -> None:
     a_version(world, "churn-2", "c").is_rejected()
 
     assert a_service(world, None).settles().version("canary") == "churn-1"
+
+
+def test_conditions_keep_their_places_as_the_api_server_merges_them() -> None:
+    service = a_served_version()
+    assert [c["type"] for c in service.status["conditions"]] == ["Ready", "Available"]
+
+    service.changes(replicas=2).settles()
+
+    assert [c["type"] for c in service.status["conditions"]] == ["Ready", "Available", "Reconciling"]
+    before = len(service.world.api.writes)
+    service.looks()
+    assert len(service.world.api.writes) == before

@@ -7,7 +7,6 @@ from unit.planners import words
 from unit.planners.given import a_training_job, a_version, a_world
 
 from modelwright.common.resources import CLAIMS, JOBS, MODEL_VERSIONS
-from modelwright.engine.errors import NameTaken
 from modelwright.engine.objects import Key, metadata
 from modelwright.engine.plan import Create
 
@@ -137,7 +136,6 @@ def test_the_claim_is_made_where_none_is_named() -> None:
     assert name == "modelwright-artifacts"
 
 
-@pytest.mark.xfail(raises=NameTaken, reason="the executor does not heed Create.shared", strict=True)
 def test_a_claim_that_is_there_already_will_do() -> None:
     world = a_world()
     world.make(CLAIMS, "modelwright-artifacts", {"accessModes": ["ReadWriteMany"]})

@@ -1,0 +1,164 @@
+"""What must hold at every moment, read off the history of the API server and off the requests of the operator."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from fakes.api import Call, WatchEvent
+from unit.planners.checks import check_effect
+from unit.planners.crds import defects
+from unit.statemachine.cluster import Cluster
+
+from modelwright.common.resources import (
+    DEPLOYMENTS,
+    INFERENCE_SERVICES,
+    JOBS,
+    MODEL_VERSIONS,
+    REVISION,
+    SERVICES,
+    TRAINING_JOB,
+    TRAINING_JOBS,
+)
+from modelwright.engine.objects import Body, Key, labels, metadata, owner_uid, uid
+from modelwright.engine.plan import Create
+
+TERMINAL = {"Succeeded", "Failed", "Superseded"}
+STEPS = {("Pending", "Running"), *((live, end) for live in ("Pending", "Running") for end in TERMINAL)}
+
+
+class Promises:
+    """Follows a cluster and fails the test at the first promise that is broken."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._seen = self._heard = 0
+        self._runs: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self._newest: dict[str, int] = defaultdict(int)
+        self._jobs: dict[tuple[str, str], int] = defaultdict(int)
+        self._jobs_lost: dict[tuple[str, str], int] = defaultdict(int)
+        self._complete: set[tuple[str, str]] = set()
+        self._given_up: dict[str, str | None] = {}
+        self._selected: dict[str, str] = {}
+        self._specs: dict[str, str] = {}
+
+    def job_is_lost(self, job: Body) -> None:
+        """Somebody else deletes the Job of a run: if nobody has noted yet that it was there, it may be made again."""
+        self._jobs_lost[owner_uid(job) or "", metadata(job)["name"]] += 1
+
+    def hold(self) -> None:
+        """Looks at everything that has happened since the last time."""
+        for event in self.cluster.history[self._seen :]:
+            self._look_at(event)
+        for call in self.cluster.calls[self._heard :]:
+            self._listen_to(call)
+        self._seen, self._heard = len(self.cluster.history), len(self.cluster.calls)
+
+    def _look_at(self, event: WatchEvent) -> None:
+        checks = {
+            TRAINING_JOBS: self._training_job,
+            MODEL_VERSIONS: self._model_version,
+            INFERENCE_SERVICES: self._inference_service,
+            DEPLOYMENTS: self._deployment,
+            SERVICES: self._service,
+            JOBS: self._job,
+        }
+        check = checks.get(event.resource)
+        if check is not None and event.change != "DELETED":
+            check(event.body, event.change == "ADDED")
+
+    def _listen_to(self, call: Call) -> None:
+        if call.resource == MODEL_VERSIONS:
+            assert call.verb in {"create", "apply_status", "get", "list"}, f"{call.verb} of a ModelVersion"
+        spec_owners = {TRAINING_JOBS, INFERENCE_SERVICES}
+        if call.resource in spec_owners:
+            assert call.verb in {"apply_status", "get", "list"}, f"{call.verb} of a user's object"
+
+    def _status(self, plural: str, body: Body) -> Mapping[str, Any]:
+        status: Mapping[str, Any] = body.get("status") or {}
+        if status:
+            assert defects(plural, "status", status) == []
+            assert status["observedGeneration"] <= metadata(body)["generation"]
+        return status
+
+    def _training_job(self, body: Body, _: bool) -> None:
+        """Runs are numbered upwards, go from state to state one way, and stay as they ended."""
+        status = self._status("trainingjobs", body)
+        run = status.get("run")
+        if run is None:
+            return
+        assert run["number"] >= self._newest[uid(body)], "a newer run was forgotten"
+        self._newest[uid(body)] = run["number"]
+        for told in (run, *status.get("history", ())):
+            self._run(uid(body), told)
+
+    def _run(self, owner: str, run: Mapping[str, Any]) -> None:
+        known = self._runs.get((owner, run["number"]))
+        told = {name: value for name, value in run.items() if name != "report"}
+        if known is not None and known != told:
+            assert known["state"] not in TERMINAL, f"a run that had ended changed: {known} -> {told}"
+            assert known["job"] == told["job"]
+            assert known["generation"] == told["generation"]
+            assert known["state"] == told["state"] or (known["state"], told["state"]) in STEPS
+        self._runs[owner, run["number"]] = told
+
+    def _job(self, body: Body, is_new: bool) -> None:
+        """A run has one Job, and the status speaks of it first."""
+        if not is_new or TRAINING_JOB not in labels(body):
+            return
+        owner, name = owner_uid(body) or "", metadata(body)["name"]
+        self._jobs[owner, name] += 1
+        assert self._jobs[owner, name] <= 1 + self._jobs_lost[owner, name], f"{name} was doubled"
+        number = int(name.rpartition("-")[2])
+        assert (owner, number) in self._runs, f"{name} was made before the status spoke of it"
+        known = self._runs[owner, number]
+        assert known["state"] not in TERMINAL or number < self._newest[owner], (
+            f"{name} was made after its run ended"
+        )
+
+    def _model_version(self, body: Body, _: bool) -> None:
+        """A fact."""
+        self._status("modelversions", body)
+        spec = json.dumps(body["spec"], sort_keys=True)
+        assert self._specs.setdefault(uid(body), spec) == spec, "a ModelVersion changed"
+
+    def _inference_service(self, body: Body, _: bool) -> None:
+        canary = self._status("inferenceservices", body).get("canary") or {}
+        self._given_up[uid(body)] = canary.get("revision") if canary.get("state") == "Failed" else None
+
+    def _deployment(self, body: Body, _: bool) -> None:
+        status, wanted = body.get("status") or {}, body["spec"]["replicas"]
+        current = status.get("observedGeneration") == metadata(body)["generation"]
+        if current and status["readyReplicas"] >= wanted:
+            self._complete.add((owner_uid(body) or "", labels(body)[REVISION]))
+
+    def _service(self, body: Body, _: bool) -> None:
+        """The traffic goes to a revision that was complete, and never to one that was given up."""
+        owner, revision = owner_uid(body) or "", body["spec"]["selector"].get(REVISION, "")
+        if self._selected.get(uid(body)) == revision:
+            return
+        self._selected[uid(body)] = revision
+        assert (owner, revision) in self._complete, (
+            "the Service was switched to a revision that was never complete"
+        )
+        assert self._given_up.get(owner) != revision, (
+            "the Service was switched to a revision that was given up"
+        )
+
+    def before_delete(self, key: Key) -> None:
+        """The operator is about to delete an object."""
+        assert key.resource in {JOBS, DEPLOYMENTS}, f"the operator deletes {key}"
+        if key.resource != DEPLOYMENTS:
+            return
+        body = self.cluster.objects[key]
+        owner = next((b for b in self.cluster.objects.values() if uid(b) == owner_uid(body)), None)
+        stable = ((owner or {}).get("status") or {}).get("stable") or {}
+        assert stable.get("revision") != labels(body)[REVISION], "the stable Deployment was deleted"
+
+    def before_create(self, key: Key, body: Body) -> None:
+        """The operator is about to make an object."""
+        owner = next((b for b in self.cluster.objects.values() if uid(b) == owner_uid(body)), None)
+        if owner is not None:
+            check_effect(owner, Create(key, body))

@@ -1,0 +1,321 @@
+"""The operator in storms: users who change their minds, pods that fail, watches that lag, requests that get lost,
+processes that die. At every moment the promises hold; when the storm is over, everything settles and stays so.
+
+MODELWRIGHT_SOAK=2000 runs as many examples, with new ones each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any
+
+from fakes.api import Crash
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from unit.planners import words
+from unit.planners.crds import with_defaults
+from unit.planners.given import RECIPE
+from unit.statemachine.cluster import FATES, LETTERS, NAMESPACE, Cluster, Fate
+from unit.statemachine.process import Process
+from unit.statemachine.promises import TERMINAL, Promises
+
+from modelwright.common.resources import (
+    DEPLOYMENTS,
+    INFERENCE_SERVICES,
+    JOBS,
+    MODEL,
+    MODEL_VERSIONS,
+    PODS,
+    SERVICES,
+    TRAINING_JOB,
+    TRAINING_JOBS,
+)
+from modelwright.engine.errors import Conflict, TooManyRequests, Unavailable
+from modelwright.engine.objects import Body, Key, ResourceType, labels, metadata
+
+SOAK = int(os.environ.get("MODELWRIGHT_SOAK", "0"))
+MOST_ROUNDS = 60
+MOST_LOOKS = 400
+OURS = (PODS, JOBS, DEPLOYMENTS, SERVICES)
+CUSTOM = (TRAINING_JOBS, MODEL_VERSIONS, INFERENCE_SERVICES)
+NAMES = st.sampled_from(["churn", "fraud"])
+PICK = st.integers(0, 30)
+GOOD: tuple[Fate, ...] = ("ok", "ok", "ok", "ok", "ok", "ok", "ok")
+LATER = st.lists(st.sampled_from((*FATES, *GOOD)), min_size=1, max_size=6)
+VERSIONS = st.sampled_from(["churn-1", "churn-2", "fraud-1", "by-hand"])
+TROUBLE: dict[str, tuple[Callable[[], BaseException], str]] = {
+    "conflict": (lambda: Conflict("conflict"), "before"),
+    "busy": (lambda: TooManyRequests("busy", retry_after=1.0), "before"),
+    "down": (lambda: Unavailable("down"), "before"),
+    "lost answer": (lambda: Unavailable("lost"), "after"),
+    "crash before": (lambda: Crash("before"), "before"),
+    "crash after": (lambda: Crash("after"), "after"),
+}
+
+
+class Watched(Cluster):
+    """A cluster whose operator is held to its promises before it writes."""
+
+    promises: Promises
+
+    async def delete(self, key: Key, *, uid: str) -> Body | None:
+        """Asks the object to go."""
+        known = self.objects.get(key)
+        if known is not None and metadata(known)["uid"] == uid:
+            self.promises.before_delete(key)
+        return await super().delete(key, uid=uid)
+
+    async def create(self, key: Key, body: Body) -> Body:
+        """Makes a new object."""
+        if key.resource.kind != "Event":
+            self.promises.before_create(key, body)
+        return await super().create(key, body)
+
+    async def apply(self, key: Key, body: Body, *, manager: str) -> Body:
+        """Server-side apply."""
+        self.promises.before_create(key, body)
+        return await super().apply(key, body, manager=manager)
+
+
+class Storm(RuleBasedStateMachine):
+    """One storm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cluster = Watched()
+        self.promises = self.cluster.promises = Promises(self.cluster)
+        self.elapsed = 0.0
+        self.runner = asyncio.Runner()
+        self.process = self._new_process()
+
+    def _new_process(self) -> Process:
+        return Process(self.cluster, self.runner, lambda: self.elapsed)
+
+    def _write(self, resource: ResourceType, name: str, spec: dict[str, Any], **marks: str) -> None:
+        """A user applies an object: it is made, or its spec is changed."""
+        key, whole = Key(resource, NAMESPACE, name), with_defaults(resource.plural, spec)
+        if NAMESPACE in self.cluster.terminating_namespaces:
+            return
+        if key not in self.cluster.objects:
+            self.cluster.put(key, {"metadata": {"labels": marks}, "spec": whole})
+        elif resource != MODEL_VERSIONS:
+            self.cluster.edit(key, lambda body: body.update(spec=whole))
+
+    def _drop(self, resource: ResourceType, which: int) -> None:
+        found = self.cluster.all(resource)
+        if found:
+            key = found[which % len(found)]
+            if resource == JOBS and TRAINING_JOB in labels(self.cluster.objects[key]):
+                self.promises.job_is_lost(self.cluster.objects[key])
+            self.cluster.drop(key)
+
+    @initialize(seed=st.integers(0, 5), fates=LATER)
+    def somebody_trains_and_serves(self, seed: int, fates: list[Fate]) -> None:
+        """Most storms have something to break."""
+        self.train("churn", seed, 3600, 0)
+        self.serve("churn", None, 1, 30)
+        self.a_while_goes_by(fates)
+
+    @rule(name=NAMES, seed=st.integers(0, 5), deadline=st.sampled_from([60, 3600]), tries=st.integers(0, 2))
+    def train(self, name: str, seed: int, deadline: int, tries: int) -> None:
+        """A user applies a TrainingJob."""
+        more = {"seed": seed, "activeDeadlineSeconds": deadline, "backoffLimit": tries, "model": "churn"}
+        self._write(TRAINING_JOBS, name, {**RECIPE, **more})
+
+    @rule(name=VERSIONS, letter=st.sampled_from(LETTERS))
+    def register(self, name: str, letter: str) -> None:
+        """A user writes a ModelVersion."""
+        self._write(
+            MODEL_VERSIONS,
+            name,
+            {"model": "churn", "artifact": words.artifact(letter=letter)},
+            **{MODEL: "churn"},
+        )
+
+    @rule(
+        name=NAMES, version=st.none() | VERSIONS, replicas=st.integers(0, 2), delay=st.sampled_from([0, 30])
+    )
+    def serve(self, name: str, version: str | None, replicas: int, delay: int) -> None:
+        """A user applies an InferenceService."""
+        model = {"version": version} if version else {"name": "churn", "track": "Latest"}
+        rollout = {"scaleDownDelaySeconds": delay, "progressDeadlineSeconds": 300}
+        self._write(INFERENCE_SERVICES, name, {"model": model, "replicas": replicas, "rollout": rollout})
+
+    @rule(kind=st.sampled_from([*OURS, *CUSTOM, None]), which=PICK)
+    def lose(self, kind: ResourceType | None, which: int) -> None:
+        """Somebody deletes an object, or the whole namespace: then nothing can be made any more, and soon all goes."""
+        if kind is None:
+            self.cluster.terminating_namespaces.add(NAMESPACE)
+        else:
+            self._drop(kind, which)
+
+    @rule(fates=LATER)
+    def a_while_goes_by(self, fates: list[Fate]) -> None:
+        """Everybody works, some in vain."""
+        for fate in fates:
+            self.controllers_work()
+            for pod in self.cluster.all(PODS):
+                self.cluster.run(pod, fate)
+            self.controllers_work()
+            self.all_news_arrives()
+            self.the_operator_works(20)
+            self.time_passes(2)
+
+    @rule(version=VERSIONS, letter=st.sampled_from(LETTERS), fates=LATER)
+    def a_version_is_rolled_out(self, version: str, letter: str, fates: list[Fate]) -> None:
+        """A user writes a ModelVersion and has it served."""
+        self.register(version, letter)
+        self.a_while_goes_by(["ok", "ok"])
+        self.serve("churn", version, 1, 30)
+        self.a_while_goes_by(fates)
+
+    @rule()
+    def controllers_work(self) -> None:
+        """Jobs and Deployments get their pods and tell of them; what is to go goes."""
+        if self.cluster.terminating_namespaces:
+            for key in list(self.cluster.objects):
+                self.cluster.drop(key)
+            self.cluster.terminating_namespaces.clear()
+        self.cluster.control()
+
+    @rule(which=PICK, fates=LATER)
+    def a_pod_goes_on(self, which: int, fates: list[Fate]) -> None:
+        """The kubelet runs some containers of a pod."""
+        pods = self.cluster.all(PODS)
+        for fate in fates if pods else ():
+            self.cluster.run(pods[which % len(pods)], fate)
+
+    @rule(seconds=st.sampled_from([1, 10, 25, 70, 400, 4000]))
+    def time_passes(self, seconds: int) -> None:
+        """For everybody."""
+        self.elapsed += seconds
+        self.cluster.after(seconds)
+
+    @rule(seconds=st.sampled_from([30, 4000]))
+    def the_clock_is_set(self, seconds: int) -> None:
+        """Wall clocks jump; the time that passes does not."""
+        self.cluster.after(seconds)
+
+    @rule(count=st.integers(1, 10))
+    def some_news_arrives(self, count: int) -> None:
+        """The watches catch up a little."""
+        self.process.hear()
+        for event in self.process.late[:count]:
+            self.process.deliver(event)
+        del self.process.late[:count]
+
+    @rule(picks=st.lists(PICK, min_size=1, max_size=6))
+    def news_arrives_out_of_order(self, picks: list[int]) -> None:
+        """Watches of several kinds lag each in its own way, and a new watch repeats what is known."""
+        self.process.hear()
+        for pick in picks:
+            if self.process.late:
+                event = self.process.late[pick % len(self.process.late)]
+                self.process.deliver(event)
+                if pick % 2:
+                    self.process.late.remove(event)
+
+    @rule()
+    def all_news_arrives(self) -> None:
+        """The watches are up to date."""
+        self.process.deliver_all()
+
+    @rule(count=st.integers(1, 12))
+    def the_operator_works(self, count: int) -> None:
+        """It takes some keys from its queue; it may die of it."""
+        for _ in range(count):
+            try:
+                if not self.process.look():
+                    return
+            except Crash:
+                self.process = self._new_process()
+
+    @rule()
+    def the_operator_is_restarted(self) -> None:
+        """It knows only what it is told anew."""
+        self.process = self._new_process()
+
+    @rule(kind=st.sampled_from(sorted(TROUBLE)), skip=st.integers(0, 5), times=st.integers(1, 4))
+    def trouble_is_ahead(self, kind: str, skip: int, times: int) -> None:
+        """Some of the next writes will go wrong."""
+        error, moment = TROUBLE[kind]
+        self.cluster.fail(error, "after" if moment == "after" else "before", skip=skip, times=times)
+
+    @invariant()
+    def the_promises_hold(self) -> None:
+        """At every moment."""
+        self.promises.hold()
+
+    def teardown(self) -> None:
+        """The storm is over: everything settles, and a further pass writes nothing."""
+        try:
+            self.promises.hold()
+            self._calm_down()
+            self._stays_calm()
+        finally:
+            self.runner.close()
+
+    def _calm_down(self) -> None:
+        self.cluster.faults.clear()
+        self.controllers_work()
+        quiet = 0
+        for _ in range(MOST_ROUNDS):
+            before = self.cluster.version
+            self._everybody_works()
+            self.time_passes(700)
+            quiet = quiet + 1 if self.cluster.version == before else 0
+            if quiet == 3:
+                return
+        raise AssertionError(f"no rest after {MOST_ROUNDS} rounds: {self.cluster.history[-5:]}")
+
+    def _everybody_works(self) -> None:
+        for _ in range(4):
+            self.cluster.control()
+            for pod in self.cluster.all(PODS):
+                self.cluster.run(pod, "ok")
+        self.cluster.control()
+        self.process.deliver_all()
+        for _ in range(MOST_LOOKS):
+            if not self.process.look():
+                break
+            self.process.deliver_all()
+        else:
+            raise AssertionError("the queue does not get empty")
+        self.promises.hold()
+
+    def _stays_calm(self) -> None:
+        for key, body in self.cluster.objects.items():
+            self._is_settled(key, body)
+        before = len(self.cluster.writes)
+        self.process = self._new_process()
+        self._everybody_works()
+        written = [(call.verb, call.key) for call in self.cluster.writes[before:]]
+        assert written == [], "a restart over a settled cluster writes nothing"
+
+    def _is_settled(self, key: Key, body: Body) -> None:
+        if key.resource not in CUSTOM:
+            return
+        status = body["status"]
+        assert status["observedGeneration"] == metadata(body)["generation"]
+        reasons = {condition["type"]: condition["reason"] for condition in status["conditions"]}
+        if "Reconciling" in reasons:
+            assert reasons["Reconciling"] in {"ModelNotFound", "ModelNotReady"}, (
+                f"{key} still works: {status}"
+            )
+        if key.resource == TRAINING_JOBS:
+            assert status["run"]["state"] in TERMINAL
+            assert status["run"]["generation"] == metadata(body)["generation"]
+
+
+Storm.TestCase.settings = settings(
+    max_examples=SOAK or 60,
+    stateful_step_count=60 if SOAK else 40,
+    deadline=None,
+    derandomize=not SOAK,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+TestStorms = Storm.TestCase
