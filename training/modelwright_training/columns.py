@@ -64,12 +64,12 @@ def asked_type(rule: ColumnRule | None) -> ColumnType | None:
     return None
 
 
-def read_column(name: str, raw: ArrowArray, asked: ColumnType | None) -> Column:
-    """Type one column of a table."""
+def read_column(name: str, raw: ArrowArray, asked: ColumnType | None, untyped: bool = True) -> Column:
+    """Type one column of a table; text of an `untyped` table, such as a CSV, may stand for numbers."""
     if pa.types.is_dictionary(raw.type):
         raw = raw.cast(raw.type.value_type)
     if _is_text(raw.type):
-        return _from_text(name, raw, asked)
+        return _from_text(name, raw, asked or (None if untyped else "string"))
     if _is_number(raw.type):
         return (
             _from_text(name, raw.cast(pa.string()), asked)

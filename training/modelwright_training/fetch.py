@@ -59,7 +59,7 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
 
 
 def _bring(data: Data, paths: Paths, environ: Mapping[str, str]) -> Source:
-    with tempfile.TemporaryDirectory(dir=environ.get("TMPDIR")) as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
         log.info("Fetching %s", sources.public(data.uri))
         path = sources.bring(data.uri, paths.source, Path(scratch), environ)
         try:
@@ -99,8 +99,10 @@ def prepare(
     data = document.data
     features = _features(data, source.table.column_names)
     wanted = dict.fromkeys([*features, data.target, *data.rules])
+    untyped = source.format == "csv"
     columns = {
-        name: read_column(name, source.table[name], asked_type(data.rules.get(name))) for name in wanted
+        name: read_column(name, source.table[name], asked_type(data.rules.get(name)), untyped)
+        for name in wanted
     }
     rules.check(columns, data.rules)
     for name in features:

@@ -78,7 +78,7 @@ def _probabilistic(
             names, f"the hold-out has class {strange[0]!r}, which the model does not know"
         )
     order = np.argsort(np.asarray(classes))
-    ordered, table = [classes[place] for place in order], table[:, order]
+    ordered, table = [classes[place] for place in order], table[:, order].clip(0, 1)  # float32 sums overshoot
     table = table / table.sum(axis=1, keepdims=True)
     values = {
         "log_loss": float(sk.log_loss(truth, table, labels=ordered)),

@@ -56,13 +56,13 @@ def of_pipeline(
     return buffer.getvalue()
 
 
-def load(path: Path, dataset: Dataset) -> Reference | None:
+def load(path: Path, dataset: Dataset, max_bytes: int = MAX_BYTES) -> Reference | None:
     """The reference that a trainer has left, if any; refuses one that does not fit the data."""
     if not path.is_file():
         return None
     try:
         with storage(f"Reading {path}"):
-            arrays = _arrays(path)
+            arrays = _arrays(path, max_bytes)
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise _invalid(f"it cannot be read ({error})") from error
     if "rows" not in arrays:
@@ -73,10 +73,10 @@ def load(path: Path, dataset: Dataset) -> Reference | None:
     return reference
 
 
-def _arrays(path: Path) -> dict[str, Array]:
+def _arrays(path: Path, max_bytes: int) -> dict[str, Array]:
     with zipfile.ZipFile(path) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
-            raise ValueError(f"it unpacks to more than {MAX_BYTES} bytes")
+        if sum(entry.file_size for entry in archive.infolist()) > max_bytes:
+            raise ValueError(f"it unpacks to more than {max_bytes} bytes")
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 

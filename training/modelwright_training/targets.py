@@ -51,7 +51,9 @@ def labels(target: Column, task: Task) -> tuple["pd.Series[Any]", Target, list[C
         return target.values, Target(name=target.name, type="number"), None
     if target.type == "number":
         broken = target.values[np.floor(target.numbers()) != target.numbers()].iloc[0]
-        raise _unsuitable(target, "classification needs classes, but it holds broken numbers such as", broken)
+        raise _unsuitable(
+            target, "classification needs classes, but it holds broken numbers such as", float(broken)
+        )
     whole = target.kind == "numeric"
     values = target.values.astype(np.int64) if whole else target.values
     classes: list[Class] = [int(value) if whole else str(value) for value in sorted(pd.unique(values))]

@@ -7,10 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
-import numpy.typing as npt
-from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from modelwright_training import convert, frames, libraries, pipeline, reference
@@ -20,9 +17,7 @@ from modelwright_training.estimators import build, find
 from modelwright_training.files import digest_of, replace_file
 from modelwright_training.message import Json
 from modelwright_training.paths import Paths
-from modelwright_training.untyped import Estimator, Features
-
-Labels = npt.NDArray[Any]
+from modelwright_training.untyped import Estimator
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +40,8 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     frame = frames.load_rows(paths.train_rows, dataset)
     features, target = frames.for_estimator(frame, dataset), frames.target(frame, dataset)
     log.info("Training %s on %d rows and %d features", chosen.estimator, len(frame), len(dataset.features))
-    with _told_warnings():
-        fitted = _fit(pipeline.build(estimator, dataset), features, target)
+    with _told_warnings(), _refusals(kind.__name__):
+        fitted = pipeline.build(estimator, dataset).fit(features, target)
         rows = reference.sample(len(frame))
         sampled = features[rows] if dataset.all_numeric else features.iloc[rows]
         predictions = reference.of_pipeline(fitted, sampled, dataset, rows)
@@ -63,12 +58,14 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     }
 
 
-def _fit(model: Pipeline, features: Features, target: Labels) -> Pipeline:
-    """Fit on one thread: sums of floating-point numbers depend on how many threads add them up."""
-    name = type(model[-1]).__name__
+@contextmanager
+def _refusals(name: str) -> Iterator[None]:
+    """Turn what an estimator says about its data and parameters into a reason.
+
+    One thread: sums of floating-point numbers depend on how many threads add them up."""
     try:
         with threadpool_limits(limits=1):
-            return model.fit(features, target)
+            yield
     except REFUSALS as error:
         detail = str(error).strip()[:1000]
         # scikit-learn's own error for a parameter of a wrong type or value is both of these.

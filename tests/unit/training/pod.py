@@ -14,9 +14,11 @@ import numpy as np
 import onnx
 import pandas as pd
 from jsonschema import Draft202012Validator
+
 from modelwright_training.main import run_step
 from modelwright_training.paths import Paths
 
+COMMAND = str(Path(sys.executable).with_name("modelwright-training"))
 CONTRACTS = Path(__file__).parents[3] / "docs" / "contracts"
 
 Json = dict[str, Any]
@@ -26,6 +28,12 @@ Json = dict[str, Any]
 def schema(name: str) -> Draft202012Validator:
     """The validator of one of the contract's documents."""
     return Draft202012Validator(json.loads((CONTRACTS / f"{name}.schema.json").read_text()))
+
+
+def reasons(step: str) -> set[str]:
+    """The closed list of what a step can fail with."""
+    document = json.loads((CONTRACTS / "step.schema.json").read_text())
+    return set(document["$defs"][f"{step}Reason"]["enum"])
 
 
 def run_document(**changes: Any) -> Json:
@@ -75,7 +83,6 @@ class Pod:
 
     root: Path
     document: Json = field(default_factory=run_document)
-    environ: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.paths = Paths.under(self.root)
@@ -107,20 +114,38 @@ class Pod:
         return self
 
     def run(self, step: str, **environ: str) -> Ending:
-        """Run a step in this process."""
+        """Run a step in this process, with a run document that fits its schema."""
         schema("run").validate(self.document)
-        variables = {"MODELWRIGHT_RUN": json.dumps(self.document), **self.environ, **environ}
-        return self._ending(run_step(step, variables, self.paths))
+        return self.run_unchecked(step, **environ)
+
+    def run_unchecked(self, step: str, **environ: str) -> Ending:
+        variables = {"MODELWRIGHT_RUN": json.dumps(self.document), **environ}
+        return self.ending(run_step(step, variables, self.paths))
 
     def run_command(self, step: str, **environ: str) -> Ending:
         """Run a step as the pod does: the console script, in a process of its own."""
+        return self._command([COMMAND, step], environ)
+
+    def _command(self, command: list[str], environ: Mapping[str, str]) -> Ending:
+        finished = subprocess.run(command, env={**self.environment(), **environ}, check=False, timeout=300)
+        return self.ending(finished.returncode)
+
+    def environment(self) -> dict[str, str]:
+        """What the pod sets for its steps."""
         own = {"MODELWRIGHT_RUN": json.dumps(self.document), "MODELWRIGHT_ROOT": str(self.root)}
-        command = Path(sys.executable).with_name("modelwright-training")
-        finished = subprocess.run([command, step], env={**os.environ, **own, **environ}, check=False, timeout=300)
-        return self._ending(finished.returncode)
+        return {**os.environ, **own}
+
+    def run_bare(self, step: str) -> Ending:
+        """Run a step without any document."""
+        return self.ending(run_step(step, {}, self.paths))
+
+    def run_unprivileged(self, step: str) -> Ending:
+        """Run the console script without what lets root read every file."""
+        drop = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []
+        return self._command([*drop, COMMAND, step], {})
 
     def verify(self, document: Mapping[str, Any]) -> Ending:
-        return self._ending(run_step("verify", {"MODELWRIGHT_VERIFY": json.dumps(document)}, self.paths))
+        return self.ending(run_step("verify", {"MODELWRIGHT_VERIFY": json.dumps(document)}, self.paths))
 
     def through(self, *steps: str) -> Ending:
         """Run steps that have to succeed, then the last one, however it ends."""
@@ -129,7 +154,8 @@ class Pod:
             assert ending.code == 0, ending.document
         return self.run(steps[-1])
 
-    def _ending(self, code: int) -> Ending:
+    def ending(self, code: int) -> Ending:
+        """What a step has left, having ended with `code`."""
         content = self.paths.termination_log.read_bytes()
         assert len(content) <= 4096
         document = json.loads(content)

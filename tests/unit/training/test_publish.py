@@ -1,0 +1,334 @@
+"""What publish refuses, what it makes of models from elsewhere, and what it measures."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx.parser
+import pandas as pd
+import pytest
+from unit.training.pod import Pod, churn, numbers, reasons
+
+from modelwright_training.documents import Holdout, load_dataset
+from modelwright_training.errors import InputError
+from modelwright_training.reference import load
+from modelwright_training.split import split
+
+HEAD = '<ir_version: 8, opset_import: ["" : 17, "ai.onnx.ml" : 3, "com.microsoft" : 1]>'
+ROWS = 100
+
+
+def model(text: str) -> onnx.ModelProto:
+    parsed: onnx.ModelProto = onnx.parser.parse_model(HEAD + text)
+    return parsed
+
+
+LABEL = "label = ArgMax<axis=1, keepdims=0>(probabilities)"
+TWO_CLASSES = f"""
+agraph (float[N,5] input) => (int64[N] label, float[N,2] probabilities)
+<float[5,2] w = {{{", ".join(["-1.0, 1.0"] * 5)}}}> {{ z = MatMul(input, w) probabilities = Softmax(z) {LABEL} }}
+"""
+
+
+@pytest.fixture
+def ready(pod: Pod) -> Pod:
+    """A pod whose data is there, before a trainer of the user's own has run."""
+    pod.given_rows(numbers(ROWS)).given(trainer={"image": "mine"})
+    assert pod.run("fetch").code == 0
+    return pod
+
+
+@dataclass(frozen=True)
+class Case:
+    reason: str
+    says: str
+    model: onnx.ModelProto | bytes | None
+
+
+def external() -> onnx.ModelProto:
+    made = model(TWO_CLASSES)
+    tensor = made.graph.initializer[0]
+    tensor.ClearField("float_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    return made
+
+
+def within_a_branch() -> onnx.ModelProto:
+    """A custom operator where only one branch of an If would reach it."""
+    branch = onnx.parser.parse_graph("g () => (float[N] o) { o = com.microsoft.Gelu(value) }")
+    made = model(
+        "agraph (float[N,5] input) => (float[N] value) { value = ReduceMax<axes=[1], keepdims=0>(input) }"
+    )
+    made.graph.node.append(onnx.helper.make_node("If", ["c"], ["o"], then_branch=branch, else_branch=branch))
+    return made
+
+
+CASES = {
+    "no model": Case("ModelMissing", "/model/model.onnx", None),
+    "a model that is no ONNX": Case("NotOnnx", "cannot be parsed", b"\x80\x04pickle me"),
+    "an empty file": Case("NotOnnx", "not a valid ONNX model", b""),
+    "an operator that does not exist": Case(
+        "NotOnnx", "Nonsense", model("agraph (float[N,5] input) => (float[N,2] o) { o = Nonsense(input) }")
+    ),
+    "weights in another file": Case("ExternalData", "save_as_external_data=False", external()),
+    "an operator of one vendor": Case(
+        "CustomOperators",
+        "com.microsoft:Gelu",
+        model("agraph (float[N,5] input) => (float[N,5] probabilities) { probabilities = com.microsoft.Gelu(input) }"),
+    ),
+    "an operator of one vendor within a branch": Case("CustomOperators", "com.microsoft:Gelu", within_a_branch()),
+    "an answer that is a sequence": Case(
+        "UnsupportedType",
+        "zipmap=False",
+        model("agraph (float[N,5] input) => (seq(float[N,5]) o) { o = SequenceConstruct(input) }"),
+    ),
+    "an answer in a type that requests cannot carry": Case(
+        "UnsupportedType",
+        "bfloat16",
+        model("agraph (bfloat16[N,5] input) => (bfloat16[N,5] o) { o = Identity(input) }"),
+    ),
+    "a type that ONNX Runtime does not have": Case(
+        "NotLoadable",
+        "complex64",
+        model("agraph (complex64[N,5] input) => (complex64[N,5] o) { o = Identity(input) }"),
+    ),
+    "another width": Case(
+        "SignatureMismatch",
+        "[-1, 4], which does not fit 5 features",
+        model("agraph (float[N,4] input) => (float[N,4] probabilities) { probabilities = Softmax(input) }"),
+    ),
+    "inputs of other names": Case(
+        "SignatureMismatch",
+        "'age'",
+        model("agraph (float[N,1] x0, float[N,1] age) => (float[N,1] probabilities) { probabilities = Mul(x0, age) }"),
+    ),
+    "a fixed number of rows": Case(
+        "SignatureMismatch",
+        "exactly 8 rows",
+        model("agraph (float[8,5] input) => (float[8,5] probabilities) { probabilities = Softmax(input) }"),
+    ),
+    "text where there are numbers": Case(
+        "SignatureMismatch",
+        "matrix of text",
+        model("agraph (string[N,5] input) => (string[N,5] o) { o = Identity(input) }"),
+    ),
+    "a graph that fails at work": Case(
+        "ModelFailed",
+        "cannot be run",
+        model(
+            "agraph (float[N,5] input) => (float[M] probabilities) <int64[1] s = {7}>"
+            " { probabilities = Reshape(input, s) }"
+        ),
+    ),
+    "one answer for all rows": Case(
+        "OutputUnsuitable",
+        "one entry per row",
+        model("agraph (float[N,5] input) => (float[1,5] o) { o = ReduceMean<axes=[0]>(input) }"),
+    ),
+    "an answer that is no number": Case(
+        "OutputUnsuitable",
+        "not a finite number in 20 rows",
+        model(
+            "agraph (float[N,5] input) => (float[N,5] probabilities)"
+            " { zero = Sub(input, input) probabilities = Div(zero, zero) }"
+        ),
+    ),
+    "too many columns for its classes": Case(
+        "OutputUnsuitable",
+        "2 classes",
+        model("agraph (float[N,5] input) => (float[N,5] probabilities) { probabilities = Softmax(input) }"),
+    ),
+}  # fmt: skip
+
+ELSEWHERE = {
+    "DocumentInvalid", "UriUnsupported", "DataNotFound", "DataUnreadable", "ModelTooLarge", "ReferenceInvalid",
+    "ParityFailed", "StoreCorrupt", "StorageFailed", "OutOfMemory", "InternalError",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_publish_refuses(ready: Pod, name: str) -> None:
+    case = CASES[name]
+    if case.model is not None:
+        ready.given_model(case.model)
+    ending = ready.run("publish")
+    assert (ending.reason, ending.code) == (case.reason, 65), ending.document
+    assert case.says in ending.message
+    assert not list(ready.paths.artifacts.iterdir())
+
+
+def test_each_reason_of_publish_has_a_test() -> None:
+    known = reasons("publish")
+    assert known == {case.reason for case in CASES.values()} | ELSEWHERE
+
+
+def test_a_model_of_the_user_s_own_is_scored_without_a_reference(ready: Pod) -> None:
+    result = ready.given_model(model(TWO_CLASSES)).run("publish").result
+    metrics = {metric["name"]: metric["value"] for metric in result["metrics"]}
+    assert metrics["accuracy"] > 0.8
+    assert metrics["roc_auc"] > 0.9
+    assert result["parity"] == {"verdict": "Skipped", "compared": 0}
+    assert result["signature"]["features"] == ["x0", "x1", "x2", "x3", "x4"]
+    assert ready.published("report")["training"] is None
+
+
+ONE_COLUMN = """agraph (float[N,5] input) => (float[N,1] {name})
+<float[5,1] w = {{1.0, 1.0, 1.0, 1.0, 1.0}}> {{ z = MatMul(input, w) {name} = {op}(z) }}"""
+
+
+@pytest.mark.parametrize(
+    ("name", "op", "probabilities"), [("probability", "Sigmoid", True), ("logit", "Identity", False)]
+)
+def test_one_column_is_a_probability_or_a_score_of_the_second_class(
+    ready: Pod, name: str, op: str, probabilities: bool
+) -> None:
+    result = ready.given_model(model(ONE_COLUMN.format(name=name, op=op))).run("publish").result
+    measured = {metric["name"] for metric in result["metrics"]}
+    assert {metric["value"] for metric in result["metrics"] if metric["name"] == "accuracy"}.pop() > 0.8
+    assert ("log_loss" in measured) == probabilities
+    omitted = {left["name"]: left["why"] for left in ready.published("report")["omitted"]}
+    assert (omitted.get("log_loss") == "the model answers no probabilities") != probabilities
+
+
+@pytest.mark.parametrize("kind", ["double", "float16"])
+def test_inputs_of_other_types_are_fed_in_theirs(ready: Pod, kind: str) -> None:
+    codes = {"double": 11, "float16": 10}
+    made = model(f"""agraph ({kind}[N,5] input) => (int64[N] label)
+    {{ s = ReduceSum<keepdims=0>(input, a) z = CastLike(zero, s) b = Greater(s, z) label = Cast<to=7>(b) }}""")
+    made.graph.initializer.append(onnx.helper.make_tensor("a", onnx.TensorProto.INT64, [1], [1]))
+    made.graph.initializer.append(onnx.helper.make_tensor("zero", onnx.TensorProto.FLOAT, [], [0.0]))
+    assert codes[kind] == made.graph.input[0].type.tensor_type.elem_type
+    result = ready.given_model(made).run("publish").result
+    assert result["metrics"][0]["value"] > 0.8
+
+
+def test_a_model_that_takes_one_row_at_a_time_is_scored_row_by_row(ready: Pod) -> None:
+    result = ready.given_model(model(TWO_CLASSES.replace("N", "1"))).run("publish").result
+    assert result["signature"]["inputs"][0]["shape"] == [1, 5]
+    assert ready.published("golden")["request"]["inputs"][0]["shape"] == [1, 5]
+
+
+def test_whole_numbers_cannot_hold_missing_values(pod: Pod) -> None:
+    frame = pd.DataFrame({"x": [1.0, np.nan] * 20, "y": [0, 1] * 20})
+    pod.given_rows(frame).given(trainer={"image": "mine"})
+    pod.given_model(model("agraph (int64[N,1] x) => (int64[N,1] label) { label = Identity(x) }"))
+    ending = pod.through("fetch", "publish")
+    assert ending.reason == "SignatureMismatch"
+    assert "missing values" in ending.message
+
+
+def test_labels_of_another_type_than_the_target_are_refused(pod: Pod) -> None:
+    pod.given_rows(numbers(ROWS).replace({"y": {0: "no", 1: "yes"}})).given(trainer={"image": "mine"})
+    ending = pod.given_model(model(TWO_CLASSES)).through("fetch", "publish")
+    assert ending.reason == "OutputUnsuitable"
+    assert "text such as 'no'" in ending.message
+
+
+def test_a_model_too_large_to_serve_is_not_read(ready: Pod) -> None:
+    with ready.paths.model_file.open("wb") as file:
+        file.truncate((2 << 30) + 1)
+    assert ready.run("publish").reason == "ModelTooLarge"
+
+
+def test_publish_without_data_says_so(pod: Pod) -> None:
+    assert pod.run("publish").reason == "DataNotFound"
+
+
+def test_data_that_fetch_has_not_written_is_refused(ready: Pod) -> None:
+    numbers(ROWS, 2).to_parquet(ready.paths.holdout_rows)
+    ready.given_model(model(TWO_CLASSES))
+    assert ready.run("publish").reason == "DataUnreadable"
+
+
+@pytest.mark.parametrize("uri", ["pvc://claim/../up", "s3://bucket/churn"])
+def test_a_store_that_is_not_on_the_volume_is_refused(ready: Pod, uri: str) -> None:
+    ready.document["artifacts"]["uri"] = uri
+    ending = ready.given_model(model(TWO_CLASSES)).run_unchecked("publish")
+    assert ending.reason == "UriUnsupported"
+
+
+LABELS = np.array([0, 1, 0])
+REFERENCES: dict[str, tuple[dict[str, object], str]] = {
+    "no rows": ({"labels": LABELS}, "no array `rows`"),
+    "rows that are not there": ({"rows": [0, 1, 80], "labels": LABELS}, "row 80"),
+    "negative rows": ({"rows": [0, 1, -1], "labels": LABELS}, "names row"),
+    "rows that are no numbers": ({"rows": ["a", "b", "c"], "labels": LABELS}, "list of row numbers"),
+    "no labels": ({"rows": [0, 1, 2]}, "no array `labels`"),
+    "fewer labels than rows": ({"rows": [0, 1, 2], "labels": LABELS[:2]}, "`labels` has"),
+    "other classes": (
+        {"rows": [0, 1, 2], "labels": LABELS, "probabilities": np.full((3, 3), 1 / 3)},
+        "shape [3, 3], those of the model [3, 2]",
+    ),
+    "infinite values": (
+        {"rows": [0, 1, 2], "labels": LABELS, "probabilities": np.full((3, 2), np.inf)},
+        "finite numbers",
+    ),
+    "pickled objects": ({"rows": [0, 1, 2], "labels": np.array([{}, {}, {}])}, "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_is_refused_for(ready: Pod, name: str) -> None:
+    arrays, words = REFERENCES[name]
+    ready.given_model(model(TWO_CLASSES)).given_reference(**arrays)
+    ending = ready.run("publish")
+    assert ending.reason == "ReferenceInvalid"
+    assert words in ending.message
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 broken"])
+def test_a_reference_that_is_no_archive_is_refused(ready: Pod, content: bytes) -> None:
+    ready.given_model(model(TWO_CLASSES)).paths.reference.write_bytes(content)
+    assert ready.run("publish").reason == "ReferenceInvalid"
+
+
+def test_a_reference_that_unpacks_to_too_much_is_refused(ready: Pod) -> None:
+    np.savez_compressed(ready.paths.reference, rows=np.zeros(100_000, dtype=np.int64))
+    assert ready.paths.reference.stat().st_size < 10_000
+    with pytest.raises(InputError, match="unpacks to more than 10000 bytes") as refused:
+        load(ready.paths.reference, load_dataset(ready.paths.dataset), max_bytes=10_000)
+    assert refused.value.reason == "ReferenceInvalid"
+
+
+@pytest.mark.parametrize("text", ["{}", "nonsense", '{"estimator": 1, "parameters": {}, "libraries": {}}'])
+def test_what_a_trainer_says_badly_of_its_model_is_left_out(ready: Pod, text: str) -> None:
+    ready.given_model(model(TWO_CLASSES)).paths.training.write_text(text)
+    assert ready.run("publish").code == 0
+    assert ready.published("report")["training"] is None
+
+
+def test_metrics_without_a_value_are_named_with_the_reason(pod: Pod) -> None:
+    frame = numbers(50).assign(y=["a", "b", "c"] * 16 + ["c", "rare"])
+    held = next(seed for seed in range(50) if 49 in split(50, Holdout(seed=seed), None).holdout)
+    pod.given_rows(frame).given(data={"holdout": {"seed": held}})
+    assert pod.through("fetch", "train", "publish").code == 0
+    report = pod.published("report")
+    assert {left["name"] for left in report["omitted"]} == {
+        "roc_auc",
+        "log_loss",
+        "expected_calibration_error",
+    }
+    assert "'rare', which the model does not know" in report["omitted"][0]["why"]
+    assert report["averaging"] == "Macro"
+    assert report["confusionMatrix"]["classes"] == ["a", "b", "c", "rare"]
+
+
+def test_a_regression_around_zero_has_no_mape_and_says_why(pod: Pod) -> None:
+    frame = numbers(60).assign(y=lambda rows: rows["x0"].round(0))
+    pod.given_rows(frame).given(estimator="sklearn.linear_model.LinearRegression")
+    assert pod.through("fetch", "train", "publish").code == 0
+    omitted = {left["name"]: left["why"] for left in pod.published("report")["omitted"]}
+    assert "target is 0 in" in omitted["mape"]
+
+
+def test_the_card_shows_what_was_measured(pod: Pod) -> None:
+    pod.given_rows(churn())
+    assert pod.through("fetch", "train", "publish").code == 0
+    (path,) = pod.paths.artifacts.rglob("card.md")
+    card = path.read_text()
+    index = json.loads(card.split("model-index: ")[1].split("\n")[0])
+    accuracy = next(metric for metric in index[0]["results"][0]["metrics"] if metric["type"] == "accuracy")
+    assert f"| accuracy | {accuracy['value']:.6g} |" in card
+    assert "`sklearn.linear_model.LogisticRegression`" in card
