@@ -105,6 +105,17 @@ def test_an_upgrade_that_changes_nothing_restarts_nothing(
     assert {pod["metadata"]["uid"] for pod in pods(shared)} == running
 
 
+def test_what_the_notes_say_to_type_can_be_typed(shared: Kubectl, release: Helm) -> None:
+    notes = release.run("get", "notes", RELEASE)
+    assert f"\nkubectl -n {shared.namespace} apply -f - <<EOF\n" in notes
+    manifests = notes.split("<<EOF\n")[1].split("\nEOF\n")[0]
+    told = shared.run("apply", "--server-side", "--dry-run=server", "-o", "name", "-f", "-", given=manifests)
+    assert told.split() == [
+        "trainingjob.modelwright.dev/breast-cancer",
+        "inferenceservice.modelwright.dev/breast-cancer",
+    ]
+
+
 def test_the_budget_lets_one_replica_go_at_a_time(shared: Kubectl, release: Helm) -> None:
     budget = shared.wait(
         "poddisruptionbudget", OPERATOR, lambda found: found["status"].get("currentHealthy") == 2

@@ -76,7 +76,7 @@ def own_step(root: Path, job: Manifest) -> int:
         "MODELWRIGHT_TASK": spec["task"],
         **{variable["name"]: variable["value"] for variable in trainer["env"]},
     }
-    assert trainer["command"][0] == "python"
+    assert trainer["command"][0] == "python3"
     words = [
         word.replace("/data/", f"{root}/data/").replace("/model/", f"{root}/model/")
         for word in trainer["args"]
