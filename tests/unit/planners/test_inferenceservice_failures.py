@@ -215,3 +215,15 @@ def test_a_broken_stable_revision_does_not_block_a_fix() -> None:
     service = a_rollout().has_ready(0, "stable").settles()
 
     assert service.has_ready(1).settles().version("stable") == "churn-2"
+
+
+def test_a_deployment_that_is_deleted_while_it_starts_is_made_again_and_not_promoted() -> None:
+    service = a_rollout()
+    canary = service.revision("canary")
+    service.world.drop(service.deployment(canary))
+
+    service.settles()
+
+    assert canary in service.deployed
+    assert service.version("stable") == "churn-1"
+    assert service.has_ready(1).settles().version("stable") == "churn-2"

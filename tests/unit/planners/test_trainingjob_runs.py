@@ -7,6 +7,7 @@ from unit.planners import words
 from unit.planners.given import a_training_job, a_version, a_world
 
 from modelwright.common.resources import CLAIMS, JOBS, MODEL_VERSIONS
+from modelwright.common.settings import ClaimSettings
 from modelwright.engine.objects import Key, metadata
 from modelwright.engine.plan import Create
 
@@ -203,3 +204,27 @@ def test_a_job_of_that_name_that_is_not_ours_is_not_followed() -> None:
     )
     assert plan.status is not None
     assert plan.status["run"]["state"] == "Pending"
+
+
+def test_the_claim_is_what_the_administrator_wants() -> None:
+    claim = ClaimSettings(size="1Ti", storage_class="nfs", access_mode="ReadWriteMany")
+
+    (made,) = a_training_job(a_world(claim=claim)).settles().all(CLAIMS).values()
+
+    assert made["spec"] == {
+        "accessModes": ["ReadWriteMany"],
+        "resources": {"requests": {"storage": "1Ti"}},
+        "storageClassName": "nfs",
+    }
+
+
+@pytest.mark.parametrize("uri", ["pvc://modelwright-artifacts/team", None])
+def test_image_settings_of_the_administrator_are_those_of_every_pod(uri: str | None) -> None:
+    world = a_world(artifacts_uri=uri, image_pull_policy="Always", image_pull_secrets=("registry",))
+    job = a_training_job(world).settles()
+
+    pod = world.api.objects[job.job_key]["spec"]["template"]["spec"]
+
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert {c["imagePullPolicy"] for c in (*pod["initContainers"], *pod["containers"])} == {"Always"}
+    assert list(job.all(CLAIMS)) == ["modelwright-artifacts"]
