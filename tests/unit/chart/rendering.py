@@ -60,9 +60,9 @@ class Chart:
         assert done.returncode == 0, done.stderr
         return Rendered(tuple(document for document in yaml.safe_load_all(done.stdout) if document))
 
-    def refusal(self, values: Mapping[str, Any]) -> str:
-        """What Helm says about values that it refuses."""
-        done = self._template(values)
+    def refusal(self, values: Mapping[str, Any], kubernetes: str = KUBERNETES) -> str:
+        """What Helm says about values, or a Kubernetes, that it refuses."""
+        done = self._template(values, kubernetes)
         assert done.returncode != 0, f"accepted: {values}"
         return done.stderr
 
@@ -77,8 +77,10 @@ class Chart:
         loaded: dict[str, Any] = yaml.safe_load((self.folder / "values.yaml").read_text())
         return loaded
 
-    def _template(self, values: Mapping[str, Any] | None) -> subprocess.CompletedProcess[str]:
-        arguments = ("--namespace", "modelwright-system", "--kube-version", KUBERNETES, "--values", "-")
+    def _template(
+        self, values: Mapping[str, Any] | None, kubernetes: str = KUBERNETES
+    ) -> subprocess.CompletedProcess[str]:
+        arguments = ("--namespace", "modelwright-system", "--kube-version", kubernetes, "--values", "-")
         return self._run(
             "template", "modelwright", str(self.folder), *arguments, given=json.dumps(values or {})
         )

@@ -139,6 +139,11 @@ def test_every_value_is_in_the_schema_with_a_description(chart: Chart) -> None:
         assert part["description"], name
 
 
+@pytest.mark.parametrize("kubernetes", ["1.30.9", "1.21.0"])
+def test_a_kubernetes_that_is_too_old_is_refused(chart: Chart, kubernetes: str) -> None:
+    assert "kubeVersion: >=1.31.0-0" in chart.refusal({}, kubernetes)
+
+
 def test_helm_lint_finds_nothing(chart: Chart) -> None:
     said = chart.lint()
     assert "0 chart(s) failed" in said
