@@ -141,6 +141,8 @@ def _verdict_of_step(run: Run, step: Step) -> Verdict:
     reasons = {"fetch": "Fetching", "train": "Training", "publish": "Publishing"}
     if step.name in reasons:
         return conditions.reconciling(reasons[step.name], f"run {run.number}: step {step.name}")
+    if step.failed is not None:
+        return conditions.waiting("Retrying", f"run {run.number} is tried again after {step.failed.message}")
     return conditions.reconciling("RunStarted", f"run {run.number}: Job {run.job} starts its pod")
 
 

@@ -35,10 +35,11 @@ class Published:
 
 @dataclass(frozen=True)
 class Step:
-    """A run that goes on: where it is and what holds it up."""
+    """A run that goes on: where it is, what holds it up, and why its last attempt failed, if it is not the first."""
 
     name: str | None = None
     problem: Problem | None = None
+    failed: Problem | None = None
 
 
 Progress = Published | Problem | Step
@@ -111,7 +112,9 @@ def _under_way(observed: Observed) -> Step:
     if not observed.pods:
         return Step()
     pod = observed.pods[0]
-    return Step(running_step(pod) or _last_done(pod), obstacle(pod))
+    failed = next((problem for each in observed.pods if (problem := failure(each))), None)
+    name = None if failure(pod) else running_step(pod) or _last_done(pod)
+    return Step(name, obstacle(pod), failed)
 
 
 def _last_done(pod: Body) -> str | None:

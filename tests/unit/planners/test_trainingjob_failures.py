@@ -72,6 +72,17 @@ def test_a_users_image_that_fails_is_quoted() -> None:
     assert len(job.message) < 700
 
 
+def test_an_attempt_that_failed_is_told_while_the_next_one_is_on_its_way() -> None:
+    job = started()
+    job.pod().fails("fetch", "FetchFailed", "the server did not answer")
+
+    job.settles()
+
+    assert (job.reason, job.kstatus) == ("Retrying", "InProgress")
+    assert job.message == "run 1 is tried again after fetch: the server did not answer"
+    assert job.run["state"] == "Running"
+
+
 def test_a_step_that_says_nothing_is_told_so() -> None:
     job = started()
     job.pod().exits("fetch", 139)
