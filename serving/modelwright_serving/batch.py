@@ -58,7 +58,8 @@ def inline_runner(model: LoadedModel) -> Runner:
         try:
             outputs = model.run(inputs)
         except runtime.RunFailed as error:
-            done(OipError(f"the model failed on this request: {runtime.said(error)}", Problem.INTERNAL))
+            problem = Problem.INVALID if runtime.blames_input(error) else Problem.INTERNAL
+            done(OipError(f"the model failed on this request: {runtime.said(error)}", problem))
             return
         done(outputs)
 
@@ -164,9 +165,10 @@ class Executor:
         if len(group) > 1 and (
             isinstance(result, OipError) or any(array.shape[:1] != (rows,) for array in result)
         ):
-            # Somebody's rows broke the run for all: alone, only that request fails.
-            for job in group:
-                self._run([job])
+            # Somebody's rows broke the run for all: halving finds them in few runs, and they fail alone.
+            middle = len(group) // 2
+            self._run(group[:middle])
+            self._run(group[middle:])
             return
         if isinstance(result, OipError):
             group[0].ticket.fail(result)

@@ -8,18 +8,19 @@ silent until then is closed last.
 import asyncio
 
 from modelwright_serving.http.host import Host
+from modelwright_serving.listening import Port
 
 # A connection that has carried nothing for this long is taken for unused.
 QUIET_SECONDS = 2.0
 _LOOK_SECONDS = 0.05
 
 
-async def drain(host: Host, server: asyncio.Server, delay: float, limit: float) -> bool:
+async def drain(host: Host, port: Port, delay: float, limit: float) -> bool:
     """Let go of all callers; False if some were still unanswered at the limit."""
     host.draining = True
     deadline = host.now() + limit
     await asyncio.sleep(min(delay, limit))
-    server.close()
+    await port.close()
     while len(host) and host.now() < deadline:
         host.close_quiet(QUIET_SECONDS)
         await asyncio.sleep(_LOOK_SECONDS)

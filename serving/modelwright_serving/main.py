@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"modelwright-serving: {failure.reason}: {failure.message}\n")
         return failure.exit_code
     except OSError as error:
-        sys.stderr.write(f"modelwright-serving: {error}; is the port free and the address this machine's?\n")
+        sys.stderr.write(f"modelwright-serving: cannot listen: {error}\n")
         return 1
     return 0
 

@@ -40,9 +40,14 @@ def load(path: Path, expected_digest: str | None) -> LoadedModel:
     session = runtime.open_session(content)
     signature = runtime.signature_of(session)
     model = LoadedModel(digest, signature, session, joins_rows=False)
-    _warm_up(model)
-    _check_golden(model, path)
-    return LoadedModel(digest, signature, session, joins_rows=_rows_are_independent(model))
+    expectation = golden.read(path, signature)
+    if expectation is None:
+        _warm_up(model)
+        rows = None
+    else:
+        _check_golden(model, expectation)
+        rows = expectation.request.inputs
+    return LoadedModel(digest, signature, session, joins_rows=_rows_are_independent(model, rows))
 
 
 def _read(path: Path) -> bytes:
@@ -64,8 +69,25 @@ def _warm_up(model: LoadedModel) -> None:
     except runtime.RunFailed as error:
         raise StepError(
             "WarmupFailed",
-            f"the model loads, but fails on a row of zeros and empty strings: {runtime.said(error)}",
+            f"the model loads, but fails on a row of zeros and empty strings: {runtime.said(error)}. "
+            f"If it only takes certain values, put a {golden.FILE_NAME} with a request that it answers beside it",
         ) from error
+    _check_types(model, outputs)
+
+
+def _check_golden(model: LoadedModel, expectation: golden.Golden) -> None:
+    """The stronger warm-up: real rows, and the answers that belong to them."""
+    try:
+        outputs = model.run(expectation.request.inputs)
+    except runtime.RunFailed as error:
+        raise StepError(
+            "GoldenMismatch", f"the model fails on the golden request: {runtime.said(error)}"
+        ) from error
+    _check_types(model, outputs)
+    golden.check(expectation, model.signature, outputs)
+
+
+def _check_types(model: LoadedModel, outputs: list[Tensor]) -> None:
     for spec, output in zip(model.signature.outputs, outputs, strict=True):
         if output.dtype != spec.dtype:
             raise StepError(
@@ -73,33 +95,28 @@ def _warm_up(model: LoadedModel) -> None:
             )
 
 
-def _check_golden(model: LoadedModel, path: Path) -> None:
-    expectation = golden.read(path, model.signature)
-    if expectation is None:
-        return
-    try:
-        outputs = model.run(expectation.request.inputs)
-    except runtime.RunFailed as error:
-        raise StepError(
-            "GoldenMismatch", f"the model fails on the golden request: {runtime.said(error)}"
-        ) from error
-    golden.check(expectation, model.signature, outputs)
-
-
-def _rows_are_independent(model: LoadedModel) -> bool:
+def _rows_are_independent(model: LoadedModel, known: list[Tensor] | None) -> bool:
     """Whether rows give the same results together as alone: only then may different callers' rows share a run.
 
-    A first dimension of any size does not prove it: a model may well normalise over its batch.
+    A first dimension of any size does not prove it: a model may well normalise over its batch. Rows that the
+    model is known to take tell more than made-up ones, which it may refuse.
     """
     if not model.signature.has_row_dimension:
         return False
-    rows = [_varied(spec) for spec in model.signature.inputs]
+    rows = _several(known) or [_varied(spec) for spec in model.signature.inputs]
     try:
         together = model.run(rows)
-        alone = [model.run([tensor[row : row + 1] for tensor in rows]) for row in range(_PROBE_ROWS)]
+        alone = [model.run([tensor[row : row + 1] for tensor in rows]) for row in range(len(rows[0]))]
     except runtime.RunFailed:
         return False
     return all(_same(whole, [part[position] for part in alone]) for position, whole in enumerate(together))
+
+
+def _several(known: list[Tensor] | None) -> list[Tensor] | None:
+    """The first of the known rows, if there are enough of them to influence each other."""
+    if known is None or any(len(tensor) < _PROBE_ROWS for tensor in known):
+        return None
+    return [tensor[:_PROBE_ROWS] for tensor in known]
 
 
 def _same(together: Tensor, alone: list[Tensor]) -> bool:

@@ -93,6 +93,11 @@ def run(session: Session, signature: Signature, inputs: list[Tensor]) -> list[Te
     return outputs
 
 
+def blames_input(error: Exception) -> bool:
+    """Whether the caller's values are at fault; all other failures are the model's."""
+    return isinstance(error, native.InvalidArgument) or "Unknown Category" in str(error)
+
+
 def said(error: Exception) -> str:
     """What ONNX Runtime said, without its source paths and C++ signatures, which help nobody outside it."""
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error))

@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-import socket
 import threading
+from contextlib import ExitStack
 from importlib.metadata import version as installed_version
 from time import perf_counter
 
@@ -14,6 +14,7 @@ from modelwright_serving.failures import StepError
 from modelwright_serving.http import inference
 from modelwright_serving.http.host import Host
 from modelwright_serving.http.limits import Limits
+from modelwright_serving.listening import Port
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel, load
 from modelwright_serving.settings import Settings
@@ -51,12 +52,14 @@ class Server:
         self._loaded_or_stopped = asyncio.Event()
 
     async def run(self) -> None:
-        http = await _listen(self._http, self._settings.host, self._settings.http_port)
-        admin_server = await _listen(self._admin, self._settings.host, self._settings.admin_port)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._stop)
-        logs.event("listening", http_port=_port(http), admin_port=_port(admin_server), grpc_port=None)
-        try:
+        """Listen, load, serve, and drain once told to stop."""
+        with ExitStack() as stack:
+            http = await self._open(self._http, self._settings.http_port, stack)
+            admin_port = await self._open(self._admin, self._settings.admin_port, stack)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._loop.add_signal_handler(number, self._stop)
+                stack.callback(self._loop.remove_signal_handler, number)
+            logs.event("listening", http_port=http.number, admin_port=admin_port.number, grpc_port=None)
             await self._load_unless_stopped()
             await self._stopping.wait()
             logs.event("draining")
@@ -64,11 +67,12 @@ class Server:
                 self._http, http, self._settings.drain_delay_seconds, self._settings.drain_seconds
             )
             logs.event("stopped", everything_answered=finished)
-        finally:
-            self._http.stop()
-            self._admin.stop()
-            http.close()
-            admin_server.close()
+
+    async def _open(self, host: Host, number: int, stack: ExitStack) -> Port:
+        port = await Port.open(host, self._settings.host, number)
+        stack.callback(host.stop)
+        stack.callback(port.drop)
+        return port
 
     def _stop(self) -> None:
         self._state.draining = True
@@ -129,17 +133,3 @@ def _limits(settings: Settings) -> Limits:
         head_seconds=settings.read_timeout,
         body_seconds=6 * settings.read_timeout,
     )
-
-
-async def _listen(host: Host, address: str, port: int) -> asyncio.Server:
-    """One socket, so that port 0 means one port; without an address it takes IPv4 and IPv6."""
-    loop = asyncio.get_running_loop()
-    if address or not socket.has_dualstack_ipv6():
-        return await loop.create_server(host.connect, address or "0.0.0.0", port, backlog=1024)  # noqa: S104
-    listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
-    return await loop.create_server(host.connect, sock=listener, backlog=1024)
-
-
-def _port(server: asyncio.Server) -> int:
-    port: int = server.sockets[0].getsockname()[1]
-    return port

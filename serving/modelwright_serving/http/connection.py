@@ -52,9 +52,9 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A caller that has finished sending may still want its answers."""
         self._caller_finished = True
-        self._reader.stop()
-        if self._reader.current is not None:
-            self._exchanges.remove(self._reader.current)
+        unfinished = self._reader.stop()
+        if unfinished is not None:
+            self._exchanges.remove(unfinished)
         if not self._exchanges:
             return False
         self._exchanges[-1].keep_alive = False
@@ -93,8 +93,7 @@ class Connection(asyncio.Protocol):
         if len(self._exchanges) >= self._limits.pipelined:
             self._pace_reading()
 
-    def refuse(self, response: Response) -> None:
-        exchange = self._reader.current
+    def refused(self, exchange: Exchange | None, response: Response) -> None:
         if exchange is None:
             exchange = Exchange(self, Refusal(response), b"GET")
             self._exchanges.append(exchange)

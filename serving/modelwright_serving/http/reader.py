@@ -55,8 +55,8 @@ class Listener(Owner, Protocol):
         """The request is there in full."""
         ...
 
-    def refuse(self, response: Response) -> None:
-        """Nothing more can be read: send this after all earlier answers, and close."""
+    def refused(self, exchange: Exchange | None, response: Response) -> None:
+        """Nothing more can be read, of `exchange` if one has begun: send this as the last answer."""
         ...
 
 
@@ -85,7 +85,7 @@ class RequestReader:
         self._chunks: list[bytes] = []
         self._received = 0
         self._upgrade = False
-        self.current: Exchange | None = None
+        self._current: Exchange | None = None
         self.deaf = False
 
     def feed(self, data: bytes) -> None:
@@ -107,14 +107,15 @@ class RequestReader:
 
     def refuse(self, status: int, message: str) -> None:
         if not self.deaf:
-            self.stop()
-            self._listener.refuse(responses.error(status, message, close=True))
+            self._listener.refused(self.stop(), responses.error(status, message, close=True))
 
-    def stop(self) -> None:
-        """Be deaf from now on, and hold no bytes of a request that will not be finished."""
+    def stop(self) -> Exchange | None:
+        """Be deaf from now on; gives the request that will not be finished, whose bytes are forgotten."""
         self.deaf = True
         self._memory.used -= sum(map(len, self._chunks))
         self._chunks.clear()
+        unfinished, self._current = self._current, None
+        return unfinished
 
     # --- called by the parser ----------------------------------------------------------------
 
@@ -139,7 +140,7 @@ class RequestReader:
         self._upgrade = self._parser.should_upgrade() and method != b"CONNECT"
         if self._upgrade:
             return
-        exchange = self.current = self._exchange(method)
+        exchange = self._current = self._exchange(method)
         self._listener.opened(exchange)
         self._listener.enter(Phase.BODY)
         if self._head.body_length > self._limits.body:
@@ -148,22 +149,22 @@ class RequestReader:
             self._listener.body_wanted(exchange)
 
     def on_body(self, part: bytes) -> None:
-        if self.deaf or self.current is None:
+        if self.deaf or self._current is None:
             return
         self._received += len(part)
         if self._received > self._limits.body:
             self._refuse_body()
-        elif self.current.endpoint.takes_body:
+        elif self._current.endpoint.takes_body:
             self._chunks.append(part)
             self._memory.used += len(part)
             if self._memory.used > self._memory.limit:
                 self.refuse(503, "the server holds too many large requests; try again shortly")
 
     def on_message_complete(self) -> None:
-        exchange = self.current
+        exchange = self._current
         if self.deaf or exchange is None:
             return
-        self.current = None
+        self._current = None
         exchange.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._received = 0
