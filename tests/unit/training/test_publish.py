@@ -10,9 +10,7 @@ import pandas as pd
 import pytest
 from unit.training.pod import Pod, churn, numbers, reasons
 
-from modelwright_training.documents import Holdout, load_dataset
-from modelwright_training.errors import InputError
-from modelwright_training.reference import load
+from modelwright_training.documents import Holdout
 from modelwright_training.split import split
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17, "ai.onnx.ml" : 3, "com.microsoft" : 1]>'
@@ -29,14 +27,6 @@ TWO_CLASSES = f"""
 agraph (float[N,5] input) => (int64[N] label, float[N,2] probabilities)
 <float[5,2] w = {{{", ".join(["-1.0, 1.0"] * 5)}}}> {{ z = MatMul(input, w) probabilities = Softmax(z) {LABEL} }}
 """
-
-
-@pytest.fixture
-def ready(pod: Pod) -> Pod:
-    """A pod whose data is there, before a trainer of the user's own has run."""
-    pod.given_rows(numbers(ROWS)).given(trainer={"image": "mine"})
-    assert pod.run("fetch").code == 0
-    return pod
 
 
 @dataclass(frozen=True)
@@ -247,49 +237,6 @@ def test_a_store_that_is_not_on_the_volume_is_refused(ready: Pod, uri: str) -> N
     ready.document["artifacts"]["uri"] = uri
     ending = ready.given_model(model(TWO_CLASSES)).run_unchecked("publish")
     assert ending.reason == "UriUnsupported"
-
-
-LABELS = np.array([0, 1, 0])
-REFERENCES: dict[str, tuple[dict[str, object], str]] = {
-    "no rows": ({"labels": LABELS}, "no array `rows`"),
-    "rows that are not there": ({"rows": [0, 1, 80], "labels": LABELS}, "row 80"),
-    "negative rows": ({"rows": [0, 1, -1], "labels": LABELS}, "names row"),
-    "rows that are no numbers": ({"rows": ["a", "b", "c"], "labels": LABELS}, "list of row numbers"),
-    "no labels": ({"rows": [0, 1, 2]}, "no array `labels`"),
-    "fewer labels than rows": ({"rows": [0, 1, 2], "labels": LABELS[:2]}, "`labels` has"),
-    "other classes": (
-        {"rows": [0, 1, 2], "labels": LABELS, "probabilities": np.full((3, 3), 1 / 3)},
-        "shape [3, 3], those of the model [3, 2]",
-    ),
-    "infinite values": (
-        {"rows": [0, 1, 2], "labels": LABELS, "probabilities": np.full((3, 2), np.inf)},
-        "finite numbers",
-    ),
-    "pickled objects": ({"rows": [0, 1, 2], "labels": np.array([{}, {}, {}])}, "cannot be read"),
-}
-
-
-@pytest.mark.parametrize("name", REFERENCES)
-def test_a_reference_is_refused_for(ready: Pod, name: str) -> None:
-    arrays, words = REFERENCES[name]
-    ready.given_model(model(TWO_CLASSES)).given_reference(**arrays)
-    ending = ready.run("publish")
-    assert ending.reason == "ReferenceInvalid"
-    assert words in ending.message
-
-
-@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 broken"])
-def test_a_reference_that_is_no_archive_is_refused(ready: Pod, content: bytes) -> None:
-    ready.given_model(model(TWO_CLASSES)).paths.reference.write_bytes(content)
-    assert ready.run("publish").reason == "ReferenceInvalid"
-
-
-def test_a_reference_that_unpacks_to_too_much_is_refused(ready: Pod) -> None:
-    np.savez_compressed(ready.paths.reference, rows=np.zeros(100_000, dtype=np.int64))
-    assert ready.paths.reference.stat().st_size < 10_000
-    with pytest.raises(InputError, match="unpacks to more than 10000 bytes") as refused:
-        load(ready.paths.reference, load_dataset(ready.paths.dataset), max_bytes=10_000)
-    assert refused.value.reason == "ReferenceInvalid"
 
 
 @pytest.mark.parametrize("text", ["{}", "nonsense", '{"estimator": 1, "parameters": {}, "libraries": {}}'])
