@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest
 from fakes.api import FakeApi
-from fakes.objects import MAPS, TOYS, config_map, map_key, plan_toy, toy, toy_definition, toy_key
-from fakes.proxy import Proxy, proxied
-from kubernetes.aio.client import Configuration
+from fakes.objects import MAPS, TOYS, config_map, toy
+from fakes.places import Place, real_place
 from support.kubectl import KUBECONFIG, Kubectl
 
-from modelwright.engine.api import MANAGED_BY, MANAGER, STATUS_MANAGER, Api
+from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import Cache, resource_version
 from modelwright.engine.client import Client
 from modelwright.engine.connection import configure
@@ -33,11 +25,9 @@ from modelwright.engine.errors import (
 )
 from modelwright.engine.events import EventRecorder
 from modelwright.engine.executor import Executor
-from modelwright.engine.kinds import Kind, child
 from modelwright.engine.lease import LEASES, Elector
 from modelwright.engine.objects import Body, Key, ResourceType, owner_reference, uid
 from modelwright.engine.plan import Apply, Create, Delete, Event, Plan
-from modelwright.engine.runtime import Operator, Settings
 
 DEPLOYMENTS = ResourceType("apps/v1", "Deployment", "deployments")
 READY = {
@@ -50,60 +40,14 @@ READY = {
 }
 
 
-async def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Waits for something to come true."""
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - what is waited for happens on another machine
-            await asyncio.sleep(0.05)
-
-
-@dataclass
-class Place:
-    """An API server and a namespace in it."""
-
-    api: Api
-    namespace: str
-
-    def map(self, name: str = "m") -> Key:
-        return map_key(name, self.namespace)
-
-    def toy(self, name: str = "churn") -> Key:
-        return toy_key(name, self.namespace)
-
-    async def make_toy(self, name: str = "churn") -> Body:
-        return await self.api.create(self.toy(name), {**toy(), "metadata": {"name": name}})
-
-    async def make_map(self, name: str = "m", **data: str) -> Body:
-        return await self.api.create(self.map(name), config_map(self.map(name), None, **data))
-
-    async def apply(self, manager: str = MANAGER, name: str = "m", **data: str) -> Body:
-        return await self.api.apply(self.map(name), config_map(self.map(name), None, **data), manager=manager)
-
-    async def say(self, about: Body, status: dict[str, Any], **precondition: str) -> Body:
-        identity = {"name": about["metadata"]["name"], "namespace": self.namespace, **precondition}
-        body = {"apiVersion": TOYS.api_version, "kind": TOYS.kind, "metadata": identity, "status": status}
-        return await self.api.apply_status(self.toy(identity["name"]), body, manager=STATUS_MANAGER)
-
-
-@pytest.fixture(scope="session")
-def toys(cluster: Kubectl) -> None:
-    """The API server knows toys."""
-    definition = toy_definition()
-    cluster.run("apply", "--server-side", "--force-conflicts", "-f", "-", given=json.dumps(definition))
-    cluster.run("wait", "--for=condition=Established", f"crd/{definition['metadata']['name']}")
-
-
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.cluster)])
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     """Every test with it runs against both."""
     if request.param == "fake":
         yield Place(FakeApi(), "shop")
         return
-    request.getfixturevalue("toys")
-    kubectl: Kubectl = request.getfixturevalue("kubectl")
-    client = Client(await configure(KUBECONFIG))
-    yield Place(client, kubectl.namespace)
-    await client.close()
+    async with real_place(request.getfixturevalue("kubectl")) as place:
+        yield place
 
 
 class TestApi:
@@ -345,10 +289,9 @@ class TestRealApiServer:
     """What only a real API server does."""
 
     @pytest.fixture
-    async def real(self, toys: None, kubectl: Kubectl) -> AsyncIterator[Place]:
-        client = Client(await configure(KUBECONFIG))
-        yield Place(client, kubectl.namespace)
-        await client.close()
+    async def real(self, kubectl: Kubectl) -> AsyncIterator[Place]:
+        async with real_place(kubectl) as place:
+            yield place
 
     async def test_its_defaults_and_its_spelling_of_amounts_are_no_reason_to_write(self, real: Place) -> None:
         owner = await real.make_toy()
@@ -434,218 +377,3 @@ class TestRealApiServer:
         assert await second.step()
 
         assert (await real.api.get(key))["spec"]["leaseTransitions"] == 1
-
-
-KINDS = [Kind(TOYS, plan_toy), child(MAPS)]
-
-
-@dataclass
-class Running:
-    """An operator at work behind a proxy."""
-
-    operator: Operator
-    proxy: Proxy
-    stop: asyncio.Event
-    task: asyncio.Task[None]
-    breaks: bool = False
-
-    async def settled(self) -> None:
-        """Waits until it has seen everything and is in charge."""
-        await until(lambda: not self.operator.watcher.unfilled and self.operator.elector.may_write())
-
-    async def probe(self, path: str) -> tuple[int, str]:
-        url = f"http://127.0.0.1:{self.operator.health.port}{path}"
-        async with aiohttp.ClientSession() as http, http.get(url) as answer:
-            return answer.status, await answer.text()
-
-
-@asynccontextmanager
-async def operating(configuration: Configuration, namespace: str) -> AsyncIterator[Running]:
-    """An operator for one namespace, and while it runs."""
-    async with proxied(configuration) as proxy:
-        through = Configuration(host=proxy.url)
-        settings = Settings(
-            lease_namespace=namespace, namespace=namespace, health_host="127.0.0.1", health_port=0, workers=4
-        )
-        operator, stop = Operator(KINDS, settings, through), asyncio.Event()
-        running = Running(operator, proxy, stop, asyncio.create_task(operator.run(stop)))
-        try:
-            yield running
-        finally:
-            stop.set()
-            await asyncio.wait([running.task], timeout=30)
-            if not running.breaks:
-                running.task.result()
-
-
-@pytest.mark.cluster
-class TestOperator:
-    """The whole engine with a small planner: a toy has a map of its name."""
-
-    @pytest.fixture
-    async def configuration(self) -> Configuration:
-        return await configure(KUBECONFIG)
-
-    @pytest.fixture
-    async def real(self, toys: None, kubectl: Kubectl, configuration: Configuration) -> AsyncIterator[Place]:
-        client = Client(configuration)
-        yield Place(client, kubectl.namespace)
-        await client.close()
-
-    def data(self, running: Running, key: Key) -> Any:
-        body = running.operator.intake.get(key)
-        return None if body is None else body["data"]
-
-    def ready(self, running: Running, key: Key) -> bool:
-        body = running.operator.intake.get(key)
-        conditions = (body or {}).get("status", {}).get("conditions", [])
-        return [c["status"] for c in conditions if c["type"] == "Ready"] == ["True"]
-
-    async def test_a_toy_gets_its_map_and_says_so(self, real: Place, configuration: Configuration) -> None:
-        async with operating(configuration, real.namespace) as running:
-            await real.make_toy()
-            await until(lambda: self.ready(running, real.toy()))
-
-            assert (await real.api.get(real.map("churn")))["data"] == {"colour": "red"}
-
-    async def test_a_map_that_is_changed_or_deleted_by_hand_is_repaired(
-        self, real: Place, configuration: Configuration
-    ) -> None:
-        async with operating(configuration, real.namespace) as running:
-            await real.make_toy()
-            await until(lambda: self.ready(running, real.toy()))
-            edited = await real.api.patch(real.map("churn"), {"data": {"colour": "by hand"}})
-            await until(lambda: self.data(running, real.map("churn")) == {"colour": "red"})
-            await real.api.delete(real.map("churn"), uid=uid(edited))
-            await until(
-                lambda: uid(running.operator.intake.get(real.map("churn")) or {}) not in {"", uid(edited)}
-            )
-
-            assert (await real.api.get(real.map("churn")))["data"] == {"colour": "red"}
-
-    async def test_a_restart_over_a_settled_cluster_writes_nothing(
-        self, real: Place, configuration: Configuration
-    ) -> None:
-        async with operating(configuration, real.namespace) as running:
-            for number in range(10):
-                await real.make_toy(f"churn-{number}")
-            await until(lambda: all(self.ready(running, real.toy(f"churn-{n}")) for n in range(10)))
-            assert len(running.proxy.writes) == 30, "one map and two statuses each"
-
-        async with operating(configuration, real.namespace) as running:
-            await running.settled()
-            await until(lambda: b'"Toy",outcome="Done"} 10.0' in _outcomes(running))
-            await asyncio.sleep(1)
-
-            assert running.proxy.writes == []
-
-    async def test_what_goes_while_a_watch_is_blind_is_noticed(
-        self, real: Place, configuration: Configuration
-    ) -> None:
-        async with operating(configuration, real.namespace) as running:
-            await real.make_toy()
-            await until(lambda: self.ready(running, real.toy()))
-            running.proxy.muted = True
-            lost = await real.api.get(real.map("churn"))
-            await real.api.delete(real.map("churn"), uid=uid(lost))
-            await asyncio.sleep(0.5)
-            assert self.data(running, real.map("churn")) is not None, "the watch is blind"
-            running.proxy.muted = False
-            running.proxy.end_watches(410)
-            await until(
-                lambda: uid(running.operator.intake.get(real.map("churn")) or {}) not in {"", uid(lost)}
-            )
-
-    async def test_the_last_object_of_a_kind_is_missed_as_well(
-        self, real: Place, configuration: Configuration
-    ) -> None:
-        async with operating(configuration, real.namespace) as running:
-            made = await real.make_toy()
-            await until(lambda: self.ready(running, real.toy()))
-            running.proxy.muted = True
-            await real.api.delete(real.toy(), uid=uid(made))
-            await asyncio.sleep(0.5)
-            running.proxy.muted = False
-            running.proxy.end_watches(410)
-            await until(lambda: running.operator.intake.get(real.toy()) is None)
-
-    @pytest.mark.parametrize("code", [401, 403, 429, 503])
-    async def test_an_api_server_that_refuses_everything_for_a_while_is_survived(
-        self, real: Place, configuration: Configuration, code: int
-    ) -> None:
-        async with operating(configuration, real.namespace) as running:
-            await running.settled()
-            running.proxy.refusal = code
-            running.proxy.end_watches(410)
-            await asyncio.sleep(4)
-            running.proxy.refusal = None
-            await real.make_toy()
-            await until(lambda: self.ready(running, real.toy()), seconds=60)
-
-            assert (await running.probe("/livez"))[0] == 200
-
-    async def test_an_error_that_a_watch_cannot_recover_from_ends_the_process(
-        self, real: Place, configuration: Configuration
-    ) -> None:
-        async with operating(configuration, real.namespace) as running:
-            await running.settled()
-            running.breaks = True
-            running.proxy.end_watches(500)
-            await asyncio.wait([running.task], timeout=30)
-
-            with pytest.raises(Exception, match="Error in the watch-stream"):
-                running.task.result()
-
-    async def test_a_second_operator_stands_by_and_takes_over_at_once(
-        self, real: Place, configuration: Configuration
-    ) -> None:
-        async with operating(configuration, real.namespace) as first:
-            await first.settled()
-            async with operating(configuration, real.namespace) as second:
-                await until(lambda: not second.operator.watcher.unfilled)
-                await real.make_toy("one")
-                await until(lambda: self.ready(second, real.toy("one")))
-                assert second.proxy.writes == []
-                assert (await second.probe("/readyz"))[0] == 200
-                first.stop.set()
-                await first.task
-                await real.make_toy("two")
-                await until(lambda: self.ready(second, real.toy("two")), seconds=10)
-
-    async def test_it_tells_how_it_is(self, real: Place, configuration: Configuration) -> None:
-        async with operating(configuration, real.namespace) as running:
-            await until(lambda: running.operator.health.port != 0)
-            await running.settled()
-            status, text = await running.probe("/metrics")
-
-            assert (await running.probe("/livez"), await running.probe("/readyz")) == ((200, "ok\n"),) * 2
-            assert status == 200
-            assert "modelwright_leader 1.0" in text
-            assert 'modelwright_reconcile_total{kind="Toy",outcome="Done"}' in text
-
-    async def test_what_the_api_server_refuses_the_user_is_told(
-        self, real: Place, configuration: Configuration, kubectl: Kubectl
-    ) -> None:
-        await real.api.create(real.map("churn"), {"metadata": {"name": "churn"}, "data": {"mine": "x"}})
-        async with operating(configuration, real.namespace):
-            made = await real.make_toy()
-
-            def events() -> list[Any]:
-                found = json.loads(kubectl.run("get", "events", "-o", "json"))["items"]
-                return [e["message"] for e in found if e["involvedObject"].get("uid") == uid(made)]
-
-            await until(lambda: bool(events()))
-            assert events() == [
-                "ConfigMap churn exists already and belongs to somebody else; delete or rename it"
-            ]
-
-
-def _outcomes(running: Running) -> bytes:
-    return running.operator.metrics.text().replace(b"kind=", b"")
-
-
-def test_each_process_has_a_name_of_its_own() -> None:
-    names = {Settings(lease_namespace="x").identity for _ in range(10)}
-
-    assert len(names) == 10
-    assert uuid.UUID(int=0).hex not in names

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -36,6 +38,7 @@ logger = logging.getLogger(__name__)
 DRAIN = 10.0
 STUCK = 120.0
 LOST_PAUSE = 0.2
+LAST_SECONDS = 5.0
 
 
 def identity() -> str:
@@ -81,30 +84,26 @@ class Operator:
     async def run(self, stop: asyncio.Event, started: Callable[[], None] = lambda: None) -> None:
         """Runs until `stop` is set; raises when a part of it breaks, for then the process must end."""
         await self.health.start(self._settings.health_host, self._settings.health_port)
-        kopf_stop = asyncio.Event()
         workers = [
             asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._settings.workers)
         ]
         electing = asyncio.create_task(self.elector.run(), name="election")
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        watching = asyncio.create_task(self._watch(kopf_stop, started), name="watches")
+        watching = asyncio.create_task(self._watch(started), name="watches")
         try:
             await asyncio.wait({stopping, electing, watching, *workers}, return_when=asyncio.FIRST_COMPLETED)
             logger.info("stopping" if stop.is_set() else "a part of the operator broke: stopping")
         finally:
-            await self._shut_down(workers, electing, watching, kopf_stop)
+            await self._shut_down(workers, electing, watching)
             await _cancel([stopping])
         for task in (watching, electing, *workers):
             _raise_failure(task)
-        if not stop.is_set():
-            raise RuntimeError("the watches ended although nobody asked for it")
 
     async def _shut_down(
         self,
         workers: list[asyncio.Task[None]],
         electing: asyncio.Task[None],
         watching: asyncio.Task[None],
-        kopf_stop: asyncio.Event,
     ) -> None:
         """First what writes, then the Lease, so that another process goes on at once; then the rest."""
         self._queue.close()
@@ -113,15 +112,13 @@ class Operator:
         await _cancel([*workers, electing])
         await self.elector.release()
         await self.health.stop()
-        kopf_stop.set()
-        await asyncio.wait([watching], timeout=DRAIN)
         await _cancel([watching])
         await self._client.close()
 
-    async def _watch(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
+    async def _watch(self, started: Callable[[], None]) -> None:
         self._watching = True
         try:
-            await self.watcher.run(stop, started)
+            await self.watcher.run(started)
         finally:
             self._watching = False
 
@@ -176,7 +173,18 @@ async def run(kinds: Sequence[Kind], settings: Settings) -> None:
 
     listen()
     operator = Operator(kinds, settings, await configure(settings.kubeconfig))
-    await operator.run(stop, started=listen)
+    try:
+        await operator.run(stop, started=listen)
+    finally:
+        _end_in_any_case()
+
+
+def _end_in_any_case() -> None:
+    """Ends the process some seconds from now, should it still be there: the event loop waits for every task, and
+    a task of a library that cannot be cancelled would leave a process that is alive and does nothing."""
+    timer = threading.Timer(LAST_SECONDS, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 # Between two lists of our own of one kind, and between two attempts to find a kind.
 LIST_PAUSE = 2.0
 LOOK_PAUSE = 10.0
+END_PATIENCE = 4.0
 
 
 class NoDiff(kopf.DiffBaseStorage):
@@ -77,33 +78,38 @@ class Watcher:
         """Returns when everything that was there at the start is known."""
         await self._filled.wait()
 
-    async def run(self, stop: asyncio.Event, started: Callable[[], None] = lambda: None) -> None:
-        """Watches until `stop` is set. `started` is called when kopf has put its own signal handlers up."""
+    async def run(self, started: Callable[[], None] = lambda: None) -> None:
+        """Watches until cancelled; raises when a watch breaks for good. `started` is called when kopf has put its
+        own signal handlers up."""
         await self._find_kinds()
-        ours = asyncio.all_tasks()  # what kopf must not take down with it
-        running = {asyncio.create_task(self._keep_listed(kind), name=f"list {kind}") for kind in self._kinds}
-        scope: dict[str, Any] = (
-            {"namespaces": [self._namespace]} if self._namespace else {"clusterwide": True}
-        )
+        running: set[asyncio.Task[Any]] = {
+            asyncio.create_task(self._keep_listed(kind), name=f"list {kind.resource.plural}")
+            for kind in self._kinds
+        }
         try:
-            tasks = await kopf.spawn_tasks(
-                registry=self._registry(),
-                settings=self._settings(),
-                # kopf's own choice asks for the name of the user, and a container's user has none.
-                identity="modelwright",  # type: ignore[arg-type]  # kopf does not export the type
-                standalone=True,
-                stop_flag=stop,
-                **scope,
-            )
+            running.update(await self._start_kopf())
             started()
-            running.add(asyncio.create_task(kopf.run_tasks(tasks, ignored={*ours, *running}), name="kopf"))
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+            raise RuntimeError(f"{', '.join(task.get_name() for task in done)} ended without being asked to")
         finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await _end(running)
+
+    async def _start_kopf(self) -> Collection[asyncio.Task[Any]]:
+        """kopf's tasks. They are ours to wait for and to end: kopf's own way of doing so takes every other task of
+        the process down with it, and can wait for ever for a watch that broke."""
+        scope: dict[str, Any] = (
+            {"namespaces": [self._namespace]} if self._namespace else {"clusterwide": True}
+        )
+        return await kopf.spawn_tasks(
+            registry=self._registry(),
+            settings=self._settings(),
+            # kopf's own choice asks for the name of the user, and a container's user has none.
+            identity="modelwright",  # type: ignore[arg-type]  # kopf does not export the type
+            standalone=True,
+            **scope,
+        )
 
     async def _find_kinds(self) -> None:
         """Waits for the kinds that we cannot do without; kopf would go on without them, for ever."""
@@ -224,3 +230,14 @@ class Watcher:
                 where = kind.resource.group, kind.resource.version, kind.resource.plural
                 settings.watching.label_selectors[where] = kind.selector
         return settings
+
+
+async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Ends tasks, and waits for them only so long."""
+    for _ in range(2):  # what is busy cleaning up is asked twice
+        for task in tasks:
+            task.cancel()
+        _, pending = await asyncio.wait(tasks, timeout=END_PATIENCE)
+        if not pending:
+            return
+    logger.warning("did not end: %s", ", ".join(task.get_name() for task in pending))
