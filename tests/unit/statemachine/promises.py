@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fakes.api import Call, WatchEvent
@@ -22,9 +22,11 @@ from modelwright.common.resources import (
     TRAINING_JOB,
     TRAINING_JOBS,
 )
+from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, labels, metadata, owner_uid, uid
 from modelwright.engine.plan import Create
 
+ENDS = {("Ready", "True"), ("Stalled", "True")}
 TERMINAL = {"Succeeded", "Failed", "Superseded"}
 STEPS = {("Pending", "Running"), *((live, end) for live in ("Pending", "Running") for end in TERMINAL)}
 
@@ -43,6 +45,7 @@ class Promises:
         self._given_up: dict[str, str | None] = {}
         self._selected: dict[str, str] = {}
         self._specs: dict[str, str] = {}
+        self._verdicts: dict[str, str] = {}
 
     def job_is_lost(self, job: Body) -> None:
         """Somebody else deletes the Job of a run: if nobody has noted yet that it was there, it may be made again."""
@@ -120,7 +123,11 @@ class Promises:
 
     def _model_version(self, body: Body, _: bool) -> None:
         """A fact."""
-        self._status("modelversions", body)
+        status = self._status("modelversions", body)
+        verdict = self._verdicts.get(uid(body))
+        assert verdict in {None, json.dumps(status, sort_keys=True)}, "a verdict changed"
+        if any((c["type"], c["status"]) in ENDS for c in status.get("conditions", ())):
+            self._verdicts[uid(body)] = json.dumps(status, sort_keys=True)
         spec = json.dumps(body["spec"], sort_keys=True)
         assert self._specs.setdefault(uid(body), spec) == spec, "a ModelVersion changed"
 
@@ -157,8 +164,39 @@ class Promises:
         stable = ((owner or {}).get("status") or {}).get("stable") or {}
         assert stable.get("revision") != labels(body)[REVISION], "the stable Deployment was deleted"
 
-    def before_create(self, key: Key, body: Body) -> None:
-        """The operator is about to make an object."""
+    def before_create(self, key: Key, body: Body, known: View) -> None:
+        """The operator, which knows this much, is about to make or to change an object."""
+        if key.resource == JOBS and TRAINING_JOB in labels(body):
+            recipe = known.get(Key(TRAINING_JOBS, key.namespace, labels(body)[TRAINING_JOB])) or {}
+            run = recipe["status"]["run"]
+            assert (run["state"], run["job"]) == ("Pending", key.name), (
+                "only a run that is pending gets a Job"
+            )
         owner = next((b for b in self.cluster.objects.values() if uid(b) == owner_uid(body)), None)
         if owner is not None:
             check_effect(owner, Create(key, body))
+
+
+class Watched(Cluster):
+    """A cluster whose operator is held to its promises before it writes."""
+
+    promises: Promises
+    known: Callable[[], View]
+
+    async def delete(self, key: Key, *, uid: str) -> Body | None:
+        """Asks the object to go."""
+        known = self.objects.get(key)
+        if known is not None and metadata(known)["uid"] == uid:
+            self.promises.before_delete(key)
+        return await super().delete(key, uid=uid)
+
+    async def create(self, key: Key, body: Body) -> Body:
+        """Makes a new object."""
+        if key.resource.kind != "Event":
+            self.promises.before_create(key, body, self.known())
+        return await super().create(key, body)
+
+    async def apply(self, key: Key, body: Body, *, manager: str) -> Body:
+        """Server-side apply."""
+        self.promises.before_create(key, body, self.known())
+        return await super().apply(key, body, manager=manager)

@@ -18,9 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from unit.planners import words
 from unit.planners.crds import with_defaults
 from unit.planners.given import RECIPE
-from unit.statemachine.cluster import FATES, LETTERS, NAMESPACE, Cluster, Fate
+from unit.statemachine.cluster import FATES, LETTERS, NAMESPACE, Fate
 from unit.statemachine.process import Process
-from unit.statemachine.promises import TERMINAL, Promises
+from unit.statemachine.promises import TERMINAL, Promises, Watched
 
 from modelwright.common.resources import (
     DEPLOYMENTS,
@@ -56,30 +56,6 @@ TROUBLE: dict[str, tuple[Callable[[], BaseException], str]] = {
 }
 
 
-class Watched(Cluster):
-    """A cluster whose operator is held to its promises before it writes."""
-
-    promises: Promises
-
-    async def delete(self, key: Key, *, uid: str) -> Body | None:
-        """Asks the object to go."""
-        known = self.objects.get(key)
-        if known is not None and metadata(known)["uid"] == uid:
-            self.promises.before_delete(key)
-        return await super().delete(key, uid=uid)
-
-    async def create(self, key: Key, body: Body) -> Body:
-        """Makes a new object."""
-        if key.resource.kind != "Event":
-            self.promises.before_create(key, body)
-        return await super().create(key, body)
-
-    async def apply(self, key: Key, body: Body, *, manager: str) -> Body:
-        """Server-side apply."""
-        self.promises.before_create(key, body)
-        return await super().apply(key, body, manager=manager)
-
-
 class Storm(RuleBasedStateMachine):
     """One storm."""
 
@@ -87,6 +63,7 @@ class Storm(RuleBasedStateMachine):
         super().__init__()
         self.cluster = Watched()
         self.promises = self.cluster.promises = Promises(self.cluster)
+        self.cluster.known = lambda: self.process.cache
         self.elapsed = 0.0
         self.runner = asyncio.Runner()
         self.process = self._new_process()
@@ -144,7 +121,7 @@ class Storm(RuleBasedStateMachine):
         rollout = {"scaleDownDelaySeconds": delay, "progressDeadlineSeconds": 300}
         self._write(INFERENCE_SERVICES, name, {"model": model, "replicas": replicas, "rollout": rollout})
 
-    @rule(kind=st.sampled_from([*OURS, *CUSTOM, None]), which=PICK)
+    @rule(kind=st.sampled_from([*OURS, *CUSTOM, JOBS, JOBS, None]), which=PICK)
     def lose(self, kind: ResourceType | None, which: int) -> None:
         """Somebody deletes an object, or the whole namespace: then nothing can be made any more, and soon all goes."""
         if kind is None:
