@@ -13,39 +13,22 @@ from modelwright.common.resources import (
     REVISION,
     SERVICES,
     controlled,
-    generation,
     name,
-    namespace,
     pods_for,
 )
+from modelwright.common.subject import Subject
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, created, deleting, labels
 
 
 @dataclass(frozen=True)
-class Observed:
+class Observed(Subject):
     """The InferenceService, the versions that it may serve and what runs for it."""
 
-    body: Body
     versions: tuple[Body, ...]
     deployments: tuple[Body, ...]
     pods: tuple[Body, ...]
     service: Body | None
-
-    @property
-    def name(self) -> str:
-        """Name of the InferenceService."""
-        return name(self.body)
-
-    @property
-    def namespace(self) -> str:
-        """Namespace of the InferenceService."""
-        return namespace(self.body)
-
-    @property
-    def generation(self) -> int:
-        """Generation of the spec."""
-        return generation(self.body)
 
     @cached_property
     def spec(self) -> InferenceServiceSpec:
@@ -55,7 +38,7 @@ class Observed:
     @cached_property
     def status(self) -> InferenceServiceStatus:
         """The status as it was written last."""
-        return InferenceServiceStatus.model_validate(self.body.get("status") or {})
+        return InferenceServiceStatus.model_validate(self.written_status)
 
     def deployment(self, revision: str) -> Body | None:
         """The Deployment of a revision."""

@@ -47,10 +47,9 @@ class InferenceServicePlanner:
         wanted = target(observed, self.settings)
         revisions = advance(observed, wanted, now)
         verdict = _verdict(observed, wanted, revisions)
-        before: list[Any] = (observed.body.get("status") or {}).get("conditions") or []
         return Plan(
-            status=_status(observed, revisions, verdict, before, now),
-            events=conditions.transition(before, verdict),
+            status=_status(observed, revisions, verdict, now),
+            events=conditions.transition(observed.written_conditions, verdict),
             effects=tuple(self._effects(observed, revisions)),
             requeue_at=_look_again(observed, revisions),
         )
@@ -115,9 +114,7 @@ def _available(observed: Observed, revisions: Revisions) -> Aspect:
     return Aspect("Available", False, "PodsNotReady", f"no pod of ModelVersion {stable.version} is ready")
 
 
-def _status(
-    observed: Observed, revisions: Revisions, verdict: Verdict, before: list[Any], now: datetime
-) -> dict[str, Any]:
+def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: datetime) -> dict[str, Any]:
     stable, canary = revisions.stable, revisions.canary
     status = InferenceServiceStatus(
         observed_generation=observed.generation,
@@ -128,7 +125,9 @@ def _status(
         retired=revisions.retired,
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
     aspects = (_available(observed, revisions),)
-    status["conditions"] = conditions.conditions(before, verdict, observed.generation, now, aspects)
+    status["conditions"] = conditions.conditions(
+        observed.written_conditions, verdict, observed.generation, now, aspects
+    )
     return status
 
 

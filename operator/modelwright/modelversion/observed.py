@@ -11,38 +11,21 @@ from modelwright.common.resources import (
     JOBS,
     TRAINING_JOBS,
     controlled,
-    generation,
     name,
-    namespace,
     pods_of_job,
 )
+from modelwright.common.subject import Subject
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key
 
 
 @dataclass(frozen=True)
-class Observed:
+class Observed(Subject):
     """The ModelVersion, the run that says it made it, and the Job that verifies it."""
 
-    body: Body
     run: Mapping[str, Any] | None
     job: Body | None
     pods: tuple[Body, ...]
-
-    @property
-    def name(self) -> str:
-        """Name of the ModelVersion."""
-        return name(self.body)
-
-    @property
-    def namespace(self) -> str:
-        """Namespace of the ModelVersion."""
-        return namespace(self.body)
-
-    @property
-    def generation(self) -> int:
-        """Generation of the spec."""
-        return generation(self.body)
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -57,14 +40,9 @@ class Observed:
         return artifact
 
     @property
-    def status(self) -> Mapping[str, Any]:
-        """The status as it was written last."""
-        return self.body.get("status") or {}
-
-    @property
     def settled(self) -> bool:
         """Whether the verdict is in: the spec never changes, so neither does it."""
-        found = self.status.get("conditions") or ()
+        found = self.written_conditions
         return any(c["type"] == "Ready" and c["status"] == "True" for c in found) or any(
             c["type"] == "Stalled" for c in found
         )

@@ -149,14 +149,14 @@ def _facts(report: Mapping[str, Any], source: Literal["Measured", "Reported"]) -
 
 def _tidied(observed: Observed) -> tuple[Effect, ...]:
     """The Job has done its work when the model is good; a failed one is kept for its log."""
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in observed.status["conditions"])
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in observed.written_conditions)
     if observed.job is None or not ready or deleting(observed.job):
         return ()
     return (Delete(Key(JOBS, observed.namespace, job_name(observed.name)), uid(observed.job)),)
 
 
 def _as_plan(observed: Observed, decision: Decision, now: datetime) -> Plan:
-    before = observed.status.get("conditions") or []
+    before = observed.written_conditions
     facts = decision.facts or ModelVersionStatus()
     status = facts.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
     status["observedGeneration"] = observed.generation

@@ -14,39 +14,22 @@ from modelwright.common.resources import (
     MODEL_VERSIONS,
     TRAINING_JOB,
     controlled,
-    generation,
     name,
-    namespace,
     pods_of_job,
 )
+from modelwright.common.subject import Subject
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, labels
 
 
 @dataclass(frozen=True)
-class Observed:
+class Observed(Subject):
     """The TrainingJob and what came of it so far."""
 
-    body: Body
     jobs: tuple[Body, ...]
     pods: tuple[Body, ...]
     version: Body | None
     highest_run: int
-
-    @property
-    def name(self) -> str:
-        """Name of the TrainingJob."""
-        return name(self.body)
-
-    @property
-    def namespace(self) -> str:
-        """Namespace of the TrainingJob."""
-        return namespace(self.body)
-
-    @property
-    def generation(self) -> int:
-        """Generation of the spec."""
-        return generation(self.body)
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -62,7 +45,7 @@ class Observed:
     @cached_property
     def status(self) -> TrainingJobStatus:
         """The status as it was written last."""
-        return TrainingJobStatus.model_validate(self.body.get("status") or {})
+        return TrainingJobStatus.model_validate(self.written_status)
 
     @property
     def run(self) -> Run | None:

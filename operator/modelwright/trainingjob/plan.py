@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from modelwright.api.trainingjob import Run, TrainingJobStatus
 from modelwright.common import conditions
@@ -152,7 +151,7 @@ def _remembered(history: Sequence[Run], run: Run) -> tuple[Run, ...]:
 
 
 def _as_plan(observed: Observed, decision: Decision, now: datetime) -> Plan:
-    before: list[Any] = (observed.body.get("status") or {}).get("conditions") or []
+    before = observed.written_conditions
     run = decision.run
     status = TrainingJobStatus(
         observed_generation=observed.generation,

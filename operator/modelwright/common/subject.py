@@ -1,0 +1,42 @@
+"""The object that a plan is made for: what the plans of all kinds read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelwright.common.resources import generation, name, namespace
+from modelwright.engine.objects import Body
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One of our resources, as it was seen last. Each kind adds what it has to know besides."""
+
+    body: Body
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return name(self.body)
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+        return namespace(self.body)
+
+    @property
+    def generation(self) -> int:
+        """The generation of its spec."""
+        return generation(self.body)
+
+    @property
+    def written_status(self) -> Mapping[str, Any]:
+        """Its status as it was written last."""
+        return self.body.get("status") or {}
+
+    @property
+    def written_conditions(self) -> Sequence[Mapping[str, Any]]:
+        """The conditions as they were written last."""
+        return self.written_status.get("conditions") or ()
