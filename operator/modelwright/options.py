@@ -62,12 +62,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--image-pull-policy", default="IfNotPresent", choices=("Always", "IfNotPresent", "Never")
     )
-    parser.add_argument("--image-pull-secret", action="append", default=[], help="may be given more than once")
+    parser.add_argument(
+        "--image-pull-secret", action="append", default=[], help="may be given more than once"
+    )
     parser.add_argument("--artifacts-uri", help="pvc://CLAIM[/PREFIX] (default: a claim in each namespace)")
     parser.add_argument("--artifacts-size", default="10Gi", help="size of the claim that is made")
     parser.add_argument("--artifacts-storage-class", help="storage class of the claim that is made")
     parser.add_argument("--artifacts-access-mode", default="ReadWriteOnce")
-    parser.add_argument("--training-resources", type=_resources, help="resources of each training step, as JSON")
+    parser.add_argument(
+        "--training-resources", type=_resources, help="resources of each training step, as JSON"
+    )
     parser.add_argument("--serving-resources", type=_resources, help="resources of a server, as JSON")
     parser.add_argument("--health-port", type=int, default=8080, help="port of /livez, /readyz and /metrics")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
@@ -77,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
 def _resources(text: str) -> Mapping[str, Any]:
     """Resources as a pod has them; argparse shows the message of the error."""
     try:
-        return ResourceRequirements.model_validate(json.loads(text)).model_dump(mode="json", exclude_none=True)
+        return ResourceRequirements.model_validate(json.loads(text)).model_dump(
+            mode="json", exclude_none=True
+        )
     except (ValueError, ValidationError) as error:
         raise argparse.ArgumentTypeError(f"not resource requirements: {error}") from error

@@ -80,14 +80,14 @@ class Cache:
     """
 
     def __init__(self) -> None:
-        self._bodies: dict[ResourceType, dict[tuple[str, str], Body]] = defaultdict(dict)
+        self._bodies: dict[ResourceType, dict[str, dict[str, Body]]] = defaultdict(lambda: defaultdict(dict))
         self._by_owner: dict[tuple[ResourceType, str], set[Key]] = defaultdict(set)
         self._by_uid: dict[str, Key] = {}
         self._buried: OrderedDict[str, int] = OrderedDict()
 
     def get(self, key: Key) -> Body | None:
         """The object, or None when it is not there."""
-        return self._bodies[key.resource].get((key.namespace, key.name))
+        return self._bodies[key.resource].get(key.namespace, {}).get(key.name)
 
     def named(self, uid: str) -> Key | None:
         """The key of the object with this uid."""
@@ -100,11 +100,15 @@ class Cache:
 
     def all(self, resource: ResourceType, namespace: str) -> list[Body]:
         """The objects of a kind in a namespace, ordered by name."""
-        return [body for (space, _), body in sorted(self._of(resource), key=_name) if space == namespace]
+        return [body for _, body in sorted(self._bodies[resource].get(namespace, {}).items(), key=_name)]
 
     def keys(self, resource: ResourceType) -> Iterator[Key]:
         """The keys of all objects of a kind."""
-        yield from [Key(resource, namespace, name) for namespace, name in self._bodies[resource]]
+        yield from [
+            Key(resource, namespace, name)
+            for namespace, bodies in self._bodies[resource].items()
+            for name in bodies
+        ]
 
     def put(self, resource: ResourceType, body: Body) -> bool:
         """Takes in a body unless a newer one, or the object's end, is known. Says whether anything changed."""
@@ -117,7 +121,7 @@ class Cache:
         if known is not None and uid(known) != uid(body):
             self._bury(uid(known), NEVER_AGAIN)
         self._drop(key)
-        self._bodies[resource][key.namespace, key.name] = slim(body)
+        self._bodies[resource][key.namespace][key.name] = slim(body)
         self._index(key, body)
         return True
 
@@ -150,13 +154,13 @@ class Cache:
             changed.add(key)
         return changed
 
-    def _of(self, resource: ResourceType) -> Iterable[tuple[tuple[str, str], Body]]:
-        return self._bodies[resource].items()
-
     def _drop(self, key: Key) -> bool:
-        known = self._bodies[key.resource].pop((key.namespace, key.name), None)
+        bodies = self._bodies[key.resource].get(key.namespace, {})
+        known = bodies.pop(key.name, None)
         if known is None:
             return False
+        if not bodies:
+            del self._bodies[key.resource][key.namespace]
         self._by_uid.pop(uid(known), None)
         owner = root_uid(known)
         if owner is not None:
@@ -178,5 +182,5 @@ class Cache:
             self._by_owner[key.resource, owner].add(key)
 
 
-def _name(item: tuple[tuple[str, str], Body]) -> tuple[str, str]:
+def _name(item: tuple[str, Body]) -> str:
     return item[0]
