@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from cluster.paths import CACHE, LINKS
@@ -36,20 +37,24 @@ def kubernetes() -> Path:
 
 
 def helm() -> Path:
-    """Return the folder with Helm."""
-    return installed("helm.sh/helm/v3/cmd/helm", HELM)
+    """Return the folder with Helm. Unless told which Kubernetes it is for, it checks charts against 1.20."""
+    major, minor, _ = KUBERNETES.removeprefix("v").split(".")
+    package = "helm.sh/helm/v3/pkg/chartutil"
+    stamps = {f"{package}.k8sVersionMajor": major, f"{package}.k8sVersionMinor": minor}
+    return installed("helm.sh/helm/v3/cmd/helm", HELM, stamps)
 
 
-def installed(package: str, version: str) -> Path:
-    """Return the folder with a Go program that builds as it is published."""
+def installed(package: str, version: str, stamps: Mapping[str, str] | None = None) -> Path:
+    """Return the folder with a Go program that builds as it is published, with these values linked in."""
     name = package.rsplit("/", 1)[-1]
-    folder = CACHE / f"{name}-{version}"
+    flags = _link_flags(stamps or {})
+    folder = CACHE / f"{name}-{version}-{hashlib.sha256(flags.encode()).hexdigest()[:12]}"
     if not folder.exists():
         with step(f"compile {name} (only the first time)"):
             partial = _partial(folder)
             _need_go()
             run(
-                ["go", "install", "-trimpath", "-ldflags", "-s -w", f"{package}@{version}"],
+                ["go", "install", "-trimpath", "-ldflags", flags, f"{package}@{version}"],
                 env={"GOBIN": str(partial), "CGO_ENABLED": "0"},
                 log=CACHE / "logs" / f"{name}.log",
             )
@@ -81,7 +86,11 @@ def _version_flags() -> str:
         "k8s.io/component-base/version.gitMinor": minor,
         "k8s.io/client-go/pkg/version.gitVersion": KUBERNETES,
     }
-    return "-s -w " + " ".join(f"-X {name}={value}" for name, value in values.items())
+    return _link_flags(values)
+
+
+def _link_flags(stamps: Mapping[str, str]) -> str:
+    return " ".join(("-s -w", *(f"-X {name}={value}" for name, value in stamps.items())))
 
 
 def _go(arguments: list[str], folder: Path, sources: Path) -> None:
