@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.kubectl import KUBECONFIG, ROOT, Kubectl
+from support.kubectl import KUBECONFIG, Kubectl
 from support.operator import install
 
 
