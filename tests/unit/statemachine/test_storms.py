@@ -129,6 +129,13 @@ class Storm(RuleBasedStateMachine):
         else:
             self._drop(kind, which)
 
+    @rule(seed=st.integers(0, 5))
+    def a_job_is_deleted_while_it_runs(self, seed: int) -> None:
+        """By somebody who wanted the run to stop."""
+        self.train("churn", seed, 3600, 0)
+        self.a_while_goes_by(["runs"])
+        self._drop(JOBS, -1)
+
     @rule(fates=LATER)
     def a_while_goes_by(self, fates: list[Fate]) -> None:
         """Everybody works, some in vain."""
