@@ -1,6 +1,8 @@
 """Shutting down loses nothing: whoever sends a request is answered, or could not connect at all."""
 
+import asyncio
 import json
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,6 +12,12 @@ from pathlib import Path
 import pytest
 from unit.serving import models
 from unit.serving.harness import INFER, Served, Wire, matrix, post, serving
+
+from modelwright_serving.http import responses
+from modelwright_serving.http.host import Host
+from modelwright_serving.http.limits import Limits
+from modelwright_serving.http.routes import Routes
+from modelwright_serving.listening import Port
 
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: test\r\n\r\n"
 
@@ -171,6 +179,20 @@ def test_a_steady_load_loses_nothing_when_a_server_is_replaced(
             caller.result()
         assert [lost for load in loads for lost in load.lost] == []
         assert old.wait_for("stopped")["everything_answered"] is True
+
+
+async def test_who_has_connected_but_was_not_accepted_yet_is_served() -> None:
+    """The event loop does not run between this connection and the closing of the port."""
+    nothing = Routes(lambda path: responses.error(404, path))
+    host = Host(nothing, Limits(), asyncio.get_running_loop())
+    port = await Port.open(host, "127.0.0.1", 0)
+    with socket.create_connection(("127.0.0.1", port.number)) as caller:
+        await port.close()
+        reader, writer = await asyncio.open_connection(sock=caller)
+        writer.write(LIVE)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 404")
+        host.stop()
+        writer.close()
 
 
 def test_new_connections_are_served_until_the_port_closes(model: Path, body: bytes) -> None:

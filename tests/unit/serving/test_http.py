@@ -189,7 +189,7 @@ def test_good_requests_before_a_broken_one_are_answered(server: Served, request_
 
 
 def test_a_caller_still_hears_that_its_body_is_too_large(server: Served) -> None:
-    size = 20 * 1024**2
+    size = 40 * 1024**2
     head = f"POST {INFER} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n".encode()
     with server.raw() as wire:
         wire.send(head + b"x" * size)
