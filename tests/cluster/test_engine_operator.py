@@ -15,10 +15,12 @@ from fakes.proxy import proxied
 from kubernetes.aio.client import Configuration
 from support.kubectl import KUBECONFIG, Kubectl
 
+from modelwright.engine.client import Client
 from modelwright.engine.connection import configure
 from modelwright.engine.errors import NotFound
+from modelwright.engine.kinds import Kind
 from modelwright.engine.lease import LEASES
-from modelwright.engine.objects import Key, uid
+from modelwright.engine.objects import Key, ResourceType, uid
 from modelwright.engine.runtime import Settings
 
 Start = Callable[[Path], Awaitable[Process]]
@@ -53,6 +55,33 @@ class TestOperator:
             await until(lambda: self.ready(running, real.toy()))
 
             assert (await real.api.get(real.map("churn")))["data"] == {"colour": "red"}
+
+    async def test_an_optional_kind_may_be_unknown(self, real: Place, configuration: Configuration) -> None:
+        routes = ResourceType("nowhere.modelwright.dev/v1", "Route", "routes")
+        async with operating(configuration, real.namespace, Kind(routes, optional=True)) as running:
+            await real.make_toy()
+            await until(lambda: self.ready(running, real.toy()))
+
+    async def test_a_kind_that_comes_late_is_waited_for(
+        self,
+        real: Place,
+        configuration: Configuration,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr("modelwright.engine.watching.LOOK_PAUSE", 0.2)
+        answers = [False, False, False]
+        serves = Client.serves
+
+        async def late(self: Client, resource: ResourceType, namespace: str | None = None) -> bool:
+            return answers.pop() if answers else await serves(self, resource, namespace)
+
+        monkeypatch.setattr(Client, "serves", late)
+        async with operating(configuration, real.namespace) as running:
+            await real.make_toy()
+            await until(lambda: self.ready(running, real.toy()))
+
+        assert "the API server does not know engine.modelwright.dev/v1 Toy: install the CRDs" in caplog.text
 
     async def test_a_map_that_is_changed_or_deleted_by_hand_is_repaired(
         self, real: Place, configuration: Configuration

@@ -23,6 +23,7 @@ from support.kubectl import KUBECONFIG, ROOT, Kubectl
 from modelwright.engine.api import MANAGER, STATUS_MANAGER, Api
 from modelwright.engine.client import Client
 from modelwright.engine.connection import configure
+from modelwright.engine.kinds import Kind
 from modelwright.engine.objects import Body, Key
 from modelwright.engine.runtime import Operator, Settings
 
@@ -97,14 +98,14 @@ class Running:
 
 
 @asynccontextmanager
-async def operating(configuration: Configuration, namespace: str) -> AsyncIterator[Running]:
+async def operating(configuration: Configuration, namespace: str, *more: Kind) -> AsyncIterator[Running]:
     """An operator for one namespace, and while it runs."""
     async with proxied(configuration) as proxy:
         through = Configuration(host=proxy.url)
         settings = Settings(
             lease_namespace=namespace, namespace=namespace, health_host="127.0.0.1", health_port=0, workers=4
         )
-        operator, stop = Operator(KINDS, settings, through), asyncio.Event()
+        operator, stop = Operator([*KINDS, *more], settings, through), asyncio.Event()
         running = Running(operator, proxy, stop, asyncio.create_task(operator.run(stop)))
         try:
             yield running

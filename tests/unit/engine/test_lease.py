@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from modelwright.engine.errors import Unavailable
 from modelwright.engine.lease import DEADLINE, DURATION, LEASES, Elector
-from modelwright.engine.objects import Key
+from modelwright.engine.objects import Body, Key
 
 KEY = Key(LEASES, "modelwright-system", "modelwright-operator")
 
@@ -170,6 +170,24 @@ async def test_a_renewal_whose_answer_was_lost_is_no_loss(election: Election) ->
     election.time += 5
 
     assert await a.step()
+
+
+async def test_the_lead_counts_from_the_request_and_not_from_its_slow_answer(
+    election: Election, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = election.candidate("a")
+    await a.step()
+    replace = election.api.replace
+
+    async def slow(key: Key, body: Body) -> Body:
+        election.time += 4
+        return await replace(key, body)
+
+    monkeypatch.setattr(election.api, "replace", slow)
+    assert await a.step()
+    election.time += DEADLINE - 4
+
+    assert not a.may_write()
 
 
 async def test_workers_wait_for_the_lead_and_learn_of_its_loss(election: Election) -> None:
