@@ -32,8 +32,8 @@ DATA_URI = (
     r"|sklearn://[a-z_0-9]+)$"
 )
 ESTIMATOR = r"^sklearn(\.[a-z][a-z0-9_]*)+\.[A-Z][A-Za-z0-9]*$"
-# The run's Job is named NAME-RUN and labels its pods with that name (63 characters at most).
-NAME_LENGTH = 52
+# A run names its ModelVersion NAME-RUN, of 56 characters at most: room for 99,999 runs.
+NAME_LENGTH = 50
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
 CategoryValue = Annotated[int | Annotated[str, Field(max_length=256)], IntOrString()]
