@@ -21,7 +21,15 @@ def install(cluster: Kubectl) -> Kubectl:
             [
                 *(program("helm"), f"--kubeconfig={KUBECONFIG}", f"--namespace={NAMESPACE}"),
                 *("upgrade", "--install", RELEASE, str(ROOT / "charts/modelwright")),
-                *("--create-namespace", "--values", str(images), "--take-ownership", "--wait", "--timeout", "3m"),
+                *(
+                    "--create-namespace",
+                    "--values",
+                    str(images),
+                    "--take-ownership",
+                    "--wait",
+                    "--timeout",
+                    "3m",
+                ),
             ],
             capture_output=True,
             text=True,
