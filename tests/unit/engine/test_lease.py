@@ -218,6 +218,16 @@ async def test_how_long_somebody_leads_is_counted_from_when_it_began(election: E
     assert a.leading_for() == 8
 
 
+async def test_who_finds_anothers_name_on_the_lease_stops_at_once(election: Election) -> None:
+    a = election.candidate("a")
+    await a.step()
+    election.api.edit(KEY, lambda lease: lease["spec"].update(holderIdentity="by hand"))
+    await a.step()
+    await a.step()
+
+    assert not a.may_write()
+
+
 async def test_a_lease_that_somebody_deleted_is_made_again(election: Election) -> None:
     a = election.candidate("a")
     await a.step()
