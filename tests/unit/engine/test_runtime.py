@@ -1,0 +1,82 @@
+"""What the operator tells the kubelet about itself."""
+
+from __future__ import annotations
+
+import pytest
+from fakes.api import FakeApi
+from fakes.objects import MAPS, TOYS, toy_key
+from fakes.toy_operator import KINDS
+from kubernetes.aio.client import Configuration
+
+from modelwright.engine.lease import LEASES, Elector
+from modelwright.engine.objects import Key
+from modelwright.engine.queue import WorkQueue
+from modelwright.engine.runtime import STUCK, Operator, Settings
+
+
+class Bench:
+    """An operator that is not running, and its clock."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        api = FakeApi()
+        self.operator = Operator(
+            KINDS, Settings(lease_namespace="x"), Configuration(host="http://127.0.0.1:9")
+        )
+        self.operator._queue = WorkQueue(lambda: self.time)
+        self.operator.elector = Elector(api, Key(LEASES, "x", "x"), "me", clock=lambda: self.time)
+        self.operator._watching = True
+        for resource in (TOYS, MAPS):
+            self.operator.watcher._fill(resource)
+
+    async def pass_time(self, seconds: float, *, leading: bool) -> None:
+        """Lets time pass in steps of a renewal."""
+        for _ in range(int(seconds // 5)):
+            if leading:
+                await self.operator.elector.step()
+            self.time += 5
+        if leading:
+            await self.operator.elector.step()
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    return Bench()
+
+
+async def test_all_is_well_at_first(bench: Bench) -> None:
+    assert (bench.operator._livez(), bench.operator._readyz()) == ("", "")
+
+
+async def test_a_leader_that_leaves_an_object_waiting_is_not_alive(bench: Bench) -> None:
+    bench.operator._queue.add(toy_key())
+    await bench.pass_time(STUCK + 10, leading=True)
+
+    assert "waiting for a look" in bench.operator._livez()
+
+
+async def test_a_standby_may_leave_objects_waiting_for_hours(bench: Bench) -> None:
+    bench.operator._queue.add(toy_key())
+    await bench.pass_time(10_000, leading=False)
+
+    assert bench.operator._livez() == ""
+
+
+async def test_a_standby_that_takes_over_has_time_to_work_on_what_has_gathered(bench: Bench) -> None:
+    bench.operator._queue.add(toy_key())
+    await bench.pass_time(10_000, leading=False)
+    await bench.pass_time(10, leading=True)
+
+    assert bench.operator._livez() == ""
+
+
+async def test_without_watches_it_is_not_alive(bench: Bench) -> None:
+    bench.operator._watching = False
+
+    assert bench.operator._livez() == "the watches are not running"
+
+
+async def test_it_is_ready_when_all_kinds_are_known(bench: Bench) -> None:
+    bench.operator.watcher._unfilled = {TOYS}
+
+    assert bench.operator._readyz() == "not listed yet: Toy"
