@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit test cluster cluster-down images quickstart
+.PHONY: help venv generate lint unit test cluster cluster-down images quickstart bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,3 +44,6 @@ unit: venv ## Run the tests that need no cluster
 # One process for each cluster test that waits: more of them than cores.
 test: lint cluster images ## Run everything: lint, then all tests, on a real cluster
 	$(VENV)/bin/pytest --numprocesses=4 tests
+
+bench: venv cluster images ## Measure what a user waits for and what callers lose, on the real cluster
+	@PYTHONPATH=tests $(VENV)/bin/python -m bench.path

@@ -33,7 +33,7 @@ def client(keep):
             once(connection)
         except Exception as error:
             with lock:
-                failures.append(f"{type(error).__name__}: {error}")
+                failures.append(f"{time.strftime('%H:%M:%S')} {type(error).__name__}: {error}")
             connection.close()
         if not keep:
             connection.close()

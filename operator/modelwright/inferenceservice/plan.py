@@ -55,12 +55,18 @@ class InferenceServicePlanner:
         )
 
     def _effects(self, observed: Observed, revisions: Revisions) -> Iterable[Effect]:
-        """First what serves, then what is no longer needed."""
-        if revisions.stable is not None:
-            yield deployment(observed, revisions.stable, self.settings)
-            yield service(observed, revisions.stable)
-        if revisions.canary is not None and revisions.canary.state == "Progressing":
-            yield deployment(observed, revisions.canary, self.settings)
+        """First what serves, then what is no longer needed.
+
+        The first revision has its Service from the start: traffic goes to ready pods only, and by the time that
+        they are, the nodes have long heard of the Service. Made later, it refuses callers until they have.
+        """
+        stable, starting = revisions.stable, revisions.starting
+        if stable is not None:
+            yield deployment(observed, stable, self.settings)
+        if selected := stable or starting:
+            yield service(observed, selected)
+        if starting is not None:
+            yield deployment(observed, starting, self.settings)
         for found in observed.deployments:
             if labels(found).get(REVISION) not in revisions.running and not deleting(found):
                 yield Delete(Key(DEPLOYMENTS, observed.namespace, name(found)), uid(found))
@@ -139,8 +145,8 @@ def _counts(observed: Observed, revision: Revision) -> dict[str, int]:
 def _look_again(observed: Observed, revisions: Revisions) -> datetime | None:
     """When time alone changes something: a canary's deadline, the end of a retired revision."""
     times = []
-    if revisions.canary is not None and revisions.canary.state == "Progressing":
-        times.append(deadline(revisions.canary, observed))
+    if revisions.starting is not None:
+        times.append(deadline(revisions.starting, observed))
     if revisions.retired is not None:
         times.append(from_timestamp(revisions.retired.until))
     return min(times, default=None)

@@ -29,13 +29,14 @@ class Revisions:
     retired: RetiredRevision | None = None
 
     @property
+    def starting(self) -> CanaryRevision | None:
+        """The canary, unless it was given up."""
+        return self.canary if self.canary is not None and self.canary.state == "Progressing" else None
+
+    @property
     def running(self) -> set[str]:
         """The revisions that have pods."""
-        parts = (
-            self.stable,
-            self.retired,
-            self.canary if self.canary and self.canary.state != "Failed" else None,
-        )
+        parts = (self.stable, self.retired, self.starting)
         return {part.revision for part in parts if part is not None}
 
 

@@ -192,8 +192,8 @@ def test_a_first_deployment_that_fails_says_so_and_has_no_traffic() -> None:
 
     service.settles()
 
-    assert (service.reason, service.kstatus, service.traffic) == ("DigestMismatch", "Failed", None)
-    assert service.deployed == {}
+    assert (service.reason, service.kstatus) == ("DigestMismatch", "Failed")
+    assert service.deployed == {}, "the Service is there, and nothing is behind it"
     assert service.condition("Available")["reason"] == "NotDeployed"
 
 

@@ -35,7 +35,7 @@ def test_the_first_look_writes_the_status_before_any_child() -> None:
 
     first, *others = world.api.writes[before:]
     assert first.verb == "apply_status"
-    assert {call.resource.kind for call in others} == {"Deployment"}
+    assert {call.resource.kind for call in others} == {"Deployment", "Service"}
     assert service.kstatus == "InProgress"
 
 
@@ -79,7 +79,10 @@ def test_the_first_deployment_takes_the_traffic_when_it_is_ready() -> None:
     world = a_world()
     a_version(world).is_verified()
     service = a_service(world).settles()
-    assert (service.traffic, service.version("canary"), service.status.get("url")) == (None, "churn-1", None)
+    assert (service.version("canary"), service.status.get("url")) == ("churn-1", None)
+    assert service.traffic == service.revision("canary"), (
+        "the nodes hear of the Service before the pods are ready"
+    )
 
     service.has_ready(1).settles()
 
@@ -91,14 +94,12 @@ def test_the_first_deployment_takes_the_traffic_when_it_is_ready() -> None:
 
 
 def test_nothing_is_called_ready_before_the_service_has_switched() -> None:
-    world = a_world()
-    a_version(world).is_verified()
-    service = a_service(world).settles().has_ready(1)
+    service = with_a_second(a_served_version()).has_ready(1)
 
     service.looks()
 
-    assert service.version("stable") == "churn-1"
-    assert not service.is_ready, "the status was written before the Service was there"
+    assert service.version("stable") == "churn-2"
+    assert not service.is_ready, "the status was written before the Service had switched"
     assert service.looks().is_ready
 
 

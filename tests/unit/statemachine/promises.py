@@ -41,6 +41,7 @@ class Promises:
         self._newest: dict[str, int] = defaultdict(int)
         self._jobs: dict[tuple[str, str], int] = defaultdict(int)
         self._jobs_lost: dict[tuple[str, str], int] = defaultdict(int)
+        self._answers: set[str] = set()
         self._complete: set[tuple[str, str]] = set()
         self._given_up: dict[str, str | None] = {}
         self._selected: dict[str, str] = {}
@@ -132,7 +133,10 @@ class Promises:
         assert self._specs.setdefault(uid(body), spec) == spec, "a ModelVersion changed"
 
     def _inference_service(self, body: Body, _: bool) -> None:
-        canary = self._status("inferenceservices", body).get("canary") or {}
+        status = self._status("inferenceservices", body)
+        if "stable" in status:
+            self._answers.add(uid(body))
+        canary = status.get("canary") or {}
         self._given_up[uid(body)] = canary.get("revision") if canary.get("state") == "Failed" else None
 
     def _deployment(self, body: Body, _: bool) -> None:
@@ -142,12 +146,13 @@ class Promises:
             self._complete.add((owner_uid(body) or "", labels(body)[REVISION]))
 
     def _service(self, body: Body, _: bool) -> None:
-        """The traffic goes to a revision that was complete, and never to one that was given up."""
+        """The traffic goes to a revision that was complete, and never to one that was given up. Until there is
+        one that answers, to the one that starts."""
         owner, revision = owner_uid(body) or "", body["spec"]["selector"].get(REVISION, "")
         if self._selected.get(uid(body)) == revision:
             return
         self._selected[uid(body)] = revision
-        assert (owner, revision) in self._complete, (
+        assert (owner, revision) in self._complete or owner not in self._answers, (
             "the Service was switched to a revision that was never complete"
         )
         assert self._given_up.get(owner) != revision, (
