@@ -39,11 +39,11 @@ lint: venv ## Check style, types and which module may import which
 	$(VENV)/bin/lint-imports
 
 unit: venv ## Run the tests that need no cluster
-	$(VENV)/bin/pytest --numprocesses=2 tests/unit
+	$(VENV)/bin/pytest --numprocesses=2 --dist=worksteal tests/unit
 
 # One process for each cluster test that waits: more of them than cores.
 test: lint cluster images ## Run everything: lint, then all tests, on a real cluster
-	$(VENV)/bin/pytest --numprocesses=4 tests
+	$(VENV)/bin/pytest --numprocesses=4 --dist=worksteal tests
 
 bench: venv cluster images ## Measure what a user waits for and what callers lose, on the real cluster
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.path
