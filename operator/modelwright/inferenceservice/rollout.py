@@ -95,7 +95,7 @@ def _still_retired(retired: RetiredRevision | None, now: datetime) -> RetiredRev
 
 
 def is_complete(deployment: Body | None, replicas: int) -> bool:
-    """Whether all pods of a revision are there, up to date and ready."""
+    """Whether all pods of a revision are there, up to date and ready, and none too many."""
     if deployment is None:
         return False
     status = deployment.get("status") or {}
@@ -103,7 +103,8 @@ def is_complete(deployment: Body | None, replicas: int) -> bool:
     enough = min(
         int(status.get(count, 0)) for count in ("updatedReplicas", "readyReplicas", "availableReplicas")
     )
-    return current and int(deployment["spec"].get("replicas", 1)) == replicas and enough >= replicas
+    asked, there = int(deployment["spec"].get("replicas", 1)), int(status.get("replicas", 0))
+    return current and asked == replicas and there <= replicas <= enough
 
 
 def ready_replicas(deployment: Body | None) -> int:

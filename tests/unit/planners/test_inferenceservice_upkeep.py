@@ -22,6 +22,16 @@ def test_scaling_changes_the_pods_and_not_the_revision() -> None:
     assert service.revision("stable") == stable
 
 
+def test_scaling_down_is_done_when_the_pods_are_gone() -> None:
+    service = a_served_version(replicas=2).changes(replicas=0).settles()
+    service.has_ready(2, "stable").settles()
+    assert not service.is_ready, "the pods that are too many are still there"
+
+    service.has_ready(0, "stable").settles()
+
+    assert service.is_ready
+
+
 def test_scaling_to_zero_is_done_and_not_available() -> None:
     service = a_served_version().changes(replicas=0).settles()
 
