@@ -12,6 +12,7 @@ from sklearn.datasets import load_breast_cancer
 from support.kubectl import Kubectl
 from support.load import start
 from support.manifests import inference_service, training_job
+from support.operator import NAMESPACE
 from support.predict import rows
 from support.processes import kill_operators
 
@@ -22,14 +23,17 @@ REQUEST = rows(*load_breast_cancer().data[:1].tolist())
 
 @contextmanager
 def power_cuts(seed: int, most: int = 6) -> Iterator[None]:
-    """Ends the operator again and again, at moments that the seed chooses."""
+    """Ends the operator again and again, at moments that the seed chooses.
+
+    New pods afterwards: the kubelet would have the old ones wait for minutes before their next start.
+    """
     moments, over = random.Random(seed), threading.Event()
 
     def cut() -> None:
         for _ in range(most):
             if over.wait(moments.uniform(0.2, 6)):
                 return
-            kill_operators()
+            kill_operators(NAMESPACE)
 
     thread = threading.Thread(target=cut)
     thread.start()
@@ -38,6 +42,9 @@ def power_cuts(seed: int, most: int = 6) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+        Kubectl(NAMESPACE).run(
+            "delete", "pods", "--selector=app.kubernetes.io/component=operator", "--wait=false"
+        )
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -90,9 +97,9 @@ def test_a_restart_over_a_settled_cluster_writes_nothing(kubectl: Kubectl) -> No
 
 def leader_is_replaced() -> None:
     """Ends the operators and waits until another one is in charge: it has seen everything then."""
-    system = Kubectl("modelwright-system")
+    system = Kubectl(NAMESPACE)
     holder = system.get("lease", "modelwright-operator")["spec"]["holderIdentity"]
-    kill_operators()
+    kill_operators(NAMESPACE)
     system.wait(
         "lease",
         "modelwright-operator",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 
-def operators() -> list[int]:
-    """Process ids of the operator's containers."""
+def operators(namespace: str) -> list[int]:
+    """Process ids of the containers of the operator that is installed in a namespace."""
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -20,14 +20,15 @@ def operators() -> list[int]:
             groups = (folder / "cgroup").read_text()
         except OSError:
             continue
-        if any(part.endswith(b"modelwright-operator") for part in command[:3]) and "kubepods" in groups:
+        runs = any(part.endswith(b"modelwright-operator") for part in command[:3])
+        if runs and f"--lease-namespace={namespace}".encode() in command and "kubepods" in groups:
             found.append(int(folder.name))
     return found
 
 
-def kill_operators() -> None:
-    """Ends all of them with SIGKILL."""
+def kill_operators(namespace: str) -> None:
+    """Ends them with SIGKILL."""
     if os.geteuid() != 0:
         pytest.skip("only root can end the operator's processes")
-    for process in operators():
+    for process in operators(namespace):
         os.kill(process, signal.SIGKILL)
