@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import uuid
 from collections.abc import Iterator
@@ -29,6 +30,15 @@ def operator(cluster: Kubectl) -> Kubectl:
 @pytest.fixture(scope="session")
 def crds(operator: Kubectl) -> None:
     """Our CRDs on the cluster, as in this checkout: the chart brings them."""
+
+
+@pytest.fixture(autouse=True)
+def turn(cluster: Kubectl, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests that end the operator have the cluster for themselves; all others share it."""
+    alone = request.node.get_closest_marker("alone") is not None
+    with (KUBECONFIG.parent / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture

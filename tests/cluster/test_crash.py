@@ -16,7 +16,12 @@ from support.operator import NAMESPACE
 from support.predict import rows
 from support.processes import kill_operators
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("operator"), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.alone,
+    pytest.mark.usefixtures("operator"),
+    pytest.mark.timeout(900),
+]
 
 REQUEST = rows(*load_breast_cancer().data[:1].tolist())
 
@@ -45,6 +50,13 @@ def power_cuts(seed: int, most: int = 6) -> Iterator[None]:
         Kubectl(NAMESPACE).run(
             "delete", "pods", "--selector=app.kubernetes.io/component=operator", "--wait=false"
         )
+
+
+def new_operators() -> None:
+    """Fresh pods for the operator, ready."""
+    system = Kubectl(NAMESPACE)
+    system.run("delete", "pods", "--selector=app.kubernetes.io/component=operator")
+    system.run("rollout", "status", "deployment/modelwright-operator", "--timeout=170s", timeout=180)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -85,6 +97,7 @@ def test_a_restart_over_a_settled_cluster_writes_nothing(kubectl: Kubectl) -> No
     before = kubectl.run("get", kinds, versions).split()
 
     leader_is_replaced()
+    new_operators()
     kubectl.patch("mwisvc", "cancer", {"spec": {"rollout": {"scaleDownDelaySeconds": 7}}})
     kubectl.condition("inferenceservice", "cancer", "Ready", "True", "Serving", within=60)
 
