@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,22 @@ def client(keep):
         if not keep:
             connection.close()
         time.sleep(0.01)
+
+def answered():
+    connection = http.client.HTTPConnection(host, timeout=10)
+    try:
+        once(connection)
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+# A node hears of a new Service a moment after its pods are ready: the load begins with the first answer.
+for _ in range(300):
+    if answered():
+        break
+    time.sleep(0.1)
 
 threads = [threading.Thread(target=client, args=(number % 2 == 0,)) for number in range(6)]
 for thread in threads:
@@ -97,4 +114,8 @@ def start(kubectl: Kubectl, service: str, body: Object, name: str = "load") -> L
     kubectl.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
     load = Load(kubectl, name)
     kubectl.wait("pod", name, lambda pod: pod["status"]["phase"] == "Running", what="running")
+    deadline = time.monotonic() + 60
+    while not load.seen()["answered"]:
+        assert time.monotonic() < deadline, f"no request was answered: {load.seen()}"
+        time.sleep(0.2)
     return load
