@@ -27,6 +27,14 @@ def rules(*validations: dict[str, str]) -> ConfigDict:
     return ConfigDict(json_schema_extra=extra)
 
 
+def name_rule(length: int, because: str) -> dict[str, str]:
+    """The rule for the name of a kind whose children are named after it."""
+    return rule(
+        f"self.metadata.name.size() <= {length} && self.metadata.name.matches('{DNS_LABEL}')",
+        f"the name must be a DNS label of at most {length} characters: {because}",
+    )
+
+
 class IntOrString:
     """Makes a field a Kubernetes int-or-string; bounds of the string are kept."""
 

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modelwright.api.base import (
-    DNS_LABEL,
     Artifact,
     Label,
     Message,
@@ -17,6 +16,7 @@ from modelwright.api.base import (
     ResourceRequirements,
     Status,
     Timestamp,
+    name_rule,
     rule,
     rules,
 )
@@ -125,7 +125,4 @@ class InferenceServiceStatus(Status):
     )
 
 
-NAME_RULE = rule(
-    f"self.metadata.name.size() <= {NAME_LENGTH} && self.metadata.name.matches('{DNS_LABEL}')",
-    f"the name must be a DNS label of at most {NAME_LENGTH} characters: Deployments are named after it",
-)
+NAME_RULE = name_rule(NAME_LENGTH, "Deployments are named after it")

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat
 
 from modelwright.api.base import (
-    DNS_LABEL,
     Artifact,
     Digest,
     FreeForm,
@@ -17,6 +16,7 @@ from modelwright.api.base import (
     Signature,
     Status,
     Task,
+    name_rule,
     rule,
     rules,
 )
@@ -136,7 +136,4 @@ class ModelVersionStatus(Status):
     parity: Parity | None = Field(default=None, description="ONNX Runtime against the trainer's library.")
 
 
-NAME_RULE = rule(
-    f"self.metadata.name.size() <= {NAME_LENGTH} && self.metadata.name.matches('{DNS_LABEL}')",
-    f"the name must be a DNS label of at most {NAME_LENGTH} characters: Jobs are named after it",
-)
+NAME_RULE = name_rule(NAME_LENGTH, "Jobs are named after it")

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modelwright.api.base import (
-    DNS_LABEL,
     PVC_URI,
     Digest,
     FreeForm,
@@ -21,6 +20,7 @@ from modelwright.api.base import (
     Status,
     Task,
     Timestamp,
+    name_rule,
     rule,
     rules,
 )
@@ -253,7 +253,4 @@ class TrainingJobStatus(Status):
     )
 
 
-NAME_RULE = rule(
-    f"self.metadata.name.size() <= {NAME_LENGTH} && self.metadata.name.matches('{DNS_LABEL}')",
-    f"the name must be a DNS label of at most {NAME_LENGTH} characters: the Jobs are named after it",
-)
+NAME_RULE = name_rule(NAME_LENGTH, "the Jobs are named after it")

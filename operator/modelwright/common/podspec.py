@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modelwright.common.podstatus import PERMANENT
 from modelwright.common.settings import Settings
 
 USER = 65532
@@ -56,6 +57,12 @@ def pod_spec(settings: Settings, volumes: Sequence[Mapping[str, Any]], **parts: 
         "volumes": [dict(volume) for volume in (*volumes, empty_dir("tmp"))],
         **parts,
     }
+
+
+def never_retried(step: str) -> dict[str, Any]:
+    """The rule of a Job's podFailurePolicy that ends it when a step says that its input cannot work."""
+    values = {"containerName": step, "operator": "In", "values": [PERMANENT]}
+    return {"action": "FailJob", "onExitCodes": values}
 
 
 def empty_dir(name: str) -> dict[str, Any]:

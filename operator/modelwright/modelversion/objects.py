@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from modelwright.common.podspec import claim_volume, container, mount, pod_spec
-from modelwright.common.podstatus import PERMANENT
+from modelwright.common.podspec import claim_volume, container, mount, never_retried, pod_spec
 from modelwright.common.resources import JOBS, MODEL_VERSION, child_labels
 from modelwright.common.settings import Settings
 from modelwright.common.store import claim_of
@@ -20,10 +19,6 @@ DEADLINE_SECONDS = 3600
 def verify_job(observed: Observed, settings: Settings) -> Create:
     """Reads the file where it lies, checks its digest and what it is."""
     labels = child_labels(observed.body, **{MODEL_VERSION: observed.name})
-    rule = {
-        "action": "FailJob",
-        "onExitCodes": {"containerName": "verify", "operator": "In", "values": [PERMANENT]},
-    }
     body = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -36,7 +31,7 @@ def verify_job(observed: Observed, settings: Settings) -> Create:
         "spec": {
             "backoffLimit": 2,
             "activeDeadlineSeconds": DEADLINE_SECONDS,
-            "podFailurePolicy": {"rules": [rule]},
+            "podFailurePolicy": {"rules": [never_retried("verify")]},
             "template": {"metadata": {"labels": labels}, "spec": _pod(observed, settings)},
         },
     }

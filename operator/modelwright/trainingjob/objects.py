@@ -8,8 +8,8 @@ from typing import Any
 
 from modelwright.api import API_VERSION
 from modelwright.api.trainingjob import Run
-from modelwright.common.podspec import claim_volume, container, empty_dir, mount, pod_spec
-from modelwright.common.podstatus import PERMANENT, container_statuses
+from modelwright.common.podspec import claim_volume, container, empty_dir, mount, never_retried, pod_spec
+from modelwright.common.podstatus import container_statuses
 from modelwright.common.resources import MANAGED_BY, MANAGER, MODEL, TRAINING_JOB, child_labels
 from modelwright.common.settings import DEFAULT_CLAIM, Settings
 from modelwright.common.store import claim_of, store_uri
@@ -71,15 +71,10 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
         "spec": {
             "backoffLimit": spec.get("backoffLimit", 2),
             "activeDeadlineSeconds": spec.get("activeDeadlineSeconds", 3600),
-            "podFailurePolicy": {"rules": [_never_retried(step) for step in STEPS] + [_not_counted()]},
+            "podFailurePolicy": {"rules": [never_retried(step) for step in STEPS] + [_not_counted()]},
             "template": {"metadata": {"labels": labels}, "spec": _pod(observed, run, settings)},
         },
     }
-
-
-def _never_retried(step: str) -> dict[str, Any]:
-    values = {"containerName": step, "operator": "In", "values": [PERMANENT]}
-    return {"action": "FailJob", "onExitCodes": values}
 
 
 def _not_counted() -> dict[str, Any]:
