@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelwright.api import API_VERSION
+from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import View
 from modelwright.engine.objects import ROOT_UID, Body, ResourceType, metadata, owned_by, owner_uid, uid
 
@@ -15,8 +16,6 @@ DEPLOYMENTS = ResourceType("apps/v1", "Deployment", "deployments")
 SERVICES = ResourceType("v1", "Service", "services")
 CLAIMS = ResourceType("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
-MANAGER = "modelwright"
 TRAINING_JOB = "modelwright.dev/training-job"
 MODEL_VERSION = "modelwright.dev/model-version"
 MODEL = "modelwright.dev/model"

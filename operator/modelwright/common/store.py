@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelwright.common.resources import CLAIMS, MANAGED_BY, MANAGER
+from modelwright.common.resources import CLAIMS
 from modelwright.common.settings import DEFAULT_CLAIM, ClaimSettings, Settings
+from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import Key
 from modelwright.engine.plan import Create
 

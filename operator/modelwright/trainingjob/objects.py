@@ -10,9 +10,10 @@ from modelwright.api import API_VERSION
 from modelwright.api.trainingjob import Run
 from modelwright.common.podspec import claim_volume, container, empty_dir, mount, never_retried, pod_spec
 from modelwright.common.podstatus import container_statuses
-from modelwright.common.resources import MANAGED_BY, MANAGER, MODEL, TRAINING_JOB, child_labels
+from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
 from modelwright.common.settings import DEFAULT_CLAIM, Settings
 from modelwright.common.store import claim_of, store_uri
+from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import owner_reference
 from modelwright.trainingjob.observed import Observed
 from modelwright.trainingjob.runs import STEPS, Published

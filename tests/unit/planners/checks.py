@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from unit.planners.crds import defects
 
-from modelwright.common.resources import MANAGED_BY, MANAGER
+from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import ROOT_UID, Body, ResourceType, deleting, metadata, owned_by, uid
 from modelwright.engine.plan import Apply, Create, Delete, Effect, Plan
 
