@@ -51,10 +51,10 @@ class Daemon:
 
 
 def start(daemon: Daemon) -> None:
-    """Start it in a session of its own, without a terminal or inherited files."""
+    """Start it in a session of its own, without a terminal or inherited files, until it can be found."""
     LOGS.mkdir(parents=True, exist_ok=True)
     with daemon.log.open("ab") as log:
-        subprocess.Popen(
+        process = subprocess.Popen(
             daemon.command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -63,6 +63,10 @@ def start(daemon: Daemon) -> None:
             cwd="/",
             env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"},
         )
+    # Popen returns while the kernel is still in exec: for a moment /proc shows no arguments, and who
+    # looks then would say that the program has ended.
+    while process.poll() is None and process.pid not in dict(_ours()):
+        time.sleep(0.01)
 
 
 def require_running(daemons: list[Daemon]) -> None:
