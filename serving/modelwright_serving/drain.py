@@ -7,7 +7,7 @@ silent until then is closed last.
 
 import asyncio
 
-from modelwright_serving.http.host import Host
+from modelwright_serving.host import Host
 from modelwright_serving.listening import Port
 
 # A connection that has carried nothing for this long is taken for unused.

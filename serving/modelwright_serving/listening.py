@@ -4,7 +4,7 @@ import asyncio
 import socket
 from contextlib import suppress
 
-from modelwright_serving.http.host import Host
+from modelwright_serving.host import Host
 
 _BACKLOG = 1024
 

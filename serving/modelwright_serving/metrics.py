@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -14,6 +15,8 @@ DURATION_BOUNDS = (
 )
 ROW_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 _LABELS = ("model", "version")
+
+Code = TypeVar("Code", int, str)
 
 
 class Histogram:
@@ -39,22 +42,22 @@ class Histogram:
         family.add_metric(labels, buckets, sum_value=self._sum)
 
 
-class ProtocolMetrics:
-    """What one protocol's transport counts."""
+class ProtocolMetrics(Generic[Code]):
+    """What one protocol's transport counts; a code is an HTTP status or the name of a gRPC status."""
 
     __slots__ = ("codes", "durations", "in_flight")
 
     def __init__(self) -> None:
-        self.codes: Counter[int] = Counter()
+        self.codes: Counter[Code] = Counter()
         self.durations = Histogram(DURATION_BOUNDS)
         self.in_flight = 0
 
-    def done(self, code: int, seconds: float) -> None:
+    def done(self, code: Code, seconds: float) -> None:
         self.in_flight -= 1
         self.codes[code] += 1
         self.durations.observe(seconds)
 
-    def refused(self, code: int) -> None:
+    def refused(self, code: Code) -> None:
         """Answered without having been let in."""
         self.codes[code] += 1
 
@@ -68,7 +71,8 @@ class Metrics(Collector):
 
     def __init__(self, model: str, version: str) -> None:
         self._labels = (model, version)
-        self.http = ProtocolMetrics()
+        self.http = ProtocolMetrics[int]()
+        self.grpc = ProtocolMetrics[str]()
         self.batch_rows = Histogram(ROW_BOUNDS)
         self.rows = 0
         self.digest = ""
@@ -92,27 +96,28 @@ class Metrics(Collector):
         yield from self._model()
 
     def _requests(self) -> Iterator[Metric]:
-        labels = (*self._labels, "http")
         total = CounterMetricFamily(
-            "modelwright_requests", "Inference requests answered.", labels=(*_LABELS, "protocol", "code")
+            "modelwright_requests",
+            "Inference requests answered, by HTTP status or gRPC status name.",
+            labels=(*_LABELS, "protocol", "code"),
         )
-        for code, count in sorted(self.http.codes.items()):
-            total.add_metric((*labels, str(code)), count)
-        yield total
         durations = HistogramMetricFamily(
             "modelwright_request_duration_seconds",
             "From the last byte of an inference request to its answer.",
             labels=(*_LABELS, "protocol"),
         )
-        self.http.durations.add_to(durations, labels)
-        yield durations
         in_flight = GaugeMetricFamily(
             "modelwright_requests_in_flight",
             "Inference requests read in full and not answered yet.",
             labels=(*_LABELS, "protocol"),
         )
-        in_flight.add_metric(labels, self.http.in_flight)
-        yield in_flight
+        for protocol, counted in (("http", self.http), ("grpc", self.grpc)):
+            labels = (*self._labels, protocol)
+            for code, count in sorted(counted.codes.items()):
+                total.add_metric((*labels, str(code)), count)
+            counted.durations.add_to(durations, labels)
+            in_flight.add_metric(labels, counted.in_flight)
+        yield from (total, durations, in_flight)
 
     def _batches(self) -> Iterator[Metric]:
         rows = CounterMetricFamily("modelwright_rows", "Rows that the model has predicted.", labels=_LABELS)

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import threading
 from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import version as installed_version
 from time import perf_counter
 
@@ -11,9 +12,10 @@ from modelwright_serving import admin, logs
 from modelwright_serving.batch import Executor, inline_runner
 from modelwright_serving.drain import drain
 from modelwright_serving.failures import StepError
-from modelwright_serving.http import inference
-from modelwright_serving.http.host import Host
-from modelwright_serving.http.limits import Limits
+from modelwright_serving.host import Host
+from modelwright_serving.http import inference, paths
+from modelwright_serving.http.connection import Connection
+from modelwright_serving.limits import Limits
 from modelwright_serving.listening import Port
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel, load
@@ -39,15 +41,17 @@ class Server:
         self._infer = inference.InferEndpoint(
             self._state, settings.name, settings.version, self._metrics.http
         )
-        routes = inference.routes(
+        routes = paths.routes(
             self._state,
             self._infer,
             settings.name,
             settings.version,
             installed_version("modelwright-serving"),
         )
-        self._http = Host(routes, _limits(settings), loop)
-        self._admin = Host(admin.routes(self._metrics), Limits(body=64 * 1024, connections=64), loop)
+        self._http = Host(partial(Connection, routes), _limits(settings), loop)
+        self._admin = Host(
+            partial(Connection, admin.routes(self._metrics)), Limits(body=64 * 1024, connections=64), loop
+        )
         self._stopping = asyncio.Event()
         self._loaded_or_stopped = asyncio.Event()
 

@@ -5,23 +5,22 @@ Reading requests is left to the reader, what they mean to the application, when 
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from modelwright_serving.http.exchange import Exchange
+from modelwright_serving.host import Host
+from modelwright_serving.http import responses
+from modelwright_serving.http.exchange import Application, Exchange
 from modelwright_serving.http.reader import Phase, Refusal, RequestReader
 from modelwright_serving.http.responses import Response
-
-if TYPE_CHECKING:
-    from modelwright_serving.http.host import Host
 
 
 class Connection(asyncio.Protocol):
     """Called by the transport, by the reader, by exchanges that are answered, and by the host's clock."""
 
-    def __init__(self, host: "Host") -> None:
+    def __init__(self, application: Application, host: Host) -> None:
         self._host = host
         self._limits = host.limits
-        self._reader = RequestReader(self, host.application, host.limits, host.memory)
+        self._reader = RequestReader(self, application, host.limits, host.memory)
         self._exchanges: deque[Exchange] = deque()
         self._caller_finished = False
         self._write_blocked = False
@@ -142,7 +141,7 @@ class Connection(asyncio.Protocol):
             connection = b"connection: close\r\n"
         elif exchange.http10:
             connection = b"connection: keep-alive\r\n"
-        return b"%b%bcontent-length: %d\r\n\r\n" % (self._host.date(), connection, len(response.body))
+        return b"%b%bcontent-length: %d\r\n\r\n" % (responses.date_header(), connection, len(response.body))
 
     def _pace_reading(self) -> None:
         """Read no requests from a caller that does not read its answers."""

@@ -1,15 +1,14 @@
-"""The Open Inference Protocol over HTTP: its paths, and the way of one inference through the executor."""
+"""The way of one inference over HTTP through the executor. The other paths are left to `paths`."""
 
 from time import perf_counter
 
 from modelwright_serving.http import responses
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
-from modelwright_serving.http.routes import Routes
 from modelwright_serving.metrics import ProtocolMetrics
-from modelwright_serving.oip import documents, request
+from modelwright_serving.oip import request
 from modelwright_serving.oip.answer import Answer, Encoder
-from modelwright_serving.oip.errors import OipError, Problem
+from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.state import Serving, State
@@ -58,7 +57,7 @@ class InferEndpoint:
 
     takes_body = True
 
-    def __init__(self, state: State, name: str, version: str, metrics: ProtocolMetrics) -> None:
+    def __init__(self, state: State, name: str, version: str, metrics: ProtocolMetrics[int]) -> None:
         self._state = state
         self._name = name
         self._version = version
@@ -79,52 +78,6 @@ class InferEndpoint:
         serving = self._state.serving
         if serving is None:
             self.metrics.refused(503)
-            exchange.respond(_unready(self._state))
+            exchange.respond(responses.unready(self._state.unready_reason[1]))
             return
         serving.executor.submit(_Ticket(self, exchange))
-
-
-def routes(state: State, infer: InferEndpoint, name: str, version: str, server_version: str) -> Routes:
-    """Every path of the protocol for one model, with and without its version."""
-    table = Routes(lambda path: responses.error(404, _unknown(path, name, version)))
-    server = responses.json(200, documents.server(server_version))
-    models = responses.json(200, documents.models(name))
-    live = responses.json(200, documents.live())
-    table.get("/v2", lambda: server)
-    table.get("/v2/models", lambda: models)
-    table.get("/v2/health/live", lambda: live)
-    table.get("/v2/health/ready", lambda: _ready(state, documents.ready()))
-    for path in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{version}"):
-        table.get(path, lambda: _metadata(state, name, version))
-        table.get(f"{path}/ready", lambda: _ready(state, documents.model_ready(name)))
-        table.post(f"{path}/infer", infer)
-    return table
-
-
-def _ready(state: State, document: bytes) -> Response:
-    if state.ready:
-        return responses.json(200, document)
-    reason, message = state.unready_reason
-    return responses.json(503, documents.not_ready(reason, message), (b"retry-after", b"1"))
-
-
-def _metadata(state: State, name: str, version: str) -> Response:
-    if state.serving is None:
-        return _unready(state)
-    model = state.serving.model
-    return responses.json(200, documents.model(name, version, model.digest, model.signature))
-
-
-def _unready(state: State) -> Response:
-    return responses.error(Problem.UNAVAILABLE.value, state.unready_reason[1])
-
-
-def _unknown(path: str, name: str, version: str) -> str:
-    """Say what is there: a wrong name and a wrong version are the usual mistakes."""
-    shown = path[:200]
-    prefix = f"/v2/models/{name}"
-    if path.startswith(f"{prefix}/versions/"):
-        return f"unknown version in {shown}: model {name!r} is served as version {version!r}"
-    if path.startswith("/v2/models/") and path != prefix and not path.startswith(f"{prefix}/"):
-        return f"unknown model in {shown}: this server serves {name!r}"
-    return f"there is nothing at {shown}"

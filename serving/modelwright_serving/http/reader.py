@@ -8,11 +8,12 @@ from typing import Protocol
 
 import httptools
 
+from modelwright_serving.host import Memory
 from modelwright_serving.http import responses
 from modelwright_serving.http.exchange import Application, Endpoint, Exchange, Owner
 from modelwright_serving.http.head import Head
-from modelwright_serving.http.limits import Limits
 from modelwright_serving.http.responses import Response
+from modelwright_serving.limits import Limits
 
 
 class Phase(Enum):
@@ -23,16 +24,6 @@ class Phase(Enum):
     BODY = auto()
     ANSWER = auto()
     LINGER = auto()
-
-
-class Memory:
-    """The bytes of all bodies that a listening port holds."""
-
-    __slots__ = ("limit", "used")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
 
 
 class Listener(Owner, Protocol):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
+from time import time
 
 from modelwright_serving.oip import documents
 
@@ -39,11 +40,23 @@ def error(status: int, message: str, *headers: tuple[bytes, bytes], close: bool 
     return Response(status, head(status, JSON, *headers), documents.error(message), close=close)
 
 
+def unready(message: str) -> Response:
+    """The model takes no traffic, for a reason that `message` tells."""
+    return error(HTTPStatus.SERVICE_UNAVAILABLE, message)
+
+
 def method_not_allowed(allowed: bytes) -> Response:
     """A known path, asked in a way it does not take."""
     return error(405, f"this path takes {allowed.decode()} only", (b"allow", allowed))
 
 
-def date_header(seconds: int) -> bytes:
-    """The Date header for a time in Unix seconds."""
-    return b"date: %b\r\n" % formatdate(seconds, usegmt=True).encode()
+_date = (0, b"")
+
+
+def date_header() -> bytes:
+    """The Date header, made once a second."""
+    global _date  # noqa: PLW0603 - one clock for the process
+    seconds = int(time())
+    if seconds != _date[0]:
+        _date = (seconds, b"date: %b\r\n" % formatdate(seconds, usegmt=True).encode())
+    return _date[1]

@@ -6,6 +6,7 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import pytest
 from unit.serving import models
 from unit.serving.harness import INFER, Served, Wire, matrix, post, serving
 
+from modelwright_serving.host import Host
 from modelwright_serving.http import responses
-from modelwright_serving.http.host import Host
-from modelwright_serving.http.limits import Limits
+from modelwright_serving.http.connection import Connection
 from modelwright_serving.http.routes import Routes
+from modelwright_serving.limits import Limits
 from modelwright_serving.listening import Port
 
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -184,7 +186,7 @@ def test_a_steady_load_loses_nothing_when_a_server_is_replaced(
 async def test_who_has_connected_but_was_not_accepted_yet_is_served() -> None:
     """The event loop does not run between this connection and the closing of the port."""
     nothing = Routes(lambda path: responses.error(404, path))
-    host = Host(nothing, Limits(), asyncio.get_running_loop())
+    host = Host(partial(Connection, nothing), Limits(), asyncio.get_running_loop())
     port = await Port.open(host, "127.0.0.1", 0)
     with socket.create_connection(("127.0.0.1", port.number)) as caller:
         await port.close()

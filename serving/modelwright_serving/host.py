@@ -1,53 +1,74 @@
-"""All connections of one listening port: their number, their shared bounds, their clock and their end."""
+"""All connections of one listening port: their number, their shared bounds, their clock and their end.
+
+Knows no protocol: what is said on a connection is left to `http` and `rpc`.
+"""
 
 import asyncio
-import time
+from collections.abc import Callable
+from typing import Protocol
 
-from modelwright_serving.http import responses
-from modelwright_serving.http.connection import Connection
-from modelwright_serving.http.exchange import Application
-from modelwright_serving.http.limits import Limits
-from modelwright_serving.http.reader import Memory
+from modelwright_serving.limits import Limits
 
 _SWEEP_SECONDS = 0.5
+
+
+class Memory:
+    """The bytes of all bodies that a listening port holds."""
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+
+class Hosted(Protocol):
+    """A connection, as its host sees it."""
+
+    def expire(self, now: float) -> None:
+        """End what takes longer than its limit."""
+        ...
+
+    def close_if_idle(self, since: float) -> None:
+        """Close in an orderly way if it carries nothing and has carried nothing since then."""
+        ...
+
+    def abort(self) -> None: ...
 
 
 class Host:
     """Makes connections for a server, and lets go of them."""
 
-    def __init__(self, application: Application, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
-        self.application = application
+    def __init__(
+        self,
+        make: Callable[["Host"], asyncio.Protocol],
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._make = make
         self.limits = limits
         self.draining = False
         self.memory = Memory(limits.bodies)
         self.now = loop.time
         self._loop = loop
-        self._connections: set[Connection] = set()
-        self._date = (0, b"")
+        self._connections: set[Hosted] = set()
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
 
-    def connect(self) -> Connection:
-        return Connection(self)
+    def connect(self) -> asyncio.Protocol:
+        return self._make(self)
 
     def __len__(self) -> int:
         return len(self._connections)
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: Hosted) -> bool:
         """Whether there is room for one more; without room it only gets to hear that."""
         self._connections.add(connection)
         if len(self._connections) > 2 * self.limits.connections:
             connection.abort()
         return len(self._connections) <= self.limits.connections
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: Hosted) -> None:
         self._connections.discard(connection)
-
-    def date(self) -> bytes:
-        """The Date header, made once a second."""
-        seconds = int(time.time())
-        if seconds != self._date[0]:
-            self._date = (seconds, responses.date_header(seconds))
-        return self._date[1]
 
     def close_quiet(self, seconds: float) -> None:
         """Close the connections that have carried nothing for so long."""
