@@ -14,6 +14,7 @@ from modelwright.engine.plan import Apply
 from modelwright.inferenceservice.observed import Observed
 
 HTTP_PORT = 8080
+GRPC_PORT = 8081
 ADMIN_PORT = 9090
 # Longer than the server's own drain, so that it always ends by itself.
 TERMINATION_GRACE_SECONDS = 60
@@ -106,14 +107,17 @@ def _server(
             "--name", observed.name,
             "--model-version", revision.version,
             "--http-port", str(HTTP_PORT),
+            "--grpc-port", str(GRPC_PORT),
             "--admin-port", str(ADMIN_PORT),
         ],
         "ports": [
             {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
+            {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},
             {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
         ],
         "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": LOADING_SECONDS},
         "readinessProbe": {**ready, "periodSeconds": 5, "failureThreshold": 2},
+        # On a port of its own: callers that use up all connections must not have their server ended.
         "livenessProbe": {
             "httpGet": {"path": "/healthz", "port": "admin"},
             "timeoutSeconds": 5,
@@ -138,8 +142,20 @@ def service(observed: Observed, stable: Revision) -> Apply:
             "type": "ClusterIP",
             "selector": {INFERENCE_SERVICE: observed.name, REVISION: stable.revision},
             "ports": [
-                {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"}
+                _port("http", 80, "http"),
+                # Without TLS, HTTP/2 has to be told to gateways: they would speak HTTP/1.1 to it.
+                _port("grpc", GRPC_PORT, "kubernetes.io/h2c"),
             ],
         },
     }
     return Apply(Key(SERVICES, observed.namespace, observed.name), body)
+
+
+def _port(target: str, number: int, protocol: str) -> dict[str, Any]:
+    return {
+        "name": target,
+        "port": number,
+        "targetPort": target,
+        "protocol": "TCP",
+        "appProtocol": protocol,
+    }

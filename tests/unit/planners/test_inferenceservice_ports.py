@@ -1,0 +1,60 @@
+"""How callers, gateways and the kubelet reach the server of an InferenceService."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from unit.planners.given import InferenceService, a_served_version
+
+from modelwright.common.resources import DEPLOYMENTS, SERVICES
+
+
+def server_of(service: InferenceService) -> Mapping[str, Any]:
+    (deployment,) = service.all(DEPLOYMENTS).values()
+    (server,) = deployment["spec"]["template"]["spec"]["containers"]
+    found: Mapping[str, Any] = server
+    return found
+
+
+def ports_of(service: InferenceService) -> Mapping[str, Mapping[str, Any]]:
+    (found,) = service.all(SERVICES).values()
+    return {port["name"]: port for port in found["spec"]["ports"]}
+
+
+def test_the_service_takes_http_and_grpc_and_tells_gateways_which_is_which() -> None:
+    ports = ports_of(a_served_version())
+
+    said = {name: (port["port"], port["appProtocol"]) for name, port in ports.items()}
+    assert said == {"http": (80, "http"), "grpc": (8081, "kubernetes.io/h2c")}
+
+
+@pytest.mark.parametrize("name", ["http", "grpc"])
+def test_a_port_of_the_service_leads_to_where_the_server_is_told_to_listen(name: str) -> None:
+    service = a_served_version()
+    server = server_of(service)
+    listening = {port["name"]: port["containerPort"] for port in server["ports"]}
+    command = server["command"]
+
+    target = ports_of(service)[name]["targetPort"]
+
+    assert str(listening[target]) == command[command.index(f"--{name}-port") + 1]
+
+
+def test_readiness_asks_where_callers_ask_and_liveness_where_they_cannot_be_in_the_way() -> None:
+    server = server_of(a_served_version())
+
+    assert server["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": "http"}
+    assert server["livenessProbe"]["httpGet"]["port"] == "admin"
+    assert server["livenessProbe"]["httpGet"]["port"] not in ports_of(a_served_version())
+
+
+def test_a_stuck_server_is_ended_later_than_it_loses_its_traffic() -> None:
+    server = server_of(a_served_version())
+
+    patience = {
+        name: server[name]["periodSeconds"] * server[name]["failureThreshold"]
+        for name in ("startupProbe", "readinessProbe", "livenessProbe")
+    }
+    assert patience["readinessProbe"] < patience["livenessProbe"] < patience["startupProbe"]
