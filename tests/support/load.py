@@ -1,10 +1,15 @@
-"""A steady load of real clients from a pod inside the cluster, and what it saw."""
+"""A steady load of real clients, from a pod inside the cluster or from this host, and what it saw."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from support.kubectl import Kubectl, Object
@@ -119,3 +124,56 @@ def start(kubectl: Kubectl, service: str, body: Object, name: str = "load") -> L
         assert time.monotonic() < deadline, f"no request was answered: {load.seen()}"
         time.sleep(0.2)
     return load
+
+
+class Callers:
+    """Clients of every kind on this host, calling all the time; see `callers`."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def seen(self) -> Any:
+        """What they saw so far."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self._said()
+
+    def answered_everywhere(self, more: int = 20) -> Any:
+        """Waits until each kind of client has had so many more answers; gives what they saw."""
+        before = self.seen()["answered"]
+        deadline = time.monotonic() + 60
+        while True:
+            seen = self.seen()
+            if all(seen["answered"].get(kind, 0) >= before.get(kind, 0) + more for kind in seen["kinds"]):
+                return seen
+            assert time.monotonic() < deadline, f"some clients get no answers any more: {seen}"
+            time.sleep(0.2)
+
+    def stop(self) -> Any:
+        """Ends them; gives what they saw."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        return self._said()
+
+    def _said(self) -> Any:
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
+
+
+@contextmanager
+def calling(host: str, http_port: int, grpc_port: int, model: str, body: Object) -> Iterator[Callers]:
+    """Clients on this host, from their first answers until the test leaves."""
+    target = {"host": host, "http_port": http_port, "grpc_port": grpc_port, "model": model, "body": body}
+    command, folder = [sys.executable, "-m", "support.callers"], Path(__file__).parents[1]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
+    ) as process:
+        try:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(target) + "\n")
+            callers = Callers(process)
+            callers.answered_everywhere()
+            yield callers
+        finally:
+            process.kill()

@@ -1,0 +1,149 @@
+"""Real clients that keep calling one served model, as a program of its own; prints what they saw as JSON lines.
+
+Each kind of client meets a restart in its own way: one keeps its connection, one opens a new one for each request,
+one multiplexes over HTTP/2. None tries again: a request that gets no answer is lost.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+PAUSE_SECONDS = 0.005
+CLIENTS_OF_A_KIND = 2
+PATIENCE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to call, and what to send."""
+
+    host: str
+    http_port: int
+    grpc_port: int
+    model: str
+    body: dict[str, Any]
+
+    @property
+    def path(self) -> str:
+        """Of inference over HTTP."""
+        return f"/v2/models/{self.model}/infer"
+
+
+@dataclass
+class Seen:
+    """Counts by kind of client; every failure is counted, the first ones are told."""
+
+    kinds: list[str]
+    answered: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def failure(self, kind: str, error: Exception) -> None:
+        """Keeps what went wrong, and when."""
+        with self.lock:
+            self.failed[kind] += 1
+            if len(self.failures) < 10:
+                self.failures.append(f"{time.strftime('%H:%M:%S')} {kind}: {type(error).__name__}: {error}")
+
+    def line(self) -> str:
+        """The state so far."""
+        with self.lock:
+            counts = {"answered": dict(self.answered), "failed": dict(self.failed)}
+            return json.dumps({"kinds": self.kinds, **counts, "failures": self.failures})
+
+
+class WrongAnswerError(Exception):
+    """An answer that is none."""
+
+
+class Client(Protocol):
+    """One caller."""
+
+    def call(self) -> None:
+        """Sends a request and takes its answer."""
+        ...
+
+    def reset(self) -> None:
+        """Starts anew after a failure."""
+        ...
+
+
+class HttpClient:
+    """Calls over HTTP/1.1, on a connection that it keeps or on a new one each time."""
+
+    def __init__(self, target: Target, *, keep: bool) -> None:
+        self._connection = http.client.HTTPConnection(target.host, target.http_port, timeout=PATIENCE_SECONDS)
+        self._path, self._body, self._keep = target.path, json.dumps(target.body), keep
+
+    def call(self) -> None:
+        """Sends a request and takes its answer."""
+        self._connection.request("POST", self._path, self._body)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if not self._keep:
+            self._connection.close()
+        if answer.status != 200 or not json.loads(content)["outputs"]:
+            raise WrongAnswerError(f"{answer.status} {content[:200]!r}")
+
+    def reset(self) -> None:
+        """Starts anew after a failure."""
+        self._connection.close()
+
+
+FAILURES = (OSError, http.client.HTTPException, WrongAnswerError)
+
+
+def keep_calling(kind: str, client: Client, seen: Seen, stop: threading.Event) -> None:
+    """Calls until told to stop."""
+    while not stop.is_set():
+        try:
+            client.call()
+        except FAILURES as error:
+            seen.failure(kind, error)
+            client.reset()
+        else:
+            with seen.lock:
+                seen.answered[kind] += 1
+        time.sleep(PAUSE_SECONDS)
+
+
+def clients(target: Target) -> dict[str, Callable[[], Client]]:
+    """What makes a client, by its kind."""
+    return {
+        "http, kept": lambda: HttpClient(target, keep=True),
+        "http, new": lambda: HttpClient(target, keep=False),
+    }
+
+
+def main() -> int:
+    """Reads the target as one line of JSON; answers each further line with what was seen; ends with the input."""
+    target = Target(**json.loads(sys.stdin.readline()))
+    kinds, stop = clients(target), threading.Event()
+    seen = Seen(list(kinds))
+    threads = [
+        threading.Thread(target=keep_calling, args=(kind, make(), seen, stop), daemon=True)
+        for kind, make in kinds.items()
+        for _ in range(CLIENTS_OF_A_KIND)
+    ]
+    for thread in threads:
+        thread.start()
+    for _ in sys.stdin:
+        print(seen.line(), flush=True)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    print(seen.line(), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
