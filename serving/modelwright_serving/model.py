@@ -4,7 +4,7 @@ Reading ONNX is left to `runtime`, comparing with the golden request to `golden`
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from modelwright_serving import golden, runtime
 from modelwright_serving.failures import StepError
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Tensor
+from modelwright_serving.onnx_rewrite import plain_outputs
 
 MAX_BYTES = 2 * 1024**3
 _PROBE_ROWS = 3
@@ -37,17 +38,19 @@ def load(path: Path, expected_digest: str | None) -> LoadedModel:
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if expected_digest is not None and digest != expected_digest:
         raise StepError("DigestMismatch", f"{path} holds {digest}, but {expected_digest} is asked for")
-    session = runtime.open_session(content)
-    signature = runtime.signature_of(session)
-    model = LoadedModel(digest, signature, session, joins_rows=False)
-    expectation = golden.read(path, signature)
+    plain = plain_outputs(content)
+    session = runtime.open_session(plain.content)
+    known = {} if plain.classes is None else {"classes": plain.classes}
+    declared = LoadedModel(digest, runtime.signature_of(session, known), session, joins_rows=False)
+    expectation = golden.read(path, declared.signature)
+    rows: list[Tensor] | None = None
     if expectation is None:
-        _warm_up(model)
-        rows = None
+        outputs = _warm_up(declared)
     else:
-        _check_golden(model, expectation)
         rows = expectation.request.inputs
-    return LoadedModel(digest, signature, session, joins_rows=_rows_are_independent(model, rows))
+        outputs = _check_golden(declared, expectation, rows)
+    model = replace(declared, signature=_as_seen(declared.signature, outputs))
+    return replace(model, joins_rows=_rows_are_independent(model, rows))
 
 
 def _read(path: Path) -> bytes:
@@ -61,38 +64,59 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _warm_up(model: LoadedModel) -> None:
-    """One run with a neutral row: a model that cannot do even this must not get traffic."""
+def _warm_up(model: LoadedModel) -> list[Tensor] | None:
+    """One run with a neutral row: a model that cannot do even this must not get traffic.
+
+    A model that knows its categories may rightly refuse made-up ones. It has run far enough to see them, so it
+    works; only its answer stays unknown.
+    """
     inputs = [_neutral(spec) for spec in model.signature.inputs]
     try:
-        outputs = model.run(inputs)
+        return model.run(inputs)
     except runtime.RunFailed as error:
+        if runtime.misses_category(error):
+            return None
         raise StepError(
             "WarmupFailed",
             f"the model loads, but fails on a row of zeros and empty strings: {runtime.said(error)}. "
             f"If it only takes certain values, put a {golden.FILE_NAME} with a request that it answers beside it",
         ) from error
-    _check_types(model, outputs)
 
 
-def _check_golden(model: LoadedModel, expectation: golden.Golden) -> None:
+def _check_golden(model: LoadedModel, expectation: golden.Golden, rows: list[Tensor]) -> list[Tensor]:
     """The stronger warm-up: real rows, and the answers that belong to them."""
     try:
-        outputs = model.run(expectation.request.inputs)
+        outputs = model.run(expectation.request.tensors(model.signature))
     except runtime.RunFailed as error:
         raise StepError(
             "GoldenMismatch", f"the model fails on the golden request: {runtime.said(error)}"
         ) from error
-    _check_types(model, outputs)
     golden.check(expectation, model.signature, outputs)
+    return outputs
 
 
-def _check_types(model: LoadedModel, outputs: list[Tensor]) -> None:
-    for spec, output in zip(model.signature.outputs, outputs, strict=True):
-        if output.dtype != spec.dtype:
-            raise StepError(
-                "WarmupFailed", f"output {spec.name!r} is declared {spec.datatype}, but is {output.dtype}"
-            )
+def _as_seen(signature: Signature, outputs: list[Tensor] | None) -> Signature:
+    """The signature with the shapes that the model really answers with: converters declare some of them wrongly."""
+    if outputs is None:
+        return signature
+    rows = all(spec.shape[:1] == (-1,) for spec in signature.inputs)
+    seen = (_seen(spec, output, rows) for spec, output in zip(signature.outputs, outputs, strict=True))
+    return replace(signature, outputs=tuple(seen))
+
+
+def _seen(spec: TensorSpec, output: Tensor, rows: bool) -> TensorSpec:
+    if output.dtype != spec.dtype:
+        raise StepError(
+            "WarmupFailed", f"output {spec.name!r} is declared {spec.datatype}, but is {output.dtype}"
+        )
+    if spec.admits(output.shape):
+        return spec
+    shape: tuple[int, ...] = output.shape
+    if len(shape) == len(spec.shape):
+        shape = tuple(want if want in {-1, got} else got for want, got in zip(spec.shape, shape, strict=True))
+    elif shape and rows:
+        shape = (-1, *shape[1:])
+    return replace(spec, shape=shape)
 
 
 def _rows_are_independent(model: LoadedModel, known: list[Tensor] | None) -> bool:

@@ -9,6 +9,7 @@ import os
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import re
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from onnxruntime import InferenceSession, NodeArg, SessionOptions
@@ -65,17 +66,24 @@ def open_session(content: bytes) -> Session:
     except (native.NoModel, native.InvalidArgument) as error:
         raise StepError("NotOnnx", f"the model file is not ONNX: {said(error)}") from error
     except (*RunFailed, native.InvalidGraph, native.NoSuchFile, native.NotFound) as error:
-        raise StepError("UnsupportedModel", f"ONNX Runtime cannot load the model: {said(error)}") from error
+        raise StepError("UnsupportedModel", _unloadable(said(error))) from error
 
 
-def signature_of(session: Session) -> Signature:
-    """What the session's model takes and gives; StepError(UnsupportedModel) if the protocol cannot say it."""
+def signature_of(session: Session, known: Mapping[str, str] | None = None) -> Signature:
+    """What the session's model takes and gives; StepError(UnsupportedModel) if the protocol cannot say it.
+
+    `known` are properties found elsewhere; what the model itself carries counts more.
+    """
     found = session.get_modelmeta().custom_metadata_map
-    properties = {
+    carried = {
         key.removeprefix(_PROPERTY_PREFIX): value
-        for key, value in sorted(found.items())
+        for key, value in found.items()
         if key in {f"{_PROPERTY_PREFIX}{name}" for name in ("classes", "features", "task")}
-        and len(value) <= _MAX_PROPERTY
+    }
+    properties = {
+        key: value
+        for key, value in sorted({**(known or {}), **carried}.items())
+        if len(value) <= _MAX_PROPERTY
     }
     inputs = tuple(_spec("input", item) for item in session.get_inputs())
     outputs = tuple(_spec("output", item) for item in session.get_outputs())
@@ -95,7 +103,12 @@ def run(session: Session, signature: Signature, inputs: list[Tensor]) -> list[Te
 
 def blames_input(error: Exception) -> bool:
     """Whether the caller's values are at fault; all other failures are the model's."""
-    return isinstance(error, native.InvalidArgument) or "Unknown Category" in str(error)
+    return isinstance(error, native.InvalidArgument) or misses_category(error)
+
+
+def misses_category(error: Exception) -> bool:
+    """Whether the model has met a category that it was not trained on."""
+    return "Unknown Category" in str(error)
 
 
 def said(error: Exception) -> str:
@@ -105,18 +118,44 @@ def said(error: Exception) -> str:
     return " ".join(text.split())[:600]
 
 
+def _unloadable(complaint: str) -> str:
+    """What to do about the two refusals that users meet: weights in a second file, and operators of their own."""
+    beside = re.search(r"External data.*?([^\s/\"]+)\"?$", complaint)
+    if beside:
+        return (
+            f"the model keeps weights in a second file ({beside[1]}), but a model is one file, known by its digest; "
+            "save it as one: onnx.save_model(onnx.load(PATH), PATH, save_as_external_data=False)"
+        )
+    custom = re.search(r"(\S+)\(-?\d+\) is not a registered function/op", complaint)
+    if custom:
+        return (
+            f"the model uses the operator {custom[1]}, which is no part of ONNX; such operators are code, "
+            "which is never loaded with a model: export it with the operators of ONNX and ai.onnx.ml"
+        )
+    return f"ONNX Runtime cannot load the model: {complaint}"
+
+
 def _spec(kind: str, item: NodeArg) -> TensorSpec:
     datatype = _DATATYPES.get(item.type)
     if datatype is None:
-        hint = (
-            "; export it with zipmap=False so that probabilities are a plain tensor"
-            if item.type.startswith("seq(map(")
-            else ""
-        )
         raise StepError(
-            "UnsupportedModel", f"{kind} {item.name!r} is {item.type}, but only tensors are served{hint}"
+            "UnsupportedModel",
+            f"{kind} {item.name!r} is of type {item.type}, but requests and responses hold "
+            f"tensors of {', '.join(_DATATYPES.values())} only; {_way_out(kind, item.type)}",
         )
     # A dimension without a fixed size is a name or None; a scalar has no dimensions at all.
     return TensorSpec(
         item.name, datatype, tuple(size if isinstance(size, int) and size > 0 else -1 for size in item.shape)
     )
+
+
+def _way_out(kind: str, found: str) -> str:
+    if found.startswith(("seq(map(", "map(")):
+        return "export it with the option zipmap=False, so that probabilities are a tensor"
+    if found.startswith("seq("):
+        return f"make each item of the sequence an {kind} of its own"
+    if found.startswith("sparse_tensor("):
+        return f"make this {kind} a dense tensor"
+    if found.startswith("optional("):
+        return f"make this {kind} a tensor that is always there"
+    return f"let the model cast this {kind}"

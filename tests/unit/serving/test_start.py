@@ -85,31 +85,25 @@ def test_other_bytes_than_asked_for_are_refused(ending: Ending, model_file: Mode
     ending.is_refusal(path, "DigestMismatch", asked, "--model-digest", asked)
 
 
-def test_probabilities_in_dictionaries_are_refused_with_the_way_out(
-    ending: Ending, model_file: ModelFile
-) -> None:
-    ending.is_refusal(model_file(models.zipmap()), "UnsupportedModel", "zipmap=False")
-
-
 def test_operators_of_the_users_own_are_refused(ending: Ending, model_file: ModelFile) -> None:
-    ending.is_refusal(model_file(models.unknown_operator()), "UnsupportedModel", "evil:Steal")
+    ending.is_refusal(model_file(models.unknown_operator()), "UnsupportedModel", "operator evil:Steal")
 
 
 def test_weights_in_another_file_are_never_read(
     ending: Ending, model_file: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    ending.is_refusal(model_file(models.data_beside_it(tmp_path)), "UnsupportedModel", "weights.bin")
+    ending.is_refusal(model_file(models.data_beside_it(tmp_path)), "UnsupportedModel", "a second file (weights.bin)")
 
 
 def test_a_model_that_cannot_run_is_refused(ending: Ending, model_file: ModelFile) -> None:
     ending.is_refusal(model_file(models.fails_always()), "WarmupFailed", "Reshape")
 
 
-def test_a_model_that_refuses_made_up_rows_needs_a_golden_request(
+def test_a_model_that_cannot_run_on_made_up_rows_is_told_of_golden_requests(
     ending: Ending, model_file: ModelFile
 ) -> None:
-    ending.is_refusal(model_file(models.plans()), "WarmupFailed", "golden.json")
+    ending.is_refusal(model_file(models.fails_always()), "WarmupFailed", "golden.json")
 
 
 Change = Callable[[dict[str, Any]], object]
