@@ -1,6 +1,7 @@
 """The golden request beside a model: whether the loaded model still answers it as it did when it was published."""
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from modelwright_serving.failures import StepError
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.request import InferRequest, decode
 from modelwright_serving.oip.signature import Signature, TensorSpec
-from modelwright_serving.oip.tensors import Tensor, from_json
+from modelwright_serving.oip.tensors import Tensor, from_json, unpack
 
 FILE_NAME = "golden.json"
 MAX_BYTES = 1024**2
@@ -76,7 +77,8 @@ def _expected(entry: dict[str, Any], signature: Signature) -> tuple[int, Tensor]
     spec: TensorSpec = signature.outputs[position]
     if entry["datatype"] != spec.datatype:
         raise OipError(f"output {spec.name} is {entry['datatype']} there, but {spec.datatype} in the model")
-    return position, from_json(entry["data"], spec.datatype, entry["shape"])
+    shape = entry["shape"]
+    return position, unpack(spec.dtype, from_json(entry["data"], spec.datatype, shape, prod(shape)))
 
 
 def _difference(expected: Tensor, got: Tensor, absolute: float, relative: float) -> str | None:

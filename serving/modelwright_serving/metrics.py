@@ -75,6 +75,7 @@ class Metrics(Collector):
         self.grpc = ProtocolMetrics[str]()
         self.batch_rows = Histogram(ROW_BOUNDS)
         self.rows = 0
+        self.refusals: Counter[str] = Counter()
         self.digest = ""
         self.load_seconds: float | None = None
         self.queue_length: Callable[[], int] = lambda: 0
@@ -128,6 +129,14 @@ class Metrics(Collector):
         )
         self.batch_rows.add_to(batches, self._labels)
         yield batches
+        refusals = CounterMetricFamily(
+            "modelwright_requests_refused",
+            "Inference requests answered without a run because the server was too busy, by reason.",
+            labels=(*_LABELS, "reason"),
+        )
+        for reason in ("QueueFull", "QueueAge"):
+            refusals.add_metric((*self._labels, reason), self.refusals[reason])
+        yield refusals
         yield self._plain(
             "modelwright_queue_length", "Inference requests that wait for a run.", self.queue_length()
         )

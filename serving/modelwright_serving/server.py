@@ -9,7 +9,7 @@ from importlib.metadata import version as installed_version
 from time import perf_counter
 
 from modelwright_serving import admin, logs
-from modelwright_serving.batch import Executor, inline_runner
+from modelwright_serving.batch import Bounds, Executor
 from modelwright_serving.drain import drain
 from modelwright_serving.failures import StepError
 from modelwright_serving.host import Host
@@ -19,8 +19,10 @@ from modelwright_serving.limits import Limits
 from modelwright_serving.listening import Port
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel, load
+from modelwright_serving.pace import Pace
 from modelwright_serving.settings import Settings
 from modelwright_serving.state import Serving, State
+from modelwright_serving.worker import Worker
 
 
 async def serve(settings: Settings) -> None:
@@ -35,7 +37,7 @@ class Server:
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
         self._settings = settings
         self._loop = loop
-        self._state = State()
+        self._state = State(settings.stuck_seconds)
         self._metrics = Metrics(settings.name, settings.version)
         self._metrics.ready = lambda: self._state.ready
         self._infer = inference.InferEndpoint(
@@ -94,7 +96,12 @@ class Server:
 
     def _install(self, model: LoadedModel, seconds: float) -> None:
         executor = Executor(
-            model, inline_runner(model), self._loop.call_soon, self._metrics, self._settings.queue_limit
+            model,
+            Pace(0.0, 0.0),
+            Worker(self._loop),
+            self._loop.call_soon,
+            self._metrics,
+            Bounds(self._settings.queue_limit, self._settings.queue_seconds),
         )
         serving = Serving(model, executor)
         self._infer.install(serving)

@@ -30,6 +30,8 @@ class Settings:
     max_body: int
     max_connections: int
     queue_limit: int
+    queue_seconds: float
+    stuck_seconds: float
     idle_timeout: float
     read_timeout: float
 
@@ -51,6 +53,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         max_body=options.max_body_bytes,
         max_connections=options.max_connections,
         queue_limit=options.queue_limit,
+        queue_seconds=options.queue_seconds,
+        stuck_seconds=options.stuck_seconds,
         idle_timeout=options.idle_timeout,
         read_timeout=options.read_timeout,
     )
@@ -112,6 +116,18 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         default=1024,
         help="requests that wait for a run; default: %(default)s",
+    )
+    add(
+        "--queue-seconds",
+        type=_seconds,
+        default=10.0,
+        help="a request that has waited longer for its run gets 503; default: %(default)g",
+    )
+    add(
+        "--stuck-seconds",
+        type=_seconds,
+        default=60.0,
+        help="a run of the model that takes longer makes liveness fail; default: %(default)g",
     )
     add(
         "--idle-timeout", type=_seconds, default=125.0, help="of an unused connection; default: %(default)g s"

@@ -17,9 +17,15 @@ class Serving:
 class State:
     """Loading, then ready, then draining; never back."""
 
-    def __init__(self) -> None:
+    def __init__(self, stuck_seconds: float) -> None:
         self.serving: Serving | None = None
         self.draining = False
+        self._stuck_seconds = stuck_seconds
+
+    @property
+    def live(self) -> bool:
+        """Whether a restart would be of no use: nothing hangs."""
+        return self.serving is None or self.serving.executor.busy_seconds() <= self._stuck_seconds
 
     @property
     def ready(self) -> bool:

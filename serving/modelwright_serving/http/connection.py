@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def complete(self, exchange: Exchange) -> None:
-        self.enter(Phase.ANSWER)
+        self.phase = Phase.ANSWER
         exchange.endpoint.handle(exchange)
         if len(self._exchanges) >= self._limits.pipelined:
             self._pace_reading()
@@ -117,10 +117,8 @@ class Connection(asyncio.Protocol):
         while self._exchanges and (response := self._exchanges[0].response) is not None and not closing:
             exchange = self._exchanges.popleft()
             closing = self._is_last(exchange, response)
-            parts += (response.head, self._framing(exchange, response, closing=closing))
-            if exchange.method != b"HEAD":
-                parts.append(response.body)
-        self._transport.write(b"".join(parts))
+            parts.append(self._written(exchange, response, closing=closing))
+        self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
         if closing:
             self._half_close()
             return
@@ -135,13 +133,19 @@ class Connection(asyncio.Protocol):
             return True
         return self._host.draining and not self._exchanges and self.phase not in {Phase.HEAD, Phase.BODY}
 
-    def _framing(self, exchange: Exchange, response: Response, *, closing: bool) -> bytes:
+    def _written(self, exchange: Exchange, response: Response, *, closing: bool) -> bytes:
         connection = b""
         if closing:
             connection = b"connection: close\r\n"
         elif exchange.http10:
             connection = b"connection: keep-alive\r\n"
-        return b"%b%bcontent-length: %d\r\n\r\n" % (responses.date_header(), connection, len(response.body))
+        return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (
+            response.head,
+            responses.date_header(),
+            connection,
+            len(response.body),
+            b"" if exchange.method == b"HEAD" else response.body,
+        )
 
     def _pace_reading(self) -> None:
         """Read no requests from a caller that does not read its answers."""

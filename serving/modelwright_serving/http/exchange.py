@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from modelwright_serving.http.head import KnownHeads
 from modelwright_serving.http.responses import Response
 
 
@@ -66,5 +67,8 @@ class Endpoint(Protocol):
 
 class Application(Protocol):
     """Finds the endpoint for a request line; always finds one, if only to say why there is none."""
+
+    @property
+    def known_heads(self) -> KnownHeads: ...
 
     def route(self, method: bytes, target: bytes) -> Endpoint: ...

@@ -1,7 +1,17 @@
-"""The head of one request while it is being read: the few headers that matter, and what is wrong with them."""
+"""The head of one request while it is being read: the few headers that matter, and what is wrong with them.
+
+A caller sends the same head again and again, so what a head has once meant is remembered by its bytes.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from modelwright_serving.http import responses
+from modelwright_serving.http.encoding import ENCODINGS
 from modelwright_serving.http.responses import Response
+
+if TYPE_CHECKING:
+    from modelwright_serving.http.exchange import Endpoint
 
 KEPT = {
     name: name
@@ -43,6 +53,17 @@ class Head:
         return int(self.headers.get(b"content-length", b"0"))
 
     @property
+    def encoding(self) -> bytes:
+        """The compression of the body."""
+        return self.headers.get(b"content-encoding", b"identity").strip().lower()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing follows but a body of the stated length, as it is."""
+        headers = self.headers
+        return not (b"transfer-encoding" in headers or b"expect" in headers or b"content-encoding" in headers)
+
+    @property
     def header_length(self) -> int | None:
         value = self.headers.get(b"inference-header-content-length")
         return None if value is None else int(value)
@@ -54,9 +75,12 @@ class Head:
             return responses.error(400, "the header Host is missing")
         if b"expect" in headers and not self.wants_continue:
             return responses.error(417, "the header Expect may only say 100-continue")
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        if self.encoding not in ENCODINGS:
+            known = b", ".join(ENCODINGS).decode()
             return responses.error(
-                415, "the body is compressed, which is not supported; send it without Content-Encoding"
+                415,
+                f"the body's Content-Encoding is not one of {known}",
+                (b"accept-encoding", b"gzip, deflate"),
             )
         length = headers.get(b"inference-header-content-length")
         if length is not None and not (length.isdigit() and len(length) < 16):
@@ -69,3 +93,33 @@ class Head:
         """The head once more, without the wish to upgrade."""
         kept = b"".join(b"%b: %b\r\n" % header for header in self.headers.items())
         return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self.target, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What the parser made of a head whose connection goes on after the answer."""
+
+    endpoint: "Endpoint"
+    method: bytes
+    http10: bool
+    body_length: int
+    header_length: int | None
+
+
+class KnownHeads:
+    """The meanings of the heads that callers of one application repeat; bounded in number and size."""
+
+    __slots__ = ("_limit", "_longest", "_meanings", "find")
+
+    def __init__(self, limit: int = 512, longest: int = 2048) -> None:
+        self._limit = limit
+        self._longest = longest
+        self._meanings: dict[bytes, Meaning] = {}
+        self.find = self._meanings.get
+
+    def learn(self, head: bytes, meaning: Meaning) -> None:
+        if len(head) > self._longest:
+            return
+        if len(self._meanings) >= self._limit:
+            self._meanings.clear()
+        self._meanings[head] = meaning

@@ -40,8 +40,7 @@ class _Ticket:
         if header_length is None:
             self._respond(Response(200, self._infer.json_head, body))
         else:
-            length = (b"inference-header-content-length", str(header_length).encode())
-            head = responses.head(200, responses.BINARY, self._infer.digest, length)
+            head = b"%binference-header-content-length: %d\r\n" % (self._infer.binary_head, header_length)
             self._respond(Response(200, head, body))
 
     def fail(self, error: OipError) -> None:
@@ -66,6 +65,7 @@ class InferEndpoint:
         self.encoder: Encoder
         self.digest: tuple[bytes, bytes]
         self.json_head: bytes
+        self.binary_head: bytes
 
     def install(self, serving: Serving) -> None:
         """Prepare everything that all answers of this model have in common."""
@@ -73,6 +73,7 @@ class InferEndpoint:
         self.encoder = Encoder(self.signature, self._name, self._version)
         self.digest = (DIGEST_HEADER, serving.model.digest.encode())
         self.json_head = responses.head(200, responses.JSON, self.digest)
+        self.binary_head = responses.head(200, responses.BINARY, self.digest)
 
     def handle(self, exchange: Exchange) -> None:
         serving = self._state.serving

@@ -10,8 +10,9 @@ import httptools
 
 from modelwright_serving.host import Memory
 from modelwright_serving.http import responses
+from modelwright_serving.http.encoding import IDENTITY, BrokenError, TooLargeError, decompress
 from modelwright_serving.http.exchange import Application, Endpoint, Exchange, Owner
-from modelwright_serving.http.head import Head
+from modelwright_serving.http.head import Head, Meaning
 from modelwright_serving.http.responses import Response
 from modelwright_serving.limits import Limits
 
@@ -24,6 +25,11 @@ class Phase(Enum):
     BODY = auto()
     ANSWER = auto()
     LINGER = auto()
+
+
+# Nothing of a request has been read that is not a whole request.
+_BETWEEN = frozenset((Phase.IDLE, Phase.ANSWER))
+_TOO_MANY = "the server holds too many large requests; try again shortly"
 
 
 class Listener(Owner, Protocol):
@@ -77,12 +83,18 @@ class RequestReader:
         self._received = 0
         self._upgrade = False
         self._current: Exchange | None = None
+        self._last: Exchange | None = None
+        self._completed = 0
         self.deaf = False
 
     def feed(self, data: bytes) -> None:
         """Read on. A defect of ours in a callback is raised: the event loop logs it and drops the connection."""
         if self.deaf:
             return
+        between = self._listener.phase in _BETWEEN
+        if between and self._read_known(data):
+            return
+        completed = self._completed
         in_head = self._listener.phase is Phase.HEAD
         try:
             self._parser.feed_data(data)
@@ -95,6 +107,44 @@ class RequestReader:
         if in_head and self._listener.phase is Phase.HEAD:
             self._head.unparsed += len(data)
             self._check_head_size()
+        if between and self._completed == completed + 1 and self._listener.phase in _BETWEEN:
+            self._remember(data)
+
+    def _read_known(self, data: bytes) -> bool:
+        """Take a whole request whose head is known, byte by byte, without parsing it again."""
+        end = data.find(b"\r\n\r\n") + 4
+        known = self._application.known_heads.find(data[:end])
+        if known is None or len(data) - end != known.body_length:
+            return False
+        exchange = Exchange(self._listener, known.endpoint, known.method)
+        exchange.http10 = known.http10
+        exchange.header_length = known.header_length
+        self._memory.used += known.body_length
+        if self._memory.used > self._memory.limit:
+            self._memory.used -= known.body_length
+            return False  # the parser's way refuses it
+        exchange.body = data[end:]
+        self._listener.opened(exchange)
+        self._listener.complete(exchange)
+        return True
+
+    def _remember(self, data: bytes) -> None:
+        """`data` was one request, from its first byte to its last: its head means the same next time."""
+        exchange, head = self._last, self._head
+        if exchange is None or self.deaf or not (exchange.endpoint.takes_body and head.is_plain):
+            return
+        end = data.find(b"\r\n\r\n") + 4
+        if len(data) - end == head.body_length and not data.startswith((b"\r", b"\n")):
+            self._application.known_heads.learn(
+                data[:end],
+                Meaning(
+                    exchange.endpoint,
+                    exchange.method,
+                    exchange.http10,
+                    head.body_length,
+                    exchange.header_length,
+                ),
+            )
 
     def refuse(self, status: int, message: str) -> None:
         if not self.deaf:
@@ -149,7 +199,7 @@ class RequestReader:
             self._chunks.append(part)
             self._memory.used += len(part)
             if self._memory.used > self._memory.limit:
-                self.refuse(503, "the server holds too many large requests; try again shortly")
+                self.refuse(503, _TOO_MANY)
 
     def on_message_complete(self) -> None:
         exchange = self._current
@@ -159,10 +209,27 @@ class RequestReader:
         exchange.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._received = 0
+        self._completed += 1
+        self._last = exchange
         self.deaf = not exchange.keep_alive
+        if self._head.encoding != IDENTITY and exchange.endpoint.takes_body:
+            self._decompress(exchange)
         self._listener.complete(exchange)
 
     # --- the parts of it ---------------------------------------------------------------------
+
+    def _decompress(self, exchange: Exchange) -> None:
+        compressed = len(exchange.body)
+        try:
+            exchange.body = decompress(exchange.body, self._head.encoding, self._limits.body)
+        except TooLargeError:
+            exchange.endpoint = Refusal(responses.error(413, self._too_large()))
+        except BrokenError as problem:
+            encoding = self._head.encoding.decode()
+            exchange.endpoint = Refusal(responses.error(400, f"the body is not {encoding}: {problem}"))
+        self._memory.used += len(exchange.body) - compressed
+        if self._memory.used > self._memory.limit:
+            exchange.endpoint = Refusal(responses.error(503, _TOO_MANY))
 
     def _exchange(self, method: bytes) -> Exchange:
         version: str = self._parser.get_http_version()
@@ -178,7 +245,10 @@ class RequestReader:
         return self._application.route(method, self._head.target) if problem is None else Refusal(problem)
 
     def _refuse_body(self) -> None:
-        self.refuse(413, f"the body is larger than {self._limits.body} bytes; send fewer rows per request")
+        self.refuse(413, self._too_large())
+
+    def _too_large(self) -> str:
+        return f"the body is larger than {self._limits.body} bytes; send fewer rows per request"
 
     def _check_head_size(self) -> None:
         if max(self._head.size, self._head.unparsed) > self._limits.head:

@@ -11,7 +11,7 @@ JSON = b"application/json"
 BINARY = b"application/octet-stream"
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Response:
     """`head` is the status line and the headers of the content; `close` ends the connection after it."""
 

@@ -6,6 +6,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from modelwright_serving.http import responses
 from modelwright_serving.http.exchange import Endpoint, Exchange
+from modelwright_serving.http.head import KnownHeads
 from modelwright_serving.http.responses import Response
 
 
@@ -26,6 +27,7 @@ class Routes:
     def __init__(self, missing: Callable[[str], Response]) -> None:
         self._endpoints: dict[bytes, Mapping[bytes, Endpoint]] = {}
         self._missing = missing
+        self.known_heads = KnownHeads()
 
     def get(self, path: str, render: Callable[[], Response]) -> None:
         endpoint = Document(render)

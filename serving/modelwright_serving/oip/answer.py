@@ -7,31 +7,47 @@ from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.oip.tensors import Tensor
 
+# More kinds of answers than a model with outputs of varying width usually has.
+_MAX_TEMPLATES = 64
+
 
 class RunOutputs:
-    """What one run of the model gave, for one request or for the rows of several."""
+    """What one run of the model gave, for one request or for the rows of several.
 
-    __slots__ = ("_rows", "arrays", "shared")
+    `by_row`: every array has one entry for each row of the run, so that rows can be told apart.
+    """
 
-    def __init__(self, arrays: list[Tensor], *, shared: bool) -> None:
+    __slots__ = ("_bodies", "_rows", "arrays", "by_row")
+
+    def __init__(self, arrays: list[Tensor], *, by_row: bool) -> None:
         self.arrays = arrays
-        self.shared = shared
+        self.by_row = by_row
         self._rows: list[list[bytes] | None] = [None] * len(arrays)
+        self._bodies: list[bytes] | None = None
 
     def array(self, position: int, start: int, stop: int) -> Tensor:
-        return self.arrays[position][start:stop] if self.shared else self.arrays[position]
+        return self.arrays[position][start:stop] if self.by_row else self.arrays[position]
 
     def json(self, position: int, start: int, stop: int) -> bytes:
         """The elements of one output's rows, row by row, without the brackets around them."""
-        array = self.arrays[position]
-        if not self.shared:
-            return _elements(array)
-        if array.dtype == object:
-            return _elements(array[start:stop])
+        if not self.by_row:
+            return _elements(self.arrays[position])
+        rows = self.rows(position)
+        return rows[start] if stop - start == 1 else b",".join(rows[start:stop])
+
+    def rows(self, position: int) -> list[bytes]:
+        """The elements of one output, a piece for each row."""
         rows = self._rows[position]
         if rows is None:
-            rows = self._rows[position] = _split_rows(array)
-        return rows[start] if stop - start == 1 else b",".join(rows[start:stop])
+            rows = self._rows[position] = _split_rows(self.arrays[position])
+        return rows
+
+    def bodies(self, template: bytes) -> list[bytes]:
+        """The template with the elements of all outputs, once for each row."""
+        if self._bodies is None:
+            every = map(self.rows, range(len(self.arrays)))
+            self._bodies = [template % elements for elements in zip(*every, strict=True)]
+        return self._bodies
 
 
 class Answer:
@@ -54,9 +70,34 @@ class Encoder:
             b'{"name":%b,"datatype":"%b","shape":[' % (orjson.dumps(spec.name), spec.datatype.encode())
             for spec in signature.outputs
         ]
+        self._usual = signature.all_outputs[False]
+        self._templates: dict[tuple[tuple[int, ...], ...], bytes] = {}
 
     def encode(self, request: InferRequest, answer: Answer) -> tuple[bytes, int | None]:
         """The body, and the length of its JSON part if binary data follows it."""
+        outputs = answer.outputs
+        rows = answer.stop - answer.start
+        if request.wanted is self._usual and request.id is None and rows == 1 and outputs.by_row:
+            return outputs.bodies(self._template(outputs))[answer.start], None
+        return self._encode(request, answer)
+
+    def _template(self, outputs: RunOutputs) -> bytes:
+        """A response for one row of the run, all outputs as JSON, with a gap for the elements of each."""
+        shapes = tuple([array.shape[1:] for array in outputs.arrays])
+        template = self._templates.get(shapes)
+        if template is None:
+            tensors = b",".join(
+                b'%b%b],"data":[\0]}' % (tensor, ",".join(map(str, (1, *shape))).encode())
+                for tensor, shape in zip(self._tensors, shapes, strict=True)
+            )
+            whole = b'%b"outputs":[%b]}' % (self._head, tensors)
+            template = whole.replace(b"%", b"%%").replace(b"\0", b"%b")
+            if len(self._templates) >= _MAX_TEMPLATES:
+                self._templates.clear()
+            self._templates[shapes] = template
+        return template
+
+    def _encode(self, request: InferRequest, answer: Answer) -> tuple[bytes, int | None]:
         tensors: list[bytes] = []
         blobs: list[bytes] = []
         for position, binary in request.wanted:
@@ -65,14 +106,14 @@ class Encoder:
             tensors.append(self._tensor(position, answer, len(blobs[-1]) if binary else None))
         identity = b"" if request.id is None else b'"id":%b,' % orjson.dumps(request.id)
         header = b'%b%b"outputs":[%b]}' % (self._head, identity, b",".join(tensors))
-        if not any(binary for _, binary in request.wanted):
+        if not blobs:
             return header, None
         return b"".join((header, *blobs)), len(header)
 
     def _tensor(self, position: int, answer: Answer, binary_size: int | None) -> bytes:
         outputs = answer.outputs
         shape = outputs.arrays[position].shape
-        if outputs.shared:
+        if outputs.by_row:
             shape = (answer.stop - answer.start, *shape[1:])
         sizes = ",".join(map(str, shape)).encode()
         if binary_size is not None:
@@ -96,6 +137,10 @@ def _elements(array: Tensor) -> bytes:
 
 def _split_rows(array: Tensor) -> list[bytes]:
     """One piece per row. Numbers hold neither brackets nor commas, so the text can be cut where rows meet."""
+    if not array.size:
+        return [b""] * len(array)
+    if array.dtype == object:
+        return [orjson.dumps(row)[1:-1] for row in array.reshape(len(array), -1).tolist()]
     if array.ndim == 1:
         return _dump(array)[1:-1].split(b",")
     return _dump(array.reshape(array.shape[0], -1))[2:-2].split(b"],[")

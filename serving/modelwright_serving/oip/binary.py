@@ -8,7 +8,7 @@ import numpy as np
 
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.signature import NUMPY_TYPES
-from modelwright_serving.oip.tensors import Tensor
+from modelwright_serving.oip.tensors import Packed, Part, Tensor
 
 if sys.byteorder != "little":  # pragma: no cover
     raise ImportError(
@@ -18,8 +18,8 @@ if sys.byteorder != "little":  # pragma: no cover
 _LENGTH = Struct("<I")
 
 
-def from_bytes(raw: memoryview, datatype: str, shape: list[int]) -> Tensor:
-    """The tensor in `raw`, copied: the request's bytes may be unaligned and are read-only."""
+def from_bytes(raw: memoryview, datatype: str, shape: list[int]) -> Part:
+    """The tensor in `raw`."""
     count = prod(shape)
     if datatype == "BYTES":
         return np.array(_texts(raw, count), dtype=np.object_).reshape(shape)
@@ -30,7 +30,7 @@ def from_bytes(raw: memoryview, datatype: str, shape: list[int]) -> Tensor:
         )
     if datatype == "BOOL":
         return np.frombuffer(raw, np.uint8).astype(np.bool_).reshape(shape)
-    return np.frombuffer(raw, dtype).copy().reshape(shape)
+    return Packed(raw, shape)
 
 
 def to_bytes(tensor: Tensor) -> bytes:

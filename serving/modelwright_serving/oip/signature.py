@@ -31,14 +31,17 @@ class TensorSpec:
     datatype: str
     shape: tuple[int, ...]
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[np.generic]:
         return NUMPY_TYPES[self.datatype]
 
     def admits(self, shape: Sequence[int]) -> bool:
-        return len(shape) == len(self.shape) and all(
-            want in {-1, got} for want, got in zip(self.shape, shape, strict=True)
-        )
+        if len(shape) != len(self.shape):
+            return False
+        for want, got in zip(self.shape, shape, strict=True):  # noqa: SIM110 - twice as fast as all()
+            if want not in (-1, got):
+                return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Signature:
         """Whether the first dimension of everything may have any size: only then can requests share a run."""
         return all(spec.shape[:1] == (-1,) for spec in (*self.inputs, *self.outputs))
 
-    @property
+    @cached_property
     def rows_only_vary(self) -> bool:
         """Whether nothing but the number of rows can differ between two valid requests."""
         return self.has_row_dimension and all(-1 not in spec.shape[1:] for spec in self.inputs)
