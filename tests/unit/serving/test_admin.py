@@ -28,6 +28,7 @@ def test_metrics_can_be_read_by_prometheus(server: Served, cancer: models.Cancer
         "modelwright_requests": "counter",
         "modelwright_request_duration_seconds": "histogram",
         "modelwright_requests_in_flight": "gauge",
+        "modelwright_requests_refused": "counter",
         "modelwright_rows": "counter",
         "modelwright_batch_rows": "histogram",
         "modelwright_queue_length": "gauge",

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from modelwright_serving.oip.binary import from_bytes, to_bytes
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.request import decode
 from modelwright_serving.oip.signature import NUMPY_TYPES, Signature, TensorSpec
-from modelwright_serving.oip.tensors import from_json
+from modelwright_serving.oip.tensors import Tensor, from_json, unpack
 
 SIGNATURE = Signature(
     (TensorSpec("x", "FP32", (-1, 2)), TensorSpec("n", "INT8", (-1,)), TensorSpec("s", "BYTES", (-1,))),
@@ -45,7 +46,7 @@ def refusal(content: bytes, header_length: int | None = None) -> str:
 def test_a_good_request_becomes_tensors_in_the_models_order() -> None:
     shuffled = json.dumps({"inputs": [GOOD["s"], GOOD["x"], GOOD["n"]], "id": "7"}).encode()
     request = decode(SIGNATURE, shuffled)
-    x, n, s = request.inputs
+    x, n, s = request.tensors(SIGNATURE)
     np.testing.assert_array_equal(x, np.array([[1, 2.5], [np.nan, 4]], np.float32))
     assert (n.tolist(), n.dtype.name) == ([-1, 2], "int8")
     assert s.tolist() == ["a", ""]
@@ -144,7 +145,11 @@ MATRIX = np.arange(4, dtype=np.float32).tobytes()
 
 def test_binary_tensors_are_taken_in_their_order() -> None:
     request = decode(SIGNATURE, *binary(MATRIX + b"\x01\xff" + text(b"a", "\u2603".encode()), 16, 2, 12))
-    assert [tensor.tolist() for tensor in request.inputs] == [[[0, 1], [2, 3]], [1, -1], ["a", "\u2603"]]
+    assert [tensor.tolist() for tensor in request.tensors(SIGNATURE)] == [
+        [[0, 1], [2, 3]],
+        [1, -1],
+        ["a", "\u2603"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +199,7 @@ def test_a_body_without_json_needs_a_model_with_one_input() -> None:
 
 def test_a_body_without_json_has_to_be_whole_rows() -> None:
     one = Signature((TensorSpec("x", "FP32", (-1, 2)),), SIGNATURE.outputs)
-    assert decode(one, MATRIX, 0).inputs[0].tolist() == [[0, 1], [2, 3]]
+    assert decode(one, MATRIX, 0).tensors(one)[0].tolist() == [[0, 1], [2, 3]]
     with pytest.raises(OipError, match="15 bytes are not a whole number of rows of 8 bytes"):
         decode(one, MATRIX[:15], 0)
 
@@ -241,6 +246,10 @@ def test_no_bytes_crash_the_decoder(content: bytes, header_length: int | None) -
     decoded_or_refused(content, header_length)
 
 
+def read(data: object, datatype: str, shape: list[int]) -> Tensor:
+    return unpack(NUMPY_TYPES[datatype], from_json(data, datatype, shape, prod(shape)))
+
+
 def elements(datatype: str) -> st.SearchStrategy[Any]:
     dtype = NUMPY_TYPES[datatype]
     if datatype == "BYTES":
@@ -272,14 +281,14 @@ def tensors(draw: st.DrawFn) -> tuple[str, np.ndarray[Any, Any]]:
 @given(tensors())
 def test_what_is_encoded_as_json_decodes_to_the_same_tensor(drawn: tuple[str, np.ndarray[Any, Any]]) -> None:
     datatype, tensor = drawn
-    for shared in (False, True):
+    for by_row in (False, True):
         encoder = Encoder(Signature((), (TensorSpec("y", datatype, (-1,) * tensor.ndim),)), "m", "1")
         request = decode(Signature((), ()), b'{"inputs": []}')
         request.wanted = ((0, False),)
-        answer = Answer(RunOutputs([tensor], shared=shared), 0, len(tensor))
+        answer = Answer(RunOutputs([tensor], by_row=by_row), 0, len(tensor))
         document = orjson.loads(encoder.encode(request, answer)[0])
         (output,) = document["outputs"]
-        np.testing.assert_array_equal(from_json(output["data"], datatype, output["shape"]), tensor)
+        np.testing.assert_array_equal(read(output["data"], datatype, output["shape"]), tensor)
 
 
 @settings(deadline=None)
@@ -289,7 +298,7 @@ def test_what_is_encoded_in_binary_decodes_to_the_same_tensor(
 ) -> None:
     datatype, tensor = drawn
     np.testing.assert_array_equal(
-        from_bytes(memoryview(to_bytes(tensor)), datatype, list(tensor.shape)), tensor
+        unpack(tensor.dtype, from_bytes(memoryview(to_bytes(tensor)), datatype, list(tensor.shape))), tensor
     )
 
 
@@ -301,7 +310,7 @@ def test_nested_data_decodes_like_flat_data(drawn: tuple[str, np.ndarray[Any, An
         tensor = np.nan_to_num(tensor)
     shape = list(tensor.shape)
     flat, nested = (
-        from_json(tensor.ravel().tolist(), datatype, shape),
-        from_json(tensor.tolist(), datatype, shape),
+        read(tensor.ravel().tolist(), datatype, shape),
+        read(tensor.tolist(), datatype, shape),
     )
     np.testing.assert_array_equal(flat, nested)

@@ -1,7 +1,10 @@
 """HTTP/1.1 as callers, proxies and attackers speak it."""
 
+import gzip
 import json
 import time
+import zlib
+from collections.abc import Callable
 
 import aiohttp
 import pytest
@@ -47,6 +50,42 @@ def test_an_error_leaves_the_connection_usable(server: Served, request_body: byt
             assert wire.reply().status in {400, 404, 415}
         wire.send(post(request_body))
         assert wire.reply().status == 200
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("GZIP", lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:])),
+    ],
+)
+def test_a_compressed_body_means_what_the_plain_one_means(
+    server: Served, request_body: bytes, encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    plain = server.infer(request_body)
+    packed = server.infer(compress(request_body), Content_Encoding=encoding)
+    assert (packed.status, packed.body) == (200, plain.body)
+
+
+def test_the_same_head_means_the_same_again_and_a_similar_one_does_not(
+    server: Served, request_body: bytes
+) -> None:
+    whole = post(request_body)
+    other = whole.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n", 1)
+    with server.raw() as wire:
+        for request, status in (
+            (whole, 200),
+            (whole, 200),
+            (other, 400),
+            (whole[:-1] + b"!", 400),
+            (whole, 200),
+        ):
+            wire.send(request)
+            assert wire.reply().status == status
+        wire.send(whole[:-7])
+        wire.send(whole[-7:] + whole)
+        assert [wire.reply().status, wire.reply().status] == [200, 200]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +161,7 @@ def test_a_caller_that_asks_first_is_told_to_go_on(server: Served, request_body:
     [
         ("/nowhere", {}, 404),
         ("/v2/models/churn", {}, 405),
-        (INFER, {"Content_Encoding": "gzip"}, 415),
+        (INFER, {"Content_Encoding": "br"}, 415),
     ],
 )
 def test_a_caller_that_asks_first_is_spared_a_useless_body(
@@ -158,7 +197,11 @@ HOSTILE = [
     (b"GET /v2 HTTP/1.1\r\nHost: a\r\n" + b"X-Many: 1\r\n" * 5000, 431, "larger than 32768 bytes"),
     (b"GET /v2 HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * 400_000, 431, "larger than 32768 bytes"),
     (b"POST /v2 HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", 417, "may only say 100-continue"),
-    (post(b"x", Content_Encoding="gzip"), 415, "compressed"),
+    (post(b"x", Content_Encoding="br"), 415, "identity, gzip"),
+    (post(b"x", Content_Encoding="gzip"), 400, "the body is not gzip"),
+    (post(b"", Content_Encoding="gzip"), 400, "the body is empty"),
+    (post(gzip.compress(b"{}")[:-4], Content_Encoding="gzip"), 400, "ends too early"),
+    (post(gzip.compress(b"[" * 17_000_000), Content_Encoding="gzip"), 413, "fewer rows"),
     (post(b"x", Inference_Header_Content_Length="-1"), 400, "Inference-Header-Content-Length"),
     (post(b"x", Inference_Header_Content_Length="9" * 30), 400, "Inference-Header-Content-Length"),
     (post(b"x" * 0, INFER)[:-2] + b"Content-Length: 99999999999\r\n\r\n", 400, "Content-Length"),

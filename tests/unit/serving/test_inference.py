@@ -12,6 +12,8 @@ from unit.serving import models
 from unit.serving.harness import INFER, Served, matrix, serving
 
 from modelwright_serving.oip.binary import from_bytes
+from modelwright_serving.oip.signature import NUMPY_TYPES
+from modelwright_serving.oip.tensors import unpack
 from modelwright_serving.runtime import open_session
 
 
@@ -191,7 +193,8 @@ def _binary_outputs(header_length: str, body: bytes) -> dict[str, list[object]]:
     found: dict[str, list[object]] = {}
     for output in json.loads(header)["outputs"]:
         size = output["parameters"]["binary_data_size"]
-        values = from_bytes(memoryview(tail[:size]), output["datatype"], output["shape"]).ravel().tolist()
+        part = from_bytes(memoryview(tail[:size]), output["datatype"], output["shape"])
+        values = unpack(NUMPY_TYPES[output["datatype"]], part).ravel().tolist()
         found[output["datatype"]] = [None if value != value else value for value in values]  # noqa: PLR0124
         tail = tail[size:]
     assert tail == b""
