@@ -17,13 +17,13 @@ class RunOutputs:
     `by_row`: every array has one entry for each row of the run, so that rows can be told apart.
     """
 
-    __slots__ = ("_bodies", "_rows", "arrays", "by_row")
+    __slots__ = ("_rows", "arrays", "bodies", "by_row")
 
     def __init__(self, arrays: list[Tensor], *, by_row: bool) -> None:
         self.arrays = arrays
         self.by_row = by_row
         self._rows: list[list[bytes] | None] = [None] * len(arrays)
-        self._bodies: list[bytes] | None = None
+        self.bodies: list[bytes] = []
 
     def array(self, position: int, start: int, stop: int) -> Tensor:
         return self.arrays[position][start:stop] if self.by_row else self.arrays[position]
@@ -42,12 +42,11 @@ class RunOutputs:
             rows = self._rows[position] = _split_rows(self.arrays[position])
         return rows
 
-    def bodies(self, template: bytes) -> list[bytes]:
-        """The template with the elements of all outputs, once for each row."""
-        if self._bodies is None:
-            every = map(self.rows, range(len(self.arrays)))
-            self._bodies = [template % elements for elements in zip(*every, strict=True)]
-        return self._bodies
+    def fill(self, template: bytes) -> list[bytes]:
+        """The bodies: the template with the elements of all outputs, once for each row."""
+        every = map(self.rows, range(len(self.arrays)))
+        self.bodies = [template % elements for elements in zip(*every, strict=True)]
+        return self.bodies
 
 
 class Answer:
@@ -78,7 +77,8 @@ class Encoder:
         outputs = answer.outputs
         rows = answer.stop - answer.start
         if request.wanted is self._usual and request.id is None and rows == 1 and outputs.by_row:
-            return outputs.bodies(self._template(outputs))[answer.start], None
+            bodies = outputs.bodies or outputs.fill(self._template(outputs))
+            return bodies[answer.start], None
         return self._encode(request, answer)
 
     def _template(self, outputs: RunOutputs) -> bytes:

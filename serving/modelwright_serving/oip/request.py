@@ -139,6 +139,8 @@ def _shape(spec: TensorSpec, shape: object) -> tuple[list[int], int]:
 
 
 def _wanted(signature: Signature, document: dict[str, Any]) -> tuple[tuple[int, bool], ...]:
+    if "outputs" not in document and "parameters" not in document:
+        return signature.all_outputs[False]
     binary = _flag(document.get("parameters"), "binary_data_output", default=False)
     entries = document.get("outputs")
     if entries is None or entries == []:
