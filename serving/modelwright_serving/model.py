@@ -4,7 +4,7 @@ Reading ONNX is left to `runtime`, comparing with the golden request to `golden`
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from modelwright_serving.failures import StepError
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Tensor
 from modelwright_serving.onnx_rewrite import plain_outputs
+from modelwright_serving.pace import Pace, measure
 
 MAX_BYTES = 2 * 1024**3
 _PROBE_ROWS = 3
@@ -27,6 +28,7 @@ class LoadedModel:
     signature: Signature
     session: runtime.Session
     joins_rows: bool
+    pace: Pace = field(default_factory=Pace)
 
     def run(self, inputs: list[Tensor]) -> list[Tensor]:
         return runtime.run(self.session, self.signature, inputs)
@@ -47,10 +49,16 @@ def load(path: Path, expected_digest: str | None) -> LoadedModel:
     if expectation is None:
         outputs = _warm_up(declared)
     else:
-        rows = expectation.request.inputs
+        rows = expectation.request.tensors(declared.signature)
         outputs = _check_golden(declared, expectation, rows)
     model = replace(declared, signature=_as_seen(declared.signature, outputs))
-    return replace(model, joins_rows=_rows_are_independent(model, rows))
+    model = replace(model, joins_rows=_rows_are_independent(model, rows))
+    return model if outputs is None else replace(model, pace=_pace(model, rows))
+
+
+def _pace(model: LoadedModel, known: list[Tensor] | None) -> Pace:
+    sample = known or [_neutral(spec) for spec in model.signature.inputs]
+    return measure(model.run, sample, joins_rows=model.joins_rows)
 
 
 def _read(path: Path) -> bytes:

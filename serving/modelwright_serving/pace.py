@@ -19,7 +19,7 @@ _HICCUPS = 3
 class Pace:
     """Seconds for a run as a straight line over its rows, distrusted when it proves wrong."""
 
-    def __init__(self, base: float, per_row: float) -> None:
+    def __init__(self, base: float = 0.0, per_row: float = 0.0) -> None:
         self.base = base
         self.per_row = per_row
         self._surprises = 0

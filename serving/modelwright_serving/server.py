@@ -19,7 +19,6 @@ from modelwright_serving.limits import Limits
 from modelwright_serving.listening import Port
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel, load
-from modelwright_serving.pace import Pace
 from modelwright_serving.settings import Settings
 from modelwright_serving.state import Serving, State
 from modelwright_serving.worker import Worker
@@ -97,7 +96,7 @@ class Server:
     def _install(self, model: LoadedModel, seconds: float) -> None:
         executor = Executor(
             model,
-            Pace(0.0, 0.0),
+            model.pace,
             Worker(self._loop),
             self._loop.call_soon,
             self._metrics,
