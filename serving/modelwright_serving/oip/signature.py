@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import orjson
 
 NUMPY_TYPES: Mapping[str, np.dtype[np.generic]] = {
     "BOOL": np.dtype(np.bool_),
@@ -77,3 +79,33 @@ class Signature:
     def rows_only_vary(self) -> bool:
         """Whether nothing but the number of rows can differ between two valid requests."""
         return self.has_row_dimension and all(-1 not in spec.shape[1:] for spec in self.inputs)
+
+    @cached_property
+    def features(self) -> tuple[str, ...]:
+        """What the values of one row are called, in their order; empty if the model does not say.
+
+        A model with one input per column says it by the inputs' names, one with a single matrix by a property.
+        """
+        listed = self._listed("features")
+        width = self.inputs[0].shape[-1] if len(self.inputs) == 1 and len(self.inputs[0].shape) == 2 else 0
+        if listed and width in {-1, len(listed)} and all(isinstance(name, str) for name in listed):
+            return tuple(listed) if len(set(listed)) == len(listed) else ()
+        columns = all(len(spec.shape) == 1 or spec.shape[1:] == (1,) for spec in self.inputs)
+        return tuple(spec.name for spec in self.inputs) if columns else ()
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The classes as names, in the order of a classifier's columns; empty if the model does not say."""
+        names = [
+            found if isinstance(found, str) else orjson.dumps(found).decode()
+            for found in self._listed("classes")
+        ]
+        return tuple(names) if len(set(names)) == len(names) else ()
+
+    def _listed(self, name: str) -> list[Any]:
+        """A property that holds a JSON list; one that holds something else counts for nothing."""
+        try:
+            found = orjson.loads(self.properties.get(name, "[]"))
+        except orjson.JSONDecodeError:
+            return []
+        return found if isinstance(found, list) else []
