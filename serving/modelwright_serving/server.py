@@ -10,7 +10,7 @@ from time import perf_counter
 
 from modelwright_serving import admin, logs
 from modelwright_serving.batch import Bounds, Executor
-from modelwright_serving.drain import drain
+from modelwright_serving.drain import Door, drain
 from modelwright_serving.failures import StepError
 from modelwright_serving.host import Host
 from modelwright_serving.http import inference, paths
@@ -19,6 +19,8 @@ from modelwright_serving.limits import Limits
 from modelwright_serving.listening import Port
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel, load
+from modelwright_serving.rpc.decoding import Target
+from modelwright_serving.rpc.service import RpcService
 from modelwright_serving.settings import Settings
 from modelwright_serving.state import Serving, State
 from modelwright_serving.worker import Worker
@@ -50,6 +52,14 @@ class Server:
             installed_version("modelwright-serving"),
         )
         self._http = Host(partial(Connection, routes), _limits(settings), loop)
+        self._rpc = RpcService(
+            self._state,
+            Target(settings.name, settings.version),
+            installed_version("modelwright-serving"),
+            self._metrics.grpc,
+            _limits(settings),
+        )
+        self._grpc = Host(self._rpc.connections(), _limits(settings), loop)
         self._admin = Host(
             partial(Connection, admin.routes(self._metrics)), Limits(body=64 * 1024, connections=64), loop
         )
@@ -60,16 +70,24 @@ class Server:
         """Listen, load, serve, and drain once told to stop."""
         with ExitStack() as stack:
             http = await self._open(self._http, self._settings.http_port, stack)
+            grpc = await self._open(self._grpc, self._settings.grpc_port, stack)
             admin_port = await self._open(self._admin, self._settings.admin_port, stack)
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._loop.add_signal_handler(number, self._stop)
                 stack.callback(self._loop.remove_signal_handler, number)
-            logs.event("listening", http_port=http.number, admin_port=admin_port.number, grpc_port=None)
+            logs.event(
+                "listening",
+                http_port=http.number,
+                grpc_port=grpc.number,
+                admin_port=admin_port.number,
+            )
             await self._load_unless_stopped()
             await self._stopping.wait()
             logs.event("draining")
             finished = await drain(
-                self._http, http, self._settings.drain_delay_seconds, self._settings.drain_seconds
+                (Door(self._http, http), Door(self._grpc, grpc)),
+                self._settings.drain_delay_seconds,
+                self._settings.drain_seconds,
             )
             logs.event("stopped", everything_answered=finished)
 
@@ -81,6 +99,7 @@ class Server:
 
     def _stop(self) -> None:
         self._state.draining = True
+        self._rpc.changed()
         self._stopping.set()
         self._loaded_or_stopped.set()
 
@@ -107,7 +126,9 @@ class Server:
         self._metrics.digest = model.digest
         self._metrics.load_seconds = seconds
         self._metrics.queue_length = lambda: len(executor)
+        self._rpc.install(serving)
         self._state.serving = serving
+        self._rpc.changed()
         logs.event("ready", digest=model.digest, joins_rows=model.joins_rows, load_seconds=round(seconds, 4))
 
 

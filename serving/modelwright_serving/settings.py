@@ -23,6 +23,7 @@ class Settings:
     digest: str | None
     host: str
     http_port: int
+    grpc_port: int
     admin_port: int
     drain_seconds: float
     drain_delay_seconds: float
@@ -46,6 +47,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         digest=options.model_digest,
         host=options.host,
         http_port=options.http_port,
+        grpc_port=options.grpc_port,
         admin_port=options.admin_port,
         drain_seconds=options.drain_seconds,
         drain_delay_seconds=options.drain_delay_seconds,
@@ -82,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         default=8080,
         help="inference and health; 0 picks one; default: %(default)s",
     )
-    add("--grpc-port", type=_port, default=8081, help="accepted, but gRPC is not served yet")
+    add("--grpc-port", type=_port, default=8081, help="the same over gRPC; default: %(default)s")
     add("--admin-port", type=_port, default=9090, help="/metrics and /healthz; default: %(default)s")
     _add_drain(parser)
     _add_limits(parser)

@@ -55,6 +55,7 @@ class Served:
     process: subprocess.Popen[bytes]
     http_port: int
     admin_port: int
+    grpc_port: int
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def call(self, method: str, path: str, body: Any = None, *, port: int = 0, **headers: str) -> Reply:
@@ -154,7 +155,7 @@ def serving(model: Path, *options: str, **environment: str) -> Iterator[Served]:
     try:
         listening = json.loads(_line(process))
         assert listening["event"] == "listening"
-        yield Served(process, listening["http_port"], listening["admin_port"])
+        yield Served(process, listening["http_port"], listening["admin_port"], listening["grpc_port"])
     finally:
         if process.poll() is None:
             process.kill()
@@ -183,6 +184,8 @@ def arguments(model: Path, *options: str) -> list[str]:
             "--host",
             "127.0.0.1",
             "--http-port",
+            "0",
+            "--grpc-port",
             "0",
             "--admin-port",
             "0",

@@ -1,0 +1,218 @@
+"""One HTTP/2 connection: its greeting, its time limits, and the way it ends.
+
+Reading frames is left to the reader, requests and answers to the streams, and when connections have to go to the host.
+"""
+
+import asyncio
+from enum import IntEnum
+from typing import cast
+
+from modelwright_serving.host import Host
+from modelwright_serving.http2 import frames
+from modelwright_serving.http2.budget import Budget
+from modelwright_serving.http2.frames import SETTING, BrokenConnectionError, ErrorCode
+from modelwright_serving.http2.headers import HeaderReader, KnownHeaders
+from modelwright_serving.http2.reader import FrameReader
+from modelwright_serving.http2.stream import STREAM_WINDOW
+from modelwright_serving.http2.streams import MAX_STREAMS, Streams
+
+_RETIRING = b"retiring"
+_SETTINGS_PRICE = 10.0
+_HTTP1_METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIONS ", b"DELETE ")
+_HTTP1_TEXT = b"this port speaks HTTP/2 only\n"
+_HTTP1_ANSWER = b"HTTP/1.1 400 Bad Request\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b" % (
+    len(_HTTP1_TEXT),
+    _HTTP1_TEXT,
+)
+
+
+class Phase(IntEnum):
+    """How near its end a connection is; each step follows the one before."""
+
+    OPEN = 0
+    RETIRING = 1  # the peer has been asked to open no more streams
+    RETIRED = 2  # it has been told which was the last
+    CLOSED = 3  # nothing more is sent
+
+
+class Connection(asyncio.Protocol):
+    """Called by the transport, by the reader, by its streams, and by the host's clock."""
+
+    def __init__(self, known: KnownHeaders, host: Host) -> None:
+        self._known = known
+        self._host = host
+        self._limits = host.limits
+        self._phase = Phase.OPEN
+        self._since = host.now()  # nothing has happened, or the phase has lasted, since then
+        self._unfinished_since: float | None = self._since
+        self._write_blocked_since: float | None = None
+        self._transport: asyncio.Transport
+        self._headers: HeaderReader
+        self._streams: Streams
+        self._reader: FrameReader
+
+    # --- called by the transport -------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=self._limits.write_buffer)
+        self._headers = HeaderReader(self._known)
+        self._streams = Streams(
+            self._transport.write, self._headers, self._host, Budget(self._since), self._quiet
+        )
+        self._reader = FrameReader(self._streams, self, self._limits.head)
+        self._greet()
+        if not self._host.admit(self):
+            self._fail(ErrorCode.ENHANCE_YOUR_CALM, "the server has too many connections; try again shortly")
+
+    def _greet(self) -> None:
+        announced = {
+            frames.HEADER_TABLE_SIZE: 0,
+            frames.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
+            frames.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
+            frames.MAX_HEADER_LIST_SIZE: self._limits.head,
+        }
+        self._transport.write(frames.settings(announced))
+        self._streams.grant()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._reader.deaf = True
+        self._phase = Phase.CLOSED
+        self._host.forget(self)
+        self._streams.drop_all()
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader.deaf:
+            return
+        try:
+            self._reader.feed(data)
+        except BrokenConnectionError as fault:
+            if data.startswith(_HTTP1_METHODS) and not self._reader.greeted:
+                self._transport.write(_HTTP1_ANSWER)
+            self._fail(fault.code, fault.message)
+        if not self._reader.unfinished:
+            self._unfinished_since = None
+        elif self._unfinished_since is None:
+            self._unfinished_since = self._host.now()
+
+    def eof_received(self) -> bool:
+        """A caller that has finished sending may still want its answers."""
+        self._reader.deaf = True
+        self._unfinished_since = None
+        self._streams.drop_unfinished()
+        if self._phase is Phase.CLOSED or not self._streams:
+            return False
+        self._streams.final_id = self._streams.last_id
+        self._enter(Phase.RETIRED)
+        return True
+
+    def pause_writing(self) -> None:
+        """Read nothing from a caller that does not read its answers."""
+        self._write_blocked_since = self._host.now()
+        self._streams.outflow.block()
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._write_blocked_since = None
+        if self._phase is Phase.CLOSED:
+            self._since = self._host.now()
+        self._streams.outflow.unblock()
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # --- called by the reader ----------------------------------------------------------------
+
+    def settings(self, payload: bytes, *, ack: bool) -> None:
+        if ack:
+            self._headers.acknowledged()
+            return
+        self._streams.idle_frame(_SETTINGS_PRICE)
+        for name, value in SETTING.iter_unpack(payload):
+            if name == frames.INITIAL_WINDOW_SIZE:
+                self._streams.set_initial_window(value)
+            elif name == frames.MAX_FRAME_SIZE:
+                self._streams.outflow.set_largest_frame(value)
+            elif name == frames.ENABLE_PUSH and value > 1:
+                raise BrokenConnectionError(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1")
+        self._transport.write(frames.settings_ack())
+
+    def ping(self, payload: bytes, *, ack: bool) -> None:
+        self._streams.idle_frame(1.0)
+        if not ack:
+            self._transport.write(frames.ping(payload, ack=True))
+        elif payload == _RETIRING and self._phase is Phase.RETIRING:
+            self._finalize()
+
+    # --- ending ------------------------------------------------------------------------------
+
+    def close_if_idle(self, since: float) -> None:
+        """Close a connection that has carried nothing since `since`, or any: HTTP/2 loses nothing by that."""
+        if self._host.draining or (not self._streams and self._since <= since):
+            self._retire()
+
+    def expire(self, now: float) -> None:
+        """End what takes longer than its limit."""
+        limits = self._limits
+        if self._write_blocked_since is not None:
+            if now - self._write_blocked_since > limits.write_seconds:
+                self.abort()
+        elif self._phase is Phase.CLOSED:
+            if now - self._since > limits.linger_seconds:
+                self.abort()
+        elif self._unfinished_since is not None and now - self._unfinished_since > limits.head_seconds:
+            self._fail(ErrorCode.NO_ERROR, f"a frame took longer than {limits.head_seconds:g} s")
+        elif self._phase is Phase.RETIRING and now - self._since > limits.linger_seconds:
+            self._finalize()
+        else:
+            self._streams.expire(now)
+            self.close_if_idle(now - limits.idle_seconds)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _quiet(self) -> None:
+        """The last stream has ended."""
+        if self._phase is Phase.RETIRED:
+            self._half_close()
+        elif self._phase is Phase.OPEN:
+            self._since = self._host.now()
+
+    def _retire(self) -> None:
+        """Ask for no more streams; those that are on their way until the ping comes back are still served."""
+        if self._phase is not Phase.OPEN:
+            return
+        self._enter(Phase.RETIRING)
+        self._transport.write(
+            frames.goaway(frames.MAX_STREAM_ID, ErrorCode.NO_ERROR) + frames.ping(_RETIRING, ack=False)
+        )
+        self._streams.retire()
+
+    def _finalize(self) -> None:
+        """Say which stream was the last; whatever comes later is not served here, and its caller knows."""
+        self._enter(Phase.RETIRED)
+        self._streams.final_id = self._streams.last_id
+        self._transport.write(frames.goaway(self._streams.last_id, ErrorCode.NO_ERROR))
+        if not self._streams:
+            self._half_close()
+
+    def _fail(self, code: ErrorCode, message: str) -> None:
+        """The connection cannot go on."""
+        if self._phase is Phase.CLOSED:
+            return
+        self._transport.write(frames.goaway(self._streams.last_id, code, message))
+        self._half_close()
+        self._streams.drop_all()
+
+    def _half_close(self) -> None:
+        """Say that nothing more comes, then wait for the peer to close: a reset could destroy the last answer."""
+        self._enter(Phase.CLOSED)
+        if self._reader.deaf:
+            self._transport.close()
+            return
+        self._reader.deaf = True
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self._since = self._host.now()

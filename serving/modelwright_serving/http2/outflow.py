@@ -1,0 +1,163 @@
+"""What one connection sends: answers, cut to the peer's windows and frame size, and held back where they do not fit."""
+
+from collections.abc import Callable
+from struct import Struct
+
+from modelwright_serving.host import Host
+from modelwright_serving.http2.frames import (
+    DATA,
+    DEFAULT_WINDOW,
+    END_STREAM,
+    MAX_FRAME,
+    MAX_WINDOW,
+    BrokenConnectionError,
+    BrokenStreamError,
+    ErrorCode,
+    HeaderBlock,
+)
+from modelwright_serving.http2.stream import Stream
+
+_DATA_HEAD = Struct(">BHBB")
+_LARGEST_FRAME = 65_536  # of ours, even to peers that take more: others want their turn, too
+
+
+class Outflow:
+    """Calls `done` when the last byte of an answer is on its way."""
+
+    def __init__(self, write: Callable[[bytes], None], host: Host, done: Callable[[Stream], None]) -> None:
+        self._write = write
+        self._now = host.now
+        self._memory = host.memory
+        self._done = done
+        self._held: dict[int, Stream] = {}
+        self._window = DEFAULT_WINDOW
+        self._largest = MAX_FRAME
+        self._blocked = False
+        self.initial_window = DEFAULT_WINDOW
+
+    def answer(self, stream: Stream, head: HeaderBlock, body: bytes, trailer: HeaderBlock | None) -> None:
+        """Send all of it in one piece if it fits, which is the rule."""
+        size = len(body)
+        if trailer is None or size > self._window or size > stream.window or size > self._largest:
+            self.start(stream, head)
+            self._hold(stream, body, trailer)
+            return
+        self._window -= size
+        number = stream.wire_id
+        data_head = _DATA_HEAD.pack(size >> 16, size & 0xFFFF, DATA, 0)
+        self._write(
+            b"".join(
+                (
+                    *(head.more, number, head.block),
+                    *(data_head, number, body),
+                    *(trailer.last, number, trailer.block),
+                )
+            )
+        )
+        self._done(stream)
+
+    def start(self, stream: Stream, head: HeaderBlock) -> None:
+        self._write(head.more + stream.wire_id + head.block)
+
+    def send(self, stream: Stream, body: bytes) -> None:
+        """A part of an answer that goes on."""
+        self._append(stream, body)
+        self._flush(stream)
+
+    def finish(self, stream: Stream, trailer: HeaderBlock) -> None:
+        self._hold(stream, b"", trailer)
+
+    def block(self) -> None:
+        """The socket takes no more."""
+        self._blocked = True
+
+    def unblock(self) -> None:
+        self._blocked = False
+        self._flush_all()
+
+    def forget(self, stream: Stream) -> None:
+        """Drop what is held for a stream."""
+        if self._held.pop(stream.id, None) is not None:
+            self._memory.used -= len(stream.pending)
+            stream.pending = b""
+
+    # --- what the peer allows ----------------------------------------------------------------
+
+    def widen(self, size: int) -> None:
+        """The peer takes more on the connection."""
+        if self._window + size > MAX_WINDOW:
+            raise BrokenConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "the connection's window is too large")
+        self._window += size
+        if self._held:
+            self._flush_all()
+
+    def widen_stream(self, stream: Stream, size: int) -> None:
+        """The peer takes more on a stream."""
+        if stream.window + size > MAX_WINDOW:
+            raise BrokenStreamError(
+                stream.id, ErrorCode.FLOW_CONTROL_ERROR, "the stream's window is too large"
+            )
+        stream.window += size
+        if stream.id in self._held:
+            self._flush(stream)
+
+    def set_initial_window(self, size: int, streams: list[Stream]) -> None:
+        """The peer takes more, or less, on all streams."""
+        if size > MAX_WINDOW:
+            raise BrokenConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "the initial window is too large")
+        change = size - self.initial_window
+        self.initial_window = size
+        for stream in streams:
+            if stream.window + change > MAX_WINDOW:
+                raise BrokenConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a stream's window is too large")
+            stream.window += change
+        if change > 0:
+            self._flush_all()
+
+    def set_largest_frame(self, size: int) -> None:
+        if not MAX_FRAME <= size < 2**24:
+            raise BrokenConnectionError(ErrorCode.PROTOCOL_ERROR, "the maximum frame size is out of range")
+        self._largest = min(size, _LARGEST_FRAME)
+
+    # --- what does not fit yet ---------------------------------------------------------------
+
+    def _hold(self, stream: Stream, body: bytes, trailer: HeaderBlock | None) -> None:
+        stream.trailer = trailer
+        self._append(stream, body)
+        self._flush(stream)
+
+    def _append(self, stream: Stream, body: bytes) -> None:
+        self._memory.used += len(body)
+        stream.since = self._now()
+        stream.pending = stream.pending + body if stream.pending else body
+        self._held[stream.id] = stream
+
+    def _flush_all(self) -> None:
+        for stream in list(self._held.values()):
+            self._flush(stream)
+
+    def _flush(self, stream: Stream) -> None:
+        """Send what the windows and the socket allow."""
+        pending = memoryview(stream.pending)
+        while (left := len(pending) - stream.sent) > 0:
+            size = min(left, self._window, stream.window, self._largest)
+            if size <= 0 or self._blocked:
+                return
+            self._window -= size
+            stream.window -= size
+            last = size == left and stream.settled and stream.trailer is None
+            head = _DATA_HEAD.pack(size >> 16, size & 0xFFFF, DATA, END_STREAM if last else 0)
+            self._write(b"".join((head, stream.wire_id, pending[stream.sent : stream.sent + size])))
+            stream.sent += size
+            stream.since = self._now()
+        self._flushed(stream)
+
+    def _flushed(self, stream: Stream) -> None:
+        del self._held[stream.id]
+        self._memory.used -= len(stream.pending)
+        stream.pending, stream.sent = b"", 0
+        if not stream.settled:
+            return
+        if stream.trailer is not None:
+            self._write(stream.trailer.last + stream.wire_id + stream.trailer.block)
+        self._done(stream)

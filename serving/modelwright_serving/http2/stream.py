@@ -1,0 +1,124 @@
+"""One request and its answer. Frames, windows and the order of things are left to the connection."""
+
+from collections.abc import Callable
+from math import inf
+from typing import Protocol
+
+from modelwright_serving.http2.frames import NUMBER, HeaderBlock
+
+STREAM_WINDOW = 1024**2  # what a peer may send before it is told to go on
+
+
+class Owner(Protocol):
+    """The connection a stream belongs to."""
+
+    def answer(
+        self, stream: "Stream", head: HeaderBlock, body: bytes, trailer: HeaderBlock | None
+    ) -> None: ...
+
+    def start(self, stream: "Stream", head: HeaderBlock) -> None: ...
+
+    def send(self, stream: "Stream", body: bytes) -> None: ...
+
+    def finish(self, stream: "Stream", trailer: HeaderBlock) -> None: ...
+
+
+class Stream:
+    """A request as its handler sees it. It is answered at once, or started, sent parts and finished; then settled."""
+
+    __slots__ = (
+        "_owner",
+        "body",
+        "chunks",
+        "content_length",
+        "credit",
+        "deadline",
+        "handler",
+        "id",
+        "on_gone",
+        "on_retire",
+        "pending",
+        "received",
+        "remote_open",
+        "sent",
+        "settled",
+        "since",
+        "trailer",
+        "window",
+        "wire_id",
+    )
+
+    def __init__(self, owner: Owner, number: int, handler: "Handler", window: int, now: float) -> None:
+        self._owner = owner
+        self.id = number
+        self.wire_id = NUMBER.pack(number)
+        self.handler = handler
+        self.window = window  # what may be sent
+        self.credit = STREAM_WINDOW  # what the peer may send
+        self.since = now  # when something last moved
+        self.deadline = inf  # on the clock of time.monotonic
+        self.content_length: int | None = None
+        self.received = 0
+        self.remote_open = True
+        self.body = b""
+        self.chunks: list[bytes] = []
+        self.settled = False
+        self.pending = b""
+        self.sent = 0  # of what is pending
+        self.trailer: HeaderBlock | None = None
+        self.on_gone: Callable[[], None] | None = None
+        self.on_retire: Callable[[], None] | None = None
+
+    def answer(self, head: HeaderBlock, body: bytes, trailer: HeaderBlock | None) -> None:
+        """Everything at once; without a trailer the body ends the answer."""
+        if not self.settled:
+            self.settled = True
+            self._owner.answer(self, head, body, trailer)
+
+    def start(self, head: HeaderBlock) -> None:
+        if not self.settled:
+            self._owner.start(self, head)
+
+    def send(self, body: bytes) -> None:
+        if not self.settled:
+            self._owner.send(self, body)
+
+    def finish(self, trailer: HeaderBlock) -> None:
+        if not self.settled:
+            self.settled = True
+            self._owner.finish(self, trailer)
+
+    def abandon(self) -> None:
+        """The caller has gone; whoever works on an answer may stop."""
+        if not self.settled:
+            self.settled = True
+            if self.on_gone is not None:
+                self.on_gone()
+
+
+class Handler(Protocol):
+    """What a request is for. The same object handles all requests with equal headers."""
+
+    @property
+    def body_limit(self) -> int: ...
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the caller waits, from the first frame on."""
+        ...
+
+    def handle(self, stream: Stream) -> None:
+        """The request is complete."""
+        ...
+
+    def too_large(self, stream: Stream) -> None:
+        """The body has become larger than its limit."""
+        ...
+
+    def overloaded(self, stream: Stream) -> None:
+        """The server holds too many bodies to take this one."""
+        ...
+
+    def late(self, stream: Stream) -> None:
+        """The caller waits no longer."""
+        ...

@@ -1,0 +1,302 @@
+"""The streams of one connection: their states, their bodies, and the windows that we grant.
+
+Reading frames is left to the reader, sending answers to the outflow, the connection's own life to the connection.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+
+from modelwright_serving.host import Host
+from modelwright_serving.http2 import frames
+from modelwright_serving.http2.budget import Budget
+from modelwright_serving.http2.frames import (
+    DEFAULT_WINDOW,
+    BrokenConnectionError,
+    BrokenStreamError,
+    ErrorCode,
+    HeaderBlock,
+)
+from modelwright_serving.http2.headers import HeaderReader
+from modelwright_serving.http2.outflow import Outflow
+from modelwright_serving.http2.request import MalformedError, check_trailers
+from modelwright_serving.http2.stream import STREAM_WINDOW, Stream
+
+MAX_STREAMS = 1024
+CONNECTION_WINDOW = 16 * 1024**2
+_MAX_RESET = 256
+_TINY = 64
+
+
+class Streams:
+    """Called by the reader, and by streams that are answered; calls `quiet` when the last one has ended."""
+
+    def __init__(
+        self,
+        write: Callable[[bytes], None],
+        headers: HeaderReader,
+        host: Host,
+        budget: Budget,
+        quiet: Callable[[], None],
+    ) -> None:
+        self._write = write
+        self._headers = headers
+        self._host = host
+        self._limits = host.limits
+        self._memory = host.memory
+        self._budget = budget
+        self._quiet = quiet
+        self._open: dict[int, Stream] = {}
+        self._reset: dict[int, None] = {}  # ended by us, so that the peer may still send on them
+        self._credit = DEFAULT_WINDOW
+        self.last_id = 0
+        self.final_id = frames.MAX_STREAM_ID
+        self.outflow = Outflow(write, host, self._sent)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def grant(self) -> None:
+        """Let the peer send as much on the connection as it may hold."""
+        self._write(frames.window_update(0, CONNECTION_WINDOW - self._credit))
+        self._credit = CONNECTION_WINDOW
+
+    # --- called by the reader ----------------------------------------------------------------
+
+    def headers(self, stream_id: int, block: bytes, *, end: bool) -> None:
+        """A request begins, or ends with trailers."""
+        known = self._open.get(stream_id)
+        if known is not None:
+            self._trailers(known, block, end=end)
+        elif stream_id > self.last_id and stream_id & 1:
+            self._begin(stream_id, block, end=end)
+        elif stream_id in self._reset:
+            self._headers.fields(block)  # only to keep up with the peer's table
+        else:
+            code = ErrorCode.STREAM_CLOSED if stream_id & 1 else ErrorCode.PROTOCOL_ERROR
+            raise BrokenConnectionError(code, f"HEADERS for stream {stream_id}, which cannot be opened")
+
+    def data(self, stream_id: int, payload: bytes, size: int, *, end: bool) -> None:
+        """Part of a request's body; `size` counts the padding, too."""
+        self._credit -= size
+        if self._credit < CONNECTION_WINDOW // 2:
+            if self._credit < 0:
+                raise BrokenConnectionError(
+                    ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection's window"
+                )
+            self.grant()
+        stream = self._open.get(stream_id)
+        if stream is None or not stream.remote_open:
+            self._stray(stream_id)
+            return
+        if stream.chunks or not end:
+            if not self._take_part(stream, payload, size, end=end):
+                return
+        elif not self._hold(stream, payload):
+            return
+        else:
+            stream.body = payload
+        if end:
+            self._complete(stream)
+
+    def reset(self, stream_id: int) -> None:
+        """The caller has given up."""
+        self._expect_begun(stream_id)
+        self.idle_frame(1.0)
+        stream = self._open.get(stream_id)
+        if stream is not None:
+            self._drop(stream)
+
+    def widen(self, stream_id: int, size: int) -> None:
+        """The caller takes more of the answer."""
+        self.idle_frame(0.1)
+        if stream_id == 0:
+            self.outflow.widen(size)
+            return
+        self._expect_begun(stream_id)
+        stream = self._open.get(stream_id)
+        if stream is not None:
+            self.outflow.widen_stream(stream, size)
+
+    def set_initial_window(self, size: int) -> None:
+        self.outflow.set_initial_window(size, list(self._open.values()))
+
+    def idle_frame(self, price: float) -> None:
+        """A frame came that carries no work."""
+        if not self._budget.spend(self._host.now(), price):
+            raise BrokenConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that carry no request")
+
+    def stream_failed(self, fault: BrokenStreamError) -> None:
+        """The peer broke the protocol on one stream."""
+        self.idle_frame(1.0)
+        self._end(fault.stream_id, fault.code)
+
+    # --- called by streams -------------------------------------------------------------------
+
+    def answer(self, stream: Stream, head: HeaderBlock, body: bytes, trailer: HeaderBlock | None) -> None:
+        self._release(stream)
+        self.outflow.answer(stream, head, body, trailer)
+
+    def start(self, stream: Stream, head: HeaderBlock) -> None:
+        self._release(stream)
+        self.outflow.start(stream, head)
+
+    def send(self, stream: Stream, body: bytes) -> None:
+        self.outflow.send(stream, body)
+
+    def finish(self, stream: Stream, trailer: HeaderBlock) -> None:
+        self.outflow.finish(stream, trailer)
+
+    # --- called by the connection ------------------------------------------------------------
+
+    def expire(self, now: float) -> None:
+        """End what takes longer than its limit."""
+        clock = monotonic()
+        for stream in list(self._open.values()):
+            waited = now - stream.since
+            if not stream.settled and clock >= stream.deadline:
+                stream.handler.late(stream)
+            elif (stream.pending and waited > self._limits.write_seconds) or (
+                stream.remote_open and waited > self._limits.body_seconds
+            ):
+                self._end(stream.id, ErrorCode.CANCEL)
+
+    def retire(self) -> None:
+        """Let go of streams that would go on for ever."""
+        for stream in list(self._open.values()):
+            if stream.on_retire is not None:
+                stream.on_retire()
+
+    def drop_all(self) -> None:
+        for stream in list(self._open.values()):
+            self._drop(stream)
+
+    def drop_unfinished(self) -> None:
+        """Nothing more comes from the peer."""
+        for stream in list(self._open.values()):
+            if stream.remote_open:
+                self._drop(stream)
+
+    # --- a stream's way ----------------------------------------------------------------------
+
+    def _begin(self, stream_id: int, block: bytes, *, end: bool) -> None:
+        try:
+            meaning = self._headers.request(block)
+        except MalformedError as error:
+            self.last_id = stream_id
+            raise BrokenStreamError(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from None
+        if stream_id > self.final_id:
+            return  # the peer has been told that it will not be answered here
+        self.last_id = stream_id
+        if len(self._open) >= MAX_STREAMS:
+            raise BrokenStreamError(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
+        handler = meaning.handler
+        stream = Stream(self, stream_id, handler, self.outflow.initial_window, self._host.now())
+        stream.content_length = meaning.content_length
+        if handler.seconds is not None:
+            stream.deadline = monotonic() + handler.seconds
+        self._open[stream_id] = stream
+        if end:
+            self._complete(stream)
+        elif (meaning.content_length or 0) > handler.body_limit:
+            handler.too_large(stream)
+
+    def _trailers(self, stream: Stream, block: bytes, *, end: bool) -> None:
+        fields = self._headers.fields(block)
+        if not stream.remote_open:
+            raise BrokenStreamError(
+                stream.id, ErrorCode.STREAM_CLOSED, "HEADERS after the end of the request"
+            )
+        try:
+            check_trailers(fields)
+        except MalformedError as error:
+            raise BrokenStreamError(stream.id, ErrorCode.PROTOCOL_ERROR, str(error)) from None
+        if not end:
+            raise BrokenStreamError(stream.id, ErrorCode.PROTOCOL_ERROR, "trailers have to end the request")
+        stream.body = b"".join(stream.chunks)
+        self._complete(stream)
+
+    def _take_part(self, stream: Stream, payload: bytes, size: int, *, end: bool) -> bool:
+        """Keep a part of a body that comes in several, and let the peer go on."""
+        stream.credit -= size
+        if stream.credit < 0:
+            raise BrokenStreamError(
+                stream.id, ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the stream's window"
+            )
+        if not end and size < _TINY:
+            self.idle_frame(0.25 if payload else 1.0)
+        if not self._hold(stream, payload):
+            return False
+        stream.chunks.append(payload)
+        if end:
+            stream.body = b"".join(stream.chunks)
+        elif stream.credit < STREAM_WINDOW // 2:
+            self._write(frames.window_update(stream.id, STREAM_WINDOW - stream.credit))
+            stream.credit = STREAM_WINDOW
+        return True
+
+    def _hold(self, stream: Stream, payload: bytes) -> bool:
+        """Whether there is room for more of the body; otherwise the request has been answered."""
+        size = len(payload)
+        stream.received += size
+        self._memory.used += size
+        if stream.received > stream.handler.body_limit:
+            stream.handler.too_large(stream)
+            return False
+        if self._memory.used > self._memory.limit:
+            stream.handler.overloaded(stream)
+            return False
+        return True
+
+    def _complete(self, stream: Stream) -> None:
+        stream.remote_open = False
+        if stream.content_length is not None and stream.content_length != stream.received:
+            raise BrokenStreamError(
+                stream.id, ErrorCode.PROTOCOL_ERROR, "content-length is not the body's length"
+            )
+        stream.handler.handle(stream)
+
+    def _release(self, stream: Stream) -> None:
+        """The body has served its purpose."""
+        self._memory.used -= stream.received
+        stream.received = 0
+        stream.body = b""
+        stream.chunks.clear()
+
+    def _sent(self, stream: Stream) -> None:
+        """The answer is on its way in full; a caller that still sends may stop."""
+        self._budget.answered()
+        if stream.remote_open:
+            self._end(stream.id, ErrorCode.NO_ERROR)
+            return
+        del self._open[stream.id]
+        if not self._open:
+            self._quiet()
+
+    def _end(self, stream_id: int, code: ErrorCode) -> None:
+        self._write(frames.rst_stream(stream_id, code))
+        if len(self._reset) >= _MAX_RESET:
+            del self._reset[next(iter(self._reset))]
+        self._reset[stream_id] = None
+        stream = self._open.get(stream_id)
+        if stream is not None:
+            self._drop(stream)
+
+    def _drop(self, stream: Stream) -> None:
+        del self._open[stream.id]
+        self.outflow.forget(stream)
+        self._release(stream)
+        stream.abandon()
+        if not self._open:
+            self._quiet()
+
+    def _stray(self, stream_id: int) -> None:
+        """DATA on a stream that takes none."""
+        self.idle_frame(0.25)
+        if stream_id in self._reset or stream_id > self.final_id:
+            return
+        self._expect_begun(stream_id)
+        raise BrokenStreamError(stream_id, ErrorCode.STREAM_CLOSED, "DATA after the end of the request")
+
+    def _expect_begun(self, stream_id: int) -> None:
+        if stream_id > min(self.last_id, self.final_id) and stream_id <= self.final_id:
+            raise BrokenConnectionError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} has not been opened")

@@ -1,0 +1,1 @@
+"""The Open Inference Protocol V2 over gRPC, and the health service. Streams and windows are left to `http2`."""

@@ -1,0 +1,153 @@
+"""The protocol's messages: the fields of a request as they stand on the wire, and the small answers.
+
+Turning a request's fields into tensors is left to `decoding`, the answer to an inference to `encoding`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from modelwright_serving.oip.errors import OipError
+from modelwright_serving.oip.signature import Signature, TensorSpec
+from modelwright_serving.rpc import protobuf
+from modelwright_serving.rpc.protobuf import LENGTH, VARINT, Field, WireError
+
+_MAX_TENSORS = 10_000
+_MAX_DIMENSIONS = 64
+
+
+@dataclass(slots=True)
+class InputFields:
+    """One input tensor; `contents` are the fields of its typed contents, wherever they stand."""
+
+    name: str = ""
+    datatype: str = ""
+    shape: list[int] = field(default_factory=list)
+    contents: list[Field] = field(default_factory=list)
+    typed: bool = False
+
+
+@dataclass(slots=True)
+class InferFields:
+    """A ModelInferRequest; bytes are left where they are."""
+
+    model_name: str = ""
+    model_version: str = ""
+    id: Field | None = None
+    inputs: list[InputFields] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    raw: list[Field] = field(default_factory=list)
+
+
+def infer_request(data: bytes) -> InferFields:
+    """Where everything is in a ModelInferRequest; OipError if the bytes are none."""
+    found = InferFields()
+    try:
+        for item in protobuf.read(data, 0, len(data)):
+            if item.kind == LENGTH:
+                _infer_field(data, found, item)
+    except WireError as error:
+        raise OipError(f"the message is no ModelInferRequest: {error}") from None
+    return found
+
+
+def _infer_field(data: bytes, found: InferFields, item: Field) -> None:
+    if item.number == 1:
+        found.model_name = protobuf.text(data, item)
+    elif item.number == 2:
+        found.model_version = protobuf.text(data, item)
+    elif item.number == 3:
+        protobuf.text(data, item)
+        found.id = item
+    elif item.number == 5:
+        found.inputs.append(_input(data, item))
+    elif item.number == 6:
+        found.outputs.append(_name(data, item))
+    elif item.number == 7:
+        found.raw.append(item)
+    if len(found.inputs) + len(found.outputs) + len(found.raw) > _MAX_TENSORS:
+        raise OipError(f"a request may name at most {_MAX_TENSORS} tensors")
+
+
+def _input(data: bytes, where: Field) -> InputFields:
+    found = InputFields()
+    for item in protobuf.read(data, where.start, where.stop):
+        if item.number == 3:
+            found.shape += _int64s(data, item)
+            if len(found.shape) > _MAX_DIMENSIONS:
+                raise OipError(f"a shape may have at most {_MAX_DIMENSIONS} dimensions")
+        elif item.kind != LENGTH:
+            continue
+        elif item.number == 1:
+            found.name = protobuf.text(data, item)
+        elif item.number == 2:
+            found.datatype = protobuf.text(data, item)
+        elif item.number == 5:
+            found.typed = True
+            found.contents += protobuf.read(data, item.start, item.stop)
+    return found
+
+
+def _int64s(data: bytes, item: Field) -> list[int]:
+    if item.kind == VARINT:
+        return [item.value - (item.value >> 63 << 64)]
+    if item.kind != LENGTH:
+        return []
+    if item.stop - item.start > 10 * _MAX_DIMENSIONS:
+        raise OipError(f"a shape may have at most {_MAX_DIMENSIONS} dimensions")
+    return [int(number) for number in protobuf.varints(data, item.start, item.stop).astype("i8")]
+
+
+def _name(data: bytes, where: Field) -> str:
+    """Field 1 of a message."""
+    names = [
+        protobuf.text(data, item)
+        for item in protobuf.read(data, where.start, where.stop)
+        if item.number == 1 and item.kind == LENGTH
+    ]
+    return names[-1] if names else ""
+
+
+def texts(data: bytes, *numbers: int) -> list[str]:
+    """String fields of a message that has no others of interest; OipError if the bytes are no message."""
+    found = dict.fromkeys(numbers, "")
+    try:
+        for item in protobuf.read(data, 0, len(data)):
+            if item.kind == LENGTH and item.number in found:
+                found[item.number] = protobuf.text(data, item)
+    except WireError as error:
+        raise OipError(f"the message cannot be read: {error}") from None
+    return list(found.values())
+
+
+def flag(*, value: bool) -> bytes:
+    """ServerLiveResponse, ServerReadyResponse, ModelReadyResponse."""
+    return protobuf.truth(1, value=value)
+
+
+def server_metadata(name: str, version: str, extensions: Iterable[str]) -> bytes:
+    """ServerMetadataResponse."""
+    return b"".join(
+        (
+            protobuf.string(1, name),
+            protobuf.string(2, version),
+            *(protobuf.string(3, extension) for extension in extensions),
+        )
+    )
+
+
+def model_metadata(name: str, version: str, platform: str, signature: Signature) -> bytes:
+    """ModelMetadataResponse, without its field 6: what that is differs between the clients in use."""
+    return b"".join(
+        (
+            protobuf.string(1, name),
+            protobuf.string(2, version),
+            protobuf.string(3, platform),
+            *(protobuf.blob(4, tensor(spec, spec.shape)) for spec in signature.inputs),
+            *(protobuf.blob(5, tensor(spec, spec.shape)) for spec in signature.outputs),
+        )
+    )
+
+
+def tensor(spec: TensorSpec, shape: tuple[int, ...]) -> bytes:
+    """TensorMetadata, or an InferOutputTensor without contents."""
+    return protobuf.string(1, spec.name) + protobuf.string(2, spec.datatype) + protobuf.numbers(3, shape)

@@ -1,0 +1,32 @@
+"""Answers to calls, each with the digest of the model behind it."""
+
+from modelwright_serving.http2.stream import Stream
+from modelwright_serving.rpc import framing, status
+from modelwright_serving.rpc.status import OK_TRAILER, Code, RpcError
+
+DIGEST = b"modelwright-model-digest"
+
+
+class Replies:
+    """What all answers of a server have in common."""
+
+    def __init__(self) -> None:
+        self._metadata: tuple[tuple[bytes, bytes], ...] = ()
+        self.head = status.response()
+
+    def describe(self, digest: str) -> None:
+        """From now on answers come from this model."""
+        self._metadata = ((DIGEST, digest.encode()),)
+        self.head = status.response(*self._metadata)
+
+    def message(self, stream: Stream, content: bytes) -> None:
+        """One message, and nothing went wrong."""
+        stream.answer(self.head, framing.framed(content), OK_TRAILER)
+
+    def failure(self, stream: Stream, error: RpcError) -> None:
+        """No message, but the reason why."""
+        stream.finish(status.failure(error, *self._metadata))
+
+    def end(self, stream: Stream, code: Code, message: str) -> None:
+        """The end of messages that have been started."""
+        stream.finish(status.fields(*status.status(code, message)))

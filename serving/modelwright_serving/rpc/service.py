@@ -1,0 +1,88 @@
+"""Every call of the Open Inference Protocol, and the answers to all but inference."""
+
+from collections.abc import Callable
+from functools import partial
+
+from modelwright_serving.host import Host
+from modelwright_serving.http2.connection import Connection
+from modelwright_serving.http2.headers import KnownHeaders
+from modelwright_serving.limits import Limits
+from modelwright_serving.metrics import ProtocolMetrics
+from modelwright_serving.oip import documents
+from modelwright_serving.oip.errors import OipError, Problem
+from modelwright_serving.rpc import messages
+from modelwright_serving.rpc.calls import Method, Router, Unary
+from modelwright_serving.rpc.decoding import Target
+from modelwright_serving.rpc.health import Health
+from modelwright_serving.rpc.inference import ModelInfer
+from modelwright_serving.rpc.replies import Replies
+from modelwright_serving.state import Serving, State
+
+_NAME = "modelwright-serving"
+SERVICE = "inference.GRPCInferenceService"
+
+
+class RpcService:
+    """The gRPC side of one served model."""
+
+    def __init__(
+        self,
+        state: State,
+        target: Target,
+        server_version: str,
+        metrics: ProtocolMetrics[str],
+        limits: Limits,
+    ) -> None:
+        self._state = state
+        self._target = target
+        self._limits = limits
+        self._replies = Replies()
+        self._infer = ModelInfer(state, target, self._replies, metrics, limits.body)
+        self._health = Health(state, self._replies, ("", SERVICE))
+        self._server = messages.server_metadata(_NAME, server_version, documents.EXTENSIONS)
+
+    def connections(self) -> Callable[[Host], Connection]:
+        """Makes the connections of a host, which share what is known of header blocks."""
+        known = KnownHeaders(Router(self._methods(), self._replies).route, self._limits.head)
+        return partial(Connection, known)
+
+    def install(self, serving: Serving) -> None:
+        """From now on inferences are answered."""
+        self._infer.install(serving)
+        self._replies.describe(serving.model.digest)
+
+    def changed(self) -> None:
+        """The server's readiness may have changed."""
+        self._health.changed()
+
+    def _methods(self) -> dict[bytes, Method]:
+        calls: dict[str, Method] = {
+            "ServerLive": self._unary(lambda _: messages.flag(value=True)),
+            "ServerReady": self._unary(lambda _: messages.flag(value=self._state.ready)),
+            "ServerMetadata": self._unary(lambda _: self._server),
+            "ModelReady": self._unary(self._model_ready),
+            "ModelMetadata": self._unary(self._model_metadata),
+            "ModelInfer": self._infer,
+        }
+        return {
+            **{f"/{SERVICE}/{name}".encode(): method for name, method in calls.items()},
+            b"/grpc.health.v1.Health/Check": self._health.check,
+            b"/grpc.health.v1.Health/Watch": self._health,
+        }
+
+    def _unary(self, respond: Callable[[bytes], bytes]) -> Unary:
+        return Unary(self._replies, respond)
+
+    def _model_ready(self, message: bytes) -> bytes:
+        self._target.check(*messages.texts(message, 1, 2))
+        return messages.flag(value=self._state.ready)
+
+    def _model_metadata(self, message: bytes) -> bytes:
+        self._target.check(*messages.texts(message, 1, 2))
+        serving = self._state.serving
+        if serving is None:
+            raise OipError(self._state.unready_reason[1], Problem.UNAVAILABLE)
+        target = self._target
+        return messages.model_metadata(
+            target.name, target.version, documents.PLATFORM, serving.model.signature
+        )
