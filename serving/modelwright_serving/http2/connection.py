@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer)
-        self._headers = HeaderReader(self._known)
+        self._headers = HeaderReader(self._known, self._ask_for_no_table)
         self._streams = Streams(
             self._transport.write, self._headers, self._host, Budget(self._since), self._quiet
         )
@@ -67,7 +67,6 @@ class Connection(asyncio.Protocol):
 
     def _greet(self) -> None:
         announced = {
-            frames.HEADER_TABLE_SIZE: 0,
             frames.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
             frames.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
             frames.MAX_HEADER_LIST_SIZE: self._limits.head,
@@ -135,6 +134,7 @@ class Connection(asyncio.Protocol):
             elif name == frames.ENABLE_PUSH and value > 1:
                 raise BrokenConnectionError(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1")
         self._transport.write(frames.settings_ack())
+        self._streams.outflow.flush()
 
     def ping(self, payload: bytes, *, ack: bool) -> None:
         self._streams.idle_frame(1.0)
@@ -169,6 +169,9 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         self._transport.abort()
+
+    def _ask_for_no_table(self) -> None:
+        self._transport.write(frames.settings({frames.HEADER_TABLE_SIZE: 0}))
 
     def _quiet(self) -> None:
         """The last stream has ended."""

@@ -1,7 +1,7 @@
 """Header blocks: decoded by `hpack`, and remembered where equal bytes mean equal headers.
 
-We announce a table of size 0. Once a peer has shrunk its table to that, a block means the same whenever and wherever
-it arrives, so the common case of a block is a look-up, and so is each field of a block that is new as a whole.
+A connection that turns out to carry many requests is asked to do without the compression's table. Once its peer has
+obeyed, a block means the same whenever and wherever it arrives: it is looked up, and so is each field of a new one.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from modelwright_serving.http2.frames import BrokenConnectionError, ErrorCode
 from modelwright_serving.http2.request import Fields, RequestHead, check
 from modelwright_serving.http2.stream import Handler
 
+_MANY = 4  # requests
 _MAX_REMEMBERED = 1024
 _MAX_BLOCK = 1024
 _MAX_FIELD = 256
@@ -74,30 +75,36 @@ class KnownHeaders:
 class HeaderReader:
     """One connection's header blocks, in the order in which they arrive."""
 
-    __slots__ = ("_acknowledged", "_decoder", "_known", "_stateless")
+    __slots__ = ("_acknowledged", "_ask", "_decoded", "_decoder", "_known", "_stateless")
 
-    def __init__(self, known: KnownHeaders) -> None:
+    def __init__(self, known: KnownHeaders, ask: Callable[[], None]) -> None:
         self._known = known
+        self._ask = ask
         self._decoder = Decoder(known.size_limit)
-        self._acknowledged = False
+        self._decoded = 0
+        self._acknowledged = 0
         self._stateless = False
 
     def acknowledged(self) -> None:
-        """The peer knows that the table has size 0."""
-        self._acknowledged = True
+        """The peer has taken note of our settings: first of the greeting's, then of a table of size 0."""
+        self._acknowledged += 1
 
     def request(self, block: bytes) -> Meaning:
         """What a block means; MalformedError if it is no request, BrokenConnectionError if the state is lost."""
         if self._stateless:
             meaning = self._known.meanings.get(block)
             return self._known.learn(block) if meaning is None else meaning
+        self._decoded += 1
+        if self._decoded == _MANY:
+            self._ask()
         return self._known.interpret(self.fields(block))
 
     def fields(self, block: bytes) -> Fields:
         """The fields of any block, read with the connection's own table."""
         decoder = self._decoder
         # Peers that never shrink their table are served, only slower; who changes its size has to obey.
-        if self._acknowledged and ((block[:1] and block[0] & 0xE0 == 0x20) or decoder.header_table_size == 0):
+        shrunk = decoder.header_table_size == 0
+        if self._acknowledged > 1 and ((block[:1] and block[0] & 0xE0 == 0x20) or shrunk):
             decoder.max_allowed_table_size = 0
         fields = decode(decoder, block)
         self._stateless = decoder.max_allowed_table_size == 0

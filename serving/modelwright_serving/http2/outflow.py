@@ -73,7 +73,12 @@ class Outflow:
 
     def unblock(self) -> None:
         self._blocked = False
-        self._flush_all()
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what has become possible."""
+        for stream in list(self._held.values()):
+            self._flush(stream)
 
     def forget(self, stream: Stream) -> None:
         """Drop what is held for a stream."""
@@ -89,7 +94,7 @@ class Outflow:
             raise BrokenConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "the connection's window is too large")
         self._window += size
         if self._held:
-            self._flush_all()
+            self.flush()
 
     def widen_stream(self, stream: Stream, size: int) -> None:
         """The peer takes more on a stream."""
@@ -102,7 +107,7 @@ class Outflow:
             self._flush(stream)
 
     def set_initial_window(self, size: int, streams: list[Stream]) -> None:
-        """The peer takes more, or less, on all streams."""
+        """The peer takes more, or less, on all streams; to be followed by `flush` once that is acknowledged."""
         if size > MAX_WINDOW:
             raise BrokenConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "the initial window is too large")
         change = size - self.initial_window
@@ -111,8 +116,6 @@ class Outflow:
             if stream.window + change > MAX_WINDOW:
                 raise BrokenConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a stream's window is too large")
             stream.window += change
-        if change > 0:
-            self._flush_all()
 
     def set_largest_frame(self, size: int) -> None:
         if not MAX_FRAME <= size < 2**24:
@@ -131,10 +134,6 @@ class Outflow:
         stream.since = self._now()
         stream.pending = stream.pending + body if stream.pending else body
         self._held[stream.id] = stream
-
-    def _flush_all(self) -> None:
-        for stream in list(self._held.values()):
-            self._flush(stream)
 
     def _flush(self, stream: Stream) -> None:
         """Send what the windows and the socket allow."""
