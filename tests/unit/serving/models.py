@@ -49,12 +49,6 @@ def cancer() -> Cancer:
     return Cancer(model.SerializeToString(), rows)
 
 
-def zipmap() -> bytes:
-    """What skl2onnx exports unless it is told otherwise: probabilities as a list of dictionaries."""
-    rows = np.array([[0.0], [1.0]], dtype=np.float32)
-    return bytes(to_onnx(LogisticRegression().fit(rows, [0, 1]), rows).SerializeToString())
-
-
 def plans() -> bytes:
     """A classifier over named columns of text and numbers."""
     frame = pd.DataFrame({"plan": ["free", "pro", "free", "team"], "age": [20.0, 40.0, 30.0, 50.0]})
@@ -75,7 +69,7 @@ def every_datatype() -> bytes:
         [helper.make_tensor_value_info(f"{way}_{k}", getattr(TensorProto, k), [None, 2]) for k in kinds]
         for way in ("in", "out")
     )
-    return _model(nodes, inputs, outputs)
+    return model(nodes, inputs, outputs)
 
 
 def share_of_batch() -> bytes:
@@ -84,7 +78,7 @@ def share_of_batch() -> bytes:
         helper.make_node("ReduceSum", ["x"], ["total"], keepdims=1),
         helper.make_node("Div", ["x", "total"], ["y"]),
     ]
-    return _model(nodes, [_matrix("x")], [_matrix("y")])
+    return model(nodes, [matrix("x")], [matrix("y")])
 
 
 def fails_on_large_numbers() -> bytes:
@@ -93,18 +87,39 @@ def fails_on_large_numbers() -> bytes:
     nodes = [helper.make_node("Gather", ["table", "index"], ["value"])]
     index = helper.make_tensor_value_info("index", INT64, ["rows"])
     value = helper.make_tensor_value_info("value", FLOAT, ["rows"])
-    return _model(nodes, [index], [value], [table])
+    return model(nodes, [index], [value], [table])
+
+
+def slow(products: int) -> bytes:
+    """Doubles its rows, and multiplies large matrices meanwhile: 5 to 20 ms for each product."""
+    size = 500
+    seed = helper.make_tensor("seed", FLOAT, [size, size], np.full(size * size, 1 / size, np.float32))
+    zero = helper.make_tensor("zero", FLOAT, [], [0.0])
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        helper.make_node("Mul", ["sum", "zero"], ["nothing"]),
+        helper.make_node("Add", ["seed", "nothing"], ["product0"]),
+        *(
+            helper.make_node("MatMul", [f"product{number}", "seed"], [f"product{number + 1}"])
+            for number in range(products)
+        ),
+        helper.make_node("ReduceSum", [f"product{products}"], ["total"], keepdims=0),
+        helper.make_node("Mul", ["total", "zero"], ["none"]),
+        helper.make_node("Add", ["x", "x"], ["double"]),
+        helper.make_node("Add", ["double", "none"], ["y"]),
+    ]
+    return model(nodes, [matrix("x")], [matrix("y")], [seed, zero])
 
 
 def fails_always() -> bytes:
     """Loads, but no single row can take the shape it asks for."""
     shape = helper.make_tensor("shape", INT64, [2], [3, 7])
     nodes = [helper.make_node("Reshape", ["x", "shape"], ["y"])]
-    return _model(nodes, [_matrix("x")], [helper.make_tensor_value_info("y", FLOAT, [3, 7])], [shape])
+    return model(nodes, [matrix("x")], [helper.make_tensor_value_info("y", FLOAT, [3, 7])], [shape])
 
 
 def unknown_operator() -> bytes:
-    return _model([helper.make_node("Steal", ["x"], ["y"], domain="evil")], [_matrix("x")], [_matrix("y")])
+    return model([helper.make_node("Steal", ["x"], ["y"], domain="evil")], [matrix("x")], [matrix("y")])
 
 
 def data_beside_it(folder: Path) -> bytes:
@@ -113,21 +128,22 @@ def data_beside_it(folder: Path) -> bytes:
     weights = TensorProto(name="w", data_type=FLOAT, dims=[2], data_location=TensorProto.EXTERNAL)
     for key, value in (("location", "weights.bin"), ("offset", "0"), ("length", "8")):
         weights.external_data.add(key=key, value=value)
-    return _model([helper.make_node("Add", ["x", "w"], ["y"])], [_matrix("x")], [_matrix("y")], [weights])
+    return model([helper.make_node("Add", ["x", "w"], ["y"])], [matrix("x")], [matrix("y")], [weights])
 
 
-def _matrix(name: str) -> onnx.ValueInfoProto:
+def matrix(name: str) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, FLOAT, ["rows", 2])
 
 
-def _model(
+def model(
     nodes: list[onnx.NodeProto],
     inputs: list[onnx.ValueInfoProto],
     outputs: list[onnx.ValueInfoProto],
     initializers: list[TensorProto] | None = None,
+    operators: list[onnx.OperatorSetIdProto] | None = None,
 ) -> bytes:
     graph = helper.make_graph(nodes, "test", inputs, outputs, initializer=initializers or [])
-    versions = [helper.make_opsetid("", 20), helper.make_opsetid("evil", 1)]
+    versions = operators or [helper.make_opsetid("", 20), helper.make_opsetid("evil", 1)]
     return bytes(helper.make_model(graph, opset_imports=versions, ir_version=9).SerializeToString())
 
 
