@@ -10,6 +10,7 @@ from typing import Any
 import onnxruntime as ort
 from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
 from kserve.utils.numpy_codec import from_np_dtype
+from kserve.utils.utils import generate_uuid
 
 MODEL, NAME, HTTP_PORT, GRPC_PORT = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 DATATYPES = {
@@ -53,7 +54,13 @@ class OnnxModel(Model):
             output = InferOutput(name, list(result.shape), from_np_dtype(result.dtype))
             output.set_data_from_numpy(result, binary_data=payload.use_binary_outputs)
             outputs.append(output)
-        return InferResponse(payload.id, NAME, outputs, requested_outputs=payload.request_outputs)
+        return InferResponse(
+            payload.id or generate_uuid(),
+            NAME,
+            outputs,
+            use_binary_outputs=payload.use_binary_outputs,
+            requested_outputs=payload.request_outputs,
+        )
 
 
 def _described(one: Any) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Checks over gRPC, with messages of their own."""

@@ -1,0 +1,1 @@
+"""Checks over HTTP, a file for each subject."""
