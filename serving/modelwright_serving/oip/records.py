@@ -222,7 +222,7 @@ class _Column:
         width = prod(tensor.shape[1:])
         texts = _texts(tensor)
         columns = [texts[start::width] for start in range(width)]
-        if tensor.ndim == 2 and width == len(self._classes) and tensor.dtype != object:
+        if self._classes and tensor.shape[1:] == (len(self._classes),) and tensor.dtype != object:
             pairs = b",".join(b"%b:%%b" % name for name in self._classes)
             return b"%b:{%b}" % (self._key, pairs), columns
         if width == 1:
