@@ -57,7 +57,7 @@ class RpcService:
 
     def _methods(self) -> dict[bytes, Method]:
         calls: dict[str, Method] = {
-            "ServerLive": self._unary(lambda _: messages.flag(value=True)),
+            "ServerLive": self._unary(lambda _: messages.flag(value=self._state.live)),
             "ServerReady": self._unary(lambda _: messages.flag(value=self._state.ready)),
             "ServerMetadata": self._unary(lambda _: self._server),
             "ModelReady": self._unary(self._model_ready),
