@@ -1,6 +1,9 @@
 """Every check, in the order of the report."""
 
 from conformance.checks import Check
+from conformance.over_grpc import errors as grpc_errors
+from conformance.over_grpc import inference as grpc_inference
+from conformance.over_grpc import service, transport
 from conformance.over_http import (
     binary,
     compression,
@@ -14,7 +17,8 @@ from conformance.over_http import (
 )
 
 HTTP = (health, metadata, inference, datatypes, errors, binary, compression, http11, concurrency)
+GRPC = (service, grpc_inference, grpc_errors, transport)
 
 
 def checks() -> list[Check]:
-    return [check for module in HTTP for check in module.GROUP.checks]
+    return [check for module in (*HTTP, *GRPC) for check in module.GROUP.checks]

@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+import grpc
+
 from conformance.checks import Check, Failed, NotApplicable, Severity, shown
+from conformance.over_grpc.calls import described
 from conformance.target import Target
 
 # What reading an answer raises that has another form than the protocol's.
@@ -39,7 +42,7 @@ def _run(target: Target, check: Check) -> Result:
         check.run(target)
     except NotApplicable as reason:
         return Result(check, Outcome.NOT_APPLICABLE, str(reason))
-    except (Failed, OSError, *UNREADABLE) as error:
+    except (Failed, OSError, grpc.RpcError, *UNREADABLE) as error:
         return Result(check, Outcome.FAILED, _words(error))
     return Result(check, Outcome.PASSED)
 
@@ -47,6 +50,8 @@ def _run(target: Target, check: Check) -> Result:
 def _words(error: Exception) -> str:
     if isinstance(error, Failed):
         return str(error)
+    if isinstance(error, grpc.RpcError):
+        return described(error)
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, OSError):
