@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit test cluster cluster-down images quickstart bench
+.PHONY: help venv generate lint unit test cluster cluster-down images quickstart bench bench-servers bench-path bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,5 +45,16 @@ unit: venv ## Run the tests that need no cluster
 test: lint cluster images ## Run everything: lint, then all tests, on a real cluster
 	$(VENV)/bin/pytest --numprocesses=4 --dist=worksteal tests
 
-bench: venv cluster images ## Measure what a user waits for and what callers lose, on the real cluster
+bench: bench-servers bench-path ## Measure everything: speed beside other servers, what a user waits for, what callers lose
+
+bench-servers: venv ## Measure the server beside other servers, and soak it (12 minutes; QUICK=1: 2 minutes)
+	@PYTHONPATH=tests $(VENV)/bin/python -m bench.servers $(if $(QUICK),--quick)
+
+soak: venv ## Eight hours' worth of requests at full speed: does anything grow?
+	@PYTHONPATH=tests $(VENV)/bin/python -m bench.servers --only=soak $(if $(QUICK),--quick)
+
+bench-path: venv cluster images ## Measure what a user waits for and what callers lose, on the real cluster
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.path
+
+bench-docs: venv ## Write what bench-servers measured last into docs/performance.md
+	@PYTHONPATH=tests $(VENV)/bin/python -m bench.document

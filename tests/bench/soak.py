@@ -71,13 +71,15 @@ def soak(model: Model, folder: Path, pace: Pace) -> Soak:
         server = stack.enter_context(ours(model.path, as_json(model, model.rows[:1])))
         legs = _legs(server, mixed, Wrk(script, server.http_port, CONNECTIONS), _grpc(server, model, folder))
         began = time.perf_counter()
+        before = _answers(server)
         seen = [_look(server, 0, None)]
         for requests in legs:
             seen.append(_look(server, seen[-1][0] + requests, seen[0][2]))
             if seen[-1][0] >= pace.soak_requests and len(seen) > LEAST_LEGS:
                 break
-        counted = answers(get(server.admin_port, "/metrics"))
-    found = summary(seen, {name: int(count) for name, count in counted.items()}, pace.soak_mib_per_million)
+        # Less those that found the server still loading.
+        counted = {name: int(count - before.get(name, 0)) for name, count in _answers(server).items()}
+    found = summary(seen, counted, pace.soak_mib_per_million)
     say(f"soak: {found.requests:,} requests, {found.growth_mib_per_million:+.2f} MiB per million")
     return found.model_copy(update={"seconds": time.perf_counter() - began})
 
@@ -120,6 +122,10 @@ def _legs(server: Contender, mixed: Mix, http: Wrk, grpc: tuple[H2Load, int] | N
             check_outcome(server.name, outcome, size)
             answered += outcome.requests
         yield answered
+
+
+def _answers(server: Contender) -> dict[str, float]:
+    return answers(get(server.admin_port, "/metrics"))
 
 
 def _look(server: Contender, requests: int, descriptors: int | None) -> Seen:

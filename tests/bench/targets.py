@@ -114,8 +114,9 @@ def _metrics(results: Results) -> Verdict:
     if results.metrics is None:
         return _unmeasured(what, wanted)
     found = ratio(results.metrics.counted.cpu(), results.metrics.uncounted.cpu())
-    shown = f"{found.middle - 1:+.1%} ({found.low - 1:+.1%} to {found.high - 1:+.1%})"
-    return Verdict(what, wanted, shown, found.middle - 1 <= MAX_METRICS_COST)
+    cost = round(found.middle - 1, 3)  # as it is shown
+    shown = f"{cost:+.1%} ({found.low - 1:+.1%} to {found.high - 1:+.1%})"
+    return Verdict(what, wanted, shown, cost <= MAX_METRICS_COST)
 
 
 def _soak(results: Results) -> Verdict:
