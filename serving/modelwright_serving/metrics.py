@@ -3,11 +3,14 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
+from time import time
 from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from modelwright_serving.oip.documents import Totals
 
 DURATION_BOUNDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
@@ -29,6 +32,16 @@ class Histogram:
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
 
+    @property
+    def count(self) -> int:
+        """How many values there were."""
+        return sum(self._counts)
+
+    @property
+    def total(self) -> float:
+        """The sum of all values."""
+        return self._sum
+
     def observe(self, value: float) -> None:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
@@ -45,17 +58,25 @@ class Histogram:
 class ProtocolMetrics(Generic[Code]):
     """What one protocol's transport counts; a code is an HTTP status or the name of a gRPC status."""
 
-    __slots__ = ("codes", "durations", "in_flight")
+    __slots__ = ("codes", "durations", "failed_seconds", "in_flight", "success")
 
-    def __init__(self) -> None:
+    def __init__(self, success: Code) -> None:
+        self.success: Code = success
         self.codes: Counter[Code] = Counter()
         self.durations = Histogram(DURATION_BOUNDS)
+        self.failed_seconds = 0.0
         self.in_flight = 0
+
+    @property
+    def succeeded(self) -> int:
+        return self.codes[self.success]
 
     def done(self, code: Code, seconds: float) -> None:
         self.in_flight -= 1
         self.codes[code] += 1
         self.durations.observe(seconds)
+        if code != self.success:
+            self.failed_seconds += seconds
 
     def refused(self, code: Code) -> None:
         """Answered without having been let in."""
@@ -71,10 +92,11 @@ class Metrics(Collector):
 
     def __init__(self, model: str, version: str) -> None:
         self._labels = (model, version)
-        self.http = ProtocolMetrics[int]()
-        self.grpc = ProtocolMetrics[str]()
+        self.http = ProtocolMetrics(200)
+        self.grpc = ProtocolMetrics("OK")
         self.batch_rows = Histogram(ROW_BOUNDS)
         self.rows = 0
+        self.last_run = 0.0
         self.refusals: Counter[str] = Counter()
         self.digest = ""
         self.load_seconds: float | None = None
@@ -90,6 +112,22 @@ class Metrics(Collector):
     def batch(self, rows: int) -> None:
         self.rows += rows
         self.batch_rows.observe(rows)
+        self.last_run = time()
+
+    def totals(self) -> Totals:
+        """Everything so far, over all protocols."""
+        protocols = (self.http, self.grpc)
+        succeeded = sum(counted.succeeded for counted in protocols)
+        failed_seconds = sum(counted.failed_seconds for counted in protocols)
+        return Totals(
+            succeeded=succeeded,
+            succeeded_seconds=sum(counted.durations.total for counted in protocols) - failed_seconds,
+            failed=sum(counted.codes.total() for counted in protocols) - succeeded,
+            failed_seconds=failed_seconds,
+            rows=self.rows,
+            runs=self.batch_rows.count,
+            last_run=self.last_run,
+        )
 
     def collect(self) -> Iterator[Metric]:
         yield from self._requests()

@@ -47,6 +47,7 @@ class Server:
         routes = paths.routes(
             self._state,
             self._infer,
+            self._metrics,
             settings.name,
             settings.version,
             installed_version("modelwright-serving"),

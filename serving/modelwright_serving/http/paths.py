@@ -1,28 +1,77 @@
 """Every path of the Open Inference Protocol, and the documents behind all but inference."""
 
+from dataclasses import dataclass
+
+import orjson
+
 from modelwright_serving.http import responses
+from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.inference import InferEndpoint
 from modelwright_serving.http.responses import Response
-from modelwright_serving.http.routes import Routes
+from modelwright_serving.http.routes import Document, Routes
+from modelwright_serving.metrics import Metrics
 from modelwright_serving.oip import documents
 from modelwright_serving.state import State
 
+_MAX_FILTER = 4096
+_FIXED = (
+    "this server serves the one model that it was started with; to serve another, start a server with it - "
+    "on Kubernetes, change spec.model of the InferenceService, and the new model is rolled out"
+)
 
-def routes(state: State, infer: InferEndpoint, name: str, version: str, server_version: str) -> Routes:
+
+def routes(
+    state: State, infer: InferEndpoint, metrics: Metrics, name: str, version: str, server_version: str
+) -> Routes:
     """Every path of the protocol for one model, with and without its version."""
     table = Routes(lambda path: responses.error(404, _unknown(path, name, version)))
     server = responses.json(200, documents.server(server_version))
     models = responses.json(200, documents.models(name))
     live = responses.json(200, documents.live())
+    stuck = responses.error(503, "a run of the model does not end")
     table.get("/v2", lambda: server)
     table.get("/v2/models", lambda: models)
-    table.get("/v2/health/live", lambda: live)
+    table.get("/v2/health/live", lambda: live if state.live else stuck)
     table.get("/v2/health/ready", lambda: _ready(state, documents.ready()))
+    table.get("/v2/models/stats", lambda: _statistics(metrics, name, version))
+    table.post("/v2/repository/index", _Index(state, name, version))
+    for verb in ("load", "unload"):
+        table.post(f"/v2/repository/models/{name}/{verb}", Document(lambda: responses.error(400, _FIXED)))
+    # Last, so that a model may be called as one of the paths above.
     for path in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{version}"):
         table.get(path, lambda: _metadata(state, name, version))
         table.get(f"{path}/ready", lambda: _ready(state, documents.model_ready(name)))
+        table.get(f"{path}/config", lambda: _configuration(state, name))
+        table.get(f"{path}/stats", lambda: _statistics(metrics, name, version))
         table.post(f"{path}/infer", infer)
     return table
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """POST /v2/repository/index, whose body may ask for ready models only."""
+
+    state: State
+    name: str
+    version: str
+    takes_body: bool = True
+
+    def handle(self, exchange: Exchange) -> None:
+        problem = None if self.state.ready else self.state.unready_reason[1]
+        only_ready = _asks_for_ready(exchange.body)
+        body = documents.index(self.name, self.version, problem, only_ready=only_ready)
+        exchange.respond(responses.json(200, body))
+
+
+def _asks_for_ready(body: bytes) -> bool:
+    """Clients send an object, an empty body or something else; only the object can ask for something."""
+    if len(body) > _MAX_FILTER:
+        return False
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(document, dict) and document.get("ready") is True
 
 
 def _ready(state: State, document: bytes) -> Response:
@@ -39,12 +88,24 @@ def _metadata(state: State, name: str, version: str) -> Response:
     return responses.json(200, documents.model(name, version, model.digest, model.signature))
 
 
+def _configuration(state: State, name: str) -> Response:
+    if state.serving is None:
+        return responses.unready(state.unready_reason[1])
+    model = state.serving.model
+    body = documents.configuration(name, model.digest, model.signature, joins_rows=model.joins_rows)
+    return responses.json(200, body)
+
+
+def _statistics(metrics: Metrics, name: str, version: str) -> Response:
+    return responses.json(200, documents.statistics(name, version, metrics.totals()))
+
+
 def _unknown(path: str, name: str, version: str) -> str:
     """Say what is there: a wrong name and a wrong version are the usual mistakes."""
     shown = path[:200]
-    prefix = f"/v2/models/{name}"
-    if path.startswith(f"{prefix}/versions/"):
+    if path.startswith(f"/v2/models/{name}/versions/"):
         return f"unknown version in {shown}: model {name!r} is served as version {version!r}"
-    if path.startswith("/v2/models/") and path != prefix and not path.startswith(f"{prefix}/"):
-        return f"unknown model in {shown}: this server serves {name!r}"
+    for folder in ("/v2/models/", "/v2/repository/models/"):
+        if path.startswith(folder) and not f"{path}/".startswith(f"{folder}{name}/"):
+            return f"unknown model in {shown}: this server serves {name!r}"
     return f"there is nothing at {shown}"

@@ -1,11 +1,29 @@
-"""The protocol's small documents: metadata, health, errors. Routing to them is left to `http`."""
+"""The protocol's small documents: metadata, configuration, statistics, health, errors. Routing is left to `http`."""
+
+from dataclasses import dataclass
 
 import orjson
 
 from modelwright_serving.oip.signature import Signature, TensorSpec
 
 PLATFORM = "onnx_onnxv1"
-EXTENSIONS = ["binary_tensor_data"]
+RECORDS = "modelwright_records"
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics", RECORDS]
+# Triton's configuration has to name a bound. Here only the size of a body bounds the rows of a request.
+MAX_BATCH_SIZE = 8192
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What has happened since the start; `last_run` is seconds since the epoch, 0 before the first."""
+
+    succeeded: int
+    succeeded_seconds: float
+    failed: int
+    failed_seconds: float
+    rows: int
+    runs: int
+    last_run: float
 
 
 def error(message: str) -> bytes:
@@ -56,6 +74,67 @@ def model(name: str, version: str, digest: str, signature: Signature) -> bytes:
             "parameters": {"digest": digest, **signature.properties},
         }
     )
+
+
+def configuration(name: str, digest: str, signature: Signature, *, joins_rows: bool) -> bytes:
+    """The model in the terms of Triton's configuration, as its tools ask for it."""
+    batches = signature.has_row_dimension
+    return orjson.dumps(
+        {
+            "name": name,
+            "platform": "onnxruntime_onnx",
+            "backend": "onnxruntime",
+            "version_policy": {"latest": {"num_versions": 1}},
+            "max_batch_size": MAX_BATCH_SIZE if batches else 0,
+            "input": [_configured(spec, batches=batches) for spec in signature.inputs],
+            "output": [_configured(spec, batches=batches) for spec in signature.outputs],
+            "instance_group": [{"name": name, "kind": "KIND_CPU", "count": 1}],
+            "model_transaction_policy": {"decoupled": False},
+            "parameters": {"digest": {"string_value": digest}},
+            **({"dynamic_batching": {}} if joins_rows else {}),
+        }
+    )
+
+
+def statistics(name: str, version: str, totals: Totals) -> bytes:
+    """What the model has done so far; what is not measured has a count of 0."""
+    unmeasured = _duration(0, 0)
+    stages = ("queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
+    entry = {
+        "name": name,
+        "version": version,
+        "last_inference": int(totals.last_run * 1e3),
+        "inference_count": totals.rows,
+        "execution_count": totals.runs,
+        "inference_stats": {
+            "success": _duration(totals.succeeded, totals.succeeded_seconds),
+            "fail": _duration(totals.failed, totals.failed_seconds),
+            **dict.fromkeys(stages, unmeasured),
+        },
+        "batch_stats": [],
+    }
+    return orjson.dumps({"model_stats": [entry]})
+
+
+def index(name: str, version: str, problem: str | None, *, only_ready: bool = False) -> bytes:
+    """The models of this server, which is one; `problem` says why it takes no requests, if it does not."""
+    if problem is not None and only_ready:
+        return b"[]"
+    state = "READY" if problem is None else "UNAVAILABLE"
+    return orjson.dumps([{"name": name, "version": version, "state": state, "reason": problem or ""}])
+
+
+def _configured(spec: TensorSpec, *, batches: bool) -> dict[str, object]:
+    kind = "STRING" if spec.datatype == "BYTES" else spec.datatype
+    return {
+        "name": spec.name,
+        "data_type": f"TYPE_{kind}",
+        "dims": list(spec.shape[1:] if batches else spec.shape),
+    }
+
+
+def _duration(count: int, seconds: float) -> dict[str, int]:
+    return {"count": count, "ns": int(seconds * 1e9)}
 
 
 def _tensor(spec: TensorSpec) -> dict[str, object]:

@@ -25,7 +25,7 @@ WRONG = [
     ("POST", "/v2/models/other/infer", 404, "unknown model in /v2/models/other/infer"),
     ("GET", "/v2/models/churn/versions/8", 404, "unknown version in /v2/models/churn/versions/8"),
     ("POST", "/v2/models/churn/versions/8/infer", 404, "unknown version"),
-    ("GET", "/v2/models/churn/config", 404, "there is nothing at /v2/models/churn/config"),
+    ("GET", "/v2/models/churn/explain", 404, "there is nothing at /v2/models/churn/explain"),
     ("GET", INFER, 405, "this path takes POST only"),
     ("DELETE", INFER, 405, "this path takes POST only"),
     ("POST", "/v2/health/ready", 405, "this path takes GET, HEAD only"),
