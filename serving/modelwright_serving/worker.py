@@ -31,11 +31,14 @@ class Worker(Generic[Outcome]):
         return monotonic() - self._since if self.busy else 0.0
 
     def start(self, work: Callable[[], Outcome], done: Callable[[Outcome | None], None]) -> None:
-        """Begin; only for a worker that is not busy. `done` is called on the event loop, with None after a defect."""
+        """Begin work that never gives None; only for a worker that is not busy.
+
+        `done` is called on the event loop, with None if a defect has ended the work.
+        """
         self._done = done
         self._since = monotonic()
         self._work.put(work)
-        if self._thread is None or not self._thread.is_alive():
+        if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="model", daemon=True)
             self._thread.start()
 
@@ -45,7 +48,9 @@ class Worker(Generic[Outcome]):
             outcome: Outcome | None = None
             try:
                 outcome = work()
-            finally:  # a defect of ours ends the thread with its trace; the next work gets another one
+            finally:  # a defect of ours ends this thread with its trace
+                if outcome is None:
+                    self._thread = None
                 self._report(outcome)
 
     def _report(self, outcome: Outcome | None) -> None:
