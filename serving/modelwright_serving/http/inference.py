@@ -36,7 +36,11 @@ class _Ticket:
         return request.decode(self._infer.signature, self._exchange.body, self._exchange.header_length)
 
     def succeed(self, decoded: InferRequest, answer: Answer) -> None:
-        body, header_length = self._infer.encoder.encode(decoded, answer)
+        try:
+            body, header_length = self._infer.encoder.encode(decoded, answer)
+        except OipError as error:
+            self.fail(error)
+            return
         if header_length is None:
             self._respond(Response(200, self._infer.json_head, body))
         else:

@@ -3,6 +3,7 @@
 import orjson
 
 from modelwright_serving.oip.binary import to_bytes
+from modelwright_serving.oip.records import RecordsEncoder
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.oip.tensors import Tensor
@@ -69,17 +70,29 @@ class Encoder:
             b'{"name":%b,"datatype":"%b","shape":[' % (orjson.dumps(spec.name), spec.datatype.encode())
             for spec in signature.outputs
         ]
+        self._records = RecordsEncoder(signature, name, version)
         self._usual = signature.all_outputs[False]
         self._templates: dict[tuple[tuple[int, ...], ...], bytes] = {}
 
     def encode(self, request: InferRequest, answer: Answer) -> tuple[bytes, int | None]:
-        """The body, and the length of its JSON part if binary data follows it."""
+        """The body, and the length of its JSON part if binary data follows it.
+
+        OipError if the model's answer cannot be told by record.
+        """
         outputs = answer.outputs
+        if request.by_record:
+            return self._by_record(request, answer), None
         rows = answer.stop - answer.start
         if request.wanted is self._usual and request.id is None and rows == 1 and outputs.by_row:
             bodies = outputs.bodies or outputs.fill(self._template(outputs))
             return bodies[answer.start], None
         return self._encode(request, answer)
+
+    def _by_record(self, request: InferRequest, answer: Answer) -> bytes:
+        outputs = answer.outputs
+        positions = range(len(outputs.arrays))
+        arrays = [outputs.array(position, answer.start, answer.stop) for position in positions]
+        return self._records.encode(request.id, arrays)
 
     def _template(self, outputs: RunOutputs) -> bytes:
         """A response for one row of the run, all outputs as JSON, with a gap for the elements of each."""

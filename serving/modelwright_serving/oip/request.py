@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from modelwright_serving.oip import records
 from modelwright_serving.oip.binary import Tail, from_bytes
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.signature import Signature, TensorSpec
@@ -17,11 +18,15 @@ _BAD_SHAPE = "shape has to be a list of sizes, such as [1, 4]"
 
 @dataclass(slots=True)
 class InferRequest:
-    """One decoded request: `inputs` in the model's order; `wanted` outputs by position, each binary or JSON."""
+    """One decoded request: `inputs` in the model's order; `wanted` outputs by position, each binary or JSON.
+
+    `by_record`: it came as records, and so goes its answer.
+    """
 
     inputs: list[Part]
     wanted: tuple[tuple[int, bool], ...]
     id: str | None = None
+    by_record: bool = False
 
     def tensors(self, signature: Signature) -> list[Tensor]:
         """The inputs as arrays."""
@@ -41,6 +46,9 @@ def decode(signature: Signature, body: bytes, header_length: int | None = None) 
             )
         header, tail = body[:header_length], Tail(memoryview(body)[header_length:])
     document = _parse(header)
+    if "records" in document and "inputs" not in document:
+        rows: list[Part] = list(records.decode(signature, document))
+        return InferRequest(rows, signature.all_outputs[False], _id(document), by_record=True)
     # Two single letters are found ten times as fast as two words, and are not in the words of every request.
     booleans = (b"r" in header and b"true" in header) or (b"l" in header and b"false" in header)
     inputs = _inputs(signature, document, tail, booleans=booleans)
