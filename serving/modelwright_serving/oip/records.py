@@ -22,13 +22,7 @@ from modelwright_serving.oip.tensors import Tensor
 MAX_VALUES = 2**22
 
 _EXAMPLE = '{"records": [{"age": 41, "plan": "pro"}]}'
-_KINDS = {
-    "BOOL": "true or false",
-    "BYTES": "a string",
-    "FP16": "a number",
-    "FP32": "a number",
-    "FP64": "a number",
-}
+_KINDS = {"BOOL": "true or false", "BYTES": "a string", "FP64": "a number"}
 _TYPECODES = {
     "UINT8": "B",
     "UINT16": "H",
@@ -143,12 +137,21 @@ def _converted(values: Sequence[Any], datatype: str) -> Tensor:
     try:
         packed = array(typecode, values)
     except TypeError:
-        if typecode not in "fd":
-            raise
-        packed = array(typecode, [nan if value is None else value for value in values])
+        packed = array(typecode, [_mended(value, missing=typecode in "fd") for value in values])
     numbers = np.frombuffer(packed, dtype=typecode)
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, as it does in every other float
-        return numbers.astype(np.float16) if datatype == "FP16" else numbers
+    if datatype == "FP16":
+        with np.errstate(over="ignore"):
+            numbers = numbers.astype(np.float16)
+    if typecode == "f" and np.isinf(numbers).any():  # JSON has no infinity: this one was a number
+        raise OverflowError
+    return numbers
+
+
+def _mended(value: object, *, missing: bool) -> object:
+    """What JSON writes in other ways: a missing value as null, a whole number as 1.0."""
+    if value is None and missing:
+        return nan
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _objects(values: Sequence[Any], kind: type) -> Tensor:
@@ -175,7 +178,11 @@ def _unsuitable(datatype: str, values: Sequence[Any], names: tuple[str, ...]) ->
 def _kind(datatype: str) -> str:
     if datatype in _KINDS:
         return _KINDS[datatype]
-    bounds = np.iinfo(NUMPY_TYPES[datatype].name)
+    dtype = NUMPY_TYPES[datatype]
+    if dtype.kind == "f":
+        limit = np.finfo(dtype.name).max
+        return f"a number from {-limit:.4g} to {limit:.4g}"
+    bounds = np.iinfo(dtype.name)
     return f"a whole number from {bounds.min} to {bounds.max}"
 
 

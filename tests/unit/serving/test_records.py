@@ -83,6 +83,10 @@ def test_true_and_false_are_numbers_where_the_model_takes_numbers() -> None:
     assert decoded(WIDE, {"a": True, "b": False, "c": 2}) == [[[1, 0, 2]]]
 
 
+def test_a_whole_number_may_be_written_as_a_fraction() -> None:
+    assert decoded(MIXED, ANA | {"visits": 3.0}, BO | {"visits": -0.0})[1] == [[3], [0]]
+
+
 def test_no_records_are_no_rows() -> None:
     assert [tensor.shape for tensor in records.decode(MIXED, {"records": []})] == [
         (0, 1),
@@ -102,8 +106,14 @@ def test_tensors_are_of_the_types_that_the_model_takes() -> None:
     ("changes", "words"),
     [
         ({"plan": 7}, "records[1]: feature 'plan' is 7, but the model takes a string there (BYTES)"),
-        ({"age": "old"}, "records[1]: feature 'age' is \"old\", but the model takes a number there (FP32)"),
-        ({"age": [1]}, "records[1]: feature 'age' is [1], but the model takes a number there (FP32)"),
+        (
+            {"age": "old"},
+            "feature 'age' is \"old\", but the model takes a number from -3.403e+38 to 3.403e+38 there (FP32)",
+        ),
+        (
+            {"age": [1]},
+            "records[1]: feature 'age' is [1], but the model takes a number from -3.403e+38 to 3.403e+38 there (FP32)",
+        ),
         (
             {"visits": None},
             "feature 'visits' is missing, but the model takes a whole number from -128 to 127",
