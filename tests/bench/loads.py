@@ -45,18 +45,18 @@ class Target:
 
     def measure(self, seconds: int) -> Sample:
         """One measurement; an answer that is none ends the bench."""
-        began, busy = time.perf_counter(), _generators_cpu()
-        cpu = proc.cpu_seconds(self.pid)
+        began, cpu = _used(), proc.cpu_seconds(self.pid)
         outcome = self.generator.run(seconds)
         cpu = proc.cpu_seconds(self.pid) - cpu
-        wall = time.perf_counter() - began
+        wall, generator, everybody = (after - before for before, after in zip(began, _used(), strict=True))
         check_outcome(self.contender, outcome, self.answer_bytes)
         return Sample(
             requests=outcome.requests,
             rate=outcome.requests / outcome.seconds,
             cpu_us=cpu / outcome.requests * 1e6,
             server_busy=cpu / wall,
-            generator_busy=(_generators_cpu() - busy) / wall,
+            generator_busy=generator / wall,
+            others_busy=max(everybody - generator - cpu, 0) / wall,
             mean_us=outcome.mean_us,
             p50_us=outcome.p50_us,
             p99_us=outcome.p99_us,
@@ -90,7 +90,7 @@ class Field:
     def one_row(self, connections: int, names: Sequence[str], pace: Pace) -> Load:
         asked = [(rows, as_json(self._model, rows)) for rows in batches(self._model, 1)]
         targets = [self._http(name, asked, connections) for name in names]
-        title = f"one row JSON, {connections} connection{'s' if connections > 1 else ''}"
+        title = f"One row JSON, {connections} connection{'s' if connections > 1 else ''}"
         return rounds(f"one-{connections}", title, connections, targets, pace)
 
     def many_rows(self, connections: int, pace: Pace) -> Load:
@@ -111,7 +111,7 @@ class Field:
     def heavy(self, connections: int, pace: Pace) -> Load:
         asked = [(rows, as_json(self._model, rows)) for rows in batches(self._model, 1)]
         targets = [self._http(name, asked, connections) for name in self._servers]
-        title = f"model of 1 ms per 32 rows, one row JSON, {connections} connections"
+        title = f"Model of 1 ms per 32 rows, one row JSON, {connections} connections"
         return rounds("heavy-64", title, connections, targets, pace)
 
     def _http(
@@ -159,6 +159,7 @@ def serves_grpc(server: Contender) -> bool:
     return listens(server.grpc_port)
 
 
-def _generators_cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _used() -> tuple[float, float, float]:
+    """Seconds since some time past: on the clock, of CPU by generators that have ended, of CPU by everybody."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.perf_counter(), ended.ru_utime + ended.ru_stime, proc.busy_ticks()[0] / proc.TICKS

@@ -72,7 +72,7 @@ def _load(load: Load) -> str:
         "requests/s",
         "ours is",
         "CPU us/request",
-        "ours takes 1/",
+        "by CPU",
         "p50 us",
         "p99 us",
         "core, generator",
@@ -132,6 +132,6 @@ def _us(value: float | None) -> str:
 
 
 def _share(samples: Sequence[Sample]) -> str:
-    server = statistics.median(sample.server_busy for sample in samples)
-    generator = statistics.median(sample.generator_busy for sample in samples)
-    return f"{server:.0%}, {generator:.0%}"
+    """Of one core each."""
+    shares = [(one.server_busy, one.generator_busy, one.others_busy) for one in samples]
+    return ", ".join(f"{statistics.median(share):.0%}" for share in zip(*shares, strict=True))

@@ -26,6 +26,8 @@ class Sample(Found):
     """Share of its core that the server had."""
     generator_busy: float
     """Share of its core that the load generator had: near 1 the generator was the limit."""
+    others_busy: float
+    """Cores that everybody else on the machine had meanwhile."""
     mean_us: float
     p50_us: float | None = None
     p99_us: float | None = None

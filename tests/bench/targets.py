@@ -73,7 +73,8 @@ def _faster(results: Results, target: Faster) -> Verdict:
     if mine is None or other is None:
         return _unmeasured(target.what, wanted)
     found = ratio(mine.rates(), other.rates())
-    shown = f"{found.middle:.1f}x ({found.low:.1f}-{found.high:.1f})"
+    by_cpu = ratio(other.cpu(), mine.cpu()).middle
+    shown = f"{found.middle:.1f}x ({found.low:.1f}-{found.high:.1f}); by CPU {by_cpu:.1f}x"
     return Verdict(target.what, wanted, shown, found.middle >= target.times)
 
 

@@ -25,6 +25,7 @@ def sample(rate: float, *, cpu_us: float = 10, p50_us: float = 100, p99_us: floa
         cpu_us=cpu_us,
         server_busy=0.9,
         generator_busy=0.4,
+        others_busy=0.1,
         mean_us=110,
         p50_us=p50_us,
         p99_us=p99_us,
