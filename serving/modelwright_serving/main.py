@@ -1,7 +1,9 @@
 """`modelwright-serving`: from the command line to an exit code. Serving itself is left to `server`."""
 
 import asyncio
+import ctypes
 import sys
+from contextlib import suppress
 from collections.abc import Sequence
 
 import uvloop
@@ -11,9 +13,14 @@ from modelwright_serving.failures import StepError
 from modelwright_serving.server import serve
 
 
+# M_ARENA_MAX of glibc's mallopt(3).
+_ARENA_MAX = -8
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to stop; the result is the exit code."""
     chosen = settings.parse(arguments)
+    _share_one_heap()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(chosen))
@@ -25,6 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"modelwright-serving: cannot listen: {error}\n")
         return 1
     return 0
+
+
+def _share_one_heap() -> None:
+    """Let the thread that loads the model leave no heap of its own behind, which nobody would use again."""
+    with suppress(AttributeError):  # not glibc
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 if __name__ == "__main__":

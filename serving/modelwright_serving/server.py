@@ -5,10 +5,9 @@ import signal
 import threading
 from contextlib import ExitStack
 from functools import partial
-from importlib.metadata import version as installed_version
 from time import perf_counter
 
-from modelwright_serving import admin, logs
+from modelwright_serving import __version__, admin, logs
 from modelwright_serving.batch import Bounds, Executor
 from modelwright_serving.drain import Door, drain
 from modelwright_serving.failures import StepError
@@ -50,13 +49,13 @@ class Server:
             self._metrics,
             settings.name,
             settings.version,
-            installed_version("modelwright-serving"),
+            __version__,
         )
         self._http = Host(partial(Connection, routes), _limits(settings), loop)
         self._rpc = RpcService(
             self._state,
             Target(settings.name, settings.version),
-            installed_version("modelwright-serving"),
+            __version__,
             self._metrics.grpc,
             _limits(settings),
         )
