@@ -1,0 +1,224 @@
+"""How calls end before their time: deadlines, cancellation, limits, and what is no gRPC at all."""
+
+import gzip
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from unit.serving import models
+from unit.serving.grpc_caller import HEALTH, SERVICE, Code, caller, raw
+from unit.serving.harness import Served, serving
+from unit.serving.http2_peer import Answer, connected
+
+from modelwright_serving.http2 import frames
+
+INFER = f"/{SERVICE}/ModelInfer"
+_LIMIT = 50_000
+
+
+@pytest.fixture(scope="module")
+def strict(cancer: models.Cancer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server that takes small messages only."""
+    path = tmp_path_factory.mktemp("strict") / "model.onnx"
+    path.write_bytes(cancer.content)
+    with serving(path, "--max-body-bytes", str(_LIMIT)) as found:
+        yield found.wait_ready()
+
+
+def headers(path: str = INFER, **more: str) -> list[tuple[str, str]]:
+    fields = {"content_type": "application/grpc", "te": "trailers", **more}
+    return [
+        *((":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "test")),
+        *((name.replace("_", "-"), value) for name, value in fields.items()),
+    ]
+
+
+def framed(content: bytes, *, compressed: bool = False) -> bytes:
+    return bytes((compressed,)) + len(content).to_bytes(4, "big") + content
+
+
+async def answered(served: Served, body: bytes, head: list[tuple[str, str]] | None = None) -> Answer:
+    async with connected(served.grpc_port) as peer:
+        peer.send(peer.request(1, headers() if head is None else head, body))
+        return await peer.answer(1)
+
+
+@pytest.fixture(scope="module")
+def message(cancer: models.Cancer) -> bytes:
+    return bytes(raw(cancer.rows[:1]).SerializeToString())
+
+
+async def test_a_success_is_headers_message_and_status(strict: Served, message: bytes) -> None:
+    answer = await answered(strict, framed(message))
+    assert answer.headers[":status"] == "200"
+    assert answer.headers["content-type"] == "application/grpc"
+    assert answer.trailers == {"grpc-status": "0"}
+    assert int.from_bytes(answer.body[1:5], "big") == len(answer.body) - 5
+
+
+async def test_a_failure_is_headers_only(strict: Served) -> None:
+    answer = await answered(strict, framed(b"\xff"))
+    assert (answer.headers[":status"], answer.headers["grpc-status"]) == ("200", "3")
+    assert answer.body == b""
+    assert answer.headers["modelwright-model-digest"].startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/grpc-web", "application/grpc+json"]
+)
+async def test_other_content_types_are_unsupported(strict: Served, content_type: str) -> None:
+    answer = await answered(strict, b"{}", headers(content_type=content_type))
+    assert answer.headers[":status"] == "415"
+    assert b"application/grpc" in answer.body
+
+
+@pytest.mark.parametrize("content_type", ["application/grpc+proto", "application/grpc;charset=utf-8"])
+async def test_the_content_type_may_say_more(strict: Served, message: bytes, content_type: str) -> None:
+    answer = await answered(strict, framed(message), headers(content_type=content_type))
+    assert answer.trailers == {"grpc-status": "0"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "holds no message"),
+        (b"\0\0\0\0", "holds no message"),
+        (b"\0\0\0\0\5abc", "said to have 5 bytes, but 3 came"),
+        (framed(b"") + framed(b""), "exactly one message"),
+        (framed(b"zip", compressed=True), "grpc-encoding does not say how"),
+        (b"\x07" + framed(b"")[1:], "grpc-encoding does not say how"),
+    ],
+)
+async def test_a_body_that_is_not_one_message_is_refused(strict: Served, body: bytes, said: str) -> None:
+    answer = await answered(strict, body)
+    assert answer.headers["grpc-status"] == "3"
+    assert said in answer.headers["grpc-message"]
+
+
+async def test_compression_is_undone(strict: Served, message: bytes) -> None:
+    body = framed(gzip.compress(message), compressed=True)
+    assert (await answered(strict, body, headers(grpc_encoding="gzip"))).trailers == {"grpc-status": "0"}
+    plain = await answered(strict, framed(message), headers(grpc_encoding="gzip"))
+    assert plain.trailers == {"grpc-status": "0"}
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "said"),
+    [
+        (gzip.compress(bytes(10_000_000)), "8", "larger than 50000 bytes"),
+        (gzip.compress(b"cut off")[:-3], "3", "no complete gzip"),
+        (b"nonsense", "3", "no valid gzip"),
+    ],
+)
+async def test_compression_can_be_no_bomb(strict: Served, content: bytes, status: str, said: str) -> None:
+    answer = await answered(strict, framed(content, compressed=True), headers(grpc_encoding="gzip"))
+    assert answer.headers["grpc-status"] == status
+    assert said in answer.headers["grpc-message"]
+
+
+async def test_an_unknown_compression_is_unimplemented(strict: Served, message: bytes) -> None:
+    answer = await answered(strict, framed(message), headers(grpc_encoding="snappy"))
+    assert (answer.headers["grpc-status"], "snappy" in answer.headers["grpc-message"]) == ("12", True)
+
+
+def test_a_message_beyond_the_limit_exhausts_resources(strict: Served, cancer: models.Cancer) -> None:
+    with caller(strict.grpc_port) as calls:
+        reply = calls.infer(raw(cancer.rows.repeat(10, axis=0)))
+        assert (reply.code, reply.details) == (
+            Code.RESOURCE_EXHAUSTED,
+            f"the message is larger than {_LIMIT} bytes",
+        )
+        assert calls.infer(raw(cancer.rows[:400])).code is Code.OK
+
+
+async def test_a_deadline_that_has_passed_is_answered_and_nothing_is_run(
+    strict: Served, message: bytes
+) -> None:
+    rows = strict.metric("modelwright_rows_total")
+    answer = await answered(strict, framed(message), headers(grpc_timeout="1n"))
+    assert answer.headers["grpc-status"] == "4"
+    assert strict.metric("modelwright_rows_total") == rows
+    assert strict.metric('modelwright_requests_total{code="DEADLINE_EXCEEDED"') >= 1
+    assert strict.metric('modelwright_requests_in_flight{model="churn",protocol="grpc"') == 0
+
+
+async def test_a_deadline_passes_while_the_message_is_still_coming(strict: Served) -> None:
+    async with connected(strict.grpc_port) as peer:
+        peer.send(peer.head(1, headers(grpc_timeout="20m")))
+        answer = await peer.answer(1)
+    assert answer.headers["grpc-status"] == "4"
+
+
+@pytest.mark.parametrize("patience", ["1H", "99999999S", "99999999u"])
+async def test_deadlines_that_are_far_away_do_not_matter(
+    strict: Served, message: bytes, patience: str
+) -> None:
+    answer = await answered(strict, framed(message), headers(grpc_timeout=patience))
+    assert answer.trailers == {"grpc-status": "0"}
+
+
+@pytest.mark.parametrize("patience", ["1", "S", "-1S", "123456789S", "1h"])
+async def test_a_deadline_that_is_no_time_is_refused(strict: Served, message: bytes, patience: str) -> None:
+    answer = await answered(strict, framed(message), headers(grpc_timeout=patience))
+    assert (answer.headers["grpc-status"], "grpc-timeout" in answer.headers["grpc-message"]) == ("3", True)
+
+
+async def test_calls_that_are_cancelled_are_not_run(strict: Served, message: bytes) -> None:
+    async with connected(strict.grpc_port) as peer:
+        rows = strict.metric("modelwright_rows_total")
+        for stream in range(1, 201, 2):
+            peer.send(
+                peer.request(stream, headers(), framed(message)),
+                frames.rst_stream(stream, frames.ErrorCode.CANCEL),
+            )
+        peer.send(peer.request(201, headers(), framed(message)))
+        assert (await peer.answer(201)).trailers == {"grpc-status": "0"}
+    assert strict.metric("modelwright_rows_total") < rows + 101
+    assert strict.metric('modelwright_requests_in_flight{model="churn",protocol="grpc"') == 0
+
+
+def test_a_client_may_cancel_a_call(strict: Served, cancer: models.Cancer) -> None:
+    with caller(strict.grpc_port) as calls:
+        for _ in range(50):
+            calls.start("ModelInfer", raw(cancer.rows[:1])).cancel()
+        assert calls.infer(raw(cancer.rows[:1])).code is Code.OK
+
+
+def test_a_watcher_hears_that_the_server_goes(tmp_path_factory: Any, cancer: models.Cancer) -> None:
+    path = tmp_path_factory.mktemp("watched") / "model.onnx"
+    path.write_bytes(cancer.content)
+    with (
+        serving(path, "--drain-delay-seconds", "0.3") as server,
+        caller(server.wait_ready().grpc_port) as calls,
+    ):
+        watch = calls.channel.unary_stream(f"/{HEALTH}/Watch")(b"", timeout=20)
+        assert next(watch) == b"\x08\x01"
+        server.terminate()
+        assert next(watch) == b"\x08\x02"
+        assert watch.code() is Code.UNAVAILABLE
+        assert server.exit_code() == 0
+
+
+def test_a_watcher_of_an_unknown_service_hears_that(strict: Served) -> None:
+    with caller(strict.grpc_port) as calls:
+        watch = calls.channel.unary_stream(f"/{HEALTH}/Watch")(b"\x0a\x04nope", timeout=0.5)
+        assert next(watch) == b"\x08\x03"
+        assert watch.code() is Code.DEADLINE_EXCEEDED
+
+
+async def test_a_watchers_deadline_ends_the_watch_in_order(strict: Served) -> None:
+    async with connected(strict.grpc_port) as peer:
+        path = f"/{HEALTH}/Watch"
+        peer.send(peer.request(1, headers(path, grpc_timeout="20m"), framed(b"")))
+        answer = await peer.answer(1)
+    assert (answer.body, answer.trailers["grpc-status"]) == (framed(b"\x08\x01"), "4")
+
+
+async def test_answers_wait_for_the_window_of_a_slow_caller(strict: Served, message: bytes) -> None:
+    async with connected(strict.grpc_port, initial_window_size=10) as peer:
+        peer.send(peer.request(1, headers(), framed(message)))
+        assert len((await peer.until(frames.DATA)).payload) == 10
+        peer.send(frames.window_update(1, 1000))
+        answer = await peer.answer(1)
+    whole = await answered(strict, framed(message))
+    assert (answer.body, answer.trailers) == (whole.body, whole.trailers)
