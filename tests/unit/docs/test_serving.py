@@ -1,0 +1,30 @@
+"""What docs/serving.md says of the server is what the server has."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from modelwright_serving.metrics import Metrics
+
+TEXT = (Path(__file__).parents[3] / "docs" / "serving.md").read_text()
+
+
+def test_every_metric_is_explained_and_none_is_made_up() -> None:
+    metrics = Metrics("m", "1")
+    metrics.digest, metrics.load_seconds = "sha256:0", 0.1
+    names = {
+        f"{family.name}_total" if family.type == "counter" else family.name for family in metrics.collect()
+    }
+    assert set(re.findall(r"^\| `(modelwright_\w+)`", TEXT, re.MULTILINE)) == names
+
+
+def test_every_option_is_explained_and_none_is_made_up() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "modelwright_serving.main", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    options = set(re.findall(r"^\s+(--[a-z-]+)", said.stdout, re.MULTILINE))
+    assert set(re.findall(r"--[a-z-]+", TEXT)) == options
