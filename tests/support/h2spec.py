@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import programs
+from cluster import paths, programs
 
 _PACKAGE = "github.com/summerwind/h2spec/cmd/h2spec"
 _VERSION = "v2.2.1+incompatible"
@@ -25,8 +25,8 @@ class Report:
 
 def program() -> Path:
     """The program, after building it where it is missing; other processes wait for it meanwhile."""
-    programs.CACHE.mkdir(parents=True, exist_ok=True)
-    with (programs.CACHE / "h2spec.lock").open("w") as lock:
+    paths.CACHE.mkdir(parents=True, exist_ok=True)
+    with (paths.CACHE / "h2spec.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return programs.installed(_PACKAGE, _VERSION) / "h2spec"
 

@@ -68,7 +68,7 @@ def test_a_caller_that_never_finishes_does_not_hold_the_server_for_ever(model: P
             endless.wait(20)
             yield b""
 
-        call = channel.stream_unary("/inference.GRPCInferenceService/ModelInfer").future(messages())
+        call: Any = channel.stream_unary("/inference.GRPCInferenceService/ModelInfer").future(messages())
         grpc.channel_ready_future(channel).result(timeout=20)
         server.terminate()
         assert server.exit_code() == 0
@@ -93,7 +93,7 @@ class Load:
         options = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
         content = self.message.SerializeToString()
         with grpc.insecure_channel(targets, options) as channel:
-            infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            infer: Any = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
             while not self.stop.is_set():
                 for call in [infer.future(content, timeout=20) for _ in range(self.width)]:
                     if call.code() is Code.OK:
