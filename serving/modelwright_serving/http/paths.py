@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from modelwright_serving.http import responses
+from modelwright_serving.http import openapi, responses
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.inference import InferEndpoint
 from modelwright_serving.http.responses import Response
@@ -34,6 +34,7 @@ def routes(
     table.get("/v2/health/live", lambda: live if state.live else stuck)
     table.get("/v2/health/ready", lambda: _ready(state, documents.ready()))
     table.get("/v2/models/stats", lambda: _statistics(metrics, name, version))
+    table.get(openapi.PATH, lambda: _description(state, name, version))
     table.post("/v2/repository/index", _Index(state, name, version))
     for verb in ("load", "unload"):
         table.post(f"/v2/repository/models/{name}/{verb}", Document(lambda: responses.error(400, _FIXED)))
@@ -94,6 +95,11 @@ def _configuration(state: State, name: str) -> Response:
     model = state.serving.model
     body = documents.configuration(name, model.digest, model.signature, joins_rows=model.joins_rows)
     return responses.json(200, body)
+
+
+def _description(state: State, name: str, version: str) -> Response:
+    signature = None if state.serving is None else state.serving.model.signature
+    return responses.json(200, orjson.dumps(openapi.document(openapi.Served(name, version, signature))))
 
 
 def _statistics(metrics: Metrics, name: str, version: str) -> Response:
