@@ -3,15 +3,14 @@
 import asyncio
 import ctypes
 import sys
-from contextlib import suppress
 from collections.abc import Sequence
+from contextlib import suppress
 
 import uvloop
 
 from modelwright_serving import settings, termination
 from modelwright_serving.failures import StepError
 from modelwright_serving.server import serve
-
 
 # M_ARENA_MAX of glibc's mallopt(3).
 _ARENA_MAX = -8
