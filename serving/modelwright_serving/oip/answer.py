@@ -92,7 +92,7 @@ class Encoder:
         outputs = answer.outputs
         positions = range(len(outputs.arrays))
         arrays = [outputs.array(position, answer.start, answer.stop) for position in positions]
-        return self._records.encode(request.id, arrays)
+        return self._records.encode(request.id, arrays, request.inputs[0].shape[0])
 
     def _template(self, outputs: RunOutputs) -> bytes:
         """A response for one row of the run, all outputs as JSON, with a gap for the elements of each."""

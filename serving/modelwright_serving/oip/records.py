@@ -199,13 +199,13 @@ class RecordsEncoder:
         classes = [_escaped(found) for found in signature.classes]
         self._columns = [_Column(_escaped(name), classes) for name in _output_names(signature)]
 
-    def encode(self, identity: str | None, arrays: list[Tensor]) -> bytes:
-        """The response to as many records as the outputs have rows."""
-        count = len(arrays[0]) if arrays[0].ndim else -1
+    def encode(self, identity: str | None, arrays: list[Tensor], count: int) -> bytes:
+        """The response to `count` records, each of which has to have its row in every output."""
         if any(tensor.shape[:1] != (count,) for tensor in arrays):
             shapes = ", ".join(str(list(tensor.shape)) for tensor in arrays)
             raise OipError(
-                f"the model does not answer row by row: its outputs have shapes {shapes}", Problem.INTERNAL
+                f"the model does not answer row by row: to {count} records its outputs have shapes {shapes}",
+                Problem.INTERNAL,
             )
         parts = [column.parts(tensor) for column, tensor in zip(self._columns, arrays, strict=True)]
         template = b"{%b}" % b",".join(template for template, _ in parts)

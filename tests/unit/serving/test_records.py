@@ -1,6 +1,7 @@
 """A request may name its features, and the answer names its classes; the numbers are those of the plain protocol."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.neural_network import MLPRegressor
 from unit.serving import estimators, models
+from unit.serving.conftest import ModelFile
+from unit.serving.harness import Served, serving
 
 from modelwright_serving.model import LoadedModel, load
 from modelwright_serving.oip import records
@@ -46,9 +50,10 @@ def refusal(signature: Signature, document: dict[str, Any]) -> str:
     return caught.value.message
 
 
-def answer(signature: Signature, *arrays: Any, identity: str | None = None) -> Any:
+def answer(signature: Signature, *arrays: Any, identity: str | None = None, count: int | None = None) -> Any:
     encoder = records.RecordsEncoder(signature, "churn", "7")
-    return json.loads(encoder.encode(identity, [np.asarray(array) for array in arrays]))
+    found = [np.asarray(array) for array in arrays]
+    return json.loads(encoder.encode(identity, found, len(arrays[0]) if count is None else count))
 
 
 def outputs(*specs: TensorSpec, classes: list[Any] | None = None) -> Signature:
@@ -267,7 +272,7 @@ def test_no_rows_are_no_records() -> None:
 def test_an_answer_that_is_not_row_by_row_is_the_models_fault(arrays: list[Any]) -> None:
     specs = [TensorSpec(f"y{number}", "FP64", (-1,)) for number in range(len(arrays))]
     with pytest.raises(OipError) as caught:
-        answer(outputs(*specs), *arrays)
+        answer(outputs(*specs), *arrays, count=2)
     assert caught.value.problem is Problem.INTERNAL
 
 
@@ -311,7 +316,7 @@ def test_records_get_the_answers_that_rows_get(plans: LoadedModel) -> None:
     tensors = records.decode(plans.signature, {"records": rows})
     for tensor, expected in zip(tensors, exported.feed.values(), strict=True):
         np.testing.assert_array_equal(tensor, expected)
-    found = records.RecordsEncoder(plans.signature, "plans", "1").encode(None, plans.run(tensors))
+    found = records.RecordsEncoder(plans.signature, "plans", "1").encode(None, plans.run(tensors), len(rows))
     labels, probabilities = exported.answers.values()
     for record, label, (go, stay) in zip(json.loads(found)["records"], labels, probabilities, strict=True):
         assert record["label"] == label
@@ -327,3 +332,45 @@ def test_a_matrix_is_asked_by_the_names_of_its_columns(cancer: models.Cancer, tm
     rows = [dict(zip(names, row, strict=True)) for row in cancer.rows[:5].tolist()]
     (tensor,) = records.decode(model.signature, {"records": rows})
     np.testing.assert_array_equal(tensor, cancer.rows[:5])
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    path = tmp_path_factory.mktemp("plans") / "model.onnx"
+    path.write_bytes(estimators.mixed().content)
+    with serving(path) as server:
+        yield server.wait_ready()
+
+
+def test_callers_ask_by_record(served: Served) -> None:
+    rows = estimators.FRAME.to_dict("records")[:3]
+    reply = served.infer({"records": rows, "id": "q"})
+    assert reply.status == 200
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.document["id"] == "q"
+    labels = estimators.mixed().answers["output_label"][:3].tolist()
+    assert [record["label"] for record in reply.document["records"]] == labels
+
+
+def test_callers_hear_which_record_is_wrong(served: Served) -> None:
+    reply = served.infer({"records": [{"plan": "pro", "age": 40, "visit": 1}]})
+    assert reply.status == 400
+    assert reply.error == "records[0]: the model has no feature 'visit'; it has 'plan', 'age', 'visits'"
+
+
+def test_a_category_that_the_model_never_saw_is_the_callers_error(served: Served) -> None:
+    reply = served.infer({"records": [{"plan": "gold", "age": 40, "visits": 1}]})
+    assert reply.status == 400
+    assert "Unknown Category" in reply.error
+
+
+def test_the_converters_mistake_is_not_passed_on(model_file: ModelFile) -> None:
+    """skl2onnx writes the two numbers of each row among each other, as one number for each of twice as many rows."""
+    estimator = MLPRegressor(hidden_layer_sizes=(4,), max_iter=3000, tol=1e-2, random_state=0)
+    model = estimators.to_onnx(estimator.fit(estimators.ROWS, estimators.NUMBERS), estimators.ROWS[:1])
+    model.metadata_props.add(key="dev.modelwright.features", value='["a", "b", "c", "d"]')
+    with serving(model_file(model.SerializeToString())) as server:
+        server.wait_ready()
+        reply = server.infer({"records": [{"a": 1}]})
+        assert reply.status == 500
+        assert "does not answer row by row: to 1 records its outputs have shapes [2, 1]" in reply.error
