@@ -9,6 +9,9 @@ from bench.arithmetic import ratio
 from bench.results import OURS, Load, Results, Sample
 from bench.targets import NAMES, Verdict, verdicts
 
+# Of a core: what a machine does besides with nothing but an idle cluster on it.
+QUIET = 0.3
+NOISY = "**Others had {:.0%} of a core meanwhile: what hangs on the clock is not to be quoted.** "
 FACES = {True: "met", False: "**missed**", None: "-"}
 
 
@@ -40,9 +43,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _where(results: Results) -> str:
     here = results.machine
     versions = ", ".join(f"{name} {number}" for name, number in here.versions.items())
-    kind = "A quick look: too short to quote. " if results.quick else ""
+    others = [sample.others_busy for load in results.loads for one in load.series for sample in one.samples]
+    warnings = [
+        "A quick look: too short to quote. " if results.quick else "",
+        NOISY.format(statistics.median(others)) if others and statistics.median(others) > QUIET else "",
+    ]
     return (
-        f"{kind}Measured {results.date} at commit `{results.commit}` on {here.processor}, {here.cores} cores, "
+        f"{''.join(warnings)}Measured {results.date} at commit `{results.commit}` on {here.processor}, {here.cores} cores, "
         f"{here.memory_gib} GiB, Linux {here.kernel}, Python {here.python}. Others used {here.busy_before:.0%} "
         f"of the machine just before. Versions: {versions}."
     )
@@ -75,7 +82,7 @@ def _load(load: Load) -> str:
         "by CPU",
         "p50 us",
         "p99 us",
-        "core, generator",
+        "busy: server, load, others",
     )
     return f"### {load.title[0].upper()}{load.title[1:]}\n\n{table(head, rows)}"
 

@@ -114,9 +114,11 @@ def _metrics(results: Results) -> Verdict:
     what, wanted = "cost of counting, in CPU per request", f"<= {MAX_METRICS_COST:.0%}"
     if results.metrics is None:
         return _unmeasured(what, wanted)
-    found = ratio(results.metrics.counted.cpu(), results.metrics.uncounted.cpu())
-    cost = round(found.middle - 1, 3)  # as it is shown
-    shown = f"{cost:+.1%} ({found.low - 1:+.1%} to {found.high - 1:+.1%})"
+    counted, uncounted = results.metrics.counted.cpu(), results.metrics.uncounted.cpu()
+    # Whatever else the machine does only adds: the best rounds are nearest to the cost itself.
+    cost = round(min(counted) / min(uncounted) - 1, 3)
+    middle = ratio(counted, uncounted).middle - 1
+    shown = f"{cost:+.1%} in the best rounds ({middle:+.1%} by the medians)"
     return Verdict(what, wanted, shown, cost <= MAX_METRICS_COST)
 
 

@@ -37,6 +37,14 @@ def test_a_quick_look_says_that_it_is_none(found: Results) -> None:
     assert "too short to quote" not in report(found)
 
 
+@pytest.mark.parametrize(("others_busy", "said"), [(0.31, True), (0.3, False)])
+def test_a_machine_that_was_not_ours_alone_is_told(others_busy: float, said: bool) -> None:
+    disturbed = sample(1).model_copy(update={"others_busy": others_busy})
+    found = results(loads=[load("one-16", [disturbed] * 3, [disturbed] * 3)])
+
+    assert ("not to be quoted" in report(found)) is said
+
+
 def test_what_could_not_be_measured_is_said(found: Results) -> None:
     assert "- gRPC: nobody listens" in report(found.model_copy(update={"missing": ["gRPC: nobody listens"]}))
 
