@@ -49,8 +49,8 @@ def _where(results: Results) -> str:
         NOISY.format(statistics.median(others)) if others and statistics.median(others) > QUIET else "",
     ]
     return (
-        f"{''.join(warnings)}Measured {results.date} at commit `{results.commit}` on {here.processor}, {here.cores} cores, "
-        f"{here.memory_gib} GiB, Linux {here.kernel}, Python {here.python}. Others used {here.busy_before:.0%} "
+        f"{''.join(warnings)}Measured {results.date} at commit `{results.commit}` on {here.processor}, "
+        f"{here.cores} cores, {here.memory_gib} GiB, Linux {here.kernel}, Python {here.python}. Others used {here.busy_before:.0%} "
         f"of the machine just before. Versions: {versions}."
     )
 
