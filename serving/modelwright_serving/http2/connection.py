@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
             self._fail(fault.code, fault.message)
         if not self._reader.unfinished:
             self._unfinished_since = None
-        elif self._unfinished_since is None:
+        elif self._unfinished_since is None or self._reader.advanced:
             self._unfinished_since = self._host.now()
 
     def eof_received(self) -> bool:
@@ -153,8 +153,11 @@ class Connection(asyncio.Protocol):
 
     def close_if_idle(self, since: float) -> None:
         """Close a connection that has carried nothing since `since`, or any: HTTP/2 loses nothing by that."""
-        if self._host.draining or (not self._streams and self._since <= since):
+        if self._host.draining or self._is_idle(since):
             self._retire()
+
+    def _is_idle(self, since: float) -> bool:
+        return not self._streams and self._since <= since
 
     def expire(self, now: float) -> None:
         """End what takes longer than its limit."""
@@ -169,9 +172,10 @@ class Connection(asyncio.Protocol):
             self._fail(ErrorCode.NO_ERROR, f"a frame took longer than {limits.head_seconds:g} s")
         elif self._phase is Phase.RETIRING and now - self._since > limits.linger_seconds:
             self._finalize()
+        elif self._is_idle(now - limits.idle_seconds):
+            self._retire()
         else:
             self._streams.expire(now)
-            self.close_if_idle(now - limits.idle_seconds)
 
     def abort(self) -> None:
         self._transport.abort()

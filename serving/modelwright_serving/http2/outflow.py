@@ -38,6 +38,10 @@ class Outflow:
     def answer(self, stream: Stream, head: HeaderBlock, body: bytes, trailer: HeaderBlock | None) -> None:
         """Send all of it in one piece if it fits, which is the rule."""
         size = len(body)
+        if trailer is None and not body:
+            self._write(head.last + stream.wire_id + head.block)
+            self._done(stream)
+            return
         if trailer is None or size > self._window or size > stream.window or size > self._largest:
             self.start(stream, head)
             self._hold(stream, body, trailer)

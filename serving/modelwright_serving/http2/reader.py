@@ -64,6 +64,7 @@ class FrameReader:
         self._block_stream = 0
         self._block_end = False
         self.deaf = False
+        self.advanced = False  # whether the last bytes have ended anything
         self._frames = {
             0: self._data,
             1: self._headers,
@@ -107,6 +108,7 @@ class FrameReader:
             except BrokenStreamError as fault:
                 self._streams.stream_failed(fault)
         self._rest = data[position:]
+        self.advanced = position > 0 and not self._block_stream
 
     def _greet(self, data: bytes) -> bool:
         """Whether the preface is there in full."""

@@ -142,6 +142,7 @@ class Streams:
         self.outflow.send(stream, body)
 
     def finish(self, stream: Stream, trailer: HeaderBlock) -> None:
+        self._release(stream)
         self.outflow.finish(stream, trailer)
 
     # --- called by the connection ------------------------------------------------------------

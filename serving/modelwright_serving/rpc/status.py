@@ -5,7 +5,7 @@ from enum import IntEnum
 from modelwright_serving.http2.frames import HeaderBlock
 from modelwright_serving.oip.errors import OipError, Problem
 
-_MAX_MESSAGE = 1000
+_MAX_MESSAGE = 500  # characters: at most 6 kB, and clients take headers of 8 kB
 _PLAIN = frozenset(range(0x20, 0x7F)) - {ord("%")}
 
 
@@ -41,7 +41,7 @@ _CODES = {
 
 def from_oip(error: OipError) -> RpcError:
     """The same error in gRPC's terms."""
-    return RpcError(_CODES.get(error.problem, Code.INVALID_ARGUMENT), error.message)
+    return RpcError(_CODES[error.problem], error.message)
 
 
 def fields(*pairs: tuple[bytes, bytes]) -> HeaderBlock:
@@ -77,7 +77,7 @@ def status(code: Code, message: str = "") -> tuple[tuple[bytes, bytes], ...]:
 
 def _percent(message: str) -> bytes:
     """Percent-encoded UTF-8, cut to what a client's header limit surely takes."""
-    raw = message.encode()[:_MAX_MESSAGE]
+    raw = message[:_MAX_MESSAGE].encode()
     return b"".join(raw[i : i + 1] if byte in _PLAIN else b"%%%02X" % byte for i, byte in enumerate(raw))
 
 

@@ -177,6 +177,10 @@ class Echo:
         self.handled.append(stream)
         if self.path == b"/never":
             stream.on_gone = self._count
+        elif self.path == b"/fail":
+            stream.finish(HEAD)
+        elif self.path == b"/empty":
+            stream.answer(HEAD, b"", None)
         else:
             stream.answer(HEAD, stream.body, TRAILER)
 

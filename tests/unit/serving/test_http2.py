@@ -19,6 +19,14 @@ async def test_a_request_gets_its_answer_and_trailers() -> None:
     assert (answer.headers, answer.body, answer.trailers) == ({":status": "200"}, b"hello", {"end": "yes"})
 
 
+@pytest.mark.parametrize("path", ["/fail", "/empty"])
+async def test_an_answer_may_be_headers_only(path: str) -> None:
+    async with hosted() as server, connected(server.port) as peer:
+        peer.send(peer.request(1, (*POST[:2], (":path", path)), b"hello"))
+        answer = await peer.answer(1)
+    assert (answer.headers, answer.body, answer.trailers) == ({":status": "200"}, b"", {})
+
+
 async def test_a_request_that_drips_byte_by_byte_is_read() -> None:
     async with hosted() as server:
         peer = Peer(*await asyncio.open_connection("127.0.0.1", server.port))
@@ -179,6 +187,16 @@ async def test_a_stream_that_the_caller_gives_up_is_abandoned() -> None:
         assert (await peer.answer(3)).body == b"next"
         handler = server.handlers[b"/never"]
         assert (handler.gone, handler.handled[0].settled) == (1, True)
+
+
+async def test_a_draining_server_says_nothing_while_its_port_is_open() -> None:
+    """Whoever is sent away too early comes back through the same port."""
+    async with hosted() as server, connected(server.port) as peer:
+        server.host.draining = True
+        await asyncio.sleep(1.2)  # longer than the host's clock takes to come round
+        peer.send(peer.request(1, POST, b"still here"))
+        assert (await peer.answer(1)).body == b"still here"
+        assert [frame for frame in peer.others if frame.kind == frames.GOAWAY] == []
 
 
 async def test_a_draining_server_says_so_twice_and_answers_what_came_in_between() -> None:

@@ -169,6 +169,26 @@ async def test_a_frame_that_never_ends_ends_the_connection() -> None:
         assert await peer.ended()
 
 
+async def test_a_slow_body_that_is_always_in_the_middle_of_a_frame_is_read() -> None:
+    async with hosted(head_seconds=0.3) as server, connected(server.port) as peer:
+        part = frames.frame(frames.DATA, 0, 1, bytes(100))
+        peer.send(peer.head(1, POST), part[:50])
+        for _ in range(15):
+            await asyncio.sleep(0.1)
+            peer.send(part[50:], part[:50])
+        peer.send(part[50:], frames.frame(frames.DATA, frames.END_STREAM, 1, b""))
+        assert len((await peer.answer(1)).body) == 1600
+
+
+async def test_a_header_block_that_drips_ends_the_connection() -> None:
+    async with hosted(head_seconds=0.3) as server, connected(server.port) as peer:
+        peer.send(frames.frame(frames.HEADERS, 0, 1, b"\x82"))
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            peer.send(frames.frame(frames.CONTINUATION, 0, 1, b"\x84"))
+        assert (await peer.until(frames.GOAWAY)).payload[8:].startswith(b"a frame took longer")
+
+
 async def test_a_header_block_that_never_ends_ends_the_connection() -> None:
     async with hosted(head_seconds=0.1) as server, connected(server.port) as peer:
         peer.send(frames.frame(frames.HEADERS, 0, 1, b"\x82"))
