@@ -6,6 +6,8 @@ from conformance.over_grpc import inference as grpc_inference
 from conformance.over_grpc import service, transport
 from conformance.over_http import (
     binary,
+    binary_refused,
+    callers,
     compression,
     concurrency,
     datatypes,
@@ -14,9 +16,13 @@ from conformance.over_http import (
     http11,
     inference,
     metadata,
+    responses,
 )
 
-HTTP = (health, metadata, inference, datatypes, errors, binary, compression, http11, concurrency)
+HTTP = (
+    *(health, metadata, inference, responses, datatypes, errors),
+    *(binary, binary_refused, compression, http11, callers, concurrency),
+)
 GRPC = (service, grpc_inference, grpc_errors, transport)
 
 

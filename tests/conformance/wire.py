@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BufferedReader
 from typing import Any, NoReturn, Self
 from urllib.parse import urlsplit
 
@@ -80,7 +81,7 @@ class Wire:
         if address.secure:
             context = ssl.create_default_context()
             self._socket = context.wrap_socket(self._socket, server_hostname=address.host)
-        self._file = self._socket.makefile("rb")
+        self._file = BufferedReader(self._socket.makefile("rb", buffering=0))
 
     def __enter__(self) -> Self:
         return self
@@ -98,6 +99,14 @@ class Wire:
             found = self._reply(head_only=head_only)
             if interim or found.status >= 200:
                 return found
+
+    def wait(self) -> None:
+        """Until the next response begins, or the connection ends."""
+        self._file.peek(1)
+
+    def hang_up(self) -> None:
+        """End both ways, also for a reader in another thread."""
+        self._socket.shutdown(socket.SHUT_RDWR)
 
     def closed(self) -> bool:
         """Whether the server ends the connection, with no byte more."""

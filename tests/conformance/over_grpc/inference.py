@@ -106,7 +106,8 @@ def _(target: Target) -> None:
     "grpc.select",
     "only the outputs that are asked for come",
     proto(
-        "The requested output tensors for the inference. Optional, if not specified all outputs produced by the model will be returned."
+        "The requested output tensors for the inference. Optional, if not specified all outputs produced by "
+        "the model will be returned."
     ),
 )
 def _(target: Target) -> None:
@@ -121,7 +122,8 @@ def _(target: Target) -> None:
     "grpc.version",
     "a version may be asked for",
     proto(
-        "The version of the model to use for inference. If not given the server will choose a version based on the model and internal policy."
+        "The version of the model to use for inference. If not given the server will choose a version based on "
+        "the model and internal policy."
     ),
 )
 def _(target: Target) -> None:

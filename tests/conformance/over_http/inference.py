@@ -5,15 +5,11 @@ from typing import Any
 
 from conformance import bodies
 from conformance.checks import Group, expect, need
-from conformance.sources import INFER_SUCCESS, grpc, kserve_api, kserve_client, practice, rest, rfc, schema
+from conformance.sources import kserve_api, kserve_client, practice, rest, rfc
 from conformance.target import Target
 from conformance.tensors import FLOATS, Tensor, same
 
 GROUP = Group("http")
-ID = rest(
-    '"id" : An identifier for this request. Optional, but if specified this identifier must be returned '
-    "in the response."
-)
 PARAMETERS = kserve_api(
     "The *$parameters* JSON describes zero or more “name”/”value” pairs, where the “name” is the name of the "
     "parameter and the “value” is a $string, $number, or $boolean."
@@ -21,14 +17,6 @@ PARAMETERS = kserve_api(
 LAYOUT = kserve_api(
     "Tensor elements may be presented in their nature multi-dimensional representation, "
     "or as a flattened one-dimensional representation."
-)
-OUTPUTS = rest(
-    "Optional, if not specified all outputs produced by the model will be returned using default "
-    "*$request_output* settings."
-)
-RESPONSE = rest(
-    '$inference_response = { "model_name" : $string, "model_version" : $string #optional, "id" : $string, '
-    '"parameters" : $parameters #optional, "outputs" : [ $response_output, ... ] }'
 )
 JSON = rest("The HTTP/REST API uses JSON because it is widely supported and language independent.")
 VALUES: dict[str, Any] = {"a text": "x", "a number": 7, "a fraction": 0.5, "a boolean": True}
@@ -40,22 +28,6 @@ def document(target: Target, **more: Any) -> dict[str, Any]:
     return dict(found)
 
 
-@GROUP.must("infer.status", "a success is status 200", INFER_SUCCESS)
-def _(target: Target) -> None:
-    status = target.post(bodies.plain(target.tensors())).status
-    expect(status == 200, f"status {status}")
-
-
-@GROUP.must(
-    "infer.content-type",
-    "a JSON response is application/json",
-    schema("'200': content: application/json: schema: '#/components/schemas/inference_response'"),
-)
-def _(target: Target) -> None:
-    found = target.post(bodies.plain(target.tensors())).content_type
-    expect(found == "application/json", f"Content-Type is {found!r}")
-
-
 @GROUP.must("infer.flat", "data may be flat", LAYOUT)
 def _(target: Target) -> None:
     target.expect_baseline(target.infer(bodies.plain(target.tensors())).outputs)
@@ -65,118 +37,6 @@ def _(target: Target) -> None:
 def _(target: Target) -> None:
     need(any(len(spec.shape) > 1 for spec in target.inputs), "every input has one dimension")
     target.expect_baseline(target.infer(bodies.plain(target.tensors(), nested=True)).outputs)
-
-
-@GROUP.must(
-    "infer.model-name",
-    "the response names the model",
-    rest('"model_name" : The name of the model used for inference.'),
-)
-def _(target: Target) -> None:
-    found = document(target).get("model_name")
-    expect(found == target.model, f"model_name is {found!r}")
-
-
-@GROUP.must("infer.fields", "the response's other fields have their types, or are not there", RESPONSE)
-def _(target: Target) -> None:
-    found = document(target)
-    for key, kind in (("model_version", str), ("id", str), ("parameters", dict)):
-        expect(key not in found or isinstance(found[key], kind), f"{key} is {found.get(key)!r}")
-    for entry in found["outputs"]:
-        if "parameters" in entry:
-            expect(
-                isinstance(entry["parameters"], dict), f"parameters of an output is {entry['parameters']!r}"
-            )
-
-
-@GROUP.should(
-    "infer.model-version",
-    "the response's version is one that the metadata names",
-    rest('"model_version" : The specific model version used for inference.'),
-)
-def _(target: Target) -> None:
-    found = document(target).get("model_version")
-    need(found is not None, "the response names no version")
-    expect(found in (target.metadata.get("versions") or []), f"model_version is {found!r}")
-
-
-@GROUP.must("infer.id", "the id comes back", ID)
-def _(target: Target) -> None:
-    for sent in ("42", "b5c8a9f0-1d2e-4f3a-8b7c-6d5e4f3a2b1c"):
-        found = document(target, id=sent).get("id")
-        expect(found == sent, f"id {sent!r} came back as {found!r}")
-
-
-@GROUP.must("infer.id-text", "any text may be an id", ID)
-def _(target: Target) -> None:
-    sent = 'ä "quoted" \\ 日本 \U0001f600 \n end'
-    found = document(target, id=sent).get("id")
-    expect(found == sent, f"{sent!r} came back as {found!r}")
-
-
-@GROUP.must("infer.all-outputs", "without outputs all of them come", OUTPUTS)
-def _(target: Target) -> None:
-    found = [entry.get("name") for entry in document(target)["outputs"]]
-    wanted = [spec.name for spec in target.outputs]
-    expect(sorted(found) == sorted(wanted), f"outputs {found} instead of {wanted}")
-
-
-@GROUP.should(
-    "infer.no-outputs-listed",
-    "an empty list of outputs is as good as none",
-    grpc("Optional, if not specified all outputs produced by the model will be returned."),
-)
-def _(target: Target) -> None:
-    target.expect_baseline(target.infer(bodies.plain(target.tensors(), outputs=[])).outputs)
-
-
-@GROUP.must(
-    "infer.output-datatypes",
-    "outputs have the datatypes that the metadata says",
-    rest(
-        '"datatype" : The data-type of the tensor elements as defined in [Tensor Data '
-        "Types](#tensor-data-types)."
-    ),
-)
-def _(target: Target) -> None:
-    wanted = {spec.name: spec.datatype for spec in target.outputs}
-    for entry in document(target)["outputs"]:
-        expect(entry["datatype"] == wanted[entry["name"]], f"{entry['name']} is {entry['datatype']}")
-
-
-@GROUP.must(
-    "infer.output-shapes",
-    "outputs have the shapes that the metadata says",
-    rest('"shape" : The shape of the tensor. Variable-size dimensions are specified as -1.'),
-)
-def _(target: Target) -> None:
-    specs = {spec.name: spec for spec in target.outputs}
-    for entry in document(target)["outputs"]:
-        spec = specs[entry["name"]]
-        expect(spec.admits(entry["shape"]), f"{spec.name} has shape {entry['shape']}, not {list(spec.shape)}")
-
-
-@GROUP.must(
-    "infer.select",
-    "only the outputs that are asked for come",
-    rest('"outputs" : The output tensors requested for this inference.'),
-)
-def _(target: Target) -> None:
-    for spec in target.outputs:
-        answer = target.infer(bodies.plain(target.tensors(), outputs=[{"name": spec.name}]))
-        target.expect_baseline(answer.outputs, [spec.name])
-
-
-@GROUP.should(
-    "infer.select-order",
-    "outputs come in the order in which they are asked for",
-    practice("clients that read outputs by position, as gRPC's raw_output_contents have to be read"),
-)
-def _(target: Target) -> None:
-    names = [spec.name for spec in reversed(target.outputs)]
-    need(len(names) > 1, "the model has one output")
-    answer = target.infer(bodies.plain(target.tensors(), outputs=[{"name": name} for name in names]))
-    expect(list(answer.outputs) == names, f"order {list(answer.outputs)} instead of {names}")
 
 
 @GROUP.must("infer.parameters", "a request may have parameters of each kind", PARAMETERS)
@@ -290,22 +150,6 @@ def _(target: Target) -> None:
     expect(reply.status == 200, f"status {reply.status}")
 
 
-@GROUP.must("infer.nan-is-json", "a response to missing values is still JSON", JSON)
-def _(target: Target) -> None:
-    position = target.input_of(*FLOATS)
-    tensors = target.tensors()
-    values = tensors[position].values.copy()
-    values.flat[0] = float("nan")
-    tensors[position] = Tensor(tensors[position].name, tensors[position].datatype, values)
-    entries = [tensor.entry() for tensor in tensors]
-    entries[position]["data"][0] = None
-    replies = [target.post(body) for body in (bodies.as_json({"inputs": entries}), bodies.binary(tensors))]
-    answered = [reply for reply in replies if reply.status == 200]
-    need(answered, "the server takes no missing values")
-    for reply in answered:
-        bodies.read(reply)
-
-
 @GROUP.must(
     "infer.batch",
     "every row of a batch is answered",
@@ -367,12 +211,3 @@ def _(target: Target) -> None:
     for spec in target.outputs:
         if spec.varies:
             expect(len(answer.outputs[spec.name]) == rows, f"{len(answer.outputs[spec.name])} rows of {rows}")
-
-
-@GROUP.should(
-    "infer.deterministic", "the same request has the same answer", practice("caches, and tests of models")
-)
-def _(target: Target) -> None:
-    body = bodies.plain(target.tensors(), id="same")
-    first, second = (target.infer(body).outputs for _ in range(2))
-    expect(all(same(first[name], second[name]) for name in first), "two answers differ")
