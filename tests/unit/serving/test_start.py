@@ -93,7 +93,9 @@ def test_weights_in_another_file_are_never_read(
     ending: Ending, model_file: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    ending.is_refusal(model_file(models.data_beside_it(tmp_path)), "UnsupportedModel", "a second file (weights.bin)")
+    ending.is_refusal(
+        model_file(models.data_beside_it(tmp_path)), "UnsupportedModel", "a second file (weights.bin)"
+    )
 
 
 def test_a_model_that_cannot_run_is_refused(ending: Ending, model_file: ModelFile) -> None:
