@@ -50,8 +50,8 @@ def _where(results: Results) -> str:
     ]
     return (
         f"{''.join(warnings)}Measured {results.date} at commit `{results.commit}` on {here.processor}, "
-        f"{here.cores} cores, {here.memory_gib} GiB, Linux {here.kernel}, Python {here.python}. Others used {here.busy_before:.0%} "
-        f"of the machine just before. Versions: {versions}."
+        f"{here.cores} cores, {here.memory_gib} GiB, Linux {here.kernel}, Python {here.python}. "
+        f"Others used {here.busy_before:.0%} of the machine just before. Versions: {versions}."
     )
 
 

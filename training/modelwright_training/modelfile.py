@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 import onnx.checker
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 from onnx.external_data_helper import uses_external_data
 
 from modelwright_training.errors import InputError, listing, storage
@@ -64,13 +64,15 @@ def _graphs(graph: Graph) -> Iterator[Graph]:
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
+            graphs: list[onnx.GraphProto] = [attribute.g, *attribute.graphs]
+            for inner in graphs:
                 if inner.node or inner.initializer:
                     yield from _graphs(inner)
 
 
 def _all_graphs(model: onnx.ModelProto) -> Iterator[Graph]:
-    for top in (model.graph, *model.functions):
+    tops: list[Graph] = [model.graph, *model.functions]
+    for top in tops:
         yield from _graphs(top)
 
 
