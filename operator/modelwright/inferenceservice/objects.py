@@ -117,9 +117,9 @@ def _server(
         ],
         "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": LOADING_SECONDS},
         "readinessProbe": {**ready, "periodSeconds": 5, "failureThreshold": 2},
-        # On a port of its own: callers that use up all connections must not have their server ended.
+        # The server itself waits a minute before it says that a run is stuck: here, patience is with the network.
         "livenessProbe": {
-            "httpGet": {"path": "/healthz", "port": "admin"},
+            "httpGet": {"path": "/v2/health/live", "port": "http"},
             "timeoutSeconds": 5,
             "periodSeconds": 10,
             "failureThreshold": 6,

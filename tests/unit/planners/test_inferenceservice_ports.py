@@ -42,12 +42,18 @@ def test_a_port_of_the_service_leads_to_where_the_server_is_told_to_listen(name:
     assert str(listening[target]) == command[command.index(f"--{name}-port") + 1]
 
 
-def test_readiness_asks_where_callers_ask_and_liveness_where_they_cannot_be_in_the_way() -> None:
-    server = server_of(a_served_version())
+@pytest.mark.parametrize(
+    ("probe", "path"),
+    [
+        ("startupProbe", "/v2/health/ready"),
+        ("readinessProbe", "/v2/health/ready"),
+        ("livenessProbe", "/v2/health/live"),
+    ],
+)
+def test_the_kubelet_asks_the_protocol_which_knows_of_a_stuck_run(probe: str, path: str) -> None:
+    asked = server_of(a_served_version())[probe]["httpGet"]
 
-    assert server["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": "http"}
-    assert server["livenessProbe"]["httpGet"]["port"] == "admin"
-    assert server["livenessProbe"]["httpGet"]["port"] not in ports_of(a_served_version())
+    assert (asked["path"], asked["port"]) == (path, "http")
 
 
 def test_a_stuck_server_is_ended_later_than_it_loses_its_traffic() -> None:
