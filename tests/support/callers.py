@@ -14,7 +14,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Protocol
+
+import numpy as np
+
+# By name: it has no types.
+triton = import_module("tritonclient.grpc")
 
 PAUSE_SECONDS = 0.005
 CLIENTS_OF_A_KIND = 2
@@ -99,7 +105,29 @@ class HttpClient:
         self._connection.close()
 
 
-FAILURES = (OSError, http.client.HTTPException, WrongAnswerError)
+class GrpcClient:
+    """Calls over gRPC, whose library keeps a connection and moves to another one when told to."""
+
+    def __init__(self, target: Target) -> None:
+        self._client = triton.InferenceServerClient(f"{target.host}:{target.grpc_port}")
+        self._model = target.model
+        self._inputs = []
+        for tensor in target.body["inputs"]:
+            given = triton.InferInput(tensor["name"], tensor["shape"], tensor["datatype"])
+            given.set_data_from_numpy(np.array(tensor["data"], np.float32).reshape(tensor["shape"]))
+            self._inputs.append(given)
+
+    def call(self) -> None:
+        """Sends a request and takes its answer."""
+        answer = self._client.infer(self._model, self._inputs, client_timeout=PATIENCE_SECONDS)
+        if not answer.get_response().outputs:
+            raise WrongAnswerError("an answer without outputs")
+
+    def reset(self) -> None:
+        """The library starts anew by itself."""
+
+
+FAILURES = (OSError, http.client.HTTPException, WrongAnswerError, triton.InferenceServerException)
 
 
 def keep_calling(kind: str, client: Client, seen: Seen, stop: threading.Event) -> None:
@@ -121,6 +149,7 @@ def clients(target: Target) -> dict[str, Callable[[], Client]]:
     return {
         "http, kept": lambda: HttpClient(target, keep=True),
         "http, new": lambda: HttpClient(target, keep=False),
+        "grpc": lambda: GrpcClient(target),
     }
 
 
