@@ -12,6 +12,7 @@ from modelwright_serving.http2 import frames
 from modelwright_serving.http2.budget import Budget
 from modelwright_serving.http2.frames import SETTING, BrokenConnectionError, ErrorCode
 from modelwright_serving.http2.headers import HeaderReader, KnownHeaders
+from modelwright_serving.http2.outbox import Outbox
 from modelwright_serving.http2.reader import FrameReader
 from modelwright_serving.http2.stream import STREAM_WINDOW
 from modelwright_serving.http2.streams import MAX_STREAMS, Streams
@@ -48,6 +49,7 @@ class Connection(asyncio.Protocol):
         self._unfinished_since: float | None = self._since
         self._write_blocked_since: float | None = None
         self._transport: asyncio.Transport
+        self._outbox: Outbox
         self._headers: HeaderReader
         self._streams: Streams
         self._reader: FrameReader
@@ -57,10 +59,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer)
+        self._outbox = Outbox(self._transport, asyncio.get_running_loop().call_soon)
         self._headers = HeaderReader(self._known, self._ask_for_no_table)
-        self._streams = Streams(
-            self._transport.write, self._headers, self._host, Budget(self._since), self._quiet
-        )
+        self._streams = Streams(self._outbox, self._headers, self._host, Budget(self._since), self._quiet)
         self._reader = FrameReader(self._streams, self, self._limits.head)
         if not self._host.admit(self):
             self._fail(ErrorCode.ENHANCE_YOUR_CALM, "the server has too many connections; try again shortly")
@@ -69,7 +70,7 @@ class Connection(asyncio.Protocol):
         """The first word is the caller's, so that those who speak another language get an answer in it."""
         self._greeted = True
         if data.startswith(_HTTP1_METHODS):
-            self._transport.write(_HTTP1_ANSWER)
+            self._outbox.write(_HTTP1_ANSWER)
             self._half_close()
             return
         announced = {
@@ -77,14 +78,14 @@ class Connection(asyncio.Protocol):
             frames.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
             frames.MAX_HEADER_LIST_SIZE: self._limits.head,
         }
-        self._transport.write(frames.settings(announced))
+        self._outbox.write(frames.settings(announced))
         self._streams.grant()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader.deaf = True
         self._phase = Phase.CLOSED
         self._host.forget(self)
-        self._streams.drop_all()
+        self._streams.drop(answerable=False)
 
     def data_received(self, data: bytes) -> None:
         if self._reader.deaf:
@@ -95,6 +96,7 @@ class Connection(asyncio.Protocol):
             self._reader.feed(data)
         except BrokenConnectionError as fault:
             self._fail(fault.code, fault.message)
+        self._outbox.flush()
         if not self._reader.unfinished:
             self._unfinished_since = None
         elif self._unfinished_since is None or self._reader.advanced:
@@ -104,7 +106,7 @@ class Connection(asyncio.Protocol):
         """A caller that has finished sending may still want its answers."""
         self._reader.deaf = True
         self._unfinished_since = None
-        self._streams.drop_unfinished()
+        self._streams.drop(answerable=True)
         if self._phase is Phase.CLOSED or not self._streams:
             return False
         self._streams.final_id = self._streams.last_id
@@ -139,13 +141,13 @@ class Connection(asyncio.Protocol):
                 self._streams.outflow.set_largest_frame(value)
             elif name == frames.ENABLE_PUSH and value > 1:
                 raise BrokenConnectionError(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1")
-        self._transport.write(frames.settings_ack())
+        self._outbox.write(frames.settings_ack())
         self._streams.outflow.flush()
 
     def ping(self, payload: bytes, *, ack: bool) -> None:
         self._streams.idle_frame(1.0)
         if not ack:
-            self._transport.write(frames.ping(payload, ack=True))
+            self._outbox.write(frames.ping(payload, ack=True))
         elif payload == _RETIRING and self._phase is Phase.RETIRING:
             self._finalize()
 
@@ -181,7 +183,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _ask_for_no_table(self) -> None:
-        self._transport.write(frames.settings({frames.HEADER_TABLE_SIZE: 0}))
+        self._outbox.write(frames.settings({frames.HEADER_TABLE_SIZE: 0}))
 
     def _quiet(self) -> None:
         """The last stream has ended."""
@@ -195,7 +197,7 @@ class Connection(asyncio.Protocol):
         if self._phase is not Phase.OPEN:
             return
         self._enter(Phase.RETIRING)
-        self._transport.write(
+        self._outbox.write(
             frames.goaway(frames.MAX_STREAM_ID, ErrorCode.NO_ERROR) + frames.ping(_RETIRING, ack=False)
         )
         self._streams.retire()
@@ -204,7 +206,7 @@ class Connection(asyncio.Protocol):
         """Say which stream was the last; whatever comes later is not served here, and its caller knows."""
         self._enter(Phase.RETIRED)
         self._streams.final_id = self._streams.last_id
-        self._transport.write(frames.goaway(self._streams.last_id, ErrorCode.NO_ERROR))
+        self._outbox.write(frames.goaway(self._streams.last_id, ErrorCode.NO_ERROR))
         if not self._streams:
             self._half_close()
 
@@ -212,13 +214,14 @@ class Connection(asyncio.Protocol):
         """The connection cannot go on."""
         if self._phase is Phase.CLOSED:
             return
-        self._transport.write(frames.goaway(self._streams.last_id, code, message))
+        self._outbox.write(frames.goaway(self._streams.last_id, code, message))
         self._half_close()
-        self._streams.drop_all()
+        self._streams.drop(answerable=False)
 
     def _half_close(self) -> None:
         """Say that nothing more comes, then wait for the peer to close: a reset could destroy the last answer."""
         self._enter(Phase.CLOSED)
+        self._outbox.flush()
         if self._reader.deaf:
             self._transport.close()
             return

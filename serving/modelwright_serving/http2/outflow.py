@@ -15,6 +15,7 @@ from modelwright_serving.http2.frames import (
     ErrorCode,
     HeaderBlock,
 )
+from modelwright_serving.http2.outbox import Outbox
 from modelwright_serving.http2.stream import Stream
 
 _DATA_HEAD = Struct(">BHBB")
@@ -24,8 +25,12 @@ _LARGEST_FRAME = 65_536  # of ours, even to peers that take more: others want th
 class Outflow:
     """Calls `done` when the last byte of an answer is on its way."""
 
-    def __init__(self, write: Callable[[bytes], None], host: Host, done: Callable[[Stream], None]) -> None:
-        self._write = write
+    def __init__(
+        self, outbox: Outbox, host: Host, done: Callable[[Stream], None], last: Callable[[], bool]
+    ) -> None:
+        self._write = outbox.write
+        self._push = outbox.push
+        self._last = last
         self._now = host.now
         self._memory = host.memory
         self._done = done
@@ -49,15 +54,13 @@ class Outflow:
         self._window -= size
         number = stream.wire_id
         data_head = _DATA_HEAD.pack(size >> 16, size & 0xFFFF, DATA, 0)
-        self._write(
-            b"".join(
-                (
-                    *(head.more, number, head.block),
-                    *(data_head, number, body),
-                    *(trailer.last, number, trailer.block),
-                )
-            )
+        answer = (
+            *(head.more, number, head.block),
+            *(data_head, number, body),
+            *(trailer.last, number, trailer.block),
         )
+        send = self._push if self._last() else self._write
+        send(b"".join(answer))
         self._done(stream)
 
     def start(self, stream: Stream, head: HeaderBlock) -> None:
@@ -150,7 +153,7 @@ class Outflow:
             stream.window -= size
             last = size == left and stream.settled and stream.trailer is None
             head = _DATA_HEAD.pack(size >> 16, size & 0xFFFF, DATA, END_STREAM if last else 0)
-            self._write(b"".join((head, stream.wire_id, pending[stream.sent : stream.sent + size])))
+            self._push(b"".join((head, stream.wire_id, pending[stream.sent : stream.sent + size])))
             stream.sent += size
             stream.since = self._now()
         self._flushed(stream)

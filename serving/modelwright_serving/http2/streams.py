@@ -19,6 +19,7 @@ from modelwright_serving.http2.frames import (
     HeaderBlock,
 )
 from modelwright_serving.http2.headers import HeaderReader
+from modelwright_serving.http2.outbox import Outbox
 from modelwright_serving.http2.outflow import Outflow
 from modelwright_serving.http2.request import MalformedError, check_trailers
 from modelwright_serving.http2.stream import STREAM_WINDOW, Stream
@@ -34,13 +35,13 @@ class Streams:
 
     def __init__(
         self,
-        write: Callable[[bytes], None],
+        outbox: Outbox,
         headers: HeaderReader,
         host: Host,
         budget: Budget,
         quiet: Callable[[], None],
     ) -> None:
-        self._write = write
+        self._write = outbox.write
         self._headers = headers
         self._host = host
         self._limits = host.limits
@@ -52,7 +53,7 @@ class Streams:
         self._credit = DEFAULT_WINDOW
         self.last_id = 0
         self.final_id = frames.MAX_STREAM_ID
-        self.outflow = Outflow(write, host, self._sent)
+        self.outflow = Outflow(outbox, host, self._sent, self._is_last)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -165,14 +166,10 @@ class Streams:
             if stream.on_retire is not None:
                 stream.on_retire()
 
-    def drop_all(self) -> None:
+    def drop(self, *, answerable: bool) -> None:
+        """Nothing more comes from the peer; it may still take answers to requests that are complete."""
         for stream in list(self._open.values()):
-            self._drop(stream)
-
-    def drop_unfinished(self) -> None:
-        """Nothing more comes from the peer."""
-        for stream in list(self._open.values()):
-            if stream.remote_open:
+            if stream.remote_open or not answerable:
                 self._drop(stream)
 
     # --- a stream's way ----------------------------------------------------------------------
@@ -266,6 +263,10 @@ class Streams:
         del self._open[stream.id]
         if not self._open:
             self._quiet()
+
+    def _is_last(self) -> bool:
+        """Whether no other answer will follow, so that waiting for it gains nothing."""
+        return len(self._open) == 1
 
     def _end(self, stream_id: int, code: ErrorCode) -> None:
         self._write(frames.rst_stream(stream_id, code))

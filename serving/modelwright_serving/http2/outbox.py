@@ -1,0 +1,41 @@
+"""Gathers what one turn of the event loop sends on a connection: a system call costs more than an answer."""
+
+import asyncio
+from collections.abc import Callable
+
+
+class Outbox:
+    """Bytes on their way to the transport, in their order."""
+
+    __slots__ = ("_call_soon", "_parts", "_scheduled", "_transport")
+
+    def __init__(
+        self, transport: asyncio.Transport, call_soon: Callable[[Callable[[], None]], object]
+    ) -> None:
+        self._transport = transport
+        self._call_soon = call_soon
+        self._parts: list[bytes] = []
+        self._scheduled = False
+
+    def write(self, data: bytes) -> None:
+        """Send by the end of this turn."""
+        self._parts.append(data)
+        if not self._scheduled:
+            self._scheduled = True
+            self._call_soon(self._end_of_turn)
+
+    def push(self, data: bytes) -> None:
+        """Send at once, so that the transport can say whether it takes more."""
+        self._parts.append(data)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what has been gathered."""
+        parts = self._parts
+        if parts:
+            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+            parts.clear()
+
+    def _end_of_turn(self) -> None:
+        self._scheduled = False
+        self.flush()
