@@ -50,6 +50,7 @@ class Host:
         self.draining = False
         self.memory = Memory(limits.bodies)
         self.now = loop.time
+        self.call_soon = loop.call_soon
         self._loop = loop
         self._connections: set[Hosted] = set()
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)

@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer)
-        self._outbox = Outbox(self._transport, asyncio.get_running_loop().call_soon)
+        self._outbox = Outbox(self._transport, self._host.call_soon)
         self._headers = HeaderReader(self._known, self._ask_for_no_table)
         self._streams = Streams(self._outbox, self._headers, self._host, Budget(self._since), self._quiet)
         self._reader = FrameReader(self._streams, self, self._limits.head)
