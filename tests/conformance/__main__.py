@@ -13,6 +13,9 @@ from conformance.target import discover
 
 def main() -> int:
     options = _parser().parse_args()
+    if options.list:
+        print(report.listing(checks()))
+        return 0
     template = options.request.read_bytes() if options.request else None
     try:
         target = discover(options.http, options.grpc, options.model, template)
@@ -33,7 +36,11 @@ def _parser() -> argparse.ArgumentParser:
         description="Test a server of the Open Inference Protocol V2.",
         epilog="Exit code: 0 all passed, 1 something failed, 2 the server cannot be tested.",
     )
-    parser.add_argument("--http", required=True, metavar="URL", help="http://HOST:PORT, perhaps with a path")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--list", action="store_true", help="print every check with what it cites, and test nothing"
+    )
+    what.add_argument("--http", metavar="URL", help="http://HOST:PORT, perhaps with a path")
     parser.add_argument("--grpc", metavar="HOST:PORT", help="also test gRPC there")
     parser.add_argument(
         "--model", metavar="NAME", help="which model; default: the only one that the server lists"

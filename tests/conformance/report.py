@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from conformance.checks import Check
 from conformance.run import Outcome, Result, totals
 from conformance.target import Target
 
@@ -29,6 +30,14 @@ def summary(results: Sequence[Result]) -> list[str]:
         f"{severity:6}  " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
         for severity, counts in totals(results).items()
     ]
+
+
+def listing(checks: Sequence[Check]) -> str:
+    """Every check with the text that demands it."""
+    return "\n".join(
+        f"{check.severity:6}  {check.id:30}  {check.title}\n{'':8}{check.citation.source}: {check.citation.text}"
+        for check in checks
+    )
 
 
 def document(target: Target, results: Sequence[Result]) -> dict[str, Any]:

@@ -37,6 +37,13 @@ def python(name: str) -> Path:
     return environment(name) / "bin" / "python"
 
 
+def version(name: str, package: str) -> str:
+    """The version of a package that a peer's requirements pin."""
+    lines = (REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    pinned = dict(line.split("==") for line in lines if "==" in line)
+    return pinned[package]
+
+
 def build_all() -> None:
     """Build what is missing, two at a time: each waits half of its time for the network."""
     with ThreadPoolExecutor(2) as pool:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from conformance import bodies
-from conformance.checks import Check, Group, Run, Severity, expect, shown
+from conformance.checks import Check, Group, Run, Severity, expect
 from conformance.sources import binary, grpc
 from conformance.target import Target
 from conformance.tensors import DATATYPES, FLOATS, Tensor, same
@@ -41,8 +41,8 @@ def _in_json(datatype: str) -> Run:
         tensors[position] = _extremes(tensors[position])
         as_text = target.post(bodies.plain(tensors))
         as_bytes = target.post(bodies.binary(tensors, only={tensors[position].name}))
-        expect(as_text.status != 500, f"status 500: {shown(as_text.body)}")
         if as_bytes.status != 200:
+            expect(as_text.status != 200 or bodies.read(as_text), "an answer that cannot be read")
             return
         expected, found = bodies.read(as_bytes).outputs, bodies.read(as_text).outputs
         expect(
@@ -55,6 +55,7 @@ def _in_json(datatype: str) -> Run:
 def _in_bytes(datatype: str) -> Run:
     def run(target: Target) -> None:
         position = target.input_of(datatype)
+        target.need_binary()
         body = bodies.binary(target.tensors(), only={target.inputs[position].name})
         target.expect_baseline(target.infer(body).outputs)
 

@@ -8,7 +8,7 @@ from conformance import bodies
 from conformance.bodies import Body
 from conformance.checks import NotApplicable, need
 from conformance.target import Target
-from conformance.tensors import INTEGERS
+from conformance.tensors import FLOATS, INTEGERS
 
 Build = Callable[[Target], Body]
 Entries = list[dict[str, Any]]
@@ -78,9 +78,8 @@ def _ragged(target: Target) -> Body:
 
 
 def _text_for_number(target: Target) -> Body:
-    position = next((i for i, spec in enumerate(target.inputs) if spec.datatype != "BYTES"), None)
-    need(position is not None, "every input is BYTES")
-    return _changed(target, lambda entries: entries[position or 0]["data"].__setitem__(0, "twelve"))
+    position = target.input_of(*FLOATS, *INTEGERS)
+    return _changed(target, lambda entries: entries[position]["data"].__setitem__(0, "twelve"))
 
 
 def _number_for_text(target: Target) -> Body:

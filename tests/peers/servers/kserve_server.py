@@ -7,8 +7,9 @@ import logging
 import sys
 from typing import Any
 
+import numpy as np
 import onnxruntime as ort
-from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
+from kserve import InferInput, InferOutput, InferRequest, InferResponse, Model, ModelServer
 from kserve.utils.numpy_codec import from_np_dtype
 from kserve.utils.utils import generate_uuid
 
@@ -48,7 +49,7 @@ class OnnxModel(Model):
     async def predict(
         self, payload: InferRequest, headers: Any = None, response_headers: Any = None
     ) -> InferResponse:
-        feed = {tensor.name: tensor.as_numpy() for tensor in payload.inputs}
+        feed = {tensor.name: _values(tensor) for tensor in payload.inputs}
         outputs = []
         for name, result in zip(self.output_names, self.session.run(self.output_names, feed), strict=True):
             output = InferOutput(name, list(result.shape), from_np_dtype(result.dtype))
@@ -61,6 +62,15 @@ class OnnxModel(Model):
             use_binary_outputs=payload.use_binary_outputs,
             requested_outputs=payload.request_outputs,
         )
+
+
+def _values(tensor: InferInput) -> Any:
+    """The array; texts arrive as str in JSON and as bytes otherwise, and ONNX Runtime wants str."""
+    values = tensor.as_numpy()
+    if tensor.datatype != "BYTES":
+        return values
+    texts = [each.decode() if isinstance(each, bytes) else each for each in values.ravel()]
+    return np.array(texts, dtype=object).reshape(values.shape)
 
 
 def _described(one: Any) -> dict[str, Any]:
