@@ -83,9 +83,9 @@ class Encoder:
         if request.by_record:
             return self._by_record(request, answer), None
         rows = answer.stop - answer.start
-        if request.wanted is self._usual and request.id is None and rows == 1 and outputs.by_row:
+        if request.wanted is self._usual and rows == 1 and outputs.by_row:
             bodies = outputs.bodies or outputs.fill(self._template(outputs))
-            return bodies[answer.start], None
+            return _identified(bodies[answer.start], request.id), None
         return self._encode(request, answer)
 
     def _by_record(self, request: InferRequest, answer: Answer) -> bytes:
@@ -117,8 +117,7 @@ class Encoder:
             if binary:
                 blobs.append(to_bytes(answer.outputs.array(position, answer.start, answer.stop)))
             tensors.append(self._tensor(position, answer, len(blobs[-1]) if binary else None))
-        identity = b"" if request.id is None else b'"id":%b,' % orjson.dumps(request.id)
-        header = b'%b%b"outputs":[%b]}' % (self._head, identity, b",".join(tensors))
+        header = _identified(b'%b"outputs":[%b]}' % (self._head, b",".join(tensors)), request.id)
         if not blobs:
             return header, None
         return b"".join((header, *blobs)), len(header)
@@ -140,6 +139,11 @@ class Encoder:
             sizes,
             outputs.json(position, answer.start, answer.stop),
         )
+
+
+def _identified(document: bytes, identity: str | None) -> bytes:
+    """The JSON object with the request's id, if that has one, as its last member."""
+    return document if identity is None else b'%b,"id":%b}' % (document[:-1], orjson.dumps(identity))
 
 
 def _elements(array: Tensor) -> bytes:
