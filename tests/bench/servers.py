@@ -19,6 +19,7 @@ from typing import Any
 
 import peers
 from bench.bodies import as_json, batches
+from bench.bytecode import compile_servers
 from bench.contenders import ours
 from bench.counting import metrics_cost
 from bench.footprint import footprints, memory_of
@@ -33,7 +34,7 @@ from bench.results import FASTAPI, OURS, HeavyModel, Results
 from bench.soak import soak
 from bench.wrk import Wrk
 from cluster.packages import install_missing
-from cluster.paths import LOCAL
+from cluster.paths import LOCAL, STATE
 
 PARTS = ("loads", "heavy", "metrics", "soak")
 PACKAGES = {"wrk": "wrk", "h2load": "nghttp2-client", "taskset": "util-linux"}
@@ -116,9 +117,13 @@ def main() -> int:
     options = parser.parse_args()
     if (os.cpu_count() or 1) < 2:
         parser.error("two cores are needed: one for the server, one for the load generator")
+    if STATE.exists():
+        parser.error(
+            "the cluster on this host filters every packet, which costs a fast server a sixth of its rate: make cluster-down"
+        )
     install_missing(PACKAGES)
-    for name in ("fastapi", "mlserver", "kserve", "tritonclient"):
-        peers.environment(name)
+    peers.environment("tritonclient")
+    compile_servers(("fastapi", "mlserver", "kserve"))
     os.sched_setaffinity(0, {GENERATOR_CORE})
     try:
         found = measure(options.only or PARTS, quick=options.quick)
