@@ -13,6 +13,7 @@ from onnx.external_data_helper import uses_external_data
 
 from modelwright_training.errors import InputError, listing, storage
 from modelwright_training.files import digest_of
+from modelwright_training.plainoutputs import plain_outputs
 
 MAX_BYTES = 2 << 30
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
@@ -56,7 +57,7 @@ def check(model: ModelFile) -> None:
     except onnx.checker.ValidationError as error:
         detail = str(error).strip().split("\n")[0][:300]
         raise InputError("NotOnnx", f"model.onnx is not a valid ONNX model: {detail}") from error
-    _check_types(proto)
+    _check_types(onnx.ModelProto.FromString(plain_outputs(model.content).content))
 
 
 def _graphs(graph: Graph) -> Iterator[Graph]:

@@ -14,6 +14,7 @@ from modelwright_training.documents import Class
 from modelwright_training.errors import InputError
 from modelwright_training.message import Json
 from modelwright_training.modelfile import ModelFile
+from modelwright_training.plainoutputs import plain_outputs
 from modelwright_training.untyped import Session
 
 Array = npt.NDArray[Any]
@@ -93,17 +94,19 @@ def load(file: ModelFile) -> Model:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    plain = plain_outputs(file.content)
     try:
-        session = onnxruntime.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(plain.content, options, providers=["CPUExecutionProvider"])
     except FAULTS as error:
         version = onnxruntime.__version__
         message = f"ONNX Runtime {version} cannot load the model: {_first_line(error)}"
         raise InputError("NotLoadable", message) from error
+    known = {} if plain.classes is None else {"dev.modelwright.classes": plain.classes}
     return Model(
         session,
         [_tensor(value) for value in session.get_inputs()],
         [_tensor(value) for value in session.get_outputs()],
-        session.get_modelmeta().custom_metadata_map,
+        known | session.get_modelmeta().custom_metadata_map,
     )
 
 

@@ -72,7 +72,7 @@ CASES = {
     "an answer that is a sequence": Case(
         "UnsupportedType",
         "zipmap=False",
-        model("agraph (float[N,5] input) => (seq(float[N,5]) o) { o = SequenceConstruct(input) }"),
+        model("agraph (float[N,5] input) => (seq(float[N,5]) o) { o = SplitToSequence(input) }"),
     ),
     "an answer in a type that requests cannot carry": Case(
         "UnsupportedType",
