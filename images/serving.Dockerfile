@@ -1,10 +1,12 @@
 ARG BASE=python:3.11-slim
 FROM ${BASE}
+# The server multiplies no matrices with NumPy: OpenBLAS needs no thread for each core of the node.
 ENV PATH=/opt/modelwright/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/modelwright \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    ORT_DISABLE_TELEMETRY=1
+    ORT_DISABLE_TELEMETRY=1 \
+    OPENBLAS_NUM_THREADS=1
 USER 65532:65532
 ENTRYPOINT ["modelwright-serving"]
 COPY dependencies/ /opt/modelwright/
