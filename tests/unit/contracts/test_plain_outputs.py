@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from modelwright_training import modelfile, session
 from onnx import TensorProto, helper
 from unit.serving import estimators, models
 
 from modelwright_serving import model as served
+from modelwright_training import modelfile, session
 
 
 def _sequence() -> bytes:
