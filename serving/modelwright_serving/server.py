@@ -56,7 +56,7 @@ class Server:
             self._state,
             Target(settings.name, settings.version),
             __version__,
-            self._metrics.grpc,
+            self._metrics,
             _limits(settings),
         )
         self._grpc = Host(self._rpc.connections(), _limits(settings), loop)

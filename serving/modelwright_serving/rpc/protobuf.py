@@ -158,6 +158,11 @@ def string(field: int, content: str) -> bytes:
     return blob(field, content.encode()) if content else b""
 
 
+def integer(field: int, value: int) -> bytes:
+    """An integer of any type or an enum, which is left out when it is 0."""
+    return number(field << 3) + number(value) if value else b""
+
+
 def truth(field: int, *, value: bool) -> bytes:
     """A bool, which is left out when it is false."""
     return number(field << 3) + b"\1" if value else b""

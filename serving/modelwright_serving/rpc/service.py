@@ -7,10 +7,11 @@ from modelwright_serving.host import Host
 from modelwright_serving.http2.connection import Connection
 from modelwright_serving.http2.headers import KnownHeaders
 from modelwright_serving.limits import Limits
-from modelwright_serving.metrics import ProtocolMetrics
+from modelwright_serving.metrics import Metrics
+from modelwright_serving.model import LoadedModel
 from modelwright_serving.oip import documents
 from modelwright_serving.oip.errors import OipError, Problem
-from modelwright_serving.rpc import messages
+from modelwright_serving.rpc import extensions, messages
 from modelwright_serving.rpc.calls import Method, Router, Unary
 from modelwright_serving.rpc.decoding import Target
 from modelwright_serving.rpc.health import Health
@@ -30,14 +31,15 @@ class RpcService:
         state: State,
         target: Target,
         server_version: str,
-        metrics: ProtocolMetrics[str],
+        metrics: Metrics,
         limits: Limits,
     ) -> None:
         self._state = state
         self._target = target
+        self._totals = metrics.totals
         self._limits = limits
         self._replies = Replies()
-        self._infer = ModelInfer(state, target, self._replies, metrics, limits.body)
+        self._infer = ModelInfer(state, target, self._replies, metrics.grpc, limits.body)
         self._health = Health(state, self._replies, ("", SERVICE))
         self._server = messages.server_metadata(_NAME, server_version, documents.EXTENSIONS)
 
@@ -63,6 +65,9 @@ class RpcService:
             "ModelReady": self._unary(self._model_ready),
             "ModelMetadata": self._unary(self._model_metadata),
             "ModelInfer": self._infer,
+            "ModelConfig": self._unary(self._model_configuration),
+            "ModelStatistics": self._unary(self._model_statistics),
+            "RepositoryIndex": self._unary(self._index),
         }
         return {
             **{f"/{SERVICE}/{name}".encode(): method for name, method in calls.items()},
@@ -79,10 +84,35 @@ class RpcService:
 
     def _model_metadata(self, message: bytes) -> bytes:
         self._target.check(*messages.texts(message, 1, 2))
-        serving = self._state.serving
-        if serving is None:
-            raise OipError(self._state.unready_reason[1], Problem.UNAVAILABLE)
         target = self._target
         return messages.model_metadata(
-            target.name, target.version, documents.PLATFORM, serving.model.signature
+            target.name, target.version, documents.PLATFORM, self._model().signature
         )
+
+    def _model_configuration(self, message: bytes) -> bytes:
+        self._target.check(*messages.texts(message, 1, 2))
+        model = self._model()
+        return extensions.configuration(
+            documents.configuration(
+                self._target.name, model.digest, model.signature, joins_rows=model.joins_rows
+            )
+        )
+
+    def _model_statistics(self, message: bytes) -> bytes:
+        name, version = messages.texts(message, 1, 2)
+        self._target.check(name or self._target.name, version)  # no name stands for every model
+        return extensions.statistics(
+            documents.statistics(self._target.name, self._target.version, self._totals())
+        )
+
+    def _index(self, message: bytes) -> bytes:
+        problem = None if self._state.ready else self._state.unready_reason[1]
+        only_ready = extensions.asks_for_ready(message)
+        return extensions.index(
+            documents.index(self._target.name, self._target.version, problem, only_ready=only_ready)
+        )
+
+    def _model(self) -> LoadedModel:
+        if self._state.serving is None:
+            raise OipError(self._state.unready_reason[1], Problem.UNAVAILABLE)
+        return self._state.serving.model
