@@ -162,7 +162,8 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         self._head = Head()
-        self._listener.enter(Phase.HEAD)
+        if not self.deaf:
+            self._listener.enter(Phase.HEAD)
 
     def on_url(self, part: bytes) -> None:
         self._head.target += part
