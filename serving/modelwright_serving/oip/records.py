@@ -170,9 +170,17 @@ def _unsuitable(datatype: str, values: Sequence[Any], names: tuple[str, ...]) ->
         except (TypeError, OverflowError):
             index, column = divmod(position, len(names))
             takes = f"the model takes {_kind(datatype)} there ({datatype})"
-            shown = "missing" if value is None else orjson.dumps(value)[:40].decode("utf-8", "replace")
-            return OipError(f"records[{index}]: feature {names[column]!r} is {shown}, but {takes}")
+            return OipError(f"records[{index}]: feature {names[column]!r} is {_shown(value)}, but {takes}")
     return OipError(f"records hold values that do not fit {datatype}")
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "missing"
+    try:
+        return orjson.dumps(value)[:40].decode("utf-8", "replace")
+    except orjson.JSONEncodeError:  # what can be read can be nested too deeply to be written
+        return "a list or an object"
 
 
 def _kind(datatype: str) -> str:
