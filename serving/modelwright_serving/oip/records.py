@@ -148,10 +148,13 @@ def _converted(values: Sequence[Any], datatype: str) -> Tensor:
 
 
 def _mended(value: object, *, missing: bool) -> object:
-    """What JSON writes in other ways: a missing value as null, a whole number as 1.0."""
+    """What JSON writes in other ways: a missing value as null, a whole number as 1.0.
+
+    A whole number below the 64-bit ones has been read as the nearest float, so it is another by now.
+    """
     if value is None and missing:
         return nan
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return int(value) if isinstance(value, float) and value.is_integer() and value > -(2**63) else value
 
 
 def _objects(values: Sequence[Any], kind: type) -> Tensor:
