@@ -11,6 +11,11 @@ RECORDS = "modelwright_records"
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics", RECORDS]
 # Triton's configuration has to name a bound. Here only the size of a body bounds the rows of a request.
 MAX_BATCH_SIZE = 8192
+# To whoever wants a model loaded or unloaded.
+ONE_MODEL = (
+    "this server serves the one model that it was started with; to serve another, start a server with it - "
+    "on Kubernetes, change spec.model of the InferenceService, and the new model is rolled out"
+)
 
 
 @dataclass(frozen=True)
