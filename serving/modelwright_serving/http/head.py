@@ -41,7 +41,7 @@ class Head:
         self.size += len(name) + len(value) + 4
         kept = KEPT.get(name.lower())
         if kept is not None:
-            self.headers[kept] = value
+            self.headers[kept] = value.rstrip(b" \t")  # which belongs to no value, but the parser leaves it
 
     @property
     def wants_continue(self) -> bool:
