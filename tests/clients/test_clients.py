@@ -20,7 +20,12 @@ from clients.scripts.served import ALL, VARIABLE, Arrays, save
 VERSION = "1"
 TESTS = Path(__file__).parents[1]
 SECONDS = 180
+# With the environment that each runs in; the slowest first.
 PROGRAMS = {
+    "mlserver_calls": "mlserver",
+    "kserve_calls": "kserve",
+    "pydantic_models": "tritonclient",
+    "tritony_client": "tritonclient",
     "triton_http": "tritonclient",
     "triton_grpc": "tritonclient",
     "open_inference_rest": "tritonclient",
