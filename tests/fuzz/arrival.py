@@ -64,8 +64,8 @@ class Played:
     read: int
 
 
-def play(rig: Rig, host: Host, arrival: Arrival, wire: bytes) -> Played:
-    """A connection's life, from its first byte to its loss."""
+def play(rig: Rig, host: Host, arrival: Arrival, wire: bytes, *, watches: bool = False) -> Played:
+    """A connection's life, from its first byte to its loss; who `watches` may stay until the server goes."""
     connection = host.connect()
     transport = Recorder(connection, slow=arrival.slow_reader)
     half, read = len(wire) // 2, 0
@@ -81,6 +81,11 @@ def play(rig: Rig, host: Host, arrival: Arrival, wire: bytes) -> Played:
     _read_all(rig, transport)
     if not arrival.lost:
         _end(rig, arrival, connection, transport)
+        if watches and not transport.closed:
+            _drain(host)
+            rig.turns.passes(LONGER_THAN_EVERY_LIMIT)
+        if not transport.closed:
+            raise Finding(f"the connection never ends; it got {transport.written[-300:]!r}")
     rig.lose(host, (connection, transport))
     return Played(transport.written, read)
 
@@ -129,5 +134,3 @@ def _end(rig: Rig, arrival: Arrival, connection: asyncio.Protocol, transport: Re
         transport.close()
     rig.settle()
     _read_all(rig, transport)
-    if not transport.closed:
-        raise Finding(f"the connection never ends; it got {transport.written[-300:]!r}")

@@ -41,7 +41,7 @@ def asked(sent: bytes) -> Asked:
         if request is None:
             clean = server.their_state is h11.IDLE and not server.trailing_data[0]
             return Asked(requests, clean=clean)
-        if version not in {b"1.0", b"1.1"} or request.method == b"CONNECT":
+        if version not in {b"1.0", b"1.1"} or request.method in {b"CONNECT", b"PRI"}:
             return Asked(requests, clean=False)
         requests.append(request)
         server.send(h11.Response(status_code=200, headers=[("content-length", "0")]))

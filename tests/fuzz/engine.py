@@ -173,7 +173,7 @@ def _count_objects() -> None:
     """Finding if the server keeps more and more of anything."""
     gc.collect()
     kinds = (type(thing) for thing in gc.get_objects())
-    alive = Counter(kind for kind in kinds if kind.__module__.startswith("modelwright_serving"))
+    alive = Counter(kind for kind in kinds if str(kind.__module__).startswith("modelwright_serving"))
     for kind, number in alive.most_common(1):
         if number > MAX_OBJECTS:
             raise Finding(f"objects of one kind stay: {number} of {kind.__qualname__}")

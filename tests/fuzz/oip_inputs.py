@@ -47,7 +47,7 @@ def records(chance: random.Random, signature: Signature) -> tuple[dict[str, Any]
     """Rows that name their features, some with gaps."""
     kinds = {name: signature.inputs[at % len(signature.inputs)] for at, name in enumerate(signature.features)}
     rows = [
-        {name: _value(chance, spec.datatype) for name, spec in kinds.items() if chance.random() < 0.95}
+        {name: value(chance, spec.datatype) for name, spec in kinds.items() if chance.random() < 0.95}
         for _ in range(chance.randint(0, MAX_ROWS))
     ]
     return {"records": rows}, b""
@@ -65,10 +65,10 @@ def _tensor(
     shape = [
         size if size != -1 else rows if not at else chance.randint(0, 3) for at, size in enumerate(spec.shape)
     ]
-    values = [_value(chance, spec.datatype) for _ in range(int(np.prod(shape)))]
+    values = [value(chance, spec.datatype) for _ in range(int(np.prod(shape)))]
     tensor: dict[str, Any] = {"name": spec.name, "datatype": spec.datatype, "shape": shape}
     if binary and chance.random() < 0.8:
-        blobs.append(_packed(spec.datatype, values))
+        blobs.append(packed(spec.datatype, values))
         tensor["parameters"] = {"binary_data_size": len(blobs[-1])}
     else:
         nested = chance.random() < 0.5 and all(shape)
@@ -76,7 +76,8 @@ def _tensor(
     return tensor
 
 
-def _value(chance: random.Random, datatype: str) -> Any:
+def value(chance: random.Random, datatype: str) -> Any:
+    """An element of a tensor."""
     if datatype == "BYTES":
         return chance.choice(_WORDS)
     if datatype == "BOOL":
@@ -87,7 +88,8 @@ def _value(chance: random.Random, datatype: str) -> Any:
     return chance.choice((0, 1, 7, int(bounds.max), int(bounds.min)))
 
 
-def _packed(datatype: str, values: list[Any]) -> bytes:
+def packed(datatype: str, values: list[Any]) -> bytes:
+    """Elements in the binary form."""
     if datatype == "BYTES":
         texts = [value.encode() for value in values]
         return b"".join(struct.pack("<I", len(text)) + text for text in texts)
@@ -113,13 +115,11 @@ def _somewhere(chance: random.Random, document: Any) -> tuple[Any, Any]:
     """A place in the document: what holds it, and its key."""
     holder: Any = None
     key: Any = None
-    value = document
-    while isinstance(value, dict | list) and value and (holder is None or chance.random() < 0.75):
-        holder, key = (
-            value,
-            chance.choice(list(value)) if isinstance(value, dict) else chance.randrange(len(value)),
-        )
-        value = holder[key]
+    found = document
+    while isinstance(found, dict | list) and found and (holder is None or chance.random() < 0.75):
+        holder = found
+        key = chance.choice(list(found)) if isinstance(found, dict) else chance.randrange(len(found))
+        found = holder[key]
     return holder, key
 
 
@@ -164,25 +164,14 @@ def _deepen(chance: random.Random, holder: Any, key: Any) -> None:
 
 def _hollow(chance: random.Random, holder: Any, key: Any) -> None:
     """A tensor that is huge by its shape, but holds nothing."""
-    for value in (holder, holder[key]):
-        if isinstance(value, dict) and isinstance(value.get("shape"), list) and len(value["shape"]) > 1:
-            value["shape"] = [chance.choice((10**5, 10**9, 2**31 - 1)), *[0] * (len(value["shape"]) - 1)]
-            value["data"] = []
-            value.pop("parameters", None)
+    for tensor in (holder, holder[key]):
+        if isinstance(tensor, dict) and isinstance(tensor.get("shape"), list) and len(tensor["shape"]) > 1:
+            tensor["shape"] = [chance.choice((10**5, 10**6)), *[0] * (len(tensor["shape"]) - 1)]
+            tensor["data"] = []
+            tensor.pop("parameters", None)
 
 
 _DAMAGES: tuple[Callable[[random.Random, Any, Any], None], ...] = (
-    *(
-        _replace,
-        _replace,
-        _replace,
-        _drop,
-        _double,
-        _rename,
-        _wrap,
-        _unwrap,
-        _off_by_one,
-        _off_by_one,
-        _deepen,
-    ),
+    *(_replace, _replace, _replace, _drop, _double, _rename, _wrap, _unwrap),
+    *(_off_by_one, _off_by_one, _deepen, _hollow),
 )

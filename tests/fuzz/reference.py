@@ -53,7 +53,7 @@ class Reference:
             kind = self._inputs[tensor["name"]]
             parameters = tensor.get("parameters")
             size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
-            values = _values(tensor["data"], kind) if size is None else _unpacked(bytes(rest[:size]), kind)
+            values = _values(tensor["data"], kind) if size is None else unpacked(bytes(rest[:size]), kind)
             rest = rest[size or 0 :]
             found[tensor["name"]] = values.reshape(tensor["shape"])
         return found
@@ -62,7 +62,7 @@ class Reference:
         shape = [
             size if isinstance(size, int) and size > 0 else -1 for size in self._session.get_inputs()[0].shape
         ]
-        return _unpacked(body, kind).reshape(shape)
+        return unpacked(body, kind).reshape(shape)
 
     def _records(self, records: list[dict[str, Any]], features: tuple[str, ...]) -> dict[str, Array]:
         if len(self._inputs) == 1:
@@ -99,7 +99,8 @@ def _flat(data: Any) -> Any:
             yield value
 
 
-def _unpacked(blob: bytes, kind: np.dtype[Any]) -> Array:
+def unpacked(blob: bytes, kind: np.dtype[Any]) -> Array:
+    """Elements from the binary form."""
     if kind == np.bool_:
         return np.frombuffer(blob, np.uint8).astype(np.bool_)
     if kind != np.object_:

@@ -13,9 +13,13 @@ from fuzz.layers import LAYERS
 from modelwright_serving.http import responses
 from modelwright_serving.http.connection import Connection
 from modelwright_serving.http.reader import RequestReader
+from modelwright_serving.http2.outflow import Outflow
+from modelwright_serving.http2.stream import Stream
+from modelwright_serving.http2.streams import Streams
 from modelwright_serving.oip import answer, documents, request
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.tensors import Tensor
+from modelwright_serving.rpc import contents
 
 
 @pytest.mark.parametrize("name", sorted(LAYERS))
@@ -85,6 +89,28 @@ def _is_surprised(right: Any) -> Any:
     return decode
 
 
+def _forgets(_: Any) -> Any:
+    return lambda owner, *arguments: None
+
+
+def _is_early(right: Any) -> Any:
+    """Finds numbers one place before they are."""
+
+    def plain(datatype: str, fields: Any) -> Any:
+        place = right(datatype, fields)
+        return None if place is None else (place[0] - 1, place[1] - 1)
+
+    return plain
+
+
+def _stutters(right: Any) -> Any:
+    def answer(stream: Stream, *arguments: Any) -> None:
+        right(stream, *arguments)
+        stream._owner.start(stream, arguments[0])
+
+    return answer
+
+
 def _rounds(right: Any) -> Any:
     def unpack(dtype: Any, part: Any) -> Tensor:
         tensor: Tensor = right(dtype, part)
@@ -100,6 +126,10 @@ FAULTS = {
     "a defect in the routes": Fault(
         "http", responses, "method_not_allowed", lambda _: lambda allowed: {}[allowed], "KeyError"
     ),
+    "windows are ignored": Fault("grpc", Outflow, "set_initial_window", _forgets, "but its window is"),
+    "streams stay counted": Fault("grpc", Streams, "_release", _forgets, "stay counted"),
+    "a message is read wrongly": Fault("grpc", contents, "plain", _is_early, "the model gives"),
+    "a stream is answered twice": Fault("grpc", Stream, "answer", _stutters, "on a stream with"),
     "a caller gets another's rows": Fault("oip", answer.RunOutputs, "array", _mixes_up, "the model gives"),
     "a defect in the decoder": Fault("oip", request, "decode", _is_surprised, "KeyError"),
     "numbers are rounded": Fault("oip", request, "unpack", _rounds, "is read as"),
