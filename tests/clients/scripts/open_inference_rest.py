@@ -3,6 +3,7 @@
 from typing import Any
 from unittest import IsolatedAsyncioTestCase
 
+import httpx
 import numpy as np
 from open_inference.openapi.client import AsyncOpenInferenceClient, InferenceRequest, OpenInferenceClient
 from open_inference.openapi.errors import BadRequestError, NotFoundError
@@ -96,9 +97,13 @@ def _compare(model: Model, found: Any, names: list[str] | None = None) -> None:
 
 class Waiting(Calls, IsolatedAsyncioTestCase):
     def client_of(self, model: Model) -> Any:
-        return OpenInferenceClient(base_url=f"http://{model.http}")
+        transport = httpx.Client()
+        self.addCleanup(transport.close)
+        return OpenInferenceClient(base_url=f"http://{model.http}", httpx_client=transport)
 
 
 class Awaited(Calls, IsolatedAsyncioTestCase):
     def client_of(self, model: Model) -> Any:
-        return AsyncOpenInferenceClient(base_url=f"http://{model.http}")
+        transport = httpx.AsyncClient()
+        self.addAsyncCleanup(transport.aclose)
+        return AsyncOpenInferenceClient(base_url=f"http://{model.http}", httpx_client=transport)
