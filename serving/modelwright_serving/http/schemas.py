@@ -78,7 +78,11 @@ def _model() -> dict[str, Schema]:
     shape = _list({"type": "integer", "minimum": -1}, description="-1 is a dimension of any size.")
     tensor = _closed({"name": _TEXT, "datatype": datatype, "shape": shape}, "One input or output.")
     kind = {"enum": [f"TYPE_{'STRING' if name == 'BYTES' else name}" for name in NUMPY_TYPES]}
-    configured = _closed({"name": _TEXT, "data_type": kind, "dims": shape}, "One input or output.")
+    never = {"const": False}
+    configured = {"name": _TEXT, "data_type": kind, "dims": shape, "is_shape_tensor": never}
+    options = {"format": {"const": "FORMAT_NONE"}, "allow_ragged_batch": never, "optional": never}
+    given = _closed({**configured, **options}, "One input.")
+    taken = _closed({**configured, "label_filename": {"const": ""}}, "One output.")
     return {
         "Datatype": datatype,
         "Model": _closed(
@@ -101,8 +105,8 @@ def _model() -> dict[str, Schema]:
             {
                 **dict.fromkeys(("name", "platform", "backend"), _TEXT),
                 "max_batch_size": _COUNT,
-                "input": _list(configured, minItems=1),
-                "output": _list(configured, minItems=1),
+                "input": _list(given, minItems=1),
+                "output": _list(taken, minItems=1),
             },
             "The model in the terms of Triton's ModelConfig.",
         ),
