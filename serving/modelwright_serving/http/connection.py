@@ -13,6 +13,9 @@ from modelwright_serving.http.exchange import Application, Exchange
 from modelwright_serving.http.reader import Phase, Refusal, RequestReader
 from modelwright_serving.http.responses import Response
 
+# Bytes: of many small requests that arrive together, as much is read at once.
+_PORTION = 4096
+
 
 class Connection(asyncio.Protocol):
     """Called by the transport, by the reader, by exchanges that are answered, and by the host's clock."""
@@ -25,6 +28,7 @@ class Connection(asyncio.Protocol):
         self._caller_finished = False
         self._write_blocked = False
         self._reading_paused = False
+        self._unread = b""
         self._transport: asyncio.Transport
         self.phase = Phase.IDLE
         self.since = host.now()
@@ -39,6 +43,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader.stop()
+        self._unread = b""
         self._host.forget(self)
         for exchange in self._exchanges:
             self._release(exchange)
@@ -46,11 +51,25 @@ class Connection(asyncio.Protocol):
         self._exchanges.clear()
 
     def data_received(self, data: bytes) -> None:
-        self._reader.feed(data)
+        crowded = len(data) > _PORTION and data.count(b"\r\n\r\n") > self._limits.pipelined
+        if crowded or self._unread:
+            self._unread += data
+            self._read_on()
+        else:
+            self._reader.feed(data)
+
+    def _read_on(self) -> None:
+        """Read many small requests in portions: each may ask for a large answer, which nobody may ever read."""
+        while self._unread and not self._reading_paused:
+            portion, self._unread = self._unread[:_PORTION], self._unread[_PORTION:]
+            self._reader.feed(portion)
 
     def eof_received(self) -> bool:
         """A caller that has finished sending may still want its answers."""
         self._caller_finished = True
+        if self._unread:
+            self._reader.feed(self._unread)
+            self._unread = b""
         unfinished = self._reader.stop()
         if unfinished is not None:
             self._exchanges.remove(unfinished)
@@ -157,6 +176,8 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
+            if self._unread:
+                self._host.call_soon(self._read_on)
 
     # --- ending ------------------------------------------------------------------------------
 
