@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fuzz.engine import Finding
 from fuzz.rig import Rig
 from fuzz.transport import Recorder
+from modelwright_serving.drain import QUIET_SECONDS
 from modelwright_serving.host import Host
 
 LONGER_THAN_EVERY_LIMIT = 150.0
@@ -34,6 +35,11 @@ class Arrival:
     def of(cls, mode: int, seed: int) -> Arrival:
         turns, silence, lost, slow, pauses, drains = (bool(mode & (1 << bit)) for bit in range(2, 8))
         return cls(mode & 3, turns, silence, lost, slow, pauses, drains, seed)
+
+    @property
+    def may_be_late(self) -> bool:
+        """Whether the caller may send to a server that has gone, or has given up waiting for more."""
+        return self.lost or self.silence or (self.drains and self.pauses)
 
     @property
     def plain(self) -> bool:
@@ -104,7 +110,7 @@ def _read_all(rig: Rig, transport: Recorder) -> None:
 def _drain(host: Host) -> None:
     """As at the end of a server's life: nothing more is taken, and what is quiet is closed."""
     host.draining = True
-    host.close_quiet(0.0)
+    host.close_quiet(QUIET_SECONDS)
 
 
 def _readable(rig: Rig, transport: Recorder) -> bool:

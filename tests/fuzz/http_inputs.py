@@ -47,7 +47,13 @@ REQUESTS: tuple[bytes, ...] = (
             *(b"/v2", b"/v2/models", b"/v2/health/live", b"/v2/health/ready", b"/v2/models/churn"),
             *(b"/v2/models/churn/ready", b"/v2/models/churn/versions/1", b"/v2/models/other"),
             *(b"/v2/models/churn/versions/9/ready", b"/", b"/v2/?a=b", b"//v2", b"/v2/health%2Flive"),
-            *(b"http://other/v2", b"*", b"/v2/models/churn/config", b"/v2/models/churn/stats"),
+            *(
+                b"http://other/v2",
+                b"*",
+                b"/v2/models/churn/config",
+                b"/v2/models/churn/stats",
+                b"/v2/openapi.json",
+            ),
         )
     ),
     request(b"HEAD", b"/v2"),

@@ -92,12 +92,13 @@ class OipLayer:
     def __init__(self) -> None:
         self._names = list(MODELS)
         self._models = [Model(make()) for make in MODELS.values()]
-        self.renew()
-
-    def renew(self) -> None:
-        """Each model is loaded again when it is asked next."""
         self._rigs: dict[int, Rig] = {}
         self._good: dict[int, list[tuple[bytes, Reply]]] = {}
+        self._asked = 0
+
+    def renew(self) -> None:
+        """The model that was asked last is loaded again when it is asked next."""
+        self._rigs.pop(self._asked, None)
 
     def _rig(self, number: int) -> Rig:
         """The server of a model, which has answered the good requests."""
@@ -155,6 +156,7 @@ class OipLayer:
     def run(self, data: bytes) -> Iterable[str]:
         case = Case.of(data)
         name, signature = self._names[case.model], self._models[case.model].signature
+        self._asked = case.model
         self._rig(case.model)
         good = self._good[case.model]
         first, got, last = self._sent(case.model, good[0][0], case.wire, good[1][0])

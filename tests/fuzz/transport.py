@@ -6,6 +6,9 @@ import asyncio
 
 from fuzz.engine import Finding
 
+# Of answers that are made although nobody takes those before.
+MOST_UNREAD = 4 * 1024**2
+
 
 class Recorder(asyncio.Transport):
     """One end of a connection whose other end is a test; a slow one takes everything, but asks to pause each time."""
@@ -16,6 +19,7 @@ class Recorder(asyncio.Transport):
         self._slow = slow
         self._full = False
         self._parts: list[bytes] = []
+        self._unread = 0
         self.reading = True
         self.ended = False
         self.closed = False
@@ -30,6 +34,7 @@ class Recorder(asyncio.Transport):
 
     def drain(self) -> None:
         """The other end has read everything."""
+        self._unread = 0
         if self._full:
             self._full = False
             self._protocol.resume_writing()
@@ -40,6 +45,9 @@ class Recorder(asyncio.Transport):
         if self.ended and data:
             raise Finding(f"something is written after the end: {bytes(data[:200])!r}")
         self._parts.append(bytes(data))
+        self._unread += len(data)
+        if self._full and self._unread > MOST_UNREAD:
+            raise Finding(f"nobody reads, but {self._unread} bytes are written")
         if self._slow and not self._full:
             self._full = True
             self._protocol.pause_writing()
