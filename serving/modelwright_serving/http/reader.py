@@ -171,7 +171,10 @@ class RequestReader:
             self.refuse(414, f"the request's target is longer than {self._limits.target} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head.add(name, value)
+        if self._current is None:
+            self._head.add(name, value)
+        else:  # a trailer: it says nothing about the body before it
+            self._head.size += len(name) + len(value) + 4
         if self._head.size > self._limits.head:
             self._check_head_size()
 
