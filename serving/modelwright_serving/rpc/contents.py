@@ -43,7 +43,9 @@ def check(datatype: str, fields: list[Field]) -> None:
 
 def plain(datatype: str, fields: list[Field]) -> tuple[int, int] | None:
     """Where the elements are, if they stand in one piece as the binary form has them."""
-    if datatype in _FIXED and len(fields) == 1 and fields[0].kind == LENGTH:
+    if datatype in _FIXED and [(field.number, field.kind) for field in fields] == [
+        (_FIELDS[datatype], LENGTH)
+    ]:
         return fields[0].start, fields[0].stop
     return None
 
