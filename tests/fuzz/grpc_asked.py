@@ -68,6 +68,7 @@ class Asked:
     windows: dict[int, int] = field(default_factory=dict)
     initial: int = DEFAULT_WINDOW
     shrunk: bool = False
+    last: int = 0
 
     def window(self, stream: int) -> int:
         """The most that may be sent on a stream, or (0) on the connection."""
@@ -108,7 +109,7 @@ def _settings(found: Asked, frame: Frame) -> None:
         if name == INITIAL_WINDOW_SIZE:
             found.shrunk |= number < DEFAULT_WINDOW
             # What is in force when a call begins is known only of what came before all calls.
-            found.initial = max(found.initial, number) if found.calls else number
+            found.initial = max(found.initial, number) if found.last else number
             found.clean &= number < 2**30
         else:
             found.clean &= name == 3
@@ -133,7 +134,7 @@ def _of_a_stream(found: Asked, frame: Frame) -> None:
 
 def _headers(found: Asked, frame: Frame, block: bytes) -> None:
     """A call begins; trailers and pieces of blocks are more than is surely understood."""
-    last = max(found.calls, default=0)
+    last, found.last = found.last, max(found.last, frame.stream)
     if frame.stream <= last or not frame.stream & 1 or not frame.flags & END_HEADERS or frame.flags & PADDED:
         found.clean = False
         return
@@ -210,6 +211,7 @@ def _raw(spec: TensorSpec, blob: bytes) -> Array:
 
 
 def _typed(spec: TensorSpec, given: Any) -> Array:
+    _need(spec.datatype in FIELDS)
     name = FIELDS[spec.datatype]
     _need(all(found.name == name for found, _ in given.contents.ListFields()))
     numbers = list(getattr(given.contents, name))

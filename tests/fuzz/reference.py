@@ -110,4 +110,6 @@ def unpacked(blob: bytes, kind: np.dtype[Any]) -> Array:
         (size,) = struct.unpack_from("<I", blob, at)
         texts.append(blob[at + 4 : at + 4 + size].decode())
         at += 4 + size
+    if at != len(blob):
+        raise ValueError(f"{blob!r} ends within a text")
     return np.array(texts, np.object_)
