@@ -3,6 +3,7 @@
 from time import perf_counter
 
 from modelwright_serving.http import responses
+from modelwright_serving.http.delegated import TRACK, Delegated, Watcher, is_delegated
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
 from modelwright_serving.metrics import ProtocolMetrics
@@ -12,6 +13,7 @@ from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.state import Serving, State
+from modelwright_serving.traffic.delegation import Delegation
 
 DIGEST_HEADER = b"modelwright-model-digest"
 
@@ -19,11 +21,12 @@ DIGEST_HEADER = b"modelwright-model-digest"
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_exchange", "_infer", "_started")
+    __slots__ = ("_exchange", "_infer", "_started", "_watcher")
 
-    def __init__(self, infer: "InferEndpoint", exchange: Exchange) -> None:
+    def __init__(self, infer: "Inference", exchange: Exchange, watcher: Watcher | None = None) -> None:
         self._infer = infer
         self._exchange = exchange
+        self._watcher = watcher
         self._started = perf_counter()
         infer.metrics.in_flight += 1
         exchange.on_gone = infer.metrics.abandoned
@@ -53,12 +56,12 @@ class _Ticket:
     def _respond(self, response: Response) -> None:
         self._infer.metrics.done(response.status, perf_counter() - self._started)
         self._exchange.respond(response)
+        if self._watcher is not None:
+            self._watcher(response.status)
 
 
-class InferEndpoint:
-    """POST .../infer of the served model."""
-
-    takes_body = True
+class Inference:
+    """Inference over HTTP by the served model."""
 
     def __init__(self, state: State, name: str, version: str, metrics: ProtocolMetrics[int]) -> None:
         self._state = state
@@ -70,19 +73,66 @@ class InferEndpoint:
         self.digest: tuple[bytes, bytes]
         self.json_head: bytes
         self.binary_head: bytes
+        self.path = f"/v2/models/{name}/infer".encode()
+        self.delegation: Delegation | None = None
 
     def install(self, serving: Serving) -> None:
         """Prepare everything that all answers of this model have in common."""
         self.signature = serving.model.signature
         self.encoder = Encoder(self.signature, self._name, self._version)
         self.digest = (DIGEST_HEADER, serving.model.digest.encode())
-        self.json_head = responses.head(200, responses.JSON, self.digest)
-        self.binary_head = responses.head(200, responses.BINARY, self.digest)
+        self._make_heads()
 
-    def handle(self, exchange: Exchange) -> None:
+    def follow(self, delegation: Delegation | None) -> None:
+        """Which share of the requests another revision answers from now on."""
+        self.delegation = delegation
+        if self._state.serving is not None:
+            self._make_heads()
+
+    def _make_heads(self) -> None:
+        """During a rollout every answer says who gave it."""
+        track = () if self.delegation is None else ((TRACK, b"stable"),)
+        self.json_head = responses.head(200, responses.JSON, self.digest, *track)
+        self.binary_head = responses.head(200, responses.BINARY, self.digest, *track)
+
+    def answer(self, exchange: Exchange, watcher: Watcher | None = None) -> None:
+        """Answer here; `watcher` is told the status."""
         serving = self._state.serving
         if serving is None:
             self.metrics.refused(503)
             exchange.respond(responses.unready(self._state.unready_reason[1]))
             return
-        serving.executor.submit(_Ticket(self, exchange))
+        serving.executor.submit(_Ticket(self, exchange, watcher))
+
+
+class InferEndpoint:
+    """POST .../infer of the model, by whichever revision the traffic rule says."""
+
+    takes_body = True
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+
+    def handle(self, exchange: Exchange) -> None:
+        inference = self._inference
+        delegation = inference.delegation
+        if (
+            delegation is None
+            or is_delegated(exchange.headers)
+            or not delegation.split.delegates(exchange.headers)
+        ):
+            inference.answer(exchange)
+        else:
+            Delegated(delegation, inference.path, exchange, inference.metrics, inference.answer)
+
+
+class PinnedEndpoint:
+    """POST .../versions/V/infer: a caller who names the version gets no other."""
+
+    takes_body = True
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+
+    def handle(self, exchange: Exchange) -> None:
+        self._inference.answer(exchange)
