@@ -97,9 +97,12 @@ def configuration(name: str, digest: str, signature: Signature, *, joins_rows: b
 
 
 def statistics(name: str, version: str, totals: Totals) -> bytes:
-    """What the model has done so far; what is not measured has a count of 0."""
+    """What the model has done so far; what is not measured has a count of 0, except for the queue.
+
+    Triton's perf_analyzer finds out which version it measures by seeing where the queue's count grows.
+    """
     unmeasured = _duration(0, 0)
-    stages = ("queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
+    stages = ("compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
     entry = {
         "name": name,
         "version": version,
@@ -109,6 +112,7 @@ def statistics(name: str, version: str, totals: Totals) -> bytes:
         "inference_stats": {
             "success": _duration(totals.succeeded, totals.succeeded_seconds),
             "fail": _duration(totals.failed, totals.failed_seconds),
+            "queue": _duration(totals.succeeded, 0),
             **dict.fromkeys(stages, unmeasured),
         },
         "batch_stats": [],

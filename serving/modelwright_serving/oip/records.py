@@ -148,10 +148,13 @@ def _converted(values: Sequence[Any], datatype: str) -> Tensor:
 
 
 def _mended(value: object, *, missing: bool) -> object:
-    """What JSON writes in other ways: a missing value as null, a whole number as 1.0."""
+    """What JSON writes in other ways: a missing value as null, a whole number as 1.0.
+
+    A whole number below the 64-bit ones has been read as the nearest float, so it is another by now.
+    """
     if value is None and missing:
         return nan
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return int(value) if isinstance(value, float) and value.is_integer() and value > -(2**63) else value
 
 
 def _objects(values: Sequence[Any], kind: type) -> Tensor:
@@ -170,9 +173,17 @@ def _unsuitable(datatype: str, values: Sequence[Any], names: tuple[str, ...]) ->
         except (TypeError, OverflowError):
             index, column = divmod(position, len(names))
             takes = f"the model takes {_kind(datatype)} there ({datatype})"
-            shown = "missing" if value is None else orjson.dumps(value)[:40].decode("utf-8", "replace")
-            return OipError(f"records[{index}]: feature {names[column]!r} is {shown}, but {takes}")
+            return OipError(f"records[{index}]: feature {names[column]!r} is {_shown(value)}, but {takes}")
     return OipError(f"records hold values that do not fit {datatype}")
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "missing"
+    try:
+        return orjson.dumps(value)[:40].decode("utf-8", "replace")
+    except orjson.JSONEncodeError:  # what can be read can be nested too deeply to be written
+        return "a list or an object"
 
 
 def _kind(datatype: str) -> str:

@@ -76,6 +76,13 @@ def test_the_statistics_count_what_has_happened(server: Served, cancer: models.C
         assert new["ns"] > old["ns"]
 
 
+def test_whoever_succeeds_has_passed_the_queue(server: Served, cancer: models.Cancer) -> None:
+    before = _statistics(server)["inference_stats"]
+    assert server.infer(matrix(cancer.rows[:3])).status == 200
+    after = _statistics(server)["inference_stats"]
+    assert after["queue"]["count"] - before["queue"]["count"] == 1
+
+
 def test_the_statistics_are_the_same_wherever_they_are_asked_for(server: Served) -> None:
     assert _statistics(server) == _statistics(server, VERSIONED) == _statistics(server, "/v2/models")
 
