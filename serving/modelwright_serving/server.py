@@ -19,6 +19,7 @@ from modelwright_serving.listening import Port
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel, load
 from modelwright_serving.rpc.decoding import Target
+from modelwright_serving.rpc.delegated import PATH
 from modelwright_serving.rpc.service import RpcService
 from modelwright_serving.settings import Settings
 from modelwright_serving.state import Serving, State
@@ -65,6 +66,8 @@ class Server:
         )
         self._traffic = Traffic(loop, self._metrics.traffic)
         self._traffic.tell(self._infer.follow)
+        self._traffic.tell(self._rpc.follow)
+        routes.post(PATH.decode(), self._rpc.connect())
         self._stopping = asyncio.Event()
         self._loaded_or_stopped = asyncio.Event()
 

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from time import perf_counter
+from collections.abc import Callable
 
 from modelwright_serving.http import responses
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
 from modelwright_serving.metrics import ProtocolMetrics
-from modelwright_serving.traffic.client import Answer, Failure
-from modelwright_serving.traffic.counts import Outcome
-from modelwright_serving.traffic.delegation import HEADER, Delegation, judge
+from modelwright_serving.traffic.client import Answer
+from modelwright_serving.traffic.delegation import CANARY, Agreed, Attempt, Delegation
 
-TRACK = b"modelwright-track"
-LENGTH = b"inference-header-content-length"
+_LENGTH = b"inference-header-content-length"
 # Of the answer's headers those that describe its content or its model.
-_PASSED = (LENGTH, b"modelwright-model-digest")
-
-Watcher = Callable[[int], None]
+_PASSED = (_LENGTH, b"modelwright-model-digest")
 
 
 class Delegated:
-    """Asks the other revision with the caller's own body; whatever goes wrong, `answer_here` is called instead."""
+    """Asks the other revision with the caller's own body; `answer_here` is for what it does not answer."""
 
-    __slots__ = ("_answer_here", "_call", "_delegation", "_exchange", "_metrics", "_started")
+    __slots__ = ("_answer_here", "_attempt", "_exchange", "_metrics")
 
     def __init__(
         self,
@@ -32,66 +27,35 @@ class Delegated:
         path: bytes,
         exchange: Exchange,
         metrics: ProtocolMetrics[int],
-        answer_here: Callable[[Exchange, Watcher | None], None],
+        answer_here: Callable[[Exchange, Agreed | None], None],
     ) -> None:
-        self._delegation = delegation
         self._exchange = exchange
         self._metrics = metrics
         self._answer_here = answer_here
-        self._started = perf_counter()
         metrics.in_flight += 1
         exchange.on_gone = self._gone
-        request = _request(delegation.host, path, exchange)
-        self._call = delegation.client.send(request, delegation.rule.timeout, self._told)
+        request = _request(delegation, path, exchange)
+        self._attempt = Attempt(delegation, request, delegation.seconds(), self._answered, self._failed)
 
     def _gone(self) -> None:
         self._metrics.abandoned()
-        self._call.abandon()
+        self._attempt.abandon()
 
-    def _told(self, told: Answer | Failure) -> None:
+    def _answered(self, answer: Answer) -> None:
         self._metrics.in_flight -= 1
-        counts = self._delegation.counts
-        outcome = judge(told)
-        if isinstance(told, Answer) and outcome is Outcome.ANSWERED:
-            counts.outcomes[outcome] += 1
-            counts.durations.observe(perf_counter() - self._started)
-            self._exchange.respond(_response(told))
-        elif outcome is Outcome.REJECTED:
-            self._answer_here(self._exchange, self._agreed)
-        else:
-            counts.outcomes[outcome] += 1
-            self._answer_here(self._exchange, None)
+        passed = [(name, answer.headers[name]) for name in _PASSED if name in answer.headers]
+        kind = answer.headers.get(b"content-type", responses.JSON)
+        head = responses.head(answer.status, kind, *passed, CANARY)
+        self._exchange.respond(Response(answer.status, head, answer.body))
 
-    def _agreed(self, status: int) -> None:
-        """The other revision has refused the request; what did this one say?"""
-        refused = 400 <= status < 500
-        self._delegation.counts.outcomes[Outcome.INVALID if refused else Outcome.REJECTED] += 1
+    def _failed(self, agreed: Agreed | None) -> None:
+        self._metrics.in_flight -= 1
+        self._exchange.on_gone = None
+        self._answer_here(self._exchange, agreed)
 
 
-def is_delegated(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether another revision asks, for a caller of its own."""
-    return HEADER in headers
-
-
-def _request(host: bytes, path: bytes, exchange: Exchange) -> bytes:
-    """The caller's request as it would have come to the other revision."""
-    length = b""
-    if exchange.header_length is not None:
-        length = b"%b: %d\r\n" % (LENGTH, exchange.header_length)
+def _request(delegation: Delegation, path: bytes, exchange: Exchange) -> bytes:
     kind = exchange.headers.get(b"content-type", responses.JSON)
-    return b"POST %b HTTP/1.1\r\nhost: %b\r\n%b: 1\r\ncontent-type: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
-        path,
-        host,
-        HEADER,
-        kind,
-        length,
-        len(exchange.body),
-        exchange.body,
-    )
-
-
-def _response(answer: Answer) -> Response:
-    passed = [(name, answer.headers[name]) for name in _PASSED if name in answer.headers]
-    kind = answer.headers.get(b"content-type", responses.JSON)
-    head = responses.head(200, kind, *passed, (TRACK, b"canary"))
-    return Response(200, head, answer.body)
+    if exchange.header_length is None:
+        return delegation.request(path, kind, exchange.body)
+    return delegation.request(path, kind, exchange.body, (_LENGTH, b"%d" % exchange.header_length))

@@ -3,7 +3,7 @@
 from time import perf_counter
 
 from modelwright_serving.http import responses
-from modelwright_serving.http.delegated import TRACK, Delegated, Watcher, is_delegated
+from modelwright_serving.http.delegated import Delegated
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
 from modelwright_serving.metrics import ProtocolMetrics
@@ -13,7 +13,7 @@ from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.state import Serving, State
-from modelwright_serving.traffic.delegation import Delegation
+from modelwright_serving.traffic.delegation import STABLE, Agreed, Delegation
 
 DIGEST_HEADER = b"modelwright-model-digest"
 
@@ -21,12 +21,12 @@ DIGEST_HEADER = b"modelwright-model-digest"
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_exchange", "_infer", "_started", "_watcher")
+    __slots__ = ("_agreed", "_exchange", "_infer", "_started")
 
-    def __init__(self, infer: "Inference", exchange: Exchange, watcher: Watcher | None = None) -> None:
+    def __init__(self, infer: "Inference", exchange: Exchange, agreed: Agreed | None = None) -> None:
         self._infer = infer
         self._exchange = exchange
-        self._watcher = watcher
+        self._agreed = agreed
         self._started = perf_counter()
         infer.metrics.in_flight += 1
         exchange.on_gone = infer.metrics.abandoned
@@ -56,8 +56,8 @@ class _Ticket:
     def _respond(self, response: Response) -> None:
         self._infer.metrics.done(response.status, perf_counter() - self._started)
         self._exchange.respond(response)
-        if self._watcher is not None:
-            self._watcher(response.status)
+        if self._agreed is not None:
+            self._agreed(400 <= response.status < 500)
 
 
 class Inference:
@@ -91,18 +91,18 @@ class Inference:
 
     def _make_heads(self) -> None:
         """During a rollout every answer says who gave it."""
-        track = () if self.delegation is None else ((TRACK, b"stable"),)
+        track = () if self.delegation is None else (STABLE,)
         self.json_head = responses.head(200, responses.JSON, self.digest, *track)
         self.binary_head = responses.head(200, responses.BINARY, self.digest, *track)
 
-    def answer(self, exchange: Exchange, watcher: Watcher | None = None) -> None:
-        """Answer here; `watcher` is told the status."""
+    def answer(self, exchange: Exchange, agreed: Agreed | None = None) -> None:
+        """Answer here; `agreed` is told whether that was a refusal."""
         serving = self._state.serving
         if serving is None:
             self.metrics.refused(503)
             exchange.respond(responses.unready(self._state.unready_reason[1]))
             return
-        serving.executor.submit(_Ticket(self, exchange, watcher))
+        serving.executor.submit(_Ticket(self, exchange, agreed))
 
 
 class InferEndpoint:
@@ -116,11 +116,7 @@ class InferEndpoint:
     def handle(self, exchange: Exchange) -> None:
         inference = self._inference
         delegation = inference.delegation
-        if (
-            delegation is None
-            or is_delegated(exchange.headers)
-            or not delegation.split.delegates(exchange.headers)
-        ):
+        if delegation is None or not delegation.delegates(exchange.headers):
             inference.answer(exchange)
         else:
             Delegated(delegation, inference.path, exchange, inference.metrics, inference.answer)

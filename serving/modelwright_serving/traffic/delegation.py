@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from math import inf
+from time import perf_counter
 
 from modelwright_serving.traffic.client import Answer, Client, Failure
 from modelwright_serving.traffic.counts import Outcome, TrafficCounts
@@ -18,6 +20,10 @@ _FAILURES = {
 }
 # Marks what one server asks of another, which must never be passed on again.
 HEADER = b"modelwright-delegated"
+# Says in an answer, while a rollout runs, who has given it.
+TRACK = b"modelwright-track"
+CANARY = (TRACK, b"canary")
+STABLE = (TRACK, b"stable")
 
 
 def judge(told: Answer | Failure) -> Outcome:
@@ -32,14 +38,81 @@ def judge(told: Answer | Failure) -> Outcome:
 class Delegation:
     """One rule, and the way to the revision that it names."""
 
-    __slots__ = ("client", "counts", "host", "rule", "split")
+    __slots__ = ("_host", "client", "counts", "rule", "split")
 
     def __init__(self, rule: Rule, client: Client, counts: TrafficCounts) -> None:
         self.rule = rule
         self.client = client
         self.counts = counts.revision(rule.revision)
         self.split = Split(rule)
-        self.host = f"{rule.host}:{rule.port}".encode()
+        self._host = f"{rule.host}:{rule.port}".encode()
+
+    def delegates(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether the other revision answers a request with these headers (names in lower case)."""
+        return HEADER not in headers and self.split.delegates(headers)
+
+    def seconds(self, patience: float = inf) -> float:
+        """How long the other revision has, when the caller waits for so long yet."""
+        return min(self.rule.timeout, self.rule.patience * patience)
+
+    def request(self, path: bytes, kind: bytes, body: bytes, *more: tuple[bytes, bytes]) -> bytes:
+        """A caller's request as the other revision gets it."""
+        head = b"".join([b"%b: %b\r\n" % header for header in more])
+        return (
+            b"POST %b HTTP/1.1\r\nhost: %b\r\n%b: 1\r\ncontent-type: %b\r\n%bcontent-length: %d\r\n\r\n%b"
+            % (
+                path,
+                self._host,
+                HEADER,
+                kind,
+                head,
+                len(body),
+                body,
+            )
+        )
+
+
+# Told whether this revision has refused the request as well.
+Agreed = Callable[[bool], None]
+
+
+class Attempt:
+    """One request at the other revision. Either `answered` is called or, whatever went wrong, `answer_here`."""
+
+    __slots__ = ("_answer_here", "_answered", "_call", "_counts", "_started")
+
+    def __init__(
+        self,
+        delegation: Delegation,
+        request: bytes,
+        seconds: float,
+        answered: Callable[[Answer], None],
+        answer_here: Callable[[Agreed | None], None],
+    ) -> None:
+        self._counts = delegation.counts
+        self._answered = answered
+        self._answer_here = answer_here
+        self._started = perf_counter()
+        self._call = delegation.client.send(request, seconds, self._told)
+
+    def abandon(self) -> None:
+        """The caller has gone."""
+        self._call.abandon()
+
+    def _told(self, told: Answer | Failure) -> None:
+        outcome = judge(told)
+        if outcome is Outcome.REJECTED:
+            self._answer_here(self._agreed)
+            return
+        self._counts.outcomes[outcome] += 1
+        if isinstance(told, Answer) and outcome is Outcome.ANSWERED:
+            self._counts.durations.observe(perf_counter() - self._started)
+            self._answered(told)
+        else:
+            self._answer_here(None)
+
+    def _agreed(self, refused: bool) -> None:
+        self._counts.outcomes[Outcome.INVALID if refused else Outcome.REJECTED] += 1
 
 
 class Traffic:

@@ -14,7 +14,7 @@ EVERY = 100
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
 _REVISION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-_KEYS = {"revision", "host", "port", "weight", "mirror", "headers", "sticky", "timeoutSeconds"}
+_KEYS = {"revision", "host", "port", "weight", "mirror", "headers", "sticky", "timeoutSeconds", "patience"}
 
 
 class RuleError(ValueError):
@@ -34,7 +34,8 @@ class Rule:
     """Of every 100 requests `weight` are answered by the revision at host and port, `mirror` are repeated there.
 
     `sticky`: a header in lower case whose value, instead of a count, decides. `timeout`: seconds that the other
-    revision has for an answer before this one gives it.
+    revision has for an answer before this one gives it; `patience`: but no more than this share of the time that the
+    caller waits, where that is known.
     """
 
     revision: str
@@ -45,6 +46,7 @@ class Rule:
     matches: tuple[Match, ...] = ()
     sticky: bytes | None = None
     timeout: float = 1.0
+    patience: float = 0.5
 
 
 def parse(content: bytes) -> Rule | None:
@@ -70,7 +72,8 @@ def parse(content: bytes) -> Rule | None:
         mirror=_number(document, "mirror", 0, EVERY, default=0),
         matches=_matches(document.get("headers", [])),
         sticky=None if sticky is None else _text(document, "sticky", _HEADER).lower().encode(),
-        timeout=_seconds(document.get("timeoutSeconds", 1.0)),
+        timeout=_fraction(document, "timeoutSeconds", 1.0, 3600.0),
+        patience=_fraction(document, "patience", 0.5, 1.0),
     )
 
 
@@ -88,10 +91,11 @@ def _number(document: dict[str, object], name: str, low: int, high: int, default
     return value
 
 
-def _seconds(value: object) -> float:
-    if type(value) not in {int, float} or not 0.001 <= float(str(value)) <= 3600:
-        raise RuleError("timeoutSeconds has to be a number from 0.001 to 3600")
-    return float(str(value))
+def _fraction(document: dict[str, object], name: str, default: float, high: float) -> float:
+    value = document.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0.001 <= value <= high:
+        raise RuleError(f"{name} has to be a number from 0.001 to {high:g}")
+    return float(value)
 
 
 def _matches(entries: object) -> tuple[Match, ...]:
