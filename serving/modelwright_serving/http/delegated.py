@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from modelwright_serving.http import responses
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
 from modelwright_serving.metrics import ProtocolMetrics
+from modelwright_serving.oip import response
+from modelwright_serving.oip.signature import Signature
+from modelwright_serving.oip.tensors import Tensor
 from modelwright_serving.traffic.client import Answer
-from modelwright_serving.traffic.delegation import CANARY, Agreed, Attempt, Delegation
+from modelwright_serving.traffic.delegation import CANARY, Agreed, Attempt, Delegation, Mirror
 
 _LENGTH = b"inference-header-content-length"
 # Of the answer's headers those that describe its content or its model.
@@ -52,6 +55,16 @@ class Delegated:
         self._metrics.in_flight -= 1
         self._exchange.on_gone = None
         self._answer_here(self._exchange, agreed)
+
+
+def mirrored(delegation: Delegation, path: bytes, exchange: Exchange, signature: Signature) -> Mirror:
+    """Has the other revision repeat the request, and compares."""
+    return delegation.mirror(_request(delegation, path, exchange), signature, _outputs)
+
+
+def _outputs(answer: Answer) -> Mapping[str, Tensor]:
+    length = answer.headers.get(_LENGTH)
+    return response.read(answer.body, None if length is None else int(length))
 
 
 def _request(delegation: Delegation, path: bytes, exchange: Exchange) -> bytes:

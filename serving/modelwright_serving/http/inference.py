@@ -3,7 +3,7 @@
 from time import perf_counter
 
 from modelwright_serving.http import responses
-from modelwright_serving.http.delegated import Delegated
+from modelwright_serving.http.delegated import Delegated, mirrored
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
 from modelwright_serving.metrics import ProtocolMetrics
@@ -13,7 +13,7 @@ from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.state import Serving, State
-from modelwright_serving.traffic.delegation import STABLE, Agreed, Delegation
+from modelwright_serving.traffic.delegation import STABLE, Agreed, Delegation, Mirror
 
 DIGEST_HEADER = b"modelwright-model-digest"
 
@@ -60,6 +60,21 @@ class _Ticket:
             self._agreed(400 <= response.status < 500)
 
 
+class _MirroredTicket(_Ticket):
+    """An inference that another revision is asked to repeat once its caller has been answered."""
+
+    __slots__ = ("_mirror",)
+
+    def __init__(self, infer: "Inference", exchange: Exchange, mirror: Mirror) -> None:
+        super().__init__(infer, exchange)
+        self._mirror = mirror
+
+    def succeed(self, decoded: InferRequest, answer: Answer) -> None:
+        super().succeed(decoded, answer)
+        if not decoded.by_record:
+            self._mirror(decoded, answer)
+
+
 class Inference:
     """Inference over HTTP by the served model."""
 
@@ -97,12 +112,23 @@ class Inference:
 
     def answer(self, exchange: Exchange, agreed: Agreed | None = None) -> None:
         """Answer here; `agreed` is told whether that was a refusal."""
+        serving = self._ready_for(exchange)
+        if serving is not None:
+            serving.executor.submit(_Ticket(self, exchange, agreed))
+
+    def answer_and_mirror(self, exchange: Exchange, delegation: Delegation) -> None:
+        """Answer here, and have the other revision repeat it."""
+        serving = self._ready_for(exchange)
+        if serving is not None:
+            mirror = mirrored(delegation, self.path, exchange, serving.model.signature)
+            serving.executor.submit(_MirroredTicket(self, exchange, mirror))
+
+    def _ready_for(self, exchange: Exchange) -> Serving | None:
         serving = self._state.serving
         if serving is None:
             self.metrics.refused(503)
             exchange.respond(responses.unready(self._state.unready_reason[1]))
-            return
-        serving.executor.submit(_Ticket(self, exchange, agreed))
+        return serving
 
 
 class InferEndpoint:
@@ -116,10 +142,14 @@ class InferEndpoint:
     def handle(self, exchange: Exchange) -> None:
         inference = self._inference
         delegation = inference.delegation
-        if delegation is None or not delegation.delegates(exchange.headers):
+        if delegation is None:
             inference.answer(exchange)
-        else:
+        elif delegation.delegates(exchange.headers):
             Delegated(delegation, inference.path, exchange, inference.metrics, inference.answer)
+        elif delegation.mirrors(exchange.headers):
+            inference.answer_and_mirror(exchange, delegation)
+        else:
+            inference.answer(exchange)
 
 
 class PinnedEndpoint:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 from time import monotonic
 
 from modelwright_serving.http2.stream import Stream
 from modelwright_serving.metrics import ProtocolMetrics
-from modelwright_serving.rpc import framing, status
+from modelwright_serving.oip.signature import Signature
+from modelwright_serving.oip.tensors import Tensor
+from modelwright_serving.rpc import framing, response, status
 from modelwright_serving.rpc.replies import DIGEST
 from modelwright_serving.rpc.status import OK_TRAILER
 from modelwright_serving.traffic.client import Answer
-from modelwright_serving.traffic.delegation import CANARY, Agreed, Attempt, Delegation
+from modelwright_serving.traffic.delegation import CANARY, Agreed, Attempt, Delegation, Mirror
 
 # A unary call of the Connect protocol, which `connect` answers.
 PATH = b"/inference.GRPCInferenceService/ModelInfer"
@@ -55,3 +57,12 @@ class Delegated:
         self._metrics.in_flight -= 1
         self._stream.on_gone = None
         self._answer_here(agreed)
+
+
+def mirrored(delegation: Delegation, message: bytes, signature: Signature) -> Mirror:
+    """Has the other revision repeat the request, and compares."""
+    return delegation.mirror(delegation.request(PATH, PROTO, message), signature, _outputs)
+
+
+def _outputs(answer: Answer) -> Mapping[str, Tensor]:
+    return response.read(answer.body)

@@ -14,12 +14,12 @@ from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.rpc import framing, messages, status
 from modelwright_serving.rpc.decoding import Decoder, Target
-from modelwright_serving.rpc.delegated import PROTO, Delegated
+from modelwright_serving.rpc.delegated import PROTO, Delegated, mirrored
 from modelwright_serving.rpc.encoding import Encoder
 from modelwright_serving.rpc.replies import DIGEST, Replies
 from modelwright_serving.rpc.status import OK_TRAILER, REFUSALS, Code, RpcError
 from modelwright_serving.state import Serving, State
-from modelwright_serving.traffic.delegation import STABLE, Agreed, Delegation
+from modelwright_serving.traffic.delegation import STABLE, Agreed, Delegation, Mirror
 
 
 class _Ticket:
@@ -71,6 +71,20 @@ class _Ticket:
         self._method.replies.failure(self._stream, failure)
         if self._agreed is not None:
             self._agreed(failure.code in REFUSALS)
+
+
+class _MirroredTicket(_Ticket):
+    """An inference that another revision is asked to repeat once its caller has been answered."""
+
+    __slots__ = ("_mirror",)
+
+    def __init__(self, method: "ModelInfer", stream: Stream, encoding: bytes, mirror: Mirror) -> None:
+        super().__init__(method, stream, encoding)
+        self._mirror = mirror
+
+    def succeed(self, request: InferRequest, answer: Answer) -> None:
+        super().succeed(request, answer)
+        self._mirror(request, answer)
 
 
 class _FramingError(OipError):
@@ -130,14 +144,20 @@ class ModelInfer:
         return self._state.unready_reason[1]
 
     def accept(self, stream: Stream, encoding: bytes, headers: Mapping[bytes, bytes]) -> None:
-        delegation = self._delegation
-        if delegation is not None:
+        delegation, serving = self._delegation, self._state.serving
+        message = None
+        if delegation is not None and serving is not None:
             message = self._unpinned(stream, encoding)
-            if message is not None and delegation.delegates(headers):
-                answer_here = partial(self._answer, stream, encoding)
-                Delegated(delegation, message, stream, self.metrics, answer_here)
-                return
-        self._answer(stream, encoding)
+        if delegation is None or serving is None or message is None:
+            self._answer(stream, encoding)
+        elif delegation.delegates(headers):
+            answer_here = partial(self._answer, stream, encoding)
+            Delegated(delegation, message, stream, self.metrics, answer_here)
+        elif delegation.mirrors(headers):
+            mirror = mirrored(delegation, message, serving.model.signature)
+            serving.executor.submit(_MirroredTicket(self, stream, encoding, mirror))
+        else:
+            self._answer(stream, encoding)
 
     def _unpinned(self, stream: Stream, encoding: bytes) -> bytes | None:
         """The message, unless it is broken or names a version: who does gets no other."""

@@ -7,9 +7,14 @@ from collections.abc import Callable, Mapping
 from math import inf
 from time import perf_counter
 
+from modelwright_serving.oip.answer import Answer as OwnAnswer
+from modelwright_serving.oip.request import InferRequest
+from modelwright_serving.oip.signature import Signature
 from modelwright_serving.traffic.client import Answer, Client, Failure
+from modelwright_serving.traffic.compare import Outputs
 from modelwright_serving.traffic.counts import Outcome, TrafficCounts
 from modelwright_serving.traffic.rule import Rule
+from modelwright_serving.traffic.shadow import Shadow
 from modelwright_serving.traffic.split import Split
 
 _FAILURES = {
@@ -38,18 +43,35 @@ def judge(told: Answer | Failure) -> Outcome:
 class Delegation:
     """One rule, and the way to the revision that it names."""
 
-    __slots__ = ("_host", "client", "counts", "rule", "split")
+    __slots__ = ("_host", "client", "counts", "rule", "shadow", "split")
 
     def __init__(self, rule: Rule, client: Client, counts: TrafficCounts) -> None:
         self.rule = rule
         self.client = client
         self.counts = counts.revision(rule.revision)
         self.split = Split(rule)
+        self.shadow = Shadow(client, rule.timeout, self.counts)
         self._host = f"{rule.host}:{rule.port}".encode()
 
     def delegates(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether the other revision answers a request with these headers (names in lower case)."""
         return HEADER not in headers and self.split.delegates(headers)
+
+    def mirrors(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether the other revision is to repeat a request that is answered here."""
+        return HEADER not in headers and self.split.mirrors()
+
+    def mirror(self, request: bytes, signature: Signature, read: Callable[[Answer], Outputs]) -> Mirror:
+        """Repeats `request` once this revision has answered it; `read` finds the outputs in the other answer."""
+
+        def answered(decoded: InferRequest, answer: OwnAnswer) -> None:
+            ours = {
+                signature.outputs[position].name: answer.outputs.array(position, answer.start, answer.stop)
+                for position, _ in decoded.wanted
+            }
+            self.shadow.repeat(request, ours, read)
+
+        return answered
 
     def seconds(self, patience: float = inf) -> float:
         """How long the other revision has, when the caller waits for so long yet."""
@@ -72,6 +94,8 @@ class Delegation:
         )
 
 
+# Called with a request that this revision has answered, and with its answer.
+Mirror = Callable[[InferRequest, OwnAnswer], None]
 # Told whether this revision has refused the request as well.
 Agreed = Callable[[bool], None]
 
