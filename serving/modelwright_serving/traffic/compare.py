@@ -40,11 +40,10 @@ def compare(ours: Outputs, theirs: Outputs) -> Comparison | None:
             agreeing += int(np.count_nonzero(mine.ravel() == other.ravel()))
             continue
         here, there = mine.ravel().astype(np.float64), other.ravel().astype(np.float64)
-        finite = np.isfinite(here)
+        finite, both = np.isfinite(here), np.isfinite(here) & np.isfinite(there)
         numbers += int(np.count_nonzero(finite))
-        non_finite += int(np.count_nonzero(finite & ~np.isfinite(there)))
-        apart = np.abs(here - there, where=finite & np.isfinite(there), out=np.zeros(here.size))
-        difference = max(difference, float(apart.max(initial=0.0)))
+        non_finite += int(np.count_nonzero(finite & ~both))
+        difference = max(difference, float(np.abs(here[both] - there[both]).max(initial=0.0)))
     if not labels and not numbers:
         return None
     return Comparison(labels, agreeing, numbers, difference, non_finite)
