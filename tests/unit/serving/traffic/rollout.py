@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socketserver
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ class Stable:
 @contextmanager
 def stable(model: Path, **rule: Any) -> Iterator[Stable]:
     """The stable server; with a rule from its first request on, if one is given."""
-    path = model.parent / "traffic.json"
+    path = Path(tempfile.mkdtemp(dir=model.parent)) / "traffic.json"
     if rule:
         path.write_text(json.dumps({"revision": REVISION, "host": "127.0.0.1", **rule}))
     with serving(model, "--model-version", "1", "--traffic", str(path)) as served:

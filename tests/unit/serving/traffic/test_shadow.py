@@ -167,7 +167,7 @@ def test_the_largest_difference_counts_and_what_is_not_finite_is_none(
     ours, theirs = np.array(values[:size]), np.array(others[:size])
     found = compare({"score": ours}, {"score": theirs})
     both = np.isfinite(ours) & np.isfinite(theirs)
-    expected = float(np.abs(ours - theirs)[both].max(initial=0.0))
+    expected = float(np.abs(ours[both] - theirs[both]).max(initial=0.0))
     if not np.isfinite(ours).any():
         assert found is None
     else:
