@@ -211,10 +211,7 @@ def hanging(model: Path) -> Iterator[Stable]:
 
 
 def test_a_callers_deadline_leaves_time_for_the_stable_revision(model: Path, cancer: models.Cancer) -> None:
-    with (
-        rollout.canary(rollout.hangs) as port,
-        rollout.stable(model, port=port, weight=100, timeoutSeconds=600) as stable,
-    ):
+    with hanging(model) as stable:
         with grpc_caller.caller(stable.served.grpc_port) as caller:
             call = caller.infer(grpc_caller.raw(cancer.rows[:1]), timeout=2.0)
         assert call.code is Code.OK
@@ -222,19 +219,15 @@ def test_a_callers_deadline_leaves_time_for_the_stable_revision(model: Path, can
 
 
 def test_a_caller_who_leaves_is_forgotten(model: Path, body: dict[str, Any]) -> None:
-    with (
-        rollout.canary(rollout.hangs) as port,
-        rollout.stable(model, port=port, weight=100, timeoutSeconds=600) as stable,
-    ):
+    with hanging(model) as stable:
         in_flight = f'modelwright_requests_in_flight{{model="{NAME}",protocol="http"'
         content = json.dumps(body).encode()
         with stable.served.raw() as wire:
-            wire.send(
-                b"POST %b HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n%b"
-                % (INFER.encode(), len(content), content)
-            )
+            wire.send(post(content))
             while stable.served.metric(in_flight) != 1:
                 pass
+            # Who only stops sending may still want an answer; a reset leaves no doubt.
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         while stable.served.metric(in_flight) != 0:
             pass
         assert stable.outcomes() == {}
