@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from unit.serving import grpc_caller, models
 from unit.serving.grpc_caller import Code
-from unit.serving.harness import INFER, NAME, PATIENCE, Served, matrix, serving
+from unit.serving.harness import INFER, NAME, PATIENCE, Served, matrix, post, serving
 from unit.serving.traffic import rollout
 from unit.serving.traffic.rollout import REVISION, Behaviour, Stable
 
