@@ -34,7 +34,9 @@ class Head:
 
     def add(self, name: bytes, value: bytes) -> None:
         self.size += len(name) + len(value) + 4
-        self.headers[name.lower()] = value
+        self.headers[name.lower()] = value.rstrip(
+            b" \t"
+        )  # which belongs to no value, but the parser leaves it
 
     @property
     def wants_continue(self) -> bool:

@@ -14,10 +14,6 @@ from modelwright_serving.oip import documents
 from modelwright_serving.state import State
 
 _MAX_FILTER = 4096
-_FIXED = (
-    "this server serves the one model that it was started with; to serve another, start a server with it - "
-    "on Kubernetes, change spec.model of the InferenceService, and the new model is rolled out"
-)
 
 
 def routes(
@@ -37,7 +33,10 @@ def routes(
     table.get(openapi.PATH, lambda: _description(state, name, version))
     table.post("/v2/repository/index", _Index(state, name, version))
     for verb in ("load", "unload"):
-        table.post(f"/v2/repository/models/{name}/{verb}", Document(lambda: responses.error(400, _FIXED)))
+        table.post(
+            f"/v2/repository/models/{name}/{verb}",
+            Document(lambda: responses.error(400, documents.ONE_MODEL)),
+        )
     # Last, so that a model may be called as one of the paths above.
     pinned = f"/v2/models/{name}/versions/{version}"
     for path in (f"/v2/models/{name}", pinned):

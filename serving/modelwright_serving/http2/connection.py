@@ -107,7 +107,9 @@ class Connection(asyncio.Protocol):
         self._reader.deaf = True
         self._unfinished_since = None
         self._streams.drop(answerable=True)
+        self._streams.retire()
         if self._phase is Phase.CLOSED or not self._streams:
+            self._outbox.flush()
             return False
         self._streams.final_id = self._streams.last_id
         self._enter(Phase.RETIRED)
@@ -204,6 +206,7 @@ class Connection(asyncio.Protocol):
 
     def _finalize(self) -> None:
         """Say which stream was the last; whatever comes later is not served here, and its caller knows."""
+        self._streams.retire()  # those that have begun meanwhile
         self._enter(Phase.RETIRED)
         self._streams.final_id = self._streams.last_id
         self._outbox.write(frames.goaway(self._streams.last_id, ErrorCode.NO_ERROR))

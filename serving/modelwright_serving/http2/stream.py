@@ -103,12 +103,17 @@ class Handler(Protocol):
     def body_limit(self) -> int: ...
 
     @property
+    def reads_body(self) -> bool:
+        """Whether to wait for the request's end; without, the request is handled as soon as it begins."""
+        ...
+
+    @property
     def seconds(self) -> float | None:
         """How long the caller waits, from the first frame on."""
         ...
 
     def handle(self, stream: Stream) -> None:
-        """The request is complete."""
+        """The request is complete, or as complete as it has to be."""
         ...
 
     def too_large(self, stream: Stream) -> None:

@@ -126,6 +126,7 @@ class Streams:
 
     def stream_failed(self, fault: BrokenStreamError) -> None:
         """The peer broke the protocol on one stream."""
+        self._expect_begun(fault.stream_id)  # what has not begun cannot be reset
         self.idle_frame(1.0)
         self._end(fault.stream_id, fault.code)
 
@@ -193,15 +194,15 @@ class Streams:
         self._open[stream_id] = stream
         if end:
             self._complete(stream)
+        elif not handler.reads_body:
+            handler.handle(stream)
         elif (meaning.content_length or 0) > handler.body_limit:
             handler.too_large(stream)
 
     def _trailers(self, stream: Stream, block: bytes, *, end: bool) -> None:
         fields = self._headers.fields(block)
         if not stream.remote_open:
-            raise BrokenStreamError(
-                stream.id, ErrorCode.STREAM_CLOSED, "HEADERS after the end of the request"
-            )
+            raise BrokenStreamError(stream.id, ErrorCode.STREAM_CLOSED, "HEADERS after the request's end")
         try:
             check_trailers(fields)
         except MalformedError as error:
@@ -294,5 +295,6 @@ class Streams:
         raise BrokenStreamError(stream_id, ErrorCode.STREAM_CLOSED, "DATA after the end of the request")
 
     def _expect_begun(self, stream_id: int) -> None:
-        if stream_id > min(self.last_id, self.final_id) and stream_id <= self.final_id:
+        begun = stream_id <= self.last_id or stream_id > self.final_id
+        if not begun or not stream_id & 1:
             raise BrokenConnectionError(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} has not been opened")

@@ -1,5 +1,6 @@
 """The protocol's small documents: metadata, configuration, statistics, health, errors. Routing is left to `http`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -11,6 +12,11 @@ RECORDS = "modelwright_records"
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics", RECORDS]
 # Triton's configuration has to name a bound. Here only the size of a body bounds the rows of a request.
 MAX_BATCH_SIZE = 8192
+# To whoever wants a model loaded or unloaded.
+ONE_MODEL = (
+    "this server serves the one model that it was started with; to serve another, start a server with it - "
+    "on Kubernetes, change spec.model of the InferenceService, and the new model is rolled out"
+)
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,8 @@ def configuration(name: str, digest: str, signature: Signature, *, joins_rows: b
             "backend": "onnxruntime",
             "version_policy": {"latest": {"num_versions": 1}},
             "max_batch_size": MAX_BATCH_SIZE if batches else 0,
-            "input": [_configured(spec, batches=batches) for spec in signature.inputs],
-            "output": [_configured(spec, batches=batches) for spec in signature.outputs],
+            "input": [_configured(spec, _GIVEN, batches=batches) for spec in signature.inputs],
+            "output": [_configured(spec, _TAKEN, batches=batches) for spec in signature.outputs],
             "instance_group": [{"name": name, "kind": "KIND_CPU", "count": 1}],
             "model_transaction_policy": {"decoupled": False},
             "parameters": {"digest": {"string_value": digest}},
@@ -128,12 +134,23 @@ def index(name: str, version: str, problem: str | None, *, only_ready: bool = Fa
     return orjson.dumps([{"name": name, "version": version, "state": state, "reason": problem or ""}])
 
 
-def _configured(spec: TensorSpec, *, batches: bool) -> dict[str, object]:
+# Triton writes these whether they say anything or not, so its clients count on them.
+_GIVEN = {
+    "format": "FORMAT_NONE",
+    "is_shape_tensor": False,
+    "allow_ragged_batch": False,
+    "optional": False,
+}
+_TAKEN = {"label_filename": "", "is_shape_tensor": False}
+
+
+def _configured(spec: TensorSpec, usual: Mapping[str, object], *, batches: bool) -> dict[str, object]:
     kind = "STRING" if spec.datatype == "BYTES" else spec.datatype
     return {
         "name": spec.name,
         "data_type": f"TYPE_{kind}",
         "dims": list(spec.shape[1:] if batches else spec.shape),
+        **usual,
     }
 
 

@@ -36,6 +36,8 @@ class Method(Protocol):
 class Call:
     """Handles one method's calls with one encoding and one timeout."""
 
+    reads_body = True
+
     def __init__(
         self,
         method: Method,
@@ -87,19 +89,20 @@ class Unary:
 
 
 class Refusal:
-    """Stands for a method where the headers alone say that there is none."""
+    """Answers a call whose headers alone say that it gets no result: at once, since streams of calls do not end."""
 
     body_limit = _SMALL
+    seconds: float | None = None
+    reads_body = False
 
     def __init__(self, replies: Replies, error: RpcError) -> None:
         self._replies = replies
         self._error = error
 
-    def accept(self, stream: Stream, encoding: bytes, headers: Mapping[bytes, bytes]) -> None:
-        self.refuse(stream, self._error)
+    def handle(self, stream: Stream) -> None:
+        self._replies.failure(stream, self._error)
 
-    def refuse(self, stream: Stream, error: RpcError) -> None:
-        self._replies.failure(stream, error)
+    too_large = overloaded = late = handle
 
 
 class NotGrpc:
@@ -107,6 +110,7 @@ class NotGrpc:
 
     body_limit = _SMALL
     seconds: float | None = None
+    reads_body = True
     _head = status.fields(
         (b":status", b"415"),
         (b"content-type", b"text/plain"),
@@ -133,7 +137,7 @@ class Router:
         try:
             return self._call(head)
         except RpcError as error:
-            return Call(Refusal(self._replies, error), framing.IDENTITY, None)
+            return Refusal(self._replies, error)
 
     def _call(self, head: RequestHead) -> Call:
         method = self._methods.get(head.path)

@@ -83,31 +83,35 @@ _TYPE = _enum(
     *("TYPE_INT8", "TYPE_INT16", "TYPE_INT32", "TYPE_INT64"),
     *("TYPE_FP16", "TYPE_FP32", "TYPE_FP64", "TYPE_STRING"),
 )
+_INPUT: _Fields = {
+    "name": (1, protobuf.string),
+    "data_type": (2, _TYPE),
+    "format": (3, _enum("FORMAT_NONE")),
+    "dims": (4, _numbers),
+    "is_shape_tensor": (6, _truth),
+    "allow_ragged_batch": (7, _truth),
+    "optional": (8, _truth),
+}
+_OUTPUT: _Fields = {
+    "name": (1, protobuf.string),
+    "data_type": (2, _TYPE),
+    "dims": (3, _numbers),
+    "label_filename": (4, protobuf.string),
+    "is_shape_tensor": (6, _truth),
+}
+_GROUP: _Fields = {
+    "name": (1, protobuf.string),
+    "count": (2, protobuf.integer),
+    "kind": (4, _enum("KIND_AUTO", "KIND_GPU", "KIND_CPU")),
+}
 _CONFIG: _Fields = {
     "name": (1, protobuf.string),
     "platform": (2, protobuf.string),
     "version_policy": (3, _message({"latest": (1, _message({"num_versions": (1, protobuf.integer)}))})),
     "max_batch_size": (4, protobuf.integer),
-    "input": (
-        5,
-        _each(_message({"name": (1, protobuf.string), "data_type": (2, _TYPE), "dims": (4, _numbers)})),
-    ),
-    "output": (
-        6,
-        _each(_message({"name": (1, protobuf.string), "data_type": (2, _TYPE), "dims": (3, _numbers)})),
-    ),
-    "instance_group": (
-        7,
-        _each(
-            _message(
-                {
-                    "name": (1, protobuf.string),
-                    "count": (2, protobuf.integer),
-                    "kind": (4, _enum("KIND_AUTO", "KIND_GPU", "KIND_CPU")),
-                }
-            )
-        ),
-    ),
+    "input": (5, _each(_message(_INPUT))),
+    "output": (6, _each(_message(_OUTPUT))),
+    "instance_group": (7, _each(_message(_GROUP))),
     "dynamic_batching": (11, _message({})),
     "parameters": (14, _map(_message({"string_value": (1, protobuf.string)}))),
     "backend": (17, protobuf.string),

@@ -78,6 +78,8 @@ class RpcService:
             "ModelConfig": self._unary(self._model_configuration),
             "ModelStatistics": self._unary(self._model_statistics),
             "RepositoryIndex": self._unary(self._index),
+            "RepositoryModelLoad": self._unary(self._one_model),
+            "RepositoryModelUnload": self._unary(self._one_model),
         }
         return {
             **{f"/{SERVICE}/{name}".encode(): method for name, method in calls.items()},
@@ -121,6 +123,11 @@ class RpcService:
         return extensions.index(
             documents.index(self._target.name, self._target.version, problem, only_ready=only_ready)
         )
+
+    def _one_model(self, message: bytes) -> bytes:
+        (name,) = messages.texts(message, 2)
+        self._target.check(name, "")
+        raise OipError(documents.ONE_MODEL)
 
     def _model(self) -> LoadedModel:
         if self._state.serving is None:

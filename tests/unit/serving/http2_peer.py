@@ -169,6 +169,7 @@ class Echo:
     def __init__(self, path: bytes) -> None:
         self.path = path
         self.body_limit = 1_000_000
+        self.reads_body = path != b"/headers-suffice"
         self.seconds: float | None = 0.2 if path == b"/short" else None
         self.handled: list[Stream] = []
         self.gone = 0

@@ -29,16 +29,27 @@ def test_the_server_lists_the_extensions_that_it_has(server: Served) -> None:
 def test_the_configuration_describes_the_model(server: Served, path: str) -> None:
     found = server.get(f"{path}/config").document
     digest = server.get(MODEL).document["parameters"]["digest"]
+    taken = {"label_filename": "", "is_shape_tensor": False}
     assert found == {
         "name": "churn",
         "platform": "onnxruntime_onnx",
         "backend": "onnxruntime",
         "version_policy": {"latest": {"num_versions": 1}},
         "max_batch_size": 8192,
-        "input": [{"name": "X", "data_type": "TYPE_FP32", "dims": [30]}],
+        "input": [
+            {
+                "name": "X",
+                "data_type": "TYPE_FP32",
+                "dims": [30],
+                "format": "FORMAT_NONE",
+                "is_shape_tensor": False,
+                "allow_ragged_batch": False,
+                "optional": False,
+            }
+        ],
         "output": [
-            {"name": "label", "data_type": "TYPE_STRING", "dims": []},
-            {"name": "probabilities", "data_type": "TYPE_FP32", "dims": [2]},
+            {"name": "label", "data_type": "TYPE_STRING", "dims": [], **taken},
+            {"name": "probabilities", "data_type": "TYPE_FP32", "dims": [2], **taken},
         ],
         "instance_group": [{"name": "churn", "kind": "KIND_CPU", "count": 1}],
         "model_transaction_policy": {"decoupled": False},

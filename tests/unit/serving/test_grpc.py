@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2 as pb
 from unit.serving import models
-from unit.serving.grpc_caller import HEALTH, Caller, Code, caller, raw, typed
-from unit.serving.harness import NAME, Served, serving
+from unit.serving.grpc_caller import HEALTH, SERVICE, Caller, Code, caller, raw, typed
+from unit.serving.harness import NAME, PATIENCE, Served, serving
 
 from modelwright_serving.oip.signature import NUMPY_TYPES
 from modelwright_serving.runtime import open_session
@@ -215,6 +216,22 @@ def test_unknown_methods_and_services_are_unimplemented(calls: Caller) -> None:
             Code.UNIMPLEMENTED,
             f"there is no method /{service}/{method}",
         )
+
+
+def test_a_stream_that_nobody_takes_is_refused_while_its_caller_still_writes(server: Served) -> None:
+    ended = threading.Event()
+
+    def requests() -> Iterator[bytes]:
+        yield b""
+        ended.wait(PATIENCE)
+
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        call: Any = channel.stream_stream(f"/{SERVICE}/ModelStreamInfer")
+        answers = call(requests(), timeout=PATIENCE)
+        with pytest.raises(grpc.RpcError) as raised:
+            next(answers)
+        ended.set()
+    assert raised.value.code() is Code.UNIMPLEMENTED
 
 
 def test_a_message_that_is_not_ascii_survives_percent_encoding(calls: Caller) -> None:

@@ -94,6 +94,20 @@ def test_other_models_and_versions_are_unknown(client: triton.InferenceServerCli
         assert raised.value.status() == "StatusCode.NOT_FOUND"
 
 
+@pytest.mark.parametrize("method", ["load_model", "unload_model"])
+def test_the_one_model_stays_and_the_caller_hears_what_to_do(
+    client: triton.InferenceServerClient, method: str
+) -> None:
+    with pytest.raises(
+        InferenceServerException, match=r"change spec\.model of the InferenceService"
+    ) as raised:
+        getattr(client, method)(NAME)
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT"
+    with pytest.raises(InferenceServerException, match="unknown model 'other'"):
+        getattr(client, method)("other")
+    assert client.is_model_ready(NAME)
+
+
 _tensors = st.builds(
     TensorSpec,
     st.text(min_size=1),

@@ -110,6 +110,15 @@ async def test_a_body_that_is_announced_as_too_large_is_not_waited_for() -> None
         assert (await peer.answer(1)).body == b"too large"
 
 
+async def test_what_the_headers_decide_is_answered_before_the_body_ends() -> None:
+    async with hosted() as server, connected(server.port) as peer:
+        peer.send(peer.head(1, ((":path", "/headers-suffice"), *(f for f in POST if f[0] != ":path"))))
+        assert (await peer.answer(1)).body == b""
+        assert (await peer.until(frames.RST_STREAM)).number == ErrorCode.NO_ERROR
+        peer.send(peer.request(3, POST, b"goes on"))
+        assert (await peer.answer(3)).body == b"goes on"
+
+
 async def test_bodies_that_together_take_too_much_memory_are_turned_away() -> None:
     async with hosted(bodies=100_000) as server, connected(server.port) as peer:
         for stream in (1, 3):

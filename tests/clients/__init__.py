@@ -1,0 +1,1 @@
+"""The protocol's published clients against our server, each in an environment of its own."""
