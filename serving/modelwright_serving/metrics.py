@@ -1,6 +1,5 @@
 """Counts what the server does, cheaply per request, and renders it for Prometheus when it is scraped."""
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from time import time
@@ -10,49 +9,14 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from modelwright_serving.histogram import DURATION_BOUNDS, Histogram
 from modelwright_serving.oip.documents import Totals
+from modelwright_serving.traffic.counts import TrafficCounts
 
-DURATION_BOUNDS = (
-    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
-    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
-)
 ROW_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 _LABELS = ("model", "version")
 
 Code = TypeVar("Code", int, str)
-
-
-class Histogram:
-    """Counts per bucket; a tenth of the cost of a locked, labelled one."""
-
-    __slots__ = ("_bounds", "_counts", "_sum")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-
-    @property
-    def count(self) -> int:
-        """How many values there were."""
-        return sum(self._counts)
-
-    @property
-    def total(self) -> float:
-        """The sum of all values."""
-        return self._sum
-
-    def observe(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
-
-    def add_to(self, family: HistogramMetricFamily, labels: tuple[str, ...]) -> None:
-        total = 0
-        buckets: list[tuple[str, float]] = []
-        for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
-            total += count
-            buckets.append((bound, total))
-        family.add_metric(labels, buckets, sum_value=self._sum)
 
 
 class ProtocolMetrics(Generic[Code]):
@@ -98,6 +62,7 @@ class Metrics(Collector):
         self.rows = 0
         self.last_run = 0.0
         self.refusals: Counter[str] = Counter()
+        self.traffic = TrafficCounts(dict(zip(_LABELS, self._labels, strict=True)))
         self.digest = ""
         self.load_seconds: float | None = None
         self.queue_length: Callable[[], int] = lambda: 0
@@ -133,6 +98,7 @@ class Metrics(Collector):
         yield from self._requests()
         yield from self._batches()
         yield from self._model()
+        yield from self.traffic.collect()
 
     def _requests(self) -> Iterator[Metric]:
         total = CounterMetricFamily(

@@ -19,9 +19,12 @@ from modelwright_serving.listening import Port
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel, load
 from modelwright_serving.rpc.decoding import Target
+from modelwright_serving.rpc.delegated import PATH
 from modelwright_serving.rpc.service import RpcService
 from modelwright_serving.settings import Settings
 from modelwright_serving.state import Serving, State
+from modelwright_serving.traffic.delegation import Traffic
+from modelwright_serving.traffic.watch import Watch
 from modelwright_serving.worker import Worker
 
 
@@ -40,9 +43,7 @@ class Server:
         self._state = State(settings.stuck_seconds)
         self._metrics = Metrics(settings.name, settings.version)
         self._metrics.ready = lambda: self._state.ready
-        self._infer = inference.InferEndpoint(
-            self._state, settings.name, settings.version, self._metrics.http
-        )
+        self._infer = inference.Inference(self._state, settings.name, settings.version, self._metrics.http)
         routes = paths.routes(
             self._state,
             self._infer,
@@ -63,6 +64,10 @@ class Server:
         self._admin = Host(
             partial(Connection, admin.routes(self._metrics)), Limits(body=64 * 1024, connections=64), loop
         )
+        self._traffic = Traffic(loop, self._metrics.traffic)
+        self._traffic.tell(self._infer.follow)
+        self._traffic.tell(self._rpc.follow)
+        routes.post(PATH.decode(), self._rpc.connect())
         self._stopping = asyncio.Event()
         self._loaded_or_stopped = asyncio.Event()
 
@@ -81,6 +86,12 @@ class Server:
                 grpc_port=grpc.number,
                 admin_port=admin_port.number,
             )
+            if self._settings.traffic is not None:
+                watch = Watch(
+                    self._loop, self._settings.traffic, self._traffic.follow, self._metrics.traffic.complain
+                )
+                stack.callback(watch.stop)
+                watch.start()
             await self._load_unless_stopped()
             await self._stopping.wait()
             logs.event("draining")

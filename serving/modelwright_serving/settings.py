@@ -35,6 +35,7 @@ class Settings:
     stuck_seconds: float
     idle_timeout: float
     read_timeout: float
+    traffic: Path | None
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -59,6 +60,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         stuck_seconds=options.stuck_seconds,
         idle_timeout=options.idle_timeout,
         read_timeout=options.read_timeout,
+        traffic=options.traffic,
     )
 
 
@@ -86,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--grpc-port", type=_port, default=8081, help="the same over gRPC; default: %(default)s")
     add("--admin-port", type=_port, default=9090, help="/metrics and /healthz; default: %(default)s")
+    add(
+        "--traffic",
+        type=Path,
+        metavar="FILE",
+        help="the traffic rule of a rollout, read again whenever it changes; it need not be there",
+    )
     _add_drain(parser)
     _add_limits(parser)
     add("--termination-log", type=Path, default=termination.DEFAULT_PATH, metavar="PATH")

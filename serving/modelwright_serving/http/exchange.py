@@ -1,10 +1,12 @@
 """One request and the response it is owed. Reading and writing bytes is left to the connection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from modelwright_serving.http.head import KnownHeads
 from modelwright_serving.http.responses import Response
+
+_NONE: Mapping[bytes, bytes] = {}
 
 
 class Owner(Protocol):
@@ -14,13 +16,17 @@ class Owner(Protocol):
 
 
 class Exchange:
-    """A request as its endpoint sees it; `respond` may be called now or in a later turn, once."""
+    """A request as its endpoint sees it; `respond` may be called now or in a later turn, once.
+
+    `headers`: the last of each name in lower case.
+    """
 
     __slots__ = (
         "_owner",
         "body",
         "endpoint",
         "header_length",
+        "headers",
         "http10",
         "keep_alive",
         "method",
@@ -35,6 +41,7 @@ class Exchange:
         self.method = method
         self.body = b""
         self.header_length: int | None = None
+        self.headers: Mapping[bytes, bytes] = _NONE
         self.keep_alive = True
         self.http10 = False
         self.response: Response | None = None

@@ -1,8 +1,9 @@
-"""The head of one request while it is being read: the few headers that matter, and what is wrong with them.
+"""The head of one request while it is being read: its headers, and what is wrong with them.
 
 A caller sends the same head again and again, so what a head has once meant is remembered by its bytes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,15 @@ from modelwright_serving.http.responses import Response
 if TYPE_CHECKING:
     from modelwright_serving.http.exchange import Endpoint
 
-KEPT = {
-    name: name
-    for name in (
-        b"content-length",
-        b"transfer-encoding",
-        b"content-encoding",
-        b"expect",
-        b"host",
-        b"inference-header-content-length",
-    )
-}
+# What asks for another protocol, and is left out when the request is read without that wish.
+_UPGRADING = frozenset((b"connection", b"upgrade", b"http2-settings"))
 
 
 class Head:
-    """Request line and kept headers; `size` counts all headers, `unparsed` what may be part of an endless one."""
+    """Request line and headers by their names in lower case, the last of each.
+
+    `size` counts all headers, `unparsed` what may be part of an endless one.
+    """
 
     __slots__ = ("headers", "size", "target", "unparsed")
 
@@ -39,9 +34,9 @@ class Head:
 
     def add(self, name: bytes, value: bytes) -> None:
         self.size += len(name) + len(value) + 4
-        kept = KEPT.get(name.lower())
-        if kept is not None:
-            self.headers[kept] = value.rstrip(b" \t")  # which belongs to no value, but the parser leaves it
+        self.headers[name.lower()] = value.rstrip(
+            b" \t"
+        )  # which belongs to no value, but the parser leaves it
 
     @property
     def wants_continue(self) -> bool:
@@ -91,7 +86,9 @@ class Head:
 
     def replayed(self, method: bytes) -> bytes:
         """The head once more, without the wish to upgrade."""
-        kept = b"".join(b"%b: %b\r\n" % header for header in self.headers.items())
+        kept = b"".join(
+            b"%b: %b\r\n" % header for header in self.headers.items() if header[0] not in _UPGRADING
+        )
         return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self.target, kept)
 
 
@@ -104,6 +101,7 @@ class Meaning:
     http10: bool
     body_length: int
     header_length: int | None
+    headers: Mapping[bytes, bytes]
 
 
 class KnownHeads:

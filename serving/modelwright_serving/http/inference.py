@@ -3,6 +3,7 @@
 from time import perf_counter
 
 from modelwright_serving.http import responses
+from modelwright_serving.http.delegated import Delegated, mirrored
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
 from modelwright_serving.metrics import ProtocolMetrics
@@ -12,6 +13,7 @@ from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.state import Serving, State
+from modelwright_serving.traffic.delegation import STABLE, Agreed, Delegation, Mirror
 
 DIGEST_HEADER = b"modelwright-model-digest"
 
@@ -19,11 +21,12 @@ DIGEST_HEADER = b"modelwright-model-digest"
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_exchange", "_infer", "_started")
+    __slots__ = ("_agreed", "_exchange", "_infer", "_started")
 
-    def __init__(self, infer: "InferEndpoint", exchange: Exchange) -> None:
+    def __init__(self, infer: "Inference", exchange: Exchange, agreed: Agreed | None = None) -> None:
         self._infer = infer
         self._exchange = exchange
+        self._agreed = agreed
         self._started = perf_counter()
         infer.metrics.in_flight += 1
         exchange.on_gone = infer.metrics.abandoned
@@ -53,12 +56,27 @@ class _Ticket:
     def _respond(self, response: Response) -> None:
         self._infer.metrics.done(response.status, perf_counter() - self._started)
         self._exchange.respond(response)
+        if self._agreed is not None:
+            self._agreed(400 <= response.status < 500)
 
 
-class InferEndpoint:
-    """POST .../infer of the served model."""
+class _MirroredTicket(_Ticket):
+    """An inference that another revision is asked to repeat once its caller has been answered."""
 
-    takes_body = True
+    __slots__ = ("_mirror",)
+
+    def __init__(self, infer: "Inference", exchange: Exchange, mirror: Mirror) -> None:
+        super().__init__(infer, exchange)
+        self._mirror = mirror
+
+    def succeed(self, decoded: InferRequest, answer: Answer) -> None:
+        super().succeed(decoded, answer)
+        if not decoded.by_record:
+            self._mirror(decoded, answer)
+
+
+class Inference:
+    """Inference over HTTP by the served model."""
 
     def __init__(self, state: State, name: str, version: str, metrics: ProtocolMetrics[int]) -> None:
         self._state = state
@@ -70,19 +88,77 @@ class InferEndpoint:
         self.digest: tuple[bytes, bytes]
         self.json_head: bytes
         self.binary_head: bytes
+        self.path = f"/v2/models/{name}/infer".encode()
+        self.delegation: Delegation | None = None
 
     def install(self, serving: Serving) -> None:
         """Prepare everything that all answers of this model have in common."""
         self.signature = serving.model.signature
         self.encoder = Encoder(self.signature, self._name, self._version)
         self.digest = (DIGEST_HEADER, serving.model.digest.encode())
-        self.json_head = responses.head(200, responses.JSON, self.digest)
-        self.binary_head = responses.head(200, responses.BINARY, self.digest)
+        self._make_heads()
 
-    def handle(self, exchange: Exchange) -> None:
+    def follow(self, delegation: Delegation | None) -> None:
+        """Which share of the requests another revision answers from now on."""
+        self.delegation = delegation
+        if self._state.serving is not None:
+            self._make_heads()
+
+    def _make_heads(self) -> None:
+        """During a rollout every answer says who gave it."""
+        track = () if self.delegation is None else (STABLE,)
+        self.json_head = responses.head(200, responses.JSON, self.digest, *track)
+        self.binary_head = responses.head(200, responses.BINARY, self.digest, *track)
+
+    def answer(self, exchange: Exchange, agreed: Agreed | None = None) -> None:
+        """Answer here; `agreed` is told whether that was a refusal."""
+        serving = self._ready_for(exchange)
+        if serving is not None:
+            serving.executor.submit(_Ticket(self, exchange, agreed))
+
+    def answer_and_mirror(self, exchange: Exchange, delegation: Delegation) -> None:
+        """Answer here, and have the other revision repeat it."""
+        serving = self._ready_for(exchange)
+        if serving is not None:
+            mirror = mirrored(delegation, self.path, exchange, serving.model.signature)
+            serving.executor.submit(_MirroredTicket(self, exchange, mirror))
+
+    def _ready_for(self, exchange: Exchange) -> Serving | None:
         serving = self._state.serving
         if serving is None:
             self.metrics.refused(503)
             exchange.respond(responses.unready(self._state.unready_reason[1]))
-            return
-        serving.executor.submit(_Ticket(self, exchange))
+        return serving
+
+
+class InferEndpoint:
+    """POST .../infer of the model, by whichever revision the traffic rule says."""
+
+    takes_body = True
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+
+    def handle(self, exchange: Exchange) -> None:
+        inference = self._inference
+        delegation = inference.delegation
+        if delegation is None:
+            inference.answer(exchange)
+        elif delegation.delegates(exchange.headers):
+            Delegated(delegation, inference.path, exchange, inference.metrics, inference.answer)
+        elif delegation.mirrors(exchange.headers):
+            inference.answer_and_mirror(exchange, delegation)
+        else:
+            inference.answer(exchange)
+
+
+class PinnedEndpoint:
+    """POST .../versions/V/infer: a caller who names the version gets no other."""
+
+    takes_body = True
+
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+
+    def handle(self, exchange: Exchange) -> None:
+        self._inference.answer(exchange)

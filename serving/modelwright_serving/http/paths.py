@@ -6,7 +6,7 @@ import orjson
 
 from modelwright_serving.http import openapi, responses
 from modelwright_serving.http.exchange import Exchange
-from modelwright_serving.http.inference import InferEndpoint
+from modelwright_serving.http.inference import Inference, InferEndpoint, PinnedEndpoint
 from modelwright_serving.http.responses import Response
 from modelwright_serving.http.routes import Document, Routes
 from modelwright_serving.metrics import Metrics
@@ -17,7 +17,7 @@ _MAX_FILTER = 4096
 
 
 def routes(
-    state: State, infer: InferEndpoint, metrics: Metrics, name: str, version: str, server_version: str
+    state: State, inference: Inference, metrics: Metrics, name: str, version: str, server_version: str
 ) -> Routes:
     """Every path of the protocol for one model, with and without its version."""
     table = Routes(lambda path: responses.error(404, _unknown(path, name, version)))
@@ -38,12 +38,14 @@ def routes(
             Document(lambda: responses.error(400, documents.ONE_MODEL)),
         )
     # Last, so that a model may be called as one of the paths above.
-    for path in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{version}"):
+    pinned = f"/v2/models/{name}/versions/{version}"
+    for path in (f"/v2/models/{name}", pinned):
         table.get(path, lambda: _metadata(state, name, version))
         table.get(f"{path}/ready", lambda: _ready(state, documents.model_ready(name)))
         table.get(f"{path}/config", lambda: _configuration(state, name))
         table.get(f"{path}/stats", lambda: _statistics(metrics, name, version))
-        table.post(f"{path}/infer", infer)
+        endpoint = PinnedEndpoint(inference) if path == pinned else InferEndpoint(inference)
+        table.post(f"{path}/infer", endpoint)
     return table
 
 

@@ -119,6 +119,7 @@ class RequestReader:
         exchange = Exchange(self._listener, known.endpoint, known.method)
         exchange.http10 = known.http10
         exchange.header_length = known.header_length
+        exchange.headers = known.headers
         self._memory.used += known.body_length
         if self._memory.used > self._memory.limit:
             self._memory.used -= known.body_length
@@ -143,6 +144,7 @@ class RequestReader:
                     exchange.http10,
                     head.body_length,
                     exchange.header_length,
+                    head.headers,
                 ),
             )
 
@@ -240,6 +242,7 @@ class RequestReader:
         exchange = Exchange(self._listener, self._endpoint(method, version), method)
         exchange.keep_alive = self._parser.should_keep_alive() and method != b"CONNECT"
         exchange.http10 = version == "1.0"
+        exchange.headers = self._head.headers
         if exchange.endpoint.takes_body:
             exchange.header_length = self._head.header_length
         return exchange

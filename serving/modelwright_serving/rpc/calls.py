@@ -24,8 +24,8 @@ class Method(Protocol):
     @property
     def body_limit(self) -> int: ...
 
-    def accept(self, stream: Stream, encoding: bytes) -> None:
-        """Answer a request that is complete, now or later."""
+    def accept(self, stream: Stream, encoding: bytes, headers: Mapping[bytes, bytes]) -> None:
+        """Answer a request that is complete, now or later; `headers`: the last of each name."""
         ...
 
     def refuse(self, stream: Stream, error: RpcError) -> None:
@@ -38,14 +38,21 @@ class Call:
 
     reads_body = True
 
-    def __init__(self, method: Method, encoding: bytes, seconds: float | None) -> None:
+    def __init__(
+        self,
+        method: Method,
+        encoding: bytes,
+        seconds: float | None,
+        headers: Mapping[bytes, bytes] | None = None,
+    ) -> None:
         self._method = method
         self._encoding = encoding
+        self._headers = headers or {}
         self.body_limit = method.body_limit + framing.HEAD_SIZE
         self.seconds = seconds
 
     def handle(self, stream: Stream) -> None:
-        self._method.accept(stream, self._encoding)
+        self._method.accept(stream, self._encoding, self._headers)
 
     def too_large(self, stream: Stream) -> None:
         self._method.refuse(stream, framing.too_large(self._method.body_limit))
@@ -67,7 +74,7 @@ class Unary:
         self._replies = replies
         self._respond = respond
 
-    def accept(self, stream: Stream, encoding: bytes) -> None:
+    def accept(self, stream: Stream, encoding: bytes, headers: Mapping[bytes, bytes]) -> None:
         try:
             content = self._respond(framing.message(stream.body, encoding, self.body_limit))
         except RpcError as error:
@@ -141,7 +148,7 @@ class Router:
         if encoding != framing.IDENTITY and encoding not in framing.WINDOW_BITS:
             name = encoding[:40].decode("latin-1")
             raise RpcError(Code.UNIMPLEMENTED, f"messages in {name} cannot be read; send identity or gzip")
-        return Call(method, encoding, _seconds(head.first(b"grpc-timeout")))
+        return Call(method, encoding, _seconds(head.first(b"grpc-timeout")), dict(head.fields))
 
 
 def _seconds(timeout: bytes | None) -> float | None:

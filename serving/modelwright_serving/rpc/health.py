@@ -1,5 +1,6 @@
 """The health service of gRPC, which Kubernetes' probes and clients ask: grpc.health.v1.Health, Check and Watch."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from modelwright_serving.http2.stream import Stream
@@ -33,7 +34,7 @@ class Health:
         for stream in list(self._watchers):
             stream.send(framing.framed(self._status))
 
-    def accept(self, stream: Stream, encoding: bytes) -> None:
+    def accept(self, stream: Stream, encoding: bytes, headers: Mapping[bytes, bytes]) -> None:
         """Watch: the state now, and whenever it changes."""
         if len(self._watchers) >= _MAX_WATCHERS:
             self.refuse(stream, RpcError(Code.RESOURCE_EXHAUSTED, f"{_MAX_WATCHERS} callers watch already"))

@@ -1,29 +1,38 @@
 """The way of one inference over gRPC through the executor. The other calls are left to `service`."""
 
+from collections.abc import Mapping
+from functools import partial
 from math import inf
 from time import monotonic, perf_counter
 
+from modelwright_serving.batch import Executor
+from modelwright_serving.http import responses
 from modelwright_serving.http2.stream import Stream
 from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip.answer import Answer
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.request import InferRequest
-from modelwright_serving.rpc import framing, status
+from modelwright_serving.rpc import framing, messages, status
 from modelwright_serving.rpc.decoding import Decoder, Target
+from modelwright_serving.rpc.delegated import PROTO, Delegated, mirrored
 from modelwright_serving.rpc.encoding import Encoder
-from modelwright_serving.rpc.replies import Replies
-from modelwright_serving.rpc.status import OK_TRAILER, Code, RpcError
+from modelwright_serving.rpc.replies import DIGEST, Replies
+from modelwright_serving.rpc.status import OK_TRAILER, REFUSALS, Code, RpcError
 from modelwright_serving.state import Serving, State
+from modelwright_serving.traffic.delegation import STABLE, Agreed, Delegation, Mirror
 
 
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_encoding", "_method", "_started", "_stream")
+    __slots__ = ("_agreed", "_encoding", "_method", "_started", "_stream")
 
-    def __init__(self, method: "ModelInfer", stream: Stream, encoding: bytes) -> None:
+    def __init__(
+        self, method: "ModelInfer", stream: Stream, encoding: bytes, agreed: Agreed | None = None
+    ) -> None:
         self._method = method
         self._stream = stream
+        self._agreed = agreed
         self._encoding = encoding
         self._started = perf_counter()
         method.metrics.in_flight += 1
@@ -50,7 +59,9 @@ class _Ticket:
         body = method.encoder.encode(request, answer)
         if not self._stream.settled:
             method.metrics.done("OK", perf_counter() - self._started)
-            self._stream.answer(method.replies.head, body, OK_TRAILER)
+            self._stream.answer(method.head, body, OK_TRAILER)
+            if self._agreed is not None:
+                self._agreed(False)
 
     def fail(self, error: OipError) -> None:
         if self._stream.settled:
@@ -58,6 +69,22 @@ class _Ticket:
         failure = error.reason if isinstance(error, _FramingError) else status.from_oip(error)
         self._method.metrics.done(failure.code.name, perf_counter() - self._started)
         self._method.replies.failure(self._stream, failure)
+        if self._agreed is not None:
+            self._agreed(failure.code in REFUSALS)
+
+
+class _MirroredTicket(_Ticket):
+    """An inference that another revision is asked to repeat once its caller has been answered."""
+
+    __slots__ = ("_mirror",)
+
+    def __init__(self, method: "ModelInfer", stream: Stream, encoding: bytes, mirror: Mirror) -> None:
+        super().__init__(method, stream, encoding)
+        self._mirror = mirror
+
+    def succeed(self, request: InferRequest, answer: Answer) -> None:
+        super().succeed(request, answer)
+        self._mirror(request, answer)
 
 
 class _FramingError(OipError):
@@ -81,19 +108,71 @@ class ModelInfer:
         self.body_limit = body_limit
         self.decoder: Decoder
         self.encoder: Encoder
+        self._digest = ""
+        self._delegation: Delegation | None = None
+        self.head = status.response()
+        self.connect_head = b""
 
     def install(self, serving: Serving) -> None:
         """Prepare everything that all answers of this model have in common."""
         signature = serving.model.signature
         self.decoder = Decoder(signature, self._target)
         self.encoder = Encoder(signature, self._target.name, self._target.version)
+        self._digest = serving.model.digest
+        self._make_heads()
 
-    def accept(self, stream: Stream, encoding: bytes) -> None:
-        serving = self._state.serving
-        if serving is None:
-            self.refuse(stream, RpcError(Code.UNAVAILABLE, self._state.unready_reason[1]))
+    def follow(self, delegation: Delegation | None) -> None:
+        """Which share of the calls another revision answers from now on."""
+        self._delegation = delegation
+        self._make_heads()
+
+    def _make_heads(self) -> None:
+        """During a rollout every answer says who gave it."""
+        digest = ((DIGEST, self._digest.encode()),) if self._digest else ()
+        track = () if self._delegation is None else (STABLE,)
+        self.head = status.response(*digest, *track)
+        self.connect_head = responses.head(200, PROTO, *digest)
+
+    @property
+    def executor(self) -> Executor | None:
+        """The queue in front of the model; None while there is no model."""
+        return None if self._state.serving is None else self._state.serving.executor
+
+    @property
+    def unready(self) -> str:
+        """Why there is no model."""
+        return self._state.unready_reason[1]
+
+    def accept(self, stream: Stream, encoding: bytes, headers: Mapping[bytes, bytes]) -> None:
+        delegation, serving = self._delegation, self._state.serving
+        message = None
+        if delegation is not None and serving is not None:
+            message = self._unpinned(stream, encoding)
+        if delegation is None or serving is None or message is None:
+            self._answer(stream, encoding)
+        elif delegation.delegates(headers):
+            answer_here = partial(self._answer, stream, encoding)
+            Delegated(delegation, message, stream, self.metrics, answer_here)
+        elif delegation.mirrors(headers):
+            mirror = mirrored(delegation, message, serving.model.signature)
+            serving.executor.submit(_MirroredTicket(self, stream, encoding, mirror))
+        else:
+            self._answer(stream, encoding)
+
+    def _unpinned(self, stream: Stream, encoding: bytes) -> bytes | None:
+        """The message, unless it is broken or names a version: who does gets no other."""
+        try:
+            message = framing.message(stream.body, encoding, self.body_limit)
+            return None if messages.infer_request(message).model_version else message
+        except (RpcError, OipError):
+            return None
+
+    def _answer(self, stream: Stream, encoding: bytes, agreed: Agreed | None = None) -> None:
+        executor = self.executor
+        if executor is None:
+            self.refuse(stream, RpcError(Code.UNAVAILABLE, self.unready))
             return
-        serving.executor.submit(_Ticket(self, stream, encoding))
+        executor.submit(_Ticket(self, stream, encoding, agreed))
 
     def refuse(self, stream: Stream, error: RpcError) -> None:
         if stream.on_gone is not None:

@@ -59,7 +59,7 @@ def _infer_field(data: bytes, found: InferFields, item: Field) -> None:
         protobuf.text(data, item)
         found.id = item
     elif item.number == 5:
-        found.inputs.append(_input(data, item))
+        found.inputs.append(tensor_fields(data, item))
     elif item.number == 6:
         found.outputs.append(_name(data, item))
     elif item.number == 7:
@@ -68,7 +68,8 @@ def _infer_field(data: bytes, found: InferFields, item: Field) -> None:
         raise OipError(f"a request may name at most {_MAX_TENSORS} tensors")
 
 
-def _input(data: bytes, where: Field) -> InputFields:
+def tensor_fields(data: bytes, where: Field) -> InputFields:
+    """An input tensor, or an output tensor, which is built alike."""
     found = InputFields()
     for item in protobuf.read(data, where.start, where.stop):
         if item.number == 3:

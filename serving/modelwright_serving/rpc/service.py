@@ -13,11 +13,13 @@ from modelwright_serving.oip import documents
 from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.rpc import extensions, messages
 from modelwright_serving.rpc.calls import Method, Router, Unary
+from modelwright_serving.rpc.connect import ConnectEndpoint
 from modelwright_serving.rpc.decoding import Target
 from modelwright_serving.rpc.health import Health
 from modelwright_serving.rpc.inference import ModelInfer
 from modelwright_serving.rpc.replies import Replies
 from modelwright_serving.state import Serving, State
+from modelwright_serving.traffic.delegation import Delegation
 
 _NAME = "modelwright-serving"
 SERVICE = "inference.GRPCInferenceService"
@@ -52,6 +54,14 @@ class RpcService:
         """From now on inferences are answered."""
         self._infer.install(serving)
         self._replies.describe(serving.model.digest)
+
+    def follow(self, delegation: Delegation | None) -> None:
+        """Which share of the inferences another revision answers from now on."""
+        self._infer.follow(delegation)
+
+    def connect(self) -> ConnectEndpoint:
+        """The same inference over HTTP/1.1."""
+        return ConnectEndpoint(self._infer)
 
     def changed(self) -> None:
         """The server's readiness may have changed."""

@@ -22,6 +22,10 @@ class Code(IntEnum):
     UNAVAILABLE = 14
 
 
+# The caller's own fault.
+REFUSALS = frozenset((Code.INVALID_ARGUMENT, Code.NOT_FOUND, Code.RESOURCE_EXHAUSTED, Code.UNIMPLEMENTED))
+
+
 class RpcError(Exception):
     """A call that gets no result."""
 

@@ -35,6 +35,14 @@ def test_metrics_can_be_read_by_prometheus(server: Served, cancer: models.Cancer
         "modelwright_model_ready": "gauge",
         "modelwright_model_load_duration_seconds": "gauge",
         "modelwright_model_info": "gauge",
+        "modelwright_delegated_requests": "counter",
+        "modelwright_delegated_duration_seconds": "histogram",
+        "modelwright_shadow_requests": "counter",
+        "modelwright_shadow_labels": "counter",
+        "modelwright_shadow_difference": "histogram",
+        "modelwright_shadow_non_finite": "counter",
+        "modelwright_traffic_weight": "gauge",
+        "modelwright_traffic_rule_errors": "counter",
     }
     for name in kinds:
         for sample in families[name].samples:

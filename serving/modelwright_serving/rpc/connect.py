@@ -1,0 +1,89 @@
+"""ModelInfer as one HTTP/1.1 request with a protobuf body: a unary call of the Connect protocol.
+
+Another revision asks in this way for its gRPC callers (https://connectrpc.com/docs/protocol), and so may anybody.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import orjson
+
+from modelwright_serving.http import responses
+from modelwright_serving.http.exchange import Exchange
+from modelwright_serving.http.responses import Response
+from modelwright_serving.oip.answer import Answer
+from modelwright_serving.oip.errors import OipError
+from modelwright_serving.oip.request import InferRequest
+from modelwright_serving.rpc import framing, status
+from modelwright_serving.rpc.delegated import PROTO
+from modelwright_serving.rpc.inference import ModelInfer
+from modelwright_serving.rpc.status import Code, RpcError
+
+# The HTTP status and the name of each code, from the Connect protocol.
+_ERRORS = {
+    Code.INVALID_ARGUMENT: (400, "invalid_argument"),
+    Code.DEADLINE_EXCEEDED: (504, "deadline_exceeded"),
+    Code.NOT_FOUND: (404, "not_found"),
+    Code.RESOURCE_EXHAUSTED: (429, "resource_exhausted"),
+    Code.UNIMPLEMENTED: (501, "unimplemented"),
+    Code.INTERNAL: (500, "internal"),
+    Code.UNAVAILABLE: (503, "unavailable"),
+}
+
+
+class _Ticket:
+    """One inference on its way through the executor."""
+
+    __slots__ = ("_exchange", "_method", "_started")
+
+    def __init__(self, method: ModelInfer, exchange: Exchange) -> None:
+        self._method = method
+        self._exchange = exchange
+        self._started = perf_counter()
+        method.metrics.in_flight += 1
+        exchange.on_gone = method.metrics.abandoned
+
+    @property
+    def settled(self) -> bool:
+        return self._exchange.settled
+
+    def decode(self) -> InferRequest:
+        return self._method.decoder.decode(self._exchange.body)
+
+    def succeed(self, request: InferRequest, answer: Answer) -> None:
+        body = self._method.encoder.encode(request, answer)[framing.HEAD_SIZE :]
+        self._method.metrics.done("OK", perf_counter() - self._started)
+        self._exchange.respond(Response(200, self._method.connect_head, body))
+
+    def fail(self, error: OipError) -> None:
+        failure = status.from_oip(error)
+        self._method.metrics.done(failure.code.name, perf_counter() - self._started)
+        self._exchange.respond(_failed(failure))
+
+
+class ConnectEndpoint:
+    """POST of a ModelInferRequest."""
+
+    takes_body = True
+
+    def __init__(self, method: ModelInfer) -> None:
+        self._method = method
+
+    def handle(self, exchange: Exchange) -> None:
+        if exchange.headers.get(b"content-type") != PROTO:
+            exchange.respond(responses.error(415, f"this path takes {PROTO.decode()} only"))
+            return
+        executor = self._method.executor
+        if executor is None:
+            error = RpcError(Code.UNAVAILABLE, self._method.unready)
+            self._method.metrics.refused(error.code.name)
+            exchange.respond(_failed(error))
+            return
+        executor.submit(_Ticket(self._method, exchange))
+
+
+def _failed(error: RpcError) -> Response:
+    number, name = _ERRORS[error.code]
+    body = orjson.dumps({"code": name, "message": error.message})
+    return Response(number, responses.head(number, responses.JSON), body)

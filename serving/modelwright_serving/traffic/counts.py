@@ -1,0 +1,159 @@
+"""What came of the requests that another revision answered or repeated, as Prometheus scrapes it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from enum import Enum
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from modelwright_serving.histogram import DURATION_BOUNDS, Histogram
+from modelwright_serving.traffic.compare import Comparison
+
+DIFFERENCE_BOUNDS = (1e-6, 1e-5, 1e-4, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0)
+# Of revisions before the present one, whose counters a scrape may not have seen yet.
+_MAX_REVISIONS = 4
+
+
+class Outcome(Enum):
+    """Of one delegated request. Only what is not ANSWERED was answered by this revision in its place."""
+
+    ANSWERED = "Answered"
+    FAILED = "Failed"
+    """It answered with a server's error."""
+    TIMEOUT = "Timeout"
+    UNREACHABLE = "Unreachable"
+    BROKEN = "Broken"
+    """Its connection or its answer broke off."""
+    OVERLOADED = "Overloaded"
+    """Too many requests waited for it already: it was not asked."""
+    REJECTED = "Rejected"
+    """It refused a request that this revision answered."""
+    INVALID = "Invalid"
+    """Both refused the request: the caller's fault."""
+
+
+class Shadowed(Enum):
+    """Of one repeated request."""
+
+    COMPARED = "Compared"
+    INCOMPARABLE = "Incomparable"
+    """The two answers have no output in common."""
+    FAILED = "Failed"
+    DROPPED = "Dropped"
+    """Not asked: too many at once, or too large."""
+
+
+class RevisionCounts:
+    """The numbers of one other revision."""
+
+    __slots__ = ("agreeing", "differences", "durations", "labels", "non_finite", "outcomes", "shadowed")
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[Outcome] = Counter()
+        self.durations = Histogram(DURATION_BOUNDS)
+        self.shadowed: Counter[Shadowed] = Counter()
+        self.labels = 0
+        self.agreeing = 0
+        self.non_finite = 0
+        self.differences = Histogram(DIFFERENCE_BOUNDS)
+
+    def add(self, comparison: Comparison) -> None:
+        """One request more whose answers were compared."""
+        self.labels += comparison.labels
+        self.agreeing += comparison.agreeing
+        self.non_finite += comparison.non_finite
+        if comparison.numbers:
+            self.differences.observe(comparison.difference)
+
+
+class TrafficCounts:
+    """The numbers of the present other revision and of a few before it."""
+
+    def __init__(self, labels: dict[str, str]) -> None:
+        self._names = tuple(labels)
+        self._values = tuple(labels.values())
+        self._revisions: dict[str, RevisionCounts] = {}
+        self.weight: tuple[str, int] | None = None
+        self.rule_errors = 0
+
+    def complain(self) -> None:
+        """A rule could not be read."""
+        self.rule_errors += 1
+
+    def revision(self, name: str) -> RevisionCounts:
+        """The counts of a revision, which go on where they were."""
+        found = self._revisions.setdefault(name, RevisionCounts())
+        while len(self._revisions) > _MAX_REVISIONS:
+            del self._revisions[next(other for other in self._revisions if other != name)]
+        return found
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything, each with the labels of this server."""
+        yield from self._delegated()
+        yield from self._shadow()
+        weight = GaugeMetricFamily(
+            "modelwright_traffic_weight",
+            "Percent of the inference requests that another revision is asked to answer.",
+            labels=(*self._names, "revision"),
+        )
+        if self.weight is not None:
+            weight.add_metric((*self._values, self.weight[0]), self.weight[1])
+        yield weight
+        errors = CounterMetricFamily(
+            "modelwright_traffic_rule_errors",
+            "Traffic rules that could not be read; the one before them stays in force.",
+            labels=self._names,
+        )
+        errors.add_metric(self._values, self.rule_errors)
+        yield errors
+
+    def _delegated(self) -> Iterator[Metric]:
+        outcomes = CounterMetricFamily(
+            "modelwright_delegated_requests",
+            "Inference requests that another revision was asked to answer, by what came of it.",
+            labels=(*self._names, "revision", "outcome"),
+        )
+        durations = HistogramMetricFamily(
+            "modelwright_delegated_duration_seconds",
+            "From asking another revision to its answer.",
+            labels=(*self._names, "revision"),
+        )
+        for revision, counts in self._revisions.items():
+            for outcome in Outcome:
+                outcomes.add_metric((*self._values, revision, outcome.value), counts.outcomes[outcome])
+            counts.durations.add_to(durations, (*self._values, revision))
+        yield from (outcomes, durations)
+
+    def _shadow(self) -> Iterator[Metric]:
+        labels = (*self._names, "revision")
+        repeated = CounterMetricFamily(
+            "modelwright_shadow_requests",
+            "Inference requests repeated at another revision after they were answered, by what came of it.",
+            labels=(*labels, "outcome"),
+        )
+        compared = CounterMetricFamily(
+            "modelwright_shadow_labels",
+            "Labels in compared answers, by whether the revisions agree.",
+            labels=(*labels, "agree"),
+        )
+        differences = HistogramMetricFamily(
+            "modelwright_shadow_difference",
+            "The largest absolute difference between numbers of two compared answers.",
+            labels=labels,
+        )
+        non_finite = CounterMetricFamily(
+            "modelwright_shadow_non_finite",
+            "Numbers that are NaN or infinite in the other revision's answer only.",
+            labels=labels,
+        )
+        for revision, counts in self._revisions.items():
+            values = (*self._values, revision)
+            for shadowed in Shadowed:
+                repeated.add_metric((*values, shadowed.value), counts.shadowed[shadowed])
+            compared.add_metric((*values, "true"), counts.agreeing)
+            compared.add_metric((*values, "false"), counts.labels - counts.agreeing)
+            counts.differences.add_to(differences, values)
+            non_finite.add_metric(values, counts.non_finite)
+        yield from (repeated, compared, differences, non_finite)

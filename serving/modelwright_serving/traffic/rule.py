@@ -1,0 +1,115 @@
+"""The traffic rule: which requests another revision answers. A document of the operator's, read and checked here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import orjson
+
+MAX_BYTES = 64 * 1024
+MAX_MATCHES = 16
+EVERY = 100
+
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
+_REVISION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_KEYS = {"revision", "host", "port", "weight", "mirror", "headers", "sticky", "timeoutSeconds", "patience"}
+
+
+class RuleError(ValueError):
+    """The document is no traffic rule; its text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Requests with this value of a header (name in lower case) always go to the other revision."""
+
+    header: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Of every 100 requests `weight` are answered by the revision at host and port, `mirror` are repeated there.
+
+    `sticky`: a header in lower case whose value, instead of a count, decides. `timeout`: seconds that the other
+    revision has for an answer before this one gives it; `patience`: but no more than this share of the time that the
+    caller waits, where that is known.
+    """
+
+    revision: str
+    host: str
+    port: int
+    weight: int = 0
+    mirror: int = 0
+    matches: tuple[Match, ...] = ()
+    sticky: bytes | None = None
+    timeout: float = 1.0
+    patience: float = 0.5
+
+
+def parse(content: bytes) -> Rule | None:
+    """The rule that a file holds; None for an empty file: every request is answered here. RuleError says why not."""
+    if not content.strip():
+        return None
+    if len(content) > MAX_BYTES:
+        raise RuleError(f"is larger than {MAX_BYTES} bytes")
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise RuleError(f"is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise RuleError("has to be a JSON object")
+    if unknown := sorted(set(document) - _KEYS):
+        raise RuleError(f"has the unknown field {unknown[0][:100]!r}")
+    sticky = document.get("sticky")
+    return Rule(
+        revision=_text(document, "revision", _REVISION),
+        host=_text(document, "host", _HOST),
+        port=_number(document, "port", 1, 65535),
+        weight=_number(document, "weight", 0, EVERY, default=0),
+        mirror=_number(document, "mirror", 0, EVERY, default=0),
+        matches=_matches(document.get("headers", [])),
+        sticky=None if sticky is None else _text(document, "sticky", _HEADER).lower().encode(),
+        timeout=_fraction(document, "timeoutSeconds", 1.0, 3600.0),
+        patience=_fraction(document, "patience", 0.5, 1.0),
+    )
+
+
+def _text(document: dict[str, object], name: str, pattern: re.Pattern[str]) -> str:
+    value = document.get(name)
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise RuleError(f"{name} is missing, or not of the form {pattern.pattern}")
+    return value
+
+
+def _number(document: dict[str, object], name: str, low: int, high: int, default: int | None = None) -> int:
+    value = document.get(name, default)
+    if type(value) is not int or not low <= value <= high:
+        raise RuleError(f"{name} has to be a number from {low} to {high}")
+    return value
+
+
+def _fraction(document: dict[str, object], name: str, default: float, high: float) -> float:
+    value = document.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0.001 <= value <= high:
+        raise RuleError(f"{name} has to be a number from 0.001 to {high:g}")
+    return float(value)
+
+
+def _matches(entries: object) -> tuple[Match, ...]:
+    if not isinstance(entries, list) or len(entries) > MAX_MATCHES:
+        raise RuleError(f"headers has to be a list of at most {MAX_MATCHES} names and values")
+    return tuple(_match(entry, f"headers[{index}]") for index, entry in enumerate(entries))
+
+
+def _match(entry: object, where: str) -> Match:
+    if not isinstance(entry, dict) or set(entry) != {"name", "value"}:
+        raise RuleError(f"{where} has to hold a name and a value")
+    name, value = entry["name"], entry["value"]
+    if not isinstance(name, str) or not _HEADER.fullmatch(name):
+        raise RuleError(f"{where}.name has to be the name of a header")
+    if not isinstance(value, str) or not 0 < len(value) <= 1024:
+        raise RuleError(f"{where}.value has to be a text of at most 1024 characters")
+    return Match(name.lower().encode(), value.encode())

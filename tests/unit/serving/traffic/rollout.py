@@ -1,0 +1,132 @@
+"""A stable server that follows a traffic rule, and revisions for it to delegate to, good ones and others."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unit.serving.harness import Served, serving
+
+REVISION = "next"
+Behaviour = Callable[[socketserver.StreamRequestHandler], None]
+
+
+@dataclass
+class Stable:
+    """The server that callers know."""
+
+    served: Served
+    rule: Path
+
+    def follow(self, **rule: Any) -> None:
+        """Write a rule as a kubelet does, and wait until it holds."""
+        self.write(json.dumps({"revision": REVISION, "host": "127.0.0.1", **rule}).encode())
+        self.served.wait_for("traffic rule")
+
+    def write(self, content: bytes) -> None:
+        new = self.rule.with_suffix(".new")
+        new.write_bytes(content)
+        new.replace(self.rule)
+
+    def forget(self) -> None:
+        """No rule any more."""
+        self.rule.unlink(missing_ok=True)
+        self.served.wait_for("traffic rule")
+
+    def outcomes(self) -> dict[str, int]:
+        """What came of the delegated requests so far, where it happened at all."""
+        return self._counted("modelwright_delegated_requests_total")
+
+    def shadowed(self) -> dict[str, int]:
+        """The same for repeated requests."""
+        return self._counted("modelwright_shadow_requests_total")
+
+    def _counted(self, name: str) -> dict[str, int]:
+        text = self.served.call("GET", "/metrics", port=self.served.admin_port).body.decode()
+        lines = (line for line in text.splitlines() if line.startswith(f"{name}{{"))
+        counted = {line.split('outcome="')[1].split('"')[0]: int(float(line.split()[-1])) for line in lines}
+        return {outcome: count for outcome, count in counted.items() if count}
+
+
+@contextmanager
+def stable(model: Path, **rule: Any) -> Iterator[Stable]:
+    """The stable server; with a rule from its first request on, if one is given."""
+    path = Path(tempfile.mkdtemp(dir=model.parent)) / "traffic.json"
+    if rule:
+        path.write_text(json.dumps({"revision": REVISION, "host": "127.0.0.1", **rule}))
+    with serving(model, "--model-version", "1", "--traffic", str(path)) as served:
+        yield Stable(served.wait_ready(), path)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+
+@contextmanager
+def canary(behaviour: Behaviour) -> Iterator[int]:
+    """A revision that does to every connection what it is told; gives its port."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            behaviour(self)
+
+    with _Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def read_request(handler: socketserver.StreamRequestHandler) -> bytes:
+    """The body of the next request; ConnectionError when there is none."""
+    length = 0
+    if not handler.rfile.readline():
+        raise ConnectionError
+    while (line := handler.rfile.readline().strip()) != b"":
+        name, _, value = line.partition(b": ")
+        length = int(value) if name.lower() == b"content-length" else length
+    return handler.rfile.read(length)
+
+
+def answers(status: str, body: bytes = b'{"error":"no"}') -> Behaviour:
+    """Gives the same answer to everything."""
+
+    def behave(handler: socketserver.StreamRequestHandler) -> None:
+        head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        try:
+            while True:
+                read_request(handler)
+                handler.wfile.write(head.encode() + body)
+        except ConnectionError:
+            return
+
+    return behave
+
+
+def hangs(handler: socketserver.StreamRequestHandler) -> None:
+    """Reads, and says nothing."""
+    handler.rfile.read()
+
+
+def breaks_off(handler: socketserver.StreamRequestHandler) -> None:
+    """Ends in the middle of its answer."""
+    read_request(handler)
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{")
+
+
+def talks_nonsense(handler: socketserver.StreamRequestHandler) -> None:
+    """Speaks another protocol."""
+    read_request(handler)
+    handler.wfile.write(b"220 mail.example.org ready\r\n")

@@ -1,0 +1,273 @@
+"""A share of the requests goes to another revision, exactly; whatever that one does, every caller is answered well."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from unit.serving import grpc_caller, models
+from unit.serving.grpc_caller import Code
+from unit.serving.harness import INFER, NAME, PATIENCE, Served, matrix, post, serving
+from unit.serving.traffic import rollout
+from unit.serving.traffic.rollout import REVISION, Behaviour, Stable
+
+
+@pytest.fixture(scope="module")
+def model(cancer: models.Cancer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("rollout") / "model.onnx"
+    path.write_bytes(cancer.content)
+    return path
+
+
+@pytest.fixture(scope="module")
+def stable(model: Path) -> Iterator[Stable]:
+    with rollout.stable(model) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def canary(model: Path) -> Iterator[Served]:
+    """The same model as version 2, so that an answer tells who gave it."""
+    with serving(model, "--model-version", "2") as served:
+        yield served.wait_ready()
+
+
+@pytest.fixture
+def body(cancer: models.Cancer) -> dict[str, Any]:
+    return matrix(cancer.rows[:1])
+
+
+def ask(stable: Stable, body: Any, count: int = 100, **headers: str) -> Counter[tuple[int, str, str]]:
+    """Status, version and track of so many answers over one connection."""
+    connection = HTTPConnection("127.0.0.1", stable.served.http_port, timeout=PATIENCE)
+    found: Counter[tuple[int, str, str]] = Counter()
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    for _ in range(count):
+        connection.request("POST", INFER, json.dumps(body), names)
+        answer = connection.getresponse()
+        document = json.loads(answer.read())
+        found[
+            answer.status, document.get("model_version", ""), answer.headers.get("modelwright-track", "")
+        ] += 1
+    connection.close()
+    return found
+
+
+BY_STABLE, BY_CANARY = (200, "1", "stable"), (200, "2", "canary")
+
+
+@pytest.mark.parametrize("weight", [0, 1, 25, 100])
+def test_of_a_hundred_requests_the_weight_goes_to_the_canary(
+    stable: Stable, canary: Served, body: dict[str, Any], weight: int
+) -> None:
+    stable.follow(port=canary.http_port, weight=weight)
+    assert ask(stable, body) == +Counter({BY_STABLE: 100 - weight, BY_CANARY: weight})
+
+
+def test_a_connection_for_each_request_makes_no_difference(
+    stable: Stable, canary: Served, body: dict[str, Any]
+) -> None:
+    stable.follow(port=canary.http_port, weight=30)
+    versions = Counter(stable.served.infer(body).document["model_version"] for _ in range(100))
+    assert versions == {"1": 70, "2": 30}
+
+
+def test_over_grpc_the_share_is_the_same(stable: Stable, canary: Served, cancer: models.Cancer) -> None:
+    stable.follow(port=canary.http_port, weight=30)
+    with grpc_caller.caller(stable.served.grpc_port) as caller:
+        outcomes = [caller.infer(grpc_caller.raw(cancer.rows[:1])) for _ in range(100)]
+    said = Counter((found.response.model_version, found.headers["modelwright-track"]) for found in outcomes)
+    assert said == {("1", "stable"): 70, ("2", "canary"): 30}
+    here, there = ({o.response.model_version: o for o in outcomes}[version] for version in "12")
+    np.testing.assert_array_equal(here.output("probabilities"), there.output("probabilities"))
+    assert here.headers["modelwright-model-digest"] == there.headers["modelwright-model-digest"]
+
+
+def test_a_header_leads_to_the_canary(stable: Stable, canary: Served, body: dict[str, Any]) -> None:
+    stable.follow(port=canary.http_port, headers=[{"name": "X-Version", "value": "next"}])
+    assert ask(stable, body, 5, x_version="next") == {BY_CANARY: 5}
+    assert ask(stable, body, 5, x_version="other") == {BY_STABLE: 5}
+    assert ask(stable, body, 5) == {BY_STABLE: 5}
+
+
+def test_over_grpc_a_header_leads_there_too(stable: Stable, canary: Served, cancer: models.Cancer) -> None:
+    stable.follow(port=canary.http_port, headers=[{"name": "X-Version", "value": "next"}])
+    with grpc_caller.caller(stable.served.grpc_port) as caller:
+        request = grpc_caller.raw(cancer.rows[:1])
+        assert caller.infer(request, metadata=[("x-version", "next")]).response.model_version == "2"
+        assert caller.infer(request).response.model_version == "1"
+
+
+def test_a_user_meets_one_version_only(stable: Stable, canary: Served, body: dict[str, Any]) -> None:
+    stable.follow(port=canary.http_port, weight=50, sticky="x-user")
+    met = {user: set(ask(stable, body, 4, x_user=f"user-{user}")) for user in range(40)}
+    assert all(len(versions) == 1 for versions in met.values())
+    assert set().union(*met.values()) == {BY_STABLE, BY_CANARY}
+
+
+def test_who_names_a_version_gets_no_other(stable: Stable, canary: Served, cancer: models.Cancer) -> None:
+    stable.follow(port=canary.http_port, weight=100)
+    path = f"/v2/models/{NAME}/versions/1/infer"
+    answer = stable.served.call("POST", path, matrix(cancer.rows[:1]))
+    assert answer.document["model_version"] == "1"
+    with grpc_caller.caller(stable.served.grpc_port) as caller:
+        named = caller.infer(grpc_caller.raw(cancer.rows[:1], model_version="1"))
+    assert named.response.model_version == "1"
+
+
+def test_binary_tensors_pass_through_as_they_are(
+    stable: Stable, canary: Served, cancer: models.Cancer
+) -> None:
+    stable.follow(port=canary.http_port, weight=100)
+    raw = cancer.rows[:2].tobytes()
+    tensor = {
+        "name": "X",
+        "datatype": "FP32",
+        "shape": [2, cancer.features],
+        "parameters": {"binary_data_size": len(raw)},
+    }
+    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    answer, direct = (server.infer(head + raw, **headers) for server in (stable.served, canary))
+    assert answer.headers["modelwright-track"] == "canary"
+    assert answer.body == direct.body
+    for name in ("inference-header-content-length", "content-type", "modelwright-model-digest"):
+        assert answer.headers[name] == direct.headers[name]
+
+
+def test_what_is_passed_on_is_not_passed_on_again(model: Path, body: dict[str, Any]) -> None:
+    """Two servers whose rules point at each other."""
+    with rollout.stable(model) as one:
+        other_model = model.parent / "other" / "model.onnx"
+        other_model.parent.mkdir(exist_ok=True)
+        other_model.write_bytes(model.read_bytes())
+        with rollout.stable(other_model, port=one.served.http_port, weight=100) as other:
+            one.follow(port=other.served.http_port, weight=100)
+            assert ask(one, body, 3) == {(200, "1", "canary"): 3}
+            assert one.outcomes() == {"Answered": 3}
+            assert other.outcomes() == {}
+
+
+FAULTS = {
+    "fails": (rollout.answers("500 Internal Server Error"), "Failed"),
+    "is not ready": (rollout.answers("503 Service Unavailable"), "Failed"),
+    "refuses everything": (rollout.answers("400 Bad Request"), "Rejected"),
+    "does not know the model": (rollout.answers("404 Not Found"), "Rejected"),
+    "hangs": (rollout.hangs, "Timeout"),
+    "breaks off": (rollout.breaks_off, "Broken"),
+    "speaks another protocol": (rollout.talks_nonsense, "Broken"),
+}
+
+
+@pytest.mark.parametrize(("behaviour", "outcome"), FAULTS.values(), ids=FAULTS.keys())
+def test_when_the_canary_fails_every_caller_is_answered_by_the_stable_revision(
+    model: Path, cancer: models.Cancer, body: dict[str, Any], behaviour: Behaviour, outcome: str
+) -> None:
+    with (
+        rollout.canary(behaviour) as port,
+        rollout.stable(model, port=port, weight=50, timeoutSeconds=0.05) as stable,
+    ):
+        assert ask(stable, body, 20) == {BY_STABLE: 20}
+        with grpc_caller.caller(stable.served.grpc_port) as caller:
+            calls = [caller.infer(grpc_caller.raw(cancer.rows[:1])) for _ in range(20)]
+        assert [call.response.model_version for call in calls] == ["1"] * 20
+        assert stable.outcomes() == {outcome: 20}
+
+
+def test_a_canary_that_is_not_there_is_made_up_for(model: Path, body: dict[str, Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with rollout.stable(model, port=port, weight=50) as stable:
+        assert ask(stable, body, 20) == {BY_STABLE: 20}
+        assert stable.outcomes() == {"Unreachable": 10}
+
+
+def test_a_request_that_both_refuse_is_the_callers_fault(stable: Stable, canary: Served) -> None:
+    stable.follow(port=canary.http_port, weight=100)
+    before = stable.outcomes()
+    answer = stable.served.infer({"inputs": []})
+    assert answer.status == 400
+    assert "the model also needs 'X'" in answer.error
+    assert stable.outcomes().get("Invalid", 0) == before.get("Invalid", 0) + 1
+    assert stable.outcomes().get("Rejected") == before.get("Rejected")
+
+
+@contextmanager
+def hanging(model: Path) -> Iterator[Stable]:
+    """A stable server that would wait ten minutes for a canary that says nothing."""
+    with (
+        rollout.canary(rollout.hangs) as port,
+        rollout.stable(model, port=port, weight=100, timeoutSeconds=600) as served,
+    ):
+        yield served
+
+
+def test_a_callers_deadline_leaves_time_for_the_stable_revision(model: Path, cancer: models.Cancer) -> None:
+    with hanging(model) as stable:
+        with grpc_caller.caller(stable.served.grpc_port) as caller:
+            call = caller.infer(grpc_caller.raw(cancer.rows[:1]), timeout=2.0)
+        assert call.code is Code.OK
+        assert stable.outcomes() == {"Timeout": 1}
+
+
+def test_a_caller_who_leaves_is_forgotten(model: Path, body: dict[str, Any]) -> None:
+    with hanging(model) as stable:
+        in_flight = f'modelwright_requests_in_flight{{model="{NAME}",protocol="http"'
+        content = json.dumps(body).encode()
+        with stable.served.raw() as wire:
+            wire.send(post(content))
+            while stable.served.metric(in_flight) != 1:
+                pass
+            # Who only stops sending may still want an answer; a reset leaves no doubt.
+            wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        while stable.served.metric(in_flight) != 0:
+            pass
+        assert stable.outcomes() == {}
+
+
+def test_a_pod_that_starts_during_a_rollout_follows_the_rule_from_its_first_request(
+    model: Path, canary: Served, body: dict[str, Any]
+) -> None:
+    with rollout.stable(model, port=canary.http_port, weight=100) as stable:
+        assert ask(stable, body, 1) == {BY_CANARY: 1}
+
+
+def test_without_a_rule_nothing_is_delegated_and_nothing_said(
+    stable: Stable, canary: Served, body: dict[str, Any]
+) -> None:
+    stable.follow(port=canary.http_port, weight=100)
+    stable.forget()
+    assert ask(stable, body, 5) == {(200, "1", ""): 5}
+
+
+def test_a_rule_that_cannot_be_read_changes_nothing_and_is_told(
+    stable: Stable, canary: Served, body: dict[str, Any]
+) -> None:
+    stable.follow(port=canary.http_port, weight=100)
+    errors = f'modelwright_traffic_rule_errors_total{{model="{NAME}"'
+    before = stable.served.metric(errors)
+    stable.write(b'{"weight": 1000}')
+    event = stable.served.wait_for("traffic rule ignored")
+    assert "revision is missing" in event["problem"]
+    assert stable.served.metric(errors) == before + 1
+    assert ask(stable, body, 5) == {BY_CANARY: 5}
+
+
+def test_who_answers_counts_the_request(model: Path, canary: Served, body: dict[str, Any]) -> None:
+    counted = f'modelwright_requests_total{{code="200",model="{NAME}",protocol="http"'
+    with rollout.stable(model, port=canary.http_port, weight=40) as stable:
+        before = canary.metric(counted)
+        ask(stable, body)
+        assert stable.served.metric(counted) == 60
+        assert canary.metric(counted) - before == 40
+        weight = f'modelwright_traffic_weight{{model="{NAME}",revision="{REVISION}"'
+        assert stable.served.metric(weight) == 40
