@@ -119,7 +119,8 @@ def main() -> int:
         parser.error("two cores are needed: one for the server, one for the load generator")
     if STATE.exists():
         parser.error(
-            "the cluster on this host filters every packet, which costs a fast server a sixth of its rate: make cluster-down"
+            "the cluster on this host filters every packet, which costs a fast server a sixth of its rate: "
+            "make cluster-down"
         )
     install_missing(PACKAGES)
     peers.environment("tritonclient")

@@ -33,6 +33,8 @@ class RunOutputs:
         """The elements of one output's rows, row by row, without the brackets around them."""
         if not self.by_row:
             return _elements(self.arrays[position])
+        if not self.arrays[position].size:
+            return b""
         rows = self.rows(position)
         return rows[start] if stop - start == 1 else b",".join(rows[start:stop])
 

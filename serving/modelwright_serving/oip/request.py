@@ -13,6 +13,7 @@ from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Part, Tensor, from_json, unpack
 
 MAX_DIMENSION = 2**31 - 1
+MAX_EMPTY = 4096
 _BAD_SHAPE = "shape has to be a list of sizes, such as [1, 4]"
 
 
@@ -143,7 +144,15 @@ def _shape(spec: TensorSpec, shape: object) -> tuple[list[int], int]:
         count *= size
     if not spec.admits(shape):
         raise OipError(f"shape is {shape}, but the model takes {list(spec.shape)} (-1: any size)")
+    if not count:
+        check_empty(shape)
     return shape, count
+
+
+def check_empty(shape: list[int]) -> None:
+    """OipError if a tensor without elements claims much room: no data bound what a run then makes of it."""
+    if prod(size for size in shape if size) > MAX_EMPTY:
+        raise OipError(f"shape {shape} holds no elements, but sizes that make more than {MAX_EMPTY}")
 
 
 def _wanted(signature: Signature, document: dict[str, Any]) -> tuple[tuple[int, bool], ...]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from modelwright_serving.oip.binary import from_bytes
 from modelwright_serving.oip.errors import OipError, Problem
-from modelwright_serving.oip.request import MAX_DIMENSION, InferRequest
+from modelwright_serving.oip.request import MAX_DIMENSION, InferRequest, check_empty
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Packed, Part
 from modelwright_serving.rpc import contents, messages
@@ -186,6 +186,8 @@ def _shape(spec: TensorSpec, given: InputFields) -> list[int]:
         raise OipError(f"datatype is {shown}, but the model takes {spec.datatype}")
     if not all(0 <= size <= MAX_DIMENSION for size in given.shape) or not spec.admits(given.shape):
         raise OipError(f"shape is {given.shape}, but the model takes {list(spec.shape)} (-1: any size)")
+    if 0 in given.shape:
+        check_empty(given.shape)
     return given.shape
 
 

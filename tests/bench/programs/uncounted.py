@@ -9,12 +9,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from modelwright_serving import main, metrics
+from modelwright_serving import histogram, main, metrics
 
 TAKEN_OUT = (
     (metrics.ProtocolMetrics, ("done", "refused", "abandoned")),
     (metrics.Metrics, ("batch",)),
-    (metrics.Histogram, ("observe",)),
+    (histogram.Histogram, ("observe",)),
 )
 
 

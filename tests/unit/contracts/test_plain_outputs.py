@@ -44,7 +44,9 @@ def test_both_programs_see_the_same_outputs_and_classes(build: Callable[[], byte
     assert loaded.digest == file.digest
     names = [(spec.name, spec.datatype) for spec in loaded.signature.outputs]
     assert [(tensor.name, tensor.datatype) for tensor in trained.outputs] == names
-    assert session.listed(trained, "classes") == json.loads(loaded.signature.properties.get("classes", "null"))
+    assert session.listed(trained, "classes") == json.loads(
+        loaded.signature.properties.get("classes", "null")
+    )
     rows = {
         spec.name: np.full([3 if size == -1 else size for size in spec.shape], 1, spec.dtype)
         for spec in loaded.signature.inputs

@@ -17,6 +17,7 @@ from unit.serving.harness import NAME, matrix, serving
 from unit.serving.traffic import rollout
 from unit.serving.traffic.rollout import REVISION, Stable
 
+from modelwright_serving.oip.tensors import Tensor
 from modelwright_serving.traffic.compare import Comparison, compare
 
 SAMPLE = f'{{model="{NAME}",revision="{REVISION}"'
@@ -153,7 +154,7 @@ Numbers = st.lists(st.floats(width=32), min_size=1, max_size=8)
 
 @given(values=Numbers)
 def test_an_answer_agrees_with_itself(values: list[float]) -> None:
-    outputs = {"score": np.array(values, np.float32), "label": np.arange(len(values))}
+    outputs: dict[str, Tensor] = {"score": np.array(values, np.float32), "label": np.arange(len(values))}
     finite = int(np.isfinite(outputs["score"]).sum())
     found = compare(outputs, outputs)
     assert found == Comparison(len(values), len(values), finite, 0.0, 0)
@@ -167,7 +168,7 @@ def test_the_largest_difference_counts_and_what_is_not_finite_is_none(
     ours, theirs = np.array(values[:size]), np.array(others[:size])
     found = compare({"score": ours}, {"score": theirs})
     both = np.isfinite(ours) & np.isfinite(theirs)
-    expected = float(np.abs(ours[both] - theirs[both]).max(initial=0.0))
+    expected: float = float(np.abs(ours[both] - theirs[both]).max(initial=0.0))
     if not np.isfinite(ours).any():
         assert found is None
     else:
