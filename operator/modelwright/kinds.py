@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from modelwright.common.resources import (
     CLAIMS,
+    CONFIG_MAPS,
     DEPLOYMENTS,
     INFERENCE_SERVICES,
     JOBS,
@@ -32,7 +33,7 @@ def kinds(settings: Settings) -> list[Kind]:
         Kind(TRAINING_JOBS, TrainingJobPlanner(settings), wakes=_versions_of),
         Kind(MODEL_VERSIONS, ModelVersionPlanner(settings), wakes=_users_of),
         Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings)),
-        *(child(resource) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CLAIMS)),
+        *(child(resource) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, CLAIMS)),
     ]
 
 

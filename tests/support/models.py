@@ -22,6 +22,19 @@ def failing_at_run() -> bytes:
     return _model([helper.make_node("Reshape", ["input", "shape"], ["value"])], [shape], [7])
 
 
+@cache
+def failing_on_data() -> bytes:
+    """Takes zeros, as every model is tried with, and fails on all else: it looks rows up in a table of one."""
+    one = numpy_helper.from_array(np.ones((1, 2), dtype=np.float32), "one")
+    nodes = [
+        helper.make_node("Cast", ["input"], ["index"], to=TensorProto.INT64),
+        helper.make_node("ReduceSum", ["index"], ["row"], keepdims=0),
+        helper.make_node("Gather", ["one", "row"], ["first"]),
+        helper.make_node("Add", ["input", "first"], ["value"]),
+    ]
+    return _model(nodes, [one])
+
+
 def _model(
     nodes: list[NodeProto], initializers: Sequence[TensorProto] = (), shape: Sequence[int | None] = (None, 2)
 ) -> bytes:

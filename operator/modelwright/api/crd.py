@@ -99,6 +99,7 @@ RESOURCES = (
         (
             Column("Stable", ".status.stable.version"),
             Column("Canary", ".status.canary.version"),
+            Column("Weight", ".status.canary.weight", type="integer"),
             Column("Replicas", ".status.replicas", type="integer"),
             *READY,
             Column("Url", ".status.url"),

@@ -42,14 +42,89 @@ class ServedModel(Model):
     )
 
 
+class Step(Model):
+    """A share of the traffic, and how long it is held before the next step."""
+
+    weight: Annotated[int, Field(ge=0, le=100)] = Field(
+        description="Of every 100 requests so many are answered by the new revision."
+    )
+    hold_seconds: Annotated[int, Field(ge=0, le=604800)] = Field(
+        default=60, description="How long the step lasts at least."
+    )
+    mirror: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=0,
+        description="Of every 100 requests that the stable revision answers, so many are repeated at the new one, "
+        "and the answers compared.",
+    )
+
+
+class Analysis(Model):
+    """What has to hold of the new revision at each step, measured since the step began."""
+
+    max_error_rate: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.01,
+        description="Share of its requests that it may fail. A failed request is answered by the stable revision.",
+    )
+    max_p99_increase: Annotated[float, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="How much slower its slowest hundredth may be: 0.5 is half as slow again."
+    )
+    min_agreement: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="Share of the labels in mirrored answers that have to be those of the stable one.",
+    )
+    min_samples: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        default=100, description="Requests that a step needs before it can pass."
+    )
+    min_failures: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=3, description="Failed requests that it takes to reject the revision."
+    )
+    no_data_seconds: Annotated[int, Field(ge=10, le=604800)] = Field(
+        default=3600,
+        description="How long a step waits for its verdict, beyond its hold, before onNoData decides.",
+    )
+    on_no_data: Literal["Wait", "Promote", "Rollback"] = Field(
+        default="Wait", description="What follows then: wait on, go on to the next step, or roll back."
+    )
+
+
 class Rollout(Model):
     """How a new revision takes over."""
 
-    strategy: Literal["Replace"] = Field(
+    model_config = rules(
+        rule(
+            # The default of the whole field has no strategy in it when the API server checks it.
+            "has(self.strategy) && self.strategy == 'Canary' "
+            "? has(self.steps) && self.steps.size() > 0 : !has(self.steps)",
+            "steps go with strategy Canary, which needs at least one",
+        ),
+    )
+
+    strategy: Literal["Replace", "Canary"] = Field(
         default="Replace",
         description="Replace: the new revision starts beside the old one, takes over when all of it is ready, "
-        "and the old one goes after scaleDownDelaySeconds.",
+        "and the old one goes after scaleDownDelaySeconds. Canary: in between it gets a growing share of the "
+        "traffic, and is rolled back by what is measured.",
     )
+    steps: (
+        Annotated[
+            list[Step],
+            Field(
+                max_length=20,
+                json_schema_extra={
+                    "x-kubernetes-validations": [
+                        rule(
+                            "self.map(step, step.weight).isSorted()", "weights have to grow from step to step"
+                        )
+                    ]
+                },
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="The shares of the traffic, one after the other.")
+    analysis: Analysis | None = Field(
+        default=None, description="What has to hold at each step. Without it, the defaults of its fields."
+    )
+    paused: bool | None = Field(default=None, description="True: no step ends, however good it looks.")
     progress_deadline_seconds: Annotated[int, Field(ge=10, le=86400)] = Field(
         default=600, description="How long a new revision may take to become ready before it is given up."
     )
@@ -92,11 +167,33 @@ class StableRevision(Revision):
 class CanaryRevision(Revision):
     """The revision on its way to become stable."""
 
-    state: Literal["Progressing", "Failed"] = Field(description="Failed: given up until the spec changes.")
+    state: Literal["Progressing", "Shifting", "Completing", "Failed"] = Field(
+        description="Progressing: its pods start. Shifting: it gets a growing share of the traffic. Completing: it "
+        "has passed, and the rest of its pods start. Failed: given up until the spec changes."
+    )
     since: Timestamp = Field(description="When it was started.")
+    step: int | None = Field(default=None, ge=0, description="The step that it is at, from 0.")
+    step_since: Timestamp | None = Field(default=None, description="When that step began.")
+    weight: int | None = Field(default=None, ge=0, le=100, description="Its percent of the traffic.")
     generation: int = Field(ge=0, description="Generation of the spec that started it.")
     reason: Reason | None = Field(default=None, description="Why it failed, in one word.")
     message: Message | None = Field(default=None, description="Why it failed, in a sentence.")
+
+
+class Decision(Model):
+    """What was decided of a canary last, and by which number."""
+
+    at: Timestamp = Field(description="When.")
+    revision: Label = Field(description="Of which revision.")
+    step: int = Field(ge=0, description="At which step, from 0.")
+    verdict: Literal["Advance", "Promote", "Rollback"] = Field(description="What followed.")
+    reason: Reason = Field(description="Why, in one word.")
+    metric: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="The number's name."
+    )
+    value: float | None = Field(default=None, description="The number.")
+    threshold: float | None = Field(default=None, description="Its limit.")
+    samples: int = Field(default=0, ge=0, description="How many samples it was made of.")
 
 
 class RetiredRevision(Model):
@@ -122,6 +219,10 @@ class InferenceServiceStatus(Status):
     )
     retired: RetiredRevision | None = Field(
         default=None, description="The revision before, until its pods go."
+    )
+    last_decision: Decision | None = Field(default=None, description="What was decided last, and why.")
+    history: Annotated[list[Decision], Field(max_length=20)] | None = Field(
+        default=None, description="The decisions before, the newest first."
     )
 
 

@@ -14,6 +14,9 @@ JOBS = ResourceType("batch/v1", "Job", "jobs")
 PODS = ResourceType("v1", "Pod", "pods")
 DEPLOYMENTS = ResourceType("apps/v1", "Deployment", "deployments")
 SERVICES = ResourceType("v1", "Service", "services")
+CONFIG_MAPS = ResourceType("v1", "ConfigMap", "configmaps")
+# No kind of the API server's: what was measured of an InferenceService, put into the cache under its name.
+MEASUREMENTS = ResourceType("measured.modelwright.dev/v1", "Measurement", "measurements")
 CLAIMS = ResourceType("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 
 TRAINING_JOB = "modelwright.dev/training-job"

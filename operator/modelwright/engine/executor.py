@@ -21,7 +21,7 @@ from modelwright.engine.errors import (
     Retryable,
 )
 from modelwright.engine.objects import Body, Key, annotations_of, controller, deleting, labels, metadata, uid
-from modelwright.engine.plan import Apply, Create, Delete, Effect, Event, Plan
+from modelwright.engine.plan import Annotate, Apply, Create, Delete, Effect, Event, Plan
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +97,8 @@ class Executor:
                 return await self._apply(effect)
             case Delete():
                 return await self._delete(effect)
+            case Annotate():
+                return await self._annotate(effect)
             case _:
                 assert_never(effect)
 
@@ -188,6 +190,28 @@ class Executor:
             self._store.gone(effect.key, effect.uid)
         else:
             self._store.put(effect.key.resource, answer)
+        return True
+
+    async def _annotate(self, effect: Annotate) -> bool:
+        key = effect.key
+        known = self._store.get(key)
+        if known is None or uid(known) != effect.uid or deleting(known):
+            return False
+        if effect.annotations.items() <= annotations_of(known).items():
+            return False
+        self._check_leadership()
+        noted = {"name": key.name, "namespace": key.namespace, "uid": effect.uid}
+        try:
+            answer = await self._api.patch(
+                key, {"metadata": {**noted, "annotations": dict(effect.annotations)}}
+            )
+        except NotFound:
+            self._store.gone(key, effect.uid)
+            return False
+        except Conflict:
+            await self._refresh(key, effect.uid)
+            return True
+        self._store.put(key.resource, answer)
         return True
 
     def _check_leadership(self) -> None:

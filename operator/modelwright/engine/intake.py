@@ -36,6 +36,10 @@ class Intake:
         """The objects of a kind in a namespace, ordered by name."""
         return self._cache.all(resource, namespace)
 
+    def keys(self, resource: ResourceType) -> Iterator[Key]:
+        """The keys of all objects of a kind."""
+        return self._cache.keys(resource)
+
     def put(self, resource: ResourceType, body: Body) -> bool:
         """Takes in a body. Says whether anything changed."""
         meta = metadata(body)

@@ -37,7 +37,16 @@ class Delete:
     uid: str
 
 
-Effect = Create | Apply | Delete
+@dataclass(frozen=True)
+class Annotate:
+    """Note something on an object that others make, if it still is the one with this uid and is there."""
+
+    key: Key
+    uid: str
+    annotations: Mapping[str, str]
+
+
+Effect = Create | Apply | Delete | Annotate
 
 
 @dataclass(frozen=True)

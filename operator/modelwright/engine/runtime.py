@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,11 @@ LOST_PAUSE = 0.2
 LAST_SECONDS = 5.0
 
 
+# Something that goes on beside the work, for as long as the process runs: it reads the cache, puts into it what no
+# watch can see, and asks whether this process leads.
+Companion = Callable[[Intake, Callable[[], bool]], Coroutine[Any, Any, None]]
+
+
 def identity() -> str:
     """A name for this process that no other has had."""
     return f"{socket.gethostname()}_{uuid.uuid4().hex[:12]}"
@@ -63,7 +68,13 @@ class Settings:
 class Operator:
     """One operator process."""
 
-    def __init__(self, kinds: Sequence[Kind], settings: Settings, configuration: Configuration) -> None:
+    def __init__(
+        self,
+        kinds: Sequence[Kind],
+        settings: Settings,
+        configuration: Configuration,
+        companions: Sequence[Companion] = (),
+    ) -> None:
         planners = {kind.resource: kind.planner for kind in kinds if kind.planner is not None}
         self._settings = settings
         self.metrics = Metrics(resource.kind for resource in planners)
@@ -78,6 +89,7 @@ class Operator:
         self.watcher = Watcher(kinds, self.intake, self._client, configuration, settings.namespace)
         self.health = HealthServer(self._livez, self._readyz, self.metrics.text)
         self.metrics.watch(lambda: len(self._queue), lambda: float(self.elector.may_write()))
+        self._companions = companions
         self._watching = False
         self._busy: set[asyncio.Task[None] | None] = set()
 
@@ -90,13 +102,20 @@ class Operator:
         electing = asyncio.create_task(self.elector.run(), name="election")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         watching = asyncio.create_task(self._watch(started), name="watches")
+        beside = [
+            asyncio.create_task(companion(self.intake, self.elector.may_write), name="companion")
+            for companion in self._companions
+        ]
         try:
-            await asyncio.wait({stopping, electing, watching, *workers}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {stopping, electing, watching, *workers, *beside}, return_when=asyncio.FIRST_COMPLETED
+            )
             logger.info("stopping" if stop.is_set() else "a part of the operator broke: stopping")
         finally:
+            await _cancel(beside)
             await self._shut_down(workers, electing, watching)
             await _cancel([stopping])
-        for task in (watching, electing, *workers):
+        for task in (watching, electing, *workers, *beside):
             _raise_failure(task)
 
     async def _shut_down(
@@ -161,7 +180,7 @@ class Operator:
         return f"not listed yet: {', '.join(unfilled)}" if unfilled else ""
 
 
-async def run(kinds: Sequence[Kind], settings: Settings) -> None:
+async def run(kinds: Sequence[Kind], settings: Settings, companions: Sequence[Companion] = ()) -> None:
     """Runs an operator until the process is asked to end (SIGTERM, SIGINT)."""
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # it has a line for every event
     stop = asyncio.Event()
@@ -172,7 +191,7 @@ async def run(kinds: Sequence[Kind], settings: Settings) -> None:
             loop.add_signal_handler(signum, stop.set)
 
     listen()
-    operator = Operator(kinds, settings, await configure(settings.kubeconfig))
+    operator = Operator(kinds, settings, await configure(settings.kubeconfig), companions)
     try:
         await operator.run(stop, started=listen)
     finally:

@@ -12,6 +12,7 @@ from modelwright.common.store import claim_of
 from modelwright.engine.objects import Key, owner_reference
 from modelwright.engine.plan import Apply
 from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.traffic import FILE, config_name
 
 HTTP_PORT = 8080
 GRPC_PORT = 8081
@@ -19,6 +20,7 @@ ADMIN_PORT = 9090
 # Longer than the server's own drain, so that it always ends by itself.
 TERMINATION_GRACE_SECONDS = 60
 LOADING_SECONDS = 600
+TRAFFIC = "/etc/modelwright/traffic"
 
 
 def deployment_name(observed: Observed, revision: str) -> str:
@@ -31,7 +33,7 @@ def url(observed: Observed) -> str:
     return f"http://{observed.name}.{observed.namespace}.svc.cluster.local"
 
 
-def deployment(observed: Observed, revision: Revision, settings: Settings) -> Apply:
+def deployment(observed: Observed, revision: Revision, replicas: int, settings: Settings) -> Apply:
     """Runs a revision. Its pods never change but in number: another shape is another revision."""
     name = deployment_name(observed, revision.revision)
     selector = {INFERENCE_SERVICE: observed.name, REVISION: revision.revision}
@@ -46,7 +48,7 @@ def deployment(observed: Observed, revision: Revision, settings: Settings) -> Ap
             "ownerReferences": [owner_reference(observed.body)],
         },
         "spec": {
-            "replicas": observed.spec.replicas,
+            "replicas": replicas,
             "revisionHistoryLimit": 1,
             "selector": {"matchLabels": selector},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
@@ -80,7 +82,14 @@ def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str
     ]
     return pod_spec(
         settings,
-        (claim_volume("artifacts", claim_of(artifact.uri), read_only=True), empty_dir("model")),
+        (
+            claim_volume("artifacts", claim_of(artifact.uri), read_only=True),
+            empty_dir("model"),
+            {
+                "name": "traffic",
+                "configMap": {"name": config_name(observed, revision.revision), "optional": True},
+            },
+        ),
         terminationGracePeriodSeconds=TERMINATION_GRACE_SECONDS,
         initContainers=[pull],
         containers=[_server(observed, revision, resources, settings)],
@@ -95,7 +104,7 @@ def _server(
         revision.image,
         settings,
         resources=resources,
-        mounts=(mount("model", "/model", read_only=True),),
+        mounts=(mount("model", "/model", read_only=True), mount("traffic", TRAFFIC, read_only=True)),
     )
     ready = {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "timeoutSeconds": 2}
     return {
@@ -109,6 +118,7 @@ def _server(
             "--http-port", str(HTTP_PORT),
             "--grpc-port", str(GRPC_PORT),
             "--admin-port", str(ADMIN_PORT),
+            "--traffic", f"{TRAFFIC}/{FILE}",
         ],
         "ports": [
             {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},

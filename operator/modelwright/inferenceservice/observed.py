@@ -8,7 +8,9 @@ from functools import cached_property
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
 from modelwright.common.podstatus import newest_first
 from modelwright.common.resources import (
+    CONFIG_MAPS,
     DEPLOYMENTS,
+    MEASUREMENTS,
     MODEL_VERSIONS,
     REVISION,
     SERVICES,
@@ -19,6 +21,7 @@ from modelwright.common.resources import (
 from modelwright.common.subject import Subject
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, created, deleting, labels
+from modelwright.inferenceservice.measured import Measured
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,9 @@ class Observed(Subject):
     deployments: tuple[Body, ...]
     pods: tuple[Body, ...]
     service: Body | None
+    configs: tuple[Body, ...] = ()
+    services: tuple[Body, ...] = ()
+    measured: Measured | None = None
 
     @cached_property
     def spec(self) -> InferenceServiceSpec:
@@ -39,6 +45,10 @@ class Observed(Subject):
     def status(self) -> InferenceServiceStatus:
         """The status as it was written last."""
         return InferenceServiceStatus.model_validate(self.written_status)
+
+    def config(self, wanted: str) -> Body | None:
+        """The ConfigMap of this name."""
+        return next((found for found in self.configs if name(found) == wanted), None)
 
     def deployment(self, revision: str) -> Body | None:
         """The Deployment of a revision."""
@@ -68,12 +78,17 @@ def observe(view: View, key: Key) -> Observed | None:
     body = view.get(key)
     if body is None:
         return None
+    services = tuple(controlled(view, SERVICES, body))
+    measurement = view.get(Key(MEASUREMENTS, key.namespace, key.name))
     return Observed(
         body,
         versions=_versions(view, key, body),
         deployments=tuple(controlled(view, DEPLOYMENTS, body)),
         pods=tuple(pods_for(view, body)),
-        service=next((s for s in controlled(view, SERVICES, body) if name(s) == key.name), None),
+        service=next((s for s in services if name(s) == key.name), None),
+        configs=tuple(controlled(view, CONFIG_MAPS, body)),
+        services=services,
+        measured=None if measurement is None else measurement["measured"],
     )
 
 

@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from modelwright.api.inferenceservice import InferenceServiceStatus, Revision
+from modelwright.api.inferenceservice import CanaryRevision, Decision, InferenceServiceStatus, Revision
 from modelwright.common import conditions
 from modelwright.common.conditions import Aspect, Verdict
-from modelwright.common.resources import DEPLOYMENTS, REVISION, name
+from modelwright.common.resources import CONFIG_MAPS, DEPLOYMENTS, REVISION, SERVICES, name
 from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key, deleting, labels, uid
 from modelwright.engine.plan import Delete, Effect, Plan
+from modelwright.inferenceservice import traffic
 from modelwright.inferenceservice.objects import deployment, service, url
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.rollout import (
+    SHIFTING,
     Revisions,
     advance,
     deadline,
@@ -30,7 +32,11 @@ from modelwright.inferenceservice.rollout import (
     is_complete,
     ready_replicas,
 )
+from modelwright.inferenceservice.steps import look_again, replicas
 from modelwright.inferenceservice.target import Unresolved, target
+
+# As many decisions as the status keeps.
+HISTORY = 20
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class InferenceServicePlanner:
             status=_status(observed, revisions, verdict, now),
             events=conditions.transition(observed.written_conditions, verdict),
             effects=tuple(self._effects(observed, revisions)),
-            requeue_at=_look_again(observed, revisions),
+            requeue_at=_look_again(observed, revisions, now),
         )
 
     def _effects(self, observed: Observed, revisions: Revisions) -> Iterable[Effect]:
@@ -62,11 +68,29 @@ class InferenceServicePlanner:
         """
         stable, starting = revisions.stable, revisions.starting
         if stable is not None:
-            yield deployment(observed, stable, self.settings)
+            yield deployment(observed, stable, observed.spec.replicas, self.settings)
         if selected := stable or starting:
             yield service(observed, selected)
         if starting is not None:
-            yield deployment(observed, starting, self.settings)
+            pods = replicas(starting, observed.spec, beside=stable is not None)
+            yield deployment(observed, starting, pods, self.settings)
+        if stable is not None and starting is not None and observed.spec.rollout.steps:
+            yield traffic.canary_service(observed, starting)
+        yield from traffic.effects(observed, revisions)
+        yield from self._leftovers(observed, revisions)
+
+    def _leftovers(self, observed: Observed, revisions: Revisions) -> Iterable[Delete]:
+        """What belongs to revisions that no longer run, and the canary's Service without a canary."""
+        for found in observed.configs:
+            if labels(found).get(REVISION) not in revisions.running and not deleting(found):
+                yield Delete(Key(CONFIG_MAPS, observed.namespace, name(found)), uid(found))
+        for found in observed.services:
+            if (
+                name(found) == traffic.canary_name(observed)
+                and revisions.starting is None
+                and not deleting(found)
+            ):
+                yield Delete(Key(SERVICES, observed.namespace, name(found)), uid(found))
         for found in observed.deployments:
             if labels(found).get(REVISION) not in revisions.running and not deleting(found):
                 yield Delete(Key(DEPLOYMENTS, observed.namespace, name(found)), uid(found))
@@ -76,13 +100,31 @@ def _verdict(observed: Observed, wanted: Revision | Unresolved, revisions: Revis
     if isinstance(wanted, Unresolved):
         return conditions.waiting(wanted.reason, wanted.message)
     canary = revisions.canary
+    if canary is not None and canary.state in SHIFTING:
+        return _shifting(observed, canary)
     if canary is not None and canary.state == "Failed":
         kept = f"; {revisions.stable.version} keeps the traffic" if revisions.stable else ""
         reason = canary.reason or "RevisionFailed"
+        if canary.step is not None:
+            told = (
+                f"ModelVersion {canary.version} was rolled back: {reason}: {canary.message or reason}{kept}"
+            )
+            return conditions.stalled("RolledBack", told)
         return conditions.stalled(reason, f"ModelVersion {canary.version}: {canary.message or reason}{kept}")
     if canary is not None:
         return _starting(observed, canary.revision, canary.version)
     return _serving(observed, wanted)
+
+
+def _shifting(observed: Observed, canary: CanaryRevision) -> Verdict:
+    if canary.state == "Completing":
+        message = f"ModelVersion {canary.version} has passed; the rest of its pods start"
+        return conditions.reconciling("CanaryCompleting", message, ready=False)
+    count = len(observed.spec.rollout.steps or [])
+    message = f"ModelVersion {canary.version} answers {canary.weight or 0} % (step {(canary.step or 0) + 1} of {count})"
+    if observed.spec.rollout.paused:
+        return conditions.reconciling("CanaryPaused", f"{message}; spec.rollout.paused is true", ready=False)
+    return conditions.reconciling("CanaryInProgress", message, ready=False)
 
 
 def _starting(observed: Observed, revision: str, version: str) -> Verdict:
@@ -122,13 +164,20 @@ def _available(observed: Observed, revisions: Revisions) -> Aspect:
 
 def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: datetime) -> dict[str, Any]:
     stable, canary = revisions.stable, revisions.canary
+    if stable is not None:
+        stable = stable.model_copy(update=_counts(observed, stable, observed.spec.replicas))
+    if canary is not None:
+        needed = replicas(canary, observed.spec, beside=stable is not None)
+        canary = canary.model_copy(update=_counts(observed, canary, needed))
     status = InferenceServiceStatus(
         observed_generation=observed.generation,
         url=url(observed) if stable else None,
         replicas=ready_replicas(observed.deployment(stable.revision)) if stable else 0,
-        stable=stable.model_copy(update=_counts(observed, stable)) if stable else None,
-        canary=canary.model_copy(update=_counts(observed, canary)) if canary else None,
+        stable=stable,
+        canary=canary,
         retired=revisions.retired,
+        last_decision=revisions.decision or observed.status.last_decision,
+        history=_history(observed, revisions),
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
     aspects = (_available(observed, revisions),)
     status["conditions"] = conditions.conditions(
@@ -137,16 +186,26 @@ def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: dat
     return status
 
 
-def _counts(observed: Observed, revision: Revision) -> dict[str, int]:
+def _history(observed: Observed, revisions: Revisions) -> list[Decision] | None:
+    """The decisions before the last one, the newest first."""
+    before = observed.status
+    if revisions.decision is None or before.last_decision is None:
+        return before.history
+    return [before.last_decision, *(before.history or [])][:HISTORY]
+
+
+def _counts(observed: Observed, revision: Revision, wanted: int) -> dict[str, int]:
     found = observed.deployment(revision.revision)
-    return {"replicas": observed.spec.replicas, "ready_replicas": ready_replicas(found)}
+    return {"replicas": wanted, "ready_replicas": ready_replicas(found)}
 
 
-def _look_again(observed: Observed, revisions: Revisions) -> datetime | None:
+def _look_again(observed: Observed, revisions: Revisions, now: datetime) -> datetime | None:
     """When time alone changes something: a canary's deadline, the end of a retired revision."""
     times = []
     if revisions.starting is not None:
-        times.append(deadline(revisions.starting, observed))
+        canary = revisions.starting
+        since = from_timestamp(canary.step_since or canary.since)
+        times += [deadline(since, observed), *look_again(canary, observed.spec)]
     if revisions.retired is not None:
         times.append(from_timestamp(revisions.retired.until))
-    return min(times, default=None)
+    return min((moment for moment in times if moment > now), default=None)

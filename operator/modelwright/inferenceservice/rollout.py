@@ -1,8 +1,9 @@
 """Moves an InferenceService from its stable revision to the one that is asked for. Pure.
 
-The stable revision has the traffic. A canary starts beside it, takes over when all of its pods are ready, and is
-given up when it cannot work or takes too long; the stable one never waits for it. The one before is retired: it
-runs on for a while, so that connections which still know it are served.
+The stable revision has the traffic. A canary starts beside it and takes over when it is ready: at once, or step by
+step while what is measured speaks for it. It is given up when it cannot work, takes too long or fails its analysis;
+the stable one never waits for it. The one before is retired: it runs on for a while, so that connections which still
+know it are served.
 """
 
 from __future__ import annotations
@@ -12,26 +13,37 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from modelwright.api.inferenceservice import CanaryRevision, RetiredRevision, Revision, StableRevision
+from modelwright.api.inferenceservice import (
+    CanaryRevision,
+    Decision,
+    RetiredRevision,
+    Revision,
+    StableRevision,
+)
 from modelwright.common.podstatus import Problem, failure, obstacle
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.engine.objects import Body, metadata
+from modelwright.inferenceservice import steps
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.target import Unresolved
+
+# Their pods get a share of the traffic.
+SHIFTING = frozenset(("Shifting", "Completing"))
 
 
 @dataclass(frozen=True)
 class Revisions:
-    """Which revision has which part."""
+    """Which revision has which part; `decision`: what was decided of the canary in this look."""
 
     stable: StableRevision | None = None
     canary: CanaryRevision | None = None
     retired: RetiredRevision | None = None
+    decision: Decision | None = None
 
     @property
     def starting(self) -> CanaryRevision | None:
         """The canary, unless it was given up."""
-        return self.canary if self.canary is not None and self.canary.state == "Progressing" else None
+        return self.canary if self.canary is not None and self.canary.state != "Failed" else None
 
     @property
     def running(self) -> set[str]:
@@ -51,10 +63,45 @@ def advance(observed: Observed, target: Revision | Unresolved, now: datetime) ->
     canary = revisions.canary
     if canary is None or canary.state == "Failed":
         return revisions
-    if is_complete(observed.deployment(canary.revision), observed.spec.replicas):
-        return _promoted(revisions, canary, observed, now)
-    problem = _defect(observed, canary, now)
+    if canary.state in SHIFTING and revisions.stable is not None and observed.spec.rollout.steps:
+        return _shifted(revisions, canary, observed, now)
+    needed = steps.replicas(canary, observed.spec, beside=revisions.stable is not None)
+    if is_complete(observed.deployment(canary.revision), needed):
+        return _ready(revisions, canary, observed, now)
+    problem = _defect(observed, canary, from_timestamp(canary.since), now)
     return revisions if problem is None else replace(revisions, canary=_failed(canary, problem))
+
+
+def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
+    """The pods that the canary begins with are ready: where there is traffic to take over, the steps begin."""
+    if revisions.stable is None or not observed.spec.rollout.steps or observed.spec.replicas == 0:
+        return _promoted(revisions, canary, observed, now)
+    first = observed.spec.rollout.steps[0]
+    update = {"state": "Shifting", "step": 0, "weight": first.weight, "step_since": to_timestamp(now)}
+    return replace(revisions, canary=canary.model_copy(update=update))
+
+
+def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
+    """A canary that has a share of the traffic: on, back, or as it is."""
+    entered = from_timestamp(canary.step_since or canary.since)
+    move = steps.move(canary, observed.spec, observed.measured, now)
+    decision = None if move.decision is None else steps.decision(canary, move.decision, now)
+    if move.problem is not None:
+        return replace(revisions, canary=_failed(canary, move.problem), decision=decision)
+    moved = canary.model_copy(update=dict(move.update))
+    complete = is_complete(
+        observed.deployment(canary.revision), steps.replicas(moved, observed.spec, beside=True)
+    )
+    if complete and moved.state == "Completing":
+        return replace(_promoted(revisions, moved, observed, now), decision=decision)
+    if complete and (due := steps.enter(moved, observed.spec, now)):
+        moved = moved.model_copy(update=due)
+    if not complete and moved == canary:
+        problem = _defect(observed, canary, entered, now)
+        if problem is not None:
+            lost = steps.given_up(canary, problem.reason, now)
+            return replace(revisions, canary=_failed(canary, problem), decision=lost)
+    return replace(revisions, canary=moved, decision=decision)
 
 
 def _is(part: Revision | None, target: Revision) -> bool:
@@ -113,19 +160,19 @@ def ready_replicas(deployment: Body | None) -> int:
     return int(status.get("readyReplicas", 0))
 
 
-def deadline(canary: CanaryRevision, observed: Observed) -> datetime:
-    """When a canary is given up."""
-    return from_timestamp(canary.since) + timedelta(seconds=observed.spec.rollout.progress_deadline_seconds)
+def deadline(since: datetime, observed: Observed) -> datetime:
+    """When a canary is given up whose pods have had to become ready since then."""
+    return since + timedelta(seconds=observed.spec.rollout.progress_deadline_seconds)
 
 
-def _defect(observed: Observed, canary: CanaryRevision, now: datetime) -> Problem | None:
+def _defect(observed: Observed, canary: CanaryRevision, since: datetime, now: datetime) -> Problem | None:
     """Why the canary must be given up: it says that it cannot work, or its time is over."""
     pods = observed.pods_of(canary.revision)
     failures = [problem for pod in pods if (problem := failure(pod))]
     hopeless = next((problem for problem in failures if problem.permanent), None)
     if hopeless is not None:
         return hopeless
-    if now < deadline(canary, observed):
+    if now < deadline(since, observed):
         return None
     obstacles = [problem for pod in pods if (problem := obstacle(pod))]
     cause = next(iter((*failures, *obstacles)), None)

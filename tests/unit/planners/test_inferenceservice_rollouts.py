@@ -248,4 +248,5 @@ def test_the_pods_get_the_file_by_its_digest_and_the_server_only_reads_it() -> N
         "/model",
     ]
     assert "artifacts" not in [mount["name"] for mount in server["volumeMounts"]]
-    assert {m["name"]: m.get("readOnly") for m in server["volumeMounts"]} == {"model": True, "tmp": None}
+    mounts = {m["name"]: m.get("readOnly") for m in server["volumeMounts"]}
+    assert mounts == {"model": True, "traffic": True, "tmp": None}

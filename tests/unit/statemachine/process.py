@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from itertools import count
 from typing import Any, TypeVar
 
 from fakes.api import WatchEvent
 from unit.planners.world import SETTINGS
 from unit.statemachine.cluster import Cluster
 
+from modelwright.common.resources import MEASUREMENTS
 from modelwright.engine.cache import Cache
 from modelwright.engine.errors import ApiError
 from modelwright.engine.events import EventRecorder
 from modelwright.engine.executor import Executor
 from modelwright.engine.intake import Intake
 from modelwright.engine.kinds import OURS, Kind
-from modelwright.engine.objects import Key, labels
+from modelwright.engine.objects import ROOT_UID, Key, labels, uid
 from modelwright.engine.outcome import Failed
 from modelwright.engine.queue import WorkQueue
 from modelwright.engine.reconciler import Reconciler
+from modelwright.inferenceservice.measured import Measured
 from modelwright.kinds import kinds
 
 T = TypeVar("T")
@@ -42,6 +45,7 @@ class Process:
             planners, self.intake, executor, recorder, self.queue, lambda: cluster.now
         )
         self.late: list[WatchEvent] = []
+        self._measurements = count(1)
         self._seen = len(cluster.history)
         for resource, kind in self._kinds.items():
             listing = runner.run(cluster.list(resource, None, selector=kind.selector))
@@ -68,6 +72,22 @@ class Process:
         for event in self.late:
             self.deliver(event)
         self.late.clear()
+
+    def measure(self, service: Key, said: Mapping[str, Any]) -> None:
+        """The pods of a canary's step say this; nobody else knows, and a crash forgets it."""
+        body = self.intake.get(service)
+        canary = ((body or {}).get("status") or {}).get("canary") or {}
+        if body is None or "stepSince" not in canary:
+            return
+        meta = {
+            "name": service.name,
+            "namespace": service.namespace,
+            "uid": f"{uid(body)}/measured",
+            "resourceVersion": str(next(self._measurements)),
+            "labels": {ROOT_UID: uid(body)},
+        }
+        found = Measured(since=canary["stepSince"], **said)
+        self.intake.put(MEASUREMENTS, {"metadata": meta, "measured": found})
 
     def look(self) -> bool:
         """One worker takes one key. Says whether there was one."""

@@ -13,7 +13,9 @@ from unit.planners.crds import defects
 from unit.statemachine.cluster import Cluster
 
 from modelwright.common.resources import (
+    CONFIG_MAPS,
     DEPLOYMENTS,
+    INFERENCE_SERVICE,
     INFERENCE_SERVICES,
     JOBS,
     MODEL_VERSIONS,
@@ -67,6 +69,7 @@ class Promises:
             INFERENCE_SERVICES: self._inference_service,
             DEPLOYMENTS: self._deployment,
             SERVICES: self._service,
+            CONFIG_MAPS: self._rule,
             JOBS: self._job,
         }
         check = checks.get(event.resource)
@@ -149,6 +152,8 @@ class Promises:
         """The traffic goes to a revision that was complete, and never to one that was given up. Until there is
         one that answers, to the one that starts."""
         owner, revision = owner_uid(body) or "", body["spec"]["selector"].get(REVISION, "")
+        if metadata(body)["name"].endswith("-canary"):
+            return  # callers do not know it
         if self._selected.get(uid(body)) == revision:
             return
         self._selected[uid(body)] = revision
@@ -159,9 +164,19 @@ class Promises:
             "the Service was switched to a revision that was given up"
         )
 
+    def _rule(self, body: Body, _: bool) -> None:
+        """A share goes to a revision that was ready for it, is not given up, and is not the one that shares."""
+        content = body["data"]["traffic.json"]
+        if not content:
+            return
+        rule, owner = json.loads(content), owner_uid(body) or ""
+        assert (owner, rule["revision"]) in self._complete, "a share went to a revision that was never ready"
+        assert rule["revision"] != labels(body)[REVISION]
+
     def before_delete(self, key: Key) -> None:
         """The operator is about to delete an object."""
-        assert key.resource in {JOBS, DEPLOYMENTS}, f"the operator deletes {key}"
+        leftovers = key.resource == CONFIG_MAPS or (key.resource == SERVICES and key.name.endswith("-canary"))
+        assert leftovers or key.resource in {JOBS, DEPLOYMENTS}, f"the operator deletes {key}"
         if key.resource != DEPLOYMENTS:
             return
         body = self.cluster.objects[key]
@@ -177,9 +192,24 @@ class Promises:
             assert (run["state"], run["job"]) == ("Pending", key.name), (
                 "only a run that is pending gets a Job"
             )
+        if key.resource == CONFIG_MAPS and body["data"]["traffic.json"]:
+            self._before_rule(body, known)
         owner = next((b for b in self.cluster.objects.values() if uid(b) == owner_uid(body)), None)
         if owner is not None:
             check_effect(owner, Create(key, body))
+
+    def _before_rule(self, body: Body, known: View) -> None:
+        """A share is in the status before any pod hears of it, and never larger than its step says."""
+        rule = json.loads(body["data"]["traffic.json"])
+        namespace, name = metadata(body)["namespace"], labels(body)[INFERENCE_SERVICE]
+        service = known.get(Key(INFERENCE_SERVICES, namespace, name)) or {}
+        canary = service["status"].get("canary") or {}
+        if canary.get("revision") == rule["revision"]:
+            assert canary["state"] in {"Shifting", "Completing"}, "a share for a canary that has none"
+            assert rule["weight"] == canary["weight"]
+            assert rule["weight"] <= max(step["weight"] for step in service["spec"]["rollout"]["steps"])
+        else:
+            assert service["status"]["stable"]["revision"] == rule["revision"], "a share for nobody"
 
 
 class Watched(Cluster):

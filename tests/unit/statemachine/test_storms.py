@@ -23,6 +23,7 @@ from unit.statemachine.process import Process
 from unit.statemachine.promises import TERMINAL, Promises, Watched
 
 from modelwright.common.resources import (
+    CONFIG_MAPS,
     DEPLOYMENTS,
     INFERENCE_SERVICES,
     JOBS,
@@ -39,7 +40,16 @@ from modelwright.engine.objects import Body, Key, ResourceType, labels, metadata
 SOAK = int(os.environ.get("MODELWRIGHT_SOAK", "0"))
 MOST_ROUNDS = 60
 MOST_LOOKS = 400
-OURS = (PODS, JOBS, DEPLOYMENTS, SERVICES)
+OURS = (PODS, JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS)
+STEPS = [{"weight": 10, "holdSeconds": 5}, {"weight": 60, "mirror": 20, "holdSeconds": 5}]
+# What pods may say of a canary: all is well, nothing, all fails, or the answers differ.
+SAID: tuple[dict[str, Any], ...] = (
+    {"delegated": {"Answered": 500}},
+    {"delegated": {"Answered": 500}, "shadowed": {"Compared": 90}, "labels": 90, "agreeing": 90},
+    {"delegated": {}},
+    {"delegated": {"Failed": 40, "Timeout": 10, "Answered": 50}},
+    {"delegated": {"Answered": 500}, "shadowed": {"Compared": 90}, "labels": 90, "agreeing": 9},
+)
 CUSTOM = (TRAINING_JOBS, MODEL_VERSIONS, INFERENCE_SERVICES)
 NAMES = st.sampled_from(["churn", "fraud"])
 PICK = st.integers(0, 30)
@@ -113,13 +123,43 @@ class Storm(RuleBasedStateMachine):
         )
 
     @rule(
-        name=NAMES, version=st.none() | VERSIONS, replicas=st.integers(0, 2), delay=st.sampled_from([0, 30])
+        name=NAMES,
+        version=st.none() | VERSIONS,
+        replicas=st.integers(0, 3),
+        delay=st.sampled_from([0, 30]),
+        steps=st.integers(0, 2),
+        policy=st.sampled_from(["Promote", "Rollback"]),
     )
-    def serve(self, name: str, version: str | None, replicas: int, delay: int) -> None:
+    def serve(
+        self,
+        name: str,
+        version: str | None,
+        replicas: int,
+        delay: int,
+        steps: int = 0,
+        policy: str = "Promote",
+    ) -> None:
         """A user applies an InferenceService."""
         model = {"version": version} if version else {"name": "churn", "track": "Latest"}
-        rollout = {"scaleDownDelaySeconds": delay, "progressDeadlineSeconds": 300}
+        rollout: dict[str, Any] = {"scaleDownDelaySeconds": delay, "progressDeadlineSeconds": 300}
+        if steps:
+            analysis = {"onNoData": policy, "noDataSeconds": 600, "minAgreement": 0.9}
+            rollout |= {"strategy": "Canary", "steps": STEPS[:steps], "analysis": analysis}
         self._write(INFERENCE_SERVICES, name, {"model": model, "replicas": replicas, "rollout": rollout})
+
+    @rule(name=NAMES, version=VERSIONS, steps=st.integers(1, 2), fates=LATER)
+    def a_canary_gets_its_share(self, name: str, version: str, steps: int, fates: list[Fate]) -> None:
+        """A rollout that gets as far as its first step, if nothing is in its way."""
+        self.register(version, LETTERS[steps])
+        self.a_while_goes_by(list(GOOD))
+        self.serve(name, version, 2, 30, steps)
+        self.a_while_goes_by(fates)
+
+    @rule(said=st.sampled_from(SAID))
+    def the_pods_are_asked(self, said: dict[str, Any]) -> None:
+        """Every step that is under way is measured."""
+        for key in self.cluster.all(INFERENCE_SERVICES):
+            self.process.measure(key, said)
 
     @rule(kind=st.sampled_from([*OURS, *CUSTOM, JOBS, JOBS, None]), which=PICK)
     def lose(self, kind: ResourceType | None, which: int) -> None:

@@ -1,0 +1,105 @@
+"""Judges a canary by what was measured since its step began. Pure; which step follows is left to `rollout`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from modelwright.api.inferenceservice import Analysis
+from modelwright.inferenceservice import statistics
+from modelwright.inferenceservice.measured import Measured
+
+Result = Literal["Pass", "Fail", "Inconclusive"]
+_P99 = 0.99
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check says, with the numbers that it says so by; values of `metric` in its own unit."""
+
+    result: Result
+    metric: str
+    reason: str
+    samples: int
+    value: float | None = None
+    threshold: float | None = None
+
+
+def judge(analysis: Analysis, measured: Measured | None) -> Verdict:
+    """The verdict of all checks: the first failure, else the first that cannot be told yet, else a pass."""
+    if measured is None:
+        return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
+    verdicts = list(_checks(analysis, measured))
+    for result in ("Fail", "Inconclusive"):
+        found = next((verdict for verdict in verdicts if verdict.result == result), None)
+        if found is not None:
+            return found
+    return verdicts[0]
+
+
+def _checks(analysis: Analysis, measured: Measured) -> Iterator[Verdict]:
+    yield _error_rate(analysis, measured)
+    if analysis.max_p99_increase is not None:
+        yield _latency(analysis, analysis.max_p99_increase, measured)
+    if analysis.min_agreement is not None:
+        yield _agreement(analysis, analysis.min_agreement, measured)
+    if measured.shadowed:
+        yield _non_finite(measured)
+
+
+def _error_rate(analysis: Analysis, measured: Measured) -> Verdict:
+    """Fails as soon as the rate is above its limit with confidence; passes at or below it with enough samples."""
+    samples, limit = measured.asked, analysis.max_error_rate
+    rate = measured.faults / samples if samples else 0.0
+    # A single failure at the start proves little, and the confidence needs something to count.
+    surely = (
+        measured.faults >= analysis.min_failures and statistics.share(measured.faults, samples).low > limit
+    )
+    if surely:
+        return Verdict("Fail", "errorRate", "ErrorRateTooHigh", samples, rate, limit)
+    if samples < analysis.min_samples:
+        return Verdict("Inconclusive", "errorRate", "TooFewSamples", samples, rate, limit)
+    if rate > limit:
+        return Verdict("Inconclusive", "errorRate", "ErrorRateUnclear", samples, rate, limit)
+    return Verdict("Pass", "errorRate", "ErrorRateWithinLimit", samples, rate, limit)
+
+
+def _latency(analysis: Analysis, increase: float, measured: Measured) -> Verdict:
+    """Compares the 99th percentiles of both revisions; fails where the intervals say that it is not chance."""
+    canary = statistics.quantile_interval(measured.canary_durations, _P99)
+    stable = statistics.quantile_interval(measured.stable_durations, _P99)
+    samples = round(min(_total(measured.canary_durations), _total(measured.stable_durations)))
+    if canary is None or stable is None or samples < analysis.min_samples:
+        return Verdict("Inconclusive", "p99Seconds", "TooFewSamples", samples)
+    limit = stable.high * (1 + increase)
+    value = statistics.quantile(measured.canary_durations, _P99)
+    if canary.low > limit:
+        return Verdict("Fail", "p99Seconds", "TooSlow", samples, value, limit)
+    return Verdict("Pass", "p99Seconds", "FastEnough", samples, value, limit)
+
+
+def _agreement(analysis: Analysis, limit: float, measured: Measured) -> Verdict:
+    """Of the labels in compared answers."""
+    samples = measured.labels
+    rate = measured.agreeing / samples if samples else 1.0
+    if samples and statistics.share(measured.agreeing, samples).high < limit:
+        return Verdict("Fail", "agreement", "AnswersDiffer", samples, rate, limit)
+    if samples < analysis.min_samples:
+        return Verdict("Inconclusive", "agreement", "TooFewSamples", samples, rate, limit)
+    if rate < limit:
+        return Verdict("Inconclusive", "agreement", "AgreementUnclear", samples, rate, limit)
+    return Verdict("Pass", "agreement", "AnswersAgree", samples, rate, limit)
+
+
+def _non_finite(measured: Measured) -> Verdict:
+    """Numbers that are NaN or infinite where the stable revision has some: one is one too many."""
+    samples = measured.shadowed.get("Compared", 0)
+    value = float(measured.non_finite)
+    if measured.non_finite:
+        return Verdict("Fail", "nonFinite", "NonFiniteAnswers", samples, value, 0.0)
+    return Verdict("Pass", "nonFinite", "AnswersFinite", samples, value, 0.0)
+
+
+def _total(buckets: object) -> float:
+    return max(buckets.values(), default=0.0) if isinstance(buckets, dict) else 0.0

@@ -1,0 +1,66 @@
+"""What samples allow to say: intervals for shares and for quantiles. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf, sqrt
+
+# The standard normal quantile of a two-sided interval of 95 %.
+Z = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a value lies, with 95 % confidence."""
+
+    low: float
+    high: float
+
+
+def share(hits: int, samples: int) -> Interval:
+    """The interval of a share: Wilson's score interval, which holds for few samples and for shares near 0 and 1.
+
+    E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927), 209-212.
+    """
+    if samples <= 0:
+        return Interval(0.0, 1.0)
+    observed = hits / samples
+    scale = 1 + Z * Z / samples
+    middle = (observed + Z * Z / (2 * samples)) / scale
+    reach = Z * sqrt(observed * (1 - observed) / samples + Z * Z / (4 * samples * samples)) / scale
+    return Interval(max(0.0, middle - reach), min(1.0, middle + reach))
+
+
+def quantile(buckets: Mapping[float, float], rank: float) -> float | None:
+    """The value below which a share `rank` of the samples lies; None without samples.
+
+    `buckets`: the number of samples at or below each upper bound, as a Prometheus histogram has them, infinity
+    included. Within a bucket the samples are taken to lie evenly, as Prometheus' histogram_quantile does; above the
+    last finite bound nothing is known but that bound.
+    """
+    total = buckets.get(inf, 0.0)
+    if total <= 0:
+        return None
+    lower, before = 0.0, 0.0
+    for bound, count in sorted(buckets.items()):
+        if count >= rank * total and count > before:
+            if bound == inf:
+                return lower
+            return min(bound, lower + (bound - lower) * (rank * total - before) / (count - before))
+        lower, before = (bound if bound != inf else lower), max(before, count)
+    return lower
+
+
+def quantile_interval(buckets: Mapping[float, float], rank: float) -> Interval | None:
+    """The interval of a quantile, from the ranks between which it lies; None without samples.
+
+    The number of samples below a quantile is binomial, so the interval of its share gives the ranks (W. J. Conover,
+    Practical Nonparametric Statistics, 3rd ed., section 3.2).
+    """
+    total = buckets.get(inf, 0.0)
+    if total <= 0:
+        return None
+    ranks = share(round(rank * total), round(total))
+    low, high = quantile(buckets, ranks.low), quantile(buckets, ranks.high)
+    return None if low is None or high is None else Interval(low, high)

@@ -1,0 +1,153 @@
+"""The operator asks real servers for their metrics, and what they say reaches the planner."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from unit.planners.given import InferenceService, a_served_version, a_version
+from unit.planners.test_inferenceservice_canary import rollout
+from unit.planners.world import NAMESPACE
+
+from modelwright import measuring
+from modelwright.common.resources import MEASUREMENTS
+from modelwright.engine.objects import Key
+from modelwright.inferenceservice.measured import Measured
+
+STABLE, CANARY = "127.0.0.1", "127.0.0.2"
+
+
+class Pods:
+    """What the pods at these addresses answer; nothing from an address that is not there."""
+
+    def __init__(self, revision: str) -> None:
+        self.counts: dict[str, dict[str, int]] = {STABLE: {}, CANARY: {}}
+        self.revision = revision
+        self.asked = 0
+        self.questions: asyncio.Queue[str] = asyncio.Queue()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        host = request.host.partition(":")[0]
+        self.questions.put_nowait(host)
+        if host not in self.counts:
+            raise web.HTTPServiceUnavailable
+        lines = [
+            f'modelwright_delegated_requests_total{{revision="{self.revision}",outcome="{outcome}"}} {count}'
+            for outcome, count in self.counts[host].items()
+        ]
+        return web.Response(text="\n".join(["# TYPE modelwright_delegated_requests counter", *lines, ""]))
+
+
+@asynccontextmanager
+async def serving(pods: Pods) -> AsyncIterator[int]:
+    app = web.Application()
+    app.router.add_get("/metrics", pods.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "0.0.0.0", 0).start()
+    yield int(runner.addresses[0][1])
+    await runner.cleanup()
+
+
+def with_pods() -> InferenceService:
+    """churn-2 has its first share; each revision has one pod that is older than that."""
+    service = a_served_version(replicas=1, rollout=rollout())
+    place(service, "stable", STABLE)
+    a_version(service.world, "churn-2", "b").is_verified("b")
+    service.changes(model={"version": "churn-2"}).settles()
+    place(service, "canary", CANARY)
+    return service.has_ready(1).settles()
+
+
+def place(service: InferenceService, part: str, address: str) -> None:
+    pod = service.starts(part)
+    service.world.edit(pod.key, status={**pod.body["status"], "podIP": address})
+    service.settles()
+
+
+def found(service: InferenceService) -> Measured | None:
+    body: Any = service.world.cache.get(Key(MEASUREMENTS, NAMESPACE, service.name))
+    return None if body is None else body["measured"]
+
+
+async def asked(pods: Pods, times: int) -> None:
+    """So many questions more, and time to take in what was answered before the last."""
+    for _ in range(times):
+        await pods.questions.get()
+    await asyncio.sleep(0.05)
+
+
+def test_what_pods_count_during_a_step_reaches_the_planner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "SECONDS", 0.02)
+    service = with_pods()
+    pods = Pods(service.revision("canary"))
+    pods.counts[STABLE] = {"Answered": 1000}
+
+    async def measure() -> None:
+        async with serving(pods) as port:
+            task = asyncio.create_task(measuring.Measuring(service.world.cache, lambda: True, port).run())
+            await asked(pods, 2)
+            assert found(service) is not None
+            assert found(service).asked == 0, "counted before the step was seen"  # type: ignore[union-attr]
+            pods.counts[STABLE] = {"Answered": 1050, "Failed": 50}
+            await asked(pods, 4)
+            task.cancel()
+
+    asyncio.run(measure())
+    measured = found(service)
+    assert measured is not None
+    assert measured.delegated == {"Answered": 50, "Failed": 50}
+    assert service.settles().reason == "RolledBack"
+
+
+def test_a_pod_that_does_not_answer_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "SECONDS", 0.02)
+    service = with_pods()
+    pods = Pods(service.revision("canary"))
+    del pods.counts[CANARY]
+
+    async def measure() -> None:
+        async with serving(pods) as port:
+            task = asyncio.create_task(measuring.Measuring(service.world.cache, lambda: True, port).run())
+            await asked(pods, 6)
+            assert not task.done()
+            task.cancel()
+
+    asyncio.run(measure())
+    assert service.settles().reason == "CanaryInProgress"
+
+
+def test_who_does_not_lead_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "SECONDS", 0.01)
+    service = with_pods()
+    pods = Pods(service.revision("canary"))
+
+    async def measure() -> None:
+        async with serving(pods) as port:
+            task = asyncio.create_task(measuring.Measuring(service.world.cache, lambda: False, port).run())
+            await asyncio.sleep(0.2)
+            task.cancel()
+
+    asyncio.run(measure())
+    assert pods.asked == 0
+
+
+def test_without_a_rollout_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "SECONDS", 0.01)
+    service = with_pods()
+    service.changes(model={"version": "churn-1"}).settles()
+    pods = Pods("none")
+
+    async def measure() -> None:
+        async with serving(pods) as port:
+            task = asyncio.create_task(measuring.Measuring(service.world.cache, lambda: True, port).run())
+            await asyncio.sleep(0.2)
+            task.cancel()
+
+    asyncio.run(measure())
+    assert pods.asked == 0
