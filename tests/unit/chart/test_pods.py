@@ -199,7 +199,11 @@ def test_the_network_policy_opens_what_the_operator_needs(chart: Chart) -> None:
         {"ports": [{"protocol": "TCP", "port": "health"}], "from": [{"namespaceSelector": {}}]}
     ]
     opened = [(port["protocol"], port["port"]) for rule in policy["egress"] for port in rule["ports"]]
-    assert opened == [("UDP", 53), ("TCP", 53), ("TCP", 6443)]
+    assert opened == [("UDP", 53), ("TCP", 53), ("TCP", 6443), ("TCP", 9090)]
+    (served,) = policy["egress"][-1]["to"]
+    assert served["podSelector"]["matchExpressions"] == [
+        {"key": "modelwright.dev/inference-service", "operator": "Exists"}
+    ]
 
 
 def test_nothing_optional_is_installed_unasked(default: Rendered) -> None:

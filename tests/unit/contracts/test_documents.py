@@ -160,11 +160,12 @@ def test_the_pod_of_a_revision_is_the_one_of_the_contract() -> None:
     assert list(containers(pod)) == ["pull", "server"]
     assert containers(pod)["pull"]["command"][0] == "modelwright-pull"
     assert mounts(pod, "pull") == {"/artifacts": "ro", "/model": "rw", "/tmp": "rw"}
-    assert mounts(pod, "server") == {"/model": "ro", "/tmp": "rw"}
+    assert mounts(pod, "server") == {"/model": "ro", "/etc/modelwright/traffic": "ro", "/tmp": "rw"}
     assert server[:3] == ["modelwright-serving", "--model", "/model/model.onnx"]
     options = dict(zip(server[1::2], server[2::2], strict=True))
     assert (options["--name"], options["--model-version"]) == ("churn", "churn-1")
     assert options["--model-digest"] == words.digest()
+    assert options["--traffic"] == "/etc/modelwright/traffic/traffic.json"
 
 
 @pytest.mark.parametrize(
