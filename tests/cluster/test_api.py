@@ -49,6 +49,12 @@ def changed(manifest: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return result
 
 
+def rollout(*weights: int, **more: Any) -> dict[str, Any]:
+    """A canary with these steps."""
+    return {"strategy": "Canary", "steps": [{"weight": weight, **more} for weight in weights]}
+
+
+CANARY = changed(INFERENCE_SERVICE, "spec.rollout", rollout(0, 5, 5, 100))
 REFUSED = [
     (TRAINING_JOB, "spec.data.uri", "s3://lake/x.csv", "spec.data.uri"),
     (TRAINING_JOB, "spec.data.uri", "http://example.org/x.csv", "spec.data.uri"),
@@ -79,13 +85,22 @@ REFUSED = [
     (INFERENCE_SERVICE, "spec.model", {"name": "churn"}, "name and track go together"),
     (INFERENCE_SERVICE, "spec.model", {"name": "churn", "track": "Newest"}, "spec.model.track"),
     (INFERENCE_SERVICE, "spec.replicas", -1, "spec.replicas"),
-    (INFERENCE_SERVICE, "spec.rollout", {"strategy": "Canary"}, "spec.rollout.strategy"),
+    (INFERENCE_SERVICE, "spec.rollout", {"strategy": "BigBang"}, "spec.rollout.strategy"),
+    (INFERENCE_SERVICE, "spec.rollout", {"strategy": "Canary"}, "steps go with strategy Canary"),
+    (INFERENCE_SERVICE, "spec.rollout", {"steps": [{"weight": 5}]}, "steps go with strategy Canary"),
+    (INFERENCE_SERVICE, "spec.rollout", rollout(50, 10), "weights have to grow from step to step"),
+    (INFERENCE_SERVICE, "spec.rollout", rollout(50, 101), "spec.rollout.steps[1].weight"),
+    (INFERENCE_SERVICE, "spec.rollout", rollout(5, holdSeconds="5m"), "spec.rollout.steps[0].holdSeconds"),
+    (INFERENCE_SERVICE, "spec.rollout", rollout(5, mirror=-1), "spec.rollout.steps[0].mirror"),
+    (INFERENCE_SERVICE, "spec.rollout.analysis", {"maxErrorRate": 2}, "spec.rollout.analysis.maxErrorRate"),
+    (INFERENCE_SERVICE, "spec.rollout.analysis", {"onNoData": "Guess"}, "spec.rollout.analysis.onNoData"),
+    (INFERENCE_SERVICE, "spec.rollout.traffic", {"sticky": "a b"}, "spec.rollout.traffic.sticky"),
     (INFERENCE_SERVICE, "metadata.name", "a" * 45, "the name must be a DNS label of at most 44 characters"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "manifest", [TRAINING_JOB, MODEL_VERSION, INFERENCE_SERVICE], ids=lambda m: m["kind"]
+    "manifest", [TRAINING_JOB, MODEL_VERSION, INFERENCE_SERVICE, CANARY], ids=lambda m: m["kind"]
 )
 @pytest.mark.usefixtures("crds")
 def test_what_is_right_is_taken(cluster: Kubectl, manifest: dict[str, Any]) -> None:

@@ -35,6 +35,47 @@ def failing_on_data() -> bytes:
     return _model(nodes, [one])
 
 
+@cache
+def hanging_on_data() -> bytes:
+    """Answers zeros at once, and all else after it has multiplied matrices for several seconds."""
+    size = 300
+    shape = [size, size]
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["on"]),
+            helper.make_node("MatMul", ["before", "seed"], ["after"]),
+        ],
+        "multiply",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("before", TensorProto.FLOAT, shape),
+        ],
+        [
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("after", TensorProto.FLOAT, shape),
+        ],
+    )
+    filled = helper.make_tensor("filled", TensorProto.FLOAT, [1], [1 / size])
+    nodes = [
+        helper.make_node("ConstantOfShape", ["shape"], ["seed"], value=filled),
+        helper.make_node("Cast", ["input"], ["index"], to=TensorProto.INT64),
+        helper.make_node("ReduceSum", ["index"], ["sum"], keepdims=0),
+        helper.make_node("Mul", ["sum", "thousand"], ["turns"]),
+        helper.make_node("Loop", ["turns", "yes", "seed"], ["product"], body=body),
+        helper.make_node("ReduceSum", ["product"], ["total"], keepdims=0),
+        helper.make_node("Mul", ["total", "zero"], ["nothing"]),
+        helper.make_node("Add", ["input", "nothing"], ["value"]),
+    ]
+    initializers = [
+        numpy_helper.from_array(np.array(shape, dtype=np.int64), "shape"),
+        numpy_helper.from_array(np.array(1000, dtype=np.int64), "thousand"),
+        numpy_helper.from_array(np.array(True), "yes"),
+        numpy_helper.from_array(np.array(0, dtype=np.float32), "zero"),
+    ]
+    return _model(nodes, initializers)
+
+
 def _model(
     nodes: list[NodeProto], initializers: Sequence[TensorProto] = (), shape: Sequence[int | None] = (None, 2)
 ) -> bytes:

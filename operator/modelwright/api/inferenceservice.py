@@ -58,6 +58,37 @@ class Step(Model):
     )
 
 
+HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"
+
+
+class HeaderMatch(Model):
+    """A header of a request, and its value."""
+
+    name: Annotated[str, Field(pattern=HEADER, max_length=128)] = Field(description="Name of the header.")
+    value: Annotated[str, Field(min_length=1, max_length=1024)] = Field(description="Its whole value.")
+
+
+class Traffic(Model):
+    """Who meets the new revision, and how long it has for an answer."""
+
+    headers: Annotated[list[HeaderMatch], Field(max_length=16)] | None = Field(
+        default=None,
+        description="Requests with one of these headers go to the new revision, whatever the weight.",
+    )
+    sticky: Annotated[str, Field(pattern=HEADER, max_length=128)] | None = Field(
+        default=None,
+        description="A header whose value decides, so that a user meets one revision only. Requests without it are "
+        "split by the weight.",
+    )
+    timeout_seconds: Annotated[float, Field(ge=0.001, le=3600)] | None = Field(
+        default=None, description="How long the new revision has before the stable one answers. Default: 1."
+    )
+    patience: Annotated[float, Field(ge=0.001, le=1)] | None = Field(
+        default=None,
+        description="But no more than this share of what is left of a gRPC caller's deadline. Default: 0.5.",
+    )
+
+
 class Analysis(Model):
     """What has to hold of the new revision at each step, measured since the step began."""
 
@@ -124,6 +155,7 @@ class Rollout(Model):
     analysis: Analysis | None = Field(
         default=None, description="What has to hold at each step. Without it, the defaults of its fields."
     )
+    traffic: Traffic | None = Field(default=None, description="Who meets the new revision.")
     paused: bool | None = Field(default=None, description="True: no step ends, however good it looks.")
     progress_deadline_seconds: Annotated[int, Field(ge=10, le=86400)] = Field(
         default=600, description="How long a new revision may take to become ready before it is given up."
@@ -175,6 +207,7 @@ class CanaryRevision(Revision):
     step: int | None = Field(default=None, ge=0, description="The step that it is at, from 0.")
     step_since: Timestamp | None = Field(default=None, description="When that step began.")
     weight: int | None = Field(default=None, ge=0, le=100, description="Its percent of the traffic.")
+    paused: bool | None = Field(default=None, description="True: somebody asked for a pause.")
     generation: int = Field(ge=0, description="Generation of the spec that started it.")
     reason: Reason | None = Field(default=None, description="Why it failed, in one word.")
     message: Message | None = Field(default=None, description="Why it failed, in a sentence.")
@@ -219,6 +252,9 @@ class InferenceServiceStatus(Status):
     )
     retired: RetiredRevision | None = Field(
         default=None, description="The revision before, until its pods go."
+    )
+    last_handled_request: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Token of the request about a rollout that was carried out last."
     )
     last_decision: Decision | None = Field(default=None, description="What was decided last, and why.")
     history: Annotated[list[Decision], Field(max_length=20)] | None = Field(

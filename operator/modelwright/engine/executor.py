@@ -15,6 +15,7 @@ from modelwright.engine.compare import Settled, covers, differs_at, digest, with
 from modelwright.engine.errors import (
     AlreadyExists,
     Conflict,
+    Invalid,
     NameTaken,
     NotFound,
     NotLeader,
@@ -208,7 +209,7 @@ class Executor:
         except NotFound:
             self._store.gone(key, effect.uid)
             return False
-        except Conflict:
+        except (Conflict, Invalid):  # which is what a uid that is another one can be called
             await self._refresh(key, effect.uid)
             return True
         self._store.put(key.resource, answer)

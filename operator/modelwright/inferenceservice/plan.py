@@ -19,7 +19,7 @@ from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key, deleting, labels, uid
-from modelwright.engine.plan import Delete, Effect, Plan
+from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.inferenceservice import traffic
 from modelwright.inferenceservice.objects import deployment, service, url
 from modelwright.inferenceservice.observed import Observed, observe
@@ -32,7 +32,7 @@ from modelwright.inferenceservice.rollout import (
     is_complete,
     ready_replicas,
 )
-from modelwright.inferenceservice.steps import look_again, replicas
+from modelwright.inferenceservice.steps import is_paused, look_again, replicas
 from modelwright.inferenceservice.target import Unresolved, target
 
 # As many decisions as the status keeps.
@@ -55,7 +55,7 @@ class InferenceServicePlanner:
         verdict = _verdict(observed, wanted, revisions)
         return Plan(
             status=_status(observed, revisions, verdict, now),
-            events=conditions.transition(observed.written_conditions, verdict),
+            events=(*conditions.transition(observed.written_conditions, verdict), *_refusal(revisions)),
             effects=tuple(self._effects(observed, revisions)),
             requeue_at=_look_again(observed, revisions, now),
         )
@@ -122,8 +122,8 @@ def _shifting(observed: Observed, canary: CanaryRevision) -> Verdict:
         return conditions.reconciling("CanaryCompleting", message, ready=False)
     count = len(observed.spec.rollout.steps or [])
     message = f"ModelVersion {canary.version} answers {canary.weight or 0} % (step {(canary.step or 0) + 1} of {count})"
-    if observed.spec.rollout.paused:
-        return conditions.reconciling("CanaryPaused", f"{message}; spec.rollout.paused is true", ready=False)
+    if is_paused(canary, observed.spec):
+        return conditions.reconciling("CanaryPaused", f"{message}; it is paused", ready=False)
     return conditions.reconciling("CanaryInProgress", message, ready=False)
 
 
@@ -176,6 +176,9 @@ def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: dat
         stable=stable,
         canary=canary,
         retired=revisions.retired,
+        last_handled_request=observed.status.last_handled_request
+        if revisions.handled is None
+        else revisions.handled,
         last_decision=revisions.decision or observed.status.last_decision,
         history=_history(observed, revisions),
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
@@ -184,6 +187,10 @@ def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: dat
         observed.written_conditions, verdict, observed.generation, now, aspects
     )
     return status
+
+
+def _refusal(revisions: Revisions) -> tuple[Event, ...]:
+    return () if revisions.refused is None else (Event("Warning", "RequestIgnored", revisions.refused),)
 
 
 def _history(observed: Observed, revisions: Revisions) -> list[Decision] | None:

@@ -23,7 +23,7 @@ from modelwright.api.inferenceservice import (
 from modelwright.common.podstatus import Problem, failure, obstacle
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.engine.objects import Body, metadata
-from modelwright.inferenceservice import steps
+from modelwright.inferenceservice import requests, steps
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.target import Unresolved
 
@@ -33,12 +33,17 @@ SHIFTING = frozenset(("Shifting", "Completing"))
 
 @dataclass(frozen=True)
 class Revisions:
-    """Which revision has which part; `decision`: what was decided of the canary in this look."""
+    """Which revision has which part; `decision`: what was decided of the canary in this look.
+
+    `handled`: the token of the request that was carried out, or refused for the reason `refused`.
+    """
 
     stable: StableRevision | None = None
     canary: CanaryRevision | None = None
     retired: RetiredRevision | None = None
     decision: Decision | None = None
+    handled: str | None = None
+    refused: str | None = None
 
     @property
     def starting(self) -> CanaryRevision | None:
@@ -53,7 +58,46 @@ class Revisions:
 
 
 def advance(observed: Observed, target: Revision | Unresolved, now: datetime) -> Revisions:
-    """The parts, one step on."""
+    """The parts, one step on: by what somebody asks for, else by what time and pods bring."""
+    before = observed.status
+    asked = requests.pending(observed.body, before.last_handled_request)
+    if isinstance(asked, requests.Refused):
+        moved = _moved(observed, target, now)
+        return replace(moved, handled=asked.token, refused=asked.message)
+    if asked is None:
+        return _moved(observed, target, now)
+    if before.canary is None or before.canary.revision != asked.revision:
+        moved = _moved(observed, target, now)
+        message = f"{asked.action} is asked for revision {asked.revision}, which is not the canary"
+        return replace(moved, handled=asked.token, refused=message)
+    done = _asked(before.canary, asked, observed, now)
+    if done is None:  # in its time
+        return _moved(observed, target, now)
+    canary, decision = done
+    retired = _still_retired(before.retired, now)
+    return Revisions(before.stable, canary, retired, decision, handled=asked.token)
+
+
+def _asked(
+    canary: CanaryRevision, asked: requests.Request, observed: Observed, now: datetime
+) -> tuple[CanaryRevision, Decision | None] | None:
+    """The canary after what was asked for; None as long as it makes no sense yet."""
+    shifting, failed = canary.state in SHIFTING, canary.state == "Failed"
+    match asked.action:
+        case "abort" if not failed:
+            problem = Problem("Aborted", "somebody asked for it")
+            return _failed(canary, problem), steps.given_up(canary, problem.reason, now)
+        case "pause" | "resume" if not failed:
+            return canary.model_copy(update={"paused": asked.action == "pause" or None}), None
+        case "promote" | "promote-full" if shifting and canary.state == "Shifting":
+            return steps.promoted(canary, observed.spec, now, fully=asked.action == "promote-full")
+        case "retry" if failed:
+            return _canary(canary, observed.generation, now), None
+    return None
+
+
+def _moved(observed: Observed, target: Revision | Unresolved, now: datetime) -> Revisions:
+    """The parts as time and pods have them."""
     before = observed.status
     revisions = Revisions(before.stable, before.canary, _still_retired(before.retired, now))
     if isinstance(target, Unresolved) or _is(revisions.stable, target):

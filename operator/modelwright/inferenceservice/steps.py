@@ -69,7 +69,7 @@ def move(
     verdict = judge(asked(spec), counted)
     if verdict.result == "Fail":
         return _back(verdict)
-    if canary.state == "Completing" or canary.weight != step.weight or spec.rollout.paused:
+    if canary.state == "Completing" or canary.weight != step.weight or is_paused(canary, spec):
         return Move()
     held = from_timestamp(canary.step_since) + timedelta(seconds=step.hold_seconds)
     if now < held:
@@ -115,6 +115,28 @@ def decision(canary: CanaryRevision, judged: Judged, now: datetime) -> Decision:
         threshold=verdict.threshold,
         samples=verdict.samples,
     )
+
+
+def is_paused(canary: CanaryRevision, spec: InferenceServiceSpec) -> bool:
+    """Whether somebody wants it to stay at its step."""
+    return bool(spec.rollout.paused or canary.paused)
+
+
+def promoted(
+    canary: CanaryRevision, spec: InferenceServiceSpec, now: datetime, *, fully: bool
+) -> tuple[CanaryRevision, Decision]:
+    """The canary after somebody asked to go on without a verdict: by one step, or past all of them."""
+    on = _on(canary, spec, Verdict("Pass", "request", "Requested", 0), now)
+    update = {"state": "Completing", "step_since": to_timestamp(now)} if fully else dict(on.update)
+    verdict: Literal["Advance", "Promote"] = "Promote" if update.get("state") == "Completing" else "Advance"
+    told = Decision(
+        at=to_timestamp(now),
+        revision=canary.revision,
+        step=canary.step or 0,
+        verdict=verdict,
+        reason="Requested",
+    )
+    return canary.model_copy(update={**update, "paused": None}), told
 
 
 def given_up(canary: CanaryRevision, reason: str, now: datetime) -> Decision:

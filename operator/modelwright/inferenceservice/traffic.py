@@ -76,11 +76,12 @@ def rules(observed: Observed, revisions: Revisions) -> dict[str, str]:
         step = steps.current(canary, observed.spec)
         weight = canary.weight or 0
         mirror = step.mirror if step is not None and canary.state == "Shifting" else 0
-        found[stable.revision] = _rule(
-            canary.revision, _host(observed, canary_name(observed)), weight, mirror
-        )
+        told = observed.spec.rollout.traffic
+        more = {} if told is None else told.model_dump(mode="json", by_alias=True, exclude_none=True)
+        host = _host(observed, canary_name(observed))
+        found[stable.revision] = _rule(canary.revision, host, weight, mirror=mirror, **more)
     if stable is not None and retired is not None:
-        found[retired.revision] = _rule(stable.revision, _host(observed, observed.name), 100, 0)
+        found[retired.revision] = _rule(stable.revision, _host(observed, observed.name), 100)
     return found
 
 
@@ -124,12 +125,6 @@ def _host(observed: Observed, service: str) -> str:
     return f"{service}.{observed.namespace}.svc.cluster.local"
 
 
-def _rule(revision: str, host: str, weight: int, mirror: int) -> str:
-    rule: dict[str, Any] = {
-        "revision": revision,
-        "host": host,
-        "port": HTTP,
-        "weight": weight,
-        "mirror": mirror,
-    }
+def _rule(revision: str, host: str, weight: int, **more: Any) -> str:
+    rule = {"revision": revision, "host": host, "port": HTTP, "weight": weight, **more}
     return json.dumps(rule, sort_keys=True)

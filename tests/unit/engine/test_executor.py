@@ -21,7 +21,7 @@ from modelwright.engine.errors import (
 )
 from modelwright.engine.executor import APPLIED_HASH, Executor
 from modelwright.engine.objects import Body, Key, uid
-from modelwright.engine.plan import Apply, Create, Delete, Event, Plan
+from modelwright.engine.plan import Annotate, Apply, Create, Delete, Event, Plan
 
 KEY, CHILD = toy_key(), map_key()
 
@@ -61,7 +61,7 @@ class World:
             show(event.resource, event.body)
         self.shown = len(self.api.history)
 
-    async def run(self, *effects: Apply | Create | Delete, **plan: Any) -> bool:
+    async def run(self, *effects: Apply | Create | Delete | Annotate, **plan: Any) -> bool:
         return await self.executor.execute(KEY, Plan(effects=effects, **plan))
 
     def wanted(self, **data: str) -> Body:
@@ -328,6 +328,45 @@ class TestCreate:
         await world.run(Create(CHILD, world.wanted(a="1")))
 
         assert len([key for key in world.api.objects if key.resource == MAPS]) == 1
+
+
+class TestAnnotate:
+    """Notes on objects that others make, such as the pods of a Deployment."""
+
+    @staticmethod
+    def somebody_elses(world: World) -> Body:
+        body = world.api.put(CHILD, {"metadata": {"annotations": {"kept": "yes"}}, "data": {"a": "1"}})
+        world.watch()
+        return body
+
+    async def test_a_note_is_written_once_and_nothing_else_changes(self, world: World) -> None:
+        other = self.somebody_elses(world)
+        note = Annotate(CHILD, uid(other), {"note": "new"})
+
+        assert await world.run(note)
+        assert not await world.run(note)
+
+        live = world.live()
+        assert live["metadata"]["annotations"] == {"kept": "yes", "note": "new"}
+        assert live["data"] == {"a": "1"}
+        assert world.verbs() == ["patch"]
+
+    async def test_another_object_of_that_name_is_left_alone(self, world: World) -> None:
+        self.somebody_elses(world)
+        assert not await world.run(Annotate(CHILD, "another", {"note": "new"}))
+        assert world.verbs() == []
+
+    async def test_an_object_that_has_gone_unseen_is_nobodys_error(self, world: World) -> None:
+        other = self.somebody_elses(world)
+        world.api.drop(CHILD)
+        assert not await world.run(Annotate(CHILD, uid(other), {"note": "new"}))
+        assert world.cache.get(CHILD) is None
+
+    async def test_who_does_not_lead_writes_no_note(self, world: World) -> None:
+        other = self.somebody_elses(world)
+        world.leading = False
+        with pytest.raises(NotLeader):
+            await world.run(Annotate(CHILD, uid(other), {"note": "new"}))
 
 
 class TestDelete:

@@ -95,6 +95,18 @@ def test_once_it_is_ready_it_gets_its_first_share() -> None:
     assert service.condition("Available")["status"] == "True"
 
 
+def test_who_meets_the_canary_may_be_chosen_by_header() -> None:
+    chosen = {
+        "headers": [{"name": "X-Version", "value": "next"}],
+        "sticky": "X-User",
+        "timeoutSeconds": 0.2,
+        "patience": 0.3,
+    }
+    found = rule(a_canary(traffic=chosen))
+    assert found is not None
+    assert {name: found[name] for name in chosen} == chosen
+
+
 def test_the_pods_are_told_that_their_rule_has_changed() -> None:
     service = a_served_version(replicas=1, rollout=rollout())
     pod = service.starts("stable")

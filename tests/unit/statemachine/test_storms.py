@@ -36,11 +36,14 @@ from modelwright.common.resources import (
 )
 from modelwright.engine.errors import Conflict, TooManyRequests, Unavailable
 from modelwright.engine.objects import Body, Key, ResourceType, labels, metadata
+from modelwright.inferenceservice.requests import ANNOTATION
 
 SOAK = int(os.environ.get("MODELWRIGHT_SOAK", "0"))
 MOST_ROUNDS = 60
 MOST_LOOKS = 400
 OURS = (PODS, JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS)
+# Not "pause", which nobody in a storm would take back: nothing would ever settle.
+ACTIONS = ("promote", "promote-full", "abort", "resume", "retry", "nonsense")
 STEPS = [{"weight": 10, "holdSeconds": 5}, {"weight": 60, "mirror": 20, "holdSeconds": 5}]
 # What pods may say of a canary: all is well, nothing, all fails, or the answers differ.
 SAID: tuple[dict[str, Any], ...] = (
@@ -160,6 +163,17 @@ class Storm(RuleBasedStateMachine):
         """Every step that is under way is measured."""
         for key in self.cluster.all(INFERENCE_SERVICES):
             self.process.measure(key, said)
+
+    @rule(name=NAMES, action=st.sampled_from(ACTIONS), token=st.integers(0, 9))
+    def somebody_asks(self, name: str, action: str, token: int) -> None:
+        """A request about the canary that there is, or about one that there is not."""
+        key = Key(INFERENCE_SERVICES, NAMESPACE, name)
+        if key not in self.cluster.objects:
+            return
+        canary = (self.cluster.objects[key].get("status") or {}).get("canary") or {}
+        asked = f"{action}@{canary.get('revision', 'none')}#{token}"
+        meta = {**metadata(self.cluster.objects[key]), "annotations": {ANNOTATION: asked}}
+        self.cluster.edit(key, lambda body: body.update(metadata=meta))
 
     @rule(kind=st.sampled_from([*OURS, *CUSTOM, JOBS, JOBS, None]), which=PICK)
     def lose(self, kind: ResourceType | None, which: int) -> None:
