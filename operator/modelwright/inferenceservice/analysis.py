@@ -69,7 +69,7 @@ def _latency(analysis: Analysis, increase: float, measured: Measured) -> Verdict
     """Compares the 99th percentiles of both revisions; fails where the intervals say that it is not chance."""
     canary = statistics.quantile_interval(measured.canary_durations, _P99)
     stable = statistics.quantile_interval(measured.stable_durations, _P99)
-    samples = round(min(_total(measured.canary_durations), _total(measured.stable_durations)))
+    samples = round(min(map(statistics.total, (measured.canary_durations, measured.stable_durations))))
     if canary is None or stable is None or samples < analysis.min_samples:
         return Verdict("Inconclusive", "p99Seconds", "TooFewSamples", samples)
     limit = stable.high * (1 + increase)
@@ -99,7 +99,3 @@ def _non_finite(measured: Measured) -> Verdict:
     if measured.non_finite:
         return Verdict("Fail", "nonFinite", "NonFiniteAnswers", samples, value, 0.0)
     return Verdict("Pass", "nonFinite", "AnswersFinite", samples, value, 0.0)
-
-
-def _total(buckets: object) -> float:
-    return max(buckets.values(), default=0.0) if isinstance(buckets, dict) else 0.0

@@ -14,12 +14,17 @@ from modelwright.inferenceservice.measured import Measured
 Sample = tuple[str, ...]
 Counts = dict[Sample, float]
 
+_DELEGATED = "modelwright_delegated_requests_total"
+_SHADOWED = "modelwright_shadow_requests_total"
+_LABELS = "modelwright_shadow_labels_total"
+_NON_FINITE = "modelwright_shadow_non_finite_total"
+_DURATIONS = "modelwright_request_duration_seconds_bucket"
 _KEPT = {
-    "modelwright_delegated_requests_total": ("revision", "outcome"),
-    "modelwright_shadow_requests_total": ("revision", "outcome"),
-    "modelwright_shadow_labels_total": ("revision", "agree"),
-    "modelwright_shadow_non_finite_total": ("revision",),
-    "modelwright_request_duration_seconds_bucket": ("le",),
+    _DELEGATED: ("revision", "outcome"),
+    _SHADOWED: ("revision", "outcome"),
+    _LABELS: ("revision", "agree"),
+    _NON_FINITE: ("revision",),
+    _DURATIONS: ("le",),
 }
 
 
@@ -60,17 +65,14 @@ def measured(since: str, canary: str, pods: Iterable[Tally]) -> Measured:
     labels = {agree: round(stable.get((_LABELS, canary, agree), 0.0)) for agree in ("true", "false")}
     return Measured(
         since=since,
-        delegated=_outcomes(stable, "modelwright_delegated_requests_total", canary),
-        shadowed=_outcomes(stable, "modelwright_shadow_requests_total", canary),
+        delegated=_outcomes(stable, _DELEGATED, canary),
+        shadowed=_outcomes(stable, _SHADOWED, canary),
         labels=sum(labels.values()),
         agreeing=labels["true"],
-        non_finite=round(stable.get(("modelwright_shadow_non_finite_total", canary), 0.0)),
+        non_finite=round(stable.get((_NON_FINITE, canary), 0.0)),
         stable_durations=_buckets(stable),
         canary_durations=_buckets(own),
     )
-
-
-_LABELS = "modelwright_shadow_labels_total"
 
 
 def _added(pods: Iterable[Counts]) -> Counts:
@@ -87,8 +89,7 @@ def _outcomes(found: Counts, name: str, revision: str) -> dict[str, int]:
 
 
 def _buckets(found: Counts) -> Mapping[float, float]:
-    name = "modelwright_request_duration_seconds_bucket"
-    buckets = {_bound(sample[1]): value for sample, value in found.items() if sample[0] == name}
+    buckets = {_bound(sample[1]): value for sample, value in found.items() if sample[0] == _DURATIONS}
     return dict(sorted(buckets.items()))
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from modelwright.api.inferenceservice import Revision
 from modelwright.common.podspec import claim_volume, container, empty_dir, mount, pod_spec
-from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION, SERVICES, child_labels
+from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION, SERVICES
 from modelwright.common.settings import Settings
 from modelwright.common.store import claim_of
-from modelwright.engine.objects import Key, owner_reference
+from modelwright.engine.objects import Key
 from modelwright.engine.plan import Apply
 from modelwright.inferenceservice.observed import Observed
-from modelwright.inferenceservice.traffic import FILE, config_name
+from modelwright.inferenceservice.traffic import FILE, HTTP, canary_name, child_metadata, config_name
 
 HTTP_PORT = 8080
 GRPC_PORT = 8081
@@ -37,16 +37,11 @@ def deployment(observed: Observed, revision: Revision, replicas: int, settings: 
     """Runs a revision. Its pods never change but in number: another shape is another revision."""
     name = deployment_name(observed, revision.revision)
     selector = {INFERENCE_SERVICE: observed.name, REVISION: revision.revision}
-    labels = child_labels(observed.body, **selector)
+    meta = child_metadata(observed, name, **{REVISION: revision.revision})
     body = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {
-            "name": name,
-            "namespace": observed.namespace,
-            "labels": labels,
-            "ownerReferences": [owner_reference(observed.body)],
-        },
+        "metadata": meta,
         "spec": {
             "replicas": replicas,
             "revisionHistoryLimit": 1,
@@ -54,7 +49,7 @@ def deployment(observed: Observed, revision: Revision, replicas: int, settings: 
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
                 "metadata": {
-                    "labels": labels,
+                    "labels": meta["labels"],
                     "annotations": {"modelwright.dev/model-digest": revision.artifact.digest},
                 },
                 "spec": _pod(observed, revision, settings),
@@ -139,26 +134,28 @@ def _server(
 
 def service(observed: Observed, stable: Revision) -> Apply:
     """Sends the traffic to exactly one revision, the stable one."""
+    # Without TLS, HTTP/2 has to be told to gateways: they would speak HTTP/1.1 to it.
+    ports = [_port("http", HTTP, "http"), _port("grpc", GRPC_PORT, "kubernetes.io/h2c")]
+    return _service(observed, observed.name, stable, ports)
+
+
+def canary_service(observed: Observed, canary: Revision) -> Apply:
+    """Leads the stable revision's pods to those of the canary that are ready; callers do not know it."""
+    return _service(observed, canary_name(observed), canary, [_port("http", HTTP, "http")])
+
+
+def _service(observed: Observed, service_name: str, revision: Revision, ports: list[dict[str, Any]]) -> Apply:
     body = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {
-            "name": observed.name,
-            "namespace": observed.namespace,
-            "labels": child_labels(observed.body, **{INFERENCE_SERVICE: observed.name}),
-            "ownerReferences": [owner_reference(observed.body)],
-        },
+        "metadata": child_metadata(observed, service_name),
         "spec": {
             "type": "ClusterIP",
-            "selector": {INFERENCE_SERVICE: observed.name, REVISION: stable.revision},
-            "ports": [
-                _port("http", 80, "http"),
-                # Without TLS, HTTP/2 has to be told to gateways: they would speak HTTP/1.1 to it.
-                _port("grpc", GRPC_PORT, "kubernetes.io/h2c"),
-            ],
+            "selector": {INFERENCE_SERVICE: observed.name, REVISION: revision.revision},
+            "ports": ports,
         },
     }
-    return Apply(Key(SERVICES, observed.namespace, observed.name), body)
+    return Apply(Key(SERVICES, observed.namespace, service_name), body)
 
 
 def _port(target: str, number: int, protocol: str) -> dict[str, Any]:

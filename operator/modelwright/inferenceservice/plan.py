@@ -21,7 +21,7 @@ from modelwright.engine.cache import View
 from modelwright.engine.objects import Key, deleting, labels, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.inferenceservice import traffic
-from modelwright.inferenceservice.objects import deployment, service, url
+from modelwright.inferenceservice.objects import canary_service, deployment, service, url
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.rollout import (
     SHIFTING,
@@ -75,7 +75,7 @@ class InferenceServicePlanner:
             pods = replicas(starting, observed.spec, beside=stable is not None)
             yield deployment(observed, starting, pods, self.settings)
         if stable is not None and starting is not None and observed.spec.rollout.steps:
-            yield traffic.canary_service(observed, starting)
+            yield canary_service(observed, starting)
         yield from traffic.effects(observed, revisions)
         yield from self._leftovers(observed, revisions)
 

@@ -82,14 +82,14 @@ def _asked(
     canary: CanaryRevision, asked: requests.Request, observed: Observed, now: datetime
 ) -> tuple[CanaryRevision, Decision | None] | None:
     """The canary after what was asked for; None as long as it makes no sense yet."""
-    shifting, failed = canary.state in SHIFTING, canary.state == "Failed"
+    failed = canary.state == "Failed"
     match asked.action:
         case "abort" if not failed:
             problem = Problem("Aborted", "somebody asked for it")
             return _failed(canary, problem), steps.given_up(canary, problem.reason, now)
         case "pause" | "resume" if not failed:
             return canary.model_copy(update={"paused": asked.action == "pause" or None}), None
-        case "promote" | "promote-full" if shifting and canary.state == "Shifting":
+        case "promote" | "promote-full" if canary.state == "Shifting":
             return steps.promoted(canary, observed.spec, now, fully=asked.action == "promote-full")
         case "retry" if failed:
             return _canary(canary, observed.generation, now), None

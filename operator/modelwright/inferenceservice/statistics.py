@@ -32,6 +32,11 @@ def share(hits: int, samples: int) -> Interval:
     return Interval(max(0.0, middle - reach), min(1.0, middle + reach))
 
 
+def total(buckets: Mapping[float, float]) -> float:
+    """The number of samples in a histogram's buckets."""
+    return buckets.get(inf, 0.0)
+
+
 def quantile(buckets: Mapping[float, float], rank: float) -> float | None:
     """The value below which a share `rank` of the samples lies; None without samples.
 
@@ -39,15 +44,15 @@ def quantile(buckets: Mapping[float, float], rank: float) -> float | None:
     included. Within a bucket the samples are taken to lie evenly, as Prometheus' histogram_quantile does; above the
     last finite bound nothing is known but that bound.
     """
-    total = buckets.get(inf, 0.0)
-    if total <= 0:
+    samples = total(buckets)
+    if samples <= 0:
         return None
     lower, before = 0.0, 0.0
     for bound, count in sorted(buckets.items()):
-        if count >= rank * total and count > before:
+        if count >= rank * samples and count > before:
             if bound == inf:
                 return lower
-            return min(bound, lower + (bound - lower) * (rank * total - before) / (count - before))
+            return min(bound, lower + (bound - lower) * (rank * samples - before) / (count - before))
         lower, before = (bound if bound != inf else lower), max(before, count)
     return lower
 
@@ -58,9 +63,9 @@ def quantile_interval(buckets: Mapping[float, float], rank: float) -> Interval |
     The number of samples below a quantile is binomial, so the interval of its share gives the ranks (W. J. Conover,
     Practical Nonparametric Statistics, 3rd ed., section 3.2).
     """
-    total = buckets.get(inf, 0.0)
-    if total <= 0:
+    samples = total(buckets)
+    if samples <= 0:
         return None
-    ranks = share(round(rank * total), round(total))
+    ranks = share(round(rank * samples), round(samples))
     low, high = quantile(buckets, ranks.low), quantile(buckets, ranks.high)
     return None if low is None or high is None else Interval(low, high)

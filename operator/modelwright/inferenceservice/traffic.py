@@ -1,4 +1,4 @@
-"""The traffic rule of each revision's pods as a manifest, and the Service that a canary answers at. Pure.
+"""The traffic rule of each revision's pods as a manifest. Pure.
 
 The contract is docs/contracts/traffic.schema.json; the server of the stable revision follows it.
 """
@@ -10,13 +10,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from modelwright.api.inferenceservice import Revision
 from modelwright.common.resources import (
     CONFIG_MAPS,
     INFERENCE_SERVICE,
     PODS,
     REVISION,
-    SERVICES,
     child_labels,
     name,
 )
@@ -43,26 +41,14 @@ def canary_name(observed: Observed) -> str:
     return f"{observed.name}-canary"
 
 
-def canary_service(observed: Observed, canary: Revision) -> Apply:
-    """Leads to the canary's pods that are ready."""
-    body = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {
-            "name": canary_name(observed),
-            "namespace": observed.namespace,
-            "labels": child_labels(observed.body, **{INFERENCE_SERVICE: observed.name}),
-            "ownerReferences": [owner_reference(observed.body)],
-        },
-        "spec": {
-            "type": "ClusterIP",
-            "selector": {INFERENCE_SERVICE: observed.name, REVISION: canary.revision},
-            "ports": [
-                {"name": "http", "port": HTTP, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"}
-            ],
-        },
+def child_metadata(observed: Observed, child: str, **labels: str) -> dict[str, Any]:
+    """The metadata of an object that is there for the InferenceService, and goes with it."""
+    return {
+        "name": child,
+        "namespace": observed.namespace,
+        "labels": child_labels(observed.body, **{INFERENCE_SERVICE: observed.name, **labels}),
+        "ownerReferences": [owner_reference(observed.body)],
     }
-    return Apply(Key(SERVICES, observed.namespace, canary_name(observed)), body)
 
 
 def rules(observed: Observed, revisions: Revisions) -> dict[str, str]:
@@ -110,12 +96,7 @@ def _config_map(observed: Observed, revision: str, content: str) -> Apply:
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {
-            "name": config_name(observed, revision),
-            "namespace": observed.namespace,
-            "labels": child_labels(observed.body, **{INFERENCE_SERVICE: observed.name, REVISION: revision}),
-            "ownerReferences": [owner_reference(observed.body)],
-        },
+        "metadata": child_metadata(observed, config_name(observed, revision), **{REVISION: revision}),
         "data": {FILE: content},
     }
     return Apply(Key(CONFIG_MAPS, observed.namespace, config_name(observed, revision)), body)
