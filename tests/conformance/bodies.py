@@ -53,6 +53,17 @@ def with_tail(document: object, *tail: bytes) -> Body:
     return Body(header + b"".join(tail), len(header))
 
 
+def one_missing(tensors: Sequence[Tensor], position: int) -> tuple[Body, Body]:
+    """The same request in JSON and in bytes, its first value at that input missing: null, and NaN."""
+    given = tensors[position]
+    values = given.values.copy()
+    values.flat[0] = float("nan")
+    changed = [*tensors[:position], Tensor(given.name, given.datatype, values), *tensors[position + 1 :]]
+    entries = [tensor.entry() for tensor in changed]
+    entries[position]["data"][0] = None
+    return as_json({"inputs": entries}), binary(changed)
+
+
 @dataclass(frozen=True)
 class Answer:
     """A successful inference: the JSON part, and every output's values by name, in the order they came."""

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from conformance.contents import FIELDS
 from conformance.faulty import Alter, Change, Codes, Fault, same_bytes
-from conformance.over_grpc.calls import FIELDS, Code
+from conformance.over_grpc.calls import Code
 from conformance.over_grpc.messages import message_class
 from conformance.tensors import from_bytes
 from conformance.wire import Reply

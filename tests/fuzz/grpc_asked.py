@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from conformance.contents import FIELDS
 from google.protobuf.message import DecodeError
 from hpack import Decoder, HPACKError
 from tritonclient.grpc import service_pb2 as pb
@@ -29,7 +30,6 @@ from fuzz.frames import (
     Frame,
     parse,
 )
-from fuzz.grpc_inputs import FIELDS
 from fuzz.reference import Array, unpacked
 from fuzz.rig import MODEL
 from modelwright_serving.oip.signature import NUMPY_TYPES, Signature, TensorSpec

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from conformance.contents import FIELDS
 from hpack import Encoder
 from tritonclient.grpc import service_pb2 as pb
 
@@ -32,16 +33,6 @@ EXTRAS: tuple[tuple[tuple[str, str], ...], ...] = (
     *((("te", "gzip"),), (("Upper", "x"),), (("connection", "close"),), ((":path", "/again"),)),
     *((("x-note", "y" * 2000),), (("x-note", "\0"),), (("grpc-encoding", "identity"),)),
 )
-FIELDS = {
-    "BOOL": "bool_contents",
-    **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),
-    "INT64": "int64_contents",
-    **dict.fromkeys(("UINT8", "UINT16", "UINT32"), "uint_contents"),
-    "UINT64": "uint64_contents",
-    "FP32": "fp32_contents",
-    "FP64": "fp64_contents",
-    "BYTES": "bytes_contents",
-}
 
 
 @lru_cache(maxsize=256)

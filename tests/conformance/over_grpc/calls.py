@@ -9,6 +9,7 @@ import grpc
 import numpy as np
 
 from conformance.checks import Failed, expect, need, shown
+from conformance.contents import FIELDS
 from conformance.over_grpc.messages import SERVICE, message, message_class
 from conformance.target import Target
 from conformance.tensors import DATATYPES, Array, Spec, Tensor, from_bytes
@@ -16,17 +17,6 @@ from conformance.tensors import DATATYPES, Array, Spec, Tensor, from_bytes
 SECONDS = 20.0
 INFER = f"{SERVICE}/ModelInfer"
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-# The field of InferTensorContents for each datatype; FP16 has none.
-FIELDS = {
-    "BOOL": "bool_contents",
-    **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),
-    "INT64": "int64_contents",
-    **dict.fromkeys(("UINT8", "UINT16", "UINT32"), "uint_contents"),
-    "UINT64": "uint64_contents",
-    "FP32": "fp32_contents",
-    "FP64": "fp64_contents",
-    "BYTES": "bytes_contents",
-}
 Code = grpc.StatusCode
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import grpc
 
 from conformance.checks import Check, Group, NotApplicable, Run, Severity, expect, need
-from conformance.over_grpc.calls import FIELDS, Code, client, raw, request, typed
+from conformance.contents import FIELDS
+from conformance.over_grpc.calls import Code, client, raw, request, typed
 from conformance.sources import GRPC_FAILURE, kserve_client, practice, proto, triton
 from conformance.target import Target
 

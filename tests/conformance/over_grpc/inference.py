@@ -3,7 +3,8 @@
 from typing import Any
 
 from conformance.checks import Check, Group, Run, Severity, expect
-from conformance.over_grpc.calls import FIELDS, client, raw, read, typed
+from conformance.contents import FIELDS
+from conformance.over_grpc.calls import client, raw, read, typed
 from conformance.over_grpc.messages import message
 from conformance.sources import kserve_client, proto, tritonclient
 from conformance.target import Target

@@ -5,7 +5,7 @@ from conformance.bodies import LENGTH, Body
 from conformance.checks import Group, expect, need
 from conformance.sources import binary, tritonclient
 from conformance.target import Target
-from conformance.tensors import FLOATS, Tensor, same
+from conformance.tensors import FLOATS, same
 from conformance.wire import Reply
 
 GROUP = Group("http")
@@ -202,12 +202,7 @@ def _(target: Target) -> None:
 @GROUP.should("binary.nan", "NaN in bytes is null in JSON", INPUT)
 def _(target: Target) -> None:
     position = target.input_of(*FLOATS)
-    tensors = target.tensors()
-    values = tensors[position].values.copy()
-    values.flat[0] = float("nan")
-    tensors[position] = Tensor(tensors[position].name, tensors[position].datatype, values)
-    entries = [tensor.entry() for tensor in tensors]
-    entries[position]["data"][0] = None
-    found = target.infer(bodies.binary(tensors)).outputs
-    expected = target.infer(bodies.as_json({"inputs": entries})).outputs
+    with_null, with_nan = bodies.one_missing(target.tensors(), position)
+    found = target.infer(with_nan).outputs
+    expected = target.infer(with_null).outputs
     expect(all(same(found[name], expected[name]) for name in expected), "another answer than to null")

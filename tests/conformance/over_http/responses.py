@@ -6,7 +6,7 @@ from conformance import bodies
 from conformance.checks import Group, expect, need
 from conformance.sources import INFER_SUCCESS, grpc, practice, rest, schema
 from conformance.target import Target
-from conformance.tensors import FLOATS, Tensor, same
+from conformance.tensors import FLOATS, same
 
 GROUP = Group("http")
 ID = rest(
@@ -161,13 +161,7 @@ def _(target: Target) -> None:
 @GROUP.must("infer.nan-is-json", "a response to missing values is still JSON", JSON)
 def _(target: Target) -> None:
     position = target.input_of(*FLOATS)
-    tensors = target.tensors()
-    values = tensors[position].values.copy()
-    values.flat[0] = float("nan")
-    tensors[position] = Tensor(tensors[position].name, tensors[position].datatype, values)
-    entries = [tensor.entry() for tensor in tensors]
-    entries[position]["data"][0] = None
-    replies = [target.post(body) for body in (bodies.as_json({"inputs": entries}), bodies.binary(tensors))]
+    replies = [target.post(body) for body in bodies.one_missing(target.tensors(), position)]
     answered = [reply for reply in replies if reply.status == 200]
     need(answered, "the server takes no missing values")
     for reply in answered:
