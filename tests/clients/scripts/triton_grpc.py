@@ -99,6 +99,9 @@ class GrpcAio(GrpcCalls, IsolatedAsyncioTestCase):
         client, inputs = self.client_of(model), self.inputs(model)
 
         async def requests() -> AsyncIterator[dict[str, Any]]:
+            # Not before the refusal: a message that grpc.aio cannot send any more it calls an internal error,
+            # whatever the server has said.
+            await asyncio.sleep(SECONDS)
             yield {"model_name": model.name, "inputs": inputs}
 
         async def first() -> object:
