@@ -24,6 +24,7 @@ from modelwright.engine.kinds import Kind, child
 from modelwright.engine.objects import Body, Key, labels
 from modelwright.inferenceservice.plan import InferenceServicePlanner
 from modelwright.modelversion.plan import ModelVersionPlanner
+from modelwright.modelversion.quarantine import is_quarantined
 from modelwright.trainingjob.plan import TrainingJobPlanner
 
 
@@ -32,7 +33,7 @@ def kinds(settings: Settings) -> list[Kind]:
     return [
         Kind(TRAINING_JOBS, TrainingJobPlanner(settings), wakes=_versions_of),
         Kind(MODEL_VERSIONS, ModelVersionPlanner(settings), wakes=_users_of),
-        Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings)),
+        Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_judged_by),
         *(child(resource) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, CLAIMS)),
     ]
 
@@ -53,3 +54,11 @@ def _users_of(view: View, version: Body) -> Iterator[Key]:
         model = service["spec"]["model"]
         if model.get("version") == name(version) or model.get("name") == version["spec"]["model"]:
             yield Key(INFERENCE_SERVICES, namespace(service), name(service))
+
+
+def _judged_by(view: View, service: Body) -> Iterator[Key]:
+    """The versions that a service has rolled back, and those that are quarantined: they may no longer be."""
+    rejected = {found["digest"] for found in (service.get("status") or {}).get("rejected") or ()}
+    for version in view.all(MODEL_VERSIONS, namespace(service)):
+        if version["spec"]["artifact"]["digest"] in rejected or is_quarantined(version):
+            yield Key(MODEL_VERSIONS, namespace(version), name(version))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import replace
 from itertools import count
 from typing import Protocol
 
@@ -86,10 +87,12 @@ class Measuring:
             return None
 
     def _note(self, campaign: Campaign, tallies: Mapping[str, Tally]) -> None:
-        found = measured(campaign.since, campaign.canary, tallies.values())
+        counted = measured(campaign.since, campaign.judged, tallies.values(), direct=campaign.direct)
         known = self._notebook.get(Key(MEASUREMENTS, campaign.key.namespace, campaign.key.name))
-        if known is not None and known["measured"] == found:
+        before = 0 if known is None else known["measured"].look
+        if known is not None and known["measured"] == replace(counted, look=before):
             return
+        found = replace(counted, look=before + 1)
         meta = {
             "name": campaign.key.name,
             "namespace": campaign.key.namespace,

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from modelwright.api.base import (
     Artifact,
+    Digest,
     Label,
     Message,
     Model,
@@ -56,6 +57,11 @@ class Step(Model):
         description="Of every 100 requests that the stable revision answers, so many are repeated at the new one, "
         "and the answers compared.",
     )
+    approval: bool | None = Field(
+        default=None,
+        description="True: however good it looks, the step ends only when approvedRevision names the revision, or "
+        "somebody promotes it.",
+    )
 
 
 HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"
@@ -99,9 +105,25 @@ class Analysis(Model):
     max_p99_increase: Annotated[float, Field(ge=0, le=1000)] | None = Field(
         default=None, description="How much slower its slowest hundredth may be: 0.5 is half as slow again."
     )
+    max_p50_increase: Annotated[float, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="The same for the median."
+    )
     min_agreement: Annotated[float, Field(ge=0, le=1)] | None = Field(
         default=None,
         description="Share of the labels in mirrored answers that have to be those of the stable one.",
+    )
+    max_difference: Annotated[float, Field(ge=0, lt=1_000_000)] | None = Field(
+        default=None,
+        description="How far apart numbers in mirrored answers may be, probabilities or values, in 99 of 100.",
+    )
+    max_restarts: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=0,
+        description="How often its containers may end and be started again, by a crash or for memory.",
+    )
+    consecutive_failures: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=1,
+        description="How many looks in a row have to fail before it is rolled back. There is one every 2 seconds, "
+        "where something new was measured.",
     )
     min_samples: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         default=100, description="Requests that a step needs before it can pass."
@@ -113,8 +135,9 @@ class Analysis(Model):
         default=3600,
         description="How long a step waits for its verdict, beyond its hold, before onNoData decides.",
     )
-    on_no_data: Literal["Wait", "Promote", "Rollback"] = Field(
-        default="Wait", description="What follows then: wait on, go on to the next step, or roll back."
+    on_no_data: Literal["Wait", "Pause", "Promote", "Rollback"] = Field(
+        default="Wait",
+        description="What follows then: wait on, pause until somebody resumes, go on to the next step, or roll back.",
     )
 
 
@@ -124,17 +147,23 @@ class Rollout(Model):
     model_config = rules(
         rule(
             # The default of the whole field has no strategy in it when the API server checks it.
-            "has(self.strategy) && self.strategy == 'Canary' "
-            "? has(self.steps) && self.steps.size() > 0 : !has(self.steps)",
-            "steps go with strategy Canary, which needs at least one",
+            "has(self.strategy) && self.strategy == 'Canary' ? has(self.steps) && self.steps.size() > 0 : "
+            "!has(self.steps) || has(self.strategy) && self.strategy == 'BlueGreen'",
+            "strategy Canary needs steps, and strategy Replace has none",
+        ),
+        rule(
+            "!has(self.steps) || !has(self.strategy) || self.strategy != 'BlueGreen' || "
+            "self.steps.size() == 1 && self.steps[0].weight == 0",
+            "strategy BlueGreen has at most one step, of weight 0: it says how long both run before the switch",
         ),
     )
 
-    strategy: Literal["Replace", "Canary"] = Field(
+    strategy: Literal["Replace", "Canary", "BlueGreen"] = Field(
         default="Replace",
         description="Replace: the new revision starts beside the old one, takes over when all of it is ready, "
         "and the old one goes after scaleDownDelaySeconds. Canary: in between it gets a growing share of the "
-        "traffic, and is rolled back by what is measured.",
+        "traffic, and is rolled back by what is measured. BlueGreen: all of its pods start and answer at "
+        "status.canary.url alone, until its step ends and the whole traffic is switched.",
     )
     steps: (
         Annotated[
@@ -157,11 +186,26 @@ class Rollout(Model):
     )
     traffic: Traffic | None = Field(default=None, description="Who meets the new revision.")
     paused: bool | None = Field(default=None, description="True: no step ends, however good it looks.")
+    approved_revision: Label | None = Field(
+        default=None, description="The revision whose steps with approval may end: status.canary.revision."
+    )
+    bake_seconds: Annotated[int, Field(ge=0, le=604800)] = Field(
+        default=0,
+        description="How long the analysis goes on after a new revision took over. Should it fail its requests then, "
+        "or its pods end, the revision before takes over again, in one switch.",
+    )
+    require_compatible_signature: bool | None = Field(
+        default=None,
+        description="True: a version is refused that asks for inputs, or lacks outputs or classes, of the one that "
+        "serves. Otherwise callers may be given a version that does not understand them.",
+    )
     progress_deadline_seconds: Annotated[int, Field(ge=10, le=86400)] = Field(
         default=600, description="How long a new revision may take to become ready before it is given up."
     )
     scale_down_delay_seconds: Annotated[int, Field(ge=0, le=86400)] = Field(
-        default=30, description="How long the old revision keeps running after the new one took over."
+        default=30,
+        description="How long the old revision keeps running after the new one took over. Until "
+        "then, going back to it is one switch.",
     )
 
 
@@ -195,6 +239,11 @@ class Revision(Model):
 class StableRevision(Revision):
     """The revision that has the traffic."""
 
+    since: Timestamp | None = Field(default=None, description="When it took over.")
+    bake_until: Timestamp | None = Field(
+        default=None, description="Until when it may be taken back by what is measured."
+    )
+
 
 class CanaryRevision(Revision):
     """The revision on its way to become stable."""
@@ -208,6 +257,14 @@ class CanaryRevision(Revision):
     step_since: Timestamp | None = Field(default=None, description="When that step began.")
     weight: int | None = Field(default=None, ge=0, le=100, description="Its percent of the traffic.")
     paused: bool | None = Field(default=None, description="True: somebody asked for a pause.")
+    verdict: Reason | None = Field(
+        default=None, description="What the analysis says of it at present, in one word."
+    )
+    failed_looks: int | None = Field(default=None, ge=0, description="How many looks in a row have failed.")
+    last_look: int | None = Field(default=None, ge=0, description="Number of the look that failed last.")
+    url: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="Where it answers inside the cluster, and nothing else does: for a preview."
+    )
     generation: int = Field(ge=0, description="Generation of the spec that started it.")
     reason: Reason | None = Field(default=None, description="Why it failed, in one word.")
     message: Message | None = Field(default=None, description="Why it failed, in a sentence.")
@@ -219,7 +276,7 @@ class Decision(Model):
     at: Timestamp = Field(description="When.")
     revision: Label = Field(description="Of which revision.")
     step: int = Field(ge=0, description="At which step, from 0.")
-    verdict: Literal["Advance", "Promote", "Rollback"] = Field(description="What followed.")
+    verdict: Literal["Advance", "Promote", "Pause", "Rollback"] = Field(description="What followed.")
     reason: Reason = Field(description="Why, in one word.")
     metric: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="The number's name."
@@ -229,12 +286,24 @@ class Decision(Model):
     samples: int = Field(default=0, ge=0, description="How many samples it was made of.")
 
 
-class RetiredRevision(Model):
+class RetiredRevision(Revision):
     """The revision that had the traffic before and still runs."""
 
-    revision: Label = Field(description="Its hash.")
-    version: Name = Field(description="The ModelVersion.")
     until: Timestamp = Field(description="When its pods go.")
+    undone: bool | None = Field(
+        default=None,
+        description="True: the traffic was taken from it again. It gets it back step by step only.",
+    )
+
+
+class Rejection(Model):
+    """A model that was rolled back for what it did, not for the cluster it met."""
+
+    at: Timestamp = Field(description="When.")
+    revision: Label = Field(description="The revision that served it.")
+    version: Name = Field(description="The ModelVersion.")
+    digest: Digest = Field(description="sha256 of its model file.")
+    reason: Reason = Field(description="Why, in one word.")
 
 
 class InferenceServiceStatus(Status):
@@ -252,6 +321,10 @@ class InferenceServiceStatus(Status):
     )
     retired: RetiredRevision | None = Field(
         default=None, description="The revision before, until its pods go."
+    )
+    rejected: Annotated[list[Rejection], Field(max_length=20)] | None = Field(
+        default=None,
+        description="Models that were rolled back, the newest first. Their ModelVersions are Quarantined.",
     )
     last_handled_request: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="Token of the request about a rollout that was carried out last."

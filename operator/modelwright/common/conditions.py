@@ -91,7 +91,7 @@ def conditions(
     if verdict.progress is not Progress.DONE:
         wanted.append(Aspect(verdict.progress.value.capitalize(), True, verdict.reason, verdict.message))
     ordered = sorted((*wanted, *aspects), key=lambda aspect: places.get(aspect.type, len(places)))
-    return [_condition(aspect, known.get(aspect.type), generation, now) for aspect in ordered]
+    return [condition(aspect, known.get(aspect.type), generation, now) for aspect in ordered]
 
 
 def transition(before: Iterable[Mapping[str, Any]], verdict: Verdict) -> tuple[Event, ...]:
@@ -106,9 +106,10 @@ def transition(before: Iterable[Mapping[str, Any]], verdict: Verdict) -> tuple[E
     return (verdict.event,)
 
 
-def _condition(
+def condition(
     aspect: Aspect, known: Mapping[str, Any] | None, generation: int, now: datetime
 ) -> dict[str, Any]:
+    """One entry of the list of conditions; `known`: as it was before."""
     status = _status(aspect.status)
     unchanged = known is not None and known.get("status") == status
     return {

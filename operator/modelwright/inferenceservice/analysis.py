@@ -11,7 +11,8 @@ from modelwright.inferenceservice import statistics
 from modelwright.inferenceservice.measured import Measured
 
 Result = Literal["Pass", "Fail", "Inconclusive"]
-_P99 = 0.99
+RESTARTED = "Restarted"
+_P99, _P50 = 0.99, 0.5
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,35 @@ class Verdict:
     threshold: float | None = None
 
 
+def words(metric: str, value: float | None, threshold: float | None, samples: int) -> str:
+    """The numbers of a verdict in words."""
+    told = "unknown" if value is None else f"{value:.4g}"
+    limit = "" if threshold is None else f", the limit {threshold:.4g}"
+    return f"{metric} is {told}{limit} ({samples} samples)"
+
+
 def judge(analysis: Analysis, measured: Measured | None) -> Verdict:
     """The verdict of all checks: the first failure, else the first that cannot be told yet, else a pass."""
     if measured is None:
         return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
-    verdicts = list(_checks(analysis, measured))
+    return _worst(list(_checks(analysis, measured)))
+
+
+def judge_baking(analysis: Analysis, measured: Measured | None) -> Verdict:
+    """The verdict on a revision that has the whole traffic: there is nothing to compare it with any more."""
+    if measured is None:
+        return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
+    return _error_rate(analysis, measured)
+
+
+def judge_pods(analysis: Analysis, restarts: int) -> Verdict | None:
+    """The failure of a revision whose containers end again and again; None as long as they do not."""
+    if restarts <= analysis.max_restarts:
+        return None
+    return Verdict("Fail", "restarts", RESTARTED, 1, float(restarts), float(analysis.max_restarts))
+
+
+def _worst(verdicts: list[Verdict]) -> Verdict:
     for result in ("Fail", "Inconclusive"):
         found = next((verdict for verdict in verdicts if verdict.result == result), None)
         if found is not None:
@@ -41,9 +66,13 @@ def judge(analysis: Analysis, measured: Measured | None) -> Verdict:
 def _checks(analysis: Analysis, measured: Measured) -> Iterator[Verdict]:
     yield _error_rate(analysis, measured)
     if analysis.max_p99_increase is not None:
-        yield _latency(analysis, analysis.max_p99_increase, measured)
+        yield _latency(analysis, "p99Seconds", _P99, analysis.max_p99_increase, measured)
+    if analysis.max_p50_increase is not None:
+        yield _latency(analysis, "p50Seconds", _P50, analysis.max_p50_increase, measured)
     if analysis.min_agreement is not None:
         yield _agreement(analysis, analysis.min_agreement, measured)
+    if analysis.max_difference is not None:
+        yield _difference(analysis, analysis.max_difference, measured)
     if measured.shadowed:
         yield _non_finite(measured)
 
@@ -65,18 +94,32 @@ def _error_rate(analysis: Analysis, measured: Measured) -> Verdict:
     return Verdict("Pass", "errorRate", "ErrorRateWithinLimit", samples, rate, limit)
 
 
-def _latency(analysis: Analysis, increase: float, measured: Measured) -> Verdict:
-    """Compares the 99th percentiles of both revisions; fails where the intervals say that it is not chance."""
-    canary = statistics.quantile_interval(measured.canary_durations, _P99)
-    stable = statistics.quantile_interval(measured.stable_durations, _P99)
+def _latency(analysis: Analysis, metric: str, rank: float, increase: float, measured: Measured) -> Verdict:
+    """Compares a percentile of both revisions; fails where the intervals say that it is not chance."""
+    canary = statistics.quantile_interval(measured.canary_durations, rank)
+    stable = statistics.quantile_interval(measured.stable_durations, rank)
     samples = round(min(map(statistics.total, (measured.canary_durations, measured.stable_durations))))
     if canary is None or stable is None or samples < analysis.min_samples:
-        return Verdict("Inconclusive", "p99Seconds", "TooFewSamples", samples)
+        return Verdict("Inconclusive", metric, "TooFewSamples", samples)
     limit = stable.high * (1 + increase)
-    value = statistics.quantile(measured.canary_durations, _P99)
+    value = statistics.quantile(measured.canary_durations, rank)
     if canary.low > limit:
-        return Verdict("Fail", "p99Seconds", "TooSlow", samples, value, limit)
-    return Verdict("Pass", "p99Seconds", "FastEnough", samples, value, limit)
+        return Verdict("Fail", metric, "TooSlow", samples, value, limit)
+    return Verdict("Pass", metric, "FastEnough", samples, value, limit)
+
+
+def _difference(analysis: Analysis, limit: float, measured: Measured) -> Verdict:
+    """Of the numbers in compared answers: 99 of 100 have to be within the limit."""
+    samples = round(statistics.total(measured.differences))
+    interval = statistics.quantile_interval(measured.differences, _P99)
+    value = statistics.quantile(measured.differences, _P99)
+    if interval is not None and samples >= analysis.min_failures and interval.low > limit:
+        return Verdict("Fail", "difference", "NumbersDiffer", samples, value, limit)
+    if samples < analysis.min_samples:
+        return Verdict("Inconclusive", "difference", "TooFewSamples", samples, value, limit)
+    if value is not None and value > limit:
+        return Verdict("Inconclusive", "difference", "DifferenceUnclear", samples, value, limit)
+    return Verdict("Pass", "difference", "NumbersAgree", samples, value, limit)
 
 
 def _agreement(analysis: Analysis, limit: float, measured: Measured) -> Verdict:

@@ -24,33 +24,44 @@ class Pod:
 
 @dataclass(frozen=True)
 class Campaign:
-    """One step of one canary, and who knows about it."""
+    """What one revision is measured for since a moment, and who knows about it.
+
+    `direct`: callers reach the judged revision by themselves, so that its own counts are all of them.
+    """
 
     key: Key
     uid: str
     since: str
-    canary: str
+    judged: str
     pods: tuple[Pod, ...]
+    direct: bool = False
 
 
 def campaigns(view: View, keys: Iterable[Key]) -> Iterator[Campaign]:
-    """Those of the InferenceServices among these keys whose canary has a share of the traffic."""
+    """Those of these InferenceServices whose canary has a share of the traffic, or whose stable revision is baked."""
     for key in keys:
         body = view.get(key)
-        canary = ((body or {}).get("status") or {}).get("canary") or {}
-        if key.resource != INFERENCE_SERVICES or canary.get("state") not in SHIFTING:
+        status = (body or {}).get("status") or {}
+        shifting = (status.get("canary") or {}).get("state") in SHIFTING
+        if not shifting and "bakeUntil" not in (status.get("stable") or {}):
             continue
         observed = observe(view, key)
-        status = observed.status if observed is not None else None
-        if observed is None or status is None or status.stable is None or status.canary is None:
-            continue
-        yield Campaign(
-            key,
-            uid(observed.body),
-            status.canary.step_since or status.canary.since,
-            status.canary.revision,
-            tuple(_pods(observed, {status.stable.revision, status.canary.revision})),
-        )
+        campaign = None if observed is None else _campaign(observed)
+        if campaign is not None:
+            yield campaign
+
+
+def _campaign(observed: Observed) -> Campaign | None:
+    stable, canary, retired = observed.status.stable, observed.status.canary, observed.status.retired
+    key = Key(INFERENCE_SERVICES, observed.namespace, observed.name)
+    if stable is not None and canary is not None and canary.state in SHIFTING:
+        pods = tuple(_pods(observed, {stable.revision, canary.revision}))
+        since = canary.step_since or canary.since
+        return Campaign(key, uid(observed.body), since, canary.revision, pods)
+    if stable is not None and retired is not None and stable.since is not None:
+        pods = tuple(_pods(observed, {stable.revision}))
+        return Campaign(key, uid(observed.body), stable.since, stable.revision, pods, direct=True)
+    return None
 
 
 def _pods(observed: Observed, revisions: set[str]) -> Iterator[Pod]:

@@ -18,13 +18,17 @@ _DELEGATED = "modelwright_delegated_requests_total"
 _SHADOWED = "modelwright_shadow_requests_total"
 _LABELS = "modelwright_shadow_labels_total"
 _NON_FINITE = "modelwright_shadow_non_finite_total"
+_DIFFERENCES = "modelwright_shadow_difference_bucket"
 _DURATIONS = "modelwright_request_duration_seconds_bucket"
+_ANSWERED = "modelwright_requests_total"
 _KEPT = {
     _DELEGATED: ("revision", "outcome"),
     _SHADOWED: ("revision", "outcome"),
     _LABELS: ("revision", "agree"),
     _NON_FINITE: ("revision",),
+    _DIFFERENCES: ("revision", "le"),
     _DURATIONS: ("le",),
+    _ANSWERED: ("code",),
 }
 
 
@@ -57,21 +61,27 @@ class Tally:
         self._last = now
 
 
-def measured(since: str, canary: str, pods: Iterable[Tally]) -> Measured:
-    """The counts of a step: what the stable revision's pods say of the canary, and how fast both were."""
+def measured(since: str, canary: str, pods: Iterable[Tally], *, direct: bool = False) -> Measured:
+    """The counts of a step: what the other revision's pods say of the judged one, and how both did.
+
+    `canary`: the revision that is judged. `direct`: callers reach it by themselves.
+    """
     tallies = list(pods)
     stable = _added(tally.sum for tally in tallies if tally.revision != canary)
     own = _added(tally.sum for tally in tallies if tally.revision == canary)
     labels = {agree: round(stable.get((_LABELS, canary, agree), 0.0)) for agree in ("true", "false")}
     return Measured(
         since=since,
+        direct=direct,
         delegated=_outcomes(stable, _DELEGATED, canary),
         shadowed=_outcomes(stable, _SHADOWED, canary),
         labels=sum(labels.values()),
         agreeing=labels["true"],
         non_finite=round(stable.get((_NON_FINITE, canary), 0.0)),
-        stable_durations=_buckets(stable),
-        canary_durations=_buckets(own),
+        answered=_codes(own),
+        differences=_buckets(stable, (_DIFFERENCES, canary)),
+        stable_durations=_buckets(stable, (_DURATIONS,)),
+        canary_durations=_buckets(own, (_DURATIONS,)),
     )
 
 
@@ -88,8 +98,16 @@ def _outcomes(found: Counts, name: str, revision: str) -> dict[str, int]:
     return {sample[2]: round(value) for sample, value in sorted(samples.items()) if value > 0}
 
 
-def _buckets(found: Counts) -> Mapping[float, float]:
-    buckets = {_bound(sample[1]): value for sample, value in found.items() if sample[0] == _DURATIONS}
+def _codes(found: Counts) -> dict[str, int]:
+    return {
+        sample[1]: round(value)
+        for sample, value in sorted(found.items())
+        if sample[0] == _ANSWERED and value > 0
+    }
+
+
+def _buckets(found: Counts, start: Sample) -> Mapping[float, float]:
+    buckets = {_bound(sample[-1]): value for sample, value in found.items() if sample[:-1] == start}
     return dict(sorted(buckets.items()))
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 # What came of a delegated request through the canary's fault.
 FAULTS = frozenset(("Failed", "Timeout", "Unreachable", "Broken", "Overloaded", "Rejected"))
+# Names of gRPC's status codes that are a server's fault; of HTTP's it is those of 500 and above.
+GRPC_FAULTS = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"))
 
 
 @dataclass(frozen=True)
@@ -14,27 +16,47 @@ class Measured:
     """The counts of one step of one canary.
 
     `delegated`: requests that the stable revision's pods asked the canary to answer, by outcome. `shadowed`: the same
-    for repeated ones. `durations`: seconds per request of each revision, as counts at or below each upper bound.
-    `since`: the step that they were counted for, so that counts of another one are never taken for it.
+    for repeated ones. `answered`: what the judged revision's own pods have answered, by HTTP status or gRPC status
+    name; it is judged by that alone where callers reach it directly. `durations`: seconds per request of each
+    revision, as counts at or below each upper bound; `differences`: between its numbers and those of the stable one,
+    the same way. `since`: the step that they were counted for, so that counts of another one are never taken for it.
+    `look`: tells two looks with different counts apart.
     """
 
     since: str
+    look: int = 0
+    direct: bool = False
     delegated: Mapping[str, int] = field(default_factory=dict)
     shadowed: Mapping[str, int] = field(default_factory=dict)
     labels: int = 0
     agreeing: int = 0
     non_finite: int = 0
+    answered: Mapping[str, int] = field(default_factory=dict)
+    differences: Mapping[float, float] = field(default_factory=dict)
     stable_durations: Mapping[float, float] = field(default_factory=dict)
     canary_durations: Mapping[float, float] = field(default_factory=dict)
 
     @property
     def asked(self) -> int:
-        """Requests, delegated or repeated, whose outcome says something about the canary."""
+        """Requests, delegated or repeated or of its own, whose outcome says something about the judged revision."""
+        if self.direct:
+            return sum(count for code, count in self.answered.items() if not _callers_fault(code))
         delegated = sum(count for outcome, count in self.delegated.items() if outcome != "Invalid")
         return delegated + sum(count for outcome, count in self.shadowed.items() if outcome != "Dropped")
 
     @property
     def faults(self) -> int:
-        """Requests that the canary should have answered and did not."""
+        """Requests that it should have answered and did not."""
+        if self.direct:
+            return sum(count for code, count in self.answered.items() if _own_fault(code))
         delegated = sum(count for outcome, count in self.delegated.items() if outcome in FAULTS)
         return delegated + self.shadowed.get("Failed", 0)
+
+
+def _own_fault(code: str) -> bool:
+    return int(code) >= 500 if code.isdigit() else code in GRPC_FAULTS
+
+
+def _callers_fault(code: str) -> bool:
+    succeeded = code.startswith("2") if code.isdigit() else code == "OK"
+    return not succeeded and not _own_fault(code)

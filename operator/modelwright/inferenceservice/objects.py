@@ -33,6 +33,11 @@ def url(observed: Observed) -> str:
     return f"http://{observed.name}.{observed.namespace}.svc.cluster.local"
 
 
+def canary_url(observed: Observed) -> str:
+    """Where a canary answers inside the cluster, alone."""
+    return f"http://{canary_name(observed)}.{observed.namespace}.svc.cluster.local"
+
+
 def deployment(observed: Observed, revision: Revision, replicas: int, settings: Settings) -> Apply:
     """Runs a revision. Its pods never change but in number: another shape is another revision."""
     name = deployment_name(observed, revision.revision)

@@ -26,7 +26,7 @@ from modelwright.inferenceservice.measured import Measured
 
 @dataclass(frozen=True)
 class Observed(Subject):
-    """The InferenceService, the versions that it may serve and what runs for it."""
+    """The InferenceService, the versions that it may serve, the one that serves, and what runs for it."""
 
     versions: tuple[Body, ...]
     deployments: tuple[Body, ...]
@@ -35,6 +35,7 @@ class Observed(Subject):
     configs: tuple[Body, ...] = ()
     services: tuple[Body, ...] = ()
     measured: Measured | None = None
+    serving: Body | None = None
 
     @cached_property
     def spec(self) -> InferenceServiceSpec:
@@ -72,6 +73,14 @@ class Observed(Subject):
             and created(pod) >= created(deployment)
         )
 
+    def restarts(self, revision: str) -> int:
+        """How often containers of a revision's pods have ended and were started again."""
+        return sum(
+            int(container.get("restartCount", 0))
+            for pod in self.pods_of(revision)
+            for container in (pod.get("status") or {}).get("containerStatuses") or ()
+        )
+
 
 def observe(view: View, key: Key) -> Observed | None:
     """Gathers what the planner needs; None when the InferenceService is not there."""
@@ -89,6 +98,7 @@ def observe(view: View, key: Key) -> Observed | None:
         configs=tuple(controlled(view, CONFIG_MAPS, body)),
         services=services,
         measured=None if measurement is None else measurement["measured"],
+        serving=_serving(view, key, body),
     )
 
 
@@ -101,3 +111,9 @@ def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:
     return tuple(
         v for v in view.all(MODEL_VERSIONS, key.namespace) if v["spec"]["model"] == model.get("name")
     )
+
+
+def _serving(view: View, key: Key, body: Body) -> Body | None:
+    """The version that serves, as far as it is still there."""
+    stable = (body.get("status") or {}).get("stable")
+    return None if stable is None else view.get(Key(MODEL_VERSIONS, key.namespace, stable["version"]))

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from modelwright.api.inferenceservice import CanaryRevision, Decision, InferenceServiceStatus, Revision
+from modelwright.api.inferenceservice import (
+    CanaryRevision,
+    InferenceServiceStatus,
+    Rejection,
+    Revision,
+    StableRevision,
+)
 from modelwright.common import conditions
 from modelwright.common.conditions import Aspect, Verdict
 from modelwright.common.resources import CONFIG_MAPS, DEPLOYMENTS, REVISION, SERVICES, name
@@ -20,23 +26,17 @@ from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key, deleting, labels, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
-from modelwright.inferenceservice import traffic
-from modelwright.inferenceservice.objects import canary_service, deployment, service, url
+from modelwright.inferenceservice import decisions, traffic
+from modelwright.inferenceservice.objects import canary_service, canary_url, deployment, service, url
 from modelwright.inferenceservice.observed import Observed, observe
-from modelwright.inferenceservice.rollout import (
-    SHIFTING,
-    Revisions,
-    advance,
-    deadline,
-    hindrance,
-    is_complete,
-    ready_replicas,
-)
-from modelwright.inferenceservice.steps import is_paused, look_again, replicas
+from modelwright.inferenceservice.parts import Revisions
+from modelwright.inferenceservice.pods import deadline, hindrance, is_complete, ready_replicas
+from modelwright.inferenceservice.rollout import SHIFTING, advance
+from modelwright.inferenceservice.steps import awaits_approval, is_paused, look_again, planned, replicas
 from modelwright.inferenceservice.target import Unresolved, target
 
-# As many decisions as the status keeps.
-HISTORY = 20
+# As many rejected models as the status keeps.
+REJECTED = 20
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,11 @@ class InferenceServicePlanner:
         verdict = _verdict(observed, wanted, revisions)
         return Plan(
             status=_status(observed, revisions, verdict, now),
-            events=(*conditions.transition(observed.written_conditions, verdict), *_refusal(revisions)),
+            events=(
+                *decisions.event(revisions.decision),
+                *conditions.transition(observed.written_conditions, verdict),
+                *_refusal(revisions),
+            ),
             effects=tuple(self._effects(observed, revisions)),
             requeue_at=_look_again(observed, revisions, now),
         )
@@ -74,7 +78,7 @@ class InferenceServicePlanner:
         if starting is not None:
             pods = replicas(starting, observed.spec, beside=stable is not None)
             yield deployment(observed, starting, pods, self.settings)
-        if stable is not None and starting is not None and observed.spec.rollout.steps:
+        if stable is not None and starting is not None and planned(observed.spec):
             yield canary_service(observed, starting)
         yield from traffic.effects(observed, revisions)
         yield from self._leftovers(observed, revisions)
@@ -98,7 +102,8 @@ class InferenceServicePlanner:
 
 def _verdict(observed: Observed, wanted: Revision | Unresolved, revisions: Revisions) -> Verdict:
     if isinstance(wanted, Unresolved):
-        return conditions.waiting(wanted.reason, wanted.message)
+        stand = conditions.stalled if wanted.hopeless else conditions.waiting
+        return stand(wanted.reason, wanted.message)
     canary = revisions.canary
     if canary is not None and canary.state in SHIFTING:
         return _shifting(observed, canary)
@@ -113,17 +118,20 @@ def _verdict(observed: Observed, wanted: Revision | Unresolved, revisions: Revis
         return conditions.stalled(reason, f"ModelVersion {canary.version}: {canary.message or reason}{kept}")
     if canary is not None:
         return _starting(observed, canary.revision, canary.version)
-    return _serving(observed, wanted)
+    return _serving(observed, revisions.stable or wanted)
 
 
 def _shifting(observed: Observed, canary: CanaryRevision) -> Verdict:
     if canary.state == "Completing":
         message = f"ModelVersion {canary.version} has passed; the rest of its pods start"
         return conditions.reconciling("CanaryCompleting", message, ready=False)
-    count = len(observed.spec.rollout.steps or [])
+    count = len(planned(observed.spec))
     message = f"ModelVersion {canary.version} answers {canary.weight or 0} % (step {(canary.step or 0) + 1} of {count})"
     if is_paused(canary, observed.spec):
         return conditions.reconciling("CanaryPaused", f"{message}; it is paused", ready=False)
+    if awaits_approval(canary, observed.spec):
+        told = f"{message}; the step ends when spec.rollout.approvedRevision is {canary.revision}, or by promotion"
+        return conditions.reconciling("AwaitingApproval", told, ready=False)
     return conditions.reconciling("CanaryInProgress", message, ready=False)
 
 
@@ -134,12 +142,15 @@ def _starting(observed: Observed, revision: str, version: str) -> Verdict:
     return conditions.reconciling("RevisionStarting", f"ModelVersion {version} starts", ready=False)
 
 
-def _serving(observed: Observed, stable: Revision) -> Verdict:
+def _serving(observed: Observed, stable: StableRevision | Revision) -> Verdict:
     if not observed.has_traffic(stable.revision):
         return conditions.reconciling(
             "SwitchingTraffic", f"ModelVersion {stable.version} takes over the traffic", ready=False
         )
     if is_complete(observed.deployment(stable.revision), observed.spec.replicas):
+        if isinstance(stable, StableRevision) and stable.bake_until is not None:
+            told = f"ModelVersion {stable.version} has the traffic, and may still be taken back"
+            return conditions.reconciling("Baking", told, ready=False)
         return conditions.done("Serving", f"ModelVersion {stable.version} has the traffic")
     problem = hindrance(observed, stable.revision)
     if problem is not None:
@@ -168,7 +179,10 @@ def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: dat
         stable = stable.model_copy(update=_counts(observed, stable, observed.spec.replicas))
     if canary is not None:
         needed = replicas(canary, observed.spec, beside=stable is not None)
-        canary = canary.model_copy(update=_counts(observed, canary, needed))
+        update = _counts(observed, canary, needed)
+        if stable is not None and revisions.starting is not None and planned(observed.spec):
+            update["url"] = canary_url(observed)
+        canary = canary.model_copy(update=update)
     status = InferenceServiceStatus(
         observed_generation=observed.generation,
         url=url(observed) if stable else None,
@@ -180,7 +194,8 @@ def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: dat
         if revisions.handled is None
         else revisions.handled,
         last_decision=revisions.decision or observed.status.last_decision,
-        history=_history(observed, revisions),
+        history=decisions.history(observed.status.last_decision, observed.status.history, revisions.decision),
+        rejected=_rejected(observed, revisions),
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
     aspects = (_available(observed, revisions),)
     status["conditions"] = conditions.conditions(
@@ -193,15 +208,19 @@ def _refusal(revisions: Revisions) -> tuple[Event, ...]:
     return () if revisions.refused is None else (Event("Warning", "RequestIgnored", revisions.refused),)
 
 
-def _history(observed: Observed, revisions: Revisions) -> list[Decision] | None:
-    """The decisions before the last one, the newest first."""
-    before = observed.status
-    if revisions.decision is None or before.last_decision is None:
-        return before.history
-    return [before.last_decision, *(before.history or [])][:HISTORY]
+def _rejected(observed: Observed, revisions: Revisions) -> list[Rejection] | None:
+    """The models that were found bad, the newest first; not those that have taken over since, or may be tried again."""
+    new, known = revisions.rejected, observed.status.rejected or []
+    good = revisions.stable.artifact.digest if revisions.stable is not None else None
+    kept = [
+        found
+        for found in known
+        if found.digest != (new.digest if new else good) and found.revision != revisions.forgiven
+    ]
+    return [*([new] if new else []), *kept][:REJECTED] or None
 
 
-def _counts(observed: Observed, revision: Revision, wanted: int) -> dict[str, int]:
+def _counts(observed: Observed, revision: Revision, wanted: int) -> dict[str, Any]:
     found = observed.deployment(revision.revision)
     return {"replicas": wanted, "ready_replicas": ready_replicas(found)}
 
@@ -213,6 +232,8 @@ def _look_again(observed: Observed, revisions: Revisions, now: datetime) -> date
         canary = revisions.starting
         since = from_timestamp(canary.step_since or canary.since)
         times += [deadline(since, observed), *look_again(canary, observed.spec)]
+    if revisions.stable is not None and revisions.stable.bake_until is not None:
+        times.append(from_timestamp(revisions.stable.bake_until))
     if revisions.retired is not None:
         times.append(from_timestamp(revisions.retired.until))
     return min((moment for moment in times if moment > now), default=None)

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from modelwright.engine.objects import Body, annotations_of
 
 ANNOTATION = "modelwright.dev/rollout"
-Action = Literal["promote", "promote-full", "abort", "pause", "resume", "retry"]
+Action = Literal["promote", "promote-full", "abort", "pause", "resume", "retry", "undo"]
 
 _REQUEST = re.compile(r"([a-z-]{1,20})@([a-z0-9]{1,63})#([A-Za-z0-9._:-]{1,64})")
 

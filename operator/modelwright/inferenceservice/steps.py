@@ -1,28 +1,32 @@
 """The steps of a canary: which share of the traffic it has, and what it takes to go on. Pure.
 
+What became of a step is told by `decisions`.
+
 Pods come before traffic: a step's weight holds from the moment when the pods that it needs are ready.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, Literal
 
-from modelwright.api.inferenceservice import Analysis, CanaryRevision, Decision, InferenceServiceSpec, Step
+from modelwright.api.inferenceservice import Analysis, CanaryRevision, InferenceServiceSpec, Step
 from modelwright.common.podstatus import Problem
 from modelwright.common.times import from_timestamp, to_timestamp
-from modelwright.inferenceservice.analysis import Verdict, judge
+from modelwright.inferenceservice.analysis import Verdict, judge, judge_pods, words
 from modelwright.inferenceservice.measured import Measured
+
+Outcome = Literal["Advance", "Promote", "Pause", "Rollback"]
 
 
 @dataclass(frozen=True)
 class Judged:
     """What follows from a verdict."""
 
-    outcome: Literal["Advance", "Promote", "Rollback"]
+    outcome: Outcome
     verdict: Verdict
 
 
@@ -35,9 +39,19 @@ class Move:
     decision: Judged | None = None
 
 
+def planned(spec: InferenceServiceSpec) -> list[Step]:
+    """The steps that a new revision goes through; none where it takes over when it is ready."""
+    if spec.rollout.strategy == "BlueGreen":
+        return spec.rollout.steps or [Step(weight=0, hold_seconds=0)]
+    return spec.rollout.steps or []
+
+
+_NOTHING_TO_MEASURE = Verdict("Pass", "requests", "NothingToMeasure", 0)
+
+
 def current(canary: CanaryRevision, spec: InferenceServiceSpec) -> Step | None:
     """The step that a canary is at; the last one where the spec has fewer by now."""
-    found = spec.rollout.steps or []
+    found = planned(spec)
     return found[min(canary.step or 0, len(found) - 1)] if found else None
 
 
@@ -54,29 +68,73 @@ def replicas(canary: CanaryRevision, spec: InferenceServiceSpec, *, beside: bool
     step = current(canary, spec)
     if step is None or not beside or canary.state == "Completing" or spec.replicas == 0:
         return spec.replicas
+    if spec.rollout.strategy == "BlueGreen":
+        return spec.replicas
     weight = max(step.weight, canary.weight or 0)
     return min(spec.replicas, max(1, ceil(spec.replicas * weight / 100)))
 
 
 def move(
-    canary: CanaryRevision, spec: InferenceServiceSpec, measured: Measured | None, now: datetime
+    canary: CanaryRevision,
+    spec: InferenceServiceSpec,
+    measured: Measured | None,
+    restarts: int,
+    now: datetime,
 ) -> Move:
-    """What the analysis says of a canary that has a share of the traffic."""
+    """What the analysis says of a canary that has a share of the traffic, whose containers have restarted so often."""
     step = current(canary, spec)
     if step is None or canary.step_since is None:
         return Move()
+    if crashed := judge_pods(asked(spec), restarts):
+        return _back(crashed)
     counted = measured if measured is not None and measured.since == canary.step_since else None
-    verdict = judge(asked(spec), counted)
+    verdict = judge(asked(spec), counted) if _tells(step, spec) else _NOTHING_TO_MEASURE
+    noted = _noted(canary, verdict, counted)
     if verdict.result == "Fail":
-        return _back(verdict)
+        enough = noted.get("failed_looks", 0) >= asked(spec).consecutive_failures
+        return _back(verdict) if enough else Move(noted)
+    moved = _after_its_time(canary, step, spec, verdict, now)
+    return replace(moved, update={**noted, **moved.update})
+
+
+def _after_its_time(
+    canary: CanaryRevision, step: Step, spec: InferenceServiceSpec, verdict: Verdict, now: datetime
+) -> Move:
+    """What follows from a verdict that is no failure, once the step has lasted long enough."""
     if canary.state == "Completing" or canary.weight != step.weight or is_paused(canary, spec):
         return Move()
-    held = from_timestamp(canary.step_since) + timedelta(seconds=step.hold_seconds)
+    held = from_timestamp(canary.step_since or canary.since) + timedelta(seconds=step.hold_seconds)
     if now < held:
         return Move()
     if verdict.result == "Inconclusive":
         return _without_verdict(canary, spec, verdict, now >= held + no_data(spec), now)
-    return _on(canary, spec, verdict, now)
+    return Move() if awaits_approval(canary, spec) else _on(canary, spec, verdict, now)
+
+
+def awaits_approval(canary: CanaryRevision, spec: InferenceServiceSpec) -> bool:
+    """Whether the step that the canary is at ends only when somebody says so."""
+    step = current(canary, spec)
+    return step is not None and bool(step.approval) and spec.rollout.approved_revision != canary.revision
+
+
+def _tells(step: Step, spec: InferenceServiceSpec) -> bool:
+    """Whether a step lets anything reach the canary that could be measured."""
+    chosen = spec.rollout.traffic is not None and bool(spec.rollout.traffic.headers)
+    return step.weight > 0 or step.mirror > 0 or chosen
+
+
+def _noted(canary: CanaryRevision, verdict: Verdict, measured: Measured | None) -> dict[str, Any]:
+    """What is kept of a look: the verdict, and how many looks in a row have failed."""
+    look = 0 if measured is None else measured.look
+    if verdict.result != "Fail":
+        return {"verdict": verdict.reason, "failed_looks": None, "last_look": None}
+    if canary.last_look == look:
+        return {"verdict": verdict.reason, "failed_looks": canary.failed_looks or 0}
+    return {
+        "verdict": verdict.reason,
+        "failed_looks": (canary.failed_looks or 0) + 1,
+        "last_look": look,
+    }
 
 
 def enter(canary: CanaryRevision, spec: InferenceServiceSpec, now: datetime) -> dict[str, Any]:
@@ -84,7 +142,8 @@ def enter(canary: CanaryRevision, spec: InferenceServiceSpec, now: datetime) -> 
     step = current(canary, spec)
     if step is None or canary.state != "Shifting" or canary.weight == step.weight:
         return {}
-    return {"weight": step.weight, "step_since": to_timestamp(now)}
+    fresh = {"failed_looks": None, "last_look": None}
+    return {"weight": step.weight, "step_since": to_timestamp(now), **fresh}
 
 
 def look_again(canary: CanaryRevision, spec: InferenceServiceSpec) -> list[datetime]:
@@ -101,22 +160,6 @@ def no_data(spec: InferenceServiceSpec) -> timedelta:
     return timedelta(seconds=asked(spec).no_data_seconds)
 
 
-def decision(canary: CanaryRevision, judged: Judged, now: datetime) -> Decision:
-    """The decision for the record."""
-    verdict = judged.verdict
-    return Decision(
-        at=to_timestamp(now),
-        revision=canary.revision,
-        step=canary.step or 0,
-        verdict=judged.outcome,
-        reason=verdict.reason,
-        metric=verdict.metric,
-        value=verdict.value,
-        threshold=verdict.threshold,
-        samples=verdict.samples,
-    )
-
-
 def is_paused(canary: CanaryRevision, spec: InferenceServiceSpec) -> bool:
     """Whether somebody wants it to stay at its step."""
     return bool(spec.rollout.paused or canary.paused)
@@ -124,53 +167,43 @@ def is_paused(canary: CanaryRevision, spec: InferenceServiceSpec) -> bool:
 
 def promoted(
     canary: CanaryRevision, spec: InferenceServiceSpec, now: datetime, *, fully: bool
-) -> tuple[CanaryRevision, Decision]:
+) -> tuple[CanaryRevision, Outcome]:
     """The canary after somebody asked to go on without a verdict: by one step, or past all of them."""
     on = _on(canary, spec, Verdict("Pass", "request", "Requested", 0), now)
     update = {"state": "Completing", "step_since": to_timestamp(now)} if fully else dict(on.update)
-    verdict: Literal["Advance", "Promote"] = "Promote" if update.get("state") == "Completing" else "Advance"
-    told = Decision(
-        at=to_timestamp(now),
-        revision=canary.revision,
-        step=canary.step or 0,
-        verdict=verdict,
-        reason="Requested",
-    )
-    return canary.model_copy(update={**update, "paused": None}), told
-
-
-def given_up(canary: CanaryRevision, reason: str, now: datetime) -> Decision:
-    """The decision for the record when it is the pods that fail, and no number."""
-    return Decision(
-        at=to_timestamp(now),
-        revision=canary.revision,
-        step=canary.step or 0,
-        verdict="Rollback",
-        reason=reason,
-    )
+    outcome: Outcome = "Promote" if update.get("state") == "Completing" else "Advance"
+    return canary.model_copy(update={**update, "paused": None}), outcome
 
 
 def _without_verdict(
     canary: CanaryRevision, spec: InferenceServiceSpec, verdict: Verdict, late: bool, now: datetime
 ) -> Move:
-    if not late or asked(spec).on_no_data == "Wait":
+    if not late:
         return Move()
-    return _back(verdict) if asked(spec).on_no_data == "Rollback" else _on(canary, spec, verdict, now)
+    match asked(spec).on_no_data:
+        case "Wait":
+            return Move()
+        case "Pause":
+            return Move({"paused": True}, decision=Judged("Pause", verdict))
+        case "Rollback":
+            return _back(verdict)
+        case "Promote":
+            return Move() if awaits_approval(canary, spec) else _on(canary, spec, verdict, now)
 
 
 def _back(verdict: Verdict) -> Move:
-    return Move(problem=Problem(verdict.reason, _sentence(verdict)), decision=Judged("Rollback", verdict))
+    return Move(problem=problem(verdict), decision=Judged("Rollback", verdict))
+
+
+def problem(verdict: Verdict) -> Problem:
+    """A verdict as the reason to give a revision up."""
+    told = words(verdict.metric, verdict.value, verdict.threshold, verdict.samples)
+    return Problem(verdict.reason, told)
 
 
 def _on(canary: CanaryRevision, spec: InferenceServiceSpec, verdict: Verdict, now: datetime) -> Move:
     following = (canary.step or 0) + 1
-    since = to_timestamp(now)
-    if following >= len(spec.rollout.steps or []):
-        return Move({"state": "Completing", "step_since": since}, decision=Judged("Promote", verdict))
-    return Move({"step": following, "step_since": since}, decision=Judged("Advance", verdict))
-
-
-def _sentence(verdict: Verdict) -> str:
-    value = "unknown" if verdict.value is None else f"{verdict.value:.4g}"
-    limit = "" if verdict.threshold is None else f", the limit {verdict.threshold:.4g}"
-    return f"{verdict.metric} is {value}{limit} ({verdict.samples} samples)"
+    update: dict[str, Any] = {"step_since": to_timestamp(now), "failed_looks": None, "last_look": None}
+    if following >= len(planned(spec)):
+        return Move({"state": "Completing", **update}, decision=Judged("Promote", verdict))
+    return Move({"step": following, **update}, decision=Judged("Advance", verdict))

@@ -7,44 +7,77 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from modelwright.api.base import Artifact, ResourceRequirements
+from modelwright.api.base import Artifact, ResourceRequirements, Signature
 from modelwright.api.inferenceservice import Revision
 from modelwright.common.resources import name
 from modelwright.common.settings import Settings
 from modelwright.engine.objects import Body, created, deleting
 from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.signature import incompatibility
 
 HASH_LENGTH = 10
 
 
 @dataclass(frozen=True)
 class Unresolved:
-    """Why there is no revision to serve yet."""
+    """Why there is no revision to serve: not yet, or not until something is written anew (`hopeless`)."""
 
     reason: str
     message: str
+    hopeless: bool = False
 
 
 def target(observed: Observed, settings: Settings) -> Revision | Unresolved:
     """The revision that the spec asks for now."""
     wanted = observed.spec.model
-    if wanted.version is not None:
-        return _named(observed, wanted.version, settings)
-    ready = [version for version in observed.versions if _ready(version) and not deleting(version)]
-    if ready:
-        return revision(max(ready, key=_age), observed.spec.resources, settings)
-    if observed.versions:
-        return Unresolved("ModelNotReady", f"no ModelVersion of the model {wanted.name} is Ready")
-    return Unresolved("ModelNotFound", f"there is no ModelVersion of the model {wanted.name}")
+    version = wanted.version
+    found = _newest(observed, wanted.name or "") if version is None else _named(observed, version)
+    if isinstance(found, Unresolved):
+        return found
+    refused = _refused(observed, found) if observed.spec.rollout.require_compatible_signature else None
+    return refused or revision(found, observed.spec.resources, settings)
 
 
-def _named(observed: Observed, wanted: str, settings: Settings) -> Revision | Unresolved:
+def _newest(observed: Observed, family: str) -> Body | Unresolved:
+    """The newest version of a family that is Ready. One that was rolled back is passed over, unless it serves."""
     if not observed.versions:
+        return Unresolved("ModelNotFound", f"there is no ModelVersion of the model {family}")
+    ready = [version for version in observed.versions if _is_true(version, "Ready") and not deleting(version)]
+    if not ready:
+        return Unresolved("ModelNotReady", f"no ModelVersion of the model {family} is Ready")
+    serving = observed.status.stable.version if observed.status.stable is not None else None
+    good = [version for version in ready if name(version) == serving or not _is_true(version, "Quarantined")]
+    if not good:
+        return Unresolved(
+            "ModelQuarantined", f"every ModelVersion of the model {family} that is Ready is quarantined"
+        )
+    return max(good, key=_age)
+
+
+def _named(observed: Observed, wanted: str) -> Body | Unresolved:
+    found = next((version for version in observed.versions if name(version) == wanted), None)
+    if found is None:
         return Unresolved("ModelNotFound", f"there is no ModelVersion {wanted}")
-    (version,) = observed.versions
-    if not _ready(version):
-        return Unresolved("ModelNotReady", f"ModelVersion {wanted} is not Ready{_why(version)}")
-    return revision(version, observed.spec.resources, settings)
+    if not _is_true(found, "Ready"):
+        return Unresolved("ModelNotReady", f"ModelVersion {wanted} is not Ready{_why(found)}")
+    return found
+
+
+def _refused(observed: Observed, version: Body) -> Unresolved | None:
+    """Why callers of the version that serves could not use this one."""
+    stable = observed.status.stable
+    if stable is None or observed.serving is None or stable.version == name(version):
+        return None
+    problem = incompatibility(_signature(observed.serving), _signature(version))
+    if problem is None:
+        return None
+    told = f"ModelVersion {name(version)} cannot take the place of {stable.version}: {problem}"
+    return Unresolved("IncompatibleSignature", told, hopeless=True)
+
+
+def _signature(version: Body) -> Signature | None:
+    found = (version.get("status") or {}).get("signature")
+    return None if found is None else Signature.model_validate(found)
 
 
 def revision(version: Body, resources: ResourceRequirements | None, settings: Settings) -> Revision:
@@ -71,9 +104,9 @@ def _condition(version: Body, kind: str) -> dict[str, Any] | None:
     return next((condition for condition in found if condition["type"] == kind), None)
 
 
-def _ready(version: Body) -> bool:
-    ready = _condition(version, "Ready")
-    return ready is not None and ready["status"] == "True"
+def _is_true(version: Body, kind: str) -> bool:
+    found = _condition(version, kind)
+    return found is not None and found["status"] == "True"
 
 
 def _why(version: Body) -> str:

@@ -22,7 +22,8 @@ from modelwright.engine.objects import Key, annotations_of, deleting, labels, ow
 from modelwright.engine.plan import Annotate, Apply, Effect
 from modelwright.inferenceservice import steps
 from modelwright.inferenceservice.observed import Observed
-from modelwright.inferenceservice.rollout import SHIFTING, Revisions
+from modelwright.inferenceservice.parts import Revisions
+from modelwright.inferenceservice.rollout import SHIFTING
 
 FILE = "traffic.json"
 # Written to pods when their rule changes: a kubelet looks at a pod's volumes when the pod changes.

@@ -26,6 +26,7 @@ from modelwright.engine.objects import Key, deleting, uid
 from modelwright.engine.plan import Delete, Effect, Plan
 from modelwright.modelversion.objects import verify_job
 from modelwright.modelversion.observed import Observed, job_name, observe
+from modelwright.modelversion.quarantine import marked, quarantine
 
 UNFINISHED = {"Pending", "Running"}
 ARTIFACT_REASONS = {"ArtifactNotFound", "DigestMismatch"}
@@ -54,7 +55,9 @@ class ModelVersionPlanner:
         if observed is None or deleting(observed.body):
             return Plan()
         if observed.settled:
-            return Plan(effects=_tidied(observed))
+            aspect = quarantine(view, observed.namespace, observed.artifact["digest"])
+            status, events = marked(observed.body, aspect, now)
+            return Plan(status=status, events=events, effects=_tidied(observed))
         return _as_plan(observed, self._decide(observed, now), now)
 
     def _decide(self, observed: Observed, now: datetime) -> Decision:

@@ -11,7 +11,26 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from modelwright_serving.histogram import DURATION_BOUNDS, Histogram
 from modelwright_serving.traffic.compare import Comparison
 
-DIFFERENCE_BOUNDS = (1e-6, 1e-5, 1e-4, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0)
+DIFFERENCE_BOUNDS = (
+    1e-6,
+    1e-5,
+    1e-4,
+    0.001,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    10.0,
+    100.0,
+    1e3,
+    1e4,
+    1e5,
+    1e6,
+)
 # Of revisions before the present one, whose counters a scrape may not have seen yet.
 _MAX_REVISIONS = 4
 

@@ -65,7 +65,7 @@ class Pod:
     def crashes(self, step: str, code: int, message: str = "", reason: str = "Error") -> Self:
         """A container ends and is about to be started again."""
         ended = {"terminated": {"exitCode": code, "reason": reason, "message": message}}
-        return self._state(step, {"waiting": {"reason": "CrashLoopBackOff"}}, ended)
+        return self._state(step, {"waiting": {"reason": "CrashLoopBackOff"}}, ended, restarts=1)
 
     def waits(self, step: str, reason: str, message: str = "") -> Self:
         """A container cannot start."""
@@ -93,11 +93,18 @@ class Pod:
         """It is deleted."""
         self.world.drop(self.key)
 
-    def _state(self, step: str, state: Mapping[str, Any], last: Mapping[str, Any] | None = None) -> Self:
+    def _state(
+        self, step: str, state: Mapping[str, Any], last: Mapping[str, Any] | None = None, restarts: int = 0
+    ) -> Self:
         status = dict(self.body["status"])
         for group in ("initContainerStatuses", "containerStatuses"):
             status[group] = [
-                {**c, "state": dict(state), **({"lastState": dict(last)} if last else {})}
+                {
+                    **c,
+                    "state": dict(state),
+                    "restartCount": int(c.get("restartCount", 0)) + restarts,
+                    **({"lastState": dict(last)} if last else {}),
+                }
                 if c["name"] == step
                 else c
                 for c in status[group]

@@ -105,7 +105,7 @@ def test_a_request_about_another_revision_changes_nothing_and_is_told(action: st
     assert service.status["lastHandledRequest"] == "t1"
     told = service.world.told.events[-1]
     assert (told.type, told.reason) == ("Warning", "RequestIgnored")
-    assert "revision 0123456789, which is not the canary" in told.message
+    assert "revision 0123456789 is not the canary" in told.message
 
 
 def test_without_a_canary_there_is_nothing_to_ask_for() -> None:

@@ -74,10 +74,14 @@ class Process:
         self.late.clear()
 
     def measure(self, service: Key, said: Mapping[str, Any]) -> None:
-        """The pods of a canary's step say this; nobody else knows, and a crash forgets it."""
+        """The pods of a canary's step, or of a revision that is baked, say this; nobody else knows, and a crash
+        forgets it."""
         body = self.intake.get(service)
-        canary = ((body or {}).get("status") or {}).get("canary") or {}
-        if body is None or "stepSince" not in canary:
+        status = (body or {}).get("status") or {}
+        since = status.get("canary", {}).get("stepSince")
+        baked = since is None and "bakeUntil" in status.get("stable", {})
+        since = status["stable"]["since"] if baked else since
+        if body is None or since is None:
             return
         meta = {
             "name": service.name,
@@ -86,7 +90,7 @@ class Process:
             "resourceVersion": str(next(self._measurements)),
             "labels": {ROOT_UID: uid(body)},
         }
-        found = Measured(since=canary["stepSince"], **said)
+        found = Measured(since=since, direct=baked, **said)
         self.intake.put(MEASUREMENTS, {"metadata": meta, "measured": found})
 
     def look(self) -> bool:

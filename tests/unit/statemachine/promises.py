@@ -27,6 +27,7 @@ from modelwright.common.resources import (
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, labels, metadata, owner_uid, uid
 from modelwright.engine.plan import Create
+from modelwright.modelversion.quarantine import QUARANTINED
 
 ENDS = {("Ready", "True"), ("Stalled", "True")}
 TERMINAL = {"Succeeded", "Failed", "Superseded"}
@@ -128,10 +129,10 @@ class Promises:
     def _model_version(self, body: Body, _: bool) -> None:
         """A fact."""
         status = self._status("modelversions", body)
-        verdict = self._verdicts.get(uid(body))
-        assert verdict in {None, json.dumps(status, sort_keys=True)}, "a verdict changed"
+        verdict, told = self._verdicts.get(uid(body)), _without_mark(status)
+        assert verdict in {None, told}, "a verdict changed"
         if any((c["type"], c["status"]) in ENDS for c in status.get("conditions", ())):
-            self._verdicts[uid(body)] = json.dumps(status, sort_keys=True)
+            self._verdicts[uid(body)] = told
         spec = json.dumps(body["spec"], sort_keys=True)
         assert self._specs.setdefault(uid(body), spec) == spec, "a ModelVersion changed"
 
@@ -210,6 +211,12 @@ class Promises:
             assert rule["weight"] <= max(step["weight"] for step in service["spec"]["rollout"]["steps"])
         else:
             assert service["status"]["stable"]["revision"] == rule["revision"], "a share for nobody"
+
+
+def _without_mark(status: Mapping[str, Any]) -> str:
+    """What was found out about a version: not what services have against it since."""
+    found = [c for c in status.get("conditions", ()) if c["type"] != QUARANTINED]
+    return json.dumps({**status, "conditions": found}, sort_keys=True)
 
 
 class Watched(Cluster):

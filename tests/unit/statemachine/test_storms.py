@@ -43,7 +43,7 @@ MOST_ROUNDS = 60
 MOST_LOOKS = 400
 OURS = (PODS, JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS)
 # Not "pause", which nobody in a storm would take back: nothing would ever settle.
-ACTIONS = ("promote", "promote-full", "abort", "resume", "retry", "nonsense")
+ACTIONS = ("promote", "promote-full", "abort", "resume", "retry", "undo", "nonsense")
 STEPS = [{"weight": 10, "holdSeconds": 5}, {"weight": 60, "mirror": 20, "holdSeconds": 5}]
 # What pods may say of a canary: all is well, nothing, all fails, or the answers differ.
 SAID: tuple[dict[str, Any], ...] = (
@@ -52,6 +52,8 @@ SAID: tuple[dict[str, Any], ...] = (
     {"delegated": {}},
     {"delegated": {"Failed": 40, "Timeout": 10, "Answered": 50}},
     {"delegated": {"Answered": 500}, "shadowed": {"Compared": 90}, "labels": 90, "agreeing": 9},
+    {"answered": {"200": 500}},
+    {"answered": {"200": 50, "500": 50}},
 )
 CUSTOM = (TRAINING_JOBS, MODEL_VERSIONS, INFERENCE_SERVICES)
 NAMES = st.sampled_from(["churn", "fraud"])
@@ -132,6 +134,8 @@ class Storm(RuleBasedStateMachine):
         delay=st.sampled_from([0, 30]),
         steps=st.integers(0, 2),
         policy=st.sampled_from(["Promote", "Rollback"]),
+        bake=st.sampled_from([0, 0, 60]),
+        blue_green=st.booleans(),
     )
     def serve(
         self,
@@ -141,11 +145,19 @@ class Storm(RuleBasedStateMachine):
         delay: int,
         steps: int = 0,
         policy: str = "Promote",
+        bake: int = 0,
+        blue_green: bool = False,
     ) -> None:
         """A user applies an InferenceService."""
         model = {"version": version} if version else {"name": "churn", "track": "Latest"}
-        rollout: dict[str, Any] = {"scaleDownDelaySeconds": delay, "progressDeadlineSeconds": 300}
-        if steps:
+        rollout: dict[str, Any] = {
+            "scaleDownDelaySeconds": delay,
+            "progressDeadlineSeconds": 300,
+            "bakeSeconds": bake,
+        }
+        if blue_green:
+            rollout |= {"strategy": "BlueGreen", "steps": [{"weight": 0, "holdSeconds": 5 * steps}]}
+        elif steps:
             analysis = {"onNoData": policy, "noDataSeconds": 600, "minAgreement": 0.9}
             rollout |= {"strategy": "Canary", "steps": STEPS[:steps], "analysis": analysis}
         self._write(INFERENCE_SERVICES, name, {"model": model, "replicas": replicas, "rollout": rollout})
@@ -155,7 +167,7 @@ class Storm(RuleBasedStateMachine):
         """A rollout that gets as far as its first step, if nothing is in its way."""
         self.register(version, LETTERS[steps])
         self.a_while_goes_by(list(GOOD))
-        self.serve(name, version, 2, 30, steps)
+        self.serve(name, version, 2, 30, steps, bake=60)
         self.a_while_goes_by(fates)
 
     @rule(said=st.sampled_from(SAID))
@@ -166,12 +178,13 @@ class Storm(RuleBasedStateMachine):
 
     @rule(name=NAMES, action=st.sampled_from(ACTIONS), token=st.integers(0, 9))
     def somebody_asks(self, name: str, action: str, token: int) -> None:
-        """A request about the canary that there is, or about one that there is not."""
+        """A request about the revision that there is, or about one that there is not."""
         key = Key(INFERENCE_SERVICES, NAMESPACE, name)
         if key not in self.cluster.objects:
             return
-        canary = (self.cluster.objects[key].get("status") or {}).get("canary") or {}
-        asked = f"{action}@{canary.get('revision', 'none')}#{token}"
+        part = "stable" if action == "undo" else "canary"
+        about = (self.cluster.objects[key].get("status") or {}).get(part) or {}
+        asked = f"{action}@{about.get('revision', 'none')}#{token}"
         meta = {**metadata(self.cluster.objects[key]), "annotations": {ANNOTATION: asked}}
         self.cluster.edit(key, lambda body: body.update(metadata=meta))
 
@@ -340,7 +353,7 @@ class Storm(RuleBasedStateMachine):
         assert status["observedGeneration"] == metadata(body)["generation"]
         reasons = {condition["type"]: condition["reason"] for condition in status["conditions"]}
         if "Reconciling" in reasons:
-            assert reasons["Reconciling"] in {"ModelNotFound", "ModelNotReady"}, (
+            assert reasons["Reconciling"] in {"ModelNotFound", "ModelNotReady", "ModelQuarantined"}, (
                 f"{key} still works: {status}"
             )
         if key.resource == TRAINING_JOBS:

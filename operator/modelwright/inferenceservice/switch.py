@@ -1,0 +1,155 @@
+"""The moments in which the traffic goes over as a whole: to a canary that has passed, or back to the one before. Pure.
+
+A revision that took over is baked: the analysis goes on for a while, and takes it back if it fails. Going back is one
+switch of the Service, because the one before still runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from modelwright.api.inferenceservice import (
+    Analysis,
+    CanaryRevision,
+    Rejection,
+    RetiredRevision,
+    Revision,
+    StableRevision,
+)
+from modelwright.common.podstatus import Problem
+from modelwright.common.times import from_timestamp, to_timestamp
+from modelwright.inferenceservice import decisions, steps
+from modelwright.inferenceservice.analysis import Verdict, judge_baking, judge_pods
+from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.parts import Revisions
+from modelwright.inferenceservice.pods import explained, is_complete, ready_replicas
+
+SHAPE = frozenset(("revision", "version", "artifact", "image", "resources"))
+
+
+def promoted(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
+    """The canary has the traffic; the one before runs on for a while."""
+    retired = _retired(revisions.stable, observed, now)
+    bake = observed.spec.rollout.bake_seconds if retired is not None else 0
+    stable = StableRevision(
+        **canary.model_dump(include=set(SHAPE)),
+        since=to_timestamp(now),
+        bake_until=to_timestamp(now + timedelta(seconds=bake)) if bake else None,
+    )
+    return Revisions(stable=stable, retired=retired)
+
+
+def _retired(
+    stable: StableRevision | None, observed: Observed, now: datetime, *, undone: bool | None = None
+) -> RetiredRevision | None:
+    if stable is None:
+        return None
+    told = observed.spec.rollout
+    # As long as the new one may be taken back, there has to be one to go back to.
+    seconds = (
+        told.scale_down_delay_seconds if undone else max(told.scale_down_delay_seconds, told.bake_seconds)
+    )
+    until = to_timestamp(now + timedelta(seconds=seconds))
+    return RetiredRevision(**stable.model_dump(include=set(SHAPE)), until=until, undone=undone)
+
+
+def still_retired(retired: RetiredRevision | None, now: datetime) -> RetiredRevision | None:
+    """The revision before, as long as its pods run."""
+    return retired if retired is not None and now < from_timestamp(retired.until) else None
+
+
+def baked(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
+    """The revision that has taken over, while it may still be taken back."""
+    stable = revisions.stable
+    if stable is None or stable.bake_until is None:
+        return revisions
+    if now >= from_timestamp(stable.bake_until):
+        return replace(revisions, stable=stable.model_copy(update={"bake_until": None}))
+    verdict = _judged(stable, observed)
+    if verdict is None or not _can_go_back(revisions, observed):
+        return revisions
+    back = taken_back(revisions, observed, now)
+    problem = explained(observed, stable.revision, steps.problem(verdict))
+    given_up = _as_failed(stable, problem, observed, now)
+    decision = decisions.measured(given_up, steps.Judged("Rollback", verdict), now)
+    return replace(back, canary=given_up, decision=decision, rejected=rejection(stable, problem, now))
+
+
+def _judged(stable: StableRevision, observed: Observed) -> Verdict | None:
+    """The failure of a revision that is baked; None as long as there is none."""
+    analysis = observed.spec.rollout.analysis or Analysis()
+    if crashed := judge_pods(analysis, observed.restarts(stable.revision)):
+        return crashed
+    found = observed.measured
+    verdict = judge_baking(analysis, found if found is not None and found.since == stable.since else None)
+    return verdict if verdict.result == "Fail" else None
+
+
+def is_way_back(revisions: Revisions, target: Revision, observed: Observed) -> bool:
+    """Whether the revision that is asked for is the one before, and can answer at once."""
+    retired = revisions.retired
+    if retired is None or retired.revision != target.revision or retired.undone:
+        return False
+    return is_complete(observed.deployment(retired.revision), observed.spec.replicas)
+
+
+def undone(revisions: Revisions, revision: str, observed: Observed, now: datetime) -> Revisions | str:
+    """The parts after somebody wants the one before again, or why that cannot be."""
+    stable, retired = revisions.stable, revisions.retired
+    if stable is None or stable.revision != revision:
+        return f"revision {revision} does not have the traffic"
+    if retired is None or retired.undone:
+        return "there is no revision before it that still runs; ask for its version in spec.model instead"
+    if not _can_go_back(revisions, observed):
+        return f"no pod of ModelVersion {retired.version} is ready"
+    given_up = _as_failed(stable, Problem("Undone", "somebody asked for it"), observed, now)
+    decision = decisions.other(revision, given_up.step, "Rollback", "Undone", now)
+    return replace(taken_back(revisions, observed, now), canary=given_up, decision=decision)
+
+
+def taken_back(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
+    """The one before has the traffic again."""
+    before = revisions.retired
+    if before is None:
+        return revisions
+    stable = StableRevision(**before.model_dump(include=set(SHAPE)), since=to_timestamp(now))
+    return Revisions(stable=stable, retired=_retired(revisions.stable, observed, now, undone=True))
+
+
+def _can_go_back(revisions: Revisions, observed: Observed) -> bool:
+    retired = revisions.retired
+    return (
+        retired is not None
+        and not retired.undone
+        and ready_replicas(observed.deployment(retired.revision)) > 0
+    )
+
+
+def failed(canary: CanaryRevision, problem: Problem) -> CanaryRevision:
+    """The canary, given up."""
+    return canary.model_copy(update={"state": "Failed", "reason": problem.reason, "message": problem.message})
+
+
+def _as_failed(stable: StableRevision, problem: Problem, observed: Observed, now: datetime) -> CanaryRevision:
+    """A revision that had taken over, remembered as one that is not tried again."""
+    return CanaryRevision(
+        **stable.model_dump(include=set(SHAPE)),
+        state="Failed",
+        since=stable.since or to_timestamp(now),
+        step=max(len(steps.planned(observed.spec)) - 1, 0),
+        generation=observed.generation,
+        reason=problem.reason,
+        message=problem.message,
+    )
+
+
+def rejection(revision: Revision, problem: Problem, now: datetime) -> Rejection:
+    """The record of a model that was found bad."""
+    return Rejection(
+        at=to_timestamp(now),
+        revision=revision.revision,
+        version=revision.version,
+        digest=revision.artifact.digest,
+        reason=problem.reason,
+    )
