@@ -165,7 +165,7 @@ def test_breaking_a_rule_of_the_churn_example_fails_before_training(tmp_path: Pa
 def test_the_readme_names_every_folder() -> None:
     readme = (EXAMPLES / "README.md").read_text()
     folders = [path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name != "__pycache__"]
-    assert len(folders) == 7
+    assert len(folders) == 9
     assert all(f"[{folder}]({folder})" in readme for folder in folders)
 
 
