@@ -11,13 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from modelwright.api.inferenceservice import (
-    CanaryRevision,
-    InferenceServiceStatus,
-    Rejection,
-    Revision,
-    StableRevision,
-)
+from modelwright.api.inferenceservice import CanaryRevision, Revision, StableRevision
 from modelwright.common import conditions
 from modelwright.common.conditions import Aspect, Verdict
 from modelwright.common.resources import CONFIG_MAPS, DEPLOYMENTS, REVISION, SERVICES, name
@@ -27,16 +21,14 @@ from modelwright.engine.cache import View
 from modelwright.engine.objects import Key, deleting, labels, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.inferenceservice import decisions, traffic
-from modelwright.inferenceservice.objects import canary_service, canary_url, deployment, service, url
+from modelwright.inferenceservice.objects import canary_service, deployment, service
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.parts import Revisions
 from modelwright.inferenceservice.pods import deadline, hindrance, is_complete, ready_replicas
+from modelwright.inferenceservice.record import record
 from modelwright.inferenceservice.rollout import SHIFTING, advance
 from modelwright.inferenceservice.steps import awaits_approval, is_paused, look_again, planned, replicas
 from modelwright.inferenceservice.target import Unresolved, target
-
-# As many rejected models as the status keeps.
-REJECTED = 20
 
 
 @dataclass(frozen=True)
@@ -174,29 +166,9 @@ def _available(observed: Observed, revisions: Revisions) -> Aspect:
 
 
 def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: datetime) -> dict[str, Any]:
-    stable, canary = revisions.stable, revisions.canary
-    if stable is not None:
-        stable = stable.model_copy(update=_counts(observed, stable, observed.spec.replicas))
-    if canary is not None:
-        needed = replicas(canary, observed.spec, beside=stable is not None)
-        update = _counts(observed, canary, needed)
-        if stable is not None and revisions.starting is not None and planned(observed.spec):
-            update["url"] = canary_url(observed)
-        canary = canary.model_copy(update=update)
-    status = InferenceServiceStatus(
-        observed_generation=observed.generation,
-        url=url(observed) if stable else None,
-        replicas=ready_replicas(observed.deployment(stable.revision)) if stable else 0,
-        stable=stable,
-        canary=canary,
-        retired=revisions.retired,
-        last_handled_request=observed.status.last_handled_request
-        if revisions.handled is None
-        else revisions.handled,
-        last_decision=revisions.decision or observed.status.last_decision,
-        history=decisions.history(observed.status.last_decision, observed.status.history, revisions.decision),
-        rejected=_rejected(observed, revisions),
-    ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
+    status = record(observed, revisions).model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude={"conditions"}
+    )
     aspects = (_available(observed, revisions),)
     status["conditions"] = conditions.conditions(
         observed.written_conditions, verdict, observed.generation, now, aspects
@@ -206,23 +178,6 @@ def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: dat
 
 def _refusal(revisions: Revisions) -> tuple[Event, ...]:
     return () if revisions.refused is None else (Event("Warning", "RequestIgnored", revisions.refused),)
-
-
-def _rejected(observed: Observed, revisions: Revisions) -> list[Rejection] | None:
-    """The models that were found bad, the newest first; not those that have taken over since, or may be tried again."""
-    new, known = revisions.rejected, observed.status.rejected or []
-    good = revisions.stable.artifact.digest if revisions.stable is not None else None
-    kept = [
-        found
-        for found in known
-        if found.digest != (new.digest if new else good) and found.revision != revisions.forgiven
-    ]
-    return [*([new] if new else []), *kept][:REJECTED] or None
-
-
-def _counts(observed: Observed, revision: Revision, wanted: int) -> dict[str, Any]:
-    found = observed.deployment(revision.revision)
-    return {"replicas": wanted, "ready_replicas": ready_replicas(found)}
 
 
 def _look_again(observed: Observed, revisions: Revisions, now: datetime) -> datetime | None:
