@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit conformance fuzz test cluster cluster-down images quickstart bench bench-servers bench-path bench-docs soak
+.PHONY: help venv generate lint unit conformance fuzz histories test cluster cluster-down images quickstart bench bench-servers bench-path bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ unit: venv ## Run the tests that need no cluster
 
 fuzz: venv ## Feed the server a million mutated inputs per layer; ARGS="http --inputs 1000 --seed 7" for others
 	@PYTHONPATH=tests $(VENV)/bin/python -m fuzz $(ARGS)
+
+histories: venv ## Live through a million random rollouts on plain data: no promise is broken, each comes to an end
+	@PYTHONPATH=tests $(VENV)/bin/python -m histories $(ARGS)
 
 conformance: venv ## Test our server, KServe's and MLServer's against the protocol, and write docs/conformance.md
 	@PYTHONPATH=tests $(VENV)/bin/python -m conformance.side_by_side docs/conformance.md

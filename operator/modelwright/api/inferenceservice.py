@@ -265,7 +265,9 @@ class CanaryRevision(Revision):
     url: Annotated[str, Field(max_length=1024)] | None = Field(
         default=None, description="Where it answers inside the cluster, and nothing else does: for a preview."
     )
-    generation: int = Field(ge=0, description="Generation of the spec that started it.")
+    generation: int = Field(
+        ge=0, description="Generation of the spec that started it, or under which it was given up."
+    )
     reason: Reason | None = Field(default=None, description="Why it failed, in one word.")
     message: Message | None = Field(default=None, description="Why it failed, in a sentence.")
 

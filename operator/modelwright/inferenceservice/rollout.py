@@ -68,7 +68,7 @@ def _asked_of(
     failed, record = canary.state == "Failed", partial(decisions.other, canary.revision, canary.step)
     match asked.action:
         case "abort" if not failed:
-            given_up = switch.failed(canary, Problem("Aborted", "somebody asked for it"))
+            given_up = switch.failed(canary, Problem("Aborted", "somebody asked for it"), observed)
             return Revisions(canary=given_up, decision=record("Rollback", "Aborted", now))
         case "pause" | "resume" if not failed:
             paused = asked.action == "pause" or None
@@ -85,7 +85,8 @@ def _asked_of(
 def _moved(observed: Observed, target: Revision | Unresolved, now: datetime) -> Revisions:
     """The parts as time and pods have them."""
     before = observed.status
-    revisions = Revisions(before.stable, before.canary, switch.still_retired(before.retired, now))
+    stable = switch.still_baking(before.stable, now)
+    revisions = Revisions(stable, before.canary, switch.still_retired(before.retired, now))
     if isinstance(target, Unresolved):
         return replace(revisions, canary=None)
     if _is(revisions.stable, target):
@@ -106,7 +107,9 @@ def _walked(revisions: Revisions, canary: CanaryRevision, observed: Observed, no
     if is_complete(observed.deployment(canary.revision), needed):
         return _ready(revisions, canary, observed, now)
     problem = defect(observed, canary, from_timestamp(canary.since), now)
-    return revisions if problem is None else replace(revisions, canary=switch.failed(canary, problem))
+    return (
+        revisions if problem is None else replace(revisions, canary=switch.failed(canary, problem, observed))
+    )
 
 
 def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
@@ -127,7 +130,7 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
     if move.problem is not None:
         problem = explained(observed, canary.revision, move.problem)
         rejected = switch.rejection(canary, problem, now)
-        given_up = switch.failed(canary, problem)
+        given_up = switch.failed(canary, problem, observed)
         return replace(revisions, canary=given_up, decision=decision, rejected=rejected)
     moved = canary.model_copy(update=dict(move.update))
     needed = steps.replicas(moved, observed.spec, beside=True)
@@ -140,7 +143,7 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
         lacking = defect(observed, canary, entered, now)
         if lacking is not None:
             lost = decisions.other(canary.revision, canary.step, "Rollback", lacking.reason, now)
-            return replace(revisions, canary=switch.failed(canary, lacking), decision=lost)
+            return replace(revisions, canary=switch.failed(canary, lacking, observed), decision=lost)
     return replace(revisions, canary=moved, decision=decision)
 
 

@@ -59,13 +59,18 @@ def still_retired(retired: RetiredRevision | None, now: datetime) -> RetiredRevi
     return retired if retired is not None and now < from_timestamp(retired.until) else None
 
 
+def still_baking(stable: StableRevision | None, now: datetime) -> StableRevision | None:
+    """The revision that has the traffic; once its time is over, it is not taken back any more."""
+    if stable is None or stable.bake_until is None or now < from_timestamp(stable.bake_until):
+        return stable
+    return stable.model_copy(update={"bake_until": None})
+
+
 def baked(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
     """The revision that has taken over, while it may still be taken back."""
     stable = revisions.stable
     if stable is None or stable.bake_until is None:
         return revisions
-    if now >= from_timestamp(stable.bake_until):
-        return replace(revisions, stable=stable.model_copy(update={"bake_until": None}))
     verdict = _judged(stable, observed)
     if verdict is None or not _can_go_back(revisions, observed):
         return revisions
@@ -105,7 +110,9 @@ def undone(revisions: Revisions, revision: str, observed: Observed, now: datetim
         return f"no pod of ModelVersion {retired.version} is ready"
     given_up = _as_failed(stable, Problem("Undone", "somebody asked for it"), observed, now)
     decision = decisions.other(revision, given_up.step, "Rollback", "Undone", now)
-    return replace(taken_back(revisions, observed, now), canary=given_up, decision=decision)
+    # Where another revision is asked for, that one is remembered: nobody tries the undone one again anyway.
+    canary = revisions.canary or given_up
+    return replace(taken_back(revisions, observed, now), canary=canary, decision=decision)
 
 
 def taken_back(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
@@ -126,9 +133,10 @@ def _can_go_back(revisions: Revisions, observed: Observed) -> bool:
     )
 
 
-def failed(canary: CanaryRevision, problem: Problem) -> CanaryRevision:
-    """The canary, given up."""
-    return canary.model_copy(update={"state": "Failed", "reason": problem.reason, "message": problem.message})
+def failed(canary: CanaryRevision, problem: Problem, observed: Observed) -> CanaryRevision:
+    """The canary, given up under the present spec."""
+    told = {"reason": problem.reason, "message": problem.message, "generation": observed.generation}
+    return canary.model_copy(update={"state": "Failed", **told})
 
 
 def _as_failed(stable: StableRevision, problem: Problem, observed: Observed, now: datetime) -> CanaryRevision:

@@ -1,0 +1,97 @@
+"""What holds in every history, whatever the weather: read off two looks in a row."""
+
+from __future__ import annotations
+
+from histories.world import World
+from modelwright.inferenceservice.parts import Revisions
+from modelwright.inferenceservice.steps import asked, current, planned
+
+# Passed without a number: somebody asked for it, or there was nothing that could be measured.
+WITHOUT_NUMBERS = {"Requested", "NothingToMeasure"}
+
+
+class BrokenPromiseError(AssertionError):
+    """A promise that was not kept."""
+
+
+class Promises:
+    """Follows one history."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._passed: set[str] = set()
+        self._given_up: dict[str, int] = {}
+
+    def hold(self, after: Revisions) -> None:
+        """Looks at what follows from the present. A crash may come before it is remembered."""
+        self._weights(after)
+        self._samples(after)
+        self._second_tries(after)
+        self._switches(after)
+
+    def _weights(self, after: Revisions) -> None:
+        before, canary = self.world.status.canary, after.canary
+        if canary is None or canary.weight is None:
+            return
+        if not 0 <= canary.weight <= 100:
+            raise BrokenPromiseError(f"weight {canary.weight}")
+        known = before.weight if before is not None and before.revision == canary.revision else None
+        step = current(canary, self.world.spec)
+        if canary.weight != known and (step is None or canary.weight != step.weight):
+            raise BrokenPromiseError(f"weight {canary.weight} at a step of {step}")
+        if canary.weight != known and not self._complete(canary.revision, min(1, self.world.spec.replicas)):
+            raise BrokenPromiseError("a share went to a revision without pods")
+
+    def _samples(self, after: Revisions) -> None:
+        decision, analysis = after.decision, asked(self.world.spec)
+        if decision is None or decision.verdict not in {"Advance", "Promote"}:
+            return
+        if decision.reason in WITHOUT_NUMBERS or analysis.on_no_data == "Promote":
+            return
+        if decision.samples < analysis.min_samples:
+            raise BrokenPromiseError(
+                f"{decision.verdict} by {decision.samples} samples of {analysis.min_samples}"
+            )
+
+    def _second_tries(self, after: Revisions) -> None:
+        """What was given up starts again only under another spec, or when somebody asks for it."""
+        if after.starting is None or after.handled is not None:
+            return
+        if self._given_up.get(after.starting.revision) == self.world.generation:
+            raise BrokenPromiseError(f"{after.starting.revision} was tried again")
+
+    def remembered(self, after: Revisions) -> None:
+        """It was written down."""
+        if after.decision is not None and after.decision.verdict == "Promote":
+            self._passed.add(after.decision.revision)
+        if after.starting is not None:
+            self._given_up.pop(after.starting.revision, None)
+        elif after.canary is not None:
+            self._given_up.setdefault(after.canary.revision, self.world.generation)
+            self._passed.discard(after.canary.revision)
+
+    def _switches(self, after: Revisions) -> None:
+        before, stable = self.world.status.stable, after.stable
+        if stable is None:
+            if before is not None:
+                raise BrokenPromiseError("nothing is served any more")
+            return
+        if before is None or before.revision == stable.revision:
+            return
+        canary, retired = self.world.status.canary, self.world.status.retired
+        if retired is not None and retired.revision == stable.revision and not retired.undone:
+            if not self._complete(stable.revision, min(1, self.world.spec.replicas)):
+                raise BrokenPromiseError("went back to a revision without pods")
+            return
+        if canary is None or canary.revision != stable.revision or canary.state == "Failed":
+            raise BrokenPromiseError("a revision took over that was no canary")
+        if not self._complete(stable.revision, self.world.spec.replicas):
+            raise BrokenPromiseError("a revision took over whose pods are not there")
+        has_steps = planned(self.world.spec) and self.world.spec.replicas > 0
+        passes = after.decision is not None and after.decision.verdict == "Promote"
+        if has_steps and not passes and stable.revision not in self._passed:
+            raise BrokenPromiseError("a revision took over that has not passed")
+
+    def _complete(self, revision: str, count: int) -> bool:
+        pods = self.world.deployments.get(revision)
+        return pods is not None and pods.ready >= count

@@ -1,0 +1,175 @@
+"""One InferenceService in a world of plain data: pods that start and end, numbers that are measured, people who ask.
+
+What a planner would write is remembered, or lost in a crash; nothing here judges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from modelwright.api.base import Artifact
+from modelwright.api.inferenceservice import (
+    InferenceServiceSpec,
+    InferenceServiceStatus,
+    Revision,
+)
+from modelwright.common.resources import INFERENCE_SERVICE, REVISION
+from modelwright.engine.objects import Body
+from modelwright.inferenceservice.measured import Measured
+from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.parts import Revisions
+from modelwright.inferenceservice.record import record
+from modelwright.inferenceservice.requests import ANNOTATION
+from modelwright.inferenceservice.rollout import advance
+from modelwright.inferenceservice.steps import replicas
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+VERSIONS = 4
+
+
+def revision(number: int) -> Revision:
+    """The revision that serves a version."""
+    letter = "abcd"[number]
+    artifact = Artifact(uri=f"pvc://models/{letter}.onnx", digest=f"sha256:{letter * 64}")
+    return Revision(revision=letter * 10, version=f"churn-{number}", artifact=artifact, image="server:1")
+
+
+REVISIONS = [revision(number) for number in range(VERSIONS)]
+
+
+@dataclass
+class Pods:
+    """A Deployment: how many pods are asked for, how many are ready, how often containers have ended."""
+
+    asked: int
+    ready: int = 0
+    restarts: int = 0
+    born: datetime = START
+
+    def body(self, name: str) -> Body:
+        """As the API server has it."""
+        counts = dict.fromkeys(("updatedReplicas", "readyReplicas", "availableReplicas"), self.ready)
+        return {
+            "metadata": {
+                "name": f"churn-{name}",
+                "namespace": "team",
+                "uid": name,
+                "generation": 1,
+                "creationTimestamp": "2026-01-01T00:00:00Z",
+                "labels": {REVISION: name, INFERENCE_SERVICE: "churn"},
+            },
+            "spec": {"replicas": self.asked},
+            "status": {"observedGeneration": 1, "replicas": self.ready, **counts},
+        }
+
+    def pods(self, name: str) -> tuple[Body, ...]:
+        """One pod tells of all restarts."""
+        meta = {
+            "name": f"churn-{name}-1",
+            "uid": f"{name}-pod",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": {REVISION: name},
+        }
+        status = {"containerStatuses": [{"name": "server", "restartCount": self.restarts, "state": {}}]}
+        return ({"metadata": meta, "status": status},)
+
+
+@dataclass
+class World:
+    """What there is, and the clock."""
+
+    spec: InferenceServiceSpec
+    target: Revision
+    now: datetime = START
+    generation: int = 1
+    status: InferenceServiceStatus = field(default_factory=InferenceServiceStatus)
+    deployments: dict[str, Pods] = field(default_factory=dict)
+    measured: Measured | None = None
+    asked: str | None = None
+
+    def observed(self) -> Observed:
+        """As a planner sees it."""
+        annotations = {} if self.asked is None else {ANNOTATION: self.asked}
+        found = Observed(
+            {
+                "metadata": {
+                    "name": "churn",
+                    "namespace": "team",
+                    "generation": self.generation,
+                    "annotations": annotations,
+                }
+            },
+            versions=(),
+            deployments=tuple(pods.body(name) for name, pods in self.deployments.items()),
+            pods=tuple(pod for name, pods in self.deployments.items() for pod in pods.pods(name)),
+            service=None,
+            measured=self.measured,
+        )
+        # Both are read from the body once; here they are known already, and reading is what takes the time.
+        found.__dict__.update(spec=self.spec, status=self.status)
+        return found
+
+    def decide(self) -> tuple[Observed, Revisions]:
+        """What is seen, and what follows from it."""
+        observed = self.observed()
+        return observed, advance(observed, self.target, self.now)
+
+    def remember(self, observed: Observed, revisions: Revisions) -> None:
+        """The status is written, and the Deployments follow it."""
+        self.status = record(observed, revisions)
+        self._deploy(revisions)
+
+    def _deploy(self, revisions: Revisions) -> None:
+        wanted: dict[str, int] = {}
+        if revisions.starting is not None:
+            pods = replicas(revisions.starting, self.spec, beside=revisions.stable is not None)
+            wanted[revisions.starting.revision] = pods
+        if revisions.stable is not None:
+            wanted[revisions.stable.revision] = self.spec.replicas
+        for name, count in wanted.items():
+            known = self.deployments.setdefault(name, Pods(count, born=self.now))
+            known.asked, known.ready = count, min(known.ready, count)
+        self.deployments = {
+            name: pods for name, pods in self.deployments.items() if name in revisions.running
+        }
+
+    def since(self) -> tuple[str | None, bool]:
+        """Since when pods are asked for numbers, and whether they speak of what has taken over."""
+        canary, stable = self.status.canary, self.status.stable
+        if canary is not None and canary.state in {"Shifting", "Completing"}:
+            return canary.step_since, False
+        if stable is not None and stable.bake_until is not None:
+            return stable.since, True
+        return None, False
+
+    def measure(self, look: int, **counts: Any) -> None:
+        """The pods say this of what is under way."""
+        since, direct = self.since()
+        if since is not None:
+            self.measured = Measured(since=since, look=look, direct=direct, **counts)
+
+    def after(self, seconds: float) -> None:
+        """Time passes."""
+        self.now += timedelta(seconds=seconds)
+
+    def edit(self, **changes: Any) -> None:
+        """A user changes how revisions take over."""
+        rollout = self.spec.rollout.model_copy(update=changes)
+        self.spec = self.spec.model_copy(update={"rollout": rollout})
+        self.generation += 1
+
+    def asks(self, action: str, random: Random) -> None:
+        """Somebody asks for something, of the revision that has that part or of another one."""
+        part = self.status.stable if action == "undo" else self.status.canary
+        about = (
+            part.revision if part is not None and random.random() < 0.8 else random.choice(REVISIONS).revision
+        )
+        self.asked = f"{action}@{about}#{random.randrange(10**6)}"
+
+    def all_ready(self) -> None:
+        """Every pod that is asked for is ready."""
+        for name, pods in self.deployments.items():
+            self.deployments[name] = replace(pods, ready=pods.asked)
