@@ -11,6 +11,7 @@ from modelwright.engine.runtime import Settings, run
 from modelwright.kinds import kinds
 from modelwright.measuring import measure
 from modelwright.options import Options, parse
+from modelwright.prometheus import asking
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -22,7 +23,7 @@ def main() -> None:
     # kopf tells of every event that it hands over; the reconciler says what came of it.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
-        uvloop.run(run(kinds(options.settings), _engine(options), [measure]))
+        uvloop.run(run(kinds(options.settings), _engine(options), [measure, asking(options.prometheus_url)]))
     except Exception:
         logging.getLogger(__name__).exception("the operator ends")
         sys.exit(1)

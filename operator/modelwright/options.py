@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -24,6 +25,7 @@ class Options:
     lease_namespace: str
     lease_name: str
     health_port: int
+    prometheus_url: str | None
     log_level: str
 
 
@@ -47,6 +49,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         lease_namespace=given.lease_namespace,
         lease_name=given.lease_name,
         health_port=given.health_port,
+        prometheus_url=given.prometheus_url,
         log_level=given.log_level,
     )
 
@@ -73,9 +76,28 @@ def _parser() -> argparse.ArgumentParser:
         "--training-resources", type=_resources, help="resources of each training step, as JSON"
     )
     parser.add_argument("--serving-resources", type=_resources, help="resources of a server, as JSON")
+    parser.add_argument(
+        "--prometheus-url",
+        type=_address,
+        help="Prometheus that answers the queries of rollouts (default: none)",
+    )
     parser.add_argument("--health-port", type=int, default=8080, help="port of /livez, /readyz and /metrics")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser
+
+
+def _address(text: str) -> str:
+    """The address of an HTTP server, maybe with a path; secrets do not belong on a command line."""
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError as error:  # a port that is none, brackets that do not close
+        raise argparse.ArgumentTypeError(f"not an address: {error}") from error
+    if not fits or parts.username is not None or parts.query or parts.fragment or not text.isprintable():
+        raise argparse.ArgumentTypeError(
+            "it has to be http[s]://HOST[:PORT][/PATH], without a user or a query"
+        )
+    return text.rstrip("/")
 
 
 def _resources(text: str) -> Mapping[str, Any]:

@@ -54,6 +54,16 @@ def rollout(*weights: int, **more: Any) -> dict[str, Any]:
     return {"strategy": "Canary", "steps": [{"weight": weight, **more} for weight in weights]}
 
 
+def queries(*given: dict[str, Any]) -> dict[str, Any]:
+    """An analysis with these queries."""
+    return {"queries": [{"name": "complaints", "query": "up", **query} for query in given]}
+
+
+ASKING = changed(
+    INFERENCE_SERVICE,
+    "spec.rollout.analysis",
+    queries({"query": 'sum(rate(x{r="$(revision)",$n=~"$"}[$(seconds)s]))', "max": 0.5, "min": 0.5}),
+)
 CANARY = changed(INFERENCE_SERVICE, "spec.rollout", rollout(0, 5, 5, 100))
 REFUSED = [
     (TRAINING_JOB, "spec.data.uri", "s3://lake/x.csv", "spec.data.uri"),
@@ -86,21 +96,35 @@ REFUSED = [
     (INFERENCE_SERVICE, "spec.model", {"name": "churn", "track": "Newest"}, "spec.model.track"),
     (INFERENCE_SERVICE, "spec.replicas", -1, "spec.replicas"),
     (INFERENCE_SERVICE, "spec.rollout", {"strategy": "BigBang"}, "spec.rollout.strategy"),
-    (INFERENCE_SERVICE, "spec.rollout", {"strategy": "Canary"}, "steps go with strategy Canary"),
-    (INFERENCE_SERVICE, "spec.rollout", {"steps": [{"weight": 5}]}, "steps go with strategy Canary"),
+    (INFERENCE_SERVICE, "spec.rollout", {"strategy": "Canary"}, "strategy Canary needs steps"),
+    (INFERENCE_SERVICE, "spec.rollout", {"steps": [{"weight": 5}]}, "strategy Canary needs steps"),
     (INFERENCE_SERVICE, "spec.rollout", rollout(50, 10), "weights have to grow from step to step"),
     (INFERENCE_SERVICE, "spec.rollout", rollout(50, 101), "spec.rollout.steps[1].weight"),
     (INFERENCE_SERVICE, "spec.rollout", rollout(5, holdSeconds="5m"), "spec.rollout.steps[0].holdSeconds"),
     (INFERENCE_SERVICE, "spec.rollout", rollout(5, mirror=-1), "spec.rollout.steps[0].mirror"),
     (INFERENCE_SERVICE, "spec.rollout.analysis", {"maxErrorRate": 2}, "spec.rollout.analysis.maxErrorRate"),
     (INFERENCE_SERVICE, "spec.rollout.analysis", {"onNoData": "Guess"}, "spec.rollout.analysis.onNoData"),
+    (INFERENCE_SERVICE, "spec.rollout.analysis", queries({}), "set max, min or both"),
+    (INFERENCE_SERVICE, "spec.rollout.analysis", queries({"min": 2, "max": 1}), "min must not be above max"),
+    (INFERENCE_SERVICE, "spec.rollout.analysis", queries({"max": 1}, {"max": 2}), "duplicate entries for key"),
+    (INFERENCE_SERVICE, "spec.rollout.analysis", queries({"max": 1, "name": "a b"}), "queries[0].name"),
+    (INFERENCE_SERVICE, "spec.rollout.analysis", queries({"max": 1, "query": ""}), "queries[0].query"),
+    (
+        INFERENCE_SERVICE, "spec.rollout.analysis",
+        queries({"max": 1, "query": 'a{r="$(revision)",s="$(steps)"}'}), "$(steps) means nothing: only $(revision)",
+    ),
+    (INFERENCE_SERVICE, "spec.rollout.analysis", queries({"max": 1, "query": "$$(x"}), "$(x means nothing"),
+    (
+        INFERENCE_SERVICE, "spec.rollout.analysis",
+        queries(*({"max": 1, "name": f"n{n}"} for n in range(11))), "at most 10 items",
+    ),
     (INFERENCE_SERVICE, "spec.rollout.traffic", {"sticky": "a b"}, "spec.rollout.traffic.sticky"),
     (INFERENCE_SERVICE, "metadata.name", "a" * 45, "the name must be a DNS label of at most 44 characters"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "manifest", [TRAINING_JOB, MODEL_VERSION, INFERENCE_SERVICE, CANARY], ids=lambda m: m["kind"]
+    "manifest", [TRAINING_JOB, MODEL_VERSION, INFERENCE_SERVICE, CANARY, ASKING], ids=lambda m: m["kind"]
 )
 @pytest.mark.usefixtures("crds")
 def test_what_is_right_is_taken(cluster: Kubectl, manifest: dict[str, Any]) -> None:

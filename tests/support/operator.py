@@ -9,6 +9,8 @@ from support.kubectl import KUBECONFIG, ROOT, Kubectl, program
 
 NAMESPACE = "modelwright-system"
 RELEASE = "modelwright"
+# The name of a Service that a test may make beside the operator, in front of a Prometheus of its own.
+PROMETHEUS = "prometheus-of-tests"
 
 
 def install(cluster: Kubectl) -> Kubectl:
@@ -25,6 +27,8 @@ def install(cluster: Kubectl) -> Kubectl:
                     "--create-namespace",
                     "--values",
                     str(images),
+                    "--set",
+                    f"prometheus.url=http://{PROMETHEUS}.{NAMESPACE}.svc:9090",
                     "--take-ownership",
                     "--wait",
                     "--timeout",

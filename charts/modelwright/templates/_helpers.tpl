@@ -74,6 +74,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- with .Values.scope.namespace }}{{ $args = append $args (printf "--namespace=%s" .) }}{{ end }}
 {{- with .Values.artifacts.uri }}{{ $args = append $args (printf "--artifacts-uri=%s" .) }}{{ end }}
 {{- with .Values.artifacts.storageClassName }}{{ $args = append $args (printf "--artifacts-storage-class=%s" .) }}{{ end }}
+{{- with .Values.prometheus.url }}{{ $args = append $args (printf "--prometheus-url=%s" .) }}{{ end }}
 {{- with .Values.workloads.training.resources }}{{ $args = append $args (printf "--training-resources=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.workloads.serving.resources }}{{ $args = append $args (printf "--serving-resources=%s" (mustToRawJson .)) }}{{ end }}
 {{- range .Values.workloads.imagePullSecrets }}{{ $args = append $args (printf "--image-pull-secret=%s" .) }}{{ end }}

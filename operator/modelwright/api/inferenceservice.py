@@ -95,6 +95,48 @@ class Traffic(Model):
     )
 
 
+# What a query may hold as $(NAME): the operator fills it in.
+PLACEHOLDERS = ("revision", "stable", "version", "namespace", "name", "seconds")
+_FILLED = "self" + "".join(f".replace('$({name})', ' ')" for name in PLACEHOLDERS)
+_UNKNOWN_PLACEHOLDER = {
+    **rule(f"!{_FILLED}.contains('$(')", f"only $({'), $('.join(PLACEHOLDERS)}) are filled in"),
+    "messageExpression": f"{_FILLED}.find('[$][(][^)]{{0,40}}[)]?') + ' means nothing: only "
+    f"$({'), $('.join(PLACEHOLDERS)}) are filled in'",
+}
+
+
+class Query(Model):
+    """A question to the administrator's Prometheus, and the limits of its answer."""
+
+    model_config = rules(
+        rule("has(self.max) || has(self.min)", "set max, min or both"),
+        rule("!has(self.max) || !has(self.min) || self.min <= self.max", "min must not be above max"),
+    )
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?$", max_length=63)] = Field(
+        description="What it is called in decisions and messages."
+    )
+    query: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=4096,
+            json_schema_extra={"x-kubernetes-validations": [_UNKNOWN_PLACEHOLDER]},
+        ),
+    ] = Field(
+        description="PromQL that gives one number: a scalar, or a vector of one series. $(revision) and $(version) "
+        "are the new revision's, $(stable) is the stable one's; $(namespace) and $(name) are this object's; "
+        "$(seconds) is how long the step has lasted."
+    )
+    max: float | None = Field(default=None, description="A value above it fails.")
+    min: float | None = Field(default=None, description="A value below it fails.")
+    interval_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(
+        default=15,
+        description="How often it is asked: for the first time so many seconds after the step began, then again "
+        "and again.",
+    )
+
+
 class Analysis(Model):
     """What has to hold of the new revision at each step, measured since the step began."""
 
@@ -123,8 +165,18 @@ class Analysis(Model):
     consecutive_failures: Annotated[int, Field(ge=1, le=100)] = Field(
         default=1,
         description="How many looks in a row have to fail before it is rolled back. There is one every 2 seconds, "
-        "where something new was measured.",
+        "where something new was measured, and for a query one with each answer.",
     )
+    queries: (
+        Annotated[
+            list[Query],
+            Field(
+                max_length=10,
+                json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="What Prometheus has to say besides.")
     min_samples: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         default=100, description="Requests that a step needs before it can pass."
     )

@@ -17,6 +17,8 @@ SERVICES = ResourceType("v1", "Service", "services")
 CONFIG_MAPS = ResourceType("v1", "ConfigMap", "configmaps")
 # No kind of the API server's: what was measured of an InferenceService, put into the cache under its name.
 MEASUREMENTS = ResourceType("measured.modelwright.dev/v1", "Measurement", "measurements")
+# The same of what Prometheus answered: written by another task at its own pace.
+READINGS = ResourceType("measured.modelwright.dev/v1", "Reading", "readings")
 CLAIMS = ResourceType("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 
 TRAINING_JOB = "modelwright.dev/training-job"

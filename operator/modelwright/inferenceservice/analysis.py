@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from modelwright.api.inferenceservice import Analysis
-from modelwright.inferenceservice import statistics
+from modelwright.inferenceservice import queries, statistics
 from modelwright.inferenceservice.measured import Measured
+from modelwright.inferenceservice.verdict import Verdict
 
-Result = Literal["Pass", "Fail", "Inconclusive"]
 RESTARTED = "Restarted"
 _P99, _P50 = 0.99, 0.5
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one check says, with the numbers that it says so by; values of `metric` in its own unit."""
-
-    result: Result
-    metric: str
-    reason: str
-    samples: int
-    value: float | None = None
-    threshold: float | None = None
 
 
 def words(metric: str, value: float | None, threshold: float | None, samples: int) -> str:
@@ -55,6 +41,13 @@ def judge_pods(analysis: Analysis, restarts: int) -> Verdict | None:
     return Verdict("Fail", "restarts", RESTARTED, 1, float(restarts), float(analysis.max_restarts))
 
 
+def judge_unmet(analysis: Analysis, measured: Measured | None) -> Verdict:
+    """The verdict on a revision that meets no callers: queries alone can tell something of it."""
+    if not analysis.queries:
+        return Verdict("Pass", "requests", "NothingToMeasure", 0)
+    return _worst(list(queries.verdicts(analysis.queries, {} if measured is None else measured.queries)))
+
+
 def _worst(verdicts: list[Verdict]) -> Verdict:
     for result in ("Fail", "Inconclusive"):
         found = next((verdict for verdict in verdicts if verdict.result == result), None)
@@ -75,6 +68,7 @@ def _checks(analysis: Analysis, measured: Measured) -> Iterator[Verdict]:
         yield _difference(analysis, analysis.max_difference, measured)
     if measured.shadowed:
         yield _non_finite(measured)
+    yield from queries.verdicts(analysis.queries or (), measured.queries)
 
 
 def _error_rate(analysis: Analysis, measured: Measured) -> Verdict:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from modelwright.inferenceservice.answers import Reading
+
 # What came of a delegated request through the canary's fault.
 FAULTS = frozenset(("Failed", "Timeout", "Unreachable", "Broken", "Overloaded", "Rejected"))
 # Names of gRPC's status codes that are a server's fault; of HTTP's it is those of 500 and above.
@@ -19,8 +21,8 @@ class Measured:
     for repeated ones. `answered`: what the judged revision's own pods have answered, by HTTP status or gRPC status
     name; it is judged by that alone where callers reach it directly. `durations`: seconds per request of each
     revision, as counts at or below each upper bound; `differences`: between its numbers and those of the stable one,
-    the same way. `since`: the step that they were counted for, so that counts of another one are never taken for it.
-    `look`: tells two looks with different counts apart.
+    the same way. `queries`: what Prometheus answered, by the query's name. `since`: the step that they were counted
+    for, so that counts of another one are never taken for it. `look`: tells two looks with different counts apart.
     """
 
     since: str
@@ -35,6 +37,7 @@ class Measured:
     differences: Mapping[float, float] = field(default_factory=dict)
     stable_durations: Mapping[float, float] = field(default_factory=dict)
     canary_durations: Mapping[float, float] = field(default_factory=dict)
+    queries: Mapping[str, Reading] = field(default_factory=dict)
 
     @property
     def asked(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
@@ -12,6 +12,7 @@ from modelwright.common.resources import (
     DEPLOYMENTS,
     MEASUREMENTS,
     MODEL_VERSIONS,
+    READINGS,
     REVISION,
     SERVICES,
     controlled,
@@ -88,7 +89,6 @@ def observe(view: View, key: Key) -> Observed | None:
     if body is None:
         return None
     services = tuple(controlled(view, SERVICES, body))
-    measurement = view.get(Key(MEASUREMENTS, key.namespace, key.name))
     return Observed(
         body,
         versions=_versions(view, key, body),
@@ -97,9 +97,21 @@ def observe(view: View, key: Key) -> Observed | None:
         service=next((s for s in services if name(s) == key.name), None),
         configs=tuple(controlled(view, CONFIG_MAPS, body)),
         services=services,
-        measured=None if measurement is None else measurement["measured"],
+        measured=_measured(view, key),
         serving=_serving(view, key, body),
     )
+
+
+def _measured(view: View, key: Key) -> Measured | None:
+    """What the pods count, with what Prometheus answered in the same step."""
+    counted = view.get(Key(MEASUREMENTS, key.namespace, key.name))
+    if counted is None:
+        return None
+    measured: Measured = counted["measured"]
+    answered = view.get(Key(READINGS, key.namespace, key.name))
+    if answered is None or answered["since"] != measured.since:
+        return measured
+    return replace(measured, queries=answered["readings"])
 
 
 def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:

@@ -20,7 +20,7 @@ from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key, deleting, labels, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
-from modelwright.inferenceservice import decisions, traffic
+from modelwright.inferenceservice import decisions, queries, traffic
 from modelwright.inferenceservice.objects import canary_service, deployment, service
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.parts import Revisions
@@ -119,6 +119,7 @@ def _shifting(observed: Observed, canary: CanaryRevision) -> Verdict:
         return conditions.reconciling("CanaryCompleting", message, ready=False)
     count = len(planned(observed.spec))
     message = f"ModelVersion {canary.version} answers {canary.weight or 0} % (step {(canary.step or 0) + 1} of {count})"
+    message += queries.wanting(observed.spec.rollout.analysis, observed.measured, canary)
     if is_paused(canary, observed.spec):
         return conditions.reconciling("CanaryPaused", f"{message}; it is paused", ready=False)
     if awaits_approval(canary, observed.spec):

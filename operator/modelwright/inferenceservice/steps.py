@@ -16,8 +16,9 @@ from typing import Any, Literal
 from modelwright.api.inferenceservice import Analysis, CanaryRevision, InferenceServiceSpec, Step
 from modelwright.common.podstatus import Problem
 from modelwright.common.times import from_timestamp, to_timestamp
-from modelwright.inferenceservice.analysis import Verdict, judge, judge_pods, words
+from modelwright.inferenceservice.analysis import judge, judge_pods, judge_unmet, words
 from modelwright.inferenceservice.measured import Measured
+from modelwright.inferenceservice.verdict import Verdict
 
 Outcome = Literal["Advance", "Promote", "Pause", "Rollback"]
 
@@ -44,9 +45,6 @@ def planned(spec: InferenceServiceSpec) -> list[Step]:
     if spec.rollout.strategy == "BlueGreen":
         return spec.rollout.steps or [Step(weight=0, hold_seconds=0)]
     return spec.rollout.steps or []
-
-
-_NOTHING_TO_MEASURE = Verdict("Pass", "requests", "NothingToMeasure", 0)
 
 
 def current(canary: CanaryRevision, spec: InferenceServiceSpec) -> Step | None:
@@ -88,7 +86,7 @@ def move(
     if crashed := judge_pods(asked(spec), restarts):
         return _back(crashed)
     counted = measured if measured is not None and measured.since == canary.step_since else None
-    verdict = judge(asked(spec), counted) if _tells(step, spec) else _NOTHING_TO_MEASURE
+    verdict = (judge if _tells(step, spec) else judge_unmet)(asked(spec), counted)
     noted = _noted(canary, verdict, counted)
     if verdict.result == "Fail":
         enough = noted.get("failed_looks", 0) >= asked(spec).consecutive_failures
@@ -125,7 +123,8 @@ def _tells(step: Step, spec: InferenceServiceSpec) -> bool:
 
 def _noted(canary: CanaryRevision, verdict: Verdict, measured: Measured | None) -> dict[str, Any]:
     """What is kept of a look: the verdict, and how many looks in a row have failed."""
-    look = 0 if measured is None else measured.look
+    counted = 0 if measured is None else measured.look
+    look = counted if verdict.look is None else verdict.look
     if verdict.result != "Fail":
         return {"verdict": verdict.reason, "failed_looks": None, "last_look": None}
     if canary.last_look == look:

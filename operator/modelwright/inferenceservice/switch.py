@@ -20,10 +20,11 @@ from modelwright.api.inferenceservice import (
 from modelwright.common.podstatus import Problem
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice import decisions, steps
-from modelwright.inferenceservice.analysis import Verdict, judge_baking, judge_pods
+from modelwright.inferenceservice.analysis import judge_baking, judge_pods
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.parts import Revisions
 from modelwright.inferenceservice.pods import explained, is_complete, ready_replicas
+from modelwright.inferenceservice.verdict import Verdict
 
 SHAPE = frozenset(("revision", "version", "artifact", "image", "resources"))
 

@@ -107,6 +107,18 @@ def test_a_store_that_exists_is_passed_on(chart: Chart) -> None:
     assert "--artifacts-uri=pvc://models/all" in container["args"]
 
 
+def test_the_prometheus_that_is_there_is_passed_on_and_let_through(chart: Chart) -> None:
+    rendered = chart.render(
+        {
+            "prometheus": {"url": "https://prometheus.example:8443/prom"},
+            "networkPolicy": {"enabled": True, "prometheusPorts": [9091]},
+        }
+    )
+    assert parse(rendered.container()["args"]).prometheus_url == "https://prometheus.example:8443/prom"
+    egress = rendered.one("NetworkPolicy")["spec"]["egress"]
+    assert {"ports": [{"protocol": "TCP", "port": 9091}]} in egress
+
+
 def test_images_default_to_the_version_of_the_chart(default: Rendered) -> None:
     version = default.one("Deployment")["metadata"]["labels"]["app.kubernetes.io/version"]
     assert default.container()["image"] == f"modelwright-operator:{version}"

@@ -27,6 +27,7 @@ UNKNOWN: list[dict[str, Any]] = [
     {"artifacts": {"bucket": "x"}},
     {"metrics": {"serviceMonitor": {"namespace": "x"}}},
     {"networkPolicy": {"enable": True}},
+    {"prometheus": {"token": "x"}},
     {"tolerations": [{"effects": "NoSchedule"}]},
     {"affinity": {"nodeaffinity": {}}},
     {"rbac": {"clusterAdmin": True}},
@@ -48,6 +49,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"podLabels": {"app.kubernetes.io/name": "mine"}}, "podLabels"),
     ({"podAnnotations": {"a": True}}, "podAnnotations"),
     ({"networkPolicy": {"apiServerPorts": []}}, "apiServerPorts"),
+    ({"networkPolicy": {"prometheusPorts": ["web"]}}, "prometheusPorts"),
+    ({"prometheus": {"url": "prometheus:9090"}}, "prometheus/url"),
+    ({"prometheus": {"url": "http://user:secret@prometheus"}}, "prometheus/url"),
+    ({"prometheus": {"url": "http://prometheus/?x=y"}}, "prometheus/url"),
     ({"podDisruptionBudget": {"maxUnavailable": 0}}, "maxUnavailable"),
     ({"crds": {"keep": "yes"}}, "keep"),
 ]

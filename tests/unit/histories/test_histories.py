@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from histories.__main__ import CHUNK, lived
 
 

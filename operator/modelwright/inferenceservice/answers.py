@@ -1,0 +1,139 @@
+"""What an answer of Prometheus means: one number, or why there is none. Pure; asking is left to `prometheus`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+MESSAGE_LENGTH = 512
+Why = Literal[
+    "NoData",
+    "NotANumber",
+    "TooManySeries",
+    "BadQuery",
+    "PrometheusFailed",
+    "PrometheusUnreachable",
+    "PrometheusNotConfigured",
+]
+
+
+@dataclass(frozen=True)
+class NoValue:
+    """Why a query has no value: nobody can tell from it whether a canary is good or bad."""
+
+    reason: Why
+    message: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of a query, which is kept as the spec has it: a value of another text is no value of this one.
+
+    `look`: when it was asked, in seconds of Unix time, so that a value is not taken for the one before.
+    """
+
+    query: str
+    result: float | NoValue
+    look: int = 0
+
+
+class _Sample(BaseModel):
+    value: tuple[float, str] | None = None  # a native histogram has none
+
+
+class _Vector(BaseModel):
+    type: Literal["vector"] = Field(alias="resultType")
+    result: list[_Sample]
+
+
+class _Scalar(BaseModel):
+    type: Literal["scalar"] = Field(alias="resultType")
+    result: tuple[float, str]
+
+
+class _NoNumber(BaseModel):
+    type: Literal["matrix", "string"] = Field(alias="resultType")
+
+
+class _Success(BaseModel):
+    status: Literal["success"]
+    data: Annotated[_Vector | _Scalar | _NoNumber, Field(discriminator="type")]
+
+
+class _Error(BaseModel):
+    status: Literal["error"]
+    type: str = Field(alias="errorType")
+    error: str
+
+
+_ANSWER: TypeAdapter[_Success | _Error] = TypeAdapter(
+    Annotated[_Success | _Error, Field(discriminator="status")]
+)
+# Errors that the query's author can do something about.
+_AUTHORS = frozenset(("bad_data", "execution"))
+
+
+def result(status: int, body: bytes) -> float | NoValue:
+    """The number that an answer holds."""
+    try:
+        answer = _ANSWER.validate_json(body)
+    except ValidationError:
+        return NoValue("PrometheusFailed", _not_of_prometheus(status))
+    if isinstance(answer, _Error):
+        reason: Why = "BadQuery" if answer.type in _AUTHORS else "PrometheusFailed"
+        return NoValue(reason, _line(answer.error))
+    if status != 200:
+        return NoValue("PrometheusFailed", _not_of_prometheus(status))
+    return _value(answer.data)
+
+
+def steady(before: Reading | None, now: Reading) -> Reading:
+    """The reading to keep: an error that goes on keeps its first words, which may name one series today and another
+    tomorrow, and would be written to the status each time."""
+    if before is None or before.query != now.query:
+        return now
+    if isinstance(before.result, NoValue) and isinstance(now.result, NoValue):
+        return before if before.result.reason == now.result.reason else now
+    return now
+
+
+def _value(data: _Vector | _Scalar | _NoNumber) -> float | NoValue:
+    match data:
+        case _Scalar():
+            return _number(data.result[1])
+        case _Vector():
+            return _single(data.result)
+        case _NoNumber(type="matrix"):
+            return NoValue("BadQuery", "it gives a range of samples: wrap it in a function like rate()")
+        case _NoNumber():
+            return NoValue("BadQuery", "it gives a text, and has to give a number")
+
+
+def _single(samples: list[_Sample]) -> float | NoValue:
+    if not samples:
+        return NoValue("NoData", "no series matches it, or none has samples in its range yet")
+    if len(samples) > 1:
+        return NoValue("TooManySeries", "it gives several series: make one of them, as by sum()")
+    value = samples[0].value
+    return NoValue("NotANumber", "it gives a histogram") if value is None else _number(value[1])
+
+
+def _number(text: str) -> float | NoValue:
+    try:
+        value = float(text)
+    except ValueError:
+        return NoValue("PrometheusFailed", "its answer holds no number")
+    # As 0 / 0 is where there were no requests.
+    return value if isfinite(value) else NoValue("NotANumber", f"it gives {value}")
+
+
+def _not_of_prometheus(status: int) -> str:
+    return "its answer is none of Prometheus" if status == 200 else f"it answers with HTTP status {status}"
+
+
+def _line(text: str) -> str:
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(printable.split())[:MESSAGE_LENGTH]

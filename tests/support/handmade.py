@@ -1,0 +1,31 @@
+"""Versions of a model that tests write by hand, on a claim of the test's own namespace."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+
+from support.kubectl import Kubectl
+from support.manifests import claim, model_version, script_pod
+
+_FILL = """
+import base64, os, pathlib
+for name, text in os.environ.items():
+    if name.startswith("FILE_"):
+        folder = pathlib.Path("/volume", name[5:].lower())
+        folder.mkdir(exist_ok=True)
+        (folder / "model.onnx").write_bytes(base64.b64decode(text))
+"""
+
+
+def versions(kubectl: Kubectl, model: str, files: Mapping[str, bytes]) -> None:
+    """Makes a ModelVersion of each file, by its name, and waits until all are Ready."""
+    env = {f"FILE_{name.upper()}": base64.b64encode(content).decode() for name, content in files.items()}
+    kubectl.apply(claim("handmade"), script_pod("fill", _FILL, claim_name="handmade", env=env))
+    kubectl.wait("pod", "fill", lambda pod: pod["status"]["phase"] == "Succeeded", what="done")
+    for name, content in files.items():
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        kubectl.apply(model_version(name, f"pvc://handmade/{name}/model.onnx", digest, model))
+    for name in files:
+        kubectl.condition("modelversion", name, "Ready", "True", within=120)

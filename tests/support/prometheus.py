@@ -1,0 +1,84 @@
+"""A real Prometheus for tests: Debian's program, fetched once per machine, run as a process of the test's own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cluster import packages, paths
+from fakes.places import free_port
+
+START_SECONDS = 60
+
+
+def program() -> str:
+    """The program: the one on PATH, else Debian's, laid out in the cache; other processes wait for it meanwhile."""
+    found = shutil.which("prometheus")
+    if found:
+        return found
+    folder = paths.CACHE / "prometheus"
+    paths.CACHE.mkdir(parents=True, exist_ok=True)
+    with (paths.CACHE / "prometheus.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            packages.unpack("prometheus", folder)
+    return str(folder / "usr/bin/prometheus")
+
+
+@contextmanager
+def running(*scrapes: Mapping[str, Any], host: str = "127.0.0.1") -> Iterator[str]:
+    """A Prometheus with these scrape_configs, every second; gives its address."""
+    address = f"{host}:{free_port()}"
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        configuration = {"global": {"scrape_interval": "1s"}, "scrape_configs": list(scrapes)}
+        (folder / "prometheus.yml").write_text(json.dumps(configuration))
+        options = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(
+                [program(), *options, f"--web.listen-address={address}"], stdout=log, stderr=log
+            )
+            try:
+                _wait_until_ready(f"http://{address}", process, folder / "log")
+                yield f"http://{address}"
+            finally:
+                process.terminate()
+                process.wait(30)
+
+
+def ask(url: str, query: str) -> Sequence[tuple[Mapping[str, str], str]]:
+    """The labels and values of a vector."""
+    form = urllib.parse.urlencode({"query": query}).encode()
+    with urllib.request.urlopen(f"{url}/api/v1/query", form, timeout=10) as answer:
+        result = json.load(answer)["data"]["result"]
+    return [(sample["metric"], sample["value"][1]) for sample in result]
+
+
+def wait_for(url: str, query: str, within: float = 60) -> None:
+    """Waits until a query gives something."""
+    deadline = time.monotonic() + within
+    while not ask(url, query):
+        assert time.monotonic() < deadline, f"nothing for {query} within {within} s"
+        time.sleep(0.2)
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, f"not ready within {START_SECONDS} s: {log.read_text()}"
+        try:
+            with urllib.request.urlopen(f"{url}/-/ready", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
