@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import Any
 
 import pytest
 from cluster import kind
+from support.handmade import versions
 from support.kubectl import Kubectl, condition, message
 from support.load import calling
-from support.manifests import claim, inference_service, model_version, script_pod
+from support.manifests import inference_service
 from support.models import failing_on_data, hanging_on_data, valid_model
 
 pytestmark = [
@@ -30,27 +29,12 @@ FILES = {
     "fails": failing_on_data(),
     "hangs": hanging_on_data(),
 }
-FILL = """
-import base64, os, pathlib
-for name, text in os.environ.items():
-    if name.startswith("FILE_"):
-        folder = pathlib.Path("/volume", name[5:].lower())
-        folder.mkdir(exist_ok=True)
-        (folder / "model.onnx").write_bytes(base64.b64decode(text))
-"""
 
 
 @pytest.fixture
 def served(kubectl: Kubectl) -> str:
     """Version `one` has the traffic of two pods, the others are there; gives the Service's address."""
-    env = {f"FILE_{name.upper()}": base64.b64encode(content).decode() for name, content in FILES.items()}
-    kubectl.apply(claim("handmade"), script_pod("fill", FILL, claim_name="handmade", env=env))
-    kubectl.wait("pod", "fill", lambda pod: pod["status"]["phase"] == "Succeeded", what="done")
-    for name, content in FILES.items():
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        kubectl.apply(model_version(name, f"pvc://handmade/{name}/model.onnx", digest, "doubles"))
-    for name in FILES:
-        kubectl.condition("modelversion", name, "Ready", "True", within=120)
+    versions(kubectl, "doubles", FILES)
     kubectl.apply(service("one"))
     kubectl.condition("mwisvc", "doubles", "Ready", "True", within=120)
     return str(kubectl.get("service", "doubles")["spec"]["clusterIP"])

@@ -1,0 +1,43 @@
+"""A user at a terminal, and the API server that his kubeconfig leads to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from unit.cli.desk import Desk, Run, a_desk, kubeconfig
+from unit.cli.given import a_canary, edited
+
+from modelwright.cli import following
+from modelwright.cli.main import main
+from modelwright.engine.backoff import Backoff
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with a_desk(edited(a_canary())) as found:
+        yield found
+
+
+@pytest.fixture
+def run(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Runs a command as the user does whose kubeconfig leads to the desk; gives code and words."""
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path, desk.url, namespace="team")))
+    monkeypatch.setattr(following, "PAUSES", Backoff(base=0.01, cap=0.01))
+    monkeypatch.setattr(following, "TICK", 0.05)
+
+    def command(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["modelwright", "rollout", *words])
+        try:
+            main()
+        except SystemExit as ended:
+            told = capsys.readouterr()
+            return int(str(ended.code)), told.out + told.err
+        told = capsys.readouterr()
+        return 0, told.out + told.err
+
+    return command

@@ -1,0 +1,70 @@
+"""The command line: every command parses, and what cannot mean anything ends with code 2 and a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from modelwright.cli.options import ABOUT, Ask, Place, Show, parse
+from modelwright.inferenceservice.requests import Action
+
+
+def parsed(line: str) -> Show | Ask:
+    return parse("modelwright", line.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("rollout status churn", Show(Place("churn"))),
+        (
+            "rollout status churn -n shop --watch -o json --timeout 5m",
+            Show(Place("churn", "shop"), watch=True, output="json", timeout=300),
+        ),
+        ("rollout promote churn", Ask(Place("churn"), "promote")),
+        ("rollout promote churn --full", Ask(Place("churn"), "promote-full")),
+        ("rollout abort mwisvc/churn --no-wait", Ask(Place("churn"), "abort", wait=False)),
+        ("rollout undo churn --timeout 1.5s", Ask(Place("churn"), "undo", timeout=1.5)),
+        ("rollout retry churn --revision abc", Ask(Place("churn"), "retry", revision="abc")),
+        (
+            "rollout pause churn --context c --kubeconfig /k",
+            Ask(Place("churn", context="c", kubeconfig=Path("/k")), "pause"),
+        ),
+    ],
+)
+def test_a_command_is_what_it_says(line: str, command: Show | Ask) -> None:
+    assert parsed(line) == command
+
+
+def test_every_action_of_the_annotation_has_its_command() -> None:
+    assert set(get_args(Action)) == {*ABOUT, "promote-full"}
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("", "required: rollout"),
+        ("rollout", "required: COMMAND"),
+        ("rollout status", "required: NAME"),
+        ("rollout dance churn", "invalid choice: 'dance'"),
+        ("rollout status Churn_1", "'Churn_1' cannot be a name"),
+        ("rollout status " + "a" * 254, "cannot be a name"),
+        ("rollout status deployment/churn", "'deployment' is no InferenceService"),
+        ("rollout status churn -n No", "'No' cannot be a namespace"),
+        ("rollout status churn -o yaml", "invalid choice: 'yaml'"),
+        ("rollout status churn --timeout 0", "'0' is no time"),
+        ("rollout status churn --timeout 8000h", "at most a week"),
+        ("rollout status churn --timeout soon", "'soon' is no time"),
+        ("rollout abort churn --revision Ä", "cannot be a revision"),
+        ("rollout abort churn --full", "unrecognized arguments: --full"),
+    ],
+)
+def test_what_cannot_mean_anything_is_refused(
+    line: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parsed(line)
+    assert ended.value.code == 2
+    assert why in capsys.readouterr().err

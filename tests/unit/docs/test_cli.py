@@ -1,0 +1,81 @@
+"""What docs/cli.md teaches is true: its commands parse, its tables are complete, its picture is what is drawn."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+from unit.cli.given import a_canary, drawn, measures
+from unit.planners.test_inferenceservice_canary import GOOD, after
+
+from modelwright.cli.errors import Exit
+from modelwright.cli.options import ABOUT, EXITS, parse
+from modelwright.cli.refusals import ROLES
+
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = (DOCS / "cli.md").read_text()
+LINES = [
+    line
+    for page in (PAGE, (DOCS / "rollouts.md").read_text())
+    for line in re.findall(r"^\$ (?:kubectl )?modelwright (.*)$", page, re.MULTILINE)
+]
+
+
+def table(section: str) -> list[list[str]]:
+    """The cells of the rows of a table, without its head."""
+    rows = re.findall(r"^\| (.*) \|$", PAGE.split(section)[1].split("\n\n")[0], re.MULTILINE)
+    return [row.split(" | ") for row in rows]
+
+
+def words(cells: list[str]) -> set[str]:
+    return {word for cell in cells for word in re.findall(r"`([^`]+)`", cell)}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_command_parses(line: str) -> None:
+    assert parse("modelwright", shlex.split(line, comments=True)).place.name == "churn"
+
+
+def test_commands_were_found() -> None:
+    assert len(LINES) >= 8
+
+
+def test_every_command_is_explained_and_no_other() -> None:
+    told = words([row[0] for row in table("| command | what it does |\n|---|---|\n")])
+    assert told == {"status", *ABOUT}
+
+
+def test_every_option_is_explained_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("status", "promote", "abort"):
+        with pytest.raises(SystemExit):
+            parse("modelwright", ["rollout", command, "--help"])
+    listed = "\n".join(re.findall(r"^  (-.*)$", capsys.readouterr().out, re.MULTILINE))
+    said = set(re.findall(r"(?:^|, )(--?[a-z][a-z-]*)", listed, re.MULTILINE))
+    told = words([row[0] for row in table("| option | of | meaning |\n|---|---|---|\n")])
+    assert told == said - {"-h", "--help"}
+
+
+def test_the_exit_codes_are_those_of_the_program() -> None:
+    told = {int(row[0]) for row in table("| code | meaning |\n|---|---|\n")}
+    assert told == {code.value for code in Exit}
+    assert told == {int(code) for code in re.findall(r"^  (\d+) ", EXITS, re.MULTILINE)}
+
+
+def test_the_permissions_are_those_that_a_refusal_names() -> None:
+    role = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0])
+    granted = {
+        f"{resource}.{group}".rstrip("."): ",".join(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    assert granted == {resource: verbs for resource, (_, verbs) in ROLES.items()}
+
+
+def test_the_picture_is_what_is_drawn() -> None:
+    service = after(measures(a_canary(), GOOD), 61).has_ready(2).settles()
+    shown = re.findall(r"```text\n(.*?)\n```", PAGE, re.DOTALL)[0]
+    assert shown == drawn(after(service, 20))
