@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit conformance fuzz histories test cluster cluster-down images quickstart bench bench-servers bench-path bench-docs soak
+.PHONY: help venv generate lint unit conformance fuzz histories test cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ cluster: ## Start a Kubernetes: kind where Docker answers, else its programs on 
 
 cluster-down: ## Remove the cluster and every trace of it
 	@$(PYTHON) -m cluster down
+
+gateway: cluster ## Add the Gateway API and Traefik to the cluster on this host (the first time: minutes)
+	@if $(PYTHON) -c 'from cluster import kind; raise SystemExit(kind.engine_answers())'; then $(PYTHON) -m cluster gateway; fi
 
 images: ## Build the images that have changed and load them into the cluster
 	@$(PYTHON) -m images
@@ -52,7 +55,7 @@ conformance: venv ## Test our server, KServe's and MLServer's against the protoc
 	@PYTHONPATH=tests $(VENV)/bin/python -m conformance.side_by_side docs/conformance.md
 
 # One process for each cluster test that waits: more of them than cores.
-test: lint cluster images ## Run everything: lint, then all tests, on a real cluster
+test: lint cluster gateway images ## Run everything: lint, then all tests, on a real cluster
 	$(VENV)/bin/pytest --numprocesses=4 --dist=worksteal tests
 
 bench: bench-servers bench-path ## Measure everything: speed beside other servers, what a user waits for, what callers lose

@@ -1,10 +1,10 @@
-"""`python3 -m cluster up|down`: picks kind or this host, and reports a failure in one place."""
+"""`python3 -m cluster up|down|gateway`: picks kind or this host, and reports a failure in one place."""
 
 import argparse
 import fcntl
 import sys
 
-from cluster import host, kind
+from cluster import gateway, host, kind
 from cluster.paths import KUBECONFIG, LOCK
 from cluster.shell import StepError
 from cluster.steps import say
@@ -15,7 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python3 -m cluster", description="A small Kubernetes for development"
     )
-    parser.add_argument("action", choices=["up", "down"])
+    parser.add_argument("action", choices=["up", "down", "gateway"])
     action = parser.parse_args().action
     try:
         engine = kind if kind.engine_answers() else host
@@ -25,12 +25,23 @@ def main() -> int:
             if action == "down":
                 engine.down()
                 return 0
-            engine.up()
+            if action == "gateway":
+                _add_gateway(on_this_host=engine is host)
+            else:
+                engine.up()
     except StepError as failed:
         say(f"\n{failed}")
         return 1
     say(f"export KUBECONFIG={KUBECONFIG}")
     return 0
+
+
+def _add_gateway(*, on_this_host: bool) -> None:
+    if not on_this_host:
+        raise StepError(
+            "the Gateway is an add-on of the cluster on this host, not of kind: install one there by hand"
+        )
+    gateway.up()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from cluster.shell import StepError
 
 CONTAINER_CGROUP = "kubepods"
 CGROUPS = Path("/sys/fs/cgroup")
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 PROGRAMS = frozenset(
     {
         "containerd",
@@ -29,6 +30,7 @@ PROGRAMS = frozenset(
         "kube-proxy",
         "kube-scheduler",
         "kubelet",
+        "traefik",
     }
 )
 
@@ -38,6 +40,7 @@ class Daemon:
     """One program that runs as long as the cluster does."""
 
     command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -61,7 +64,7 @@ def start(daemon: Daemon) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd="/",
-            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"},
+            env={**ENVIRONMENT, **dict(daemon.environment)},
         )
     # Popen returns while the kernel is still in exec: for a moment /proc shows no arguments, and who
     # looks then would say that the program has ended.

@@ -1,16 +1,18 @@
-"""Compiles Kubernetes and Helm from their Go modules, once per version, and links them into the checkout."""
+"""Compiles Kubernetes, Helm and Traefik from their Go modules, once per version, and links them into the checkout."""
 
 import hashlib
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cluster.paths import CACHE, LINKS
-from cluster.settings import HELM, KUBERNETES
+from cluster.settings import HELM, KUBERNETES, TRAEFIK
 from cluster.shell import StepError, run
 from cluster.steps import step
 
 SOURCES = Path(__file__).parent / "programs"
+TRAEFIK_MODULE = Path(__file__).parent / "traefik"
 NAMES = (
     "coredns",
     "etcd",
@@ -27,12 +29,29 @@ NAMES = (
 
 def kubernetes() -> Path:
     """Return the folder with one link per program, compiling what they link to if it is not cached."""
-    folder = CACHE / f"kubernetes-{KUBERNETES}-{_fingerprint()}"
+    sources = ("go.mod", "go.sum", "main.go", "provisioner.go")
+    folder = CACHE / f"kubernetes-{KUBERNETES}-{_fingerprint(SOURCES, sources)}"
     if not folder.exists():
         with step("compile Kubernetes (minutes; only the first time)"):
-            _go(
-                ["build", "-trimpath", "-tags", "providerless", "-ldflags", _version_flags()], folder, SOURCES
-            )
+            partial = _partial(folder)
+            flags = ["-tags", "providerless", "-ldflags", _version_flags(), "-o", str(partial / "kubernetes")]
+            _build([*flags, "."], SOURCES, "kubernetes")
+            for name in NAMES:
+                (partial / name).symlink_to("kubernetes")
+            partial.rename(folder)
+    return folder
+
+
+def traefik() -> Path:
+    """Return the folder with Traefik, which does not build outside a module that repeats what it replaces."""
+    folder = CACHE / f"traefik-{TRAEFIK}-{_fingerprint(TRAEFIK_MODULE, ('go.mod', 'go.sum'))}"
+    if not folder.exists():
+        with step("compile Traefik (minutes; only the first time)"):
+            partial = _partial(folder)
+            flags = _link_flags({"github.com/traefik/traefik/v3/pkg/version.Version": TRAEFIK})
+            package = "github.com/traefik/traefik/v3/cmd/traefik"
+            _build(["-ldflags", flags, "-o", str(partial / "traefik"), package], TRAEFIK_MODULE, "traefik")
+            partial.rename(folder)
     return folder
 
 
@@ -62,6 +81,14 @@ def installed(package: str, version: str, stamps: Mapping[str, str] | None = Non
     return folder
 
 
+def gateway_api() -> Path:
+    """Return the folder with the CRDs of the Gateway API, of the version that Traefik was made for."""
+    _need_go()
+    command = ["go", "mod", "download", "-json", "sigs.k8s.io/gateway-api"]
+    found = json.loads(run(command, cwd=TRAEFIK_MODULE, log=CACHE / "logs" / "gateway-api.log"))
+    return Path(found["Dir"]) / "config" / "crd" / "standard"
+
+
 def link(program: Path) -> None:
     """Make a program reachable below .cluster/bin of this checkout."""
     LINKS.mkdir(parents=True, exist_ok=True)
@@ -70,10 +97,10 @@ def link(program: Path) -> None:
     target.symlink_to(program)
 
 
-def _fingerprint() -> str:
+def _fingerprint(folder: Path, names: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum", "main.go", "provisioner.go"):
-        digest.update((SOURCES / name).read_bytes())
+    for name in names:
+        digest.update((folder / name).read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -93,18 +120,10 @@ def _link_flags(stamps: Mapping[str, str]) -> str:
     return " ".join(("-s -w", *(f"-X {name}={value}" for name, value in stamps.items())))
 
 
-def _go(arguments: list[str], folder: Path, sources: Path) -> None:
+def _build(arguments: list[str], module: Path, name: str) -> None:
     _need_go()
-    partial = _partial(folder)
-    run(
-        ["go", *arguments, "-o", partial / "kubernetes", "."],
-        cwd=sources,
-        env={"CGO_ENABLED": "0"},
-        log=CACHE / "logs" / "kubernetes.log",
-    )
-    for name in NAMES:
-        (partial / name).symlink_to("kubernetes")
-    partial.rename(folder)
+    log = CACHE / "logs" / f"{name}.log"
+    run(["go", "build", "-trimpath", *arguments], cwd=module, env={"CGO_ENABLED": "0"}, log=log)
 
 
 def _partial(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 KUBERNETES = "v1.35.4"
 HELM = "v3.20.2"
 KIND = "v0.30.0"
+TRAEFIK = "v3.6.1"
 
 NAME = "modelwright"
 DOMAIN = "cluster.local"
@@ -14,6 +15,10 @@ DNS_ADDRESS = "10.245.0.53"
 POD_RANGE = "10.244.0.0/16"
 SERVICE_RANGE = "10.96.0.0/16"
 API_SERVER = f"https://{NODE_ADDRESS}:6443"
+
+# What a Gateway's listeners may listen on, at the node's address.
+GATEWAY_CLASS = "traefik"
+GATEWAY_HTTP = 8000
 
 PAUSE_IMAGE = "localhost/modelwright-pause:1"
 STORAGE_PROVISIONER = "modelwright.dev/hostpath"

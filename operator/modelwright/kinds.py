@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from modelwright.common.resources import (
     CLAIMS,
     CONFIG_MAPS,
     DEPLOYMENTS,
+    GATEWAYS,
+    HTTP_ROUTES,
     INFERENCE_SERVICES,
     JOBS,
     MODEL_VERSIONS,
@@ -35,6 +38,8 @@ def kinds(settings: Settings) -> list[Kind]:
         Kind(MODEL_VERSIONS, ModelVersionPlanner(settings), wakes=_users_of),
         Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_judged_by),
         *(child(resource) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, CLAIMS)),
+        Kind(GATEWAYS, wakes=_callers_of, optional=True, needed=_names_a_gateway),
+        replace(child(HTTP_ROUTES), optional=True, needed=_names_a_gateway),
     ]
 
 
@@ -62,3 +67,21 @@ def _judged_by(view: View, service: Body) -> Iterator[Key]:
     for version in view.all(MODEL_VERSIONS, namespace(service)):
         if version["spec"]["artifact"]["digest"] in rejected or is_quarantined(version):
             yield Key(MODEL_VERSIONS, namespace(version), name(version))
+
+
+def _callers_of(view: View, gateway: Body) -> Iterator[Key]:
+    """The services that are reached by a Gateway, from whatever namespace."""
+    for key, named in _gateways_of(view):
+        if (named.get("namespace") or key.namespace, named["name"]) == (namespace(gateway), name(gateway)):
+            yield key
+
+
+def _names_a_gateway(view: View) -> bool:
+    return any(True for _ in _gateways_of(view))
+
+
+def _gateways_of(view: View) -> Iterator[tuple[Key, Body]]:
+    for key in view.keys(INFERENCE_SERVICES):
+        named = ((view.get(key) or {}).get("spec") or {}).get("gateway")
+        if named is not None:
+            yield key, named

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.objects import toy_definition
 from fakes.places import Place, Process, Running, operating, processes, real_place, until
 from fakes.proxy import proxied
 from kubernetes.aio.client import Configuration
@@ -17,7 +18,7 @@ from support.kubectl import KUBECONFIG, Kubectl
 
 from modelwright.engine.client import Client
 from modelwright.engine.connection import configure
-from modelwright.engine.errors import NotFound
+from modelwright.engine.errors import Forbidden, NotFound
 from modelwright.engine.kinds import Kind
 from modelwright.engine.lease import LEASES
 from modelwright.engine.objects import Key, ResourceType, uid
@@ -61,6 +62,74 @@ class TestOperator:
         async with operating(configuration, real.namespace, Kind(routes, optional=True)) as running:
             await real.make_toy()
             await until(lambda: self.ready(running, real.toy()))
+
+    async def test_an_optional_kind_may_come_late_and_go_again(
+        self, real: Place, kubectl: Kubectl, configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("modelwright.engine.watching.LOOK_PAUSE", 0.2)
+        monkeypatch.setattr("modelwright.engine.streams.LISTING_PATIENCE", 3.0)
+        late = ResourceType(f"{real.namespace}.modelwright.dev/v1", "Toy", "toys")
+        definition, wanted = json.dumps(toy_definition(late.group)), asyncio.Event()
+        blue = {"spec": {"colour": "blue"}}
+        kind = Kind(late, optional=True, needed=lambda _: wanted.is_set())
+        async with operating(configuration, real.namespace, kind) as running:
+            seen = running.operator.intake
+            await real.make_toy()
+            await until(lambda: self.ready(running, real.toy()))
+            assert seen.blindness(late, real.namespace) == "Unserved"
+
+            for name in ("first", "second"):
+                kubectl.run("apply", "-f", "-", given=definition)
+                wanted.set()
+                await until(lambda: seen.blindness(late, real.namespace) is None)
+                key = Key(late, real.namespace, name)
+                named = {"apiVersion": late.api_version, "kind": "Toy", "metadata": {"name": name}}
+                await real.api.create(key, {**named, "spec": {"colour": "red"}})
+                await until(lambda key=key: seen.get(key) is not None)  # type: ignore[misc]
+                await real.api.patch(key, blue)
+                await until(lambda key=key: blue.items() <= (seen.get(key) or {}).items())  # type: ignore[misc]
+
+                kubectl.run("delete", "-f", "-", given=definition)
+                await until(lambda: seen.blindness(late, real.namespace) == "Unserved")
+                assert seen.get(key) is None
+
+            await real.make_toy("still")
+            await until(lambda: self.ready(running, real.toy("still")))
+
+    async def test_nobody_asks_for_an_optional_kind_that_nobody_needs(
+        self, real: Place, configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("modelwright.engine.watching.LOOK_PAUSE", 0.01)
+        asked: list[ResourceType] = []
+        serves = Client.serves
+
+        async def counted(self: Client, resource: ResourceType, namespace: str | None = None) -> bool:
+            asked.append(resource)
+            return await serves(self, resource, namespace)
+
+        monkeypatch.setattr(Client, "serves", counted)
+        routes = ResourceType("nowhere.modelwright.dev/v1", "Route", "routes")
+        async with operating(configuration, real.namespace, Kind(routes, optional=True)) as running:
+            await real.make_toy()
+            await until(lambda: self.ready(running, real.toy()))
+            await asyncio.sleep(1)
+
+        assert asked.count(routes) == 1
+
+    async def test_an_optional_kind_that_may_not_be_read_keeps_nobody_from_work(
+        self, real: Place, configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def refused(self: Client, resource: ResourceType, namespace: str | None = None) -> bool:
+            if resource == routes:
+                raise Forbidden("not for you")
+            return True
+
+        monkeypatch.setattr(Client, "serves", refused)
+        routes = ResourceType("nowhere.modelwright.dev/v1", "Route", "routes")
+        async with operating(configuration, real.namespace, Kind(routes, optional=True)) as running:
+            await real.make_toy()
+            await until(lambda: self.ready(running, real.toy()))
+            assert running.operator.intake.blindness(routes, real.namespace) == "Forbidden"
 
     async def test_a_kind_that_comes_late_is_waited_for(
         self,

@@ -31,8 +31,8 @@ def toy(colour: str = "red") -> dict[str, Any]:
     return {"apiVersion": TOYS.api_version, "kind": TOYS.kind, "spec": {"colour": colour}}
 
 
-def toy_definition() -> dict[str, Any]:
-    """What makes a real API server know toys."""
+def toy_definition(group: str = TOYS.group) -> dict[str, Any]:
+    """What makes a real API server know toys, or the toys of another group."""
     text = {"type": "string", "maxLength": 256}
     count = {"type": "integer"}
     names = ("type", "status", "lastTransitionTime", "reason", "message")
@@ -62,9 +62,9 @@ def toy_definition() -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{TOYS.plural}.{TOYS.group}"},
+        "metadata": {"name": f"{TOYS.plural}.{group}"},
         "spec": {
-            "group": TOYS.group,
+            "group": group,
             "scope": "Namespaced",
             "names": {"kind": TOYS.kind, "plural": TOYS.plural, "singular": "toy", "listKind": "ToyList"},
             "versions": [version],

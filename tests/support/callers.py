@@ -36,6 +36,7 @@ class Target:
     grpc_port: int
     model: str
     body: dict[str, Any]
+    authority: str | None = None  # what to ask for by name, where the host is an address
 
     @property
     def path(self) -> str:
@@ -89,10 +90,11 @@ class HttpClient:
     def __init__(self, target: Target, *, keep: bool) -> None:
         self._connection = http.client.HTTPConnection(target.host, target.http_port, timeout=PATIENCE_SECONDS)
         self._path, self._body, self._keep = target.path, json.dumps(target.body), keep
+        self._headers = {"Host": target.authority} if target.authority else {}
 
     def call(self) -> None:
         """Sends a request and takes its answer."""
-        self._connection.request("POST", self._path, self._body)
+        self._connection.request("POST", self._path, self._body, self._headers)
         answer = self._connection.getresponse()
         content = answer.read()
         if not self._keep:
@@ -109,7 +111,9 @@ class GrpcClient:
     """Calls over gRPC, whose library keeps a connection and moves to another one when told to."""
 
     def __init__(self, target: Target) -> None:
-        self._client = triton.InferenceServerClient(f"{target.host}:{target.grpc_port}")
+        asked = [("grpc.default_authority", target.authority)] if target.authority else None
+        address = f"{target.host}:{target.grpc_port}"
+        self._client = triton.InferenceServerClient(address, channel_args=asked)
         self._model = target.model
         self._inputs = []
         for tensor in target.body["inputs"]:

@@ -162,9 +162,12 @@ class Callers:
 
 
 @contextmanager
-def calling(host: str, http_port: int, grpc_port: int, model: str, body: Object) -> Iterator[Callers]:
+def calling(
+    host: str, http_port: int, grpc_port: int, model: str, body: Object, authority: str | None = None
+) -> Iterator[Callers]:
     """Clients on this host, from their first answers until the test leaves."""
-    target = {"host": host, "http_port": http_port, "grpc_port": grpc_port, "model": model, "body": body}
+    where = {"host": host, "http_port": http_port, "grpc_port": grpc_port, "authority": authority}
+    target = {**where, "model": model, "body": body}
     command, folder = [sys.executable, "-m", "support.callers"], Path(__file__).parents[1]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder

@@ -21,6 +21,7 @@ from modelwright.api.base import (
     rule,
     rules,
 )
+from modelwright.api.gateway import Gateway
 
 # Deployments are named NAME-HASH, their pods get a suffix more, and labels hold 63 characters at most.
 NAME_LENGTH = 44
@@ -264,12 +265,24 @@ class Rollout(Model):
 class InferenceServiceSpec(Model):
     """What is promised."""
 
+    model_config = rules(
+        rule(
+            "!has(self.gateway) || !has(self.rollout.traffic) || !has(self.rollout.traffic.sticky)",
+            "no route of a Gateway can keep a user at one revision: leave out rollout.traffic.sticky, or gateway",
+        ),
+    )
+
     model: ServedModel = Field(description="Which model is served.")
     replicas: Annotated[int, Field(ge=0, le=1000)] = Field(default=1, description="Pods that serve.")
     resources: ResourceRequirements | None = Field(
         default=None, description="Compute resources of the server. Default: the operator's."
     )
     rollout: Rollout = Field(default=Rollout(), description="How a new revision takes over.")
+    gateway: Gateway | None = Field(
+        default=None,
+        description="Where callers outside the cluster come in. An HTTPRoute of the InferenceService's name leads them "
+        "to it, and splits them between the revisions during a rollout; the stable revision's pods no longer do.",
+    )
 
 
 class Revision(Model):
@@ -360,11 +373,22 @@ class Rejection(Model):
     reason: Reason = Field(description="Why, in one word.")
 
 
+class Address(Model):
+    """Where callers inside the cluster go."""
+
+    url: Annotated[str, Field(max_length=1024)] = Field(description="Address of the Service.")
+
+
 class InferenceServiceStatus(Status):
     """What is served."""
 
     url: Annotated[str, Field(max_length=1024)] | None = Field(
-        default=None, description="Where the model answers (Open Inference Protocol V2) inside the cluster."
+        default=None,
+        description="Where the model answers (Open Inference Protocol V2): at the Gateway that the spec names, once "
+        "that leads here; else inside the cluster.",
+    )
+    address: Address | None = Field(
+        default=None, description="Where it answers inside the cluster, whatever the url is."
     )
     replicas: int | None = Field(
         default=None, ge=0, description="Pods that are ready to serve the stable revision."

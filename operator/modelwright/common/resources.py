@@ -15,6 +15,9 @@ PODS = ResourceType("v1", "Pod", "pods")
 DEPLOYMENTS = ResourceType("apps/v1", "Deployment", "deployments")
 SERVICES = ResourceType("v1", "Service", "services")
 CONFIG_MAPS = ResourceType("v1", "ConfigMap", "configmaps")
+# The Gateway API is there on some clusters only.
+GATEWAYS = ResourceType("gateway.networking.k8s.io/v1", "Gateway", "gateways")
+HTTP_ROUTES = ResourceType("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 # No kind of the API server's: what was measured of an InferenceService, put into the cache under its name.
 MEASUREMENTS = ResourceType("measured.modelwright.dev/v1", "Measurement", "measurements")
 # The same of what Prometheus answered: written by another task at its own pace.

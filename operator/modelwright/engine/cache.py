@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 from modelwright.engine.objects import Body, Key, ResourceType, annotations_of, metadata, root_uid, uid
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 REMEMBERED_ENDS = 10_000
 NEVER_AGAIN = 1 << 63
+
+# Why nothing is known of a kind: the API server does not have it, we may not read it, or not in that namespace.
+Blindness = Literal["Unserved", "Forbidden", "OutOfReach"]
 
 
 class View(Protocol):
@@ -29,6 +32,14 @@ class View(Protocol):
 
     def all(self, resource: ResourceType, namespace: str) -> list[Body]:
         """The objects of a kind in a namespace, ordered by name."""
+        ...
+
+    def keys(self, resource: ResourceType) -> Iterable[Key]:
+        """The keys of all objects of a kind."""
+        ...
+
+    def blindness(self, resource: ResourceType, namespace: str) -> Blindness | None:
+        """Why nothing can be known of a kind in a namespace; None where what is there is known."""
         ...
 
 
@@ -79,7 +90,9 @@ class Cache:
     while.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str | None = None) -> None:
+        self._namespace = namespace
+        self._unseen: dict[ResourceType, Blindness] = {}
         self._bodies: dict[ResourceType, dict[str, dict[str, Body]]] = defaultdict(lambda: defaultdict(dict))
         self._by_owner: dict[tuple[ResourceType, str], set[Key]] = defaultdict(set)
         self._by_uid: dict[str, Key] = {}
@@ -109,6 +122,18 @@ class Cache:
             for namespace, bodies in self._bodies[resource].items()
             for name in bodies
         ]
+
+    def blindness(self, resource: ResourceType, namespace: str) -> Blindness | None:
+        """Why nothing can be known of a kind in a namespace; None where what is there is known."""
+        elsewhere = self._namespace is not None and namespace != self._namespace
+        return self._unseen.get(resource) or ("OutOfReach" if elsewhere else None)
+
+    def blind(self, resource: ResourceType, why: Blindness | None) -> bool:
+        """Takes in that a kind cannot be seen any more, or that it can. Says whether anything changed."""
+        before = self._unseen.pop(resource, None)
+        if why is not None:
+            self._unseen[resource] = why
+        return before != why
 
     def put(self, resource: ResourceType, body: Body) -> bool:
         """Takes in a body unless a newer one, or the object's end, is known. Says whether anything changed."""

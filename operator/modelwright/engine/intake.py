@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from modelwright.engine.cache import Cache
+from modelwright.engine.cache import NEVER_AGAIN, Blindness, Cache
 from modelwright.engine.kinds import Kind
 from modelwright.engine.objects import Body, Key, ResourceType, metadata, root_uid
 
@@ -39,6 +39,24 @@ class Intake:
     def keys(self, resource: ResourceType) -> Iterator[Key]:
         """The keys of all objects of a kind."""
         return self._cache.keys(resource)
+
+    def blindness(self, resource: ResourceType, namespace: str) -> Blindness | None:
+        """Why nothing can be known of a kind in a namespace; None where what is there is known."""
+        return self._cache.blindness(resource, namespace)
+
+    def blind(self, resource: ResourceType, why: Blindness | None) -> bool:
+        """Takes in that a kind cannot be seen any more, or that it can: whoever is planned for may care. Says
+        whether anything changed."""
+        if why is not None:
+            self.replace(resource, (), NEVER_AGAIN)
+        changed = self._cache.blind(resource, why)
+        for key in self._planned_for() if changed else ():
+            self._add(key)
+        return changed
+
+    def _planned_for(self) -> Iterator[Key]:
+        for resource in self._primary.values():
+            yield from self._cache.keys(resource)
 
     def put(self, resource: ResourceType, body: Body) -> bool:
         """Takes in a body. Says whether anything changed."""

@@ -12,6 +12,11 @@ from modelwright.engine.plan import Planner
 
 OURS = f"{MANAGED_BY}={MANAGER}"
 Wakes = Callable[[View, Body], Iterable[Key]]
+Needed = Callable[[View], bool]
+
+
+def _never(_: View) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,8 @@ class Kind:
     """A kind that the engine watches.
 
     One with a planner is looked after for its own sake; one without is there for others. `wakes` names further
-    objects that a change concerns. An optional kind may be unknown to the API server: then there are none of it.
+    objects that a change concerns. An optional kind may be unknown to the API server, or come and go: then there are
+    none of it. While it is not there the API server is asked for it as long as it is `needed`, and not otherwise.
     """
 
     resource: ResourceType
@@ -27,6 +33,7 @@ class Kind:
     selector: str = ""
     wakes: Wakes | None = None
     optional: bool = False
+    needed: Needed = _never
 
 
 def child(resource: ResourceType, wakes: Wakes | None = None) -> Kind:

@@ -80,7 +80,7 @@ class Operator:
         self.metrics = Metrics(resource.kind for resource in planners)
         self._client = Client(configuration, self.metrics.requested)
         self._queue: WorkQueue[Key] = WorkQueue()
-        self.intake = Intake(kinds, Cache(), self._queue.add)
+        self.intake = Intake(kinds, Cache(settings.namespace), self._queue.add)
         lease = Key(LEASES, settings.lease_namespace, settings.lease_name)
         self.elector = Elector(self._client, lease, settings.identity)
         recorder = EventRecorder(self._client, settings.identity)

@@ -1,51 +1,31 @@
-"""Keeps the cache like the cluster: kopf holds the watches, lists of our own fill what watches cannot tell.
+"""Keeps the cache like the cluster: which kinds are watched, from when on, and when all of them are known.
 
-kopf says neither when its first listing is complete, nor, after a gap in a watch, what went while nobody looked.
-Both have one cure. Whenever kopf has listed a kind and its watch stands, we list the kind ourselves: what is not
-in that list is gone, and what changes after it the watch will tell. Handlers only take bodies in; kopf writes
-nothing.
+Kinds that the operator cannot do without are waited for. Optional ones come and go: each has watches of its own, and
+one that is not there is looked for only while an object needs it. How a kind is watched is in `streams`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-import aiohttp
-import kopf
 from kubernetes.aio.client import Configuration
 
-from modelwright.engine import connection
 from modelwright.engine.backoff import Forever
+from modelwright.engine.cache import Blindness
 from modelwright.engine.client import Client
 from modelwright.engine.errors import ApiError, Forbidden
 from modelwright.engine.intake import Intake
 from modelwright.engine.kinds import Kind
 from modelwright.engine.objects import ResourceType
+from modelwright.engine.streams import Gone, Source, Streams
 
 logger = logging.getLogger(__name__)
 
-# Between two lists of our own of one kind, and between two attempts to find a kind.
-LIST_PAUSE = 2.0
+# Between two attempts to find a kind.
 LOOK_PAUSE = 10.0
-END_PATIENCE = 4.0
-
-
-class NoDiff(kopf.DiffBaseStorage):
-    """kopf remembers nothing of an object: no copies, no annotations."""
-
-    def build(self, **_: Any) -> kopf.BodyEssence:
-        """The part of the object that kopf would compare: none."""
-        return kopf.BodyEssence()
-
-    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
-        """What kopf remembers: nothing."""
-        return None
-
-    def store(self, **_: Any) -> None:
-        """Stores nothing."""
 
 
 class Watcher:
@@ -59,13 +39,9 @@ class Watcher:
         configuration: Configuration,
         namespace: str | None = None,
     ) -> None:
-        self._kinds = list(kinds)
-        self._intake = intake
-        self._client = client
-        self._configuration = configuration
-        self._namespace = namespace
-        self._listed_by_kopf: set[ResourceType] = set()
-        self._due = {kind.resource: asyncio.Event() for kind in kinds}
+        self._required = [kind for kind in kinds if not kind.optional]
+        self._optional = [kind for kind in kinds if kind.optional]
+        self._source = Source(intake, client, configuration, namespace)
         self._unfilled = {kind.resource for kind in kinds}
         self._filled = asyncio.Event()
 
@@ -79,165 +55,79 @@ class Watcher:
         await self._filled.wait()
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
-        """Watches until cancelled; raises when a watch breaks for good. `started` is called when kopf has put its
-        own signal handlers up."""
-        await self._find_kinds()
-        running: set[asyncio.Task[Any]] = {
-            asyncio.create_task(self._keep_listed(kind), name=f"list {kind.resource.plural}")
-            for kind in self._kinds
+        """Watches until cancelled; raises when a watch breaks for good. `started` is called whenever kopf has put
+        its own signal handlers up."""
+        for kind in self._required:
+            await self._find(kind.resource)
+        running = {
+            asyncio.create_task(self._watch(self._required, started), name="watch"),
+            *(
+                asyncio.create_task(self._follow(kind, started), name=f"follow {kind.resource.plural}")
+                for kind in self._optional
+            ),
         }
         try:
-            running.update(await self._start_kopf())
-            started()
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-            raise RuntimeError(f"{', '.join(task.get_name() for task in done)} ended without being asked to")
         finally:
-            await _end(running)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
-    async def _start_kopf(self) -> Collection[asyncio.Task[Any]]:
-        """kopf's tasks. They are ours to wait for and to end: kopf's own way of doing so takes every other task of
-        the process down with it, and can wait for ever for a watch that broke."""
-        scope: dict[str, Any] = (
-            {"namespaces": [self._namespace]} if self._namespace else {"clusterwide": True}
-        )
-        return await kopf.spawn_tasks(
-            registry=self._registry(),
-            settings=self._settings(),
-            # kopf's own choice asks for the name of the user, and a container's user has none.
-            identity="modelwright",  # type: ignore[arg-type]  # kopf does not export the type
-            standalone=True,
-            **scope,
-        )
+    async def _watch(self, kinds: Sequence[Kind], started: Callable[[], None]) -> None:
+        await Streams(kinds, self._source, self._fill).run(started)
 
-    async def _find_kinds(self) -> None:
-        """Waits for the kinds that we cannot do without; kopf would go on without them, for ever."""
-        for kind in list(self._kinds):
-            while not await self._is_served(kind.resource):
-                if kind.optional:
-                    logger.info("%s: the API server does not know the kind", kind.resource.kind)
-                    self._kinds.remove(kind)
-                    self._fill(kind.resource)
-                    break
-                logger.warning(
-                    "the API server does not know %s %s: install the CRDs (kubectl apply -f crds/)",
-                    kind.resource.api_version,
-                    kind.resource.kind,
-                )
+    async def _find(self, resource: ResourceType) -> None:
+        """Waits for a kind that we cannot do without; kopf would go on without it, for ever. A missing right is
+        told by the watch."""
+        while await self._blindness(resource) == "Unserved":
+            logger.warning(
+                "the API server does not know %s %s: install the CRDs (kubectl apply -f crds/)",
+                resource.api_version,
+                resource.kind,
+            )
+            await asyncio.sleep(LOOK_PAUSE)
+
+    async def _follow(self, kind: Kind, started: Callable[[], None]) -> None:
+        """Watches an optional kind for as long as it is there, and again when it has come back."""
+        why = await self._blindness(kind.resource)
+        while True:
+            self._see(kind, why)
+            if why is None:
+                with contextlib.suppress(Gone):
+                    await self._watch([kind], started)
+            else:
                 await asyncio.sleep(LOOK_PAUSE)
+            if why is None or kind.needed(self._source.intake):
+                why = await self._blindness(kind.resource)
 
-    async def _is_served(self, resource: ResourceType) -> bool:
+    def _see(self, kind: Kind, why: Blindness | None) -> None:
+        """Tells the planners, and the log when it is news."""
+        if self._source.intake.blind(kind.resource, why):
+            what = {
+                "Unserved": "is not known to the API server",
+                "Forbidden": "may not be read",
+                None: "is there",
+            }
+            logger.info("%s %s %s", kind.resource.api_version, kind.resource.kind, what[why])
+        if why is not None:
+            self._fill(kind.resource)
+
+    async def _blindness(self, resource: ResourceType) -> Blindness | None:
         for delay in Forever():
             try:
-                return await self._client.serves(resource, self._namespace)
+                served = await self._source.client.serves(resource, self._source.namespace)
             except Forbidden:
-                return True  # it is there; the watch will say what right is missing
+                return "Forbidden"
             except ApiError as error:
                 logger.warning("%s: %s; next try in %.0f s", resource.kind, error, delay)
                 await asyncio.sleep(delay)
-        raise AssertionError("Forever has ended")
-
-    async def _keep_listed(self, kind: Kind) -> None:
-        due = self._due[kind.resource]
-        while True:
-            await due.wait()
-            due.clear()
-            await self._list(kind)
-            self._fill(kind.resource)
-            await asyncio.sleep(LIST_PAUSE)
-
-    async def _list(self, kind: Kind) -> None:
-        for delay in Forever():
-            try:
-                listing = await self._client.list(kind.resource, self._namespace, selector=kind.selector)
-            except ApiError as error:
-                logger.warning("listing %s: %s; next try in %.0f s", kind.resource.plural, error, delay)
-                await asyncio.sleep(delay)
             else:
-                self._intake.replace(kind.resource, listing.items, listing.resource_version)
-                return
+                return None if served else "Unserved"
+        raise AssertionError("Forever has ended")
 
     def _fill(self, resource: ResourceType) -> None:
         self._unfilled.discard(resource)
         if not self._unfilled:
             self._filled.set()
-
-    def _registry(self) -> kopf.OperatorRegistry:
-        registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(self._log_in)
-        for kind in self._kinds:
-            resource = kind.resource
-            kopf.on.event(
-                group=resource.group,
-                version=resource.version,
-                plural=resource.plural,
-                id=f"watch-{resource.plural}",
-                registry=registry,
-            )(self._handler(resource))
-        return registry
-
-    def _handler(self, resource: ResourceType) -> Callable[..., Any]:
-        async def take_in(event: Mapping[str, Any], **_: Any) -> None:
-            if event["type"] == "DELETED":
-                self._intake.remove(resource, event["object"])
-            else:
-                self._intake.put(resource, event["object"])
-
-        return take_in
-
-    async def _log_in(self, **_: Any) -> kopf.AiohttpSession:
-        session = connection.session(self._configuration, self._note)
-        return kopf.AiohttpSession(server=self._configuration.host, aiohttp_session=session)
-
-    async def _note(
-        self, request: aiohttp.ClientRequest, handler: connection.Handler
-    ) -> aiohttp.ClientResponse:
-        """Sees from kopf's requests when a kind has been listed anew and its watch stands."""
-        response = await handler(request)
-        resource = self._kind_at(request.url.path)
-        if resource is not None and response.status == 200:
-            if "watch" not in request.url.query:
-                self._listed_by_kopf.add(resource)
-            elif resource in self._listed_by_kopf:
-                self._listed_by_kopf.discard(resource)
-                self._due[resource].set()
-        return response
-
-    def _kind_at(self, path: str) -> ResourceType | None:
-        """The kind whose collection has this path, behind whatever path the API server itself has."""
-        found = (k.resource for k in self._kinds if path.endswith(k.resource.path(self._namespace)))
-        return next(found, None)
-
-    def _settings(self) -> kopf.OperatorSettings:
-        settings = kopf.OperatorSettings()
-        settings.peering.standalone = True
-        settings.scanning.disabled = True
-        settings.posting.enabled = False
-        settings.process.ultimate_exiting_timeout = None
-        settings.networking.connect_timeout = 10
-        settings.networking.request_timeout = 30
-        settings.networking.error_backoffs = Forever()
-        settings.watching.connect_timeout = 10
-        settings.watching.server_timeout = 240
-        settings.watching.client_timeout = 270
-        settings.watching.chunk_size = 500
-        settings.queueing.idle_timeout = 1
-        settings.persistence.finalizer = "modelwright.dev/never-added"
-        settings.persistence.diffbase_storage = NoDiff()
-        for kind in self._kinds:
-            if kind.selector:
-                where = kind.resource.group, kind.resource.version, kind.resource.plural
-                settings.watching.label_selectors[where] = kind.selector
-        return settings
-
-
-async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Ends tasks, and waits for them only so long."""
-    for _ in range(2):  # what is busy cleaning up is asked twice
-        for task in tasks:
-            task.cancel()
-        _, pending = await asyncio.wait(tasks, timeout=END_PATIENCE)
-        if not pending:
-            return
-    logger.warning("did not end: %s", ", ".join(task.get_name() for task in pending))

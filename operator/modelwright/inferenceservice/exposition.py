@@ -79,6 +79,7 @@ def measured(since: str, canary: str, pods: Iterable[Tally], *, direct: bool = F
         agreeing=labels["true"],
         non_finite=round(stable.get((_NON_FINITE, canary), 0.0)),
         answered=_codes(own),
+        stable_answered=_codes(stable),
         differences=_buckets(stable, (_DIFFERENCES, canary)),
         stable_durations=_buckets(stable, (_DURATIONS,)),
         canary_durations=_buckets(own, (_DURATIONS,)),

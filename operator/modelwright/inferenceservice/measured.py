@@ -19,7 +19,8 @@ class Measured:
 
     `delegated`: requests that the stable revision's pods asked the canary to answer, by outcome. `shadowed`: the same
     for repeated ones. `answered`: what the judged revision's own pods have answered, by HTTP status or gRPC status
-    name; it is judged by that alone where callers reach it directly. `durations`: seconds per request of each
+    name; it is judged by that alone where callers reach it directly. `stable_answered`: the same of the other one.
+    `durations`: seconds per request of each
     revision, as counts at or below each upper bound; `differences`: between its numbers and those of the stable one,
     the same way. `queries`: what Prometheus answered, by the query's name. `since`: the step that they were counted
     for, so that counts of another one are never taken for it. `look`: tells two looks with different counts apart.
@@ -34,6 +35,7 @@ class Measured:
     agreeing: int = 0
     non_finite: int = 0
     answered: Mapping[str, int] = field(default_factory=dict)
+    stable_answered: Mapping[str, int] = field(default_factory=dict)
     differences: Mapping[float, float] = field(default_factory=dict)
     stable_durations: Mapping[float, float] = field(default_factory=dict)
     canary_durations: Mapping[float, float] = field(default_factory=dict)
@@ -43,7 +45,7 @@ class Measured:
     def asked(self) -> int:
         """Requests, delegated or repeated or of its own, whose outcome says something about the judged revision."""
         if self.direct:
-            return sum(count for code, count in self.answered.items() if not _callers_fault(code))
+            return sum(count for code, count in self.answered.items() if not is_callers_fault(code))
         delegated = sum(count for outcome, count in self.delegated.items() if outcome != "Invalid")
         return delegated + sum(count for outcome, count in self.shadowed.items() if outcome != "Dropped")
 
@@ -51,15 +53,17 @@ class Measured:
     def faults(self) -> int:
         """Requests that it should have answered and did not."""
         if self.direct:
-            return sum(count for code, count in self.answered.items() if _own_fault(code))
+            return sum(count for code, count in self.answered.items() if is_own_fault(code))
         delegated = sum(count for outcome, count in self.delegated.items() if outcome in FAULTS)
         return delegated + self.shadowed.get("Failed", 0)
 
 
-def _own_fault(code: str) -> bool:
+def is_own_fault(code: str) -> bool:
+    """Whether an answer with this HTTP or gRPC status is the server's failure."""
     return int(code) >= 500 if code.isdigit() else code in GRPC_FAULTS
 
 
-def _callers_fault(code: str) -> bool:
+def is_callers_fault(code: str) -> bool:
+    """Whether an answer with this status says that the request is wrong."""
     succeeded = code.startswith("2") if code.isdigit() else code == "OK"
-    return not succeeded and not _own_fault(code)
+    return not succeeded and not is_own_fault(code)

@@ -12,7 +12,7 @@ from modelwright.common.store import claim_of
 from modelwright.engine.objects import Key
 from modelwright.engine.plan import Apply
 from modelwright.inferenceservice.observed import Observed
-from modelwright.inferenceservice.traffic import FILE, HTTP, canary_name, child_metadata, config_name
+from modelwright.inferenceservice.traffic import FILE, GRPC, HTTP, canary_name, child_metadata, config_name
 
 HTTP_PORT = 8080
 GRPC_PORT = 8081
@@ -139,14 +139,13 @@ def _server(
 
 def service(observed: Observed, stable: Revision) -> Apply:
     """Sends the traffic to exactly one revision, the stable one."""
-    # Without TLS, HTTP/2 has to be told to gateways: they would speak HTTP/1.1 to it.
-    ports = [_port("http", HTTP, "http"), _port("grpc", GRPC_PORT, "kubernetes.io/h2c")]
-    return _service(observed, observed.name, stable, ports)
+    return _service(observed, observed.name, stable, _ports())
 
 
 def canary_service(observed: Observed, canary: Revision) -> Apply:
-    """Leads the stable revision's pods to those of the canary that are ready; callers do not know it."""
-    return _service(observed, canary_name(observed), canary, [_port("http", HTTP, "http")])
+    """Leads the stable revision's pods, and a Gateway, to those of the canary that are ready; callers do not know
+    it."""
+    return _service(observed, canary_name(observed), canary, _ports())
 
 
 def _service(observed: Observed, service_name: str, revision: Revision, ports: list[dict[str, Any]]) -> Apply:
@@ -161,6 +160,11 @@ def _service(observed: Observed, service_name: str, revision: Revision, ports: l
         },
     }
     return Apply(Key(SERVICES, observed.namespace, service_name), body)
+
+
+def _ports() -> list[dict[str, Any]]:
+    # Without TLS, HTTP/2 has to be told to gateways: they would speak HTTP/1.1 to it.
+    return [_port("http", HTTP, "http"), _port("grpc", GRPC, "kubernetes.io/h2c")]
 
 
 def _port(target: str, number: int, protocol: str) -> dict[str, Any]:

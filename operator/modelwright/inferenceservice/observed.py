@@ -10,6 +10,8 @@ from modelwright.common.podstatus import newest_first
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
+    GATEWAYS,
+    HTTP_ROUTES,
     MEASUREMENTS,
     MODEL_VERSIONS,
     READINGS,
@@ -20,7 +22,7 @@ from modelwright.common.resources import (
     pods_for,
 )
 from modelwright.common.subject import Subject
-from modelwright.engine.cache import View
+from modelwright.engine.cache import Blindness, View
 from modelwright.engine.objects import Body, Key, created, deleting, labels
 from modelwright.inferenceservice.measured import Measured
 
@@ -37,6 +39,10 @@ class Observed(Subject):
     services: tuple[Body, ...] = ()
     measured: Measured | None = None
     serving: Body | None = None
+    gateway: Body | None = None
+    gateway_unseen: Blindness | None = None
+    routes: tuple[Body, ...] = ()
+    routes_unseen: Blindness | None = None
 
     @cached_property
     def spec(self) -> InferenceServiceSpec:
@@ -47,6 +53,11 @@ class Observed(Subject):
     def status(self) -> InferenceServiceStatus:
         """The status as it was written last."""
         return InferenceServiceStatus.model_validate(self.written_status)
+
+    @property
+    def canary_service(self) -> Body | None:
+        """The Service that leads to the canary."""
+        return next((found for found in self.services if name(found) == f"{self.name}-canary"), None)
 
     def config(self, wanted: str) -> Body | None:
         """The ConfigMap of this name."""
@@ -89,6 +100,7 @@ def observe(view: View, key: Key) -> Observed | None:
     if body is None:
         return None
     services = tuple(controlled(view, SERVICES, body))
+    gateway = _gateway(key, body)
     return Observed(
         body,
         versions=_versions(view, key, body),
@@ -99,6 +111,10 @@ def observe(view: View, key: Key) -> Observed | None:
         services=services,
         measured=_measured(view, key),
         serving=_serving(view, key, body),
+        gateway=view.get(gateway),
+        gateway_unseen=view.blindness(GATEWAYS, gateway.namespace),
+        routes=tuple(controlled(view, HTTP_ROUTES, body)),
+        routes_unseen=view.blindness(HTTP_ROUTES, key.namespace),
     )
 
 
@@ -112,6 +128,12 @@ def _measured(view: View, key: Key) -> Measured | None:
     if answered is None or answered["since"] != measured.since:
         return measured
     return replace(measured, queries=answered["readings"])
+
+
+def _gateway(key: Key, body: Body) -> Key:
+    """The key of the Gateway that the spec names; of none where it names none."""
+    named = body["spec"].get("gateway") or {}
+    return Key(GATEWAYS, named.get("namespace") or key.namespace, named.get("name", ""))
 
 
 def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:

@@ -20,7 +20,7 @@ from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key, deleting, labels, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
-from modelwright.inferenceservice import decisions, queries, traffic
+from modelwright.inferenceservice import decisions, gateway, queries, route, traffic
 from modelwright.inferenceservice.objects import canary_service, deployment, service
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.parts import Revisions
@@ -44,7 +44,7 @@ class InferenceServicePlanner:
             return Plan()
         wanted = target(observed, self.settings)
         revisions = advance(observed, wanted, now)
-        verdict = _verdict(observed, wanted, revisions)
+        verdict = gateway.overruled(_verdict(observed, wanted, revisions), gateway.aspect(observed))
         return Plan(
             status=_status(observed, revisions, verdict, now),
             events=(
@@ -70,13 +70,18 @@ class InferenceServicePlanner:
         if starting is not None:
             pods = replicas(starting, observed.spec, beside=stable is not None)
             yield deployment(observed, starting, pods, self.settings)
-        if stable is not None and starting is not None and planned(observed.spec):
+        free = route.held(observed) in (None, starting.revision if starting else None)
+        if stable is not None and starting is not None and planned(observed.spec) and free:
             yield canary_service(observed, starting)
+        yield from route.effects(observed, revisions)
         yield from traffic.effects(observed, revisions)
         yield from self._leftovers(observed, revisions)
 
     def _leftovers(self, observed: Observed, revisions: Revisions) -> Iterable[Delete]:
-        """What belongs to revisions that no longer run, and the canary's Service without a canary."""
+        """What belongs to revisions that no longer run, and the canary's Service without a canary: once no caller is
+        led there any more."""
+        held = route.held(observed)
+        kept = revisions.running | ({held} if held else set())
         for found in observed.configs:
             if labels(found).get(REVISION) not in revisions.running and not deleting(found):
                 yield Delete(Key(CONFIG_MAPS, observed.namespace, name(found)), uid(found))
@@ -84,11 +89,12 @@ class InferenceServicePlanner:
             if (
                 name(found) == traffic.canary_name(observed)
                 and revisions.starting is None
+                and held is None
                 and not deleting(found)
             ):
                 yield Delete(Key(SERVICES, observed.namespace, name(found)), uid(found))
         for found in observed.deployments:
-            if labels(found).get(REVISION) not in revisions.running and not deleting(found):
+            if labels(found).get(REVISION) not in kept and not deleting(found):
                 yield Delete(Key(DEPLOYMENTS, observed.namespace, name(found)), uid(found))
 
 
@@ -170,7 +176,8 @@ def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: dat
     status = record(observed, revisions).model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude={"conditions"}
     )
-    aspects = (_available(observed, revisions),)
+    outside = gateway.aspect(observed)
+    aspects = (_available(observed, revisions), *(() if outside is None else (outside,)))
     status["conditions"] = conditions.conditions(
         observed.written_conditions, verdict, observed.generation, now, aspects
     )

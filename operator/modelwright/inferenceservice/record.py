@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelwright.api.inferenceservice import InferenceServiceStatus, Rejection, Revision
-from modelwright.inferenceservice import decisions
+from modelwright.api.inferenceservice import Address, InferenceServiceStatus, Rejection, Revision
+from modelwright.inferenceservice import decisions, gateway
 from modelwright.inferenceservice.objects import canary_url, url
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.parts import Revisions
@@ -32,7 +32,8 @@ def record(observed: Observed, revisions: Revisions) -> InferenceServiceStatus:
         canary = canary.model_copy(update=update)
     return InferenceServiceStatus(
         observed_generation=observed.generation,
-        url=url(observed) if stable else None,
+        url=(gateway.url(observed) or url(observed)) if stable else None,
+        address=Address(url=url(observed)) if stable else None,
         replicas=ready_replicas(observed.deployment(stable.revision)) if stable else 0,
         stable=stable,
         canary=canary,

@@ -15,7 +15,7 @@ from functools import partial
 from modelwright.api.inferenceservice import CanaryRevision, Revision
 from modelwright.common.podstatus import Problem
 from modelwright.common.times import from_timestamp, to_timestamp
-from modelwright.inferenceservice import decisions, requests, steps, switch
+from modelwright.inferenceservice import decisions, gateway, requests, steps, switch
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.parts import Revisions
 from modelwright.inferenceservice.pods import defect, explained, is_complete
@@ -125,7 +125,7 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
     """A canary that has a share of the traffic: on, back, or as it is."""
     entered = from_timestamp(canary.step_since or canary.since)
     restarts = observed.restarts(canary.revision)
-    move = steps.move(canary, observed.spec, observed.measured, restarts, now)
+    move = steps.move(canary, gateway.paced(observed), observed.measured, restarts, now)
     decision = None if move.decision is None else decisions.measured(canary, move.decision, now)
     if move.problem is not None:
         problem = explained(observed, canary.revision, move.problem)

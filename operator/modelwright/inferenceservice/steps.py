@@ -17,6 +17,7 @@ from modelwright.api.inferenceservice import Analysis, CanaryRevision, Inference
 from modelwright.common.podstatus import Problem
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice.analysis import judge, judge_pods, judge_unmet, words
+from modelwright.inferenceservice.direct import told_by_itself
 from modelwright.inferenceservice.measured import Measured
 from modelwright.inferenceservice.verdict import Verdict
 
@@ -86,6 +87,8 @@ def move(
     if crashed := judge_pods(asked(spec), restarts):
         return _back(crashed)
     counted = measured if measured is not None and measured.since == canary.step_since else None
+    if counted is not None and spec.gateway is not None:
+        counted = told_by_itself(counted)
     verdict = (judge if _tells(step, spec) else judge_unmet)(asked(spec), counted)
     noted = _noted(canary, verdict, counted)
     if verdict.result == "Fail":

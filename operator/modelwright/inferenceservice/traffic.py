@@ -28,7 +28,7 @@ from modelwright.inferenceservice.rollout import SHIFTING
 FILE = "traffic.json"
 # Written to pods when their rule changes: a kubelet looks at a pod's volumes when the pod changes.
 NOTE = "modelwright.dev/traffic-rule"
-HTTP = 80
+HTTP, GRPC = 80, 8081
 NOTHING = ""
 
 
@@ -61,7 +61,8 @@ def rules(observed: Observed, revisions: Revisions) -> dict[str, str]:
     stable, canary, retired = revisions.stable, revisions.canary, revisions.retired
     if stable is not None and canary is not None and canary.state in SHIFTING:
         step = steps.current(canary, observed.spec)
-        weight = canary.weight or 0
+        # By the Gateway callers reach the canary themselves; who calls the Service stays with the stable revision.
+        weight = 0 if observed.spec.gateway is not None else canary.weight or 0
         mirror = step.mirror if step is not None and canary.state == "Shifting" else 0
         told = observed.spec.rollout.traffic
         more = {} if told is None else told.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -28,6 +28,8 @@ NEEDED = {
     ("", "services"): READ | {"create", "patch", "delete"},
     ("", "persistentvolumeclaims"): READ | {"create"},
     ("", "events"): {"create", "patch"},
+    ("gateway.networking.k8s.io", "gateways"): READ,
+    ("gateway.networking.k8s.io", "httproutes"): READ | {"create", "patch", "delete"},
 }
 FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
 FORBIDDEN_RESOURCES = {

@@ -39,6 +39,14 @@ def test_a_body_gives_way_only_to_a_newer_one(
     assert version(cache) == kept
 
 
+def test_who_watches_one_namespace_is_blind_in_all_others() -> None:
+    cache = Cache("shop")
+
+    assert cache.blindness(MAPS, "shop") is None
+    assert cache.blindness(MAPS, "infra") == "OutOfReach"
+    assert Cache().blindness(MAPS, "infra") is None
+
+
 def test_a_late_event_does_not_bring_a_deleted_object_back(cache: Cache) -> None:
     cache.put(MAPS, seen(KEY, 5))
     cache.remove(MAPS, seen(KEY, 8))

@@ -44,6 +44,26 @@ def bell() -> Bell:
     return bell
 
 
+def test_a_kind_that_comes_or_goes_wakes_all_that_are_planned_for(bell: Bell) -> None:
+    everybody = {toy_key("churn"), toy_key("fraud")}
+    bell.intake.blind(MAPS, "Unserved")
+    assert bell.rung() == everybody
+
+    bell.intake.blind(MAPS, "Unserved")
+    assert bell.rung() == set()
+
+    bell.intake.blind(MAPS, None)
+    assert bell.rung() == everybody
+
+
+def test_of_a_kind_that_went_nothing_is_left(bell: Bell) -> None:
+    bell.intake.put(MAPS, seen(map_key("churn"), 7))
+    bell.intake.blind(MAPS, "Unserved")
+
+    assert bell.intake.get(map_key("churn")) is None
+    assert bell.intake.blindness(MAPS, "shop") == "Unserved"
+
+
 def test_an_object_wakes_itself(bell: Bell) -> None:
     bell.intake.put(TOYS, seen(toy_key("churn"), 2, "churn"))
 

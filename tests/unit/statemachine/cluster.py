@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from unit.planners import words
 from unit.planners.world import Clocked
+from unit.statemachine.gateway import Controller
 
 from modelwright.common.resources import DEPLOYMENTS, JOBS, PODS, REVISION
 from modelwright.common.times import from_timestamp, to_timestamp
@@ -49,9 +51,15 @@ class Cluster(Clocked):
         """Lets the wall clock go on."""
         self.now += timedelta(seconds=seconds)
 
+    @cached_property
+    def gateways(self) -> Controller:
+        """Who follows routes."""
+        return Controller(self)
+
     def control(self) -> None:
         """Each controller works once."""
         self.collect_garbage()
+        self.gateways.work()
         for key in self.all(JOBS):
             self._control_job(self.objects[key], key)
         for key in self.all(DEPLOYMENTS):

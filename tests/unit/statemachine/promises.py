@@ -11,10 +11,13 @@ from fakes.api import Call, WatchEvent
 from unit.planners.checks import check_effect
 from unit.planners.crds import defects
 from unit.statemachine.cluster import Cluster
+from unit.statemachine.gateway import named
 
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
+    GATEWAYS,
+    HTTP_ROUTES,
     INFERENCE_SERVICE,
     INFERENCE_SERVICES,
     JOBS,
@@ -37,8 +40,8 @@ STEPS = {("Pending", "Running"), *((live, end) for live in ("Pending", "Running"
 class Promises:
     """Follows a cluster and fails the test at the first promise that is broken."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
+    def __init__(self, cluster: Cluster, known: Callable[[], View]) -> None:
+        self.cluster, self.known = cluster, known
         self._seen = self._heard = 0
         self._runs: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._newest: dict[str, int] = defaultdict(int)
@@ -176,7 +179,10 @@ class Promises:
 
     def before_delete(self, key: Key) -> None:
         """The operator is about to delete an object."""
-        leftovers = key.resource == CONFIG_MAPS or (key.resource == SERVICES and key.name.endswith("-canary"))
+        self._before_leaving(key)
+        leftovers = key.resource in {CONFIG_MAPS, HTTP_ROUTES} or (
+            key.resource == SERVICES and key.name.endswith("-canary")
+        )
         assert leftovers or key.resource in {JOBS, DEPLOYMENTS}, f"the operator deletes {key}"
         if key.resource != DEPLOYMENTS:
             return
@@ -195,6 +201,8 @@ class Promises:
             )
         if key.resource == CONFIG_MAPS and body["data"]["traffic.json"]:
             self._before_rule(body, known)
+        if key.resource == HTTP_ROUTES:
+            self._before_route(key, body, known)
         owner = next((b for b in self.cluster.objects.values() if uid(b) == owner_uid(body)), None)
         if owner is not None:
             check_effect(owner, Create(key, body))
@@ -207,10 +215,50 @@ class Promises:
         canary = service["status"].get("canary") or {}
         if canary.get("revision") == rule["revision"]:
             assert canary["state"] in {"Shifting", "Completing"}, "a share for a canary that has none"
-            assert rule["weight"] == canary["weight"]
+            by_gateway = "gateway" in service["spec"]
+            assert rule["weight"] == (0 if by_gateway else canary["weight"])
             assert rule["weight"] <= max(step["weight"] for step in service["spec"]["rollout"]["steps"])
         else:
             assert service["status"]["stable"]["revision"] == rule["revision"], "a share for nobody"
+
+    def _before_route(self, key: Key, body: Body, known: View) -> None:
+        """Callers are led to a canary that has a share of that size, and pods that are ready."""
+        service = known.get(Key(INFERENCE_SERVICES, key.namespace, key.name)) or {}
+        canary, name = service["status"].get("canary") or {}, f"{key.name}-canary"
+        if name not in named(body):
+            return
+        assert canary["state"] in {"Shifting", "Completing"}, "callers were led to a canary that has no share"
+        led_to = known.get(Key(SERVICES, key.namespace, name)) or {}
+        assert led_to["spec"]["selector"][REVISION] == canary["revision"], "callers were led to somebody else"
+        pods = known.get(Key(DEPLOYMENTS, key.namespace, f"{key.name}-{canary['revision']}")) or {}
+        assert pods["status"]["readyReplicas"] > 0, "callers were led to nobody"
+        weights = {r["weight"] for rule in body["spec"]["rules"][-1:] for r in rule["backendRefs"][1:]}
+        assert weights <= {canary["weight"]}
+
+    def _before_leaving(self, key: Key) -> None:
+        """What a Gateway still leads callers to stays, as far as the operator can know of it."""
+        if key.resource not in {SERVICES, DEPLOYMENTS}:
+            return
+        body, known = self.cluster.objects[key], self.known()
+        name = labels(body)[INFERENCE_SERVICE]
+        owner = known.get(Key(INFERENCE_SERVICES, key.namespace, name)) or {"spec": {}}
+        route, canary = Key(HTTP_ROUTES, key.namespace, name), Key(SERVICES, key.namespace, f"{name}-canary")
+        wanted = owner["spec"].get("gateway")
+        if wanted is None or None in {
+            known.get(route) and 1,
+            known.get(Key(GATEWAYS, key.namespace, wanted["name"])) and 1,
+        }:
+            return
+        led_to = self.cluster.objects.get(canary)
+        if (
+            led_to is None
+            or known.get(canary) is None
+            or not self.cluster.gateways.leads_to(route, canary.name)
+        ):
+            return
+        selected = led_to["spec"]["selector"][REVISION]
+        assert key != canary, "a Service went that callers were led to"
+        assert labels(body).get(REVISION) != selected, "pods went that callers were led to"
 
 
 def _without_mark(status: Mapping[str, Any]) -> str:

@@ -6,9 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 from unit.statemachine.cluster import NAMESPACE
+from unit.statemachine.gateway import named
 from unit.statemachine.test_storms import Storm
 
-from modelwright.common.resources import JOBS, MODEL_VERSIONS, PODS, TRAINING_JOBS
+from modelwright.common.resources import (
+    DEPLOYMENTS,
+    HTTP_ROUTES,
+    INFERENCE_SERVICES,
+    JOBS,
+    MODEL_VERSIONS,
+    PODS,
+    SERVICES,
+    TRAINING_JOBS,
+)
 from modelwright.engine.errors import Unavailable
 from modelwright.engine.objects import Key, ResourceType
 
@@ -122,3 +132,26 @@ def test_a_run_ends_in_its_version_even_if_the_process_dies_right_after_making_i
     storm.a_while_goes_by(["ok", "ok"])
 
     assert state(storm) == "Succeeded"
+
+
+def test_who_is_led_to_a_canary_by_a_gateway_finds_it_until_the_gateway_knows_better(storm: Storm) -> None:
+    route, canary = Key(HTTP_ROUTES, NAMESPACE, "churn"), Key(SERVICES, NAMESPACE, "churn-canary")
+    storm.serve("churn", "by-hand", 2, 30)
+    storm.register("by-hand", "a")
+    storm.a_while_goes_by(["ok"] * 7)
+    storm.callers_come_by_a_gateway("churn", there=True, wanted=True, fates=["ok"] * 3)
+    storm.a_canary_gets_its_share("churn", "churn-2", 1, ["ok"] * 7)
+    assert storm.cluster.gateways.leads_to(route, canary.name)
+
+    revision = storm.cluster.objects[Key(INFERENCE_SERVICES, NAMESPACE, "churn")]["status"]["canary"][
+        "revision"
+    ]
+    pods = Key(DEPLOYMENTS, NAMESPACE, f"churn-{revision}")
+    storm.somebody_asks("churn", "abort", 1)
+    storm.all_news_arrives()
+    storm.the_operator_works(20)
+    assert canary.name not in named(storm.cluster.objects[route])
+    assert {canary, pods} <= storm.cluster.objects.keys(), "the Gateway does not know yet"
+
+    storm.a_while_goes_by(["ok"] * 3)
+    assert not {canary, pods} & storm.cluster.objects.keys()

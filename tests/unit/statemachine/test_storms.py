@@ -25,6 +25,8 @@ from unit.statemachine.promises import TERMINAL, Promises, Watched
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
+    GATEWAYS,
+    HTTP_ROUTES,
     INFERENCE_SERVICES,
     JOBS,
     MODEL,
@@ -41,16 +43,16 @@ from modelwright.inferenceservice.requests import ANNOTATION
 SOAK = int(os.environ.get("MODELWRIGHT_SOAK", "0"))
 MOST_ROUNDS = 60
 MOST_LOOKS = 400
-OURS = (PODS, JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS)
+OURS = (PODS, JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, HTTP_ROUTES, GATEWAYS)
 # Not "pause", which nobody in a storm would take back: nothing would ever settle.
 ACTIONS = ("promote", "promote-full", "abort", "resume", "retry", "undo", "nonsense")
 STEPS = [{"weight": 10, "holdSeconds": 5}, {"weight": 60, "mirror": 20, "holdSeconds": 5}]
 # What pods may say of a canary: all is well, nothing, all fails, or the answers differ.
 SAID: tuple[dict[str, Any], ...] = (
-    {"delegated": {"Answered": 500}},
+    {"delegated": {"Answered": 500}, "answered": {"200": 500}, "stable_answered": {"200": 900}},
     {"delegated": {"Answered": 500}, "shadowed": {"Compared": 90}, "labels": 90, "agreeing": 90},
     {"delegated": {}},
-    {"delegated": {"Failed": 40, "Timeout": 10, "Answered": 50}},
+    {"delegated": {"Failed": 40, "Timeout": 10, "Answered": 50}, "answered": {"200": 50, "500": 50}},
     {"delegated": {"Answered": 500}, "shadowed": {"Compared": 90}, "labels": 90, "agreeing": 9},
     {"answered": {"200": 500}},
     {"answered": {"200": 50, "500": 50}},
@@ -77,8 +79,8 @@ class Storm(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.cluster = Watched()
-        self.promises = self.cluster.promises = Promises(self.cluster)
         self.cluster.known = lambda: self.process.cache
+        self.promises = self.cluster.promises = Promises(self.cluster, self.cluster.known)
         self.elapsed = 0.0
         self.runner = asyncio.Runner()
         self.process = self._new_process()
@@ -160,7 +162,10 @@ class Storm(RuleBasedStateMachine):
         elif steps:
             analysis = {"onNoData": policy, "noDataSeconds": 600, "minAgreement": 0.9}
             rollout |= {"strategy": "Canary", "steps": STEPS[:steps], "analysis": analysis}
-        self._write(INFERENCE_SERVICES, name, {"model": model, "replicas": replicas, "rollout": rollout})
+        spec = {"model": model, "replicas": replicas, "rollout": rollout}
+        before = self.cluster.objects.get(Key(INFERENCE_SERVICES, NAMESPACE, name), {"spec": {}})["spec"]
+        kept = {part: value for part, value in before.items() if part == "gateway"}
+        self._write(INFERENCE_SERVICES, name, {**spec, **kept})
 
     @rule(name=NAMES, version=VERSIONS, steps=st.integers(1, 2), fates=LATER)
     def a_canary_gets_its_share(self, name: str, version: str, steps: int, fates: list[Fate]) -> None:
@@ -168,6 +173,37 @@ class Storm(RuleBasedStateMachine):
         self.register(version, LETTERS[steps])
         self.a_while_goes_by(list(GOOD))
         self.serve(name, version, 2, 30, steps, bake=60)
+        self.a_while_goes_by(fates)
+
+    @rule(name=NAMES, there=st.booleans(), wanted=st.booleans(), fates=LATER)
+    def callers_come_by_a_gateway(self, name: str, there: bool, wanted: bool, fates: list[Fate]) -> None:
+        """A Gateway comes, stays or goes, and a user names it, or no longer."""
+        key, gateway = Key(INFERENCE_SERVICES, NAMESPACE, name), Key(GATEWAYS, NAMESPACE, "outside")
+        if NAMESPACE in self.cluster.terminating_namespaces:
+            return
+        if there and gateway not in self.cluster.objects:
+            web = {"name": "web", "protocol": "HTTP", "port": 80}
+            self.cluster.put(gateway, {"metadata": {}, "spec": {"listeners": [web]}})
+        elif not there and gateway in self.cluster.objects:
+            self.cluster.drop(gateway)
+        if key in self.cluster.objects:
+            spec = {
+                part: value for part, value in self.cluster.objects[key]["spec"].items() if part != "gateway"
+            }
+            named = with_defaults("inferenceservices", {"gateway": {"name": "outside"}})["gateway"]
+            self._write(INFERENCE_SERVICES, name, {**spec, **({"gateway": named} if wanted else {})})
+        self.a_while_goes_by(fates)
+
+    @rule(name=NAMES, version=VERSIONS, steps=st.integers(1, 2), action=st.sampled_from(ACTIONS), fates=LATER)
+    def a_canary_comes_by_a_gateway(
+        self, name: str, version: str, steps: int, action: str, fates: list[Fate]
+    ) -> None:
+        """A rollout whose share the Gateway has taken in, if nothing is in its way, and that somebody ends."""
+        self.callers_come_by_a_gateway(name, there=True, wanted=True, fates=list(GOOD))
+        self.a_canary_gets_its_share(name, version, steps, list(GOOD))
+        self.somebody_asks(name, action, steps)
+        self.all_news_arrives()
+        self.the_operator_works(20)
         self.a_while_goes_by(fates)
 
     @rule(said=st.sampled_from(SAID))
@@ -353,9 +389,8 @@ class Storm(RuleBasedStateMachine):
         assert status["observedGeneration"] == metadata(body)["generation"]
         reasons = {condition["type"]: condition["reason"] for condition in status["conditions"]}
         if "Reconciling" in reasons:
-            assert reasons["Reconciling"] in {"ModelNotFound", "ModelNotReady", "ModelQuarantined"}, (
-                f"{key} still works: {status}"
-            )
+            settled = {"ModelNotFound", "ModelNotReady", "ModelQuarantined", "GatewayNotFound"}
+            assert reasons["Reconciling"] in settled, f"{key} still works: {status}"
         if key.resource == TRAINING_JOBS:
             assert status["run"]["state"] in TERMINAL
             assert status["run"]["generation"] == metadata(body)["generation"]

@@ -68,6 +68,12 @@ children on clusters that enforce permissions on owner references.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, patch]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways]
+  verbs: [get, list, watch]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, create, patch, delete]
 {{- end }}
 
 {{- define "modelwright.rules.events" }}
