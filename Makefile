@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit conformance fuzz histories test cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-docs soak
+.PHONY: help venv generate lint unit conformance fuzz histories test cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +58,7 @@ conformance: venv ## Test our server, KServe's and MLServer's against the protoc
 test: lint cluster gateway images ## Run everything: lint, then all tests, on a real cluster
 	$(VENV)/bin/pytest --numprocesses=4 --dist=worksteal tests
 
-bench: bench-servers bench-path ## Measure everything: speed beside other servers, what a user waits for, what callers lose
+bench: bench-servers bench-path bench-rollouts ## Measure everything: speed beside other servers, what a user waits for, what callers lose
 
 bench-servers: venv ## Measure the server beside other servers, and soak it (12 minutes; QUICK=1: 2 minutes)
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.servers $(if $(QUICK),--quick)
@@ -68,6 +68,9 @@ soak: venv ## Eight hours' worth of requests at full speed: does anything grow?
 
 bench-path: venv cluster images ## Measure what a user waits for and what callers lose, on the real cluster
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.path
+
+bench-rollouts: venv cluster images ## Measure what a rollout costs its callers, and how long a bad version lasts
+	@PYTHONPATH=tests $(VENV)/bin/python -m bench.rollouts
 
 bench-docs: venv ## Write what bench-servers measured last into docs/performance.md
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.document

@@ -11,8 +11,9 @@ KERNEL_SETTINGS = {
     "net/ipv4/ip_forward": "1",
     "net/bridge/bridge-nf-call-iptables": "1",
 }
-# What kube-proxy, the kubelet and the network plugins name their chains, in both address families.
-CHAINS = re.compile(r"\b(KUBE|CNI)-")
+# What kube-proxy, the kubelet, the network plugins and we name chains, in both address families.
+OWN_CHAIN = "MODELWRIGHT-SERVICES"
+CHAINS = re.compile(r"\b(KUBE|CNI|MODELWRIGHT)-")
 RESULTS = Path("/var/lib/cni/results")
 
 
@@ -31,6 +32,7 @@ def set_up() -> None:
     run(["ip", "link", "set", NODE_BRIDGE, "up"])
     # Without a default route the host could not even begin to send to a service.
     run(["ip", "route", "add", SERVICE_RANGE, "dev", NODE_BRIDGE, "src", NODE_ADDRESS])
+    _refuse_unknown_services()
 
 
 def tear_down() -> None:
@@ -50,6 +52,18 @@ def leftovers() -> list[str]:
     links = sorted({POD_BRIDGE, NODE_BRIDGE} & _links([]))
     rules = [line for line in run(["iptables-save"]).splitlines() if CHAINS.search(line)]
     return [*links, *rules]
+
+
+def _refuse_unknown_services() -> None:
+    """Refuse at once what is sent to a service that kube-proxy does not know, or not yet.
+
+    Left alone, such a packet finds nobody for three seconds. Worse, its connection is remembered as one to be left
+    alone: for two minutes a caller who happens to have the same port again reaches nobody either.
+    """
+    run(["iptables", "-N", OWN_CHAIN])
+    run(["iptables", "-A", OWN_CHAIN, "-d", SERVICE_RANGE, "-j", "REJECT"])
+    for chain in ("OUTPUT", "FORWARD"):
+        run(["iptables", "-I", chain, "-j", OWN_CHAIN])
 
 
 def _links(selection: list[str]) -> set[str]:

@@ -73,14 +73,14 @@ def main() -> int:
             cluster.run("delete", "namespace", kubectl.namespace, "--wait=false")
     say("seconds from apply to the first prediction", first)
     say("seconds from apply of a version to its traffic", switched)
-    print(f"requests lost while versions were replaced      {lost} of {lost + answered}")
+    print(f"{'requests lost while versions were replaced':<53} {lost} of {lost + answered}")
     return 1 if lost else 0
 
 
 def say(figure: str, values: list[float]) -> None:
     """One line of the result."""
     low, middle, high = min(values), statistics.median(values), max(values)
-    print(f"{figure:<47} min {low:.1f}  median {middle:.1f}  max {high:.1f}")
+    print(f"{figure:<53} min {low:.1f}  median {middle:.1f}  max {high:.1f}")
 
 
 if __name__ == "__main__":

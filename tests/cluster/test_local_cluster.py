@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
+from cluster import kind
 from support.kubectl import ROOT, Kubectl, Object
 from support.manifests import image
 
@@ -81,6 +83,28 @@ def test_a_claim_binds_and_a_user_that_is_not_root_writes_to_it(web: Kubectl) ->
 
 def test_a_pod_reaches_a_service_by_its_name(web: Kubectl) -> None:
     assert eventually_fetched(web) == "hello\n"
+
+
+@pytest.mark.skipif(kind.engine_answers(), reason="from this host, a Service of kind cannot be reached")
+def test_a_service_that_is_not_there_yet_refuses_callers_at_once_and_forgets_them(web: Kubectl) -> None:
+    address = "10.96.0.250"
+    with socket.socket() as free:
+        free.bind(("", 0))
+        caller = free.getsockname()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address, 80), timeout=10, source_address=caller).close()
+    service = {"clusterIP": address, "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}
+    web.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "late"}, "spec": service})
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection((address, 80), timeout=10, source_address=caller).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        else:
+            break
+    web.delete("service", "late")
 
 
 def test_logs_are_read(web: Kubectl) -> None:

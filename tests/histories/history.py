@@ -143,11 +143,12 @@ def _calm(world: World, promises: Promises) -> None:
 def _has_ended(world: World) -> bool:
     """The revision that is asked for serves or was given up, and nothing is left to come."""
     status = world.status
-    if status.retired is not None or status.stable is None or status.stable.bake_until is not None:
+    failed = status.canary is not None and status.canary.state == "Failed"
+    if status.stable is None:
+        return failed
+    if status.retired is not None or status.stable.bake_until is not None:
         return False
-    if status.canary is None:
-        return status.stable.revision == world.target.revision
-    return status.canary.state == "Failed"
+    return failed or (status.canary is None and status.stable.revision == world.target.revision)
 
 
 def described(seed: int) -> str:

@@ -11,7 +11,7 @@ import json
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -27,9 +27,9 @@ CLIENTS_OF_A_KIND = 2
 PATIENCE_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Target:
-    """Where to call, and what to send."""
+    """Where to call, and what to send; `body` may change under way."""
 
     host: str
     http_port: int
@@ -46,13 +46,25 @@ class Target:
 
 @dataclass
 class Seen:
-    """Counts by kind of client; every failure is counted, the first ones are told."""
+    """Counts by kind of client; every failure is counted, the first ones are told.
+
+    `slowest`: seconds of a request; `seconds`: of each that was answered since the last line.
+    """
 
     kinds: list[str]
     answered: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     failed: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    slowest: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, kind: str, seconds: float) -> None:
+        """A request that was answered, and how long it took."""
+        with self.lock:
+            self.answered[kind] += 1
+            self.slowest = max(self.slowest, seconds)
+            self.seconds[kind].append(seconds)
 
     def failure(self, kind: str, error: Exception) -> None:
         """Keeps what went wrong, and when."""
@@ -62,10 +74,13 @@ class Seen:
                 self.failures.append(f"{time.strftime('%H:%M:%S')} {kind}: {type(error).__name__}: {error}")
 
     def line(self) -> str:
-        """The state so far."""
+        """The state so far, and the 99th percentile of the answers since the last line."""
         with self.lock:
             counts = {"answered": dict(self.answered), "failed": dict(self.failed)}
-            return json.dumps({"kinds": self.kinds, **counts, "failures": self.failures})
+            slow = {kind: float(np.quantile(taken, 0.99)) for kind, taken in self.seconds.items() if taken}
+            self.seconds.clear()
+            told = {"failures": self.failures, "slowest": round(self.slowest, 3), "p99Seconds": slow}
+            return json.dumps({"kinds": self.kinds, **counts, **told})
 
 
 class WrongAnswerError(Exception):
@@ -89,12 +104,13 @@ class HttpClient:
 
     def __init__(self, target: Target, *, keep: bool) -> None:
         self._connection = http.client.HTTPConnection(target.host, target.http_port, timeout=PATIENCE_SECONDS)
-        self._path, self._body, self._keep = target.path, json.dumps(target.body), keep
+        self._target, self._keep = target, keep
         self._headers = {"Host": target.authority} if target.authority else {}
 
     def call(self) -> None:
         """Sends a request and takes its answer."""
-        self._connection.request("POST", self._path, self._body, self._headers)
+        body = json.dumps(self._target.body)
+        self._connection.request("POST", self._target.path, body, self._headers)
         answer = self._connection.getresponse()
         content = answer.read()
         if not self._keep:
@@ -114,21 +130,23 @@ class GrpcClient:
         asked = [("grpc.default_authority", target.authority)] if target.authority else None
         address = f"{target.host}:{target.grpc_port}"
         self._client = triton.InferenceServerClient(address, channel_args=asked)
-        self._model = target.model
-        self._inputs = []
-        for tensor in target.body["inputs"]:
-            given = triton.InferInput(tensor["name"], tensor["shape"], tensor["datatype"])
-            given.set_data_from_numpy(np.array(tensor["data"], np.float32).reshape(tensor["shape"]))
-            self._inputs.append(given)
+        self._target = target
 
     def call(self) -> None:
         """Sends a request and takes its answer."""
-        answer = self._client.infer(self._model, self._inputs, client_timeout=PATIENCE_SECONDS)
+        inputs = [_given(tensor) for tensor in self._target.body["inputs"]]
+        answer = self._client.infer(self._target.model, inputs, client_timeout=PATIENCE_SECONDS)
         if not answer.get_response().outputs:
             raise WrongAnswerError("an answer without outputs")
 
     def reset(self) -> None:
         """The library starts anew by itself."""
+
+
+def _given(tensor: dict[str, Any]) -> Any:
+    given = triton.InferInput(tensor["name"], tensor["shape"], tensor["datatype"])
+    given.set_data_from_numpy(np.array(tensor["data"], np.float32).reshape(tensor["shape"]))
+    return given
 
 
 FAILURES = (OSError, http.client.HTTPException, WrongAnswerError, triton.InferenceServerException)
@@ -137,14 +155,14 @@ FAILURES = (OSError, http.client.HTTPException, WrongAnswerError, triton.Inferen
 def keep_calling(kind: str, client: Client, seen: Seen, stop: threading.Event) -> None:
     """Calls until told to stop."""
     while not stop.is_set():
+        begun = time.monotonic()
         try:
             client.call()
         except FAILURES as error:
             seen.failure(kind, error)
             client.reset()
         else:
-            with seen.lock:
-                seen.answered[kind] += 1
+            seen.answer(kind, time.monotonic() - begun)
         time.sleep(PAUSE_SECONDS)
 
 
@@ -158,7 +176,10 @@ def clients(target: Target) -> dict[str, Callable[[], Client]]:
 
 
 def main() -> int:
-    """Reads the target as one line of JSON; answers each further line with what was seen; ends with the input."""
+    """Reads the target as one line of JSON; answers each further line with what was seen; ends with the input.
+
+    A line that is not empty is what to send from then on.
+    """
     target = Target(**json.loads(sys.stdin.readline()))
     kinds, stop = clients(target), threading.Event()
     seen = Seen(list(kinds))
@@ -169,7 +190,9 @@ def main() -> int:
     ]
     for thread in threads:
         thread.start()
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        if line.strip():
+            target.body = json.loads(line)
         print(seen.line(), flush=True)
     stop.set()
     for thread in threads:

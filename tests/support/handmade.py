@@ -21,11 +21,17 @@ for name, text in os.environ.items():
 
 def versions(kubectl: Kubectl, model: str, files: Mapping[str, bytes]) -> None:
     """Makes a ModelVersion of each file, by its name, and waits until all are Ready."""
-    env = {f"FILE_{name.upper()}": base64.b64encode(content).decode() for name, content in files.items()}
-    kubectl.apply(claim("handmade"), script_pod("fill", _FILL, claim_name="handmade", env=env))
-    kubectl.wait("pod", "fill", lambda pod: pod["status"]["phase"] == "Succeeded", what="done")
+    kubectl.apply(claim("handmade"))
+    fill(kubectl, "fill", files)
     for name, content in files.items():
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         kubectl.apply(model_version(name, f"pvc://handmade/{name}/model.onnx", digest, model))
     for name in files:
-        kubectl.condition("modelversion", name, "Ready", "True", within=120)
+        kubectl.condition("modelversion", name, "Ready", "True", within=180)
+
+
+def fill(kubectl: Kubectl, pod: str, files: Mapping[str, bytes]) -> None:
+    """Writes the files into the claim, over those that are there."""
+    env = {f"FILE_{name.upper()}": base64.b64encode(content).decode() for name, content in files.items()}
+    kubectl.apply(script_pod(pod, _FILL, claim_name="handmade", env=env))
+    kubectl.wait("pod", pod, lambda found: found["status"]["phase"] == "Succeeded", what="done")

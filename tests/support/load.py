@@ -17,7 +17,7 @@ from support.manifests import image
 
 # Half of the clients keep their connection, half open a new one for each request. Every failure is kept.
 SCRIPT = """
-import http.client, json, os, sys, threading, time
+import http.client, json, os, socket, sys, threading, time
 host, path, body = os.environ["HOST"], os.environ["TARGET"], os.environ["BODY"]
 seen, failures, stop = {}, [], threading.Event()
 lock = threading.Lock()
@@ -32,14 +32,24 @@ def once(connection):
     with lock:
         seen[version] = seen.get(version, 0) + 1
 
+def network():
+    # What a request that found no way says of the way: the address of the name, and the neighbours.
+    try:
+        address = socket.gethostbyname(host)
+    except OSError as error:
+        address = error
+    return f"{address}, {open('/proc/net/arp').read().split(chr(10), 1)[1].split()}"
+
 def client(keep):
     connection = http.client.HTTPConnection(host, timeout=10)
     while not stop.is_set():
+        began, was_open = time.monotonic(), connection.sock is not None
         try:
             once(connection)
         except Exception as error:
+            how = f"after {time.monotonic() - began:.2f} s on {'an open' if was_open else 'a new'} connection"
             with lock:
-                failures.append(f"{time.strftime('%H:%M:%S')} {type(error).__name__}: {error}")
+                failures.append(f"{time.strftime('%H:%M:%S')} {type(error).__name__}: {error} {how}, {network()}")
             connection.close()
         if not keep:
             connection.close()
@@ -134,8 +144,15 @@ class Callers:
 
     def seen(self) -> Any:
         """What they saw so far."""
+        return self._told("")
+
+    def send(self, body: Object) -> None:
+        """From now on they send this."""
+        self._told(json.dumps(body))
+
+    def _told(self, line: str) -> Any:
         assert self._process.stdin is not None
-        self._process.stdin.write("\n")
+        self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
         return self._said()
 

@@ -13,8 +13,8 @@ RELEASE = "modelwright"
 PROMETHEUS = "prometheus-of-tests"
 
 
-def install(cluster: Kubectl) -> Kubectl:
-    """The installed operator; kubectl in its namespace."""
+def install(cluster: Kubectl, *values: str) -> Kubectl:
+    """The installed operator, with more values (`key=value`) than the images; kubectl in its namespace."""
     images = ROOT / ".cluster/images.yaml"
     assert images.exists(), "no images: run `make images` first, or `make test`, which does"
     with (ROOT / ".cluster/install.lock").open("w") as lock:
@@ -34,6 +34,7 @@ def install(cluster: Kubectl) -> Kubectl:
                     "--timeout",
                     "3m",
                 ),
+                *(f"--set={value}" for value in values),
             ],
             capture_output=True,
             text=True,

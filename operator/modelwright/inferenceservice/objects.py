@@ -11,6 +11,7 @@ from modelwright.common.settings import Settings
 from modelwright.common.store import claim_of
 from modelwright.engine.objects import Key
 from modelwright.engine.plan import Apply
+from modelwright.inferenceservice import steps
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.traffic import FILE, GRPC, HTTP, canary_name, child_metadata, config_name
 
@@ -20,6 +21,9 @@ ADMIN_PORT = 9090
 # Longer than the server's own drain, so that it always ends by itself.
 TERMINATION_GRACE_SECONDS = 60
 LOADING_SECONDS = 600
+# Where a canary gets a share of the traffic as soon as its pods count: a node learns of a Service's new pods within a
+# second or two, a busy one later, and refuses who asks sooner. That would be held against the canary.
+SETTLING_SECONDS = 5
 TRAFFIC = "/etc/modelwright/traffic"
 
 
@@ -49,6 +53,7 @@ def deployment(observed: Observed, revision: Revision, replicas: int, settings: 
         "metadata": meta,
         "spec": {
             "replicas": replicas,
+            **({"minReadySeconds": SETTLING_SECONDS} if steps.planned(observed.spec) else {}),
             "revisionHistoryLimit": 1,
             "selector": {"matchLabels": selector},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
@@ -139,16 +144,15 @@ def _server(
 
 def service(observed: Observed, stable: Revision) -> Apply:
     """Sends the traffic to exactly one revision, the stable one."""
-    return _service(observed, observed.name, stable, _ports())
+    return _service(observed, observed.name, stable)
 
 
 def canary_service(observed: Observed, canary: Revision) -> Apply:
-    """Leads the stable revision's pods, and a Gateway, to those of the canary that are ready; callers do not know
-    it."""
-    return _service(observed, canary_name(observed), canary, _ports())
+    """Leads the stable revision's pods, a Gateway, and who wants a preview, to the canary's pods that are ready."""
+    return _service(observed, canary_name(observed), canary)
 
 
-def _service(observed: Observed, service_name: str, revision: Revision, ports: list[dict[str, Any]]) -> Apply:
+def _service(observed: Observed, service_name: str, revision: Revision) -> Apply:
     body = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -156,15 +160,11 @@ def _service(observed: Observed, service_name: str, revision: Revision, ports: l
         "spec": {
             "type": "ClusterIP",
             "selector": {INFERENCE_SERVICE: observed.name, REVISION: revision.revision},
-            "ports": ports,
+            # Without TLS, HTTP/2 has to be told to gateways: they would speak HTTP/1.1 to it.
+            "ports": [_port("http", HTTP, "http"), _port("grpc", GRPC, "kubernetes.io/h2c")],
         },
     }
     return Apply(Key(SERVICES, observed.namespace, service_name), body)
-
-
-def _ports() -> list[dict[str, Any]]:
-    # Without TLS, HTTP/2 has to be told to gateways: they would speak HTTP/1.1 to it.
-    return [_port("http", HTTP, "http"), _port("grpc", GRPC, "kubernetes.io/h2c")]
 
 
 def _port(target: str, number: int, protocol: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from modelwright.common.resources import CONFIG_MAPS, DEPLOYMENTS, REVISION, SER
 from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Key, deleting, labels, uid
+from modelwright.engine.objects import Body, Key, deleting, labels, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.inferenceservice import decisions, gateway, queries, route, traffic
 from modelwright.inferenceservice.objects import canary_service, deployment, service
@@ -28,7 +28,10 @@ from modelwright.inferenceservice.pods import deadline, hindrance, is_complete, 
 from modelwright.inferenceservice.record import record
 from modelwright.inferenceservice.rollout import SHIFTING, advance
 from modelwright.inferenceservice.steps import awaits_approval, is_paused, look_again, planned, replicas
-from modelwright.inferenceservice.target import Unresolved, target
+from modelwright.inferenceservice.target import Unresolved, passed_over, target
+
+# As many versions as a message names.
+MOST_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -86,16 +89,24 @@ class InferenceServicePlanner:
             if labels(found).get(REVISION) not in revisions.running and not deleting(found):
                 yield Delete(Key(CONFIG_MAPS, observed.namespace, name(found)), uid(found))
         for found in observed.services:
-            if (
-                name(found) == traffic.canary_name(observed)
-                and revisions.starting is None
-                and held is None
-                and not deleting(found)
-            ):
+            unused = held is None and _is_left(observed, revisions, found)
+            if name(found) == traffic.canary_name(observed) and unused:
                 yield Delete(Key(SERVICES, observed.namespace, name(found)), uid(found))
         for found in observed.deployments:
             if labels(found).get(REVISION) not in kept and not deleting(found):
                 yield Delete(Key(DEPLOYMENTS, observed.namespace, name(found)), uid(found))
+
+
+def _is_left(observed: Observed, revisions: Revisions, canarys: Body) -> bool:
+    """Whether nobody uses the canary's Service any more.
+
+    Pods hear a moment later that there is no canary, and until then they ask it: better than to ask nobody.
+    """
+    if revisions.starting is not None or revisions.retired is not None or deleting(canarys):
+        return False
+    selected = canarys["spec"]["selector"].get(REVISION)
+    leaving = any(labels(pod).get(REVISION) == selected for pod in observed.pods)
+    return selected in revisions.running or not leaving
 
 
 def _verdict(observed: Observed, wanted: Revision | Unresolved, revisions: Revisions) -> Verdict:
@@ -150,7 +161,9 @@ def _serving(observed: Observed, stable: StableRevision | Revision) -> Verdict:
         if isinstance(stable, StableRevision) and stable.bake_until is not None:
             told = f"ModelVersion {stable.version} has the traffic, and may still be taken back"
             return conditions.reconciling("Baking", told, ready=False)
-        return conditions.done("Serving", f"ModelVersion {stable.version} has the traffic")
+        bad = ", ".join(passed_over(observed, stable.version)[-MOST_NAMES:])
+        told = f"; passed over because they are quarantined: {bad}" if bad else ""
+        return conditions.done("Serving", f"ModelVersion {stable.version} has the traffic{told}")
     problem = hindrance(observed, stable.revision)
     if problem is not None:
         return conditions.waiting(problem.reason, f"ModelVersion {stable.version}: {problem.message}")

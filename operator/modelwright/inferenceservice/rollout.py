@@ -129,7 +129,9 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
     decision = None if move.decision is None else decisions.measured(canary, move.decision, now)
     if move.problem is not None:
         problem = explained(observed, canary.revision, move.problem)
-        rejected = switch.rejection(canary, problem, now)
+        # Without a verdict nothing is known against the model.
+        found_bad = move.decision is not None and move.decision.verdict.result == "Fail"
+        rejected = switch.rejection(canary, problem, now) if found_bad else None
         given_up = switch.failed(canary, problem, observed)
         return replace(revisions, canary=given_up, decision=decision, rejected=rejected)
     moved = canary.model_copy(update=dict(move.update))

@@ -54,6 +54,15 @@ def _newest(observed: Observed, family: str) -> Body | Unresolved:
     return max(good, key=_age)
 
 
+def passed_over(observed: Observed, serving: str) -> list[str]:
+    """The versions of a family that is followed which are newer than the one that serves, and quarantined."""
+    served = next((version for version in observed.versions if name(version) == serving), None)
+    if observed.spec.model.name is None or served is None:
+        return []
+    newer = [v for v in observed.versions if _is_true(v, "Quarantined") and _age(v) > _age(served)]
+    return [name(version) for version in sorted(newer, key=_age)]
+
+
 def _named(observed: Observed, wanted: str) -> Body | Unresolved:
     found = next((version for version in observed.versions if name(version) == wanted), None)
     if found is None:
@@ -66,7 +75,7 @@ def _named(observed: Observed, wanted: str) -> Body | Unresolved:
 def _refused(observed: Observed, version: Body) -> Unresolved | None:
     """Why callers of the version that serves could not use this one."""
     stable = observed.status.stable
-    if stable is None or observed.serving is None or stable.version == name(version):
+    if stable is None or stable.version == name(version):
         return None
     problem = incompatibility(_signature(observed.serving), _signature(version))
     if problem is None:
@@ -75,8 +84,8 @@ def _refused(observed: Observed, version: Body) -> Unresolved | None:
     return Unresolved("IncompatibleSignature", told, hopeless=True)
 
 
-def _signature(version: Body) -> Signature | None:
-    found = (version.get("status") or {}).get("signature")
+def _signature(version: Body | None) -> Signature | None:
+    found = ((version or {}).get("status") or {}).get("signature")
     return None if found is None else Signature.model_validate(found)
 
 

@@ -294,6 +294,18 @@ class TestRemoval:
 
         assert service.version("stable") == "churn-2"
         assert split(service) == {"churn:80": 100}
+        taken_in(service)
+        assert canary_service(service) is not None, "pods of the revision before may still ask it"
+        after(service, 40)
+        assert canary_service(service) is None
+
+    def test_as_long_as_the_gateway_has_not_taken_it_in_the_service_of_the_canary_stays(self) -> None:
+        service = with_a_share(rollout=rollout({"weight": 50, "holdSeconds": 1}), replicas=2)
+        measures(service, {}, answered={"200": 500}, stable_answered={"200": 500})
+        after(service, 5)
+        service.has_ready(2).settles()
+        after(service, 40)
+
         assert canary_service(service) is not None
         taken_in(service)
         assert canary_service(service) is None

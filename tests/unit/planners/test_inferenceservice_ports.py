@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from unit.planners.given import InferenceService, a_served_version
+from unit.planners.given import InferenceService, a_served_version, a_service, a_version, a_world
+from unit.planners.test_inferenceservice_canary import BAD, a_canary, measures, rollout
 
 from modelwright.common.resources import DEPLOYMENTS, SERVICES
 
@@ -28,6 +29,12 @@ def test_the_service_takes_http_and_grpc_and_tells_gateways_which_is_which() -> 
 
     said = {name: (port["port"], port["appProtocol"]) for name, port in ports.items()}
     assert said == {"http": (80, "http"), "grpc": (8081, "kubernetes.io/h2c")}
+
+
+def test_a_canary_is_looked_at_over_the_same_ports() -> None:
+    services = {name: found["spec"]["ports"] for name, found in a_canary().all(SERVICES).items()}
+
+    assert services["churn-canary"] == services["churn"]
 
 
 @pytest.mark.parametrize("name", ["http", "grpc"])
@@ -64,3 +71,24 @@ def test_a_stuck_server_is_ended_later_than_it_loses_its_traffic() -> None:
         for name in ("startupProbe", "readinessProbe", "livenessProbe")
     }
     assert patience["readinessProbe"] < patience["livenessProbe"] < patience["startupProbe"]
+
+
+def test_the_canarys_service_stays_as_long_as_its_pods_do() -> None:
+    service = a_canary()
+    pod = service.starts()
+    measures(service, BAD).settles()
+    assert (service.reason, set(service.all(SERVICES))) == ("RolledBack", {"churn", "churn-canary"})
+
+    service.world.drop(pod.key)
+
+    assert set(service.settles().all(SERVICES)) == {"churn"}
+
+
+@pytest.mark.parametrize(("told", "seconds"), [(None, 5), ({"strategy": "Replace"}, None)])
+def test_pods_of_a_canary_count_when_the_nodes_have_heard_of_them(
+    told: dict[str, Any] | None, seconds: int | None
+) -> None:
+    service = a_service(a_world(), rollout=told or rollout())
+    a_version(service.world).is_verified()
+    (deployment,) = service.settles().all(DEPLOYMENTS).values()
+    assert deployment["spec"].get("minReadySeconds") == seconds

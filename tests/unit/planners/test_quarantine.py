@@ -47,6 +47,7 @@ def test_a_version_that_was_rolled_back_is_marked_with_the_reason() -> None:
 def test_a_family_that_is_followed_passes_it_over() -> None:
     service, _ = a_rejected_version()
     assert (service.version("stable"), service.part("canary"), service.reason) == ("churn-1", None, "Serving")
+    assert service.message.endswith("; passed over because they are quarantined: churn-2")
     after(service, 100_000)
     assert service.part("canary") is None
     a_version(service.world, "churn-3", "c").is_verified("c")
@@ -91,3 +92,18 @@ def test_where_every_version_is_marked_a_new_service_says_so() -> None:
     service.world.drop(Key(MODEL_VERSIONS, NAMESPACE, "churn-1"))
     newcomer = a_service(service.world, version=None, name="newcomer").settles()
     assert newcomer.reason == "ModelQuarantined"
+
+
+def test_what_was_rolled_back_because_nobody_called_it_is_not_marked() -> None:
+    world = a_world()
+    a_version(world).is_verified()
+    analysis = {"onNoData": "Rollback", "noDataSeconds": 300}
+    service = a_service(world, version=None, replicas=2, rollout=rollout(analysis=analysis)).serves(2)
+    version = a_version(world, "churn-2", "b").is_verified("b")
+    service.settles().has_ready(1).settles()
+    after(service, 365)
+    assert (service.reason, service.status["lastDecision"]["reason"]) == ("RolledBack", "NotMeasured")
+    assert "rejected" not in service.status
+    assert mark(version.settles()) is None
+    after(service, 10_000)
+    assert service.reason == "RolledBack", "it is not tried again by itself either"

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from unit.planners import words
 from unit.planners.given import InferenceService, a_served_version, a_version
+from unit.planners.world import NAMESPACE
 
 from modelwright.api.base import Signature
+from modelwright.common.resources import MODEL_VERSIONS
+from modelwright.engine.objects import Key
 from modelwright.inferenceservice.signature import incompatibility
 
 BEFORE: dict[str, Any] = {
@@ -93,3 +96,13 @@ def test_strictly_it_is_refused_and_traffic_stays_where_it_is() -> None:
 
 def test_otherwise_it_is_rolled_out() -> None:
     assert a_version_with_more_inputs(strict=False).version("canary") == "churn-2"
+
+
+def test_strictly_nothing_takes_the_place_of_a_version_that_is_not_there_any_more() -> None:
+    service = a_served_version(rollout={"requireCompatibleSignature": True})
+    service.world.drop(Key(MODEL_VERSIONS, NAMESPACE, "churn-1"))
+    a_version(service.world, "churn-2", "b").is_verified("b")
+    service.changes(model={"version": "churn-2"}).settles()
+    assert service.reason == "IncompatibleSignature"
+    assert "the signature of one of them is not known" in service.message
+    assert service.version("stable") == "churn-1"

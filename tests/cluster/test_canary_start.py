@@ -1,0 +1,63 @@
+"""Canaries that never get ready: given up before a caller meets them, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from support.handmade import fill
+from support.kubectl import Kubectl, Object, condition, message
+from support.load import calling
+from support.models import valid_model
+from support.rollouts import GOOD, MARKS, REQUEST, is_tidy, publish, serve, service
+
+pytestmark = MARKS
+
+DEADLINE_SECONDS = 10
+MEMORY = {"memory": "64Mi"}
+TOO_LARGE = {"requests": {"cpu": "1000", **MEMORY}, "limits": {"memory": "512Mi"}}
+TOO_SMALL = {"requests": {"cpu": "10m", **MEMORY}, "limits": {"cpu": "10m", "memory": "512Mi"}}
+
+
+@pytest.fixture(scope="module")
+def address(shared: Kubectl) -> str:
+    """Version `one` has the traffic; the file of version `two` has changed since it was checked."""
+    publish(shared, one=valid_model(), two=GOOD["two"])
+    fill(shared, "change", {"two": GOOD["three"]})
+    return serve(shared)
+
+
+@pytest.fixture
+def served(shared: Kubectl, address: str) -> Iterator[str]:
+    """The same for each test, whatever the one before has left."""
+    yield address
+    shared.apply(service("one", replicas=2))
+    shared.condition("mwisvc", "doubles", "Ready", "True", "Serving", within=120)
+
+
+@pytest.mark.parametrize(
+    ("version", "resources", "reason"),
+    [
+        ("two", None, "DigestMismatch"),
+        ("one", TOO_LARGE, "Unschedulable"),
+        ("one", TOO_SMALL, "ProgressDeadlineExceeded"),
+    ],
+    ids=["changed file", "no node has room", "too slow to start"],
+)
+def test_a_canary_that_never_gets_ready_is_given_up_and_nobody_notices(
+    shared: Kubectl, served: str, version: str, resources: Object | None, reason: str
+) -> None:
+    with calling(served, 80, 8081, "doubles", REQUEST) as callers:
+        before = shared.get("mwisvc", "doubles")["status"]["stable"]
+        told = service(version, replicas=2, resources=resources, progressDeadlineSeconds=DEADLINE_SECONDS)
+        shared.apply(told)
+        refused = shared.condition("mwisvc", "doubles", "Stalled", "True", reason, within=60)
+        is_tidy(shared)
+        callers.answered_everywhere()
+        seen = callers.stop()
+
+    assert seen["failed"] == {}, seen
+    assert refused["status"]["stable"]["revision"] == before["revision"]
+    assert "one keeps the traffic" in message(refused)
+    assert "lastDecision" not in refused["status"]
+    assert condition(shared.get("modelversion", version), "Quarantined") is None
