@@ -29,8 +29,6 @@ from support.watching import watching
 
 pytestmark = [*MARKS, pytest.mark.alone]
 
-STEPS = [{"weight": 10, "holdSeconds": 1}, {"weight": 50, "holdSeconds": 1}]
-
 
 @pytest.fixture
 def served(kubectl: Kubectl) -> str:
@@ -88,7 +86,7 @@ def test_killed_at_every_step_the_operator_comes_to_the_same_end(kubectl: Kubect
     killer = Killer(kubectl)
     with calling(served, 80, 8081, NAME, REQUEST) as callers, new_operators():
         with watching(kubectl, NAME, killer):
-            kubectl.apply(service("two", replicas=2, steps=STEPS, bakeSeconds=2))
+            kubectl.apply(service("two", replicas=2, bakeSeconds=2))
             done = kubectl.condition("mwisvc", NAME, "Ready", "True", "Serving", within=240)
         is_tidy(kubectl)
         callers.answered_everywhere()

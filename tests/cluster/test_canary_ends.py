@@ -18,6 +18,7 @@ from support.rollouts import (
     decisions,
     is_tidy,
     publish,
+    reset,
     serve,
     service,
     verdicts,
@@ -40,8 +41,7 @@ def address(shared: Kubectl) -> str:
 def served(shared: Kubectl, address: str) -> Iterator[str]:
     """The same for each test, whatever the one before has left."""
     yield address
-    shared.apply(service("one", replicas=2, strategy="Replace"))
-    shared.condition("mwisvc", "doubles", "Ready", "True", "Serving", within=120)
+    reset(shared)
 
 
 @contextmanager

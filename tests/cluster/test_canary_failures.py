@@ -17,6 +17,7 @@ from support.rollouts import (
     REQUEST,
     is_tidy,
     publish,
+    reset,
     serve,
     service,
     waits_for_weight,
@@ -52,8 +53,7 @@ def address(shared: Kubectl) -> str:
 def served(shared: Kubectl, address: str) -> Iterator[str]:
     """The same for each test, whatever the one before has left."""
     yield address
-    shared.apply(service("one", replicas=2))
-    shared.condition("mwisvc", "doubles", "Ready", "True", "Serving", within=120)
+    reset(shared)
 
 
 def rolled_back(

@@ -9,7 +9,7 @@ from support.handmade import fill
 from support.kubectl import Kubectl, Object, condition, message
 from support.load import calling
 from support.models import valid_model
-from support.rollouts import GOOD, MARKS, REQUEST, is_tidy, publish, serve, service
+from support.rollouts import GOOD, MARKS, REQUEST, is_tidy, publish, reset, serve, service
 
 pytestmark = MARKS
 
@@ -31,8 +31,7 @@ def address(shared: Kubectl) -> str:
 def served(shared: Kubectl, address: str) -> Iterator[str]:
     """The same for each test, whatever the one before has left."""
     yield address
-    shared.apply(service("one", replicas=2))
-    shared.condition("mwisvc", "doubles", "Ready", "True", "Serving", within=120)
+    reset(shared)
 
 
 @pytest.mark.parametrize(

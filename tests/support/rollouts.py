@@ -16,7 +16,7 @@ from support.predict import rows
 NAME = "doubles"
 REQUEST = rows([3.0, 4.0])
 LARGE = rows([300.0, 400.0])
-STEPS = [{"weight": 10, "holdSeconds": 3}, {"weight": 50, "holdSeconds": 3}]
+STEPS = [{"weight": 10, "holdSeconds": 1}, {"weight": 50, "holdSeconds": 1}]
 FOR_EVER = 3600
 GOOD = {name: valid_model() + b"\x1a" + bytes((len(name),)) + name.encode() for name in ("two", "three")}
 MARKS = [
@@ -62,6 +62,13 @@ def serve(kubectl: Kubectl, version: str = "one", **more: Any) -> str:
     kubectl.apply(manifest)
     kubectl.condition("mwisvc", name, "Ready", "True", within=180)
     return str(kubectl.get("service", name)["spec"]["clusterIP"])
+
+
+def reset(kubectl: Kubectl) -> None:
+    """Version `one` has the traffic again, and nothing else is left."""
+    kubectl.apply(service("one", replicas=2, strategy="Replace"))
+    kubectl.condition("mwisvc", NAME, "Ready", "True", "Serving", within=120)
+    is_tidy(kubectl)
 
 
 def waits_for_weight(kubectl: Kubectl, weight: int, name: str = NAME) -> Object:

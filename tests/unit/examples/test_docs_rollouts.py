@@ -22,7 +22,7 @@ BLOCKS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_a_manifest_is_accepted(block: dict[str, Any]) -> None:
-    spec = block["spec"] if "kind" in block else {"model": MODEL, **block}
+    spec = block.get("spec") or {"model": MODEL, **block}
     assert defects("inferenceservices", "spec", spec) == []
 
 

@@ -37,7 +37,11 @@ def measures(service: InferenceService, delegated: Mapping[str, int], **more: An
     """The pods' metrics of the present step."""
     canary = service.part("canary")
     assert canary is not None
-    found = Measured(since=canary["stepSince"], delegated=delegated, **more)
+    return put(service, Measured(since=canary["stepSince"], delegated=delegated, **more))
+
+
+def put(service: InferenceService, found: Measured) -> InferenceService:
+    """What was measured gets to the planner."""
     meta = {
         "name": service.name,
         "namespace": NAMESPACE,

@@ -8,18 +8,15 @@ import pytest
 from unit.planners.given import InferenceService, a_served_version, a_version
 from unit.planners.test_inferenceservice_canary import (
     STEPS,
-    VERSIONS,
     a_canary,
     after,
     measures,
+    put,
     rollout,
     rule,
 )
 from unit.planners.test_inferenceservice_requests import asks
-from unit.planners.world import NAMESPACE
 
-from modelwright.common.resources import MEASUREMENTS
-from modelwright.engine.objects import ROOT_UID, uid
 from modelwright.inferenceservice.measured import Measured
 
 BAKED = {"strategy": "Canary", "steps": [{"weight": 50, "holdSeconds": 10}], "bakeSeconds": 300}
@@ -38,16 +35,7 @@ def answers(service: InferenceService, **codes: int) -> InferenceService:
     stable = service.part("stable")
     assert stable is not None
     counted = {code.removeprefix("http"): count for code, count in codes.items()}
-    found = Measured(since=stable["since"], direct=True, answered=counted)
-    meta = {
-        "name": service.name,
-        "namespace": NAMESPACE,
-        "uid": "measured",
-        "resourceVersion": str(next(VERSIONS)),
-        "labels": {ROOT_UID: uid(service.body)},
-    }
-    service.world.cache.put(MEASUREMENTS, {"metadata": meta, "measured": found})
-    return service.settles()
+    return put(service, Measured(since=stable["since"], direct=True, answered=counted)).settles()
 
 
 def blue_green(**step: Any) -> InferenceService:
