@@ -119,6 +119,13 @@ def asked(kubectl: Kubectl, times: int, path: str = "/v2/models/doubles", **head
     return seen
 
 
+def soon(kubectl: Kubectl, times: int, wanted: dict[str, int], path: str = "/v2/models/doubles") -> None:
+    """Waits for these answers: Traefik says that it has taken a route in, and acts on it up to two seconds later."""
+    kubectl.wait(
+        "mwisvc", "doubles", lambda _: asked(kubectl, times, path) == wanted, within=30, what="answering so"
+    )
+
+
 def has_weight(weight: int) -> Any:
     """Whether the Gateway's route gives the canary this share and the Gateway has taken that in."""
 
@@ -169,7 +176,7 @@ def test_a_bad_version_costs_no_more_than_its_share_until_it_is_rolled_back(serv
     assert "ErrorRateTooHigh" in message(refused)
     assert refused["status"]["stable"]["version"] == "one"
     assert condition(refused, "Available")["status"] == "True"  # type: ignore[index]
-    assert asked(served, 20) == {"one": 20}
+    soon(served, 20, {"one": 20})
 
 
 def total(counts: dict[str, int]) -> int:
@@ -203,8 +210,8 @@ def test_callers_are_told_where_to_go_and_many_models_share_a_name(versions: Kub
     assert found["status"]["url"] == f"http://{host(versions)}:{GATEWAY_HTTP}"
     inside = f"http://doubles.{versions.namespace}.svc.cluster.local"
     assert found["status"]["address"] == {"url": inside}
-    assert asked(versions, 10) == {"one": 10}
-    assert asked(versions, 10, "/v2/models/other") == {"two": 10}
+    soon(versions, 10, {"one": 10})
+    soon(versions, 10, {"two": 10}, "/v2/models/other")
     assert asked(versions, 1, "/v2/models/third") == {"404": 1}
 
 
