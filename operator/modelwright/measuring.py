@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -93,14 +93,19 @@ class Measuring:
         if known is not None and known["measured"] == replace(counted, look=before):
             return
         found = replace(counted, look=before + 1)
-        meta = {
-            "name": campaign.key.name,
-            "namespace": campaign.key.namespace,
-            "uid": f"{campaign.uid}/measured",
-            "resourceVersion": str(next(self._versions)),
-            "labels": {ROOT_UID: campaign.uid},
-        }
+        meta = entry(campaign.key, campaign.uid, "measured", next(self._versions))
         self._notebook.put(MEASUREMENTS, {"metadata": meta, "measured": found})
+
+
+def entry(key: Key, owner: str, kind: str, version: int) -> dict[str, Any]:
+    """The metadata of what is put into the cache about an object: under its name, and to wake who looks after it."""
+    return {
+        "name": key.name,
+        "namespace": key.namespace,
+        "uid": f"{owner}/{kind}",
+        "resourceVersion": str(version),
+        "labels": {ROOT_UID: owner},
+    }
 
 
 async def measure(notebook: Notebook, leads: Callable[[], bool]) -> None:

@@ -18,11 +18,11 @@ import aiohttp
 
 from modelwright.api.inferenceservice import Query
 from modelwright.common.resources import INFERENCE_SERVICES, READINGS
-from modelwright.engine.objects import ROOT_UID, Key
+from modelwright.engine.objects import Key
 from modelwright.engine.runtime import Companion
 from modelwright.inferenceservice.answers import NoValue, Reading, result, steady
 from modelwright.inferenceservice.queries import Inquiry, inquiries
-from modelwright.measuring import Notebook
+from modelwright.measuring import Notebook, entry
 
 logger = logging.getLogger(__name__)
 
@@ -142,13 +142,7 @@ class Asking:
         found = {"since": book.since, "readings": dict(book.readings)}
         if known is not None and {key: known[key] for key in found} == found:
             return
-        meta = {
-            "name": inquiry.key.name,
-            "namespace": inquiry.key.namespace,
-            "uid": f"{inquiry.uid}/readings",
-            "resourceVersion": str(next(self._versions)),
-            "labels": {ROOT_UID: inquiry.uid},
-        }
+        meta = entry(inquiry.key, inquiry.uid, "readings", next(self._versions))
         self._notebook.put(READINGS, {"metadata": meta, **found})
 
 

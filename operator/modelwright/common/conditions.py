@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from modelwright.common.times import to_timestamp
+from modelwright.engine.objects import Body
 from modelwright.engine.plan import Event
 
 MESSAGE_LENGTH = 2048
@@ -104,6 +105,12 @@ def transition(before: Iterable[Mapping[str, Any]], verdict: Verdict) -> tuple[E
     ):
         return ()
     return (verdict.event,)
+
+
+def standing(body: Body, kind: str) -> Mapping[str, Any] | None:
+    """A condition of an object of any kind, if it is true."""
+    found = body.get("status", {}).get("conditions") or ()
+    return next((c for c in found if c.get("type") == kind and c.get("status") == "True"), None)
 
 
 def condition(

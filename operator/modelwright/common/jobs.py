@@ -6,17 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from modelwright.common.conditions import standing
 from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body
 
 # A Job and its pods come by different watches: how long the end of a Job waits for the words of its pods.
 PODS_LAG = timedelta(seconds=20)
-
-
-def condition(job: Body, kind: str) -> Mapping[str, Any] | None:
-    """A condition of the Job, if it is true."""
-    found = job.get("status", {}).get("conditions") or ()
-    return next((c for c in found if c.get("type") == kind and c.get("status") == "True"), None)
 
 
 def due(condition: Mapping[str, Any]) -> datetime:
@@ -26,5 +21,5 @@ def due(condition: Mapping[str, Any]) -> datetime:
 
 def end_is_due(job: Body) -> datetime | None:
     """When to give up waiting for the pods of a Job that ended; None while it has not."""
-    end = condition(job, "Complete") or condition(job, "Failed")
+    end = standing(job, "Complete") or standing(job, "Failed")
     return due(end) if end else None

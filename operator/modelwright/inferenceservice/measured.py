@@ -58,6 +58,11 @@ class Measured:
         return delegated + self.shadowed.get("Failed", 0)
 
 
+def counted_since(measured: Measured | None, since: str | None) -> Measured | None:
+    """What was counted since that moment; counts of another step are none of this one."""
+    return measured if measured is not None and measured.since == since else None
+
+
 def is_own_fault(code: str) -> bool:
     """Whether an answer with this HTTP or gRPC status is the server's failure."""
     return int(code) >= 500 if code.isdigit() else code in GRPC_FAULTS

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from modelwright.api.inferenceservice import (
     CanaryRevision,
     Decision,
     Rejection,
     RetiredRevision,
+    Revision,
     StableRevision,
 )
+
+
+def shape(revision: Revision) -> dict[str, Any]:
+    """What a revision keeps whatever part it has: the fields of Revision, all but its counts of pods."""
+    return revision.model_dump(include={"revision", "version", "artifact", "image", "resources"})
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from modelwright.common.podstatus import Problem
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice import decisions, gateway, requests, steps, switch
 from modelwright.inferenceservice.observed import Observed
-from modelwright.inferenceservice.parts import Revisions
+from modelwright.inferenceservice.parts import Revisions, shape
 from modelwright.inferenceservice.pods import defect, explained, is_complete
 from modelwright.inferenceservice.target import Unresolved
 
@@ -161,5 +161,6 @@ def _retried(canary: CanaryRevision | None, target: Revision, generation: int) -
 
 
 def _canary(target: Revision, generation: int, now: datetime) -> CanaryRevision:
-    shape = target.model_dump(include={"revision", "version", "artifact", "image", "resources"})
-    return CanaryRevision(**shape, state="Progressing", since=to_timestamp(now), generation=generation)
+    return CanaryRevision(
+        **shape(target), state="Progressing", since=to_timestamp(now), generation=generation
+    )

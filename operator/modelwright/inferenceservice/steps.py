@@ -18,10 +18,12 @@ from modelwright.common.podstatus import Problem
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice.analysis import judge, judge_pods, judge_unmet, words
 from modelwright.inferenceservice.direct import told_by_itself
-from modelwright.inferenceservice.measured import Measured
+from modelwright.inferenceservice.measured import Measured, counted_since
 from modelwright.inferenceservice.verdict import Verdict
 
 Outcome = Literal["Advance", "Promote", "Pause", "Rollback"]
+# No look has failed: at the beginning of a step, and after one that has not.
+_NO_FAILURES: Mapping[str, None] = {"failed_looks": None, "last_look": None}
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def move(
         return Move()
     if crashed := judge_pods(asked(spec), restarts):
         return _back(crashed)
-    counted = measured if measured is not None and measured.since == canary.step_since else None
+    counted = counted_since(measured, canary.step_since)
     if counted is not None and spec.gateway is not None:
         counted = told_by_itself(counted)
     verdict = (judge if _tells(step, spec) else judge_unmet)(asked(spec), counted)
@@ -129,7 +131,7 @@ def _noted(canary: CanaryRevision, verdict: Verdict, measured: Measured | None) 
     counted = 0 if measured is None else measured.look
     look = counted if verdict.look is None else verdict.look
     if verdict.result != "Fail":
-        return {"verdict": verdict.reason, "failed_looks": None, "last_look": None}
+        return {"verdict": verdict.reason, **_NO_FAILURES}
     if canary.last_look == look:
         return {"verdict": verdict.reason, "failed_looks": canary.failed_looks or 0}
     return {
@@ -144,8 +146,7 @@ def enter(canary: CanaryRevision, spec: InferenceServiceSpec, now: datetime) -> 
     step = current(canary, spec)
     if step is None or canary.state != "Shifting" or canary.weight == step.weight:
         return {}
-    fresh = {"failed_looks": None, "last_look": None}
-    return {"weight": step.weight, "step_since": to_timestamp(now), **fresh}
+    return {"weight": step.weight, "step_since": to_timestamp(now), **_NO_FAILURES}
 
 
 def look_again(canary: CanaryRevision, spec: InferenceServiceSpec) -> list[datetime]:
@@ -205,7 +206,7 @@ def problem(verdict: Verdict) -> Problem:
 
 def _on(canary: CanaryRevision, spec: InferenceServiceSpec, verdict: Verdict, now: datetime) -> Move:
     following = (canary.step or 0) + 1
-    update: dict[str, Any] = {"step_since": to_timestamp(now), "failed_looks": None, "last_look": None}
+    update: dict[str, Any] = {"step_since": to_timestamp(now), **_NO_FAILURES}
     if following >= len(planned(spec)):
         return Move({"state": "Completing", **update}, decision=Judged("Promote", verdict))
     return Move({"step": following, **update}, decision=Judged("Advance", verdict))

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from modelwright.api.inferenceservice import (
-    Analysis,
     CanaryRevision,
     Rejection,
     RetiredRevision,
@@ -21,12 +20,11 @@ from modelwright.common.podstatus import Problem
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice import decisions, steps
 from modelwright.inferenceservice.analysis import judge_baking, judge_pods
+from modelwright.inferenceservice.measured import counted_since
 from modelwright.inferenceservice.observed import Observed
-from modelwright.inferenceservice.parts import Revisions
+from modelwright.inferenceservice.parts import Revisions, shape
 from modelwright.inferenceservice.pods import explained, is_complete, ready_replicas
 from modelwright.inferenceservice.verdict import Verdict
-
-SHAPE = frozenset(("revision", "version", "artifact", "image", "resources"))
 
 
 def promoted(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
@@ -34,7 +32,7 @@ def promoted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
     retired = _retired(revisions.stable, observed, now)
     bake = observed.spec.rollout.bake_seconds if retired is not None else 0
     stable = StableRevision(
-        **canary.model_dump(include=set(SHAPE)),
+        **shape(canary),
         since=to_timestamp(now),
         bake_until=to_timestamp(now + timedelta(seconds=bake)) if bake else None,
     )
@@ -52,7 +50,7 @@ def _retired(
         told.scale_down_delay_seconds if undone else max(told.scale_down_delay_seconds, told.bake_seconds)
     )
     until = to_timestamp(now + timedelta(seconds=seconds))
-    return RetiredRevision(**stable.model_dump(include=set(SHAPE)), until=until, undone=undone)
+    return RetiredRevision(**shape(stable), until=until, undone=undone)
 
 
 def still_retired(retired: RetiredRevision | None, now: datetime) -> RetiredRevision | None:
@@ -84,11 +82,10 @@ def baked(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
 
 def _judged(stable: StableRevision, observed: Observed) -> Verdict | None:
     """The failure of a revision that is baked; None as long as there is none."""
-    analysis = observed.spec.rollout.analysis or Analysis()
+    analysis = steps.asked(observed.spec)
     if crashed := judge_pods(analysis, observed.restarts(stable.revision)):
         return crashed
-    found = observed.measured
-    verdict = judge_baking(analysis, found if found is not None and found.since == stable.since else None)
+    verdict = judge_baking(analysis, counted_since(observed.measured, stable.since))
     return verdict if verdict.result == "Fail" else None
 
 
@@ -121,7 +118,7 @@ def taken_back(revisions: Revisions, observed: Observed, now: datetime) -> Revis
     before = revisions.retired
     if before is None:
         return revisions
-    stable = StableRevision(**before.model_dump(include=set(SHAPE)), since=to_timestamp(now))
+    stable = StableRevision(**shape(before), since=to_timestamp(now))
     return Revisions(stable=stable, retired=_retired(revisions.stable, observed, now, undone=True))
 
 
@@ -143,7 +140,7 @@ def failed(canary: CanaryRevision, problem: Problem, observed: Observed) -> Cana
 def _as_failed(stable: StableRevision, problem: Problem, observed: Observed, now: datetime) -> CanaryRevision:
     """A revision that had taken over, remembered as one that is not tried again."""
     return CanaryRevision(
-        **stable.model_dump(include=set(SHAPE)),
+        **shape(stable),
         state="Failed",
         since=stable.since or to_timestamp(now),
         step=max(len(steps.planned(observed.spec)) - 1, 0),

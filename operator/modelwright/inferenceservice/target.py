@@ -9,6 +9,7 @@ from typing import Any
 
 from modelwright.api.base import Artifact, ResourceRequirements, Signature
 from modelwright.api.inferenceservice import Revision
+from modelwright.common.conditions import standing
 from modelwright.common.resources import name
 from modelwright.common.settings import Settings
 from modelwright.engine.objects import Body, created, deleting
@@ -114,8 +115,7 @@ def _condition(version: Body, kind: str) -> dict[str, Any] | None:
 
 
 def _is_true(version: Body, kind: str) -> bool:
-    found = _condition(version, kind)
-    return found is not None and found["status"] == "True"
+    return standing(version, kind) is not None
 
 
 def _why(version: Body) -> str:

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from modelwright.api.modelversion import Metric, ModelVersionStatus
 from modelwright.common import conditions
-from modelwright.common.conditions import Aspect, Verdict
-from modelwright.common.jobs import condition, due
+from modelwright.common.conditions import Aspect, Verdict, standing
+from modelwright.common.jobs import due
 from modelwright.common.podstatus import Problem, failure, obstacle, step_result
 from modelwright.common.report import FileReport, first_fault
 from modelwright.common.resources import JOBS
@@ -87,7 +87,7 @@ class ModelVersionPlanner:
             return _accepted(
                 result, "Reported", "Verified", "the file has the digest and is a model that runs"
             )
-        if end := condition(observed.job, "Complete") or condition(observed.job, "Failed"):
+        if end := standing(observed.job, "Complete") or standing(observed.job, "Failed"):
             return _ended(observed, end, now)
         return _under_way(observed)
 

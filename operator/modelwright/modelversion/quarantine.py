@@ -54,8 +54,7 @@ def marked(
 
 
 def _mark(version: Body) -> Mapping[str, Any] | None:
-    found = (version.get("status") or {}).get("conditions") or ()
-    return next((c for c in found if c["type"] == QUARANTINED and c["status"] == "True"), None)
+    return conditions.standing(version, QUARANTINED)
 
 
 def _rejections(view: View, namespace: str, digest: str) -> Iterator[tuple[str, str]]:

@@ -12,8 +12,8 @@ from datetime import datetime
 
 from modelwright.api.trainingjob import Run, TrainingJobStatus
 from modelwright.common import conditions
-from modelwright.common.conditions import Verdict
-from modelwright.common.jobs import condition, end_is_due
+from modelwright.common.conditions import Verdict, standing
+from modelwright.common.jobs import end_is_due
 from modelwright.common.podstatus import Problem
 from modelwright.common.resources import JOBS, MODEL_VERSIONS, name
 from modelwright.common.settings import Settings
@@ -83,7 +83,7 @@ class TrainingJobPlanner:
     def _follow(self, observed: Observed, run: Run, now: datetime) -> Decision:
         found = progress(observed, run, now)
         decision = self._next(observed, run, found, now)
-        published = observed.job is not None and condition(observed.job, "Complete") is not None
+        published = observed.job is not None and standing(observed.job, "Complete") is not None
         if run.generation == observed.generation or published or decision.run.state in TERMINAL:
             return replace(decision, history=decision.history or tuple(observed.status.history))
         superseded = ended(

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelwright.api.trainingjob import DataReport, Run
-from modelwright.common.jobs import condition, due
+from modelwright.common.conditions import standing
+from modelwright.common.jobs import due
 from modelwright.common.podstatus import Problem, failure, obstacle, running_step, step_result
 from modelwright.common.report import FetchReport, PublishReport, first_fault
 from modelwright.common.times import to_timestamp
@@ -50,9 +51,9 @@ def progress(observed: Observed, run: Run, now: datetime) -> Progress:
     job = observed.job
     if job is None:
         return _without_job(run)
-    if complete := condition(job, "Complete"):
+    if complete := standing(job, "Complete"):
         return _completed(observed, complete, now)
-    if failed := condition(job, "Failed"):
+    if failed := standing(job, "Failed"):
         return _failed(observed, failed, now)
     return _under_way(observed)
 
