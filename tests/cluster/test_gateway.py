@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import http.client
 import json
 from collections import Counter
@@ -15,9 +13,10 @@ from typing import Any
 import pytest
 from cluster import kind, processes
 from cluster.settings import GATEWAY_CLASS, GATEWAY_HTTP, NODE_ADDRESS
+from support import handmade
 from support.kubectl import Kubectl, Object, condition, message
 from support.load import Callers, calling
-from support.manifests import claim, inference_service, model_version, script_pod
+from support.manifests import inference_service
 from support.models import failing_on_data, valid_model
 
 pytestmark = [
@@ -30,14 +29,6 @@ pytestmark = [
 
 REQUEST = {"inputs": [{"name": "input", "shape": [1, 2], "datatype": "FP32", "data": [[3.0, 4.0]]}]}
 FILES = {"one": valid_model(), "two": valid_model() + b"\x1a\x03two", "fails": failing_on_data()}
-FILL = """
-import base64, os, pathlib
-for name, text in os.environ.items():
-    if name.startswith("FILE_"):
-        folder = pathlib.Path("/volume", name[5:].lower())
-        folder.mkdir(exist_ok=True)
-        (folder / "model.onnx").write_bytes(base64.b64decode(text))
-"""
 STEPS = [{"weight": 30, "holdSeconds": 3}, {"weight": 60, "holdSeconds": 3}]
 ASKED = 400
 
@@ -52,14 +43,7 @@ def traefik() -> None:
 @pytest.fixture
 def versions(kubectl: Kubectl) -> Kubectl:
     """Three versions that can be served."""
-    env = {f"FILE_{name.upper()}": base64.b64encode(content).decode() for name, content in FILES.items()}
-    kubectl.apply(claim("handmade"), script_pod("fill", FILL, claim_name="handmade", env=env))
-    kubectl.wait("pod", "fill", lambda pod: pod["status"]["phase"] == "Succeeded", what="done")
-    for name, content in FILES.items():
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        kubectl.apply(model_version(name, f"pvc://handmade/{name}/model.onnx", digest, "doubles"))
-    for name in FILES:
-        kubectl.condition("modelversion", name, "Ready", "True", within=120)
+    handmade.versions(kubectl, "doubles", FILES, within=120)
     return kubectl
 
 

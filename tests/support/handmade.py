@@ -19,7 +19,7 @@ for name, text in os.environ.items():
 """
 
 
-def versions(kubectl: Kubectl, model: str, files: Mapping[str, bytes]) -> None:
+def versions(kubectl: Kubectl, model: str, files: Mapping[str, bytes], within: float = 180) -> None:
     """Makes a ModelVersion of each file, by its name, and waits until all are Ready."""
     kubectl.apply(claim("handmade"))
     fill(kubectl, "fill", files)
@@ -27,7 +27,7 @@ def versions(kubectl: Kubectl, model: str, files: Mapping[str, bytes]) -> None:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         kubectl.apply(model_version(name, f"pvc://handmade/{name}/model.onnx", digest, model))
     for name in files:
-        kubectl.condition("modelversion", name, "Ready", "True", within=180)
+        kubectl.condition("modelversion", name, "Ready", "True", within=within)
 
 
 def fill(kubectl: Kubectl, pod: str, files: Mapping[str, bytes]) -> None:
