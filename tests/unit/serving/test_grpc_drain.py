@@ -88,9 +88,16 @@ class Load:
     lost: list[str] = field(default_factory=list)
 
     def run(self) -> None:
-        """Several calls at a time on one connection, each exactly once: a lost one is seen."""
+        """
+        Several calls at a time on one connection, with the retries that a client has by default.
+
+        Those are of calls that no server has seen: ones that gRPC had given to a connection, and had
+        not written yet, when GOAWAY came in. Without them the client itself fails such calls, also
+        when the server is gRPC's own. A call that a server has seen is never tried twice.
+        https://github.com/grpc/proposal/blob/master/A6-client-retries.md#transparent-retries
+        """
         targets = "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        options = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
+        options = [("grpc.use_local_subchannel_pool", 1)]
         content = self.message.SerializeToString()
         with grpc.insecure_channel(targets, options) as channel:
             infer: Any = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
