@@ -40,6 +40,10 @@ class Notebook(View, Protocol):
         """Takes in a body, and wakes whom it concerns."""
         ...
 
+    def remove(self, resource: ResourceType, body: Body) -> bool:
+        """Forgets a body."""
+        ...
+
 
 class Measuring:
     """Looks at every rollout again and again while this process leads."""
@@ -65,6 +69,7 @@ class Measuring:
         await asyncio.gather(*(self._measure(session, campaign) for campaign in found))
         running = {(campaign.uid, campaign.since) for campaign in found}
         self._tallies = {step: tallies for step, tallies in self._tallies.items() if step in running}
+        forget_others(self._notebook, MEASUREMENTS, (campaign.key for campaign in found))
 
     async def _measure(self, session: aiohttp.ClientSession, campaign: Campaign) -> None:
         tallies = self._tallies.setdefault((campaign.uid, campaign.since), {})
@@ -106,6 +111,15 @@ def entry(key: Key, owner: str, kind: str, version: int) -> dict[str, Any]:
         "resourceVersion": str(version),
         "labels": {ROOT_UID: owner},
     }
+
+
+def forget_others(notebook: Notebook, resource: ResourceType, kept: Iterable[Key]) -> None:
+    """Removes what is known of this kind about objects that are not among those kept: their steps are over."""
+    names = {(key.namespace, key.name) for key in kept}
+    for key in notebook.keys(resource):
+        body = notebook.get(key) if (key.namespace, key.name) not in names else None
+        if body is not None:
+            notebook.remove(resource, body)
 
 
 async def measure(notebook: Notebook, leads: Callable[[], bool]) -> None:

@@ -22,7 +22,7 @@ from modelwright.engine.objects import Key
 from modelwright.engine.runtime import Companion
 from modelwright.inferenceservice.answers import NoValue, Reading, result, steady
 from modelwright.inferenceservice.queries import Inquiry, inquiries
-from modelwright.measuring import Notebook, entry
+from modelwright.measuring import Notebook, entry, forget_others
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ class Asking:
         """The steps with a query that has to be asked now; those that are over are forgotten."""
         found = list(inquiries(self._notebook, self._notebook.keys(INFERENCE_SERVICES)))
         self._books = {inquiry.uid: self._book(inquiry) for inquiry in found}
+        forget_others(self._notebook, READINGS, (inquiry.key for inquiry in found))
         steps = [(inquiry, self._books[inquiry.uid]) for inquiry in found]
         return [(inquiry, book) for inquiry, book in steps if not book.busy and self._due(inquiry, book)]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from unit.planners.given import InferenceService, a_served_version, a_version
+from unit.planners.questions import until
 from unit.planners.test_inferenceservice_canary import rollout
 from unit.planners.world import NAMESPACE
 
@@ -151,3 +152,21 @@ def test_without_a_rollout_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> N
 
     asyncio.run(measure())
     assert pods.asked == 0
+
+
+def test_what_was_counted_is_forgotten_once_no_rollout_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "SECONDS", 0.02)
+    service = with_pods()
+    pods = Pods(service.revision("canary"))
+
+    async def measure() -> None:
+        async with serving(pods) as port:
+            task = asyncio.create_task(measuring.Measuring(service.world.cache, lambda: True, port).run())
+            await asked(pods, 2)
+            assert found(service) is not None
+            service.changes(model={"version": "churn-1"}).settles()
+            await until(lambda: found(service) is None)
+            task.cancel()
+
+    asyncio.run(measure())
+    assert list(service.world.cache.keys(MEASUREMENTS)) == []

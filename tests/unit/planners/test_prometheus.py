@@ -194,3 +194,15 @@ async def test_after_the_rollout_nobody_is_asked() -> None:
     async with serving(counting.answer) as url, operator(service, url):
         await asyncio.sleep(0.2)
     assert counting.asked == 0
+
+
+async def test_answers_are_forgotten_once_no_rollout_is_running() -> None:
+    service = asking("scalar(vector(1))")
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(ONE)
+
+    async with serving(answer) as url, operator(service, url):
+        await until(lambda: readings(service))
+        service.changes(model={"version": "churn-1"}).settles()
+        await until(lambda: not readings(service))
