@@ -18,6 +18,7 @@ import aiohttp
 
 from modelwright.api.inferenceservice import Query
 from modelwright.common.resources import INFERENCE_SERVICES, READINGS
+from modelwright.engine.connector import Connector
 from modelwright.engine.objects import Key
 from modelwright.engine.runtime import Companion
 from modelwright.inferenceservice.answers import NoValue, Reading, result, steady
@@ -70,7 +71,7 @@ class Asking:
         """Until it is cancelled."""
         patience = aiohttp.ClientTimeout(total=PATIENCE)
         # A connection that is kept may end just when it is used again, which would look like a silent Prometheus.
-        connector = aiohttp.TCPConnector(force_close=True)
+        connector = Connector(force_close=True)
         session = aiohttp.ClientSession(connector=connector, timeout=patience, auto_decompress=False)
         async with session, asyncio.TaskGroup() as group:
             while True:

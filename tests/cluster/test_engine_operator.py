@@ -273,8 +273,8 @@ class TestProcess:
     """The operator as the kubelet sees it."""
 
     @pytest.fixture
-    async def start(self, real: Place) -> AsyncIterator[Start]:
-        async with processes(real.namespace) as start:
+    async def start(self, real: Place, tmp_path: Path) -> AsyncIterator[Start]:
+        async with processes(real.namespace, tmp_path) as start:
             yield start
 
     async def mapped(self, real: Place, name: str) -> bool:
@@ -294,7 +294,7 @@ class TestProcess:
         assert not await second.leads()
 
         first.process.send_signal(signal.SIGTERM)
-        assert await first.ends() == 0
+        assert await first.ends() == 0, first.log.read_text()
         lease = await real.api.get(Key(LEASES, real.namespace, "modelwright-operator"))
         assert lease["spec"]["holderIdentity"] == "" or lease["spec"]["leaseTransitions"] == 1
         await real.make_toy()

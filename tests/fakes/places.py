@@ -122,6 +122,7 @@ class Process:
 
     process: asyncio.subprocess.Process
     port: int
+    log: Path
 
     async def ask(self, path: str) -> tuple[int, str]:
         """What it answers; status 0 when it does not."""
@@ -142,20 +143,22 @@ class Process:
 
 
 @asynccontextmanager
-async def processes(namespace: str) -> AsyncIterator[Callable[[Path], Awaitable[Process]]]:
-    """Starts operators by a kubeconfig; none outlives the test."""
+async def processes(namespace: str, logs: Path) -> AsyncIterator[Callable[[Path], Awaitable[Process]]]:
+    """Starts operators by a kubeconfig; none outlives the test. What they log goes to files in a folder."""
     started: list[asyncio.subprocess.Process] = []
 
     async def start(kubeconfig: Path) -> Process:
         port = free_port()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "error", "-m", "fakes.toy_operator"),
-            *(str(kubeconfig), namespace, str(port)),
-            cwd=ROOT / "tests",
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+        log = logs / f"operator-{len(started)}.log"
+        with log.open("w") as said:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-W", "error", "-m", "fakes.toy_operator"),
+                *(str(kubeconfig), namespace, str(port)),
+                cwd=ROOT / "tests",
+                stderr=said,
+            )
         started.append(process)
-        return Process(process, port)
+        return Process(process, port, log)
 
     try:
         yield start

@@ -4,43 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from weakref import WeakSet
 
 import aiohttp
 from aiohttp import web
-from aiohttp.connector import Connection
 from kubernetes.aio.client import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
+
+from modelwright.engine.connection import session
 
 HOP_HEADERS = {"Transfer-Encoding", "Content-Length", "Content-Encoding", "Connection", "Date"}
-
-
-class Connections(aiohttp.TCPConnector):
-    """Connections that end when this does, also those of requests that were broken off.
-
-    Those are let go of at once, and then wait for the farewell that TLS owes them: for longer than the event loop of
-    a test lives. What is left of them would fail a later test.
-    """
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        super().__init__(ssl=context, limit=0)
-        self._transports: WeakSet[asyncio.Transport] = WeakSet()
-
-    async def connect(self, *asked: Any, **options: Any) -> Connection:
-        connection = await super().connect(*asked, **options)
-        if connection.transport is not None:
-            self._transports.add(connection.transport)
-        return connection
-
-    async def close(self, *, abort_ssl: bool = False) -> None:
-        await super().close(abort_ssl=abort_ssl)
-        for transport in list(self._transports):
-            transport.abort()
-        await asyncio.sleep(0)  # transports end in the loop's next turn
 
 
 class Proxy:
@@ -116,9 +90,7 @@ class Proxy:
 @asynccontextmanager
 async def proxied(configuration: Configuration) -> AsyncIterator[Proxy]:
     """A proxy, and while it stands."""
-    # Who asks is told by a client certificate.
-    connections = Connections(RESTClientObject(configuration).ssl_context)
-    async with aiohttp.ClientSession(connector=connections) as upstream:
+    async with session(configuration) as upstream:
         proxy = Proxy(configuration, upstream)
         app = web.Application(client_max_size=2**26)
         app.router.add_route("*", "/{path:.*}", proxy.handle)

@@ -18,7 +18,7 @@ KINDS = (Kind(TOYS, plan_toy), child(MAPS))
 
 def main(kubeconfig: str, namespace: str, port: str) -> None:
     """Runs until SIGTERM."""
-    logging.basicConfig(level=logging.INFO)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = Settings(
         lease_namespace=namespace,
         namespace=namespace,

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client.rest import RESTClientObject
 
 from modelwright.engine.api import Listing
+from modelwright.engine.connector import Connector
 from modelwright.engine.errors import (
     AlreadyExists,
     ApiError,
@@ -42,11 +44,19 @@ class _Request:
     content_type: str = "application/json"
 
 
+class _Rest(RESTClientObject):
+    """The sending part of the client, over connections that end with it."""
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return Connector(limit=self.maxsize, ssl=self.ssl_context)
+
+
 class Client:
     """An API server that is reached by HTTP."""
 
     def __init__(self, configuration: Configuration, observe: Observer = lambda _verb, _code: None) -> None:
         self._client = ApiClient(configuration)
+        self._client.rest_client = _Rest(configuration)
         self._client.user_agent = "modelwright-operator"
         self._observe = observe
 

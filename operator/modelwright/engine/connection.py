@@ -17,6 +17,7 @@ from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config import load_incluster_config, load_kube_config
 
 from modelwright.engine.backoff import Forever
+from modelwright.engine.connector import Connector
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def session(configuration: Configuration, *middlewares: Middleware) -> aiohttp.C
 
     rest = RESTClientObject(configuration)  # it knows how to make the TLS context
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=rest.ssl_context, limit=0),
+        connector=Connector(ssl=rest.ssl_context, limit=0),
         middlewares=(log_in, *middlewares),
         proxy=configuration.proxy,
         trust_env=True,
