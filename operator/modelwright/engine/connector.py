@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Any
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 # For connections that were told to end at once to do so.
@@ -22,24 +20,20 @@ class Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._open: dict[ResponseHandler, asyncio.Transport] = {}
+        # By what is done when the connection has ended; aiohttp forgets the transport before that.
+        self._open: dict[asyncio.Future[None], asyncio.Transport] = {}
 
     async def connect(self, *request: Any, **options: Any) -> Connection:
         """A connection for a request, as aiohttp's connector gives it."""
         connection = await super().connect(*request, **options)
-        protocol, transport = connection.protocol, connection.transport
-        if protocol is not None and transport is not None and protocol not in self._open:
-            self._watch(protocol, transport)
+        closed = None if connection.protocol is None else connection.protocol.closed
+        if closed is not None and connection.transport is not None and closed not in self._open:
+            self._open[closed] = connection.transport
+            closed.add_done_callback(self._forget)
         return connection
 
-    def _watch(self, protocol: ResponseHandler, transport: asyncio.Transport) -> None:
-        closed = protocol.closed
-        if closed is not None:
-            self._open[protocol] = transport
-            closed.add_done_callback(partial(self._forget, protocol))
-
-    def _forget(self, protocol: ResponseHandler, closed: asyncio.Future[None]) -> None:
-        self._open.pop(protocol, None)
+    def _forget(self, closed: asyncio.Future[None]) -> None:
+        self._open.pop(closed, None)
         if not closed.cancelled():
             closed.exception()  # whoever sent a request has heard of it
 
@@ -49,6 +43,5 @@ class Connector(aiohttp.TCPConnector):
         left = dict(self._open)
         for transport in left.values():
             transport.abort()
-        ends = [closed for protocol in left if (closed := protocol.closed) is not None]
-        if ends:
-            await asyncio.wait(ends, timeout=LAST_SECONDS)
+        if left:
+            await asyncio.wait(left, timeout=LAST_SECONDS)

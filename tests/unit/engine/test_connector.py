@@ -41,7 +41,7 @@ class Peer:
             bare.settimeout(PATIENCE)
             with contextlib.suppress(ConnectionError):
                 while bare.recv(4096):
-                    """What TLS says at the end is not answered."""
+                    pass  # what TLS says at the end is not answered
             self.ended.set()
 
 
