@@ -109,7 +109,7 @@ def transition(before: Iterable[Mapping[str, Any]], verdict: Verdict) -> tuple[E
 
 def standing(body: Body, kind: str) -> Mapping[str, Any] | None:
     """A condition of an object of any kind, if it is true."""
-    found = body.get("status", {}).get("conditions") or ()
+    found = (body.get("status") or {}).get("conditions") or ()
     return next((c for c in found if c.get("type") == kind and c.get("status") == "True"), None)
 
 

@@ -43,11 +43,11 @@ def _newest(observed: Observed, family: str) -> Body | Unresolved:
     """The newest version of a family that is Ready. One that was rolled back is passed over, unless it serves."""
     if not observed.versions:
         return Unresolved("ModelNotFound", f"there is no ModelVersion of the model {family}")
-    ready = [version for version in observed.versions if _is_true(version, "Ready") and not deleting(version)]
+    ready = [version for version in observed.versions if standing(version, "Ready") and not deleting(version)]
     if not ready:
         return Unresolved("ModelNotReady", f"no ModelVersion of the model {family} is Ready")
     serving = observed.status.stable.version if observed.status.stable is not None else None
-    good = [version for version in ready if name(version) == serving or not _is_true(version, "Quarantined")]
+    good = [version for version in ready if name(version) == serving or not standing(version, "Quarantined")]
     if not good:
         return Unresolved(
             "ModelQuarantined", f"every ModelVersion of the model {family} that is Ready is quarantined"
@@ -60,7 +60,7 @@ def passed_over(observed: Observed, serving: str) -> list[str]:
     served = next((version for version in observed.versions if name(version) == serving), None)
     if observed.spec.model.name is None or served is None:
         return []
-    newer = [v for v in observed.versions if _is_true(v, "Quarantined") and _age(v) > _age(served)]
+    newer = [v for v in observed.versions if standing(v, "Quarantined") and _age(v) > _age(served)]
     return [name(version) for version in sorted(newer, key=_age)]
 
 
@@ -68,7 +68,7 @@ def _named(observed: Observed, wanted: str) -> Body | Unresolved:
     found = next((version for version in observed.versions if name(version) == wanted), None)
     if found is None:
         return Unresolved("ModelNotFound", f"there is no ModelVersion {wanted}")
-    if not _is_true(found, "Ready"):
+    if not standing(found, "Ready"):
         return Unresolved("ModelNotReady", f"ModelVersion {wanted} is not Ready{_why(found)}")
     return found
 
@@ -109,17 +109,9 @@ def revision(version: Body, resources: ResourceRequirements | None, settings: Se
     )
 
 
-def _condition(version: Body, kind: str) -> dict[str, Any] | None:
-    found = (version.get("status") or {}).get("conditions") or ()
-    return next((condition for condition in found if condition["type"] == kind), None)
-
-
-def _is_true(version: Body, kind: str) -> bool:
-    return standing(version, kind) is not None
-
-
 def _why(version: Body) -> str:
-    ready = _condition(version, "Ready")
+    found = (version.get("status") or {}).get("conditions") or ()
+    ready = next((condition for condition in found if condition["type"] == "Ready"), None)
     return f": {ready['reason']}" if ready is not None else ""
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from modelwright.common import conditions
-from modelwright.common.conditions import Aspect
+from modelwright.common.conditions import Aspect, standing
 from modelwright.common.resources import INFERENCE_SERVICES, name
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body
@@ -21,7 +21,7 @@ QUARANTINED = "Quarantined"
 
 def is_quarantined(version: Body) -> bool:
     """Whether it is marked."""
-    return _mark(version) is not None
+    return standing(version, QUARANTINED) is not None
 
 
 def quarantine(view: View, namespace: str, digest: str) -> Aspect | None:
@@ -38,7 +38,7 @@ def marked(
     version: Body, aspect: Aspect | None, now: datetime
 ) -> tuple[Mapping[str, Any] | None, tuple[Event, ...]]:
     """The status of a version whose verdict is in, with the mark as it has to be, and what is to be told."""
-    before, mark = version.get("status") or {}, _mark(version)
+    before, mark = version.get("status") or {}, standing(version, QUARANTINED)
     wanted = None if aspect is None else (aspect.reason, aspect.message)
     if wanted == (None if mark is None else (mark["reason"], mark["message"])):
         return None, ()
@@ -51,10 +51,6 @@ def marked(
         else Event("Warning", QUARANTINED, aspect.message)
     )
     return {**before, "conditions": [*kept, *added]}, (event,)
-
-
-def _mark(version: Body) -> Mapping[str, Any] | None:
-    return conditions.standing(version, QUARANTINED)
 
 
 def _rejections(view: View, namespace: str, digest: str) -> Iterator[tuple[str, str]]:
