@@ -117,8 +117,8 @@ def forget_others(notebook: Notebook, resource: ResourceType, kept: Iterable[Key
     """Removes what is known of this kind about objects that are not among those kept: their steps are over."""
     names = {(key.namespace, key.name) for key in kept}
     for key in notebook.keys(resource):
-        body = notebook.get(key) if (key.namespace, key.name) not in names else None
-        if body is not None:
+        body = notebook.get(key)
+        if body is not None and (key.namespace, key.name) not in names:
             notebook.remove(resource, body)
 
 

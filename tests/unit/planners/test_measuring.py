@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -83,90 +83,78 @@ async def asked(pods: Pods, times: int) -> None:
     await asyncio.sleep(0.05)
 
 
-def test_what_pods_count_during_a_step_reaches_the_planner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "SECONDS", 0.02)
+@asynccontextmanager
+async def operator(
+    service: InferenceService, pods: Pods, leads: Callable[[], bool] = lambda: True
+) -> AsyncIterator[asyncio.Task[None]]:
+    """An operator that asks these pods."""
+    async with serving(pods) as port:
+        task = asyncio.create_task(measuring.Measuring(service.world.cache, leads, port).run())
+        yield task
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture(autouse=True)
+def pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round is short."""
+    monkeypatch.setattr(measuring, "SECONDS", 0.01)
+
+
+async def test_what_pods_count_during_a_step_reaches_the_planner() -> None:
     service = with_pods()
     pods = Pods(service.revision("canary"))
     pods.counts[STABLE] = {"Answered": 1000}
 
-    async def measure() -> None:
-        async with serving(pods) as port:
-            task = asyncio.create_task(measuring.Measuring(service.world.cache, lambda: True, port).run())
-            await asked(pods, 2)
-            assert found(service) is not None
-            assert found(service).asked == 0, "counted before the step was seen"  # type: ignore[union-attr]
-            pods.counts[STABLE] = {"Answered": 1050, "Failed": 50}
-            await asked(pods, 4)
-            task.cancel()
-
-    asyncio.run(measure())
+    async with operator(service, pods):
+        await asked(pods, 2)
+        assert found(service) is not None
+        assert found(service).asked == 0, "counted before the step was seen"  # type: ignore[union-attr]
+        pods.counts[STABLE] = {"Answered": 1050, "Failed": 50}
+        await asked(pods, 4)
     measured = found(service)
     assert measured is not None
     assert measured.delegated == {"Answered": 50, "Failed": 50}
     assert service.settles().reason == "RolledBack"
 
 
-def test_a_pod_that_does_not_answer_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "SECONDS", 0.02)
+async def test_a_pod_that_does_not_answer_is_no_verdict() -> None:
     service = with_pods()
     pods = Pods(service.revision("canary"))
     del pods.counts[CANARY]
 
-    async def measure() -> None:
-        async with serving(pods) as port:
-            task = asyncio.create_task(measuring.Measuring(service.world.cache, lambda: True, port).run())
-            await asked(pods, 6)
-            assert not task.done()
-            task.cancel()
-
-    asyncio.run(measure())
+    async with operator(service, pods) as task:
+        await asked(pods, 6)
+        assert not task.done()
     assert service.settles().reason == "CanaryInProgress"
 
 
-def test_who_does_not_lead_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "SECONDS", 0.01)
+async def test_who_does_not_lead_asks_nobody() -> None:
     service = with_pods()
     pods = Pods(service.revision("canary"))
 
-    async def measure() -> None:
-        async with serving(pods) as port:
-            task = asyncio.create_task(measuring.Measuring(service.world.cache, lambda: False, port).run())
-            await asyncio.sleep(0.2)
-            task.cancel()
-
-    asyncio.run(measure())
+    async with operator(service, pods, lambda: False):
+        await asyncio.sleep(0.2)
     assert pods.asked == 0
 
 
-def test_without_a_rollout_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "SECONDS", 0.01)
+async def test_without_a_rollout_nobody_is_asked() -> None:
     service = with_pods()
     service.changes(model={"version": "churn-1"}).settles()
     pods = Pods("none")
 
-    async def measure() -> None:
-        async with serving(pods) as port:
-            task = asyncio.create_task(measuring.Measuring(service.world.cache, lambda: True, port).run())
-            await asyncio.sleep(0.2)
-            task.cancel()
-
-    asyncio.run(measure())
+    async with operator(service, pods):
+        await asyncio.sleep(0.2)
     assert pods.asked == 0
 
 
-def test_what_was_counted_is_forgotten_once_no_rollout_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "SECONDS", 0.02)
+async def test_what_was_counted_is_forgotten_once_no_rollout_is_running() -> None:
     service = with_pods()
     pods = Pods(service.revision("canary"))
 
-    async def measure() -> None:
-        async with serving(pods) as port:
-            task = asyncio.create_task(measuring.Measuring(service.world.cache, lambda: True, port).run())
-            await asked(pods, 2)
-            assert found(service) is not None
-            service.changes(model={"version": "churn-1"}).settles()
-            await until(lambda: found(service) is None)
-            task.cancel()
-
-    asyncio.run(measure())
+    async with operator(service, pods):
+        await asked(pods, 2)
+        assert found(service) is not None
+        service.changes(model={"version": "churn-1"}).settles()
+        await until(lambda: found(service) is None)
     assert list(service.world.cache.keys(MEASUREMENTS)) == []

@@ -88,12 +88,11 @@ class Load:
     lost: list[str] = field(default_factory=list)
 
     def run(self) -> None:
-        """
-        Several calls at a time on one connection, with the retries that a client has by default.
+        """Several calls at a time on one connection, with the retries that a client has by default.
 
-        Those are of calls that no server has seen: ones that gRPC had given to a connection, and had
-        not written yet, when GOAWAY came in. Without them the client itself fails such calls, also
-        when the server is gRPC's own. A call that a server has seen is never tried twice.
+        Those are of calls that no server has seen: ones that gRPC had given to a connection, and had not written yet,
+        when GOAWAY came in. Without them the client itself fails such calls, also when the server is gRPC's own. A
+        call that a server has seen is never tried twice.
         https://github.com/grpc/proposal/blob/master/A6-client-retries.md#transparent-retries
         """
         targets = "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in self.ports)
