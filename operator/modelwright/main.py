@@ -8,10 +8,10 @@ import sys
 import uvloop
 
 from modelwright.engine.runtime import Settings, run
-from modelwright.kinds import kinds
-from modelwright.measuring import measure
 from modelwright.options import Options, parse
-from modelwright.prometheus import asking
+from modelwright.sampling.pods import measure
+from modelwright.sampling.prometheus import asking
+from modelwright.wiring import kinds
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 

@@ -59,7 +59,7 @@ def test_a_version_is_looked_at_then_approved_then_switched_then_undone(kubectl:
         canary = waiting["status"]["canary"]
         assert canary["revision"] in message(waiting)
         assert canary["readyReplicas"] == 2
-        assert canary["url"] == f"http://{NAME}-canary.{kubectl.namespace}.svc.cluster.local"
+        assert canary["url"] == f"http://{NAME}-canary.{kubectl.namespace}.svc"
         preview = kubectl.get("service", f"{NAME}-canary")["spec"]["clusterIP"]
         green = pods(kubectl, canary)
         assert (answering(preview), answering(address)) == ({"two"}, {"one"})

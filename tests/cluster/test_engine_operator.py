@@ -67,7 +67,7 @@ class TestOperator:
         self, real: Place, kubectl: Kubectl, configuration: Configuration, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("modelwright.engine.watching.LOOK_PAUSE", 0.2)
-        monkeypatch.setattr("modelwright.engine.streams.LISTING_PATIENCE", 3.0)
+        monkeypatch.setattr("modelwright.engine.kopf_watch.LISTING_PATIENCE", 3.0)
         late = ResourceType(f"{real.namespace}.modelwright.dev/v1", "Toy", "toys")
         definition, wanted = json.dumps(toy_definition(late.group)), asyncio.Event()
         blue = {"spec": {"colour": "blue"}}

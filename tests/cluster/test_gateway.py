@@ -192,7 +192,7 @@ def test_callers_are_told_where_to_go_and_many_models_share_a_name(versions: Kub
     versions.condition("mwisvc", "other", "Ready", "True", "Serving", within=120)
 
     assert found["status"]["url"] == f"http://{host(versions)}:{GATEWAY_HTTP}"
-    inside = f"http://doubles.{versions.namespace}.svc.cluster.local"
+    inside = f"http://doubles.{versions.namespace}.svc"
     assert found["status"]["address"] == {"url": inside}
     soon(versions, 10, {"one": 10})
     soon(versions, 10, {"two": 10}, "/v2/models/other")

@@ -55,7 +55,7 @@ def test_data_becomes_an_answer(kubectl: Kubectl) -> None:
     assert fact["spec"]["lineage"]["data"][0]["digest"].startswith("sha256:")
     assert {image["step"] for image in fact["spec"]["lineage"]["images"]} == {"fetch", "train", "publish"}
     assert service["status"]["stable"]["version"] == version
-    assert service["status"]["url"] == f"http://cancer.{kubectl.namespace}.svc.cluster.local"
+    assert service["status"]["url"] == f"http://cancer.{kubectl.namespace}.svc"
     outputs = {output["name"]: output["data"] for output in answer["outputs"]}
     assert outputs["label"] == CANCER.target[:2].tolist() or outputs["label"] == [
         CANCER.target_names[label] for label in CANCER.target[:2]

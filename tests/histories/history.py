@@ -8,7 +8,7 @@ from typing import Any
 from histories.promises import BrokenPromiseError, Promises
 from histories.world import REVISIONS, World
 from modelwright.api.inferenceservice import Analysis, InferenceServiceSpec, Rollout, ServedModel, Step
-from modelwright.inferenceservice.steps import planned
+from modelwright.inferenceservice.rollout.steps import planned
 
 ACTIONS = ("promote", "promote-full", "abort", "pause", "resume", "retry", "undo", "nonsense")
 MOST_CALM_LOOKS = 120

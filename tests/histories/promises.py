@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from histories.world import World
-from modelwright.inferenceservice.parts import Revisions
-from modelwright.inferenceservice.steps import asked, current, planned
+from modelwright.inferenceservice.revision.revisions import Revisions
+from modelwright.inferenceservice.rollout.steps import asked, current, planned
 
 # Passed without a number: somebody asked for it, or there was nothing that could be measured.
 WITHOUT_NUMBERS = {"Requested", "NothingToMeasure"}

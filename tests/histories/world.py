@@ -16,15 +16,15 @@ from modelwright.api.inferenceservice import (
     InferenceServiceStatus,
     Revision,
 )
+from modelwright.api.requests import ANNOTATION
 from modelwright.common.resources import INFERENCE_SERVICE, REVISION
 from modelwright.engine.objects import Body
-from modelwright.inferenceservice.measured import Measured
+from modelwright.inferenceservice.analysis.counts import Measured
 from modelwright.inferenceservice.observed import Observed
-from modelwright.inferenceservice.parts import Revisions
-from modelwright.inferenceservice.record import record
-from modelwright.inferenceservice.requests import ANNOTATION
-from modelwright.inferenceservice.rollout import advance
-from modelwright.inferenceservice.steps import replicas
+from modelwright.inferenceservice.revision.revisions import Revisions
+from modelwright.inferenceservice.rollout.machine import advance
+from modelwright.inferenceservice.rollout.steps import replicas
+from modelwright.inferenceservice.status import record
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 VERSIONS = 4

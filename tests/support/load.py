@@ -107,7 +107,7 @@ class Load:
 def start(kubectl: Kubectl, service: str, body: Object, name: str = "load") -> Load:
     """Starts six clients that send this request to a Service."""
     env = {
-        "HOST": f"{service}.{kubectl.namespace}.svc.cluster.local",
+        "HOST": f"{service}.{kubectl.namespace}.svc",
         "TARGET": f"/v2/models/{service}/infer",
         "BODY": json.dumps(body),
     }

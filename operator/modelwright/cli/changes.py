@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from modelwright.cli.decisions import sentence
-from modelwright.cli.seen import InferenceService
-from modelwright.cli.stage import pods, stage
 from modelwright.common.times import to_timestamp
+from modelwright.view.decisions import sentence
+from modelwright.view.model import InferenceService
+from modelwright.view.progress import pods, stage
 
 
 def changes(before: InferenceService | None, after: InferenceService, now: datetime) -> list[str]:

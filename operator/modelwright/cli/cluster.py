@@ -12,9 +12,9 @@ from kubernetes.watch import Watch
 from urllib3.exceptions import HTTPError
 
 from modelwright.api import GROUP, VERSION
-from modelwright.cli.errors import Complaint, NoAccess, NotFound, Unreachable
+from modelwright.cli.errors import Complaint, NoAccess, NotFound, Refused, Unreachable
 from modelwright.cli.refusals import PLURAL, Attempt, complaint_of, not_there
-from modelwright.cli.seen import InferenceService, Object, read
+from modelwright.view.model import InferenceService, Object, Unreadable, read
 
 CONNECT, ANSWER = 5.0, 15.0
 # A watch that goes silent is found out after so long: then the object is read anew.
@@ -47,7 +47,7 @@ class Cluster:
     def _get(self, name: str) -> InferenceService:
         attempt = Attempt("get", self.namespace, name=name)
         where = (GROUP, VERSION, self.namespace, PLURAL, name)
-        return read(self._call(attempt, self._objects.get_namespaced_custom_object, *where))
+        return _read(self._call(attempt, self._objects.get_namespaced_custom_object, *where))
 
     def _names(self) -> list[str] | None:
         """The InferenceServices of the namespace; None where they may not be listed."""
@@ -64,7 +64,7 @@ class Cluster:
         attempt = Attempt("patch", self.namespace, name=name)
         where = (GROUP, VERSION, self.namespace, PLURAL, name)
         write = self._objects.patch_namespaced_custom_object
-        return read(self._call(attempt, write, *where, dict(patch), field_manager=MANAGER))
+        return _read(self._call(attempt, write, *where, dict(patch), field_manager=MANAGER))
 
     def events(self, seen: InferenceService) -> list[Object]:
         """What was told of the InferenceService."""
@@ -94,7 +94,7 @@ class Cluster:
                 if event is not None and event["type"] == "DELETED":
                     raise NotFound(f"InferenceService {seen.name} was deleted")
                 if event is not None and event["type"] in {"ADDED", "MODIFIED"}:
-                    yield read(event["object"])
+                    yield _read(event["object"])
 
     def stop(self) -> None:
         """Ends the watch, from another thread."""
@@ -124,3 +124,10 @@ def _innermost(error: HTTPError) -> str:
     reason = getattr(error, "reason", None)
     told = reason if isinstance(reason, Exception) else error
     return f"{type(told).__name__}: {str(told).rpartition('>: ')[2] or told}"
+
+
+def _read(body: object) -> InferenceService:
+    try:
+        return read(body)
+    except Unreadable as error:
+        raise Refused(str(error)) from error

@@ -6,17 +6,17 @@ import json
 import time
 from dataclasses import replace
 
-from modelwright.cli import asking, outcome, screen
+from modelwright.api.requests import ANNOTATION, Request
+from modelwright.cli import outcome, request, screen
 from modelwright.cli.cluster import Cluster
 from modelwright.cli.document import document
 from modelwright.cli.errors import Complaint, Conflict, NoAnswer, Refused
 from modelwright.cli.following import Following, Trouble
 from modelwright.cli.options import Ask, Show
-from modelwright.cli.picture import picture
-from modelwright.cli.seen import InferenceService
-from modelwright.cli.stage import is_rolled_back, stage
 from modelwright.cli.viewing import View, now, view
-from modelwright.inferenceservice.requests import ANNOTATION, Request
+from modelwright.view.drawing import picture
+from modelwright.view.model import InferenceService
+from modelwright.view.progress import is_rolled_back, stage
 
 # Writes that meet another writer, until somebody has to look.
 TRIES = 5
@@ -70,7 +70,7 @@ def ask(cluster: Cluster, wanted: Ask) -> None:
     """The other commands: writes the request, and waits for what comes of it."""
     seen, asked = _write(cluster, wanted)
     if not wanted.wait:
-        screen.say([f"asked for: {asking.written(asked)}"])
+        screen.say([f"asked for: {request.written(asked)}"])
         return
     if outcome.waits_for_pods(asked, seen):
         screen.tell("the canary has no share of the traffic yet: it is carried out when its pods are ready")
@@ -85,9 +85,9 @@ def _write(cluster: Cluster, wanted: Ask) -> tuple[InferenceService, Request]:
     """Writes the request on the object as it was read; gives both."""
     for _ in range(TRIES):
         seen = cluster.get(wanted.place.name)
-        asked = asking.request(wanted.action, seen, wanted.revision, asking.token(now()))
+        asked = request.request(wanted.action, seen, wanted.revision, request.token(now()))
         try:
-            cluster.patch(seen.name, asking.patch(seen, asked))
+            cluster.patch(seen.name, request.patch(seen, asked))
         except Conflict:
             continue
         return seen, asked

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelwright.cli.seen import InferenceService
-from modelwright.cli.stage import stage
+from modelwright.view.model import InferenceService
+from modelwright.view.progress import stage
 
 
 def document(seen: InferenceService) -> dict[str, Any]:

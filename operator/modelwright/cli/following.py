@@ -15,8 +15,8 @@ from typing import Self
 
 from modelwright.cli.cluster import Cluster
 from modelwright.cli.errors import Complaint, Expired, Unreachable
-from modelwright.cli.seen import InferenceService
 from modelwright.engine.backoff import Backoff
+from modelwright.view.model import InferenceService
 
 TICK = 1.0
 PAUSES = Backoff(base=0.5, cap=10.0)

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from modelwright.api.base import DNS_LABEL, DNS_SUBDOMAIN
 from modelwright.api.inferenceservice import NAME_LENGTH
-from modelwright.inferenceservice.requests import Action
+from modelwright.api.requests import Action
 
 PREFIXES = ("inferenceservice", "inferenceservices", "mwisvc", "inferenceservices.modelwright.dev")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}

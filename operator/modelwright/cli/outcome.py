@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from modelwright.cli.asking import rejected, written
-from modelwright.cli.seen import Canary, InferenceService, Object
-from modelwright.inferenceservice.requests import ANNOTATION, Request
+from modelwright.api.requests import ANNOTATION, Request
+from modelwright.cli.request import rejected, written
+from modelwright.view.model import Canary, InferenceService, Object
 
 REFUSED = "RequestIgnored"
 _REVISION = re.compile(r"\brevision ([a-f0-9]{10})\b")

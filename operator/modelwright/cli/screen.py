@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from types import FrameType
 from typing import TextIO
 
-from modelwright.cli.words import plain
+from modelwright.view.format import plain
 
 ENTER, LEAVE, HOME = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l", "\x1b[H\x1b[J"
 

@@ -10,8 +10,8 @@ from typing import Protocol
 from modelwright.cli import screen
 from modelwright.cli.changes import changes
 from modelwright.cli.document import document
-from modelwright.cli.picture import picture
-from modelwright.cli.seen import InferenceService
+from modelwright.view.drawing import picture
+from modelwright.view.model import InferenceService
 
 
 class View(Protocol):

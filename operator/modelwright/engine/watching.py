@@ -19,8 +19,8 @@ from modelwright.engine.client import Client
 from modelwright.engine.errors import ApiError, Forbidden
 from modelwright.engine.intake import Intake
 from modelwright.engine.kinds import Kind
+from modelwright.engine.kopf_watch import Gone, Source, Streams
 from modelwright.engine.objects import ResourceType
-from modelwright.engine.streams import Gone, Source, Streams
 
 logger = logging.getLogger(__name__)
 

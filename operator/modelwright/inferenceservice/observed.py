@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
-from modelwright.common.podstatus import newest_first
+from modelwright.common.primary import Subject
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -21,10 +21,10 @@ from modelwright.common.resources import (
     name,
     pods_for,
 )
-from modelwright.common.subject import Subject
 from modelwright.engine.cache import Blindness, View
 from modelwright.engine.objects import Body, Key, created, deleting, labels
-from modelwright.inferenceservice.measured import Measured
+from modelwright.inferenceservice.analysis.counts import Measured
+from modelwright.workload.podstatus import newest_first
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelwright.common.podstatus import newest_first
+from modelwright.common.primary import Subject
 from modelwright.common.resources import (
     JOBS,
     TRAINING_JOBS,
@@ -14,9 +14,9 @@ from modelwright.common.resources import (
     name,
     pods_of_job,
 )
-from modelwright.common.subject import Subject
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key
+from modelwright.workload.podstatus import newest_first
 
 
 @dataclass(frozen=True)

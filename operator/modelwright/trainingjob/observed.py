@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from modelwright.api.trainingjob import Run, TrainingJobStatus
-from modelwright.common.podstatus import newest_first
+from modelwright.common.primary import Subject
 from modelwright.common.resources import (
     JOBS,
     MODEL_VERSIONS,
@@ -17,9 +17,9 @@ from modelwright.common.resources import (
     name,
     pods_of_job,
 )
-from modelwright.common.subject import Subject
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, labels
+from modelwright.workload.podstatus import newest_first
 
 
 @dataclass(frozen=True)

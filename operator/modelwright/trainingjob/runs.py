@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from modelwright.api.trainingjob import DataReport, Run
 from modelwright.common.conditions import standing
-from modelwright.common.jobs import due
-from modelwright.common.podstatus import Problem, failure, obstacle, running_step, step_result
 from modelwright.common.report import FetchReport, PublishReport, first_fault
 from modelwright.common.times import to_timestamp
 from modelwright.engine.objects import Body, uid
 from modelwright.trainingjob.observed import Observed
+from modelwright.workload.jobs import due
+from modelwright.workload.podstatus import Problem, failure, obstacle, running_step, step_result
 
 TERMINAL = {"Succeeded", "Failed", "Superseded"}
 STEPS = ("fetch", "train", "publish")

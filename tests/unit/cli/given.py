@@ -6,12 +6,12 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from unit.planners.given import InferenceService as Planned
-from unit.planners.given import a_served_version
-from unit.planners.test_inferenceservice_canary import BAD, a_canary, after, measures
+from unit.given.resources import InferenceService as Planned
+from unit.given.resources import a_served_version
+from unit.inferenceservice.rollout.test_canary import BAD, a_canary, after, measures
 
-from modelwright.cli.picture import picture
-from modelwright.cli.seen import InferenceService, read
+from modelwright.view.drawing import picture
+from modelwright.view.model import InferenceService, read
 
 __all__ = ["a_canary", "a_rolled_back_canary", "a_served_version", "drawn", "edited", "measures", "seen"]
 

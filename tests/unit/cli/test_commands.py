@@ -7,7 +7,7 @@ from typing import Any
 
 from unit.cli.desk import Desk, Run, status
 
-from modelwright.inferenceservice.requests import ANNOTATION
+from modelwright.api.requests import ANNOTATION
 
 
 def token(body: dict[str, Any]) -> str:

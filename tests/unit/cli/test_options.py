@@ -7,8 +7,8 @@ from typing import get_args
 
 import pytest
 
+from modelwright.api.requests import Action
 from modelwright.cli.options import ABOUT, Ask, Place, Show, parse
-from modelwright.inferenceservice.requests import Action
 
 
 def parsed(line: str) -> Show | Ask:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from unit.contracts.schemas import defects, definition, schema
-from unit.planners import words
-from unit.planners.given import a_training_job, a_version, a_world
+from unit.given import words
+from unit.given.resources import a_training_job, a_version, a_world
 
 from modelwright.api.base import Signature
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from unit.cli.given import a_canary, drawn, measures
-from unit.planners.test_inferenceservice_canary import GOOD, after
+from unit.inferenceservice.rollout.test_canary import GOOD, after
 
 from modelwright.cli.errors import Exit
 from modelwright.cli.options import ABOUT, EXITS, parse

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from unit.planners.crds import defects
+from unit.given.crds import defects
 
 from modelwright.api.inferenceservice import PLACEHOLDERS, InferenceServiceSpec
-from modelwright.inferenceservice.answers import Why
+from modelwright.inferenceservice.analysis.prometheus_result import Why
 
 TEXT = (Path(__file__).parents[3] / "docs" / "rollouts.md").read_text()
 SECTION = TEXT.partition("## Checks by Prometheus\n")[2].partition("\n## ")[0]

@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 import pytest
 import yaml
-from unit.planners.crds import defects
+from unit.given.crds import defects
 
-from modelwright.inferenceservice.requests import Action
+from modelwright.api.requests import Action
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/rollouts.md").read_text()

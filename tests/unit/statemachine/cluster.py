@@ -11,8 +11,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from unit.planners import words
-from unit.planners.world import Clocked
+from unit.given import words
+from unit.given.world import Clocked
 from unit.statemachine.gateway import Controller
 
 from modelwright.common.resources import DEPLOYMENTS, JOBS, PODS, REVISION

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from unit.planners.world import Clocked
+from unit.given.world import Clocked
 
 from modelwright.common.resources import GATEWAYS, HTTP_ROUTES
 from modelwright.engine.objects import Body, Key, metadata, uid

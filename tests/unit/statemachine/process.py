@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from fakes.api import WatchEvent
-from unit.planners.world import SETTINGS
+from unit.given.world import SETTINGS
 from unit.statemachine.cluster import Cluster
 
 from modelwright.common.resources import MEASUREMENTS
@@ -22,8 +22,8 @@ from modelwright.engine.objects import ROOT_UID, Key, labels, uid
 from modelwright.engine.outcome import Failed
 from modelwright.engine.queue import WorkQueue
 from modelwright.engine.reconciler import Reconciler
-from modelwright.inferenceservice.measured import Measured
-from modelwright.kinds import kinds
+from modelwright.inferenceservice.analysis.counts import Measured
+from modelwright.wiring import kinds
 
 T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, T]], T]

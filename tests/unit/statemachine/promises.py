@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fakes.api import Call, WatchEvent
-from unit.planners.checks import check_effect
-from unit.planners.crds import defects
+from unit.given.checks import check_effect
+from unit.given.crds import defects
 from unit.statemachine.cluster import Cluster
 from unit.statemachine.gateway import named
 

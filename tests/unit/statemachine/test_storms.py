@@ -15,13 +15,14 @@ from fakes.api import Crash
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from unit.planners import words
-from unit.planners.crds import with_defaults
-from unit.planners.given import RECIPE
+from unit.given import words
+from unit.given.crds import with_defaults
+from unit.given.resources import RECIPE
 from unit.statemachine.cluster import FATES, LETTERS, NAMESPACE, Fate
 from unit.statemachine.process import Process
 from unit.statemachine.promises import TERMINAL, Promises, Watched
 
+from modelwright.api.requests import ANNOTATION
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -38,7 +39,6 @@ from modelwright.common.resources import (
 )
 from modelwright.engine.errors import Conflict, TooManyRequests, Unavailable
 from modelwright.engine.objects import Body, Key, ResourceType, labels, metadata
-from modelwright.inferenceservice.requests import ANNOTATION
 
 SOAK = int(os.environ.get("MODELWRIGHT_SOAK", "0"))
 MOST_ROUNDS = 60

@@ -1,0 +1,1 @@
+"""The one vocabulary of verdicts, and the statistics behind it. Pure."""

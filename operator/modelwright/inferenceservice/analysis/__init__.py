@@ -1,0 +1,1 @@
+"""What is measured of a rollout, and the verdict on it."""

@@ -1,0 +1,139 @@
+"""Judges a canary by what was measured since its step began. Pure; which step follows is left to `rollout`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelwright.api.inferenceservice import Analysis
+from modelwright.checks import statistics
+from modelwright.checks.verdict import Verdict
+from modelwright.inferenceservice.analysis import queries
+from modelwright.inferenceservice.analysis.counts import Measured
+
+RESTARTED = "Restarted"
+_P99, _P50 = 0.99, 0.5
+
+
+def words(metric: str, value: float | None, threshold: float | None, samples: int) -> str:
+    """The numbers of a verdict in words."""
+    told = "unknown" if value is None else f"{value:.4g}"
+    limit = "" if threshold is None else f", the limit {threshold:.4g}"
+    return f"{metric} is {told}{limit} ({samples} samples)"
+
+
+def judge(analysis: Analysis, measured: Measured | None) -> Verdict:
+    """The verdict of all checks: the first failure, else the first that cannot be told yet, else a pass."""
+    if measured is None:
+        return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
+    return _worst(list(_checks(analysis, measured)))
+
+
+def judge_baking(analysis: Analysis, measured: Measured | None) -> Verdict:
+    """The verdict on a revision that has the whole traffic: there is nothing to compare it with any more."""
+    if measured is None:
+        return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
+    return _error_rate(analysis, measured)
+
+
+def judge_pods(analysis: Analysis, restarts: int) -> Verdict | None:
+    """The failure of a revision whose containers end again and again; None as long as they do not."""
+    if restarts <= analysis.max_restarts:
+        return None
+    return Verdict("Fail", "restarts", RESTARTED, 1, float(restarts), float(analysis.max_restarts))
+
+
+def judge_unmet(analysis: Analysis, measured: Measured | None) -> Verdict:
+    """The verdict on a revision that meets no callers: queries alone can tell something of it."""
+    if not analysis.queries:
+        return Verdict("Pass", "requests", "NothingToMeasure", 0)
+    return _worst(list(queries.verdicts(analysis.queries, {} if measured is None else measured.queries)))
+
+
+def _worst(verdicts: list[Verdict]) -> Verdict:
+    for result in ("Fail", "Inconclusive"):
+        found = next((verdict for verdict in verdicts if verdict.result == result), None)
+        if found is not None:
+            return found
+    return verdicts[0]
+
+
+def _checks(analysis: Analysis, measured: Measured) -> Iterator[Verdict]:
+    yield _error_rate(analysis, measured)
+    if analysis.max_p99_increase is not None:
+        yield _latency(analysis, "p99Seconds", _P99, analysis.max_p99_increase, measured)
+    if analysis.max_p50_increase is not None:
+        yield _latency(analysis, "p50Seconds", _P50, analysis.max_p50_increase, measured)
+    if analysis.min_agreement is not None:
+        yield _agreement(analysis, analysis.min_agreement, measured)
+    if analysis.max_difference is not None:
+        yield _difference(analysis, analysis.max_difference, measured)
+    if measured.shadowed:
+        yield _non_finite(measured)
+    yield from queries.verdicts(analysis.queries or (), measured.queries)
+
+
+def _error_rate(analysis: Analysis, measured: Measured) -> Verdict:
+    """Fails as soon as the rate is above its limit with confidence; passes at or below it with enough samples."""
+    samples, limit = measured.asked, analysis.max_error_rate
+    rate = measured.faults / samples if samples else 0.0
+    # A single failure at the start proves little, and the confidence needs something to count.
+    surely = (
+        measured.faults >= analysis.min_failures and statistics.share(measured.faults, samples).low > limit
+    )
+    if surely:
+        return Verdict("Fail", "errorRate", "ErrorRateTooHigh", samples, rate, limit)
+    if samples < analysis.min_samples:
+        return Verdict("Inconclusive", "errorRate", "TooFewSamples", samples, rate, limit)
+    if rate > limit:
+        return Verdict("Inconclusive", "errorRate", "ErrorRateUnclear", samples, rate, limit)
+    return Verdict("Pass", "errorRate", "ErrorRateWithinLimit", samples, rate, limit)
+
+
+def _latency(analysis: Analysis, metric: str, rank: float, increase: float, measured: Measured) -> Verdict:
+    """Compares a percentile of both revisions; fails where the intervals say that it is not chance."""
+    canary = statistics.quantile_interval(measured.canary_durations, rank)
+    stable = statistics.quantile_interval(measured.stable_durations, rank)
+    samples = round(min(map(statistics.total, (measured.canary_durations, measured.stable_durations))))
+    if canary is None or stable is None or samples < analysis.min_samples:
+        return Verdict("Inconclusive", metric, "TooFewSamples", samples)
+    limit = stable.high * (1 + increase)
+    value = statistics.quantile(measured.canary_durations, rank)
+    if canary.low > limit:
+        return Verdict("Fail", metric, "TooSlow", samples, value, limit)
+    return Verdict("Pass", metric, "FastEnough", samples, value, limit)
+
+
+def _difference(analysis: Analysis, limit: float, measured: Measured) -> Verdict:
+    """Of the numbers in compared answers: 99 of 100 have to be within the limit."""
+    samples = round(statistics.total(measured.differences))
+    interval = statistics.quantile_interval(measured.differences, _P99)
+    value = statistics.quantile(measured.differences, _P99)
+    if interval is not None and samples >= analysis.min_failures and interval.low > limit:
+        return Verdict("Fail", "difference", "NumbersDiffer", samples, value, limit)
+    if samples < analysis.min_samples:
+        return Verdict("Inconclusive", "difference", "TooFewSamples", samples, value, limit)
+    if value is not None and value > limit:
+        return Verdict("Inconclusive", "difference", "DifferenceUnclear", samples, value, limit)
+    return Verdict("Pass", "difference", "NumbersAgree", samples, value, limit)
+
+
+def _agreement(analysis: Analysis, limit: float, measured: Measured) -> Verdict:
+    """Of the labels in compared answers."""
+    samples = measured.labels
+    rate = measured.agreeing / samples if samples else 1.0
+    if samples and statistics.share(measured.agreeing, samples).high < limit:
+        return Verdict("Fail", "agreement", "AnswersDiffer", samples, rate, limit)
+    if samples < analysis.min_samples:
+        return Verdict("Inconclusive", "agreement", "TooFewSamples", samples, rate, limit)
+    if rate < limit:
+        return Verdict("Inconclusive", "agreement", "AgreementUnclear", samples, rate, limit)
+    return Verdict("Pass", "agreement", "AnswersAgree", samples, rate, limit)
+
+
+def _non_finite(measured: Measured) -> Verdict:
+    """Numbers that are NaN or infinite where the stable revision has some: one is one too many."""
+    samples = measured.shadowed.get("Compared", 0)
+    value = float(measured.non_finite)
+    if measured.non_finite:
+        return Verdict("Fail", "nonFinite", "NonFiniteAnswers", samples, value, 0.0)
+    return Verdict("Pass", "nonFinite", "AnswersFinite", samples, value, 0.0)

@@ -1,0 +1,132 @@
+"""The Deployment of a revision as a manifest. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelwright.api.inferenceservice import Revision
+from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION
+from modelwright.common.settings import Settings
+from modelwright.engine.objects import Key
+from modelwright.engine.plan import Apply
+from modelwright.inferenceservice.manifests.names import (
+    ADMIN_PORT,
+    GRPC_PORT,
+    HTTP_PORT,
+    child_metadata,
+    config_name,
+    deployment_name,
+)
+from modelwright.inferenceservice.manifests.traffic_rule import FILE
+from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.rollout import steps
+from modelwright.workload.podspec import claim_volume, container, empty_dir, mount, pod_spec
+from modelwright.workload.store import claim_of
+
+# Longer than the server's own drain, so that it always ends by itself.
+TERMINATION_GRACE_SECONDS = 60
+LOADING_SECONDS = 600
+# Where a canary gets a share of the traffic as soon as its pods count: a node learns of a Service's new pods within a
+# second or two, a busy one later, and refuses who asks sooner. That would be held against the canary.
+SETTLING_SECONDS = 5
+TRAFFIC = "/etc/modelwright/traffic"
+
+
+def deployment(observed: Observed, revision: Revision, replicas: int, settings: Settings) -> Apply:
+    """Runs a revision. Its pods never change but in number: another shape is another revision."""
+    name = deployment_name(observed, revision.revision)
+    selector = {INFERENCE_SERVICE: observed.name, REVISION: revision.revision}
+    meta = child_metadata(observed, name, **{REVISION: revision.revision})
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": meta,
+        "spec": {
+            "replicas": replicas,
+            **({"minReadySeconds": SETTLING_SECONDS} if steps.planned(observed.spec) else {}),
+            "revisionHistoryLimit": 1,
+            "selector": {"matchLabels": selector},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": {
+                "metadata": {
+                    "labels": meta["labels"],
+                    "annotations": {"modelwright.dev/model-digest": revision.artifact.digest},
+                },
+                "spec": _pod(observed, revision, settings),
+            },
+        },
+    }
+    return Apply(Key(DEPLOYMENTS, observed.namespace, name), body)
+
+
+def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str, Any]:
+    artifact = revision.artifact
+    resources = revision.resources.model_dump(mode="json", exclude_none=True) if revision.resources else {}
+    pull = container(
+        "pull", revision.image, settings, resources=resources,
+        mounts=(mount("artifacts", "/artifacts", read_only=True), mount("model", "/model")),
+    )  # fmt: skip
+    pull["command"] = [
+        "modelwright-pull",
+        "--uri",
+        artifact.uri,
+        "--digest",
+        artifact.digest,
+        "--to",
+        "/model",
+    ]
+    return pod_spec(
+        settings,
+        (
+            claim_volume("artifacts", claim_of(artifact.uri), read_only=True),
+            empty_dir("model"),
+            {
+                "name": "traffic",
+                "configMap": {"name": config_name(observed, revision.revision), "optional": True},
+            },
+        ),
+        terminationGracePeriodSeconds=TERMINATION_GRACE_SECONDS,
+        initContainers=[pull],
+        containers=[_server(observed, revision, resources, settings)],
+    )
+
+
+def _server(
+    observed: Observed, revision: Revision, resources: dict[str, Any], settings: Settings
+) -> dict[str, Any]:
+    server = container(
+        "server",
+        revision.image,
+        settings,
+        resources=resources,
+        mounts=(mount("model", "/model", read_only=True), mount("traffic", TRAFFIC, read_only=True)),
+    )
+    ready = {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "timeoutSeconds": 2}
+    return {
+        **server,
+        "command": [
+            "modelwright-serving",
+            "--model", "/model/model.onnx",
+            "--model-digest", revision.artifact.digest,
+            "--name", observed.name,
+            "--model-version", revision.version,
+            "--http-port", str(HTTP_PORT),
+            "--grpc-port", str(GRPC_PORT),
+            "--admin-port", str(ADMIN_PORT),
+            "--traffic", f"{TRAFFIC}/{FILE}",
+        ],
+        "ports": [
+            {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
+            {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},
+            {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
+        ],
+        "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": LOADING_SECONDS},
+        "readinessProbe": {**ready, "periodSeconds": 5, "failureThreshold": 2},
+        # The server itself waits a minute before it says that a run is stuck: here, patience is with the network.
+        "livenessProbe": {
+            "httpGet": {"path": "/v2/health/live", "port": "http"},
+            "timeoutSeconds": 5,
+            "periodSeconds": 10,
+            "failureThreshold": 6,
+        },
+    }  # fmt: skip

@@ -1,0 +1,93 @@
+"""The traffic rule of each revision's pods as a manifest. Pure.
+
+The contract is docs/contracts/traffic.schema.json; the server of the stable revision follows it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from modelwright.common.resources import (
+    CONFIG_MAPS,
+    PODS,
+    REVISION,
+    name,
+)
+from modelwright.engine.objects import Key, annotations_of, deleting, labels, uid
+from modelwright.engine.plan import Annotate, Apply, Effect
+from modelwright.inferenceservice.manifests.names import (
+    HTTP,
+    canary_name,
+    child_metadata,
+    config_name,
+    dns_name,
+)
+from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.revision.revisions import Revisions
+from modelwright.inferenceservice.rollout import steps
+from modelwright.inferenceservice.rollout.machine import SHIFTING
+
+FILE = "traffic.json"
+# Written to pods when their rule changes: a kubelet looks at a pod's volumes when the pod changes.
+NOTE = "modelwright.dev/traffic-rule"
+NOTHING = ""
+
+
+def rules(observed: Observed, revisions: Revisions) -> dict[str, str]:
+    """The rule of each revision that has one.
+
+    A retired one sends everything to the stable one: a caller who has kept a connection to it meets no old answers.
+    """
+    found: dict[str, str] = {}
+    stable, canary, retired = revisions.stable, revisions.canary, revisions.retired
+    if stable is not None and canary is not None and canary.state in SHIFTING:
+        step = steps.current(canary, observed.spec)
+        # By the Gateway callers reach the canary themselves; who calls the Service stays with the stable revision.
+        weight = 0 if observed.spec.gateway is not None else canary.weight or 0
+        mirror = step.mirror if step is not None and canary.state == "Shifting" else 0
+        told = observed.spec.rollout.traffic
+        more = {} if told is None else told.model_dump(mode="json", by_alias=True, exclude_none=True)
+        host = dns_name(observed, canary_name(observed))
+        found[stable.revision] = _rule(canary.revision, host, weight, mirror=mirror, **more)
+    if stable is not None and retired is not None:
+        found[retired.revision] = _rule(stable.revision, dns_name(observed, observed.name), 100)
+    return found
+
+
+def effects(observed: Observed, revisions: Revisions) -> Iterator[Effect]:
+    """Every rule that holds, and an empty one where another has held."""
+    wanted = rules(observed, revisions)
+    for revision in sorted(revisions.running):
+        content = wanted.get(revision, NOTHING)
+        known = observed.config(config_name(observed, revision))
+        if content or known is not None:
+            yield _config_map(observed, revision, content)
+            yield from _notes(observed, revision, content)
+
+
+def _notes(observed: Observed, revision: str, content: str) -> Iterator[Annotate]:
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    for pod in observed.pods:
+        if labels(pod).get(REVISION) != revision or deleting(pod):
+            continue
+        noted = annotations_of(pod).get(NOTE)
+        if noted != digest and (content or noted is not None):
+            yield Annotate(Key(PODS, observed.namespace, name(pod)), uid(pod), {NOTE: digest})
+
+
+def _config_map(observed: Observed, revision: str, content: str) -> Apply:
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": child_metadata(observed, config_name(observed, revision), **{REVISION: revision}),
+        "data": {FILE: content},
+    }
+    return Apply(Key(CONFIG_MAPS, observed.namespace, config_name(observed, revision)), body)
+
+
+def _rule(revision: str, host: str, weight: int, **more: Any) -> str:
+    rule = {"revision": revision, "host": host, "port": HTTP, "weight": weight, **more}
+    return json.dumps(rule, sort_keys=True)

@@ -1,0 +1,226 @@
+"""Decides the next step of an InferenceService. Pure.
+
+Everything that runs follows from the parts in status (stable, canary, retired): they are written before the
+Deployments and the Service that follow from them, so that a crash in between is made good by the next look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from modelwright.api.inferenceservice import CanaryRevision, Revision, StableRevision
+from modelwright.common import conditions
+from modelwright.common.conditions import Aspect, Verdict
+from modelwright.common.resources import CONFIG_MAPS, DEPLOYMENTS, REVISION, SERVICES, name
+from modelwright.common.settings import Settings
+from modelwright.common.times import from_timestamp
+from modelwright.engine.cache import View
+from modelwright.engine.objects import Body, Key, deleting, labels, uid
+from modelwright.engine.plan import Delete, Effect, Event, Plan
+from modelwright.inferenceservice import gateway
+from modelwright.inferenceservice.analysis import queries
+from modelwright.inferenceservice.manifests import httproute, traffic_rule
+from modelwright.inferenceservice.manifests.deployment import deployment
+from modelwright.inferenceservice.manifests.names import canary_name
+from modelwright.inferenceservice.manifests.services import canary_service, service
+from modelwright.inferenceservice.observed import Observed, observe
+from modelwright.inferenceservice.revision.revisions import Revisions
+from modelwright.inferenceservice.revision.target import Unresolved, passed_over, target
+from modelwright.inferenceservice.rollout import decision_log
+from modelwright.inferenceservice.rollout.machine import SHIFTING, advance
+from modelwright.inferenceservice.rollout.readiness import deadline, hindrance, is_complete, ready_replicas
+from modelwright.inferenceservice.rollout.steps import (
+    awaits_approval,
+    is_paused,
+    look_again,
+    planned,
+    replicas,
+)
+from modelwright.inferenceservice.status import record
+
+# As many versions as a message names.
+MOST_NAMES = 5
+
+
+@dataclass(frozen=True)
+class InferenceServicePlanner:
+    """Plans InferenceServices with the administrator's settings."""
+
+    settings: Settings
+
+    def __call__(self, view: View, key: Key, now: datetime) -> Plan:
+        """The next step."""
+        observed = observe(view, key)
+        if observed is None or deleting(observed.body):
+            return Plan()
+        wanted = target(observed, self.settings)
+        revisions = advance(observed, wanted, now)
+        verdict = gateway.overruled(_verdict(observed, wanted, revisions), gateway.aspect(observed))
+        return Plan(
+            status=_status(observed, revisions, verdict, now),
+            events=(
+                *decision_log.event(revisions.decision),
+                *conditions.transition(observed.written_conditions, verdict),
+                *_refusal(revisions),
+            ),
+            effects=tuple(self._effects(observed, revisions)),
+            requeue_at=_look_again(observed, revisions, now),
+        )
+
+    def _effects(self, observed: Observed, revisions: Revisions) -> Iterable[Effect]:
+        """First what serves, then what is no longer needed.
+
+        The first revision has its Service from the start: traffic goes to ready pods only, and by the time that
+        they are, the nodes have long heard of the Service. Made later, it refuses callers until they have.
+        """
+        stable, starting = revisions.stable, revisions.starting
+        if stable is not None:
+            yield deployment(observed, stable, observed.spec.replicas, self.settings)
+        if selected := stable or starting:
+            yield service(observed, selected)
+        if starting is not None:
+            pods = replicas(starting, observed.spec, beside=stable is not None)
+            yield deployment(observed, starting, pods, self.settings)
+        free = httproute.held(observed) in (None, starting.revision if starting else None)
+        if stable is not None and starting is not None and planned(observed.spec) and free:
+            yield canary_service(observed, starting)
+        yield from httproute.effects(observed, revisions)
+        yield from traffic_rule.effects(observed, revisions)
+        yield from self._leftovers(observed, revisions)
+
+    def _leftovers(self, observed: Observed, revisions: Revisions) -> Iterable[Delete]:
+        """What belongs to revisions that no longer run, and the canary's Service without a canary: once no caller is
+        led there any more."""
+        held = httproute.held(observed)
+        kept = revisions.running | ({held} if held else set())
+        for found in observed.configs:
+            if labels(found).get(REVISION) not in revisions.running and not deleting(found):
+                yield Delete(Key(CONFIG_MAPS, observed.namespace, name(found)), uid(found))
+        for found in observed.services:
+            unused = held is None and _is_left(observed, revisions, found)
+            if name(found) == canary_name(observed) and unused:
+                yield Delete(Key(SERVICES, observed.namespace, name(found)), uid(found))
+        for found in observed.deployments:
+            if labels(found).get(REVISION) not in kept and not deleting(found):
+                yield Delete(Key(DEPLOYMENTS, observed.namespace, name(found)), uid(found))
+
+
+def _is_left(observed: Observed, revisions: Revisions, canarys: Body) -> bool:
+    """Whether nobody uses the canary's Service any more.
+
+    Pods hear a moment later that there is no canary, and until then they ask it: better than to ask nobody.
+    """
+    if revisions.starting is not None or revisions.retired is not None or deleting(canarys):
+        return False
+    selected = canarys["spec"]["selector"].get(REVISION)
+    leaving = any(labels(pod).get(REVISION) == selected for pod in observed.pods)
+    return selected in revisions.running or not leaving
+
+
+def _verdict(observed: Observed, wanted: Revision | Unresolved, revisions: Revisions) -> Verdict:
+    if isinstance(wanted, Unresolved):
+        stand = conditions.stalled if wanted.hopeless else conditions.waiting
+        return stand(wanted.reason, wanted.message)
+    canary = revisions.canary
+    if canary is not None and canary.state in SHIFTING:
+        return _shifting(observed, canary)
+    if canary is not None and canary.state == "Failed":
+        kept = f"; {revisions.stable.version} keeps the traffic" if revisions.stable else ""
+        reason = canary.reason or "RevisionFailed"
+        if canary.step is not None:
+            told = (
+                f"ModelVersion {canary.version} was rolled back: {reason}: {canary.message or reason}{kept}"
+            )
+            return conditions.stalled("RolledBack", told)
+        return conditions.stalled(reason, f"ModelVersion {canary.version}: {canary.message or reason}{kept}")
+    if canary is not None:
+        return _starting(observed, canary.revision, canary.version)
+    return _serving(observed, revisions.stable or wanted)
+
+
+def _shifting(observed: Observed, canary: CanaryRevision) -> Verdict:
+    if canary.state == "Completing":
+        message = f"ModelVersion {canary.version} has passed; the rest of its pods start"
+        return conditions.reconciling("CanaryCompleting", message, ready=False)
+    count = len(planned(observed.spec))
+    message = f"ModelVersion {canary.version} answers {canary.weight or 0} % (step {(canary.step or 0) + 1} of {count})"
+    message += queries.wanting(observed.spec.rollout.analysis, observed.measured, canary)
+    if is_paused(canary, observed.spec):
+        return conditions.reconciling("CanaryPaused", f"{message}; it is paused", ready=False)
+    if awaits_approval(canary, observed.spec):
+        told = f"{message}; the step ends when spec.rollout.approvedRevision is {canary.revision}, or by promotion"
+        return conditions.reconciling("AwaitingApproval", told, ready=False)
+    return conditions.reconciling("CanaryInProgress", message, ready=False)
+
+
+def _starting(observed: Observed, revision: str, version: str) -> Verdict:
+    problem = hindrance(observed, revision)
+    if problem is not None:
+        return conditions.waiting(problem.reason, f"ModelVersion {version}: {problem.message}")
+    return conditions.reconciling("RevisionStarting", f"ModelVersion {version} starts", ready=False)
+
+
+def _serving(observed: Observed, stable: StableRevision | Revision) -> Verdict:
+    if not observed.has_traffic(stable.revision):
+        return conditions.reconciling(
+            "SwitchingTraffic", f"ModelVersion {stable.version} takes over the traffic", ready=False
+        )
+    if is_complete(observed.deployment(stable.revision), observed.spec.replicas):
+        if isinstance(stable, StableRevision) and stable.bake_until is not None:
+            told = f"ModelVersion {stable.version} has the traffic, and may still be taken back"
+            return conditions.reconciling("Baking", told, ready=False)
+        bad = ", ".join(passed_over(observed, stable.version)[-MOST_NAMES:])
+        told = f"; passed over because they are quarantined: {bad}" if bad else ""
+        return conditions.done("Serving", f"ModelVersion {stable.version} has the traffic{told}")
+    problem = hindrance(observed, stable.revision)
+    if problem is not None:
+        return conditions.waiting(problem.reason, f"ModelVersion {stable.version}: {problem.message}")
+    return conditions.reconciling(
+        "PodsNotReady", f"pods of ModelVersion {stable.version} are not ready", ready=False
+    )
+
+
+def _available(observed: Observed, revisions: Revisions) -> Aspect:
+    stable = revisions.stable
+    if stable is None:
+        return Aspect("Available", False, "NotDeployed", "no version has been ready yet")
+    if observed.service is None:
+        return Aspect("Available", False, "NotDeployed", f"ModelVersion {stable.version} has no Service yet")
+    if ready_replicas(observed.deployment(stable.revision)) > 0:
+        return Aspect("Available", True, "PodsReady", f"ModelVersion {stable.version} answers")
+    if observed.spec.replicas == 0:
+        return Aspect("Available", False, "ScaledToZero", "spec.replicas is 0")
+    return Aspect("Available", False, "PodsNotReady", f"no pod of ModelVersion {stable.version} is ready")
+
+
+def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: datetime) -> dict[str, Any]:
+    status = record(observed, revisions).model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude={"conditions"}
+    )
+    outside = gateway.aspect(observed)
+    aspects = (_available(observed, revisions), *(() if outside is None else (outside,)))
+    status["conditions"] = conditions.conditions(
+        observed.written_conditions, verdict, observed.generation, now, aspects
+    )
+    return status
+
+
+def _refusal(revisions: Revisions) -> tuple[Event, ...]:
+    return () if revisions.refused is None else (Event("Warning", "RequestIgnored", revisions.refused),)
+
+
+def _look_again(observed: Observed, revisions: Revisions, now: datetime) -> datetime | None:
+    """When time alone changes something: a canary's deadline, the end of a retired revision."""
+    times = []
+    if revisions.starting is not None:
+        canary = revisions.starting
+        since = from_timestamp(canary.step_since or canary.since)
+        times += [deadline(since, observed), *look_again(canary, observed.spec)]
+    if revisions.stable is not None and revisions.stable.bake_until is not None:
+        times.append(from_timestamp(revisions.stable.bake_until))
+    if revisions.retired is not None:
+        times.append(from_timestamp(revisions.retired.until))
+    return min((moment for moment in times if moment > now), default=None)

@@ -1,0 +1,121 @@
+"""Which revision the spec asks for, given the ModelVersions there are. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from modelwright.api.base import Artifact, ResourceRequirements, Signature
+from modelwright.api.inferenceservice import Revision
+from modelwright.common.conditions import standing
+from modelwright.common.resources import name
+from modelwright.common.settings import Settings
+from modelwright.engine.objects import Body, created, deleting
+from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.revision.compatibility import incompatibility
+
+HASH_LENGTH = 10
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """Why there is no revision to serve: not yet, or not until something is written anew (`hopeless`)."""
+
+    reason: str
+    message: str
+    hopeless: bool = False
+
+
+def target(observed: Observed, settings: Settings) -> Revision | Unresolved:
+    """The revision that the spec asks for now."""
+    wanted = observed.spec.model
+    version = wanted.version
+    found = _newest(observed, wanted.name or "") if version is None else _named(observed, version)
+    if isinstance(found, Unresolved):
+        return found
+    refused = _refused(observed, found) if observed.spec.rollout.require_compatible_signature else None
+    return refused or revision(found, observed.spec.resources, settings)
+
+
+def _newest(observed: Observed, family: str) -> Body | Unresolved:
+    """The newest version of a family that is Ready. One that was rolled back is passed over, unless it serves."""
+    if not observed.versions:
+        return Unresolved("ModelNotFound", f"there is no ModelVersion of the model {family}")
+    ready = [version for version in observed.versions if standing(version, "Ready") and not deleting(version)]
+    if not ready:
+        return Unresolved("ModelNotReady", f"no ModelVersion of the model {family} is Ready")
+    serving = observed.status.stable.version if observed.status.stable is not None else None
+    good = [version for version in ready if name(version) == serving or not standing(version, "Quarantined")]
+    if not good:
+        return Unresolved(
+            "ModelQuarantined", f"every ModelVersion of the model {family} that is Ready is quarantined"
+        )
+    return max(good, key=_age)
+
+
+def passed_over(observed: Observed, serving: str) -> list[str]:
+    """The versions of a family that is followed which are newer than the one that serves, and quarantined."""
+    served = next((version for version in observed.versions if name(version) == serving), None)
+    if observed.spec.model.name is None or served is None:
+        return []
+    newer = [v for v in observed.versions if standing(v, "Quarantined") and _age(v) > _age(served)]
+    return [name(version) for version in sorted(newer, key=_age)]
+
+
+def _named(observed: Observed, wanted: str) -> Body | Unresolved:
+    found = next((version for version in observed.versions if name(version) == wanted), None)
+    if found is None:
+        return Unresolved("ModelNotFound", f"there is no ModelVersion {wanted}")
+    if not standing(found, "Ready"):
+        return Unresolved("ModelNotReady", f"ModelVersion {wanted} is not Ready{_why(found)}")
+    return found
+
+
+def _refused(observed: Observed, version: Body) -> Unresolved | None:
+    """Why callers of the version that serves could not use this one."""
+    stable = observed.status.stable
+    if stable is None or stable.version == name(version):
+        return None
+    problem = incompatibility(_signature(observed.serving), _signature(version))
+    if problem is None:
+        return None
+    told = f"ModelVersion {name(version)} cannot take the place of {stable.version}: {problem}"
+    return Unresolved("IncompatibleSignature", told, hopeless=True)
+
+
+def _signature(version: Body | None) -> Signature | None:
+    found = ((version or {}).get("status") or {}).get("signature")
+    return None if found is None else Signature.model_validate(found)
+
+
+def revision(version: Body, resources: ResourceRequirements | None, settings: Settings) -> Revision:
+    """The revision that serves a version in this shape of pod. Its name is a hash of both."""
+    chosen = resources or ResourceRequirements.model_validate(settings.serving_resources)
+    shape: dict[str, Any] = {
+        "digest": version["spec"]["artifact"]["digest"],
+        "version": name(version),
+        "image": settings.serving_image,
+        "resources": chosen.model_dump(mode="json", exclude_none=True),
+    }
+    digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()
+    return Revision(
+        revision=digest[:HASH_LENGTH],
+        version=name(version),
+        artifact=Artifact.model_validate(version["spec"]["artifact"]),
+        image=settings.serving_image,
+        resources=chosen,
+    )
+
+
+def _why(version: Body) -> str:
+    found = (version.get("status") or {}).get("conditions") or ()
+    ready = next((condition for condition in found if condition["type"] == "Ready"), None)
+    return f": {ready['reason']}" if ready is not None else ""
+
+
+def _age(version: Body) -> tuple[str, int, str]:
+    """Orders versions by when they were made; runs of one second by their number."""
+    run = int((version["spec"].get("lineage") or {}).get("run") or 0)
+    return created(version), run, name(version)

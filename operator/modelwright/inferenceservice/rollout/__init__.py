@@ -1,0 +1,1 @@
+"""How a revision takes over: step by step, in one switch, or not at all."""

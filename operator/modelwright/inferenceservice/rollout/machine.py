@@ -1,0 +1,170 @@
+"""Moves an InferenceService from its stable revision to the one that is asked for. Pure.
+
+The stable revision has the traffic. A canary starts beside it and takes over when it is ready: at once, or step by
+step while what is measured speaks for it. It is given up when it cannot work, takes too long or fails its analysis;
+the stable one never waits for it. The one before is retired: it runs on for a while, so that connections which still
+know it are served, and so that going back to it is one switch (`switch`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from modelwright.api import requests
+from modelwright.api.inferenceservice import CanaryRevision, Revision
+from modelwright.common.times import from_timestamp, to_timestamp
+from modelwright.inferenceservice import gateway
+from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.revision.revisions import Revisions, shape
+from modelwright.inferenceservice.revision.target import Unresolved
+from modelwright.inferenceservice.rollout import decision_log, promotion, steps
+from modelwright.inferenceservice.rollout.readiness import defect, explained, is_complete
+from modelwright.workload.podstatus import Problem
+
+# Their pods get a share of the traffic.
+SHIFTING = frozenset(("Shifting", "Completing"))
+
+
+def advance(observed: Observed, target: Revision | Unresolved, now: datetime) -> Revisions:
+    """The parts, one step on: by what somebody asks for, else by what time and pods bring."""
+    before = observed.status
+    asked = requests.pending(observed.body, before.last_handled_request)
+    if isinstance(asked, requests.Refused):
+        moved = _moved(observed, target, now)
+        return replace(moved, handled=asked.token, refused=asked.message)
+    if asked is None:
+        return _moved(observed, target, now)
+    done = _asked(asked, observed, now)
+    if isinstance(done, str):
+        moved = _moved(observed, target, now)
+        return replace(moved, handled=asked.token, refused=f"{asked.action} was asked for: {done}")
+    if done is None:  # in its time
+        return _moved(observed, target, now)
+    return replace(done, handled=asked.token)
+
+
+def _asked(asked: requests.Request, observed: Observed, now: datetime) -> Revisions | str | None:
+    """The parts after what was asked for, or why it cannot be; None as long as it makes no sense yet."""
+    before = observed.status
+    revisions = Revisions(before.stable, before.canary, promotion.still_retired(before.retired, now))
+    if asked.action == "undo":
+        return promotion.undone(revisions, asked.revision, observed, now)
+    if asked.action == "retry" and any(r.revision == asked.revision for r in before.rejected or ()):
+        failed = before.canary is not None and before.canary.revision == asked.revision
+        canary = (
+            _canary(before.canary, observed.generation, now) if failed and before.canary else before.canary
+        )
+        return replace(revisions, canary=canary, forgiven=asked.revision)
+    if before.canary is None or before.canary.revision != asked.revision:
+        return f"revision {asked.revision} is not the canary"
+    done = _asked_of(before.canary, asked, observed, now)
+    return None if done is None else replace(done, stable=revisions.stable, retired=revisions.retired)
+
+
+def _asked_of(
+    canary: CanaryRevision, asked: requests.Request, observed: Observed, now: datetime
+) -> Revisions | None:
+    """The canary after what was asked for."""
+    failed, record = canary.state == "Failed", partial(decision_log.other, canary.revision, canary.step)
+    match asked.action:
+        case "abort" if not failed:
+            given_up = promotion.failed(canary, Problem("Aborted", "somebody asked for it"), observed)
+            return Revisions(canary=given_up, decision=record("Rollback", "Aborted", now))
+        case "pause" | "resume" if not failed:
+            paused = asked.action == "pause" or None
+            return Revisions(canary=canary.model_copy(update={"paused": paused}))
+        case "promote" | "promote-full" if canary.state == "Shifting":
+            fully = asked.action == "promote-full"
+            moved, outcome = steps.promoted(canary, observed.spec, now, fully=fully)
+            return Revisions(canary=moved, decision=record(outcome, "Requested", now))
+        case "retry" if failed:
+            return Revisions(canary=_canary(canary, observed.generation, now))
+    return None
+
+
+def _moved(observed: Observed, target: Revision | Unresolved, now: datetime) -> Revisions:
+    """The parts as time and pods have them."""
+    before = observed.status
+    stable = promotion.still_baking(before.stable, now)
+    revisions = Revisions(stable, before.canary, promotion.still_retired(before.retired, now))
+    if isinstance(target, Unresolved):
+        return replace(revisions, canary=None)
+    if _is(revisions.stable, target):
+        return promotion.baked(replace(revisions, canary=None), observed, now)
+    if promotion.is_way_back(revisions, target, observed):
+        return promotion.taken_back(revisions, observed, now)
+    if _retried(revisions.canary, target, observed.generation):
+        return replace(revisions, canary=_canary(target, observed.generation, now))
+    canary = revisions.starting
+    return revisions if canary is None else _walked(revisions, canary, observed, now)
+
+
+def _walked(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
+    """A canary on its way."""
+    if canary.state in SHIFTING and revisions.stable is not None and steps.planned(observed.spec):
+        return _shifted(revisions, canary, observed, now)
+    needed = steps.replicas(canary, observed.spec, beside=revisions.stable is not None)
+    if is_complete(observed.deployment(canary.revision), needed):
+        return _ready(revisions, canary, observed, now)
+    problem = defect(observed, canary, from_timestamp(canary.since), now)
+    return (
+        revisions
+        if problem is None
+        else replace(revisions, canary=promotion.failed(canary, problem, observed))
+    )
+
+
+def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
+    """The pods that the canary begins with are ready: where there is traffic to take over, the steps begin."""
+    planned = steps.planned(observed.spec)
+    if revisions.stable is None or not planned or observed.spec.replicas == 0:
+        return promotion.promoted(revisions, canary, observed, now)
+    update = {"state": "Shifting", "step": 0, "weight": planned[0].weight, "step_since": to_timestamp(now)}
+    return replace(revisions, canary=canary.model_copy(update=update))
+
+
+def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
+    """A canary that has a share of the traffic: on, back, or as it is."""
+    entered = from_timestamp(canary.step_since or canary.since)
+    restarts = observed.restarts(canary.revision)
+    move = steps.move(canary, gateway.paced(observed), observed.measured, restarts, now)
+    decision = None if move.decision is None else decision_log.measured(canary, move.decision, now)
+    if move.problem is not None:
+        problem = explained(observed, canary.revision, move.problem)
+        # Without a verdict nothing is known against the model.
+        found_bad = move.decision is not None and move.decision.verdict.result == "Fail"
+        rejected = promotion.rejection(canary, problem, now) if found_bad else None
+        given_up = promotion.failed(canary, problem, observed)
+        return replace(revisions, canary=given_up, decision=decision, rejected=rejected)
+    moved = canary.model_copy(update=dict(move.update))
+    needed = steps.replicas(moved, observed.spec, beside=True)
+    complete = is_complete(observed.deployment(canary.revision), needed)
+    if complete and moved.state == "Completing":
+        return replace(promotion.promoted(revisions, moved, observed, now), decision=decision)
+    if complete and (due := steps.enter(moved, observed.spec, now)):
+        moved = moved.model_copy(update=due)
+    if not complete and decision is None:
+        lacking = defect(observed, canary, entered, now)
+        if lacking is not None:
+            lost = decision_log.other(canary.revision, canary.step, "Rollback", lacking.reason, now)
+            return replace(revisions, canary=promotion.failed(canary, lacking, observed), decision=lost)
+    return replace(revisions, canary=moved, decision=decision)
+
+
+def _is(part: Revision | None, target: Revision) -> bool:
+    return part is not None and part.revision == target.revision
+
+
+def _retried(canary: CanaryRevision | None, target: Revision, generation: int) -> bool:
+    """Whether a canary starts: there is none, it is of another revision, or it failed under another spec."""
+    if canary is None or not _is(canary, target):
+        return True
+    return canary.state == "Failed" and canary.generation != generation
+
+
+def _canary(target: Revision, generation: int, now: datetime) -> CanaryRevision:
+    return CanaryRevision(
+        **shape(target), state="Progressing", since=to_timestamp(now), generation=generation
+    )

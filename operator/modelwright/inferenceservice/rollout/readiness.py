@@ -1,0 +1,76 @@
+"""Whether the pods of a revision are there and ready, and what keeps them from it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from modelwright.api.inferenceservice import CanaryRevision
+from modelwright.engine.objects import Body, metadata
+from modelwright.inferenceservice.analysis.judge import RESTARTED
+from modelwright.inferenceservice.observed import Observed
+from modelwright.workload.podstatus import Problem, failure, obstacle
+
+
+def is_complete(deployment: Body | None, replicas: int) -> bool:
+    """Whether all pods of a revision are there, up to date and ready, and none too many."""
+    if deployment is None:
+        return False
+    status = deployment.get("status") or {}
+    current = int(status.get("observedGeneration", 0)) >= int(metadata(deployment).get("generation", 0))
+    enough = min(
+        int(status.get(count, 0)) for count in ("updatedReplicas", "readyReplicas", "availableReplicas")
+    )
+    asked, there = int(deployment["spec"].get("replicas", 1)), int(status.get("replicas", 0))
+    return current and asked == replicas and there <= replicas <= enough
+
+
+def ready_replicas(deployment: Body | None) -> int:
+    """Pods of a revision that are ready."""
+    status: Mapping[str, Any] = (deployment or {}).get("status") or {}
+    return int(status.get("readyReplicas", 0))
+
+
+def deadline(since: datetime, observed: Observed) -> datetime:
+    """When a canary is given up whose pods have had to become ready since then."""
+    return since + timedelta(seconds=observed.spec.rollout.progress_deadline_seconds)
+
+
+def defect(observed: Observed, canary: CanaryRevision, since: datetime, now: datetime) -> Problem | None:
+    """Why a canary must be given up whose pods are not ready: it says that it cannot work, or its time is over."""
+    pods = observed.pods_of(canary.revision)
+    failures = [problem for pod in pods if (problem := failure(pod))]
+    hopeless = next((problem for problem in failures if problem.permanent), None)
+    if hopeless is not None:
+        return hopeless
+    if now < deadline(since, observed):
+        return None
+    obstacles = [problem for pod in pods if (problem := obstacle(pod))]
+    cause = next(iter((*failures, *obstacles)), None)
+    seconds = observed.spec.rollout.progress_deadline_seconds
+    if cause is not None:
+        return replace(
+            cause, message=f"{cause.message} (not ready within progressDeadlineSeconds: {seconds})"
+        )
+    return Problem("ProgressDeadlineExceeded", f"not ready within progressDeadlineSeconds: {seconds}")
+
+
+def hindrance(observed: Observed, revision: str) -> Problem | None:
+    """What keeps pods of a revision from being ready, if it shows."""
+    for pod in observed.pods_of(revision):
+        problem = obstacle(pod) or failure(pod)
+        if problem is not None:
+            return problem
+    return None
+
+
+def explained(observed: Observed, revision: str, problem: Problem) -> Problem:
+    """A verdict on restarts, in the words of the container that ended."""
+    if problem.reason != RESTARTED:
+        return problem
+    cause = next((found for pod in observed.pods_of(revision) if (found := failure(pod))), None)
+    if cause is None:
+        return problem
+    return Problem(cause.reason, f"{cause.message} ({problem.message})")

@@ -1,0 +1,197 @@
+"""The Job of a run and the ModelVersion that it ends in, as manifests. docs/contracts holds what passes in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from modelwright.api import API_VERSION
+from modelwright.api.trainingjob import Run
+from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
+from modelwright.common.settings import DEFAULT_CLAIM, Settings
+from modelwright.engine.api import MANAGED_BY, MANAGER
+from modelwright.engine.objects import owner_reference
+from modelwright.trainingjob.observed import Observed
+from modelwright.trainingjob.runs import STEPS, Published
+from modelwright.workload.podspec import claim_volume, container, empty_dir, mount, never_retried, pod_spec
+from modelwright.workload.podstatus import container_statuses
+from modelwright.workload.store import claim_of, store_uri
+
+SOURCE = "/source"
+CA_FOLDER = "/etc/modelwright/ca"
+TRAIN = mount("train", "/data/train")
+TRAIN_READ = mount("train", "/data/train", read_only=True)
+HOLDOUT = mount("holdout", "/data/holdout")
+HOLDOUT_READ = mount("holdout", "/data/holdout", read_only=True)
+MODEL_FOLDER = mount("model", "/model")
+MODEL_READ = mount("model", "/model", read_only=True)
+ARTIFACTS = mount("artifacts", "/artifacts")
+
+
+def artifacts_uri(observed: Observed, settings: Settings) -> str:
+    """The folder that this job's models go to."""
+    return store_uri(settings, observed.model, (observed.spec.get("artifacts") or {}).get("uri"))
+
+
+def uses_default_claim(observed: Observed, settings: Settings) -> bool:
+    """Whether the models go to the claim that the operator makes."""
+    return claim_of(artifacts_uri(observed, settings)) == DEFAULT_CLAIM
+
+
+def run_document(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
+    """What the steps are told: docs/contracts/run.schema.json."""
+    spec = observed.spec
+    trainer = spec["trainer"]
+    return {
+        "namespace": observed.namespace,
+        "trainingJob": observed.name,
+        "run": run.number,
+        "model": observed.model,
+        "task": spec.get("task"),
+        "data": {key: value for key, value in spec["data"].items() if key != "caConfigMapRef"},
+        "trainer": {"sklearn": trainer["sklearn"]} if "sklearn" in trainer else {"image": trainer["image"]},
+        "seed": spec.get("seed", 0),
+        "artifacts": {"uri": artifacts_uri(observed, settings)},
+    }
+
+
+def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
+    """The Job of a run: three steps in one pod; the hold-out is in a volume that the trainer does not mount."""
+    labels = child_labels(observed.body, **{TRAINING_JOB: observed.name})
+    spec = observed.spec
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": run.job,
+            "namespace": observed.namespace,
+            "labels": labels,
+            "ownerReferences": [owner_reference(observed.body)],
+        },
+        "spec": {
+            "backoffLimit": spec.get("backoffLimit", 2),
+            "activeDeadlineSeconds": spec.get("activeDeadlineSeconds", 3600),
+            "podFailurePolicy": {"rules": [never_retried(step) for step in STEPS] + [_not_counted()]},
+            "template": {"metadata": {"labels": labels}, "spec": _pod(observed, run, settings)},
+        },
+    }
+
+
+def _not_counted() -> dict[str, Any]:
+    """A drained node is not the fault of the run."""
+    return {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+
+
+def _pod(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
+    document = {"MODELWRIGHT_RUN": json.dumps(run_document(observed, run, settings), sort_keys=True)}
+    data = observed.spec["data"]
+    volumes, source_mounts, source_env = _source(data)
+    store = claim_volume("artifacts", claim_of(artifacts_uri(observed, settings)), read_only=False)
+    resources = observed.spec.get("resources") or settings.training_resources
+    fetch = container(
+        "fetch", settings.training_image, settings, resources=resources,
+        mounts=(TRAIN, HOLDOUT, *source_mounts), env={**document, **source_env},
+    )  # fmt: skip
+    publish = container(
+        "publish", settings.training_image, settings, resources=resources,
+        mounts=(TRAIN_READ, HOLDOUT_READ, MODEL_READ, ARTIFACTS), env=document,
+    )  # fmt: skip
+    fetch["command"] = ["modelwright-training", "fetch"]
+    publish["command"] = ["modelwright-training", "publish"]
+    return pod_spec(
+        settings,
+        (empty_dir("train"), empty_dir("holdout"), empty_dir("model"), store, *volumes),
+        restartPolicy="Never",
+        initContainers=[fetch, _trainer(observed, document, resources, settings)],
+        containers=[publish],
+    )
+
+
+def _trainer(
+    observed: Observed, document: Mapping[str, str], resources: Mapping[str, Any], settings: Settings
+) -> dict[str, Any]:
+    """The built-in trainer, or the user's own image, which gets no run document."""
+    spec = observed.spec
+    mounts = (TRAIN_READ, MODEL_FOLDER)
+    if "sklearn" in spec["trainer"]:
+        built_in = container(
+            "train", settings.training_image, settings, resources=resources, mounts=mounts, env=document
+        )
+        return {**built_in, "command": ["modelwright-training", "train"]}
+    trainer = spec["trainer"]
+    told = {"MODELWRIGHT_TARGET": spec["data"]["target"], "MODELWRIGHT_SEED": str(spec.get("seed", 0))}
+    if spec.get("task"):
+        told["MODELWRIGHT_TASK"] = spec["task"]
+    own = {variable["name"]: variable.get("value", "") for variable in trainer.get("env") or ()}
+    image = container(
+        "train", trainer["image"], settings, resources=resources, mounts=mounts, env={**told, **own}
+    )
+    return {**image, **{key: trainer[key] for key in ("command", "args") if key in trainer}}
+
+
+def _source(data: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, str]]:
+    """Volumes, mounts and environment that fetch needs to reach the data."""
+    scheme, _, rest = str(data["uri"]).partition("://")
+    source = mount("source", SOURCE, read_only=True)
+    if scheme == "pvc":
+        return [claim_volume("source", rest.split("/", 1)[0], read_only=True)], [source], {}
+    if scheme == "configmap":
+        return (
+            [{"name": "source", "configMap": {"name": rest.split("/", 1)[0], "optional": True}}],
+            [source],
+            {},
+        )
+    reference = data.get("caConfigMapRef")
+    if reference is None:
+        return [], [], {}
+    volume = {"name": "ca", "configMap": {"name": reference["name"], "optional": True}}
+    env = {"SSL_CERT_FILE": f"{CA_FOLDER}/{reference['key']}"}
+    return [volume], [mount("ca", CA_FOLDER, read_only=True)], env
+
+
+def model_version_manifest(observed: Observed, run: Run, published: Published) -> dict[str, Any]:
+    """The ModelVersion of a run. It has no owner: it outlives the TrainingJob."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ModelVersion",
+        "metadata": {
+            "name": run.job,
+            "namespace": observed.namespace,
+            "labels": {MANAGED_BY: MANAGER, TRAINING_JOB: observed.name, MODEL: observed.model},
+        },
+        "spec": {
+            "model": observed.model,
+            "artifact": published.report.artifact.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "lineage": _lineage(observed, run, published),
+        },
+    }
+
+
+def _lineage(observed: Observed, run: Run, published: Published) -> dict[str, Any]:
+    spec = observed.spec
+    source = {"uri": spec["data"]["uri"], "digest": published.data.digest}
+    sklearn = spec["trainer"].get("sklearn") or {}
+    parts = {
+        "trainingJob": observed.name,
+        "run": run.number,
+        "images": _images(published),
+        "data": [{key: value for key, value in source.items() if value}],
+        "estimator": sklearn.get("estimator"),
+        "parameters": sklearn.get("parameters"),
+        "seed": spec.get("seed", 0),
+        "libraries": published.report.libraries,
+    }
+    return {key: value for key, value in parts.items() if value is not None}
+
+
+def _images(published: Published) -> list[dict[str, str]]:
+    images = []
+    for status in container_statuses(published.pod):
+        ran = {
+            "step": str(status["name"]),
+            "image": str(status.get("image", "")),
+            "imageID": str(status.get("imageID", "")),
+        }
+        images.append({key: value for key, value in ran.items() if value})
+    return images

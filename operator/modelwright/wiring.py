@@ -1,0 +1,87 @@
+"""All kinds of the operator: who plans for each, and whom a change of each concerns. Only this file knows all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from modelwright.common.resources import (
+    CLAIMS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    GATEWAYS,
+    HTTP_ROUTES,
+    INFERENCE_SERVICES,
+    JOBS,
+    MODEL_VERSIONS,
+    PODS,
+    SERVICES,
+    TRAINING_JOB,
+    TRAINING_JOBS,
+    name,
+    namespace,
+)
+from modelwright.common.settings import Settings
+from modelwright.engine.cache import View
+from modelwright.engine.kinds import Kind, child
+from modelwright.engine.objects import Body, Key, labels
+from modelwright.inferenceservice.planner import InferenceServicePlanner
+from modelwright.modelversion.planner import ModelVersionPlanner
+from modelwright.modelversion.quarantine import is_quarantined
+from modelwright.trainingjob.planner import TrainingJobPlanner
+
+
+def kinds(settings: Settings) -> list[Kind]:
+    """What is watched."""
+    return [
+        Kind(TRAINING_JOBS, TrainingJobPlanner(settings), wakes=_versions_of),
+        Kind(MODEL_VERSIONS, ModelVersionPlanner(settings), wakes=_users_of),
+        Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_judged_by),
+        *(child(resource) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, CLAIMS)),
+        Kind(GATEWAYS, wakes=_callers_of, optional=True, needed=_names_a_gateway),
+        replace(child(HTTP_ROUTES), optional=True, needed=_names_a_gateway),
+    ]
+
+
+def _versions_of(view: View, training_job: Body) -> Iterator[Key]:
+    """The version of the newest run: it reads there what the publisher measured."""
+    run = (training_job.get("status") or {}).get("run")
+    if run:
+        yield Key(MODEL_VERSIONS, namespace(training_job), run["job"])
+
+
+def _users_of(view: View, version: Body) -> Iterator[Key]:
+    """The run that waits for its version, and the services that name it or track its family."""
+    job = labels(version).get(TRAINING_JOB)
+    if job:
+        yield Key(TRAINING_JOBS, namespace(version), job)
+    for service in view.all(INFERENCE_SERVICES, namespace(version)):
+        model = service["spec"]["model"]
+        if model.get("version") == name(version) or model.get("name") == version["spec"]["model"]:
+            yield Key(INFERENCE_SERVICES, namespace(service), name(service))
+
+
+def _judged_by(view: View, service: Body) -> Iterator[Key]:
+    """The versions that a service has rolled back, and those that are quarantined: they may no longer be."""
+    rejected = {found["digest"] for found in (service.get("status") or {}).get("rejected") or ()}
+    for version in view.all(MODEL_VERSIONS, namespace(service)):
+        if version["spec"]["artifact"]["digest"] in rejected or is_quarantined(version):
+            yield Key(MODEL_VERSIONS, namespace(version), name(version))
+
+
+def _callers_of(view: View, gateway: Body) -> Iterator[Key]:
+    """The services that are reached by a Gateway, from whatever namespace."""
+    for key, named in _gateways_of(view):
+        if (named.get("namespace") or key.namespace, named["name"]) == (namespace(gateway), name(gateway)):
+            yield key
+
+
+def _names_a_gateway(view: View) -> bool:
+    return any(True for _ in _gateways_of(view))
+
+
+def _gateways_of(view: View) -> Iterator[tuple[Key, Body]]:
+    for key in view.keys(INFERENCE_SERVICES):
+        named = ((view.get(key) or {}).get("spec") or {}).get("gateway")
+        if named is not None:
+            yield key, named

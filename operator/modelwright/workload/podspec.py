@@ -1,0 +1,83 @@
+"""Parts of pod manifests: every pod that the operator makes keeps to the restricted Pod Security Standard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modelwright.common.settings import Settings
+from modelwright.workload.podstatus import PERMANENT
+
+USER = 65532
+TEMPORARY = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - a mount point inside the container
+
+
+def container(
+    name: str,
+    image: str,
+    settings: Settings,
+    *,
+    resources: Mapping[str, Any],
+    mounts: Sequence[Mapping[str, Any]],
+    env: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """A container without privileges whose last words are kept."""
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": settings.image_pull_policy,
+        **({"env": [{"name": key, "value": value} for key, value in env.items()]} if env else {}),
+        "resources": dict(resources),
+        "volumeMounts": [dict(mount) for mount in (*mounts, TEMPORARY)],
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+    }
+
+
+def pod_spec(settings: Settings, volumes: Sequence[Mapping[str, Any]], **parts: Any) -> dict[str, Any]:
+    """A pod without a token, without root and without links to the services around it."""
+    secrets = [{"name": name} for name in settings.image_pull_secrets]
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        **({"imagePullSecrets": secrets} if secrets else {}),
+        "volumes": [dict(volume) for volume in (*volumes, empty_dir("tmp"))],
+        **parts,
+    }
+
+
+def never_retried(step: str) -> dict[str, Any]:
+    """The rule of a Job's podFailurePolicy that ends it when a step says that its input cannot work."""
+    values = {"containerName": step, "operator": "In", "values": [PERMANENT]}
+    return {"action": "FailJob", "onExitCodes": values}
+
+
+def empty_dir(name: str) -> dict[str, Any]:
+    """A folder that lives as long as the pod."""
+    return {"name": name, "emptyDir": {}}
+
+
+def claim_volume(name: str, claim: str, *, read_only: bool) -> dict[str, Any]:
+    """A PersistentVolumeClaim as a volume."""
+    return {
+        "name": name,
+        "persistentVolumeClaim": {"claimName": claim, **({"readOnly": True} if read_only else {})},
+    }
+
+
+def mount(name: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
+    """Where a volume appears in a container."""
+    return {"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})}

@@ -1,0 +1,229 @@
+"""A new revision that cannot work never has the traffic, and the one that has it keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from unit.given import words
+from unit.given.pods import Pod
+from unit.given.resources import InferenceService, a_service, a_version, a_world
+
+WAIT = 1000
+
+
+def a_rollout(**spec: Any) -> InferenceService:
+    """churn-1 has the traffic, churn-2 starts."""
+    world = a_world()
+    for name, letter in (("churn-1", "a"), ("churn-2", "b")):
+        a_version(world, name, letter).is_verified(letter)
+    service = a_service(world, **spec).serves(spec.get("replicas", 1))
+    return service.changes(model={"version": "churn-2"}).settles()
+
+
+def given_up(service: InferenceService, reason: str) -> bool:
+    """churn-2 is given up for that reason, its pods are gone, and churn-1 has the traffic."""
+    stable, canary = service.part("stable"), service.part("canary")
+    assert stable is not None
+    assert canary is not None
+    assert (stable["version"], canary["version"], canary["state"]) == ("churn-1", "churn-2", "Failed")
+    assert (service.traffic, set(service.deployed)) == (stable["revision"], {stable["revision"]})
+    assert service.condition("Available")["status"] == "True"
+    assert service.message.endswith("; churn-1 keeps the traffic")
+    return (service.reason, canary["reason"], service.kstatus) == (reason, reason, "Failed")
+
+
+@pytest.mark.parametrize("container", ["pull", "server"])
+@pytest.mark.parametrize("again", [False, True], ids=["ended", "starts-again"])
+def test_a_container_that_says_that_it_cannot_work_ends_the_rollout_at_once(
+    container: str, again: bool
+) -> None:
+    service = a_rollout()
+    pod = service.starts()
+    said = json.dumps({"error": {"reason": "WarmupFailed", "message": "the model answers NaN"}})
+    (pod.crashes if again else pod.exits)(container, 65, said)
+
+    service.settles()
+
+    assert given_up(service, "WarmupFailed")
+    assert f"{container}: the model answers NaN" in service.message
+
+
+def test_one_broken_pod_of_many_is_enough() -> None:
+    service = a_rollout(replicas=3)
+    service.starts().runs("server")
+    service.starts().exits("pull", 65, words.error("pull", "DigestMismatch"))
+    service.has_ready(2)
+
+    assert given_up(service.settles(), "DigestMismatch")
+
+
+def _image(pod: Pod) -> None:
+    pod.waits("pull", "ImagePullBackOff")
+
+
+def _unschedulable(pod: Pod) -> None:
+    pod.unschedulable("0/3 nodes are available: 3 Insufficient memory.")
+
+
+def _memory(pod: Pod) -> None:
+    pod.ends("pull", {}).crashes("server", 137, reason="OOMKilled")
+
+
+def _storage(pod: Pod) -> None:
+    pod.crashes("pull", 75, words.error("pull", "StorageFailed"))
+
+
+def _silent(pod: Pod) -> None:
+    pod.ends("pull", {}).runs("server")
+
+
+CAUSES: dict[str, Callable[[Pod], None]] = {
+    "ImagePullFailed": _image,
+    "Unschedulable": _unschedulable,
+    "OutOfMemory": _memory,
+    "StorageFailed": _storage,
+}
+
+
+@pytest.mark.parametrize("reason", list(CAUSES))
+def test_what_may_pass_shows_and_ends_the_rollout_only_at_its_deadline(reason: str) -> None:
+    service = a_rollout(rollout={"progressDeadlineSeconds": 600})
+    CAUSES[reason](service.starts())
+    service.settles()
+    assert (service.reason, service.kstatus) == (reason, "InProgress")
+    requeue_at = service.world.plan(service.key).requeue_at
+    assert requeue_at is not None
+
+    service.world.after(WAIT)
+
+    assert service.world.now > requeue_at
+    assert given_up(service.settles(), reason)
+    assert "not ready within progressDeadlineSeconds: 600" in service.message
+
+
+def test_what_may_pass_and_does_is_promoted() -> None:
+    service = a_rollout()
+    pod = service.starts().waits("pull", "ImagePullBackOff")
+    service.settles()
+    pod.ends("pull", {}).runs("server")
+
+    service.has_ready(1).settles()
+
+    assert (service.version("stable"), service.is_ready) == ("churn-2", True)
+
+
+@pytest.mark.parametrize("pods", [0, 1])
+def test_a_rollout_that_just_does_not_get_ready_ends_at_its_deadline(pods: int) -> None:
+    service = a_rollout()
+    for _ in range(pods):
+        _silent(service.starts())
+    service.settles()
+    service.world.after(WAIT)
+
+    assert given_up(service.settles(), "ProgressDeadlineExceeded")
+
+
+def test_a_revision_that_is_ready_is_promoted_even_if_that_is_seen_after_the_deadline() -> None:
+    service = a_rollout().has_ready(1)
+    service.world.after(WAIT)
+
+    assert service.settles().version("stable") == "churn-2"
+
+
+def test_it_is_tried_again_only_when_the_spec_changes() -> None:
+    service = a_rollout()
+    service.starts().exits("pull", 65, words.error("pull", "DigestMismatch"))
+    service.settles()
+    service.world.after(100_000)
+    assert given_up(service.settles(), "DigestMismatch")
+    service.world.after(2)
+
+    service.changes(rollout={"progressDeadlineSeconds": 900}).settles()
+    assert (service.reason, service.version("canary")) == ("RevisionStarting", "churn-2")
+    service.has_ready(1).settles()
+
+    assert (service.version("stable"), service.is_ready) == ("churn-2", True)
+
+
+def test_pods_that_the_failed_try_left_behind_do_not_end_the_next_one() -> None:
+    service = a_rollout()
+    canary = service.revision("canary")
+    service.starts().exits("pull", 65, words.error("pull", "DigestMismatch"))
+    service.world.after(2)
+    service.looks()  # gives up
+    service.looks()
+    assert canary not in service.deployed
+
+    service.changes(rollout={"progressDeadlineSeconds": 900}).settles()
+
+    assert service.reason == "RevisionStarting"
+
+
+def test_a_revert_after_a_failure_is_ready_again() -> None:
+    service = a_rollout()
+    service.starts().exits("pull", 65, words.error("pull", "DigestMismatch"))
+    service.settles()
+
+    service.changes(model={"version": "churn-1"}).settles()
+
+    assert (service.is_ready, service.part("canary")) == (True, None)
+
+
+def test_scaling_while_a_failed_revision_is_remembered_tries_it_again_and_scales_the_stable_one() -> None:
+    service = a_rollout()
+    service.starts().exits("pull", 65, words.error("pull", "DigestMismatch"))
+    service.settles()
+    service.world.after(2)
+
+    service.changes(replicas=2).settles()
+
+    assert service.deployed == {service.revision("stable"): 2, service.revision("canary"): 2}
+    assert service.traffic == service.revision("stable")
+
+
+def test_a_first_deployment_that_fails_says_so_and_has_no_traffic() -> None:
+    world = a_world()
+    a_version(world).is_verified()
+    service = a_service(world).settles()
+    service.starts().exits("pull", 65, words.error("pull", "DigestMismatch"))
+
+    service.settles()
+
+    assert (service.reason, service.kstatus) == ("DigestMismatch", "Failed")
+    assert service.deployed == {}, "the Service is there, and nothing is behind it"
+    assert service.condition("Available")["reason"] == "NotDeployed"
+
+
+def test_pods_of_the_stable_revision_that_fail_show_and_are_never_given_up() -> None:
+    service = a_rollout().changes(model={"version": "churn-1"}).settles()
+    pod = service.starts("stable").ends("pull", {}).crashes("server", 137, reason="OOMKilled")
+    service.has_ready(0, "stable").settles()
+    assert (service.reason, service.kstatus) == ("OutOfMemory", "InProgress")
+    assert service.condition("Available")["status"] == "False"
+    service.world.after(100_000)
+
+    assert service.settles().traffic == service.revision("stable")
+    assert service.deployed == {service.revision("stable"): 1}
+    pod.runs("server")
+    assert service.has_ready(1, "stable").settles().is_ready
+
+
+def test_a_broken_stable_revision_does_not_block_a_fix() -> None:
+    service = a_rollout().has_ready(0, "stable").settles()
+
+    assert service.has_ready(1).settles().version("stable") == "churn-2"
+
+
+def test_a_deployment_that_is_deleted_while_it_starts_is_made_again_and_not_promoted() -> None:
+    service = a_rollout()
+    canary = service.revision("canary")
+    service.world.drop(service.deployment(canary))
+
+    service.settles()
+
+    assert canary in service.deployed
+    assert service.version("stable") == "churn-1"
+    assert service.has_ready(1).settles().version("stable") == "churn-2"

@@ -1,0 +1,260 @@
+"""A ModelVersion: vouched for by its run, or verified by a Job; settled once and for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.given import words
+from unit.given.resources import ModelVersion, TrainingJob, a_training_job, a_version, a_world
+
+from modelwright.common.resources import MODEL_VERSIONS
+from modelwright.engine.objects import Key
+
+
+def made_by(job: TrainingJob, name: str) -> ModelVersion:
+    """The version that a run has made."""
+    version = object.__new__(ModelVersion)
+    version.world, version.name, version.key = job.world, name, Key(MODEL_VERSIONS, "team", name)
+    return version
+
+
+def aspects(version: ModelVersion) -> dict[str, tuple[str, str]]:
+    """Status and reason of each condition."""
+    return {c["type"]: (c["status"], c["reason"]) for c in version.status["conditions"]}
+
+
+def test_a_version_that_a_run_has_made_is_vouched_for_by_its_publisher() -> None:
+    version = made_by(a_training_job(a_world()).succeeds(), "churn-1").settles()
+
+    assert aspects(version) == {
+        "Ready": ("True", "Published"),
+        "ArtifactVerified": ("True", "Published"),
+        "Validated": ("True", "ParityPassed"),
+    }
+    assert version.status["metrics"][0] == {"name": "accuracy", "value": 0.9, "source": "Measured"}
+    assert version.status["signature"]["classes"] == ["0", "1"]
+    assert version.status["parity"]["verdict"] == "Pass"
+    assert not version.has_job()
+    assert version.kstatus == "Current"
+
+
+def test_it_waits_while_the_run_is_unfinished() -> None:
+    job = a_training_job(a_world()).settles()
+    job.pod().finishes()
+    job.job_completes().looks()
+
+    version = made_by(job, "churn-1").settles()
+    assert (version.reason, version.has_job(), version.kstatus) == ("Publishing", False, "InProgress")
+    job.settles()
+
+    assert version.settles().is_ready
+
+
+def test_a_trainer_that_left_no_predictions_skips_parity() -> None:
+    job = a_training_job(a_world()).settles()
+    job.pod().finishes(words.published(parity={"verdict": "Skipped", "compared": 0}))
+    job.job_completes().settles()
+
+    assert aspects(made_by(job, "churn-1").settles())["Validated"] == ("True", "ParitySkipped")
+
+
+def test_a_version_of_an_older_run_is_verified_by_a_job() -> None:
+    job = a_training_job(a_world()).succeeds()
+    job.changes(seed=1).settles()
+
+    version = made_by(job, "churn-1").is_verified()
+
+    assert aspects(version)["Ready"] == ("True", "Verified")
+
+
+def test_a_version_of_a_failed_run_is_verified_by_a_job() -> None:
+    job = a_training_job(a_world()).fails()
+
+    assert a_version(job.world, "churn-1", trainingJob="churn", run=1).settles().has_job()
+
+
+def test_a_version_that_claims_to_be_of_a_run_that_made_another_file_is_verified_by_a_job() -> None:
+    job = a_training_job(a_world()).succeeds()
+    job.world.drop(Key(MODEL_VERSIONS, "team", "churn-1"))
+
+    assert a_version(job.world, "churn-1", "b", trainingJob="churn", run=1).settles().has_job()
+
+
+@pytest.mark.parametrize("lineage", [{}, {"trainingJob": "nobody", "run": 1}, {"run": 3}])
+def test_a_version_that_no_run_vouches_for_is_verified_by_a_job(lineage: dict[str, Any]) -> None:
+    version = a_version(a_world(), **lineage).settles()
+
+    assert (version.has_job(), version.reason, version.kstatus) == (True, "Verifying", "InProgress")
+
+
+def test_a_verified_version_tells_what_was_found() -> None:
+    version = a_version(a_world()).is_verified()
+
+    assert aspects(version) == {
+        "Ready": ("True", "Verified"),
+        "ArtifactVerified": ("True", "Verified"),
+        "Validated": ("True", "ParitySkipped"),
+    }
+    assert version.status["metrics"] == [{"name": "accuracy", "value": 0.9, "source": "Reported"}]
+    assert version.status["task"] == "Classification"
+
+
+def test_the_job_goes_after_success_and_stays_after_failure() -> None:
+    good = a_version(a_world()).is_verified()
+    bad = a_version(a_world()).is_rejected()
+
+    assert not good.has_job()
+    assert bad.has_job()
+
+
+def test_a_metric_that_a_report_names_twice_is_kept_once() -> None:
+    version = a_version(a_world()).settles()
+    twice = [{"name": "f1", "value": 0.1}, {"name": "f1", "value": 0.2}]
+    version.pod().ends("verify", words.verified(metrics=twice))
+
+    assert version.job_completes().settles().is_ready
+    assert version.status["metrics"] == [{"name": "f1", "value": 0.2, "source": "Reported"}]
+
+
+@pytest.mark.parametrize(
+    ("reason", "verified"),
+    [("DigestMismatch", "False"), ("ArtifactNotFound", "False"), ("NotOnnx", "Unknown")],
+)
+def test_a_version_that_cannot_work_is_rejected_with_the_reason(reason: str, verified: str) -> None:
+    version = a_version(a_world()).is_rejected(reason)
+
+    assert (version.reason, version.is_stalled, version.kstatus) == (reason, True, "Failed")
+    assert version.message.startswith("verify: the reason in a sentence; delete this ModelVersion")
+    assert aspects(version)["ArtifactVerified"] == (verified, reason)
+    assert aspects(version)["Validated"] == ("False", reason)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"signature": {"inputs": 7}},
+        {"signature": None},
+        {"signature": "none"},
+        {"metrics": [{"value": 1.0}]},
+        {"metrics": [{"name": "f1", "value": float("nan")}]},
+        {"task": "Clustering"},
+    ],
+    ids=str,
+)
+def test_a_report_that_does_not_keep_to_the_contract_rejects_the_version(wrong: dict[str, Any]) -> None:
+    version = a_version(a_world()).settles()
+    version.pod().ends("verify", words.verified(**wrong))
+
+    version.job_completes().settles()
+
+    assert (version.reason, version.is_stalled) == ("ResultUnreadable", True)
+    assert next(iter(wrong)) in version.message
+
+
+def test_a_report_without_a_signature_rejects_the_version() -> None:
+    version = a_version(a_world()).settles()
+    version.pod().ends("verify", {"metrics": []})
+
+    assert version.job_completes().settles().reason == "ResultUnreadable"
+
+
+def test_a_failure_is_told_in_the_pods_words_even_when_they_come_after_the_jobs() -> None:
+    version = a_version(a_world()).settles()
+    version.job_fails().settles()
+    assert not version.is_stalled, "a verdict is for ever: it waits for the words"
+
+    version.pod().fails("verify", "NotLoadable")
+
+    assert version.settles().reason == "NotLoadable"
+
+
+def test_a_job_that_failed_without_a_pod_is_told_in_the_jobs_words_after_a_while() -> None:
+    version = a_version(a_world()).settles()
+    version.job_fails("BackoffLimitExceeded", "Job has reached the specified backoff limit").settles()
+    version.world.after(30)
+
+    assert version.settles().reason == "BackoffLimitExceeded"
+    assert "backoff limit" in version.message
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_result_that_nobody_read_in_time_is_lost(silent: bool) -> None:
+    version = a_version(a_world()).settles()
+    if silent:
+        version.pod().exits("verify", 0, "no JSON", "Completed")
+    version.job_completes().settles()
+    assert version.reason == "Verifying"
+
+    version.world.after(30)
+
+    assert (version.settles().reason, version.is_stalled) == ("ResultLost", True)
+
+
+def test_a_failure_that_may_pass_is_tried_again_by_the_job() -> None:
+    version = a_version(a_world()).settles()
+    version.pod().exits("verify", 75, words.error("verify", "StorageFailed"))
+    assert version.settles().reason == "Verifying"
+    version.world.after(10)
+
+    version.pod().ends("verify")
+
+    assert version.job_completes().settles().is_ready
+
+
+@pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff"])
+def test_what_holds_the_job_up_shows(reason: str) -> None:
+    version = a_version(a_world()).settles()
+    version.pod().waits("verify", reason)
+
+    assert (version.settles().reason, version.kstatus) == ("ImagePullFailed", "InProgress")
+
+
+def test_a_claim_that_is_missing_shows_as_the_scheduler_says_it() -> None:
+    version = a_version(a_world()).settles()
+    version.pod().unschedulable('0/1 nodes are available: persistentvolumeclaim "models" not found.')
+
+    assert version.settles().message.endswith(
+        'no node takes the pod: persistentvolumeclaim "models" not found'
+    )
+
+
+def test_a_job_that_is_deleted_before_it_ended_is_made_again() -> None:
+    version = a_version(a_world()).settles().job_is_deleted()
+
+    assert version.is_verified().is_ready
+
+
+@pytest.mark.parametrize("end", [ModelVersion.is_verified, ModelVersion.is_rejected])
+def test_a_verdict_is_for_ever(end: object) -> None:
+    version = a_version(a_world())
+    assert callable(end)
+    end(version)
+    before = dict(version.status)
+
+    if version.has_job():
+        version.job_is_deleted()
+    version.world.after(100_000)
+
+    assert version.settles().status == before
+    assert not version.has_job()
+
+
+def test_what_a_run_has_vouched_for_stays_when_the_training_job_goes() -> None:
+    job = a_training_job(a_world()).succeeds()
+    version = made_by(job, "churn-1").settles()
+
+    job.is_deleted()
+
+    assert version.settles().is_ready
+
+
+def test_a_version_that_is_being_deleted_is_left_alone() -> None:
+    version = a_version(a_world())
+    version.world.edit(
+        version.key, metadata={"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["a.user/s"]}
+    )
+
+    assert version.world.plan(version.key).effects == ()
+    version.is_deleted()
+    assert not version.world.look(version.key)
