@@ -16,6 +16,7 @@ from modelwright.api.base import (
     Signature,
     Status,
     Task,
+    Timestamp,
     name_rule,
     rule,
     rules,
@@ -56,6 +57,11 @@ class Lineage(Model):
 
     training_job: Label | None = Field(default=None, description="TrainingJob that made it.")
     run: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Number of the run.")
+    completion_time: Timestamp | None = Field(
+        default=None,
+        description="When the model was finished. It orders the versions of a family for track: Latest, and survives a "
+        "backup. Default: metadata.creationTimestamp. Of one TrainingJob, the higher run is always the newer.",
+    )
     images: Annotated[list[StepImage], Field(max_length=8)] | None = Field(
         default=None, description="Images."
     )

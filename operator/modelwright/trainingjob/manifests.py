@@ -8,10 +8,11 @@ from typing import Any
 
 from modelwright.api import API_VERSION
 from modelwright.api.trainingjob import Run
+from modelwright.common.conditions import standing
 from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
 from modelwright.common.settings import DEFAULT_CLAIM, Settings
 from modelwright.engine.api import MANAGED_BY, MANAGER
-from modelwright.engine.objects import owner_reference
+from modelwright.engine.objects import Body, owner_reference
 from modelwright.trainingjob.observed import Observed
 from modelwright.trainingjob.runs import STEPS, Published
 from modelwright.workload.podspec import claim_volume, container, empty_dir, mount, never_retried, pod_spec
@@ -175,6 +176,7 @@ def _lineage(observed: Observed, run: Run, published: Published) -> dict[str, An
     parts = {
         "trainingJob": observed.name,
         "run": run.number,
+        "completionTime": _completion_time(observed.job or {}),
         "images": _images(published),
         "data": [{key: value for key, value in source.items() if value}],
         "estimator": sklearn.get("estimator"),
@@ -183,6 +185,14 @@ def _lineage(observed: Observed, run: Run, published: Published) -> dict[str, An
         "libraries": published.report.libraries,
     }
     return {key: value for key, value in parts.items() if value is not None}
+
+
+def _completion_time(job: Body) -> str | None:
+    """When the Job ended: the same at every look, so that a version that is made again after a crash is the same."""
+    done = (job.get("status") or {}).get("completionTime") or (standing(job, "Complete") or {}).get(
+        "lastTransitionTime"
+    )
+    return None if done is None else str(done)
 
 
 def _images(published: Published) -> list[dict[str, str]]:

@@ -92,6 +92,7 @@ def test_the_model_version_says_what_it_was_made_of() -> None:
     assert spec["lineage"]["seed"] == 7
     assert [image["step"] for image in spec["lineage"]["images"]] == ["fetch", "train", "publish"]
     assert all(image["imageID"] for image in spec["lineage"]["images"])
+    assert spec["lineage"]["completionTime"] == "2026-01-01T00:00:01Z", "the Job's, not the time of the look"
 
 
 @pytest.mark.parametrize("classes", [[0, 1], ["no", "yes"]])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from modelwright.api.base import Artifact, ResourceRequirements, Signature
@@ -12,11 +15,13 @@ from modelwright.api.inferenceservice import Revision
 from modelwright.common.conditions import standing
 from modelwright.common.resources import name
 from modelwright.common.settings import Settings
+from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, created, deleting
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.compatibility import incompatibility
 
 HASH_LENGTH = 10
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -52,16 +57,52 @@ def _newest(observed: Observed, family: str) -> Body | Unresolved:
         return Unresolved(
             "ModelQuarantined", f"every ModelVersion of the model {family} that is Ready is quarantined"
         )
-    return max(good, key=_age)
+    eligible = set(map(name, good))
+    return next(version for version in reversed(oldest_first(observed.versions)) if name(version) in eligible)
 
 
 def passed_over(observed: Observed, serving: str) -> list[str]:
     """The versions of a family that is followed which are newer than the one that serves, and quarantined."""
-    served = next((version for version in observed.versions if name(version) == serving), None)
-    if observed.spec.model.name is None or served is None:
+    if observed.spec.model.name is None or not any(standing(v, "Quarantined") for v in observed.versions):
         return []
-    newer = [v for v in observed.versions if standing(v, "Quarantined") and _age(v) > _age(served)]
-    return [name(version) for version in sorted(newer, key=_age)]
+    ordered = oldest_first(observed.versions)
+    place = next((place for place, version in enumerate(ordered) if name(version) == serving), len(ordered))
+    return [name(version) for version in ordered[place + 1 :] if standing(version, "Quarantined")]
+
+
+def oldest_first(versions: Iterable[Body]) -> list[Body]:
+    """The versions of a family in the order in which they were made.
+
+    Objects that a backup tool restores get new creation timestamps, in any order. So the runs of one TrainingJob count
+    by their number alone: none is older than a run before it. Between TrainingJobs and versions made by hand the time
+    decides: lineage.completionTime, which a backup keeps, or else the creation timestamp.
+    """
+    runs: dict[str, list[tuple[int, datetime, Body]]] = defaultdict(list)
+    aged: list[tuple[datetime, int, str, Body]] = []
+    for version in versions:
+        lineage = version["spec"].get("lineage") or {}
+        job, run, made = lineage.get("trainingJob"), int(lineage.get("run") or 0), _made(version, lineage)
+        if job and run:
+            runs[job].append((run, made, version))
+        else:
+            aged.append((made, run, name(version), version))
+    for found in runs.values():
+        newest = _NEVER
+        for run, made, version in sorted(found, key=lambda each: each[:2]):
+            newest = max(newest, made)
+            aged.append((newest, run, name(version), version))
+    return [version for *_, version in sorted(aged, key=lambda each: each[:3])]
+
+
+def _made(version: Body, lineage: Mapping[str, Any]) -> datetime:
+    """When a version was made; the API server takes more forms of a time than are read here."""
+    for text in (lineage.get("completionTime"), created(version)):
+        try:
+            made = from_timestamp(str(text))
+        except ValueError:
+            continue
+        return made if made.tzinfo is not None else made.replace(tzinfo=UTC)
+    return _NEVER
 
 
 def _named(observed: Observed, wanted: str) -> Body | Unresolved:
@@ -113,9 +154,3 @@ def _why(version: Body) -> str:
     found = (version.get("status") or {}).get("conditions") or ()
     ready = next((condition for condition in found if condition["type"] == "Ready"), None)
     return f": {ready['reason']}" if ready is not None else ""
-
-
-def _age(version: Body) -> tuple[str, int, str]:
-    """Orders versions by when they were made; runs of one second by their number."""
-    run = int((version["spec"].get("lineage") or {}).get("run") or 0)
-    return created(version), run, name(version)
