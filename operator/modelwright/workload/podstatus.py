@@ -136,4 +136,6 @@ def _without_counts(message: str) -> str:
     """The scheduler's message without its numbers of nodes, which change all the time."""
     message = message.split("preemption:", maxsplit=1)[0]
     message = re.sub(r"^\d+/\d+ nodes are available: ", "", message.strip())
-    return re.sub(r"\b\d+ (?=[A-Za-z])", "", message).strip().rstrip(".,")
+    message = re.sub(r"\b\d+ (?=[A-Za-z])", "", message).strip().rstrip(".,")
+    # Where no preemption could help the scheduler adds a sentence of its own: `claim "x" not found. not found`.
+    return message.removesuffix(". not found")
