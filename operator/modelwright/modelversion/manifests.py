@@ -10,7 +10,7 @@ from modelwright.common.settings import Settings
 from modelwright.engine.objects import Key, owner_reference
 from modelwright.engine.plan import Create
 from modelwright.modelversion.observed import Observed, job_name
-from modelwright.workload.podspec import claim_volume, container, mount, never_retried, pod_spec
+from modelwright.workload.podspec import claim_volume, container, failure_policy, mount, pod_spec
 from modelwright.workload.store import claim_of
 
 DEADLINE_SECONDS = 3600
@@ -31,7 +31,7 @@ def verify_job(observed: Observed, settings: Settings) -> Create:
         "spec": {
             "backoffLimit": 2,
             "activeDeadlineSeconds": DEADLINE_SECONDS,
-            "podFailurePolicy": {"rules": [never_retried("verify")]},
+            "podFailurePolicy": failure_policy("verify"),
             "template": {"metadata": {"labels": labels}, "spec": _pod(observed, settings)},
         },
     }

@@ -15,7 +15,7 @@ from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import Body, owner_reference
 from modelwright.trainingjob.observed import Observed
 from modelwright.trainingjob.runs import STEPS, Published
-from modelwright.workload.podspec import claim_volume, container, empty_dir, mount, never_retried, pod_spec
+from modelwright.workload.podspec import claim_volume, container, empty_dir, failure_policy, mount, pod_spec
 from modelwright.workload.podstatus import container_statuses
 from modelwright.workload.store import claim_of, store_uri
 
@@ -73,15 +73,10 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
         "spec": {
             "backoffLimit": spec.get("backoffLimit", 2),
             "activeDeadlineSeconds": spec.get("activeDeadlineSeconds", 3600),
-            "podFailurePolicy": {"rules": [never_retried(step) for step in STEPS] + [_not_counted()]},
+            "podFailurePolicy": failure_policy(*STEPS),
             "template": {"metadata": {"labels": labels}, "spec": _pod(observed, run, settings)},
         },
     }
-
-
-def _not_counted() -> dict[str, Any]:
-    """A drained node is not the fault of the run."""
-    return {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
 def _pod(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:

@@ -59,10 +59,17 @@ def pod_spec(settings: Settings, volumes: Sequence[Mapping[str, Any]], **parts: 
     }
 
 
-def never_retried(step: str) -> dict[str, Any]:
-    """The rule of a Job's podFailurePolicy that ends it when a step says that its input cannot work."""
-    values = {"containerName": step, "operator": "In", "values": [PERMANENT]}
-    return {"action": "FailJob", "onExitCodes": values}
+def failure_policy(*steps: str) -> dict[str, Any]:
+    """The podFailurePolicy of a Job: a step that says that its input cannot work ends it, and a pod that the cluster
+    ended (a drained node, preemption) does not count."""
+    exits = [{"containerName": step, "operator": "In", "values": [PERMANENT]} for step in steps]
+    disruption = {"type": "DisruptionTarget", "status": "True"}
+    return {
+        "rules": [
+            *({"action": "FailJob", "onExitCodes": codes} for codes in exits),
+            {"action": "Ignore", "onPodConditions": [disruption]},
+        ]
+    }
 
 
 def empty_dir(name: str) -> dict[str, Any]:

@@ -8,23 +8,31 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelwright.common.conditions import standing
 from modelwright.engine.objects import Body, created
 
 # sysexits.h: EX_DATAERR. The contract's code for an input that cannot work.
 PERMANENT = 65
 UNPULLABLE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable"}
 UNSTARTABLE = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+# What a step says of input that is not there. It may come: the same input can work later.
+NOT_THERE = {("fetch", "DataNotFound"), ("verify", "ArtifactNotFound")}
 LOG_LENGTH = 600
 REASON_LENGTH = 64
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps a pod from doing its work."""
+    """Something that keeps a pod from doing its work.
+
+    `permanent`: the same would happen again. `missing`: its input is not there, which is the one case of it that can
+    pass without a change of the spec.
+    """
 
     reason: str
     message: str
     permanent: bool = False
+    missing: bool = False
 
 
 def newest_first(pods: Iterable[Body]) -> list[Body]:
@@ -71,6 +79,16 @@ def running_step(pod: Body) -> str | None:
     return next((str(c["name"]) for c in running), None)
 
 
+def has_begun(pod: Body) -> bool:
+    """Whether a container of the pod has ever run."""
+    return any("running" in c.get("state", {}) or terminated(c) for c in container_statuses(pod))
+
+
+def disrupted(pod: Body) -> bool:
+    """Whether the cluster ended the pod (a drained node, preemption): a Job of ours does not count it."""
+    return standing(pod, "DisruptionTarget") is not None
+
+
 def failure(pod: Body) -> Problem | None:
     """Why a container of the pod failed; the first one that did."""
     for container in container_statuses(pod):
@@ -89,7 +107,8 @@ def _ended_badly(name: str, ended: Mapping[str, Any], words: Mapping[str, Any]) 
     error = words.get("error")
     if isinstance(error, dict) and error.get("reason"):
         reason = _word(error["reason"], "StepFailed")
-        return Problem(reason, f"{name}: {error.get('message', reason)}", permanent)
+        missing = permanent and (name, reason) in NOT_THERE
+        return Problem(reason, f"{name}: {error.get('message', reason)}", permanent, missing)
     if ended.get("reason") == "OOMKilled":
         message = f"{name} used more memory than its limit: raise resources.limits.memory, or use less data"
         return Problem("OutOfMemory", message)
@@ -118,7 +137,8 @@ def obstacle(pod: Body) -> Problem | None:
                 f"{container['name']}: image {image} cannot be pulled; check its name and its pull secret",
             )
         if reason in UNSTARTABLE:
-            return Problem(str(reason), f"{container['name']}: {waiting.get('message', reason)}")
+            permanent = reason == "InvalidImageName"
+            return Problem(str(reason), f"{container['name']}: {waiting.get('message', reason)}", permanent)
     return _unplaced(pod)
 
 
