@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
+from kubernetes.utils.quantity import parse_quantity
 from pydantic import ValidationError
 
-from modelwright.api.base import ResourceRequirements
+from modelwright.api.base import (
+    ABOVE_LIMIT,
+    DEVICE_LIMIT,
+    RESOURCE,
+    STANDARD,
+    UNKNOWN_RESOURCE,
+    ResourceRequirements,
+)
 from modelwright.common.settings import ClaimSettings, Settings
 
 
@@ -103,8 +113,27 @@ def _address(text: str) -> str:
 def _resources(text: str) -> Mapping[str, Any]:
     """Resources as a pod has them; argparse shows the message of the error."""
     try:
-        return ResourceRequirements.model_validate(json.loads(text)).model_dump(
-            mode="json", exclude_none=True
-        )
+        resources = ResourceRequirements.model_validate(json.loads(text))
     except (ValueError, ValidationError) as error:
         raise argparse.ArgumentTypeError(f"not resource requirements: {error}") from error
+    if found := _problems(resources):
+        raise argparse.ArgumentTypeError("; ".join(found))
+    return resources.model_dump(mode="json", exclude_none=True)
+
+
+def _problems(resources: ResourceRequirements) -> list[str]:
+    """What the API server's rules for `RequestedResources` would have against them."""
+    requests, limits = resources.requests or {}, resources.limits or {}
+    devices = [name for name in requests if re.search("/|^hugepages-", name)]
+    found = {
+        UNKNOWN_RESOURCE: any(n not in STANDARD and not re.search(RESOURCE, n) for n in (*requests, *limits)),
+        ABOVE_LIMIT: any(_amount(requests[n]) > _amount(limits[n]) for n in requests if n in limits),
+        DEVICE_LIMIT: any(n not in limits or _amount(requests[n]) != _amount(limits[n]) for n in devices),
+    }
+    return [message for message, holds in found.items() if holds]
+
+
+def _amount(quantity: int | str) -> Decimal:
+    """The number that a quantity stands for."""
+    number: Decimal = parse_quantity(str(quantity))  # type: ignore[no-untyped-call]
+    return number

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
+from support import resources
 from support.kubectl import Kubectl
 
 pytestmark = pytest.mark.cluster
@@ -82,7 +84,6 @@ REFUSED = [
     (TRAINING_JOB, "spec.trainer.sklearn.estimator", "os.system", "spec.trainer.sklearn.estimator"),
     (TRAINING_JOB, "spec.trainer.sklearn.estimator", "xgboost.XGBClassifier", "spec.trainer.sklearn.estimator"),
     (TRAINING_JOB, "spec.artifacts", {"uri": "s3://models"}, "spec.artifacts.uri"),
-    (TRAINING_JOB, "spec.resources", {"limits": {"memory": "lots"}}, "spec.resources.limits.memory"),
     (TRAINING_JOB, "spec.backoffLimit", -1, "spec.backoffLimit"),
     (TRAINING_JOB, "spec.activeDeadlineSeconds", 0, "spec.activeDeadlineSeconds"),
     (TRAINING_JOB, "metadata.name", "a" * 51, "the name must be a DNS label of at most 50 characters"),
@@ -120,12 +121,21 @@ REFUSED = [
     ),
     (INFERENCE_SERVICE, "spec.rollout.traffic", {"sticky": "a b"}, "spec.rollout.traffic.sticky"),
     (INFERENCE_SERVICE, "metadata.name", "a" * 45, "the name must be a DNS label of at most 44 characters"),
+    (INFERENCE_SERVICE, "metadata.name", "1st-model", "the name must begin with a letter"),
+    *((TRAINING_JOB, "spec.resources", refused, said) for refused, said in resources.REFUSED),
+    *((INFERENCE_SERVICE, "spec.resources", refused, said) for refused, said in resources.REFUSED),
+]  # fmt: skip
+TAKEN = [
+    TRAINING_JOB, MODEL_VERSION, INFERENCE_SERVICE, CANARY, ASKING,
+    *(changed(TRAINING_JOB, "spec.resources", taken) for taken in resources.TAKEN),
+    *(changed(INFERENCE_SERVICE, "spec.resources", taken) for taken in resources.TAKEN),
+    changed(TRAINING_JOB, "metadata.name", "1st-model"),
+    changed(MODEL_VERSION, "metadata.name", "1st-model"),
+    changed(INFERENCE_SERVICE, "metadata.name", "a" * 44),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "manifest", [TRAINING_JOB, MODEL_VERSION, INFERENCE_SERVICE, CANARY, ASKING], ids=lambda m: m["kind"]
-)
+@pytest.mark.parametrize("manifest", TAKEN, ids=lambda m: m["kind"])
 @pytest.mark.usefixtures("crds")
 def test_what_is_right_is_taken(cluster: Kubectl, manifest: dict[str, Any]) -> None:
     cluster.apply(manifest, dry_run=True)
@@ -143,6 +153,16 @@ def test_what_cannot_work_is_refused(
     error = cluster.refuses(changed(manifest, path, value))
 
     assert (said or path) in error
+
+
+@pytest.mark.parametrize(
+    "manifest", [TRAINING_JOB, MODEL_VERSION, INFERENCE_SERVICE], ids=lambda m: m["kind"]
+)
+@pytest.mark.usefixtures("crds")
+def test_an_object_that_no_operator_has_seen_yet_says_so(cluster: Kubectl, manifest: dict[str, Any]) -> None:
+    made = cluster.run("create", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(manifest))
+
+    assert json.loads(made)["status"] == {"observedGeneration": -1}
 
 
 def test_a_model_version_never_changes(kubectl: Kubectl) -> None:

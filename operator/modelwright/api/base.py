@@ -35,19 +35,30 @@ def name_rule(length: int, because: str) -> dict[str, str]:
     )
 
 
+def first_letter_rule(because: str) -> dict[str, Any]:
+    """The rule for the name of a kind that has a Service of its name. A name never changes: it is checked when the
+    object is made, so that an older object that breaks the rule can still get a status that says so."""
+    return {
+        **rule(
+            "oldSelf.hasValue() || self.metadata.name.matches('^[a-z]')",
+            f"the name must begin with a letter: {because}",
+        ),
+        "optionalOldSelf": True,
+    }
+
+
 class IntOrString:
-    """Makes a field a Kubernetes int-or-string; bounds of the string are kept."""
+    """Makes a field a Kubernetes int-or-string; the bounds of both are kept."""
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         options: list[dict[str, Any]] = handler(core).get("anyOf", [])
-        text = next((dict(o) for o in options if o.get("type") == "string"), {})
-        text.pop("type", None)
+        bounds = {name: value for option in options for name, value in option.items() if name != "type"}
         return {
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "x-kubernetes-int-or-string": True,
-            **text,
+            **bounds,
         }
 
 
@@ -72,7 +83,9 @@ _CLAIM = r"^pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 PVC_URI = f"{_CLAIM}{_PATH}*$"
 PVC_FILE_URI = f"{_CLAIM}{_PATH}+$"
 
-Quantity = Annotated[int | Annotated[str, Field(pattern=QUANTITY, max_length=32)], IntOrString()]
+Quantity = Annotated[
+    Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=QUANTITY, max_length=32)], IntOrString()
+]
 Digest = Annotated[str, Field(pattern=DIGEST, max_length=71)]
 Label = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]
 Name = Annotated[str, Field(pattern=DNS_SUBDOMAIN, min_length=1, max_length=253)]
@@ -87,6 +100,34 @@ Task = Literal["Classification", "Regression"]
 ClassLabel = Annotated[str, Field(max_length=256, coerce_numbers_to_str=True)]
 
 
+# The resources of every container; all others are devices, which are named with a domain.
+STANDARD = ("cpu", "memory", "ephemeral-storage")
+RESOURCE = (
+    r"^(hugepages-[0-9]+[KMGT]i|[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+    r"/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)$"
+)
+UNKNOWN_RESOURCE = (
+    "resources are cpu, memory, ephemeral-storage, hugepages-SIZE, and devices with their domain, such as "
+    "nvidia.com/gpu: correct the name"
+)
+ABOVE_LIMIT = "requests must not be above limits: raise resources.limits or lower resources.requests"
+DEVICE_LIMIT = (
+    "devices and hugepages cannot be shared: set resources.limits to the same amount as resources.requests"
+)
+
+
+def _every_name(holds: str) -> str:
+    """CEL: what holds for the name of every resource."""
+    return " && ".join(
+        f"(!has(self.{part}) || self.{part}.all(name, {holds}))" for part in ("requests", "limits")
+    )
+
+
+def _amount(part: str) -> str:
+    """CEL: the amount of the resource `name`."""
+    return f"quantity(string(self.{part}[name]))"
+
+
 class ResourceRequirements(Model):
     """Compute resources of a container, as in a Pod."""
 
@@ -95,6 +136,24 @@ class ResourceRequirements(Model):
     )
     limits: Annotated[dict[str, Quantity], Field(max_length=8)] | None = Field(
         default=None, description="What the container may use at most, by resource: cpu, memory."
+    )
+
+
+class RequestedResources(ResourceRequirements):
+    """Resources as a user asks for them: what no pod could have is refused."""
+
+    model_config = rules(
+        rule(_every_name(f"name in {list(STANDARD)} || name.matches('{RESOURCE}')"), UNKNOWN_RESOURCE),
+        rule(
+            "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || "
+            f"!{_amount('requests')}.isGreaterThan({_amount('limits')}))",
+            ABOVE_LIMIT,
+        ),
+        rule(
+            "!has(self.requests) || self.requests.all(name, !name.matches('/|^hugepages-') || "
+            f"has(self.limits) && name in self.limits && {_amount('requests')}.compareTo({_amount('limits')}) == 0)",
+            DEVICE_LIMIT,
+        ),
     )
 
 
@@ -109,11 +168,17 @@ class Condition(Model):
     message: Message = Field(description="Why, in a sentence: what was wrong, where, and what to do.")
 
 
+# Where a status begins: tools that compare it with the generation see that the operator has yet to act.
+NOT_OBSERVED = -1
+
+
 class Status(Model):
     """What every status holds."""
 
     observed_generation: int | None = Field(
-        default=None, ge=0, description="The generation of the spec that the operator saw last."
+        default=None,
+        ge=NOT_OBSERVED,
+        description="The generation of the spec that the operator saw last; -1 until it has seen the object.",
     )
     conditions: Annotated[
         list[Condition],

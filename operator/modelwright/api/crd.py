@@ -16,7 +16,7 @@ from modelwright.api import API_VERSION, GROUP, VERSION
 from modelwright.api import inferenceservice as isvc
 from modelwright.api import modelversion as mv
 from modelwright.api import trainingjob as tj
-from modelwright.api.base import Model
+from modelwright.api.base import NOT_OBSERVED, Model
 
 # Keywords of JSON Schema that a structural schema knows and that the models use.
 KEPT = {
@@ -65,14 +65,14 @@ class Resource:
     description: str
     spec: type[Model]
     status: type[Model]
-    name_rule: dict[str, str]
+    name_rules: tuple[dict[str, Any], ...]
     columns: tuple[Column, ...]
 
 
 RESOURCES = (
     Resource(
         "TrainingJob", "trainingjobs", ("tj",), (tj.__doc__ or "").strip(),
-        tj.TrainingJobSpec, tj.TrainingJobStatus, tj.NAME_RULE,
+        tj.TrainingJobSpec, tj.TrainingJobStatus, tj.NAME_RULES,
         (
             Column("Model", ".status.model"),
             Column("Run", ".status.run.number", type="integer"),
@@ -84,7 +84,7 @@ RESOURCES = (
     ),
     Resource(
         "ModelVersion", "modelversions", ("mv",), (mv.__doc__ or "").strip(),
-        mv.ModelVersionSpec, mv.ModelVersionStatus, mv.NAME_RULE,
+        mv.ModelVersionSpec, mv.ModelVersionStatus, mv.NAME_RULES,
         (
             Column("Model", ".spec.model"),
             *READY,
@@ -96,7 +96,7 @@ RESOURCES = (
     ),
     Resource(
         "InferenceService", "inferenceservices", ("mwisvc",), (isvc.__doc__ or "").strip(),
-        isvc.InferenceServiceSpec, isvc.InferenceServiceStatus, isvc.NAME_RULE,
+        isvc.InferenceServiceSpec, isvc.InferenceServiceStatus, isvc.NAME_RULES,
         (
             Column("Stable", ".status.stable.version"),
             Column("Canary", ".status.canary.version"),
@@ -187,9 +187,12 @@ def custom_resource_definition(resource: Resource) -> dict[str, Any]:
             "kind": {"type": "string"},
             "metadata": metadata,
             "spec": object_schema(resource.spec),
-            "status": object_schema(resource.status),
+            "status": {
+                **object_schema(resource.status),
+                "default": {"observedGeneration": NOT_OBSERVED},
+            },
         },
-        "x-kubernetes-validations": [resource.name_rule],
+        "x-kubernetes-validations": list(resource.name_rules),
     }
     names = {
         "kind": resource.kind,

@@ -14,9 +14,11 @@ from modelwright.api.base import (
     Model,
     Name,
     Reason,
+    RequestedResources,
     ResourceRequirements,
     Status,
     Timestamp,
+    first_letter_rule,
     name_rule,
     rule,
     rules,
@@ -274,7 +276,7 @@ class InferenceServiceSpec(Model):
 
     model: ServedModel = Field(description="Which model is served.")
     replicas: Annotated[int, Field(ge=0, le=1000)] = Field(default=1, description="Pods that serve.")
-    resources: ResourceRequirements | None = Field(
+    resources: RequestedResources | None = Field(
         default=None, description="Compute resources of the server. Default: the operator's."
     )
     rollout: Rollout = Field(default=Rollout(), description="How a new revision takes over.")
@@ -413,4 +415,7 @@ class InferenceServiceStatus(Status):
     )
 
 
-NAME_RULE = name_rule(NAME_LENGTH, "Deployments are named after it")
+NAME_RULES = (
+    name_rule(NAME_LENGTH, "Deployments are named after it"),
+    first_letter_rule("its Service has the same name"),
+)

@@ -142,4 +142,4 @@ class ModelVersionStatus(Status):
     parity: Parity | None = Field(default=None, description="ONNX Runtime against the trainer's library.")
 
 
-NAME_RULE = name_rule(NAME_LENGTH, "Jobs are named after it")
+NAME_RULES = (name_rule(NAME_LENGTH, "Jobs are named after it"),)

@@ -16,7 +16,7 @@ from modelwright.api.base import (
     Model,
     Name,
     Reason,
-    ResourceRequirements,
+    RequestedResources,
     Status,
     Task,
     Timestamp,
@@ -201,7 +201,7 @@ class TrainingJobSpec(Model):
         description="Where the model is stored. Default: the operator's artifact store, or else a claim "
         "modelwright-artifacts that it makes in the namespace and never deletes.",
     )
-    resources: ResourceRequirements | None = Field(
+    resources: RequestedResources | None = Field(
         default=None, description="Compute resources of each step. Default: the operator's."
     )
     backoff_limit: Annotated[int, Field(ge=0, le=10)] = Field(
@@ -253,4 +253,4 @@ class TrainingJobStatus(Status):
     )
 
 
-NAME_RULE = name_rule(NAME_LENGTH, "the Jobs are named after it")
+NAME_RULES = (name_rule(NAME_LENGTH, "the Jobs are named after it"),)

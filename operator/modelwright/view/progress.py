@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from modelwright.api.base import NOT_OBSERVED
 from modelwright.view.model import Canary, InferenceService, Revision
 
 Result = Literal["NotSeen", "InProgress", "Done", "RolledBack", "Failed"]
@@ -37,8 +38,8 @@ def stage(seen: InferenceService) -> Stage:
 
 
 def _not_seen(seen: InferenceService) -> Stage:
-    told = seen.status.observed_generation
-    since = "" if told is None else f"; what follows is of generation {told}"
+    known = seen.status.observed_generation
+    since = "" if known in (None, NOT_OBSERVED) else f"; what follows is of generation {known}"
     return Stage(
         "NotSeen",
         f"the operator has not looked at generation {seen.metadata.generation} of the spec yet{since}",

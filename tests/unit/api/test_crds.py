@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from modelwright.api.base import ABOVE_LIMIT, DEVICE_LIMIT, UNKNOWN_RESOURCE
 from modelwright.api.crd import RESOURCES, Resource, custom_resource_definition, render
 
 ROOT = Path(__file__).parents[3]
@@ -90,3 +91,31 @@ def test_every_rule_says_what_to_do(resource: Resource) -> None:
     for path, node in nodes(schema_of(resource)):
         for rule in node.get("x-kubernetes-validations", ()):
             assert len(rule["message"]) > 15, path
+
+
+@EVERY_KIND
+def test_an_object_that_the_operator_has_not_seen_says_so(resource: Resource) -> None:
+    """kstatus and Flux compare observedGeneration with the generation: without a status they call it current."""
+    status = schema_of(resource)["properties"]["status"]
+    assert status["default"] == {"observedGeneration": -1}
+    assert status["properties"]["observedGeneration"]["minimum"] == -1
+
+
+@pytest.mark.parametrize("plural", ["trainingjobs", "inferenceservices"])
+def test_resources_that_no_pod_could_have_are_refused_where_users_ask_for_them(plural: str) -> None:
+    (resource,) = [found for found in RESOURCES if found.plural == plural]
+    ruled = {
+        path: {rule["message"] for rule in node["x-kubernetes-validations"]}
+        for path, node in nodes(schema_of(resource))
+        if path.endswith(".resources") and "x-kubernetes-validations" in node
+    }
+    assert ruled == {".spec.resources": {UNKNOWN_RESOURCE, ABOVE_LIMIT, DEVICE_LIMIT}}, (
+        "and never in a status"
+    )
+
+
+def test_the_name_of_a_service_begins_with_a_letter_and_older_objects_can_still_be_told_so() -> None:
+    (service,) = [found for found in RESOURCES if found.kind == "InferenceService"]
+    (letter,) = [rule for rule in service.name_rules if "letter" in rule["message"]]
+    assert letter["optionalOldSelf"] is True
+    assert letter["rule"] == "oldSelf.hasValue() || self.metadata.name.matches('^[a-z]')"

@@ -33,6 +33,7 @@ UNKNOWN: list[dict[str, Any]] = [
     {"rbac": {"clusterAdmin": True}},
 ]
 WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"workloads": {"serving": {"resources": {"limits": {"gpu": 1}}}}}, "gpu"),
     ({"replicas": "2"}, "replicas"),
     ({"replicas": -1}, "replicas"),
     ({"logLevel": "verbose"}, "logLevel"),

@@ -76,6 +76,7 @@ def check_effect(owner: Body, effect: Effect) -> None:
     assert (meta["name"], meta["namespace"]) == (effect.key.name, effect.key.namespace)
     assert (body["apiVersion"], body["kind"]) == (effect.key.resource.api_version, effect.key.resource.kind)
     assert len(meta["name"]) <= 63
+    assert all(len(value) <= 63 for value in meta["labels"].values()), meta["labels"]
     assert meta["labels"][MANAGED_BY] == MANAGER
     check_ownership(owner, effect)
     spec = pod_spec_of(body)

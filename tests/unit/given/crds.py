@@ -70,6 +70,12 @@ def with_defaults(plural: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
+def first_status(plural: str) -> dict[str, Any]:
+    """The status of an object that the operator has not seen."""
+    default: dict[str, Any] = schema_of(plural)["properties"]["status"]["default"]
+    return copy.deepcopy(default)
+
+
 def _filled(schema: Mapping[str, Any], value: Any) -> Any:
     if isinstance(value, list):
         return [_filled(schema.get("items", {}), item) for item in value]

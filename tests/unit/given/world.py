@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from fakes.api import FakeApi
 from unit.given.checks import check_plan
-from unit.given.crds import defects, with_defaults
+from unit.given.crds import defects, first_status, with_defaults
 
 from modelwright.common.resources import INFERENCE_SERVICES, MODEL_VERSIONS, TRAINING_JOBS
 from modelwright.common.settings import Settings
@@ -28,6 +28,7 @@ NAMESPACE = "team"
 SETTINGS = Settings(serving_image="serving:1", training_image="training:1")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MOST_LOOKS = 12
+OWN = {TRAINING_JOBS, MODEL_VERSIONS, INFERENCE_SERVICES}
 T = TypeVar("T")
 
 
@@ -54,13 +55,15 @@ class Told:
 
 
 class Clocked(FakeApi):
-    """Dates new objects by the world's clock."""
+    """Dates new objects by the world's clock, and gives our own kinds the status that their CRDs begin with."""
 
     now: datetime = START
 
     def _store(self, change: Any, key: Key, body: dict[str, Any]) -> dict[str, Any]:
         if change == "ADDED":
             body["metadata"]["creationTimestamp"] = to_timestamp(self.now)
+        if key.resource in OWN and "status" not in body:
+            body["status"] = first_status(key.resource.plural)
         return super()._store(change, key, body)
 
 

@@ -114,3 +114,8 @@ def test_a_revision_that_is_baked_is_not_done_yet() -> None:
         "As long as churn-1 runs, it is back at once with: modelwright rollout undo churn",
     )
     assert "it may be taken back for 59 s more" in drawn(service)
+
+
+def test_an_object_that_the_operator_has_never_seen_has_no_generation_to_tell_of() -> None:
+    fresh = {**a_served_version().body, "status": {"observedGeneration": -1}}
+    assert stage(read(fresh)).sentence == "the operator has not looked at generation 1 of the spec yet"

@@ -1,0 +1,34 @@
+"""Amounts that the operator's settings hold are measured as the CRDs measure those of users."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from support import resources
+
+from modelwright.options import Options, parse
+
+NEEDED = ("--lease-namespace=l", "--serving-image=s", "--training-image=t")
+
+
+def given(flag: str, amounts: dict[str, Any]) -> Options:
+    """The options with these resources."""
+    return parse((*NEEDED, f"--{flag}={json.dumps(amounts)}"))
+
+
+@pytest.mark.parametrize("amounts", resources.TAKEN, ids=json.dumps)
+def test_what_a_user_may_ask_for_may_be_a_default(amounts: dict[str, Any]) -> None:
+    assert given("training-resources", amounts).settings.training_resources
+    assert given("serving-resources", amounts).settings.serving_resources
+
+
+@pytest.mark.parametrize(("amounts", "said"), resources.REFUSED, ids=json.dumps)
+def test_what_no_pod_could_have_is_no_default(
+    amounts: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        given("serving-resources", amounts)
+
+    assert said in capsys.readouterr().err
