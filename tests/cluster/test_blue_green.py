@@ -59,9 +59,11 @@ def test_a_version_is_looked_at_then_approved_then_switched_then_undone(kubectl:
         canary = waiting["status"]["canary"]
         assert canary["revision"] in message(waiting)
         assert canary["readyReplicas"] == 2
-        assert canary["url"] == f"http://{NAME}-canary.{kubectl.namespace}.svc"
-        preview = kubectl.get("service", f"{NAME}-canary")["spec"]["clusterIP"]
+        ours = kubectl.all("service", f"modelwright.dev/inference-service={NAME}")
+        (beside,) = (found for found in ours if found["metadata"]["name"] != NAME)
+        assert canary["url"] == f"http://{beside['metadata']['name']}.{kubectl.namespace}.svc"
         green = pods(kubectl, canary)
+        preview = beside["spec"]["clusterIP"]
         assert (answering(preview), answering(address)) == ({"two"}, {"one"})
 
         kubectl.apply(service("two", replicas=2, approvedRevision=canary["revision"], **ROLLOUT))

@@ -24,6 +24,7 @@ from modelwright.common.resources import (
 from modelwright.engine.cache import Blindness, View
 from modelwright.engine.objects import Body, Key, created, deleting, labels
 from modelwright.inferenceservice.analysis.counts import Measured
+from modelwright.inferenceservice.manifests.names import canary_name
 from modelwright.workload.podstatus import newest_first
 
 
@@ -57,7 +58,12 @@ class Observed(Subject):
     @property
     def canary_service(self) -> Body | None:
         """The Service that leads to the canary."""
-        return next((found for found in self.services if name(found) == f"{self.name}-canary"), None)
+        return next((found for found in self.services if name(found) == canary_name(self)), None)
+
+    @property
+    def side_services(self) -> list[Body]:
+        """The Services besides the stable revision's: the canary's, and what earlier releases called so."""
+        return [found for found in self.services if name(found) != self.name]
 
     def config(self, wanted: str) -> Body | None:
         """The ConfigMap of this name."""

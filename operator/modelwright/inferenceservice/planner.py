@@ -6,7 +6,7 @@ Deployments and the Service that follow from them, so that a crash in between is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,8 +24,7 @@ from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.analysis import queries
 from modelwright.inferenceservice.manifests import httproute, traffic_rule
 from modelwright.inferenceservice.manifests.deployment import deployment
-from modelwright.inferenceservice.manifests.names import canary_name
-from modelwright.inferenceservice.manifests.services import canary_service, service
+from modelwright.inferenceservice.manifests.services import canary_service, selected, service
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.revision.target import Unresolved, passed_over, target
@@ -79,29 +78,31 @@ class InferenceServicePlanner:
         stable, starting = revisions.stable, revisions.starting
         if stable is not None:
             yield deployment(observed, stable, observed.spec.replicas, self.settings)
-        if selected := stable or starting:
-            yield service(observed, selected)
+        if serving := stable or starting:
+            yield service(observed, serving)
         if starting is not None:
             pods = replicas(starting, observed.spec, beside=stable is not None)
             yield deployment(observed, starting, pods, self.settings)
-        free = httproute.held(observed) in (None, starting.revision if starting else None)
-        if stable is not None and starting is not None and planned(observed.spec) and free:
-            yield canary_service(observed, starting)
+        held = httproute.held(observed, gateway.aspect(observed))
+        if stable is not None and starting is not None and planned(observed.spec):
+            there = observed.canary_service
+            if there is None or there not in held or selected(there) == starting.revision:
+                yield canary_service(observed, starting)
         yield from httproute.effects(observed, revisions)
         yield from traffic_rule.effects(observed, revisions)
-        yield from self._leftovers(observed, revisions)
+        yield from self._leftovers(observed, revisions, held)
 
-    def _leftovers(self, observed: Observed, revisions: Revisions) -> Iterable[Delete]:
+    def _leftovers(
+        self, observed: Observed, revisions: Revisions, held: Collection[Body]
+    ) -> Iterable[Delete]:
         """What belongs to revisions that no longer run, and the canary's Service without a canary: once no caller is
-        led there any more."""
-        held = httproute.held(observed)
-        kept = revisions.running | ({held} if held else set())
+        led there any more (`held`)."""
+        kept = revisions.running | set(map(selected, held))
         for found in observed.configs:
             if labels(found).get(REVISION) not in revisions.running and not deleting(found):
                 yield Delete(Key(CONFIG_MAPS, observed.namespace, name(found)), uid(found))
-        for found in observed.services:
-            unused = held is None and _is_left(observed, revisions, found)
-            if name(found) == canary_name(observed) and unused:
+        for found in observed.side_services:
+            if found not in held and _is_left(observed, revisions, found):
                 yield Delete(Key(SERVICES, observed.namespace, name(found)), uid(found))
         for found in observed.deployments:
             if labels(found).get(REVISION) not in kept and not deleting(found):
@@ -115,9 +116,9 @@ def _is_left(observed: Observed, revisions: Revisions, canarys: Body) -> bool:
     """
     if revisions.starting is not None or revisions.retired is not None or deleting(canarys):
         return False
-    selected = canarys["spec"]["selector"].get(REVISION)
-    leaving = any(labels(pod).get(REVISION) == selected for pod in observed.pods)
-    return selected in revisions.running or not leaving
+    revision = selected(canarys)
+    leaving = any(labels(pod).get(REVISION) == revision for pod in observed.pods)
+    return revision in revisions.running or not leaving
 
 
 def _verdict(observed: Observed, wanted: Revision | Unresolved, revisions: Revisions) -> Verdict:

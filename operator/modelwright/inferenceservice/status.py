@@ -29,7 +29,8 @@ def record(observed: Observed, revisions: Revisions) -> InferenceServiceStatus:
     if canary is not None:
         update = _counts(observed, canary, replicas(canary, observed.spec, beside=stable is not None))
         if stable is not None and revisions.starting is not None and planned(observed.spec):
-            update["url"] = canary_url(observed)
+            # Not before the Service is there: its name may be taken.
+            update["url"] = canary_url(observed) if observed.canary_service is not None else None
         canary = canary.model_copy(update=update)
     return InferenceServiceStatus(
         observed_generation=observed.generation,

@@ -11,6 +11,7 @@ from unit.given.checks import kstatus
 from unit.given.pods import Pod
 from unit.given.world import NAMESPACE, SETTINGS, World
 
+from modelwright.common.primary import Subject
 from modelwright.common.resources import (
     DEPLOYMENTS,
     INFERENCE_SERVICES,
@@ -24,6 +25,7 @@ from modelwright.common.resources import (
 )
 from modelwright.common.times import to_timestamp
 from modelwright.engine.objects import Body, Key, ResourceType, labels, metadata
+from modelwright.inferenceservice.manifests.names import canary_name
 
 SKLEARN = {"sklearn": {"estimator": "sklearn.linear_model.LogisticRegression", "parameters": {"C": 1.0}}}
 RECIPE: Mapping[str, Any] = {
@@ -233,6 +235,11 @@ class InferenceService(Resource):
         found = self.part(part)
         assert found is not None, f"nothing is {part}"
         return str(found["revision"])
+
+    @property
+    def canary_name(self) -> str:
+        """What the Service of its canary is called."""
+        return canary_name(Subject(self.body))
 
     @property
     def traffic(self) -> str | None:

@@ -88,7 +88,7 @@ def accepted(service: InferenceService) -> tuple[str, str]:
 
 
 def canary_service(service: InferenceService) -> Body | None:
-    return service.world.api.objects.get(Key(SERVICES, NAMESPACE, "churn-canary"))
+    return service.world.api.objects.get(Key(SERVICES, NAMESPACE, service.canary_name))
 
 
 class TestWithoutACanary:
@@ -152,7 +152,7 @@ class TestSplit:
     def test_the_gateway_splits_and_the_pods_do_not_split_again(self) -> None:
         service = with_a_share()
 
-        assert split(service) == {"churn:80": 90, "churn-canary:80": 10}
+        assert split(service) == {"churn:80": 90, f"{service.canary_name}:80": 10}
         assert rule(service)["weight"] == 0  # type: ignore[index]
         assert service.status["canary"]["weight"] == 10
 
@@ -171,13 +171,13 @@ class TestSplit:
         service = with_a_share(rollout=rollout({"weight": 0}, traffic=chosen))
 
         for header in (("X-Version", "next"), ("X-Team", "ours")):
-            assert split(service, "/v2/models/churn", header) == {"churn-canary:80": 100}
+            assert split(service, "/v2/models/churn", header) == {f"{service.canary_name}:80": 100}
 
     def test_who_names_a_version_gets_it(self) -> None:
         service = with_a_share()
 
         assert split(service, "/v2/models/churn/versions/churn-1") == {"churn:80": 100}
-        assert split(service, "/v2/models/churn/versions/churn-2") == {"churn-canary:80": 100}
+        assert split(service, "/v2/models/churn/versions/churn-2") == {f"{service.canary_name}:80": 100}
 
     def test_both_protocols_are_split_at_a_host_of_its_own(self) -> None:
         chosen = {"headers": [{"name": "X-Version", "value": "next"}]}
@@ -185,10 +185,10 @@ class TestSplit:
         service = with_a_share(gateway=named, rollout=rollout(*STEPS, traffic=chosen))
 
         calls, header = "/inference.GRPCInferenceService", ("X-Version", "next")
-        assert split(service, "/") == {"churn:80": 90, "churn-canary:80": 10}
-        assert split(service, calls) == {"churn:8081": 90, "churn-canary:8081": 10}
-        assert split(service, "/", header) == {"churn-canary:80": 100}
-        assert split(service, calls, header) == {"churn-canary:8081": 100}
+        assert split(service, "/") == {"churn:80": 90, f"{service.canary_name}:80": 10}
+        assert split(service, calls) == {"churn:8081": 90, f"{service.canary_name}:8081": 10}
+        assert split(service, "/", header) == {f"{service.canary_name}:80": 100}
+        assert split(service, calls, header) == {f"{service.canary_name}:8081": 100}
         found = canary_service(service)
         assert found is not None
         assert {port["port"] for port in found["spec"]["ports"]} == {80, 8081}
@@ -199,7 +199,7 @@ class TestSplit:
         assert split(service) == {"churn:80": 100}
 
         service.has_ready(1).settles()
-        assert split(service) == {"churn:80": 90, "churn-canary:80": 10}
+        assert split(service) == {"churn:80": 90, f"{service.canary_name}:80": 10}
 
     def test_the_weight_follows_the_step(self) -> None:
         service = with_a_share()
@@ -207,7 +207,7 @@ class TestSplit:
         after(service, 60)
         service.has_ready(2).settles()
 
-        assert split(service) == {"churn:80": 50, "churn-canary:80": 50}
+        assert split(service) == {"churn:80": 50, f"{service.canary_name}:80": 50}
 
 
 class TestRemoval:

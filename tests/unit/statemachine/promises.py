@@ -13,6 +13,7 @@ from unit.given.crds import defects
 from unit.statemachine.cluster import Cluster
 from unit.statemachine.gateway import named
 
+from modelwright.common.primary import Subject
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -30,6 +31,7 @@ from modelwright.common.resources import (
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, labels, metadata, owner_uid, uid
 from modelwright.engine.plan import Create
+from modelwright.inferenceservice.manifests.names import canary_name
 from modelwright.modelversion.quarantine import QUARANTINED
 
 ENDS = {("Ready", "True"), ("Stalled", "True")}
@@ -156,7 +158,7 @@ class Promises:
         """The traffic goes to a revision that was complete, and never to one that was given up. Until there is
         one that answers, to the one that starts."""
         owner, revision = owner_uid(body) or "", body["spec"]["selector"].get(REVISION, "")
-        if metadata(body)["name"].endswith("-canary"):
+        if metadata(body)["name"] != labels(body)[INFERENCE_SERVICE]:
             return  # callers do not know it
         if self._selected.get(uid(body)) == revision:
             return
@@ -181,7 +183,7 @@ class Promises:
         """The operator is about to delete an object."""
         self._before_leaving(key)
         leftovers = key.resource in {CONFIG_MAPS, HTTP_ROUTES} or (
-            key.resource == SERVICES and key.name.endswith("-canary")
+            key.resource == SERVICES and key.name != labels(self.cluster.objects[key])[INFERENCE_SERVICE]
         )
         assert leftovers or key.resource in {JOBS, DEPLOYMENTS}, f"the operator deletes {key}"
         if key.resource != DEPLOYMENTS:
@@ -224,7 +226,7 @@ class Promises:
     def _before_route(self, key: Key, body: Body, known: View) -> None:
         """Callers are led to a canary that has a share of that size, and pods that are ready."""
         service = known.get(Key(INFERENCE_SERVICES, key.namespace, key.name)) or {}
-        canary, name = service["status"].get("canary") or {}, f"{key.name}-canary"
+        canary, name = service["status"].get("canary") or {}, canary_name(Subject(service))
         if name not in named(body):
             return
         assert canary["state"] in {"Shifting", "Completing"}, "callers were led to a canary that has no share"
@@ -242,9 +244,12 @@ class Promises:
         body, known = self.cluster.objects[key], self.known()
         name = labels(body)[INFERENCE_SERVICE]
         owner = known.get(Key(INFERENCE_SERVICES, key.namespace, name)) or {"spec": {}}
-        route, canary = Key(HTTP_ROUTES, key.namespace, name), Key(SERVICES, key.namespace, f"{name}-canary")
         wanted = owner["spec"].get("gateway")
-        if wanted is None or None in {
+        if wanted is None:
+            return
+        route = Key(HTTP_ROUTES, key.namespace, name)
+        canary = Key(SERVICES, key.namespace, canary_name(Subject(owner)))
+        if None in {
             known.get(route) and 1,
             known.get(Key(GATEWAYS, key.namespace, wanted["name"])) and 1,
         }:

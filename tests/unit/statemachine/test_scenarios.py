@@ -135,12 +135,13 @@ def test_a_run_ends_in_its_version_even_if_the_process_dies_right_after_making_i
 
 
 def test_who_is_led_to_a_canary_by_a_gateway_finds_it_until_the_gateway_knows_better(storm: Storm) -> None:
-    route, canary = Key(HTTP_ROUTES, NAMESPACE, "churn"), Key(SERVICES, NAMESPACE, "churn-canary")
+    route = Key(HTTP_ROUTES, NAMESPACE, "churn")
     storm.serve("churn", "by-hand", 2, 30)
     storm.register("by-hand", "a")
     storm.a_while_goes_by(["ok"] * 7)
     storm.callers_come_by_a_gateway("churn", there=True, wanted=True, fates=["ok"] * 3)
     storm.a_canary_gets_its_share("churn", "churn-2", 1, ["ok"] * 7)
+    (canary,) = (key for key in storm.cluster.all(SERVICES) if key.name != "churn")
     assert storm.cluster.gateways.leads_to(route, canary.name)
 
     revision = storm.cluster.objects[Key(INFERENCE_SERVICES, NAMESPACE, "churn")]["status"]["canary"][

@@ -30,7 +30,7 @@ def test_a_canary_is_shown_with_its_share_its_steps_and_its_checks() -> None:
         f"stable   churn-1  revision {stable}  4 of 4 pods ready, answers 90 %",
         f"canary   churn-2  revision {canary}  1 of 1 pods ready, answers 10 %; Shifting, started 2 s ago",
         "url      http://churn.team.svc",
-        "preview  http://churn-canary.team.svc (only the canary answers there)",
+        f"preview  http://{service.canary_name}.team.svc (only the canary answers there)",
         "",
         "Steps (strategy Canary)",
         "  NOW      1  answers 10 %  for 1 min or more  began 1 s ago, 59 s of its hold left",

@@ -11,11 +11,13 @@ from typing import Any
 
 from modelwright.api.gateway import Gateway
 from modelwright.api.inferenceservice import CanaryRevision, StableRevision
-from modelwright.common.resources import HTTP_ROUTES, REVISION, name
+from modelwright.common.conditions import Aspect
+from modelwright.common.resources import HTTP_ROUTES, name
 from modelwright.engine.objects import Body, Key, deleting, metadata, uid
 from modelwright.engine.plan import Apply, Delete, Effect
-from modelwright.inferenceservice.gateway import answers, aspect, namespace_of
+from modelwright.inferenceservice.gateway import answers, namespace_of
 from modelwright.inferenceservice.manifests.names import GRPC, HTTP, canary_name, child_metadata
+from modelwright.inferenceservice.manifests.services import selected
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout.machine import SHIFTING
@@ -35,28 +37,21 @@ def effects(observed: Observed, revisions: Revisions) -> Iterator[Effect]:
         yield _route(observed, observed.spec.gateway, revisions.stable, _led_to(observed, revisions.canary))
 
 
-def held(observed: Observed) -> str | None:
-    """The revision that callers may still be led to by the canary's Service, whatever part it has now."""
-    service, route = observed.canary_service, next(iter(observed.routes), None)
-    outside = aspect(observed)
-    if service is None or route is None or outside is None or outside.status is False:
-        return None
-    if not _names(route, name(service)) and _is_taken_in(observed, route):
-        return None
-    return _selected(service)
+def held(observed: Observed, outside: Aspect | None) -> list[Body]:
+    """The Services besides the stable revision's that the Gateway may still lead callers to."""
+    route = next(iter(observed.routes), None)
+    if route is None or outside is None or outside.status is False:
+        return []
+    taken_in = _is_taken_in(observed, route)
+    return [found for found in observed.side_services if _names(route, name(found)) or not taken_in]
 
 
 def _led_to(observed: Observed, canary: CanaryRevision | None) -> CanaryRevision | None:
     """The canary, if callers can be led to it."""
     if canary is None or canary.state not in SHIFTING or observed.canary_service is None:
         return None
-    there = _selected(observed.canary_service) == canary.revision
+    there = selected(observed.canary_service) == canary.revision
     return canary if there and ready_replicas(observed.deployment(canary.revision)) > 0 else None
-
-
-def _selected(service: Body) -> str | None:
-    found = (service["spec"].get("selector") or {}).get(REVISION)
-    return None if found is None else str(found)
 
 
 def _names(route: Body, service: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from modelwright.api.inferenceservice import Revision
 from modelwright.common.resources import INFERENCE_SERVICE, REVISION, SERVICES
-from modelwright.engine.objects import Key
+from modelwright.engine.objects import Body, Key
 from modelwright.engine.plan import Apply
 from modelwright.inferenceservice.manifests.names import GRPC, HTTP, canary_name, child_metadata
 from modelwright.inferenceservice.observed import Observed
@@ -20,6 +20,12 @@ def service(observed: Observed, stable: Revision) -> Apply:
 def canary_service(observed: Observed, canary: Revision) -> Apply:
     """Leads the stable revision's pods, a Gateway, and who wants a preview, to the canary's pods that are ready."""
     return _service(observed, canary_name(observed), canary)
+
+
+def selected(service: Body) -> str | None:
+    """The revision that a Service selects."""
+    found = (service["spec"].get("selector") or {}).get(REVISION)
+    return None if found is None else str(found)
 
 
 def _service(observed: Observed, service_name: str, revision: Revision) -> Apply:

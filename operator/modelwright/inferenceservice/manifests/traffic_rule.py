@@ -40,10 +40,12 @@ def rules(observed: Observed, revisions: Revisions) -> dict[str, str]:
     """The rule of each revision that has one.
 
     A retired one sends everything to the stable one: a caller who has kept a connection to it meets no old answers.
+    Nothing is sent to the canary before its Service is there and ours: the name could be somebody else's.
     """
     found: dict[str, str] = {}
     stable, canary, retired = revisions.stable, revisions.canary, revisions.retired
-    if stable is not None and canary is not None and canary.state in SHIFTING:
+    shifting = canary is not None and canary.state in SHIFTING and observed.canary_service is not None
+    if stable is not None and canary is not None and shifting:
         step = steps.current(canary, observed.spec)
         # By the Gateway callers reach the canary themselves; who calls the Service stays with the stable revision.
         weight = 0 if observed.spec.gateway is not None else canary.weight or 0

@@ -121,6 +121,8 @@ def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now
     planned = steps.planned(observed.spec)
     if revisions.stable is None or not planned or observed.spec.replicas == 0:
         return promotion.promoted(revisions, canary, observed, now)
+    if observed.canary_service is None:  # its name may be taken; nothing could reach the canary
+        return revisions
     update = {"state": "Shifting", "step": 0, "weight": planned[0].weight, "step_since": to_timestamp(now)}
     return replace(revisions, canary=canary.model_copy(update=update))
 

@@ -32,9 +32,10 @@ def test_the_service_takes_http_and_grpc_and_tells_gateways_which_is_which() -> 
 
 
 def test_a_canary_is_looked_at_over_the_same_ports() -> None:
-    services = {name: found["spec"]["ports"] for name, found in a_canary().all(SERVICES).items()}
+    service = a_canary()
+    services = {name: found["spec"]["ports"] for name, found in service.all(SERVICES).items()}
 
-    assert services["churn-canary"] == services["churn"]
+    assert services[service.canary_name] == services["churn"]
 
 
 @pytest.mark.parametrize("name", ["http", "grpc"])
@@ -77,7 +78,7 @@ def test_the_canarys_service_stays_as_long_as_its_pods_do() -> None:
     service = a_canary()
     pod = service.starts()
     measures(service, BAD).settles()
-    assert (service.reason, set(service.all(SERVICES))) == ("RolledBack", {"churn", "churn-canary"})
+    assert (service.reason, set(service.all(SERVICES))) == ("RolledBack", {"churn", service.canary_name})
 
     service.world.drop(pod.key)
 

@@ -86,13 +86,13 @@ def test_once_it_is_ready_it_gets_its_first_share() -> None:
 
     assert rule(service) == {
         "revision": service.revision("canary"),
-        "host": "churn-canary.team.svc",
+        "host": f"{service.canary_name}.team.svc",
         "port": 80,
         "weight": 10,
         "mirror": 0,
     }
     assert service.traffic == service.revision("stable")
-    canary = service.world.api.objects[Key(SERVICES, NAMESPACE, "churn-canary")]
+    canary = service.world.api.objects[Key(SERVICES, NAMESPACE, service.canary_name)]
     assert canary["spec"]["selector"]["modelwright.dev/revision"] == service.revision("canary")
     assert (service.reason, service.kstatus) == ("CanaryInProgress", "InProgress")
     assert service.message == "ModelVersion churn-2 answers 10 % (step 1 of 2)"
@@ -170,7 +170,7 @@ def test_when_the_retired_revision_goes_nothing_of_the_rollout_is_left() -> None
     after(measures(service, GOOD), 121)
     service.has_ready(4).settles()
 
-    assert "churn-canary" in service.all(SERVICES), (
+    assert service.canary_name in service.all(SERVICES), (
         "its pods may not have heard yet that it is no canary any more"
     )
 

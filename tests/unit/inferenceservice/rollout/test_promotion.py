@@ -60,7 +60,7 @@ def test_blue_green_shows_both_until_its_step_ends_and_sends_nobody_to_the_new_o
     service.has_ready(4).settles()
     canary = service.part("canary")
     assert canary is not None
-    assert canary["url"] == "http://churn-canary.team.svc"
+    assert canary["url"] == f"http://{service.canary_name}.team.svc"
     assert rule(service)["weight"] == 0  # type: ignore[index]
     assert service.message == "ModelVersion churn-2 answers 0 % (step 1 of 1)"
     after(service, 60)
