@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelwright.common.resources import generation, name, namespace
-from modelwright.engine.objects import Body
+from modelwright.engine.cache import View
+from modelwright.engine.objects import Body, Key
+from modelwright.engine.refusal import REFUSALS, Refusal
 
 
 @dataclass(frozen=True)
-class Subject:
+class Primary:
     """One of our resources, as it was seen last. Each kind adds what it has to know besides."""
 
     body: Body
+    refusals: tuple[Refusal, ...] = field(default=(), kw_only=True)
 
     @property
     def name(self) -> str:
@@ -40,3 +43,9 @@ class Subject:
     def written_conditions(self) -> Sequence[Mapping[str, Any]]:
         """The conditions as they were written last."""
         return self.written_status.get("conditions") or ()
+
+
+def refusals_of(view: View, key: Key) -> tuple[Refusal, ...]:
+    """What the API server would not do for an object."""
+    found: tuple[Refusal, ...] = view.fact(key, REFUSALS) or ()
+    return found

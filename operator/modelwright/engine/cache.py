@@ -6,12 +6,13 @@ Holds no tasks and does no I/O. `View` is the read side that planners get.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator
-from typing import Literal, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, Protocol
 
 from modelwright.engine.objects import Body, Key, ResourceType, annotations_of, metadata, root_uid, uid
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+OUR_ANNOTATIONS = "f:modelwright.dev/"
 REMEMBERED_ENDS = 10_000
 NEVER_AGAIN = 1 << 63
 
@@ -42,9 +43,21 @@ class View(Protocol):
         """Why nothing can be known of a kind in a namespace; None where what is there is known."""
         ...
 
+    def fact(self, key: Key, source: str) -> Any:  # noqa: ANN401 - each source has a type of its own
+        """What a source has found out about an object that no watch tells; None if nothing."""
+        ...
+
 
 class Store(View, Protocol):
     """A view that also takes in the answers to our own writes."""
+
+    def named(self, uid: str) -> Key | None:
+        """The key of the object with this uid."""
+        ...
+
+    def note(self, key: Key, source: str, found: object) -> bool:
+        """Takes in what a source has found out about an object; None forgets it. Says whether anything changed."""
+        ...
 
     def put(self, resource: ResourceType, body: Body) -> bool:
         """Takes in a body unless a newer one, or the object's end, is known. Says whether anything changed."""
@@ -71,14 +84,30 @@ def key_of(resource: ResourceType, body: Body) -> Key:
 
 
 def slim(body: Body) -> Body:
-    """The body without what no planner reads and what can be larger than all the rest."""
+    """The body without what no planner reads and what can be larger than all the rest.
+
+    Of `managedFields` it keeps who wrote annotations of ours, as `annotationManagers`: the author of a request.
+    """
     meta = metadata(body)
     if "managedFields" not in meta and LAST_APPLIED not in annotations_of(body):
         return body
     kept = {name: value for name, value in meta.items() if name != "managedFields"}
+    if authors := _authors(meta.get("managedFields") or ()):
+        kept["annotationManagers"] = authors
     if LAST_APPLIED in annotations_of(body):
         kept["annotations"] = {k: v for k, v in annotations_of(body).items() if k != LAST_APPLIED}
     return {**body, "metadata": kept}
+
+
+def _authors(managed: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The field manager of each annotation of ours."""
+    found = {}
+    for entry in managed:
+        fields = ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:annotations") or {}
+        for field in fields:
+            if field.startswith(OUR_ANNOTATIONS):
+                found[field.removeprefix("f:")] = str(entry.get("manager", ""))
+    return found
 
 
 class Cache:
@@ -97,6 +126,7 @@ class Cache:
         self._by_owner: dict[tuple[ResourceType, str], set[Key]] = defaultdict(set)
         self._by_uid: dict[str, Key] = {}
         self._buried: OrderedDict[str, int] = OrderedDict()
+        self._facts: dict[Key, dict[str, object]] = {}
 
     def get(self, key: Key) -> Body | None:
         """The object, or None when it is not there."""
@@ -123,6 +153,29 @@ class Cache:
             for name in bodies
         ]
 
+    def fact(self, key: Key, source: str) -> Any:  # noqa: ANN401 - each source has a type of its own
+        """What a source has found out about an object that no watch tells; None if nothing."""
+        return self._facts.get(key, {}).get(source)
+
+    def note(self, key: Key, source: str, found: object) -> bool:
+        """Takes in what a source has found out about an object; None forgets it. Says whether anything changed.
+
+        Nothing is kept of an object that is not there, and all of it goes with the object.
+        """
+        if self.get(key) is None or self.fact(key, source) == found:
+            return False
+        facts = self._facts.setdefault(key, {})
+        facts.pop(source, None)
+        if found is not None:
+            facts[source] = found
+        if not facts:
+            del self._facts[key]
+        return True
+
+    def noted(self, source: str) -> list[Key]:
+        """The keys of the objects that a source has found something out about."""
+        return [key for key, facts in self._facts.items() if source in facts]
+
     def blindness(self, resource: ResourceType, namespace: str) -> Blindness | None:
         """Why nothing can be known of a kind in a namespace; None where what is there is known."""
         elsewhere = self._namespace is not None and namespace != self._namespace
@@ -145,7 +198,8 @@ class Cache:
             return False
         if known is not None and uid(known) != uid(body):
             self._bury(uid(known), NEVER_AGAIN)
-        self._drop(key)
+            self._facts.pop(key, None)
+        self._unlink(key)
         self._bodies[resource][key.namespace][key.name] = slim(body)
         self._index(key, body)
         return True
@@ -180,6 +234,11 @@ class Cache:
         return changed
 
     def _drop(self, key: Key) -> bool:
+        """Forgets an object and all that was found out about it."""
+        self._facts.pop(key, None)
+        return self._unlink(key)
+
+    def _unlink(self, key: Key) -> bool:
         bodies = self._bodies[key.resource].get(key.namespace, {})
         known = bodies.pop(key.name, None)
         if known is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from modelwright.engine.errors import (
     AlreadyExists,
     ApiError,
     Conflict,
+    Denied,
     Forbidden,
     Invalid,
     NamespaceTerminating,
@@ -29,6 +31,11 @@ TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 PAGE = 500
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+
+# What the API server writes of a ValidatingAdmissionPolicy and of a webhook; they choose the code themselves.
+_DENIED = re.compile(
+    r"ValidatingAdmissionPolicy '.*' denied request|admission webhook \".*\" denied the request"
+)
 
 Observer = Callable[[str, int], None]
 
@@ -166,6 +173,8 @@ def error_of(status: int, answer: Body, headers: Mapping[str, str]) -> ApiError:
         return NamespaceTerminating(message)
     if status == 422 and any(cause.get("field") == "metadata.uid" for cause in causes):
         return Conflict(message)  # another object of that name than the one that we applied to
+    if status in {400, 403, 422} and _DENIED.search(message):
+        return Denied(message)
     if status == 409:
         exists = answer.get("reason") == "AlreadyExists"
         return AlreadyExists(message) if exists else Conflict(message, retry_after=after)

@@ -40,23 +40,27 @@ class Rejected(ApiError):
 
 
 class Invalid(Rejected):
-    """The object breaks a rule of its kind. The same object will be refused again."""
+    """The object breaks a rule of its kind. The same object is refused again, unless the rule changes."""
+
+
+class Denied(Rejected):
+    """An admission policy or webhook says no. Others write and change it: it may say yes later."""
 
 
 class Forbidden(Rejected):
-    """We may not do that: a right is missing, a quota is used up or a policy says no. That can change."""
+    """We may not do that: a right is missing, a quota is used up or Pod Security says no. That can change."""
 
 
 class NameTaken(Rejected):
     """An object of that name is there already and belongs to somebody else."""
 
 
+class NamespaceTerminating(Rejected):
+    """The namespace is being deleted: nothing new can be made in it, and soon nothing will be left of it."""
+
+
 class AlreadyExists(ApiError):
     """An object of that name is there already."""
-
-
-class NamespaceTerminating(ApiError):
-    """The namespace is being deleted: nothing new can be made in it, and soon nothing will be left of it."""
 
 
 class NotLeader(Exception):

@@ -1,12 +1,15 @@
 """Carries out a plan: events, then the status, then the effects, each only where it changes something.
 
-Decides nothing and retries nothing: what goes wrong is raised, as one of `errors`. Knows no kind.
+What the API server refuses becomes a fact for the planner, and the later effects are carried out all the same; what
+else goes wrong is raised, as one of `errors`. Decides nothing. Knows no kind.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import random
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol, assert_never
 
 from modelwright.engine.api import MANAGED_BY, MANAGER, STATUS_MANAGER, Api
@@ -19,10 +22,24 @@ from modelwright.engine.errors import (
     NameTaken,
     NotFound,
     NotLeader,
+    Rejected,
     Retryable,
 )
-from modelwright.engine.objects import Body, Key, annotations_of, controller, deleting, labels, metadata, uid
-from modelwright.engine.plan import Annotate, Apply, Create, Delete, Effect, Event, Plan
+from modelwright.engine.objects import (
+    ROOT_UID,
+    Body,
+    Key,
+    annotations_of,
+    controller,
+    deleting,
+    labels,
+    metadata,
+    root_uid,
+    uid,
+)
+from modelwright.engine.plan import ABSENT, Annotate, Apply, Confirm, Create, Delete, Effect, Event, Plan
+from modelwright.engine.refusal import REFUSALS, Action, Refusal, refusal_of, steady
+from modelwright.engine.retries import Retries
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +54,14 @@ class Recorder(Protocol):
         ...
 
 
+class _Refused(Exception):  # noqa: N818 - it carries what was refused to where that is kept
+    """A write that the API server does not do, now or a moment ago."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
 class Executor:
     """Writes what a plan says, and puts the answers into the cache at once."""
 
@@ -46,15 +71,24 @@ class Executor:
         store: Store,
         recorder: Recorder,
         may_write: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._store = store
         self._recorder = recorder
         self._may_write = may_write
+        self._clock = clock
         self._settled = Settled()
+        self._retries = Retries()
+
+    def retry_in(self, key: Key) -> float | None:
+        """In how many seconds the first refused write for an object is due again; None if none was refused."""
+        times = [self._retries.due(refusal) for refusal in self._store.fact(key, REFUSALS) or ()]
+        soonest = min((moment for moment in times if moment is not None), default=None)
+        return None if soonest is None else max(0.0, soonest - self._clock())
 
     async def execute(self, key: Key, plan: Plan) -> bool:
-        """Carries out the plan for an object. Says whether anything was written, so that another look is due."""
+        """Carries out the plan for an object. Says whether anything was written or found out: then another is due."""
         body = self._store.get(key)
         if body is None:
             wrote = False
@@ -65,9 +99,30 @@ class Executor:
             wrote = plan.status is not None and await self._write_status(key, body, plan.status)
             if self._store.get(key) is None:  # the status had no object to go to: nor have the children
                 return wrote
+        refusals = []
         for effect in plan.effects:
-            wrote = await self._do(effect) or wrote
-        return wrote
+            try:
+                wrote = await self._do(key, effect) or wrote
+            except _Refused as refused:
+                refusals.append(refused.refusal)
+        return await self._note(key, plan, refusals) or wrote
+
+    async def _note(self, key: Key, plan: Plan, refusals: list[Refusal]) -> bool:
+        """Keeps what the plan has met as facts about the object, and makes an event of each new refusal."""
+        missing = {effect.key for effect in plan.effects if isinstance(effect, Confirm)}
+        absent = frozenset(found for found in missing if self._store.get(found) is None)
+        changed = self._store.note(key, ABSENT, absent or None)
+        before = self._store.fact(key, REFUSALS) or ()
+        now = steady(before, refusals)
+        if not self._store.note(key, REFUSALS, now or None):
+            return changed
+        body = self._store.get(key)
+        for refusal in now:
+            if body is not None and refusal not in before:
+                logger.warning("%s: %s %s: %s", key, refusal.action, refusal.object, refusal.message)
+                self._check_leadership()
+                await self._recorder.record(body, Event("Warning", "ApplyFailed", refusal.message))
+        return True
 
     async def _write_status(self, key: Key, body: Body, status: Mapping[str, Any]) -> bool:
         wanted = without_nulls(status)
@@ -90,7 +145,7 @@ class Executor:
         self._store.put(key.resource, answer)
         return True
 
-    async def _do(self, effect: Effect) -> bool:
+    async def _do(self, key: Key, effect: Effect) -> bool:
         match effect:
             case Create():
                 return await self._create(effect)
@@ -100,34 +155,48 @@ class Executor:
                 return await self._delete(effect)
             case Annotate():
                 return await self._annotate(effect)
+            case Confirm():
+                return await self._confirm(key, effect.key)
             case _:
                 assert_never(effect)
 
     async def _create(self, effect: Create) -> bool:
+        known = self._store.get(effect.key)
+        if known is not None and (effect.shared or _is_controlled(effect.body, known)):
+            return False
+        return await self._sent(effect.key, "create", effect.body, self._make(effect, known))
+
+    async def _make(self, effect: Create, known: Body | None) -> bool:
         key, manifest = effect.key, effect.body
-        known = self._store.get(key)
         if known is not None:
-            if not effect.shared:
-                _check_ours(key, manifest, known)
+            self._check_ours(key, manifest, known)
             return False
         self._check_leadership()
         try:
             answer = await self._api.create(key, manifest)
         except AlreadyExists:
             answer = await self._api.get(key)
+            if effect.shared and labels(answer).get(MANAGED_BY) != MANAGER:
+                return False  # not ours: no watch would show its end
             if not effect.shared:
-                _check_ours(key, manifest, answer)
+                self._check_ours(key, manifest, answer)
         self._store.put(key.resource, answer)
         return True
 
     async def _apply(self, effect: Apply) -> bool:
         key, manifest = effect.key, _with_hash(effect.body)
         known = self._store.get(key)
+        if known is not None and self._is_applied(manifest, known) and _is_controlled(manifest, known):
+            self._retries.accepted(key, "apply")
+            return False
+        return await self._sent(key, "apply", manifest, self._bring(key, manifest, known))
+
+    async def _bring(self, key: Key, manifest: Body, known: Body | None) -> bool:
+        self._check_leadership()
         if known is None:
-            self._check_leadership()
-            known = await self._look(key)
+            known = await self._unseen(key, manifest)
         if known is not None:
-            _check_ours(key, manifest, known)
+            self._check_ours(key, manifest, known)
             if self._is_applied(manifest, known):
                 return False
             if deleting(known):
@@ -136,15 +205,47 @@ class Executor:
         await self._send(key, manifest, known)
         return True
 
-    async def _look(self, key: Key) -> Body | None:
+    async def _unseen(self, key: Key, manifest: Body) -> Body | None:
         """Asks the API server for an object that the cache does not have: one that is there all the same may be
-        somebody else's, and server-side apply would take it without a word."""
+        somebody else's, and server-side apply would take it over. Only what is ours comes into the cache: of
+        somebody else's object no watch would show the end."""
         try:
             answer = await self._api.get(key)
         except NotFound:
             return None
+        self._check_ours(key, manifest, answer)
         self._store.put(key.resource, answer)
         return answer
+
+    async def _confirm(self, planned: Key, key: Key) -> bool:
+        """Asks for an object that the cache lacks. What is not ours counts as absent."""
+        if self._store.get(key) is not None or key in (self._store.fact(planned, ABSENT) or ()):
+            return False
+        try:
+            answer = await self._api.get(key)
+        except NotFound:
+            return False
+        if labels(answer).get(MANAGED_BY) != MANAGER:
+            return False
+        return self._store.put(key.resource, answer)
+
+    async def _sent(
+        self, key: Key, action: Action, content: object, write: Coroutine[Any, Any, bool]
+    ) -> bool:
+        """Does a write, unless it was refused a moment ago; what is refused is remembered for its next time."""
+        version = digest(content)
+        held = self._retries.held(key, action, version, self._clock())
+        if held is not None:
+            write.close()
+            raise _Refused(held)
+        try:
+            changed = await write
+        except Rejected as error:
+            refusal = refusal_of(key, action, error)
+            self._retries.refused(refusal, version, self._clock(), random.random())  # noqa: S311 - spreads load
+            raise _Refused(refusal) from error
+        self._retries.accepted(key, action)
+        return changed
 
     def _is_applied(self, manifest: Body, known: Body) -> bool:
         same = annotations_of(known).get(APPLIED_HASH) == annotations_of(manifest)[APPLIED_HASH]
@@ -179,6 +280,9 @@ class Executor:
         known = self._store.get(effect.key)
         if known is not None and uid(known) == effect.uid and deleting(known):
             return False
+        return await self._sent(effect.key, "delete", effect.uid, self._remove(effect))
+
+    async def _remove(self, effect: Delete) -> bool:
         self._check_leadership()
         try:
             answer = await self._api.delete(effect.key, uid=effect.uid)
@@ -200,6 +304,10 @@ class Executor:
             return False
         if effect.annotations.items() <= annotations_of(known).items():
             return False
+        return await self._sent(key, "annotate", [effect.uid, effect.annotations], self._write_note(effect))
+
+    async def _write_note(self, effect: Annotate) -> bool:
+        key = effect.key
         self._check_leadership()
         noted = {"name": key.name, "namespace": key.namespace, "uid": effect.uid}
         try:
@@ -214,6 +322,31 @@ class Executor:
             return True
         self._store.put(key.resource, answer)
         return True
+
+    def _check_ours(self, key: Key, manifest: Body, known: Body) -> None:
+        """Makes sure that the object is the one that the manifest means, and not somebody else's of that name."""
+        if _is_controlled(manifest, known) or self._is_orphaned(manifest, known):
+            return
+        wanted, found = controller(manifest), controller(known)
+        if wanted is not None and found is not None and _same_name(wanted, found):
+            raise Retryable(
+                f"{key.resource.kind} {key.name} belongs to an earlier {found['kind']} {found['name']} and goes with it"
+            )
+        raise NameTaken(f"{key.resource.kind} {key.name} exists already and belongs to somebody else")
+
+    def _is_orphaned(self, manifest: Body, known: Body) -> bool:
+        """Whether the object was made by us for this owner, and has lost the reference to it.
+
+        So a backup tool brings it back. Its labels name the owner, and the uid that it was made for is gone.
+        """
+        if controller(manifest) is None or controller(known) is not None:
+            return False
+        expected = {name: value for name, value in labels(manifest).items() if name != ROOT_UID}
+        made_for = self._store.named(root_uid(known) or "")
+        ours = labels(manifest).get(ROOT_UID)
+        return expected.items() <= labels(known).items() and (
+            made_for is None or labels(known).get(ROOT_UID) == ours
+        )
 
     def _check_leadership(self) -> None:
         if not self._may_write():
@@ -233,22 +366,13 @@ def _with_hash(manifest: Body) -> Body:
     return {**manifest, "metadata": {**meta, "annotations": noted}}
 
 
-def _check_ours(key: Key, manifest: Body, known: Body) -> None:
-    """Makes sure that the object is the one that the manifest means, and not somebody else's of that name."""
+def _is_controlled(manifest: Body, known: Body) -> bool:
+    """Whether the object is controlled by the owner that the manifest names; of one without an owner, whether it is
+    ours by label."""
     wanted, found = controller(manifest), controller(known)
     if wanted is None:
-        ours = labels(known).get(MANAGED_BY) == MANAGER
-    else:
-        ours = found is not None and found["uid"] == wanted["uid"]
-    if ours:
-        return
-    if wanted is not None and found is not None and _same_name(wanted, found):
-        raise Retryable(
-            f"{key.resource.kind} {key.name} belongs to an earlier {found['kind']} {found['name']} and goes with it"
-        )
-    raise NameTaken(
-        f"{key.resource.kind} {key.name} exists already and belongs to somebody else; delete or rename it"
-    )
+        return labels(known).get(MANAGED_BY) == MANAGER
+    return found is not None and bool(found["uid"] == wanted["uid"])
 
 
 def _same_name(wanted: Body, found: Body) -> bool:

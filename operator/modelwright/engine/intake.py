@@ -6,11 +6,15 @@ the watch event that follows it brings nothing new and wakes nobody.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from modelwright.engine.cache import NEVER_AGAIN, Blindness, Cache
-from modelwright.engine.kinds import Kind
+from modelwright.engine.kinds import Kind, Wakes
 from modelwright.engine.objects import Body, Key, ResourceType, metadata, root_uid
+
+logger = logging.getLogger(__name__)
 
 
 class Intake:
@@ -43,6 +47,25 @@ class Intake:
     def blindness(self, resource: ResourceType, namespace: str) -> Blindness | None:
         """Why nothing can be known of a kind in a namespace; None where what is there is known."""
         return self._cache.blindness(resource, namespace)
+
+    def named(self, uid: str) -> Key | None:
+        """The key of the object with this uid."""
+        return self._cache.named(uid)
+
+    def fact(self, key: Key, source: str) -> Any:  # noqa: ANN401 - each source has a type of its own
+        """What a source has found out about an object that no watch tells; None if nothing."""
+        return self._cache.fact(key, source)
+
+    def noted(self, source: str) -> list[Key]:
+        """The keys of the objects that a source has found something out about."""
+        return self._cache.noted(source)
+
+    def note(self, key: Key, source: str, found: object) -> bool:
+        """Takes in what a source has found out about an object; None forgets it. Says whether anything changed."""
+        changed = self._cache.note(key, source, found)
+        if changed:
+            self._add(key)
+        return changed
 
     def blind(self, resource: ResourceType, why: Blindness | None) -> bool:
         """Takes in that a kind cannot be seen any more, or that it can: whoever is planned for may care. Says
@@ -108,4 +131,15 @@ class Intake:
             if owner.get("controller") and owning is not None:
                 yield Key(owning, namespace, owner["name"])
         if kind is not None and kind.wakes is not None:
-            yield from kind.wakes(self._cache, body)
+            yield from self._woken(kind.wakes, resource, body)
+
+    def _woken(self, wakes: Wakes, resource: ResourceType, body: Body) -> list[Key]:
+        """Whom a kind names. A body that trips it must not keep any other from being taken in."""
+        try:
+            return list(wakes(self._cache, body))
+        except Exception:
+            where = metadata(body)
+            logger.exception(
+                "%s %s/%s wakes nobody", resource.kind, where.get("namespace", ""), where["name"]
+            )
+            return []

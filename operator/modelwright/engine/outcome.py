@@ -25,17 +25,14 @@ class At:
 
 @dataclass(frozen=True)
 class Failed:
-    """It did not work out; later it may. Not before so many seconds, and later with each failure in a row."""
+    """It did not work out; later it may.
+
+    Not before so many seconds, and later with each failure in a row; but once at the time that the plan asked for.
+    """
 
     error: Exception
     at_least: float = 0.0
-
-
-@dataclass(frozen=True)
-class Terminal:
-    """It did not work out, and will not until the object or one of its children changes."""
-
-    error: Exception
+    requeue_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -43,4 +40,4 @@ class Standby:
     """Another process may be in charge. The key waits until this one is again."""
 
 
-Outcome = Done | Again | At | Failed | Terminal | Standby
+Outcome = Done | Again | At | Failed | Standby

@@ -46,7 +46,20 @@ class Annotate:
     annotations: Mapping[str, str]
 
 
-Effect = Create | Apply | Delete | Annotate
+@dataclass(frozen=True)
+class Confirm:
+    """Ask the API server for an object that the cache lacks, before a verdict rests on its absence.
+
+    One that is there comes into the cache; its absence becomes the fact `ABSENT` of the planned object.
+    """
+
+    key: Key
+
+
+# The fact's source: the keys (a frozenset) that the last plan wanted confirmed and that are not there.
+ABSENT = "absent"
+
+Effect = Create | Apply | Delete | Annotate | Confirm
 
 
 @dataclass(frozen=True)
@@ -63,8 +76,9 @@ class Plan:
     """The next step for one object.
 
     Carried out in this order: events, status, effects. So a status records an intent before the effect that it
-    speaks of, and a crash between any two repeats an event at worst. A plan that wrote anything is followed by
-    another look at once; `requeue_at` asks for a look at that time.
+    speaks of, and a crash between any two repeats an event at worst. An effect that the API server refuses does not
+    keep the later ones from being carried out: a planner makes an effect depend on another by what it observes. A
+    plan that changed anything is followed by another one at once; `requeue_at` asks for one at that time.
     """
 
     status: Mapping[str, Any] | None = None

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol, assert_never
 
 from modelwright.engine.cache import View
 from modelwright.engine.errors import (
     ApiError,
     Conflict,
-    Invalid,
-    NamespaceTerminating,
     NotLeader,
     Rejected,
     Retryable,
 )
 from modelwright.engine.executor import Recorder
 from modelwright.engine.objects import Key, ResourceType
-from modelwright.engine.outcome import Again, At, Done, Failed, Outcome, Standby, Terminal
+from modelwright.engine.outcome import Again, At, Done, Failed, Outcome, Standby
 from modelwright.engine.plan import Event, Plan, Planner
 from modelwright.engine.queue import WorkQueue
 
@@ -42,7 +40,11 @@ class Executes(Protocol):
     """Carries out plans."""
 
     async def execute(self, key: Key, plan: Plan) -> bool:
-        """Says whether anything was written."""
+        """Says whether anything was written or found out."""
+        ...
+
+    def retry_in(self, key: Key) -> float | None:
+        """In how many seconds the first refused write for an object is due again; None if none was refused."""
         ...
 
 
@@ -78,37 +80,38 @@ class Reconciler:
 
     async def reconcile(self, key: Key) -> Outcome:
         """One look at an object. Never raises, but for what ends the process."""
-        now = self._now()
+        now, plan = self._now(), Plan()
         try:
             plan = self._planners[key.resource](self._view, key, now)
             wrote = await self._executor.execute(key, plan)
         except NotLeader:
             return Standby()
         except ApiError as error:
-            return await self._refused(key, error)
+            return await self._failed(key, error, plan.requeue_at)
         except Exception as error:
-            # The one broad except of the engine: a planner that trips over one object must not take the worker,
-            # and with it all other objects, down. The traceback is in the log, the key comes back.
+            # A planner that trips over one object must not take the worker, and with it all other objects, down. The
+            # traceback is in the log, the key comes back.
             logger.exception("%s: planning failed", key)
             return Failed(error)
         if wrote:
             return Again()
-        return Done() if plan.requeue_at is None else At(plan.requeue_at)
+        retry_in = self._executor.retry_in(key)
+        retry_at = None if retry_in is None else now + timedelta(seconds=retry_in)
+        next_at = min((moment for moment in (plan.requeue_at, retry_at) if moment is not None), default=None)
+        return Done() if next_at is None else At(next_at)
 
-    async def _refused(self, key: Key, error: ApiError) -> Outcome:
-        """What follows from an error; what the user has to do something about, the user is told."""
+    async def _failed(self, key: Key, error: ApiError, requeue_at: datetime | None) -> Failed:
+        """What follows from an error. A refused status cannot be in the status: an event has to do."""
         body = self._view.get(key)
         if isinstance(error, Rejected) and body is not None:
             await self._recorder.record(body, Event("Warning", "ApplyFailed", str(error)))
         match error:
-            case Invalid() | NamespaceTerminating():
-                return Terminal(error)
             case Rejected():
-                return Failed(error, REJECTED_WAIT)
+                return Failed(error, REJECTED_WAIT, requeue_at)
             case Retryable():
-                return Failed(error, error.retry_after)
+                return Failed(error, error.retry_after, requeue_at)
             case _:
-                return Failed(error)
+                return Failed(error, 0.0, requeue_at)
 
     def _bounded(self, key: Key, outcome: Outcome) -> Outcome:
         if not isinstance(outcome, Again):
@@ -129,17 +132,21 @@ class Reconciler:
                 self._queue.add(key)
             case At(time):
                 self._queue.forget(key)
-                wait = (time - self._now()).total_seconds()
-                self._queue.add_at(key, self._queue.now() + min(max(wait, SHORTEST_WAIT), LONGEST_WAIT))
-            case Failed(error, at_least):
+                self._add_at(key, time)
+            case Failed(error, at_least, requeue_at):
                 delay = self._queue.retry(key, at_least)
+                if (
+                    requeue_at is not None and requeue_at > self._now()
+                ):  # a deadline does not wait for the error to go
+                    self._add_at(key, requeue_at)
                 # Somebody else was faster: that is how it should be, and no news.
                 level = logging.DEBUG if isinstance(error, Conflict) else logging.WARNING
                 logger.log(level, "%s: %s: %s; next try in %.1f s", key, type(error).__name__, error, delay)
-            case Terminal(error):
-                self._queue.forget(key)
-                logger.warning("%s: %s: %s; not tried again as it is", key, type(error).__name__, error)
             case Standby():
                 self._queue.add(key)
             case _:
                 assert_never(outcome)
+
+    def _add_at(self, key: Key, time: datetime) -> None:
+        wait = (time - self._now()).total_seconds()
+        self._queue.add_at(key, self._queue.now() + min(max(wait, SHORTEST_WAIT), LONGEST_WAIT))

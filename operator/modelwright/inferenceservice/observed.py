@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
-from modelwright.common.primary import Subject
+from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -29,7 +29,7 @@ from modelwright.workload.podstatus import newest_first
 
 
 @dataclass(frozen=True)
-class Observed(Subject):
+class Observed(Primary):
     """The InferenceService, the versions that it may serve, the one that serves, and what runs for it."""
 
     versions: tuple[Body, ...]
@@ -121,6 +121,7 @@ def observe(view: View, key: Key) -> Observed | None:
         gateway_unseen=view.blindness(GATEWAYS, gateway.namespace),
         routes=tuple(controlled(view, HTTP_ROUTES, body)),
         routes_unseen=view.blindness(HTTP_ROUTES, key.namespace),
+        refusals=refusals_of(view, key),
     )
 
 

@@ -39,6 +39,7 @@ from modelwright.inferenceservice.rollout.steps import (
     replicas,
 )
 from modelwright.inferenceservice.status import record
+from modelwright.workload.refusals import overruled
 
 # As many versions as a message names.
 MOST_NAMES = 5
@@ -58,6 +59,7 @@ class InferenceServicePlanner:
         wanted = target(observed, self.settings)
         revisions = advance(observed, wanted, now)
         verdict = gateway.overruled(_verdict(observed, wanted, revisions), gateway.aspect(observed))
+        verdict = overruled(verdict, observed.refusals)
         return Plan(
             status=_status(observed, revisions, verdict, now),
             events=(

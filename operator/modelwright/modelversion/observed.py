@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelwright.common.primary import Subject
+from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.resources import (
     JOBS,
     TRAINING_JOBS,
@@ -20,7 +20,7 @@ from modelwright.workload.podstatus import newest_first
 
 
 @dataclass(frozen=True)
-class Observed(Subject):
+class Observed(Primary):
     """The ModelVersion, the run that says it made it, and the Job that verifies it."""
 
     run: Mapping[str, Any] | None
@@ -61,7 +61,8 @@ def observe(view: View, key: Key) -> Observed | None:
     jobs = controlled(view, JOBS, body)
     job = next((job for job in jobs if name(job) == job_name(key.name)), None)
     pods = newest_first(pods_of_job(view, body, job))
-    return Observed(body, _run(view, key, body["spec"]), job, tuple(pods))
+    run = _run(view, key, body["spec"])
+    return Observed(body, run, job, tuple(pods), refusals=refusals_of(view, key))
 
 
 def _run(view: View, key: Key, spec: Mapping[str, Any]) -> Mapping[str, Any] | None:

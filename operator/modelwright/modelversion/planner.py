@@ -27,6 +27,7 @@ from modelwright.modelversion.observed import Observed, job_name, observe
 from modelwright.modelversion.quarantine import marked, quarantine
 from modelwright.workload.jobs import due
 from modelwright.workload.podstatus import Problem, failure, obstacle, step_result
+from modelwright.workload.refusals import overruled
 
 UNFINISHED = {"Pending", "Running"}
 ARTIFACT_REASONS = {"ArtifactNotFound", "DigestMismatch"}
@@ -163,12 +164,11 @@ def _as_plan(observed: Observed, decision: Decision, now: datetime) -> Plan:
     facts = decision.facts or ModelVersionStatus()
     status = facts.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
     status["observedGeneration"] = observed.generation
-    status["conditions"] = conditions.conditions(
-        before, decision.verdict, observed.generation, now, decision.aspects
-    )
+    verdict = overruled(decision.verdict, observed.refusals)
+    status["conditions"] = conditions.conditions(before, verdict, observed.generation, now, decision.aspects)
     return Plan(
         status=status,
-        events=conditions.transition(before, decision.verdict),
+        events=conditions.transition(before, verdict),
         effects=decision.effects,
         requeue_at=decision.requeue_at,
     )

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from modelwright.api.trainingjob import Run, TrainingJobStatus
-from modelwright.common.primary import Subject
+from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.resources import (
     JOBS,
     MODEL_VERSIONS,
@@ -23,7 +23,7 @@ from modelwright.workload.podstatus import newest_first
 
 
 @dataclass(frozen=True)
-class Observed(Subject):
+class Observed(Primary):
     """The TrainingJob and what came of it so far."""
 
     jobs: tuple[Body, ...]
@@ -78,6 +78,7 @@ def observe(view: View, key: Key) -> Observed | None:
         pods=tuple(newest_first(pods_of_job(view, body, job))),
         version=version,
         highest_run=max((_run_of(version) for version in versions), default=0),
+        refusals=refusals_of(view, key),
     )
 
 

@@ -23,6 +23,7 @@ from modelwright.trainingjob.observed import Observed, observe
 from modelwright.trainingjob.runs import TERMINAL, Published, Step, ended, progress, started
 from modelwright.workload.jobs import end_is_due
 from modelwright.workload.podstatus import Problem
+from modelwright.workload.refusals import overruled
 from modelwright.workload.store import default_claim
 
 HISTORY = 10
@@ -162,12 +163,13 @@ def _as_plan(observed: Observed, decision: Decision, now: datetime) -> Plan:
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
     if not decision.history:
         status.pop("history", None)
-    status["conditions"] = conditions.conditions(before, decision.verdict, observed.generation, now)
+    verdict = overruled(decision.verdict, observed.refusals)
+    status["conditions"] = conditions.conditions(before, verdict, observed.generation, now)
     outdated = (job for job in observed.jobs if name(job) != run.job and not deleting(job))
     deletions = tuple(Delete(Key(JOBS, observed.namespace, name(job)), uid(job)) for job in outdated)
     return Plan(
         status=status,
-        events=conditions.transition(before, decision.verdict),
+        events=conditions.transition(before, verdict),
         effects=(*deletions, *decision.effects),
         requeue_at=decision.requeue_at,
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fakes.objects import MAPS, map_key, seen
+from fakes.objects import MAPS, TOYS, map_key, seen, toy_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright.engine import cache as module
-from modelwright.engine.cache import Cache, resource_version
+from modelwright.engine.cache import Cache, resource_version, slim
 from modelwright.engine.objects import ROOT_UID, Body
 
 KEY = map_key()
@@ -210,3 +210,67 @@ def test_the_order_in_which_things_are_seen_does_not_matter(
     owned = {owner: cache.owned(MAPS, owner) for owner in ("o0", "o1")}
     expected = final and final["metadata"]["ownerReferences"][0]["uid"]
     assert owned == {owner: [final] if owner == expected else [] for owner in ("o0", "o1")}
+
+
+class TestFacts:
+    """What no watch tells lies under the key of the object that it is about."""
+
+    def test_only_what_changes_is_news(self) -> None:
+        cache = Cache()
+        cache.put(TOYS, seen(toy_key(), 1))
+
+        assert cache.note(toy_key(), "pods", 3)
+        assert not cache.note(toy_key(), "pods", 3)
+        assert cache.fact(toy_key(), "pods") == 3
+        assert cache.noted("pods") == [toy_key()]
+
+    def test_nothing_is_kept_of_an_object_that_is_not_there(self) -> None:
+        cache = Cache()
+
+        assert not cache.note(toy_key(), "pods", 3)
+        assert cache.fact(toy_key(), "pods") is None
+
+    def test_a_newer_body_keeps_them(self) -> None:
+        cache = Cache()
+        cache.put(TOYS, seen(toy_key(), 1))
+        cache.note(toy_key(), "pods", 3)
+        cache.put(TOYS, seen(toy_key(), 2))
+
+        assert cache.fact(toy_key(), "pods") == 3
+
+    def test_they_go_with_the_object(self) -> None:
+        cache = Cache()
+        cache.put(TOYS, seen(toy_key(), 1))
+        cache.note(toy_key(), "pods", 3)
+        cache.remove(TOYS, seen(toy_key(), 2))
+        cache.put(TOYS, seen(toy_key(), 3, uid="another"))
+
+        assert cache.fact(toy_key(), "pods") is None
+        assert cache.noted("pods") == []
+
+    def test_they_go_with_an_object_that_another_has_replaced(self) -> None:
+        cache = Cache()
+        cache.put(TOYS, seen(toy_key(), 1))
+        cache.note(toy_key(), "pods", 3)
+        cache.put(TOYS, seen(toy_key(), 2, uid="another"))
+
+        assert cache.fact(toy_key(), "pods") is None
+
+    def test_none_forgets(self) -> None:
+        cache = Cache()
+        cache.put(TOYS, seen(toy_key(), 1))
+        cache.note(toy_key(), "pods", 3)
+
+        assert cache.note(toy_key(), "pods", None)
+        assert cache.noted("pods") == []
+
+
+def test_who_wrote_an_annotation_of_ours_is_kept() -> None:
+    fields: dict[str, Any] = {
+        "f:metadata": {"f:annotations": {"f:modelwright.dev/rollout": {}, "f:other": {}}}
+    }
+    body = {"metadata": {"name": "x", "managedFields": [{"manager": "argocd", "fieldsV1": fields}, {}]}}
+
+    assert slim(body) == {
+        "metadata": {"name": "x", "annotationManagers": {"modelwright.dev/rollout": "argocd"}}
+    }

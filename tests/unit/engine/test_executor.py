@@ -11,17 +11,20 @@ from fakes.objects import MAPS, config_map, map_key, toy, toy_key
 
 from modelwright.engine.cache import Cache
 from modelwright.engine.errors import (
+    ApiError,
     Conflict,
+    Denied,
     Forbidden,
     Invalid,
-    NameTaken,
+    NamespaceTerminating,
     NotLeader,
     Retryable,
     Unavailable,
 )
 from modelwright.engine.executor import APPLIED_HASH, Executor
-from modelwright.engine.objects import Body, Key, uid
-from modelwright.engine.plan import Annotate, Apply, Create, Delete, Event, Plan
+from modelwright.engine.objects import ROOT_UID, Body, Key, owned_by, uid
+from modelwright.engine.plan import ABSENT, Annotate, Apply, Confirm, Create, Delete, Effect, Event, Plan
+from modelwright.engine.refusal import REFUSALS
 
 KEY, CHILD = toy_key(), map_key()
 
@@ -50,7 +53,8 @@ class World:
         """A new process: it knows what is listed and nothing else."""
         self.cache, self.shown = Cache(), len(self.api.history)
         self.told = Told(self.api)
-        self.executor = Executor(self.api, self.cache, self.told, lambda: self.leading)
+        self.time = 0.0
+        self.executor = Executor(self.api, self.cache, self.told, lambda: self.leading, lambda: self.time)
         for key, body in self.api.objects.items():
             self.cache.put(key.resource, body)
 
@@ -61,14 +65,39 @@ class World:
             show(event.resource, event.body)
         self.shown = len(self.api.history)
 
-    async def run(self, *effects: Apply | Create | Delete | Annotate, **plan: Any) -> bool:
+    async def run(self, *effects: Effect, **plan: Any) -> bool:
         return await self.executor.execute(KEY, Plan(effects=effects, **plan))
 
     def wanted(self, **data: str) -> Body:
         return config_map(CHILD, self.toy, **data)
 
+    def wanted_as(self, name: str) -> Body:
+        return config_map(map_key(name), self.toy)
+
+    def labelled(self, **data: str) -> Body:
+        """A child that says by label for which toy it is there."""
+        wanted = self.wanted(**data)
+        meta = {**wanted["metadata"], "labels": {**wanted["metadata"]["labels"], "toy": "churn"}}
+        return {**wanted, "metadata": meta}
+
+    def orphan(self, *, made_for: str, toy: str = "churn") -> None:
+        """The child is there, and nobody controls it."""
+        body = self.labelled(a="1")
+        names = {**body["metadata"]["labels"], ROOT_UID: made_for, "toy": toy}
+        self.api.put(CHILD, {**body, "metadata": {"labels": names}})
+        self.watch()
+
+    def refuse(self, error: ApiError) -> None:
+        """The API server says no to the next write."""
+        self.api.fail(lambda: error)
+
     def live(self, key: Key = CHILD) -> Body:
         return self.api.objects[key]
+
+    def refusal(self) -> tuple[Key, str, str]:
+        """What the API server would not do for the toy."""
+        (found,) = self.cache.fact(KEY, REFUSALS)
+        return found.object, found.kind, found.message
 
     def verbs(self) -> list[str]:
         return [call.verb for call in self.api.writes]
@@ -221,17 +250,22 @@ class TestApply:
 
     async def test_a_strangers_object_of_that_name_is_an_error(self, world: World) -> None:
         world.api.put(CHILD, {"data": {"mine": "x"}})  # no label: no watch shows it
-        with pytest.raises(NameTaken, match="ConfigMap churn exists already"):
-            await world.run(Apply(CHILD, world.wanted(a="1")))
+        await world.run(Apply(CHILD, world.wanted(a="1")))
 
+        assert world.refusal() == (
+            CHILD,
+            "NameTaken",
+            "ConfigMap churn exists already and belongs to somebody else",
+        )
         assert world.live()["data"] == {"mine": "x"}
 
     async def test_another_objects_child_of_that_name_is_an_error(self, world: World) -> None:
         other = world.api.put(toy_key("other"), toy())
         world.api.put(CHILD, config_map(CHILD, other, a="1"))
         world.watch()
-        with pytest.raises(NameTaken):
-            await world.run(Apply(CHILD, world.wanted(a="1")))
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+
+        assert world.refusal()[1] == "NameTaken"
 
     async def test_a_shared_object_is_ours_by_label(self, world: World) -> None:
         world.api.put(CHILD, config_map(CHILD, a="old"))
@@ -241,8 +275,9 @@ class TestApply:
 
     async def test_a_shared_name_without_our_label_is_a_strangers(self, world: World) -> None:
         world.api.put(CHILD, {"data": {}})
-        with pytest.raises(NameTaken):
-            await world.run(Apply(CHILD, config_map(CHILD)))
+        await world.run(Apply(CHILD, config_map(CHILD)))
+
+        assert world.refusal()[1] == "NameTaken"
 
     async def test_a_child_that_went_unseen_is_noticed_and_made_by_the_next_look(self, world: World) -> None:
         await world.run(Apply(CHILD, world.wanted(a="1")))
@@ -257,10 +292,11 @@ class TestApply:
         await world.run(Apply(CHILD, world.wanted(a="1")))
         world.api.drop(CHILD)
         world.api.put(CHILD, {"data": {"mine": "x"}})
-        for error in (Conflict, NameTaken):
-            with pytest.raises(error):
-                await world.run(Apply(CHILD, world.wanted(a="2")))
+        with pytest.raises(Conflict):
+            await world.run(Apply(CHILD, world.wanted(a="2")))
+        await world.run(Apply(CHILD, world.wanted(a="2")))
 
+        assert world.refusal()[1] == "NameTaken"
         assert world.live()["data"] == {"mine": "x"}
 
     async def test_a_child_that_is_being_deleted_is_waited_for(self, world: World) -> None:
@@ -270,12 +306,9 @@ class TestApply:
         with pytest.raises(Retryable, match="being deleted"):
             await world.run(Apply(CHILD, world.wanted(a="2")))
 
-    @pytest.mark.parametrize("error", [Invalid, Forbidden, Unavailable])
-    async def test_what_the_api_server_says_no_to_is_raised_in_its_words(
-        self, world: World, error: type[Exception]
-    ) -> None:
-        world.api.fail(lambda: error("spec.replicas: must be positive"))
-        with pytest.raises(error, match=r"spec\.replicas: must be positive"):
+    async def test_an_api_server_that_does_not_answer_is_an_error_in_its_words(self, world: World) -> None:
+        world.api.fail(lambda: Unavailable("try again"))
+        with pytest.raises(Unavailable, match="try again"):
             await world.run(Apply(CHILD, world.wanted()))
 
     async def test_the_hash_says_what_was_applied(self, world: World) -> None:
@@ -305,8 +338,9 @@ class TestCreate:
         world.api.put(CHILD, {"data": {}})
         if seen:
             world.watch()
-        with pytest.raises(NameTaken):
-            await world.run(Create(CHILD, world.wanted(a="1")))
+        await world.run(Create(CHILD, world.wanted(a="1")))
+
+        assert world.refusal()[1] == "NameTaken"
 
     async def test_a_shared_object_may_be_anybodys(self, world: World) -> None:
         world.api.put(CHILD, {"data": {"mine": "x"}})
@@ -328,6 +362,129 @@ class TestCreate:
         await world.run(Create(CHILD, world.wanted(a="1")))
 
         assert len([key for key in world.api.objects if key.resource == MAPS]) == 1
+
+
+class TestRefusals:
+    """What the API server refuses is a fact about the object, and nothing else waits for it."""
+
+    @pytest.mark.parametrize("error", [Invalid, Denied, Forbidden, NamespaceTerminating])
+    async def test_is_kept_in_the_api_servers_words_and_told_once(
+        self, world: World, error: type[ApiError]
+    ) -> None:
+        world.refuse(error("spec.replicas: must be positive"))
+        await world.run(Apply(CHILD, world.wanted()))
+        await world.run(Apply(CHILD, world.wanted()))
+
+        assert world.refusal() == (CHILD, error.__name__, "spec.replicas: must be positive")
+        assert [reason for reason, _ in world.told.events] == ["ApplyFailed"]
+
+    async def test_the_effects_after_it_are_carried_out(self, world: World) -> None:
+        world.refuse(Forbidden("quota"))
+        await world.run(Apply(CHILD, world.wanted()), Apply(map_key("next"), world.wanted_as("next")))
+
+        assert map_key("next") in world.api.objects
+        assert world.refusal()[0] == CHILD
+
+    async def test_is_tried_again_within_a_minute_and_not_at_each_look(self, world: World) -> None:
+        world.refuse(Forbidden("quota"))
+        await world.run(Apply(CHILD, world.wanted()))
+        world.api.faults.clear()
+        requests = len(world.api.calls)
+        await world.run(Apply(CHILD, world.wanted()))
+
+        assert len(world.api.calls) == requests
+        retry_in = world.executor.retry_in(KEY)
+        assert retry_in is not None
+        assert 0 < retry_in <= 60
+        world.time += retry_in
+        await world.run(Apply(CHILD, world.wanted()))
+        assert CHILD in world.api.objects
+        assert world.cache.fact(KEY, REFUSALS) is None
+        assert world.executor.retry_in(KEY) is None
+
+    async def test_another_manifest_is_sent_at_once(self, world: World) -> None:
+        world.refuse(Invalid("a: too long"))
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+        world.api.faults.clear()
+        await world.run(Apply(CHILD, world.wanted(a="2")))
+
+        assert world.live()["data"] == {"a": "2"}
+
+    async def test_numbers_that_change_are_no_news(self, world: World) -> None:
+        for used in (3, 4):
+            world.refuse(Forbidden(f"exceeded quota: used {used}"))
+            await world.run(Apply(CHILD, world.wanted()))
+            world.time += 600
+
+        assert world.refusal()[2] == "exceeded quota: used 3"
+        assert len(world.told.events) == 1
+
+    async def test_a_strangers_object_does_not_stay_in_the_cache(self, world: World) -> None:
+        world.api.put(CHILD, {"data": {"mine": "x"}})
+        await world.run(Apply(CHILD, world.wanted()))
+        world.api.drop(CHILD)
+        world.time += 60
+
+        assert world.cache.get(CHILD) is None
+        assert await world.run(Apply(CHILD, world.wanted(a="1")))
+        assert world.live()["data"] == {"a": "1"}
+
+
+class TestOrphans:
+    """What a backup tool brings back: our labels, and no reference to the owner."""
+
+    async def test_one_that_was_made_for_an_owner_that_is_gone_is_adopted(self, world: World) -> None:
+        world.orphan(made_for="gone")
+
+        assert await world.run(Apply(CHILD, world.labelled(a="2")))
+        assert world.live()["data"] == {"a": "2"}
+        assert owned_by(world.live(), world.toy)
+        assert world.cache.fact(KEY, REFUSALS) is None
+
+    async def test_one_that_was_made_for_this_owner_is_adopted(self, world: World) -> None:
+        world.orphan(made_for=uid(world.toy))
+
+        assert await world.run(Apply(CHILD, world.labelled(a="2")))
+        assert owned_by(world.live(), world.toy)
+
+    async def test_one_that_was_made_for_another_that_is_there_is_not(self, world: World) -> None:
+        other = world.api.put(toy_key("other"), toy())
+        world.watch()
+        world.orphan(made_for=uid(other))
+        await world.run(Apply(CHILD, world.labelled(a="2")))
+
+        assert world.refusal()[1] == "NameTaken"
+
+    async def test_one_with_the_label_of_another_name_is_not(self, world: World) -> None:
+        world.orphan(made_for="gone", toy="other")
+        await world.run(Apply(CHILD, world.labelled(a="2")))
+
+        assert world.refusal()[1] == "NameTaken"
+
+
+class TestConfirm:
+    """A verdict from absence asks the API server first."""
+
+    async def test_what_is_not_there_becomes_a_fact_at_the_cost_of_one_request(self, world: World) -> None:
+        assert await world.run(Confirm(CHILD))
+        assert world.cache.fact(KEY, ABSENT) == {CHILD}
+        requests = len(world.api.calls)
+
+        assert not await world.run(Confirm(CHILD))
+        assert len(world.api.calls) == requests
+
+    async def test_what_is_there_comes_into_the_cache(self, world: World) -> None:
+        world.api.put(CHILD, config_map(CHILD, world.toy, a="1"))
+
+        assert await world.run(Confirm(CHILD))
+        assert world.cache.get(CHILD) is not None
+        assert world.cache.fact(KEY, ABSENT) is None
+
+    async def test_the_fact_goes_with_the_plan_that_wanted_it(self, world: World) -> None:
+        await world.run(Confirm(CHILD))
+        await world.run()
+
+        assert world.cache.fact(KEY, ABSENT) is None
 
 
 class TestAnnotate:

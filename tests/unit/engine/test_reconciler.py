@@ -15,6 +15,7 @@ from modelwright.engine.cache import Cache
 from modelwright.engine.errors import (
     AlreadyExists,
     Conflict,
+    Denied,
     Forbidden,
     Invalid,
     NamespaceTerminating,
@@ -25,7 +26,7 @@ from modelwright.engine.errors import (
     Unavailable,
 )
 from modelwright.engine.objects import Body, Key
-from modelwright.engine.outcome import Again, At, Done, Failed, Standby, Terminal
+from modelwright.engine.outcome import Again, At, Done, Failed, Standby
 from modelwright.engine.plan import Event, Plan
 from modelwright.engine.queue import WorkQueue
 from modelwright.engine.reconciler import LONGEST_WAIT, MOST_WRITES, REJECTED_WAIT, SHORTEST_WAIT, Reconciler
@@ -45,6 +46,7 @@ class Bench:
         self.plan = Plan()
         self.result: Callable[[], bool] = lambda: False
         self.told: list[Event] = []
+        self.refused_for: float | None = None
         self.reconciler = Reconciler({TOYS: self._plan}, self.cache, self, self, self.queue, lambda: NOW)
 
     def _plan(self, view: Any, key: Key, now: datetime) -> Plan:
@@ -54,6 +56,9 @@ class Bench:
     async def execute(self, key: Key, plan: Plan) -> bool:
         assert (key, plan) == (KEY, self.plan)
         return self.result()
+
+    def retry_in(self, key: Key) -> float | None:
+        return self.refused_for
 
     async def record(self, about: Body, event: Event) -> None:
         self.told.append(event)
@@ -126,8 +131,9 @@ async def test_a_time_that_has_passed_does_not_keep_a_worker_busy(bench: Bench) 
         (AlreadyExists("m"), Failed, 1, False),
         (Forbidden("m"), Failed, REJECTED_WAIT, True),
         (NameTaken("m"), Failed, REJECTED_WAIT, True),
-        (Invalid("m"), Terminal, None, True),
-        (NamespaceTerminating("m"), Terminal, None, False),
+        (Denied("m"), Failed, REJECTED_WAIT, True),
+        (Invalid("m"), Failed, REJECTED_WAIT, True),
+        (NamespaceTerminating("m"), Failed, REJECTED_WAIT, True),
         (NotLeader("m"), Standby, 0, False),
         (KeyError("a bug"), Failed, 1, False),
     ],
@@ -191,3 +197,23 @@ async def test_coming_to_rest_ends_the_count_of_writes(bench: Bench) -> None:
             assert await bench.reconciler.handle(KEY) == Again()
         bench.result = lambda: False
         assert await bench.reconciler.handle(KEY) == Done()
+
+
+async def test_a_refused_write_is_tried_again_when_it_is_due(bench: Bench) -> None:
+    bench.refused_for = 20.0
+
+    assert await bench.reconciler.handle(KEY) == At(NOW + timedelta(seconds=20))
+
+
+async def test_the_earlier_of_a_deadline_and_a_refused_write_counts(bench: Bench) -> None:
+    bench.refused_for, bench.plan = 20.0, Plan(requeue_at=NOW + timedelta(seconds=5))
+
+    assert await bench.reconciler.handle(KEY) == At(NOW + timedelta(seconds=5))
+
+
+async def test_a_deadline_does_not_wait_for_an_error_to_go(bench: Bench) -> None:
+    bench.plan = Plan(requeue_at=NOW + timedelta(seconds=5))
+    bench.raises(TooManyRequests("m", retry_after=30))
+    await bench.reconciler.handle(KEY)
+
+    assert bench.wait() == 5

@@ -74,7 +74,7 @@ class World:
         self.api = Clocked()
         self.cache = Cache()
         self.told = Told()
-        self.executor = Executor(self.api, self.cache, self.told)
+        self.executor = Executor(self.api, self.cache, self.told, clock=self._seconds)
         self.planners: dict[ResourceType, Planner] = {
             TRAINING_JOBS: TrainingJobPlanner(settings),
             MODEL_VERSIONS: ModelVersionPlanner(settings),
@@ -82,6 +82,9 @@ class World:
         }
         self._seen = 0
         self._made = 0
+
+    def _seconds(self) -> float:
+        return self.now.timestamp()
 
     @property
     def now(self) -> datetime:

@@ -40,7 +40,7 @@ class Process:
         self.intake = Intake(list(self._kinds.values()), self.cache, self.queue.add)
         recorder = EventRecorder(cluster, "storm", lambda: cluster.now)
         planners = {kind.resource: kind.planner for kind in self._kinds.values() if kind.planner is not None}
-        executor = Executor(cluster, self.intake, recorder)
+        executor = Executor(cluster, self.intake, recorder, clock=elapsed)
         self.reconciler = Reconciler(
             planners, self.intake, executor, recorder, self.queue, lambda: cluster.now
         )
