@@ -1,9 +1,10 @@
-"""Tells users what happened, as Kubernetes Events: each thing once, and never at the price of a reconcile."""
+"""Posts Kubernetes Events: each occurrence once, and never at the price of a reconcile."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,11 +22,15 @@ COMPONENT = "modelwright-operator"
 MESSAGE_LENGTH = 1024
 QUIET = timedelta(minutes=10)
 PATIENCE = 5.0
+LONG_AGO = datetime.fromtimestamp(0, UTC)
 REMEMBERED = 10_000
+# A number that is not part of a name: the 2 of "2 of 3 pods" and the 512 of "512Mi", not the 2 of "churn-2".
+NUMBER = re.compile(r"(?<![\w-])\d[\d.,:]*")
 
 
 class EventRecorder:
-    """Posts events. The name is made of what is said, so the same thing said again is the same event."""
+    """Posts events. One that differs from an earlier one in its numbers at most is a repetition: the earlier one
+    gets the newest message and a higher count. The same message is counted again after `QUIET` only."""
 
     def __init__(
         self, api: Api, instance: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -33,47 +38,49 @@ class EventRecorder:
         self._api = api
         self._instance = instance
         self._now = now
-        self._said: OrderedDict[str, datetime] = OrderedDict()
+        self._posted: OrderedDict[Key, tuple[str, datetime]] = OrderedDict()
 
     async def record(self, about: Body, event: Event) -> None:
-        """Posts an event about an object; what goes wrong is logged."""
+        """Posts an event about an object. A failure is logged; the event is posted the next time it occurs."""
         meta = metadata(about)
         now = self._now()
-        name = event_name(about, event)
-        key = Key(EVENTS, meta.get("namespace", ""), name)
-        if self._is_recent(key, now):
+        key = Key(EVENTS, meta.get("namespace", ""), event_name(about, event))
+        body = event_body(about, event, now, self._instance)
+        message, posted = self._posted.get(key, ("", LONG_AGO))
+        if message == body["message"] and now < posted + QUIET:
             return
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._post(key, event_body(about, event, now, self._instance))
+                await self._post(key, body)
         except (ApiError, TimeoutError) as error:
             logger.warning("event %s about %s was not posted: %s", event.reason, meta["name"], error)
+        else:
+            self._remember(key, body["message"], now)
 
-    def _is_recent(self, key: Key, now: datetime) -> bool:
-        name = f"{key.namespace}/{key.name}"
-        if name in self._said and now - self._said[name] < QUIET:
-            return True
-        self._said.pop(name, None)
-        self._said[name] = now
-        while len(self._said) > REMEMBERED:
-            self._said.popitem(last=False)
-        return False
+    def _remember(self, key: Key, message: str, now: datetime) -> None:
+        self._posted.pop(key, None)
+        self._posted[key] = message, now
+        while len(self._posted) > REMEMBERED:
+            self._posted.popitem(last=False)
 
     async def _post(self, key: Key, body: Body) -> None:
         try:
             await self._api.create(key, body)
         except AlreadyExists:
             known = await self._api.get(key)
-            if _last(known) + QUIET <= self._now():
-                count = int(known.get("count") or 1) + 1
-                await self._api.patch(key, {"count": count, "lastTimestamp": body["lastTimestamp"]})
+            if known.get("message") == body["message"] and self._now() < _last(known) + QUIET:
+                return  # posted by this operator before it was started again
+            count = int(known.get("count") or 1) + 1
+            repeated = {"count": count, "lastTimestamp": body["lastTimestamp"], "message": body["message"]}
+            await self._api.patch(key, repeated)
 
 
 def event_name(about: Body, event: Event) -> str:
-    """The name of what is said of an object."""
+    """The name of an event about an object; repetitions have the same one."""
     meta = metadata(about)
-    said = digest([uid(about), event.type, event.reason, _cut(event.message), meta.get("generation", 0)])
-    return f"{meta['name'][:230].rstrip('-.')}.{said}"
+    words = NUMBER.sub("", event.message)
+    content = digest([uid(about), event.type, event.reason, words, meta.get("generation", 0)])
+    return f"{meta['name'][:230].rstrip('-.')}.{content}"
 
 
 def event_body(about: Body, event: Event, now: datetime, instance: str) -> Body:
@@ -109,8 +116,8 @@ def _cut(message: str) -> str:
 
 
 def _last(event: Body) -> datetime:
-    """When an event was last said; long ago if it does not tell."""
+    """When an event occurred last; long ago if it has no such time."""
     try:
         return datetime.fromisoformat(event.get("lastTimestamp") or "")
     except ValueError:
-        return datetime.fromtimestamp(0, UTC)
+        return LONG_AGO

@@ -8,7 +8,6 @@ import pytest
 from unit.chart.rendering import Chart, Manifest, Rendered
 
 WRITE = {"create", "update", "patch", "delete", "deletecollection"}
-WRITE = {"create", "update", "patch", "delete", "deletecollection"}
 READ = {"get", "list", "watch"}
 OWN = "modelwright.dev"
 NEEDED = {
@@ -27,7 +26,7 @@ NEEDED = {
     ("apps", "deployments"): READ | {"create", "patch", "delete"},
     ("", "services"): READ | {"create", "patch", "delete"},
     ("", "persistentvolumeclaims"): READ | {"create"},
-    ("", "events"): {"create", "patch"},
+    ("", "events"): {"get", "create", "patch"},
     ("gateway.networking.k8s.io", "gateways"): READ,
     ("gateway.networking.k8s.io", "httproutes"): READ | {"create", "patch", "delete"},
 }

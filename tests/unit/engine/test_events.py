@@ -1,4 +1,4 @@
-"""Users are told each thing once, and telling them never holds up the work."""
+"""Each occurrence is posted once, and posting it never holds up the work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.engine import events
-from modelwright.engine.errors import Forbidden
+from modelwright.engine.errors import ApiError, Forbidden, Unavailable
 from modelwright.engine.events import EVENTS, EventRecorder, event_name
 from modelwright.engine.objects import Body, Key
 from modelwright.engine.plan import Event
@@ -89,6 +89,36 @@ async def test_a_process_that_restarts_again_and_again_does_not_count_again_and_
     assert event["count"] == 1
 
 
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("exceeded quota: used: pods=3, limited: pods=4", "exceeded quota: used: pods=4, limited: pods=4"),
+        ("requested: memory=512Mi", "requested: memory=1536Mi"),
+        ("next try in 20.5 s", "next try in 41.0 s"),
+        ("run 2: fetch failed", "run 3: fetch failed"),
+    ],
+)
+async def test_a_message_whose_numbers_have_changed_is_a_repetition_with_the_newest_numbers(
+    post: Post, earlier: str, later: str
+) -> None:
+    for message in (earlier, later):
+        await post.recorder.record(post.toy, Event("Warning", "ApplyFailed", message))
+        post.now += timedelta(minutes=1)
+
+    (event,) = post.posted()
+    assert (event["message"], event["count"]) == (later, 2)
+    assert (event["firstTimestamp"], event["lastTimestamp"]) == (
+        "2026-01-01T12:00:00Z", "2026-01-01T12:01:00Z",
+    )  # fmt: skip
+
+
+async def test_a_number_in_a_name_makes_it_another_event(post: Post) -> None:
+    for version in ("churn-2", "churn-3"):
+        await post.recorder.record(post.toy, Event("Normal", "Promoted", f"ModelVersion {version} took over"))
+
+    assert len(post.posted()) == 2
+
+
 async def test_a_message_that_is_too_long_is_cut(post: Post) -> None:
     await post.recorder.record(post.toy, Event("Warning", "ApplyFailed", "x" * 5000))
 
@@ -106,6 +136,25 @@ async def test_an_event_that_is_refused_is_logged_and_no_more(
     assert "events are forbidden" in caplog.text
 
 
+@pytest.mark.parametrize("error", [Forbidden("events are forbidden"), Unavailable("down")])
+async def test_an_event_that_was_not_posted_is_posted_the_next_time(post: Post, error: ApiError) -> None:
+    post.api.fail(lambda: error)
+    await post.recorder.record(post.toy, FAILED)
+    assert post.posted() == []
+
+    await post.recorder.record(post.toy, FAILED)
+    assert len(post.posted()) == 1
+
+
+async def test_an_event_whose_answer_was_lost_is_not_counted_twice(post: Post) -> None:
+    post.api.fail(lambda: Unavailable("the connection broke"), "after")
+    for _ in range(3):
+        await post.recorder.record(post.toy, FAILED)
+
+    (event,) = post.posted()
+    assert event["count"] == 1
+
+
 async def test_an_api_server_that_does_not_answer_is_not_waited_for(
     post: Post, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -120,12 +169,12 @@ async def test_an_api_server_that_does_not_answer_is_not_waited_for(
     assert "was not posted" in caplog.text
 
 
-async def test_the_memory_of_what_was_said_is_bounded(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_memory_of_what_was_posted_is_bounded(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "REMEMBERED", 5)
     for number in range(20):
-        await post.recorder.record(post.toy, Event("Normal", "N", str(number)))
+        await post.recorder.record(post.toy, Event("Normal", "N", f"toy-{number}"))
 
-    assert len(post.recorder._said) == 5
+    assert len(post.recorder._posted) == 5
 
 
 @given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,250}[a-z0-9])?", fullmatch=True))

@@ -79,5 +79,5 @@ children on clusters that enforce permissions on owner references.
 {{- define "modelwright.rules.events" }}
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [get, create, patch]
 {{- end }}
