@@ -11,7 +11,7 @@ from unit.given.checks import kstatus
 from unit.given.pods import Pod
 from unit.given.world import NAMESPACE, SETTINGS, World
 
-from modelwright.common.primary import Subject
+from modelwright.common.primary import Primary
 from modelwright.common.resources import (
     DEPLOYMENTS,
     INFERENCE_SERVICES,
@@ -239,7 +239,7 @@ class InferenceService(Resource):
     @property
     def canary_name(self) -> str:
         """What the Service of its canary is called."""
-        return canary_name(Subject(self.body))
+        return canary_name(Primary(self.body))
 
     @property
     def traffic(self) -> str | None:

@@ -13,7 +13,7 @@ from unit.given.crds import defects
 from unit.statemachine.cluster import Cluster
 from unit.statemachine.gateway import named
 
-from modelwright.common.primary import Subject
+from modelwright.common.primary import Primary
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -226,7 +226,7 @@ class Promises:
     def _before_route(self, key: Key, body: Body, known: View) -> None:
         """Callers are led to a canary that has a share of that size, and pods that are ready."""
         service = known.get(Key(INFERENCE_SERVICES, key.namespace, key.name)) or {}
-        canary, name = service["status"].get("canary") or {}, canary_name(Subject(service))
+        canary, name = service["status"].get("canary") or {}, canary_name(Primary(service))
         if name not in named(body):
             return
         assert canary["state"] in {"Shifting", "Completing"}, "callers were led to a canary that has no share"
@@ -248,7 +248,7 @@ class Promises:
         if wanted is None:
             return
         route = Key(HTTP_ROUTES, key.namespace, name)
-        canary = Key(SERVICES, key.namespace, canary_name(Subject(owner)))
+        canary = Key(SERVICES, key.namespace, canary_name(Primary(owner)))
         if None in {
             known.get(route) and 1,
             known.get(Key(GATEWAYS, key.namespace, wanted["name"])) and 1,

@@ -10,7 +10,7 @@ from unit.given.world import NAMESPACE
 from unit.inferenceservice.rollout.test_canary import GOOD, a_canary, after, measures, rollout, rule
 
 from modelwright.api.inferenceservice import NAME_LENGTH
-from modelwright.common.primary import Subject
+from modelwright.common.primary import Primary
 from modelwright.common.resources import SERVICES
 from modelwright.engine.errors import NameTaken
 from modelwright.engine.objects import Key, metadata
@@ -19,8 +19,8 @@ from modelwright.inferenceservice.manifests.names import canary_name, config_nam
 LABEL = 63
 
 
-def root(name: str, uid: str = "8c5a", namespace: str = NAMESPACE) -> Subject:
-    return Subject({"metadata": {"name": name, "namespace": namespace, "uid": uid}})
+def root(name: str, uid: str = "8c5a", namespace: str = NAMESPACE) -> Primary:
+    return Primary({"metadata": {"name": name, "namespace": namespace, "uid": uid}})
 
 
 def test_the_longest_name_leaves_room_for_what_is_added() -> None:
@@ -39,7 +39,7 @@ def test_the_longest_name_leaves_room_for_what_is_added() -> None:
         pytest.param(root("churn", "1"), root("churn", "2"), id="the next one of the same name"),
     ],
 )
-def test_the_canarys_service_has_a_name_of_its_own(one: Subject, other: Subject) -> None:
+def test_the_canarys_service_has_a_name_of_its_own(one: Primary, other: Primary) -> None:
     assert canary_name(one) not in {other.name, canary_name(other)}
     assert canary_name(one) == canary_name(one)
 
