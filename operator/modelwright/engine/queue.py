@@ -69,7 +69,7 @@ class WorkQueue(Generic[K]):
             self._wake.set()
 
     def add_at(self, key: K, when: float) -> None:
-        """Asks for a look at that time. Of several times the earliest counts."""
+        """Asks for a look at that time. Of several times to come the earliest counts."""
         if when <= self._clock():
             self.add(key)
         elif when < self._due.get(key, float("inf")):

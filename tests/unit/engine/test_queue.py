@@ -226,7 +226,10 @@ def test_whatever_happens_no_key_is_lost_or_in_two_hands(steps: list[tuple[str, 
                 wanted[key] = 1
             elif action == "at":
                 queue.add_at(key, clock.time + number)
-                due[key] = min(due.get(key, float("inf")), clock.time + number)
+                if number == 0:  # at once; a later time still counts
+                    wanted[key] = 1
+                else:
+                    due[key] = min(due.get(key, float("inf")), clock.time + number)
             elif action == "tick":
                 clock.time += number
             elif action == "done" and key in hands:
