@@ -11,7 +11,7 @@ from typing import Protocol
 
 from modelwright.engine.objects import Body, Key, ResourceType
 
-# One field manager per concern: what we applied to children, what we said in a status.
+# One field manager per concern: what we apply to children, and what we write to a status.
 MANAGER = "modelwright"
 STATUS_MANAGER = "modelwright-status"
 

@@ -23,7 +23,7 @@ class Backoff:
 
 
 class Forever:
-    """Delays without end, anew for whoever iterates: what gives up leaves a process that is alive and blind."""
+    """Delays without end, from the start for each loop: one that gave up would leave a process alive and blind."""
 
     def __iter__(self) -> Iterator[float]:
         backoff, failures = Backoff(base=0.5, cap=20.0), 0

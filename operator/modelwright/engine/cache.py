@@ -44,7 +44,7 @@ class View(Protocol):
         ...
 
     def fact(self, key: Key, source: str) -> Any:  # noqa: ANN401 - each source has a type of its own
-        """What a source has found out about an object that no watch tells; None if nothing."""
+        """What a source has found out about an object; None if nothing."""
         ...
 
 
@@ -154,7 +154,7 @@ class Cache:
         ]
 
     def fact(self, key: Key, source: str) -> Any:  # noqa: ANN401 - each source has a type of its own
-        """What a source has found out about an object that no watch tells; None if nothing."""
+        """What a source has found out about an object; None if nothing."""
         return self._facts.get(key, {}).get(source)
 
     def note(self, key: Key, source: str, found: object) -> bool:

@@ -25,9 +25,13 @@ from modelwright.engine.errors import (
     TooManyRequests,
     Unavailable,
 )
+from modelwright.engine.lease import DEADLINE, DURATION
 from modelwright.engine.objects import Body, Key, ResourceType
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
+# A write that is under way when the Lease runs out must not reach the API server after another process leads: it ends
+# within what lies between `lease.DEADLINE` and `lease.DURATION`.
+WRITE_TIMEOUT = aiohttp.ClientTimeout(total=DURATION - DEADLINE)
 PAGE = 500
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -158,7 +162,9 @@ class Client:
             body=request.body,
             auth_settings=["BearerToken"],
         )
-        response = await self._client.call_api(method, url, headers, body, _request_timeout=TIMEOUT)
+        response = await self._client.call_api(
+            method, url, headers, body, _request_timeout=TIMEOUT if request.method == "GET" else WRITE_TIMEOUT
+        )
         content: bytes = await response.read()  # type: ignore[no-untyped-call]
         return response.status, response.headers, content
 

@@ -1,4 +1,4 @@
-"""Whether what the API server holds is what we want: pure comparisons of plain JSON, and its short names (hashes).
+"""Compares what the API server holds with what we want: plain JSON, and hashes of it. Pure.
 
 The API server fills in defaults, drops empty fields and writes amounts in its own way; none of that is a
 difference.
@@ -22,7 +22,7 @@ _ABSENT = object()
 
 
 def digest(value: object) -> str:
-    """A short name for a JSON value; equal values have equal names, whatever the order of their fields."""
+    """A hash of a JSON value that does not depend on the order of fields."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -60,7 +60,7 @@ def differs_at(wanted: object, live: object, path: str = "", *, amounts: bool = 
 
 
 def extract(wanted: object, live: object) -> object:
-    """What the live value holds at the places that the wanted one speaks of."""
+    """The parts of the live value that the wanted one has."""
     if isinstance(wanted, Mapping) and isinstance(live, Mapping):
         return {name: extract(value, live.get(name)) for name, value in wanted.items()}
     if isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
@@ -70,7 +70,7 @@ def extract(wanted: object, live: object) -> object:
 
 def _same(wanted: object, live: object, *, amounts: bool) -> bool:
     if live is _ABSENT:
-        # What the API server leaves out when it is empty. An empty map is not among it: emptyDir: {} says a lot.
+        # The API server drops these when they are empty. It keeps an empty map: emptyDir: {} means something.
         return wanted is None or wanted in (False, 0, "", [])
     if amounts and _is_amount(wanted) and _is_amount(live):
         return _amount(wanted) == _amount(live)
@@ -85,7 +85,7 @@ def _amount(value: object) -> Decimal | str:
     try:
         amount: Decimal = parse_quantity(str(value))  # type: ignore[no-untyped-call]
     except ValueError:
-        return str(value)  # the API server will say what is wrong with it
+        return str(value)  # the API server reports what is wrong with it
     return amount
 
 

@@ -1,4 +1,4 @@
-"""How the API server is reached and as whom: from the pod's service account or from a kubeconfig.
+"""How to reach the API server, and with which credentials: the pod's service account or a kubeconfig.
 
 Both the client and kopf's watches are made from one configuration, and see a renewed token at once.
 """
@@ -53,7 +53,7 @@ async def _load(path: str | None, configuration: Configuration) -> None:
 
 
 def session(configuration: Configuration, *middlewares: Middleware) -> aiohttp.ClientSession:
-    """A session that is logged in, for requests that somebody else makes.
+    """A session with credentials, for the requests of a library.
 
     A 401 is not shown but waited out, until the request times out: an API server that has lost its etcd cannot
     check tokens for a while, and a renewed token is picked up.

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 from aiohttp.connector import Connection
 
-# For connections that were told to end at once to do so.
+# How long an aborted connection may take to end.
 LAST_SECONDS = 1.0
 
 
@@ -35,7 +35,7 @@ class Connector(aiohttp.TCPConnector):
     def _forget(self, closed: asyncio.Future[None]) -> None:
         self._open.pop(closed, None)
         if not closed.cancelled():
-            closed.exception()  # whoever sent a request has heard of it
+            closed.exception()  # the request has raised it already
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Ends all connections, and waits until they have ended."""

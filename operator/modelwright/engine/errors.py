@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class ApiError(Exception):
-    """The API server did not do what we asked for."""
+    """A request to the API server failed."""
 
 
 class Retryable(ApiError):
@@ -28,7 +28,7 @@ class TooManyRequests(Retryable):
 
 
 class Conflict(Retryable):
-    """The object is not, or no longer, the one that we meant."""
+    """The object is not, or no longer, the one that the request was for."""
 
 
 class NotFound(Retryable):
@@ -36,7 +36,7 @@ class NotFound(Retryable):
 
 
 class Rejected(ApiError):
-    """The API server will not have it. The user has to do something about it."""
+    """The API server refuses it. Somebody has to change something."""
 
 
 class Invalid(Rejected):
@@ -64,4 +64,4 @@ class AlreadyExists(ApiError):
 
 
 class NotLeader(Exception):
-    """Another process may be in charge: this one must not write."""
+    """Another process may lead: this one must not write."""

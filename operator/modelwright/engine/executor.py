@@ -1,4 +1,4 @@
-"""Carries out a plan: events, then the status, then the effects, each only where it changes something.
+"""Executes a plan: events, then the status, then the effects, each only where it changes something.
 
 What the API server refuses becomes a fact for the planner, and the later effects are carried out all the same; what
 else goes wrong is raised, as one of `errors`. Decides nothing. Knows no kind.
@@ -47,15 +47,15 @@ APPLIED_HASH = "modelwright.dev/applied-hash"
 
 
 class Recorder(Protocol):
-    """Tells the user."""
+    """Posts events."""
 
     async def record(self, about: Body, event: Event) -> None:
-        """Posts an event about an object; never raises when that does not work out."""
+        """Posts an event about an object; a failure is logged, not raised."""
         ...
 
 
 class _Refused(Exception):  # noqa: N818 - it carries what was refused to where that is kept
-    """A write that the API server does not do, now or a moment ago."""
+    """A write that the API server refuses, or refused a moment ago."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
@@ -63,7 +63,7 @@ class _Refused(Exception):  # noqa: N818 - it carries what was refused to where 
 
 
 class Executor:
-    """Writes what a plan says, and puts the answers into the cache at once."""
+    """Writes what a plan holds, and puts the answers into the cache at once."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Executor:
         return None if soonest is None else max(0.0, soonest - self._clock())
 
     async def execute(self, key: Key, plan: Plan) -> bool:
-        """Carries out the plan for an object. Says whether anything was written or found out: then another is due."""
+        """Executes the plan for an object. True if anything was written or found out: then the next plan is due."""
         body = self._store.get(key)
         if body is None:
             wrote = False
@@ -97,7 +97,7 @@ class Executor:
                 self._check_leadership()
                 await self._recorder.record(body, event)
             wrote = plan.status is not None and await self._write_status(key, body, plan.status)
-            if self._store.get(key) is None:  # the status had no object to go to: nor have the children
+            if self._store.get(key) is None:  # the object is gone: its children must not be made
                 return wrote
         refusals = []
         for effect in plan.effects:
@@ -108,7 +108,7 @@ class Executor:
         return await self._note(key, plan, refusals) or wrote
 
     async def _note(self, key: Key, plan: Plan, refusals: list[Refusal]) -> bool:
-        """Keeps what the plan has met as facts about the object, and makes an event of each new refusal."""
+        """Keeps refusals and absences as facts of the object, and posts an event for each new refusal."""
         missing = {effect.key for effect in plan.effects if isinstance(effect, Confirm)}
         absent = frozenset(found for found in missing if self._store.get(found) is None)
         changed = self._store.note(key, ABSENT, absent or None)
@@ -177,7 +177,7 @@ class Executor:
         except AlreadyExists:
             answer = await self._api.get(key)
             if effect.shared and labels(answer).get(MANAGED_BY) != MANAGER:
-                return False  # not ours: no watch would show its end
+                return False  # not ours: no watch would show its deletion
             if not effect.shared:
                 self._check_ours(key, manifest, answer)
         self._store.put(key.resource, answer)
@@ -206,9 +206,10 @@ class Executor:
         return True
 
     async def _unseen(self, key: Key, manifest: Body) -> Body | None:
-        """Asks the API server for an object that the cache does not have: one that is there all the same may be
-        somebody else's, and server-side apply would take it over. Only what is ours comes into the cache: of
-        somebody else's object no watch would show the end."""
+        """Reads an object that the cache lacks: it may belong to another owner, and server-side apply would take it.
+
+        Only an object of ours enters the cache: no watch shows the deletion of others.
+        """
         try:
             answer = await self._api.get(key)
         except NotFound:
@@ -218,7 +219,7 @@ class Executor:
         return answer
 
     async def _confirm(self, planned: Key, key: Key) -> bool:
-        """Asks for an object that the cache lacks. What is not ours counts as absent."""
+        """Reads an object that the cache lacks. One that is not ours counts as absent."""
         if self._store.get(key) is not None or key in (self._store.fact(planned, ABSENT) or ()):
             return False
         try:
@@ -232,7 +233,7 @@ class Executor:
     async def _sent(
         self, key: Key, action: Action, content: object, write: Coroutine[Any, Any, bool]
     ) -> bool:
-        """Does a write, unless it was refused a moment ago; what is refused is remembered for its next time."""
+        """Sends a write, unless its refusal still holds; remembers a refusal until the write is due again."""
         version = digest(content)
         held = self._retries.held(key, action, version, self._clock())
         if held is not None:
@@ -252,7 +253,7 @@ class Executor:
         return (same and covers(manifest, known)) or self._settled.holds(uid(known), manifest, known)
 
     async def _send(self, key: Key, manifest: Body, known: Body | None) -> None:
-        """Applies. Where an object is known its uid goes along, so that no other is changed in its place."""
+        """Applies. The uid of a known object goes along, so that no other object is changed in its place."""
         sent = manifest
         if known is not None:
             sent = {**manifest, "metadata": {**metadata(manifest), "uid": uid(known)}}
@@ -268,7 +269,7 @@ class Executor:
         self._store.put(key.resource, answer)
 
     async def _refresh(self, key: Key, uid: str) -> None:
-        """Corrects the cache after a write that was meant for an object that is no longer there."""
+        """Corrects the cache after a write to an object that is no longer there."""
         try:
             answer = await self._api.get(key)
         except NotFound:
@@ -317,14 +318,14 @@ class Executor:
         except NotFound:
             self._store.gone(key, effect.uid)
             return False
-        except (Conflict, Invalid):  # which is what a uid that is another one can be called
+        except (Conflict, Invalid):  # either one can stand for another uid
             await self._refresh(key, effect.uid)
             return True
         self._store.put(key.resource, answer)
         return True
 
     def _check_ours(self, key: Key, manifest: Body, known: Body) -> None:
-        """Makes sure that the object is the one that the manifest means, and not somebody else's of that name."""
+        """Raises unless the object of that name is the one that the manifest describes."""
         if _is_controlled(manifest, known) or self._is_orphaned(manifest, known):
             return
         wanted, found = controller(manifest), controller(known)
@@ -335,9 +336,9 @@ class Executor:
         raise NameTaken(f"{key.resource.kind} {key.name} exists already and belongs to somebody else")
 
     def _is_orphaned(self, manifest: Body, known: Body) -> bool:
-        """Whether the object was made by us for this owner, and has lost the reference to it.
+        """Whether the object was made by us for this owner and lost the reference to it, as after a restore.
 
-        So a backup tool brings it back. Its labels name the owner, and the uid that it was made for is gone.
+        Its labels name the owner, and the uid that it was made for does not exist any more.
         """
         if controller(manifest) is None or controller(known) is not None:
             return False
@@ -350,12 +351,12 @@ class Executor:
 
     def _check_leadership(self) -> None:
         if not self._may_write():
-            raise NotLeader("another process may be in charge")
+            raise NotLeader("another process may lead")
 
 
 def _status_of(body: Body, status: object) -> Body:
-    """What is applied to say this of the object as it was seen: of a later version, or of a later object of the
-    same name, it need not be true. (A status ignores the uid; the version is what the API server checks.)"""
+    """The body to apply. It names the version that was planned for: the status may not fit a later version or a later
+    object of that name. (The API server checks the version of a status, not its uid.)"""
     seen = {name: metadata(body)[name] for name in ("name", "namespace", "uid", "resourceVersion")}
     return {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": seen, "status": status}
 

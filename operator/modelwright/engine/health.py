@@ -1,4 +1,4 @@
-"""Answers the kubelet and Prometheus: /livez, /readyz and /metrics. Knows only the questions."""
+"""Answers the kubelet and Prometheus: /livez, /readyz and /metrics. Knows what to call, not what is checked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST
 
-# Says what is wrong; empty when all is well.
+# What is wrong; empty if nothing is.
 Check = Callable[[], str]
 
 
@@ -25,7 +25,7 @@ class HealthServer:
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
-        """Begins to answer; port 0 takes any that is free."""
+        """Starts the server; port 0 takes a free one."""
         runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
@@ -33,7 +33,7 @@ class HealthServer:
         self.port = runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Answers no more."""
+        """Stops the server."""
         await self._stack.aclose()
 
 

@@ -68,8 +68,8 @@ class Intake:
         return changed
 
     def blind(self, resource: ResourceType, why: Blindness | None) -> bool:
-        """Takes in that a kind cannot be seen any more, or that it can: whoever is planned for may care. Says
-        whether anything changed."""
+        """Takes in that a kind cannot be seen any more, or that it can: any object may depend on it. True if
+        that is news."""
         if why is not None:
             self.replace(resource, (), NEVER_AGAIN)
         changed = self._cache.blind(resource, why)
@@ -117,7 +117,7 @@ class Intake:
             self._add(key)
 
     def _concerned(self, resource: ResourceType, body: Body) -> Iterator[Key]:
-        """The object itself, whom it is there for, who controls it, and whoever else its kind names."""
+        """The object itself, the one that it is there for, its controller, and what its kind names."""
         kind = self._kinds.get(resource)
         meta = metadata(body)
         namespace = meta.get("namespace", "")
@@ -134,12 +134,15 @@ class Intake:
             yield from self._woken(kind.wakes, resource, body)
 
     def _woken(self, wakes: Wakes, resource: ResourceType, body: Body) -> list[Key]:
-        """Whom a kind names. A body that trips it must not keep any other from being taken in."""
+        """What a kind names. A body that it cannot bear must not keep others from being taken in."""
         try:
             return list(wakes(self._cache, body))
         except Exception:
             where = metadata(body)
             logger.exception(
-                "%s %s/%s wakes nobody", resource.kind, where.get("namespace", ""), where["name"]
+                "what %s %s/%s concerns is not known",
+                resource.kind,
+                where.get("namespace", ""),
+                where["name"],
             )
             return []

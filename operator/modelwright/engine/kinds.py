@@ -1,4 +1,4 @@
-"""What the engine is told of each kind: where its objects are, who plans for them, and whom they concern."""
+"""What the engine has to know of each kind: where its objects are, what plans for them, and what they concern."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ NEVER = float("-inf")
 
 
 class Elector:
-    """Takes part in the election. `run` keeps at it; `may_write` is asked before each write."""
+    """Takes part in the election: `run` does so until cancelled, `may_write` guards each write."""
 
     def __init__(
         self,
@@ -55,15 +55,15 @@ class Elector:
         self._led_since = NEVER
 
     def may_write(self) -> bool:
-        """Whether the Lease is ours, and renewed so lately that nobody else can have taken it."""
+        """Whether the Lease is ours, and renewed so recently that no other process can have taken it."""
         return self._clock() - self._renewed < DEADLINE
 
     def leading_for(self) -> float:
-        """For how many seconds this process has been in charge; 0 when it is not."""
+        """For how many seconds this process has led; 0 if it does not."""
         return self._clock() - self._led_since if self.may_write() else 0.0
 
     async def wait_leading(self) -> None:
-        """Returns when this process is in charge."""
+        """Returns when this process leads."""
         await self._leading.wait()
 
     async def run(self) -> None:
@@ -73,16 +73,16 @@ class Elector:
             await asyncio.sleep(pause * (0.8 + 0.2 * self._jitter()))
 
     async def step(self) -> bool:
-        """One try to get or to keep the Lease. Says whether it is ours."""
+        """Tries once to get or to keep the Lease. True if it is ours."""
         held = False
         try:
             async with asyncio.timeout(RENEW):
                 held = await self._try()
         except Conflict:
-            self._mine = None  # somebody else was faster: look again before the next try
+            self._mine = None  # another process was faster: read it again before the next try
         except (ApiError, TimeoutError) as error:
             logger.warning("lease %s: %s: %s", self._key.name, type(error).__name__, error)
-            self._mine = None  # the request may have gone through all the same
+            self._mine = None  # the request may have gone through
         self._announce()
         return held
 
@@ -101,8 +101,8 @@ class Elector:
             logger.warning("lease %s was not given back: %s", self._key.name, error)
 
     async def _try(self) -> bool:
-        """Ours is renewed from the version that we wrote; anybody else's is looked at afresh."""
-        lease = self._mine or await self._look()
+        """Renews our Lease from the version that we wrote; reads that of another process anew."""
+        lease = self._mine or await self._read()
         # The clock is read before the request goes out: others count from its arrival, which is later.
         asked_at = self._clock()
         if lease is None:
@@ -114,8 +114,8 @@ class Elector:
             return False
         return True
 
-    async def _look(self) -> Body | None:
-        """Reads the Lease, and notes for how long it has not changed: that is how another's death is noticed."""
+    async def _read(self) -> Body | None:
+        """Reads the Lease, and notes since when it has not changed: so the end of its holder is noticed."""
         try:
             seen = await self._api.get(self._key)
         except NotFound:
@@ -162,14 +162,14 @@ class Elector:
         }
 
     def _announce(self) -> None:
-        """Lets the workers go on, or stops them."""
+        """Starts or stops the workers."""
         if self.may_write() and not self._leading.is_set():
             self._led_since = self._clock()
             self._leading.set()
-            logger.info("%s is in charge", self._identity)
+            logger.info("%s leads", self._identity)
         elif not self.may_write() and self._leading.is_set():
             self._leading.clear()
-            logger.info("%s is no longer in charge", self._identity)
+            logger.info("%s no longer leads", self._identity)
 
     def _time(self) -> str:
         return self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -23,7 +23,7 @@ class Metrics:
         )
         self._seconds = Histogram(
             "modelwright_reconcile_seconds",
-            "How long looks at objects took.",
+            "How long reconciles took.",
             ["kind"],
             buckets=SECONDS,
             registry=self.registry,
@@ -34,20 +34,22 @@ class Metrics:
             ["verb", "code"],
             registry=self.registry,
         )
-        for kind in kinds:  # a counter that is not there yet cannot be told from one that is missing
+        for kind in kinds:  # a counter that is absent looks like one that does not exist
             self._seconds.labels(kind)
             for outcome in OUTCOMES:
                 self._reconciles.labels(kind, outcome)
 
     def watch(self, depth: Callable[[], float], leader: Callable[[], float]) -> None:
-        """Adds the values that are read when somebody asks."""
-        queue = Gauge("modelwright_queue_depth", "Objects that wait for a look.", registry=self.registry)
+        """Adds the values that are read at each scrape."""
+        queue = Gauge(
+            "modelwright_queue_depth", "Objects that wait to be reconciled.", registry=self.registry
+        )
         queue.set_function(depth)
-        leading = Gauge("modelwright_leader", "1 while this process is in charge.", registry=self.registry)
+        leading = Gauge("modelwright_leader", "1 while this process leads.", registry=self.registry)
         leading.set_function(leader)
 
     def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
-        """Counts one look at an object."""
+        """Counts one reconcile."""
         self._reconciles.labels(kind, outcome).inc()
         self._seconds.labels(kind).observe(seconds)
 

@@ -1,4 +1,4 @@
-"""How a look at an object ended, as data. The reconciler turns it into what happens to the key."""
+"""The result of one reconcile, as data. The reconciler turns it into what happens to the key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Again:
-    """Something was written: the next step may follow at once."""
+    """Something was written or found out: reconcile again at once."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class At:
 
 @dataclass(frozen=True)
 class Failed:
-    """It did not work out; later it may.
+    """An error that may pass.
 
-    Not before so many seconds, and later with each failure in a row; but once at the time that the plan asked for.
+    Reconcile again after at least so many seconds, later with each failure in a row, and at the time of the plan.
     """
 
     error: Exception
@@ -37,7 +37,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Standby:
-    """Another process may be in charge. The key waits until this one is again."""
+    """This process may not lead. The key waits until it does."""
 
 
 Outcome = Done | Again | At | Failed | Standby

@@ -1,4 +1,4 @@
-"""Which keys wait for a look: each at most once, none in two workers, some only from a later time on.
+"""The keys that wait to be reconciled: each at most once, never in two workers, some only from a later time on.
 
 The semantics are those of client-go's work queue. Knows nothing of what is done with a key.
 """
@@ -24,7 +24,7 @@ class QueueClosed(Exception):  # noqa: N818 - the end of the queue is no error
 
 
 class WorkQueue(Generic[K]):
-    """A key that is added while a worker has it comes back when that worker is done."""
+    """A work queue. A key that is added while a worker has it returns when that worker is done."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class WorkQueue(Generic[K]):
         self._clock = clock
         self._backoff = backoff or Backoff()
         self._jitter = jitter
-        self._ready: OrderedDict[K, float] = OrderedDict()  # with the time since when
+        self._ready: OrderedDict[K, float] = OrderedDict()  # since when it waits
         self._processing: set[K] = set()
         self._again: set[K] = set()
         self._due: dict[K, float] = {}
@@ -46,22 +46,22 @@ class WorkQueue(Generic[K]):
         self._closed = False
 
     def __len__(self) -> int:
-        """How many keys could be worked on now."""
+        """How many keys are ready."""
         self._promote()
         return len(self._ready)
 
     def now(self) -> float:
-        """The queue's own time, that `add_at` speaks of."""
+        """The time of the queue's clock, which `add_at` uses."""
         return self._clock()
 
     def oldest_age(self) -> float:
-        """For how many seconds the key that waits longest could have been worked on; 0 when none waits."""
+        """How many seconds the oldest ready key has waited; 0 if none is ready."""
         self._promote()
         since = min(self._ready.values(), default=None)
         return 0.0 if since is None else max(0.0, self._clock() - since)
 
     def add(self, key: K) -> None:
-        """Asks for a look at once; while a worker has the key, for one after that."""
+        """Makes the key ready now; if a worker has it, when that worker is done."""
         if key in self._processing:
             self._again.add(key)
         elif key not in self._ready:
@@ -69,7 +69,7 @@ class WorkQueue(Generic[K]):
             self._wake.set()
 
     def add_at(self, key: K, when: float) -> None:
-        """Asks for a look at that time. Of several times to come the earliest counts."""
+        """Makes the key ready at that time. Of several future times the earliest counts."""
         if when <= self._clock():
             self.add(key)
         elif when < self._due.get(key, float("inf")):
@@ -78,7 +78,7 @@ class WorkQueue(Generic[K]):
             self._wake.set()
 
     def retry(self, key: K, at_least: float = 0.0) -> float:
-        """Asks for a look after a failure, later with each failure in a row. Gives the delay."""
+        """Makes the key ready after a pause that grows with each failure in a row. Returns the pause."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         delay = max(at_least, self._backoff.delay(failures, self._jitter()))
@@ -86,11 +86,11 @@ class WorkQueue(Generic[K]):
         return delay
 
     def forget(self, key: K) -> None:
-        """The key went well: its next failure is the first one again."""
+        """Resets the count of failures of the key."""
         self._failures.pop(key, None)
 
     async def get(self) -> K:
-        """The key that waits longest. It is this worker's until `done`."""
+        """Returns the oldest ready key. It belongs to this worker until `done`."""
         while not self._closed:
             self._promote()
             if self._ready:
@@ -101,14 +101,14 @@ class WorkQueue(Generic[K]):
         raise QueueClosed
 
     def done(self, key: K) -> None:
-        """The worker is through with the key."""
+        """Ends the work on the key."""
         self._processing.discard(key)
         if key in self._again:
             self._again.discard(key)
             self.add(key)
 
     def close(self) -> None:
-        """Sends the workers home; keys in work are finished by those who have them."""
+        """Stops the workers that wait; keys in work are finished by the workers that have them."""
         self._closed = True
         self._wake.set()
 
@@ -123,12 +123,12 @@ class WorkQueue(Generic[K]):
     def _push(self, when: float, key: K) -> None:
         self._pushed += 1  # keys need not be comparable
         heapq.heappush(self._heap, (when, self._pushed, key))
-        if len(self._heap) > 64 + 2 * len(self._due):  # mostly overtaken entries: start afresh
+        if len(self._heap) > 64 + 2 * len(self._due):  # most entries are out of date
             self._heap = [(due, n, waiting) for n, (waiting, due) in enumerate(self._due.items())]
             heapq.heapify(self._heap)
 
     def _promote(self) -> None:
-        """Makes ready what has come due. A heap entry that an earlier time has overtaken counts for nothing."""
+        """Makes due keys ready. A heap entry counts only if its time is still the key's."""
         now = self._clock()
         while self._heap and self._heap[0][0] <= now:
             when, _, key = heapq.heappop(self._heap)

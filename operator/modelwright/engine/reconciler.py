@@ -1,4 +1,4 @@
-"""One look at one object: plan, carry out, and say how it ended; one switch turns that into what the queue does.
+"""Reconciles one object: plan, execute, and turn the outcome into what the queue does.
 
 Decides nothing about the object itself (planners do) and sends nothing (the executor does).
 """
@@ -26,21 +26,21 @@ from modelwright.engine.queue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
-# So many writes in a row without a pause are no progress: two sides undo each other's work.
+# So many writes in a row without a pause are no progress: two writers undo each other's work.
 MOST_WRITES = 20
-# The wall clock can be set, the queue's cannot: a look this often keeps a long wait from missing its time.
+# The wall clock can be set, the queue's cannot: without a reconcile this often a long wait could miss its time.
 LONGEST_WAIT = 600.0
 # A planner that asks for a time that has passed must not keep a worker busy.
 SHORTEST_WAIT = 0.5
-# Rights, quotas and names change by hand.
+# What refuses a status changes by hand.
 REJECTED_WAIT = 60.0
 
 
 class Executes(Protocol):
-    """Carries out plans."""
+    """Executes plans."""
 
     async def execute(self, key: Key, plan: Plan) -> bool:
-        """Says whether anything was written or found out."""
+        """Whether anything was written or found out."""
         ...
 
     def retry_in(self, key: Key) -> float | None:
@@ -49,11 +49,11 @@ class Executes(Protocol):
 
 
 class NeverSettles(Exception):  # noqa: N818 - it says what the planner does
-    """A planner wants to write each time it is asked."""
+    """A planner writes each time it runs."""
 
 
 class Reconciler:
-    """Looks at objects, one key at a time in each worker."""
+    """Reconciles objects, one key at a time in each worker."""
 
     def __init__(
         self,
@@ -73,13 +73,13 @@ class Reconciler:
         self._writes: dict[Key, int] = {}
 
     async def handle(self, key: Key) -> Outcome:
-        """Looks at an object and sees to it that it is looked at again when it has to be."""
+        """Reconciles an object and queues its next reconcile."""
         outcome = self._bounded(key, await self.reconcile(key))
         self._requeue(key, outcome)
         return outcome
 
     async def reconcile(self, key: Key) -> Outcome:
-        """One look at an object. Never raises, but for what ends the process."""
+        """Reconciles an object once. Raises only what ends the process."""
         now, plan = self._now(), Plan()
         try:
             plan = self._planners[key.resource](self._view, key, now)
@@ -89,9 +89,9 @@ class Reconciler:
         except ApiError as error:
             return await self._failed(key, error, plan.requeue_at)
         except Exception as error:
-            # A planner that trips over one object must not take the worker, and with it all other objects, down. The
-            # traceback is in the log, the key comes back.
+            # An object that a planner cannot bear must not end the worker, and with it the work on all others.
             logger.exception("%s: planning failed", key)
+            await self._report(key, error)
             return Failed(error)
         if wrote:
             return Again()
@@ -100,8 +100,17 @@ class Reconciler:
         next_at = min((moment for moment in (plan.requeue_at, retry_at) if moment is not None), default=None)
         return Done() if next_at is None else At(next_at)
 
+    async def _report(self, key: Key, error: Exception) -> None:
+        """Posts what kept the operator from planning: the object's conditions say nothing of it."""
+        body = self._view.get(key)
+        if body is not None:
+            what = (
+                f"the operator cannot plan for this object, its log has more: {type(error).__name__}: {error}"
+            )
+            await self._recorder.record(body, Event("Warning", "PlanningFailed", what))
+
     async def _failed(self, key: Key, error: ApiError, requeue_at: datetime | None) -> Failed:
-        """What follows from an error. A refused status cannot be in the status: an event has to do."""
+        """The outcome of an error. A refused status cannot be in the status: an event reports it."""
         body = self._view.get(key)
         if isinstance(error, Rejected) and body is not None:
             await self._recorder.record(body, Event("Warning", "ApplyFailed", str(error)))
@@ -139,7 +148,7 @@ class Reconciler:
                     requeue_at is not None and requeue_at > self._now()
                 ):  # a deadline does not wait for the error to go
                     self._add_at(key, requeue_at)
-                # Somebody else was faster: that is how it should be, and no news.
+                # A newer version exists: the guard worked, and the next try starts from it.
                 level = logging.DEBUG if isinstance(error, Conflict) else logging.WARNING
                 logger.log(level, "%s: %s: %s; next try in %.1f s", key, type(error).__name__, error, delay)
             case Standby():

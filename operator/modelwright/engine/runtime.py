@@ -1,4 +1,4 @@
-"""Puts the parts together and runs them until told to stop: watches, election, workers, health."""
+"""Puts the parts together and runs them until the process ends: watches, election, workers, health."""
 
 from __future__ import annotations
 
@@ -142,8 +142,7 @@ class Operator:
             self._watching = False
 
     async def _work(self) -> None:
-        """One worker. Nothing is done before everything that is there is known: what is merely not listed yet
-        would be taken for missing."""
+        """One worker. It starts when all kinds are listed: what is not listed yet would count as missing."""
         await self.watcher.wait_filled()
         me = asyncio.current_task()
         with contextlib.suppress(QueueClosed):
@@ -152,13 +151,13 @@ class Operator:
                 key = await self._queue.get()
                 self._busy.add(me)
                 try:
-                    await self._look(key)
+                    await self._reconcile(key)
                 finally:
                     self._busy.discard(me)
                     self._queue.done(key)
 
-    async def _look(self, key: Key) -> None:
-        if not self.elector.may_write():  # the election has not noticed yet
+    async def _reconcile(self, key: Key) -> None:
+        if not self.elector.may_write():  # the election has not ended the wait yet
             self._queue.add(key)
             await asyncio.sleep(LOST_PAUSE)
             return
@@ -172,7 +171,7 @@ class Operator:
         # While another process leads keys only gather: what counts begins with our own lead.
         age = min(self._queue.oldest_age(), self.elector.leading_for())
         if age > STUCK and not self.watcher.unfilled:
-            return f"an object has been waiting for a look for {age:.0f} seconds"
+            return f"an object has waited to be reconciled for {age:.0f} seconds"
         return ""
 
     def _readyz(self) -> str:
@@ -182,7 +181,7 @@ class Operator:
 
 async def run(kinds: Sequence[Kind], settings: Settings, companions: Sequence[Companion] = ()) -> None:
     """Runs an operator until the process is asked to end (SIGTERM, SIGINT)."""
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # it has a line for every event
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # it logs a line for every event
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

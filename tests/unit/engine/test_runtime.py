@@ -52,7 +52,7 @@ async def test_a_leader_that_leaves_an_object_waiting_is_not_alive(bench: Bench)
     bench.operator._queue.add(toy_key())
     await bench.pass_time(STUCK + 10, leading=True)
 
-    assert "waiting for a look" in bench.operator._livez()
+    assert "has waited to be reconciled" in bench.operator._livez()
 
 
 async def test_a_standby_may_leave_objects_waiting_for_hours(bench: Bench) -> None:
