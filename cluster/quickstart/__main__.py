@@ -18,7 +18,7 @@ from cluster.quickstart.target import Target
 from cluster.shell import StepError
 from cluster.steps import say
 
-REQUEST = REPOSITORY / "examples" / "requests" / "breast-cancer.json"
+REQUEST = REPOSITORY / "examples" / "requests" / "breast-cancer.body"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -134,7 +134,7 @@ def test_the_request_is_answered_by_the_model(
 ) -> None:
     train(tmp_path, EXAMPLES / name)
     model = serving_model.load(tmp_path / "model" / "model.onnx", None)
-    body = (EXAMPLES / "requests" / f"{request_name}.json").read_bytes()
+    body = (EXAMPLES / "requests" / f"{request_name}.body").read_bytes()
     first, *_ = model.run(oip_request.decode(model.signature, body).tensors(model.signature))
     assert len(first) == 2
     assert answer is None or first.tolist() == answer
