@@ -26,8 +26,8 @@ from modelwright.engine.cache import View
 from modelwright.engine.kinds import Kind, child
 from modelwright.engine.objects import Body, Key, labels
 from modelwright.inferenceservice.planner import InferenceServicePlanner
+from modelwright.modelversion.aspects import is_quarantined, served
 from modelwright.modelversion.planner import ModelVersionPlanner
-from modelwright.modelversion.quarantine import is_quarantined
 from modelwright.trainingjob.planner import TrainingJobPlanner
 
 
@@ -36,7 +36,7 @@ def kinds(settings: Settings) -> list[Kind]:
     return [
         Kind(TRAINING_JOBS, TrainingJobPlanner(settings), wakes=_versions_of),
         Kind(MODEL_VERSIONS, ModelVersionPlanner(settings), wakes=_users_of),
-        Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_judged_by),
+        Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_versions_around),
         *(child(resource) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, CLAIMS)),
         Kind(GATEWAYS, wakes=_callers_of, optional=True, needed=_names_a_gateway),
         replace(child(HTTP_ROUTES), optional=True, needed=_names_a_gateway),
@@ -61,11 +61,14 @@ def _users_of(view: View, version: Body) -> Iterator[Key]:
             yield Key(INFERENCE_SERVICES, namespace(service), name(service))
 
 
-def _judged_by(view: View, service: Body) -> Iterator[Key]:
-    """The versions that a service has rolled back, and those that are quarantined: they may no longer be."""
+def _versions_around(view: View, service: Body) -> Iterator[Key]:
+    """The versions that a service serves, those that it has rolled back, and those that are quarantined: they may no
+    longer be."""
+    serves = set(served(service))
     rejected = {found["digest"] for found in (service.get("status") or {}).get("rejected") or ()}
     for version in view.all(MODEL_VERSIONS, namespace(service)):
-        if version["spec"]["artifact"]["digest"] in rejected or is_quarantined(version):
+        bad = version["spec"]["artifact"]["digest"] in rejected or is_quarantined(version)
+        if bad or name(version) in serves:
             yield Key(MODEL_VERSIONS, namespace(version), name(version))
 
 

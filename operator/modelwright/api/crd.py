@@ -88,7 +88,7 @@ RESOURCES = (
         (
             Column("Model", ".spec.model"),
             *READY,
-            Column("Job", ".spec.lineage.trainingJob"),
+            Column("TrainingJob", ".spec.lineage.trainingJob"),
             Column("Quarantined", ".status.conditions[?(@.type=='Quarantined')].reason", wide=True),
             Column("Digest", ".spec.artifact.digest", wide=True),
             *LAST,

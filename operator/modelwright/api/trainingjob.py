@@ -249,7 +249,7 @@ class TrainingJobStatus(Status):
     run: Run | None = Field(default=None, description="The newest run.")
     latest_model_version: Name | None = Field(default=None, description="The newest ModelVersion made.")
     history: Annotated[list[Run], Field(max_length=10)] = Field(
-        default=[], description="Earlier runs, newest first, 10 at most, without their reports."
+        default=[], description="Earlier runs, newest first, 10 at most."
     )
 
 

@@ -1,45 +1,57 @@
-"""The Job that verifies a model file that no run of ours vouches for."""
+"""The Job that verifies a model file that no run vouches for."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from modelwright.common.resources import JOBS, MODEL_VERSION, child_labels
+from modelwright.common.resources import MODEL_VERSION, child_labels
 from modelwright.common.settings import Settings
-from modelwright.engine.objects import Key, owner_reference
+from modelwright.engine.objects import Body, annotations_of, owner_reference
 from modelwright.engine.plan import Create
-from modelwright.modelversion.observed import Observed, job_name
+from modelwright.modelversion.observed import Observed
 from modelwright.workload.podspec import claim_volume, container, failure_policy, mount, pod_spec
+from modelwright.workload.podstatus import Problem
 from modelwright.workload.store import claim_of
 
+STEP = "verify"
 DEADLINE_SECONDS = 3600
+# Why the Job before this one failed, as `Reason: message`.
+PREVIOUS_FAILURE = "modelwright.dev/previous-failure"
 
 
-def verify_job(observed: Observed, settings: Settings) -> Create:
-    """Reads the file where it lies, checks its digest and what it is."""
+def verify_job(observed: Observed, settings: Settings, after: Problem | None = None) -> Create:
+    """Reads the file where it lies, checks its digest and what it is; once more, if it failed before."""
     labels = child_labels(observed.body, **{MODEL_VERSION: observed.name})
+    noted = {"annotations": {PREVIOUS_FAILURE: f"{after.reason}: {after.message}"}} if after else {}
     body = {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": job_name(observed.name),
+            "name": observed.job_name,
             "namespace": observed.namespace,
             "labels": labels,
+            **noted,
             "ownerReferences": [owner_reference(observed.body)],
         },
         "spec": {
             "backoffLimit": 2,
             "activeDeadlineSeconds": DEADLINE_SECONDS,
-            "podFailurePolicy": failure_policy("verify"),
+            "podFailurePolicy": failure_policy(STEP),
             "template": {"metadata": {"labels": labels}, "spec": _pod(observed, settings)},
         },
     }
-    return Create(Key(JOBS, observed.namespace, job_name(observed.name)), body)
+    return Create(observed.job_key, body)
+
+
+def previous_failure(job: Body) -> Problem | None:
+    """Why the Job before this one failed; None for the first one."""
+    reason, separator, message = annotations_of(job).get(PREVIOUS_FAILURE, "").partition(": ")
+    return Problem(reason, message) if separator else None
 
 
 def verify_document(observed: Observed) -> dict[str, Any]:
-    """What the step is told: docs/contracts/verify.schema.json."""
+    """The input of the step: docs/contracts/verify.schema.json."""
     return {
         "modelVersion": observed.name,
         "model": observed.spec["model"],
@@ -51,7 +63,7 @@ def verify_document(observed: Observed) -> dict[str, Any]:
 
 def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     verify = container(
-        "verify",
+        STEP,
         settings.training_image,
         settings,
         resources=settings.training_resources,

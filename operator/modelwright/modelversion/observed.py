@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelwright.common.facts import FAILED_CREATE
 from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.resources import (
+    INFERENCE_SERVICES,
     JOBS,
     TRAINING_JOBS,
     controlled,
@@ -16,16 +18,19 @@ from modelwright.common.resources import (
 )
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key
-from modelwright.workload.podstatus import newest_first
+from modelwright.workload.podstatus import Problem, newest_first
+from modelwright.workload.refusals import explained
 
 
 @dataclass(frozen=True)
 class Observed(Primary):
-    """The ModelVersion, the run that says it made it, and the Job that verifies it."""
+    """The ModelVersion, the run that says it made it, the Job that verifies it, and the InferenceServices around it."""
 
     run: Mapping[str, Any] | None
     job: Body | None
     pods: tuple[Body, ...]
+    pods_refused: Problem | None
+    services: tuple[Body, ...]
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -40,17 +45,14 @@ class Observed(Primary):
         return artifact
 
     @property
-    def settled(self) -> bool:
-        """Whether the verdict is in: the spec never changes, so neither does it."""
-        found = self.written_conditions
-        return any(c["type"] == "Ready" and c["status"] == "True" for c in found) or any(
-            c["type"] == "Stalled" for c in found
-        )
+    def job_name(self) -> str:
+        """The Job that verifies it."""
+        return _job_name(self.name)
 
-
-def job_name(version: str) -> str:
-    """The Job that verifies a ModelVersion."""
-    return f"{version}-verify"
+    @property
+    def job_key(self) -> Key:
+        """The same as a key."""
+        return Key(JOBS, self.namespace, self.job_name)
 
 
 def observe(view: View, key: Key) -> Observed | None:
@@ -59,10 +61,21 @@ def observe(view: View, key: Key) -> Observed | None:
     if body is None:
         return None
     jobs = controlled(view, JOBS, body)
-    job = next((job for job in jobs if name(job) == job_name(key.name)), None)
-    pods = newest_first(pods_of_job(view, body, job))
-    run = _run(view, key, body["spec"])
-    return Observed(body, run, job, tuple(pods), refusals=refusals_of(view, key))
+    job = next((job for job in jobs if name(job) == _job_name(key.name)), None)
+    refused = view.fact(key, FAILED_CREATE)
+    return Observed(
+        body,
+        run=_run(view, key, body["spec"]),
+        job=job,
+        pods=tuple(newest_first(pods_of_job(view, body, job))),
+        pods_refused=None if refused is None else explained(refused),
+        services=tuple(view.all(INFERENCE_SERVICES, key.namespace)),
+        refusals=refusals_of(view, key),
+    )
+
+
+def _job_name(version: str) -> str:
+    return f"{version}-verify"
 
 
 def _run(view: View, key: Key, spec: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -71,5 +84,13 @@ def _run(view: View, key: Key, spec: Mapping[str, Any]) -> Mapping[str, Any] | N
     if "trainingJob" not in lineage:
         return None
     job = view.get(Key(TRAINING_JOBS, key.namespace, lineage["trainingJob"])) or {}
-    run: Mapping[str, Any] | None = (job.get("status") or {}).get("run")
-    return run if run and run.get("number") == lineage.get("run") and run.get("job") == key.name else None
+    wanted = (lineage.get("run"), key.name)
+    return next((run for run in _runs(job) if (run.get("number"), run.get("job")) == wanted), None)
+
+
+def _runs(training_job: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The newest run and those before it."""
+    status = training_job.get("status") or {}
+    if status.get("run"):
+        yield status["run"]
+    yield from status.get("history") or ()

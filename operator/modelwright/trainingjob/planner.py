@@ -147,8 +147,8 @@ def _verdict_of_step(run: Run, step: Step) -> Verdict:
 
 
 def _remembered(history: Sequence[Run], run: Run) -> tuple[Run, ...]:
-    """The history with one run more, without its report."""
-    return (run.model_copy(update={"report": None}), *history)[:HISTORY]
+    """The history with one run more. Its report stays: ModelVersions read there what was measured."""
+    return (run, *history)[:HISTORY]
 
 
 def _as_plan(observed: Observed, decision: Decision, now: datetime) -> Plan:

@@ -201,9 +201,14 @@ def _too_late(work: Work, job: Body, failed: Mapping[str, Any]) -> Progress:
 
 
 def _postponed(work: Work, job: Body, failed: Mapping[str, Any], problem: Problem) -> Postponed:
-    end = from_timestamp(str(failed["lastTransitionTime"]))
-    tried = end - (work.since or from_timestamp(created(job)))
-    return Postponed(problem, end + min(max(tried, SHORTEST_PAUSE), LONGEST_PAUSE))
+    return Postponed(problem, next_try(failed, work.since or from_timestamp(created(job))))
+
+
+def next_try(end: Mapping[str, Any], since: datetime) -> datetime:
+    """When work that has been tried since then is tried again, given the condition that tells of its Job's end: each
+    pause is as long as all tries before it."""
+    ended = from_timestamp(str(end["lastTransitionTime"]))
+    return ended + min(max(ended - since, SHORTEST_PAUSE), LONGEST_PAUSE)
 
 
 def _under_way(work: Work, job: Body) -> Progress:

@@ -86,6 +86,12 @@ class World:
     def _seconds(self) -> float:
         return self.now.timestamp()
 
+    def restart(self) -> None:
+        """The operator starts anew: it knows what the API server holds, and nothing else."""
+        self.cache, self._seen = Cache(), 0
+        self.executor = Executor(self.api, self.cache, self.told, clock=self._seconds)
+        self.watch()
+
     @property
     def now(self) -> datetime:
         """The time."""

@@ -1,4 +1,4 @@
-"""A ModelVersion: vouched for by its run, or verified by a Job; settled once and for ever."""
+"""A ModelVersion: its run vouches for it, or a Job verifies it; what was found out stays."""
 
 from __future__ import annotations
 
@@ -59,13 +59,40 @@ def test_a_trainer_that_left_no_predictions_skips_parity() -> None:
     assert aspects(made_by(job, "churn-1").settles())["Validated"] == ("True", "ParitySkipped")
 
 
-def test_a_version_of_an_older_run_is_verified_by_a_job() -> None:
+def test_what_was_measured_stays_measured_when_the_spec_of_the_training_job_changes_at_once() -> None:
     job = a_training_job(a_world()).succeeds()
     job.changes(seed=1).settles()
 
-    version = made_by(job, "churn-1").is_verified()
+    version = made_by(job, "churn-1").settles()
 
-    assert aspects(version)["Ready"] == ("True", "Verified")
+    assert aspects(version)["Ready"] == ("True", "Published")
+    assert aspects(version)["Validated"] == ("True", "ParityPassed")
+    assert {metric["source"] for metric in version.status["metrics"]} == {"Measured"}
+
+
+def test_a_version_that_is_made_anew_is_what_it_was_while_its_run_is_remembered() -> None:
+    job = a_training_job(a_world()).succeeds()
+    before = made_by(job, "churn-1").settles()
+    spec, status = before.body["spec"], dict(before.status)
+    job.changes(seed=1).settles()
+    before.is_deleted()
+
+    again = ModelVersion(job.world, "churn-1", spec).settles()
+
+    assert {name: again.status[name] for name in ("task", "metrics", "parity", "signature")} == {
+        name: status[name] for name in ("task", "metrics", "parity", "signature")
+    }
+    assert aspects(again)["Validated"] == ("True", "ParityPassed")
+    assert not again.has_job()
+
+
+def test_a_version_whose_run_is_forgotten_says_that_nothing_was_compared() -> None:
+    version = a_version(a_world(), trainingJob="gone", run=1).is_verified()
+
+    assert aspects(version)["Validated"] == ("True", "ParitySkipped")
+    assert version.condition("Validated")["message"] == (
+        "no run vouches for the file here, so its answers were not compared with the trainer's library"
+    )
 
 
 def test_a_version_of_a_failed_run_is_verified_by_a_job() -> None:
@@ -117,15 +144,14 @@ def test_a_metric_that_a_report_names_twice_is_kept_once() -> None:
     assert version.status["metrics"] == [{"name": "f1", "value": 0.2, "source": "Reported"}]
 
 
-@pytest.mark.parametrize(
-    ("reason", "verified"),
-    [("DigestMismatch", "False"), ("ArtifactNotFound", "False"), ("NotOnnx", "Unknown")],
-)
+@pytest.mark.parametrize(("reason", "verified"), [("DigestMismatch", "False"), ("NotOnnx", "Unknown")])
 def test_a_version_that_cannot_work_is_rejected_with_the_reason(reason: str, verified: str) -> None:
     version = a_version(a_world()).is_rejected(reason)
 
     assert (version.reason, version.is_stalled, version.kstatus) == (reason, True, "Failed")
-    assert version.message.startswith("verify: the reason in a sentence; delete this ModelVersion")
+    assert version.message == (
+        "verify: the reason in a sentence; delete this ModelVersion and write another one"
+    )
     assert aspects(version)["ArtifactVerified"] == (verified, reason)
     assert aspects(version)["Validated"] == ("False", reason)
 
@@ -159,72 +185,6 @@ def test_a_report_without_a_signature_rejects_the_version() -> None:
     assert version.job_completes().settles().reason == "ResultUnreadable"
 
 
-def test_a_failure_is_told_in_the_pods_words_even_when_they_come_after_the_jobs() -> None:
-    version = a_version(a_world()).settles()
-    version.job_fails().settles()
-    assert not version.is_stalled, "a verdict is for ever: it waits for the words"
-
-    version.pod().fails("verify", "NotLoadable")
-
-    assert version.settles().reason == "NotLoadable"
-
-
-def test_a_job_that_failed_without_a_pod_is_told_in_the_jobs_words_after_a_while() -> None:
-    version = a_version(a_world()).settles()
-    version.job_fails("BackoffLimitExceeded", "Job has reached the specified backoff limit").settles()
-    version.world.after(30)
-
-    assert version.settles().reason == "BackoffLimitExceeded"
-    assert "backoff limit" in version.message
-
-
-@pytest.mark.parametrize("silent", [False, True])
-def test_a_result_that_nobody_read_in_time_is_lost(silent: bool) -> None:
-    version = a_version(a_world()).settles()
-    if silent:
-        version.pod().exits("verify", 0, "no JSON", "Completed")
-    version.job_completes().settles()
-    assert version.reason == "Verifying"
-
-    version.world.after(30)
-
-    assert (version.settles().reason, version.is_stalled) == ("ResultLost", True)
-
-
-def test_a_failure_that_may_pass_is_tried_again_by_the_job() -> None:
-    version = a_version(a_world()).settles()
-    version.pod().exits("verify", 75, words.error("verify", "StorageFailed"))
-    assert version.settles().reason == "Verifying"
-    version.world.after(10)
-
-    version.pod().ends("verify")
-
-    assert version.job_completes().settles().is_ready
-
-
-@pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff"])
-def test_what_holds_the_job_up_shows(reason: str) -> None:
-    version = a_version(a_world()).settles()
-    version.pod().waits("verify", reason)
-
-    assert (version.settles().reason, version.kstatus) == ("ImagePullFailed", "InProgress")
-
-
-def test_a_claim_that_is_missing_shows_as_the_scheduler_says_it() -> None:
-    version = a_version(a_world()).settles()
-    version.pod().unschedulable('0/1 nodes are available: persistentvolumeclaim "models" not found.')
-
-    assert version.settles().message.endswith(
-        'no node takes the pod: persistentvolumeclaim "models" not found'
-    )
-
-
-def test_a_job_that_is_deleted_before_it_ended_is_made_again() -> None:
-    version = a_version(a_world()).settles().job_is_deleted()
-
-    assert version.is_verified().is_ready
-
-
 @pytest.mark.parametrize("end", [ModelVersion.is_verified, ModelVersion.is_rejected])
 def test_a_verdict_is_for_ever(end: object) -> None:
     version = a_version(a_world())
@@ -238,6 +198,23 @@ def test_a_verdict_is_for_ever(end: object) -> None:
 
     assert version.settles().status == before
     assert not version.has_job()
+
+
+def test_a_restarted_operator_writes_nothing_over_what_is_known() -> None:
+    world = a_world()
+    a_training_job(world).succeeds()
+    a_version(world, "by-hand", "b").is_verified("b")
+    a_version(world, "bad", "c").is_rejected()
+    versions = [key for key in world.api.objects if key.resource == MODEL_VERSIONS]
+    for key in versions:
+        world.settle(key)
+    before = len(world.api.calls)
+
+    world.restart()
+    for key in versions:
+        world.settle(key)
+
+    assert world.api.calls[before:] == []
 
 
 def test_what_a_run_has_vouched_for_stays_when_the_training_job_goes() -> None:

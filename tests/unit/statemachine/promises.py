@@ -32,7 +32,7 @@ from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, labels, metadata, owner_uid, uid
 from modelwright.engine.plan import Create
 from modelwright.inferenceservice.manifests.names import canary_name
-from modelwright.modelversion.quarantine import QUARANTINED
+from modelwright.modelversion.aspects import IN_USE, QUARANTINED
 
 ENDS = {("Ready", "True"), ("Stalled", "True")}
 TERMINAL = {"Succeeded", "Failed", "Superseded"}
@@ -267,8 +267,8 @@ class Promises:
 
 
 def _without_mark(status: Mapping[str, Any]) -> str:
-    """What was found out about a version: not what services have against it since."""
-    found = [c for c in status.get("conditions", ()) if c["type"] != QUARANTINED]
+    """What was found out about a version: not what services have done with it since."""
+    found = [c for c in status.get("conditions", ()) if c["type"] not in {QUARANTINED, IN_USE}]
     return json.dumps({**status, "conditions": found}, sort_keys=True)
 
 

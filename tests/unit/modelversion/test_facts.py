@@ -1,0 +1,99 @@
+"""What is known of a model file for good: of its run, of its Job, and as its status holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from unit.given import words
+
+from modelwright.common.conditions import Aspect
+from modelwright.modelversion.facts import Facts, of_run, of_verification, recalled, rejected
+from modelwright.workload.podstatus import Problem
+
+RUN: Mapping[str, Any] = {
+    "number": 1, "state": "Succeeded", "job": "churn-1", "digest": words.digest(), "report": words.published(),
+}  # fmt: skip
+PUBLISHED = Aspect("ArtifactVerified", True, "Published", "the publisher verified the file after the upload")
+VERIFIED = Aspect("ArtifactVerified", True, "Verified", "the file has the digest and is a model that runs")
+
+
+def test_a_run_vouches_for_the_file_that_it_made() -> None:
+    facts = of_run(RUN, words.digest())
+
+    assert facts is not None
+    assert (facts.verified, facts.good) == (PUBLISHED, True)
+    assert facts.details["metrics"] == [
+        {"name": "accuracy", "value": 0.9, "source": "Measured"},
+        {"name": "roc_auc", "value": 0.95, "source": "Measured"},
+    ]
+    assert facts.details["parity"]["verdict"] == "Pass"
+    assert facts.details["signature"]["classes"] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        {**RUN, "digest": words.digest("b")},
+        {**RUN, "state": "Failed"},
+        {**RUN, "state": "Superseded"},
+        {name: value for name, value in RUN.items() if name != "report"},
+        {**RUN, "report": {"signature": 7}},
+    ],
+    ids=["another file", "failed", "superseded", "without a report", "with a report of another kind"],
+)
+def test_another_run_vouches_for_nothing(run: Mapping[str, Any]) -> None:
+    assert of_run(run, words.digest()) is None
+
+
+def test_what_a_job_finds_is_reported_and_not_measured() -> None:
+    facts = of_verification(words.verified())
+
+    assert (facts.verified, facts.good) == (VERIFIED, True)
+    assert facts.details["metrics"] == [{"name": "accuracy", "value": 0.9, "source": "Reported"}]
+    assert "parity" not in facts.details
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"), [("DigestMismatch", False), ("NotOnnx", None), ("ResultUnreadable", None)]
+)
+def test_a_rejected_file_is_another_one_or_of_no_use(reason: str, status: bool | None) -> None:
+    facts = rejected(Problem(reason, "why"))
+
+    assert (facts.verified, facts.good) == (Aspect("ArtifactVerified", status, reason, "why"), False)
+
+
+def condition(status: str, reason: str = "Verified") -> dict[str, Any]:
+    return {"type": "ArtifactVerified", "status": status, "reason": reason, "message": "why"}
+
+
+@pytest.mark.parametrize(
+    ("status", "facts"),
+    [
+        ({}, None),
+        ({"conditions": [], "metrics": []}, None),
+        ({"observedGeneration": -1}, None),
+        (
+            {
+                "conditions": [condition("True")],
+                "task": "Regression",
+                "metrics": [],
+                "from": "a later release",
+            },
+            Facts(Aspect("ArtifactVerified", True, "Verified", "why"), {"task": "Regression", "metrics": []}),
+        ),
+        (
+            {"conditions": [condition("False", "DigestMismatch")]},
+            Facts(Aspect("ArtifactVerified", False, "DigestMismatch", "why")),
+        ),
+        (
+            {"conditions": [condition("Unknown", "NotOnnx")]},
+            Facts(Aspect("ArtifactVerified", None, "NotOnnx", "why")),
+        ),
+    ],
+)
+def test_facts_are_read_from_the_status_as_they_were_written(
+    status: Mapping[str, Any], facts: Facts | None
+) -> None:
+    assert recalled(status) == facts
