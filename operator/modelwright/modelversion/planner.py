@@ -39,7 +39,9 @@ class ModelVersionPlanner:
         found = recalled(observed.written_status) or self._find_out(observed, now)
         if isinstance(found, Pending):
             refused = problem(observed.refusals)
-            verdict = found.verdict if refused is None else conditions.waiting(refused.reason, refused.message)
+            verdict = (
+                found.verdict if refused is None else conditions.waiting(refused.reason, refused.message)
+            )
             return _plan(observed, None, verdict, now, found.effects, found.requeue_at)
         return _plan(observed, found, _verdict(found), now, _tidied(observed, found))
 

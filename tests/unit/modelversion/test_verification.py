@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from unit.given import words
 from unit.given.resources import ModelVersion, a_version, a_world
 
+from modelwright.common.facts import FAILED_CREATE
+from modelwright.engine.errors import Forbidden, Invalid, NameTaken
 from modelwright.engine.objects import annotations_of, uid
 
 AGAIN = "; the file is verified again with growing pauses"
@@ -281,3 +285,51 @@ def test_a_job_that_is_going_is_not_made_again_before_it_is_gone() -> None:
 
     assert version.world.plan(version.key).requeue_at is None
     assert job_of(version.settles()) == failed
+
+
+QUOTA = 'jobs.batch "churn-1-verify" is forbidden: exceeded quota: room, requested: count/jobs.batch=1'
+LIMIT = 'pods "churn-1-verify-x" is forbidden: maximum memory usage per Container is 64Mi, but limit is 2Gi'
+SCHEMA = "Job.batch is invalid: spec.template.spec.containers[0].resources.requests: must be less than"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "quoted"),
+    [
+        (lambda: Forbidden(QUOTA), "QuotaExceeded", QUOTA),
+        (lambda: NameTaken("Job churn-1-verify belongs to others"), "NameTaken", "belongs to others"),
+        (lambda: Invalid(SCHEMA), "Refused", SCHEMA),
+    ],
+    ids=["quota", "name", "schema"],
+)
+def test_a_job_that_is_refused_stands_in_ready_until_it_is_let_in(
+    error: Callable[[], BaseException], reason: str, quoted: str
+) -> None:
+    version = a_version(a_world())
+    version.world.api.fail(error, skip=1)  # the status is written first
+
+    version.settles()
+
+    assert (version.reason, version.kstatus) == (reason, "InProgress")
+    assert version.message.startswith("Job churn-1-verify is refused: ")
+    assert quoted in version.message
+    version.world.after(60)
+    assert version.settles().reason == "Verifying"
+
+
+def test_a_refused_deletion_of_a_job_says_nothing_of_a_good_version() -> None:
+    version = a_version(a_world()).settles()
+    version.world.api.fail(lambda: Forbidden("no"), skip=1)
+
+    assert version.is_verified().is_ready
+
+
+def test_a_job_whose_pods_are_refused_says_by_whom() -> None:
+    version = a_version(a_world()).settles()
+
+    version.world.cache.note(version.key, FAILED_CREATE, LIMIT)
+    version.settles()
+
+    assert (version.reason, version.kstatus) == ("LimitRangeViolated", "InProgress")
+    assert version.message.startswith(LIMIT)
+    version.world.cache.note(version.key, FAILED_CREATE, None)
+    assert version.settles().reason == "Verifying"
