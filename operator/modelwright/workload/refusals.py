@@ -14,6 +14,8 @@ from modelwright.engine.refusal import Refusal, RefusalKind
 from modelwright.workload.podstatus import Problem
 
 SENTENCE_LENGTH = 1024
+_POD = re.compile(r'pods "[^"]*" is forbidden')
+_USED = re.compile(r", used: .*?, limited: ")
 
 
 @dataclass(frozen=True)
@@ -101,5 +103,7 @@ def overruled(verdict: Verdict, refusals: Iterable[Refusal]) -> Verdict:
 
 
 def _cut(sentence: str) -> str:
-    text = " ".join(sentence.split()).rstrip(".;")
+    """The sentence on one line, without what differs from try to try: names of pods, and what a quota has used."""
+    text = " ".join(sentence.split()).rstrip(".;").removeprefix("Error creating: ")
+    text = _USED.sub(", limited: ", _POD.sub("pods are forbidden", text))
     return text if len(text) <= SENTENCE_LENGTH else f"{text[: SENTENCE_LENGTH - 1]}…"

@@ -18,12 +18,10 @@ POLICY = (
 WEBHOOK = (
     'admission webhook "validate.kyverno.svc" denied the request: require-requests: CPU requests are required'
 )
-QUOTA = 'pods "iris-1-x" is forbidden: exceeded quota: room, requested: pods=1, used: pods=1, limited: pods=1'
-UNSET = (
-    'pods "iris-1-x" is forbidden: failed quota: compute: must specify limits.cpu for: fetch,publish,train'
-)
-LIMIT = 'pods "iris-1-x" is forbidden: maximum memory usage per Container is 64Mi, but limit is 2Gi'
-SECURITY = 'pods "iris-1-x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
+QUOTA = "pods are forbidden: exceeded quota: room, requested: pods=1, limited: pods=1"
+UNSET = "pods are forbidden: failed quota: compute: must specify limits.cpu for: fetch,publish,train"
+LIMIT = "pods are forbidden: maximum memory usage per Container is 64Mi, but limit is 2Gi"
+SECURITY = 'pods are forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
 RIGHT = (
     'jobs.batch is forbidden: User "system:serviceaccount:mw:operator" cannot create resource "jobs" in API group '
     '"batch" in the namespace "team"'
@@ -87,6 +85,17 @@ def test_what_cannot_be_deleted_is_not_called_refused() -> None:
 
     assert found is not None
     assert found.message.startswith("Job iris-1 cannot be deleted: jobs.batch is forbidden")
+
+
+@pytest.mark.parametrize("used", ["pods=0", "limits.memory=3Gi,pods=1"])
+@pytest.mark.parametrize("pod", ["iris-1-xw747", ""])
+def test_what_differs_from_try_to_try_is_left_out(pod: str, used: str) -> None:
+    sentence = (
+        f'Error creating: pods "{pod}" is forbidden: exceeded quota: room, requested: pods=1, '
+        f"used: {used}, limited: pods=1"
+    )
+
+    assert explained(sentence).message.startswith(f"{QUOTA}; ")
 
 
 def test_a_sentence_without_end_is_cut() -> None:
