@@ -40,6 +40,7 @@ from modelwright.engine.objects import (
 from modelwright.engine.plan import ABSENT, Annotate, Apply, Confirm, Create, Delete, Effect, Event, Plan
 from modelwright.engine.refusal import REFUSALS, Action, Refusal, refusal_of, steady
 from modelwright.engine.retries import Retries
+from modelwright.engine.rivals import Rivals
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Executor:
         recorder: Recorder,
         may_write: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
+        operator: str = "",
     ) -> None:
         self._api = api
         self._store = store
@@ -80,10 +82,12 @@ class Executor:
         self._clock = clock
         self._settled = Settled()
         self._retries = Retries()
+        self._rivals = Rivals(operator)
 
     def retry_in(self, key: Key) -> float | None:
         """In how many seconds the first refused write for an object is due again; None if none was refused."""
         times = [self._retries.due(refusal) for refusal in self._store.fact(key, REFUSALS) or ()]
+        times.append(self._rivals.due(key, self._clock()))
         soonest = min((moment for moment in times if moment is not None), default=None)
         return None if soonest is None else max(0.0, soonest - self._clock())
 
@@ -92,6 +96,8 @@ class Executor:
         body = self._store.get(key)
         if body is None:
             wrote = False
+        elif (contested := self._contested(key, body, plan)) is not None:
+            return await self._stand_back(key, body, plan, contested)
         else:
             for event in plan.events:
                 self._check_leadership()
@@ -106,6 +112,31 @@ class Executor:
             except _Refused as refused:
                 refusals.append(refused.refusal)
         return await self._note(key, plan, refusals) or wrote
+
+    def _contested(self, key: Key, body: Body, plan: Plan) -> Refusal | None:
+        """Why nothing is written for an object, because another operator undoes it; None where all is well."""
+        theirs, due = {}, set()
+        for effect in plan.effects:
+            known = self._store.get(effect.key)
+            author = None if known is None else self._rivals.author(known)
+            if known is None or author is None:
+                continue
+            theirs[effect.key] = author
+            if isinstance(effect, Delete):
+                changes = uid(known) == effect.uid and not deleting(known)
+            else:
+                changes = isinstance(effect, Apply) and not self._is_applied(_with_hash(effect.body), known)
+            if changes:
+                due.add(effect.key)
+        return self._rivals.refusal(key, body.get("status"), theirs, due, self._clock())
+
+    async def _stand_back(self, key: Key, body: Body, plan: Plan, contested: Refusal) -> bool:
+        """Writes nothing but the status, and that once the plan knows why."""
+        if await self._note(key, Plan(), [contested]):
+            return True
+        if plan.status is None or not self._rivals.may_speak(key):
+            return False
+        return await self._write_status(key, body, plan.status)
 
     async def _note(self, key: Key, plan: Plan, refusals: list[Refusal]) -> bool:
         """Keeps refusals and absences as facts of the object, and posts an event for each new refusal."""
@@ -142,6 +173,7 @@ class Executor:
             raise
         if without_nulls(answer.get("status", {})) != wanted:
             self._settled.remember(name, wanted, {"": without_nulls(answer.get("status", {}))})
+        self._rivals.wrote_status(key, answer.get("status"))
         self._store.put(key.resource, answer)
         return True
 
@@ -173,7 +205,8 @@ class Executor:
             return False
         self._check_leadership()
         try:
-            answer = await self._api.create(key, manifest)
+            answer = await self._api.create(key, self._rivals.signed(manifest))
+            self._rivals.wrote(key)
         except AlreadyExists:
             answer = await self._api.get(key)
             if effect.shared and labels(answer).get(MANAGED_BY) != MANAGER:
@@ -254,15 +287,16 @@ class Executor:
 
     async def _send(self, key: Key, manifest: Body, known: Body | None) -> None:
         """Applies. The uid of a known object goes along, so that no other object is changed in its place."""
-        sent = manifest
+        sent = self._rivals.signed(manifest)
         if known is not None:
-            sent = {**manifest, "metadata": {**metadata(manifest), "uid": uid(known)}}
+            sent = {**sent, "metadata": {**metadata(sent), "uid": uid(known)}}
         try:
             answer = await self._api.apply(key, sent, manager=MANAGER)
         except Conflict:
             if known is not None:
                 await self._refresh(key, uid(known))
             raise
+        self._rivals.wrote(key)
         if not covers(manifest, answer):
             logger.debug("%s: the API server keeps %s differently", key, differs_at(manifest, answer))
             self._settled.remember(uid(answer), manifest, answer)
@@ -287,6 +321,7 @@ class Executor:
         self._check_leadership()
         try:
             answer = await self._api.delete(effect.key, uid=effect.uid)
+            self._rivals.wrote(effect.key)
         except NotFound:
             answer = None
         except Conflict:
@@ -351,6 +386,7 @@ class Executor:
 
     def _check_leadership(self) -> None:
         if not self._may_write():
+            self._rivals = Rivals(self._rivals.operator)
             raise NotLeader("another process may lead")
 
 

@@ -84,7 +84,13 @@ class Operator:
         lease = Key(LEASES, settings.lease_namespace, settings.lease_name)
         self.elector = Elector(self._client, lease, settings.identity)
         recorder = EventRecorder(self._client, settings.identity)
-        executor = Executor(self._client, self.intake, recorder, self.elector.may_write)
+        executor = Executor(
+            self._client,
+            self.intake,
+            recorder,
+            self.elector.may_write,
+            operator=f"{settings.lease_namespace}/{settings.lease_name}",
+        )
         self._reconciler = Reconciler(planners, self.intake, executor, recorder, self._queue)
         self.watcher = Watcher(kinds, self.intake, self._client, configuration, settings.namespace)
         self.health = HealthServer(self._livez, self._readyz, self.metrics.text)

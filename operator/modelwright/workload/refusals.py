@@ -89,6 +89,8 @@ def problem(refusals: Iterable[Refusal]) -> Problem | None:
     if refusal is None:
         return None
     found = explained(refusal.message, refusal.kind)
+    if refusal.kind == "AnotherOperator":
+        return found
     what = f"{refusal.object.resource.kind} {refusal.object.name}"
     verb = "cannot be deleted" if refusal.action == "delete" else "is refused"
     return Problem(found.reason, f"{what} {verb}: {found.message}", found.permanent)

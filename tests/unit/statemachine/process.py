@@ -12,6 +12,7 @@ from unit.given.world import SETTINGS
 from unit.statemachine.cluster import Cluster
 
 from modelwright.common.resources import MEASUREMENTS
+from modelwright.common.settings import Settings
 from modelwright.engine.cache import Cache
 from modelwright.engine.errors import ApiError
 from modelwright.engine.events import EventRecorder
@@ -32,15 +33,22 @@ Run = Callable[[Coroutine[Any, Any, T]], T]
 class Process:
     """One life of the operator, from its first list to its crash."""
 
-    def __init__(self, cluster: Cluster, runner: asyncio.Runner, elapsed: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        runner: asyncio.Runner,
+        elapsed: Callable[[], float],
+        settings: Settings = SETTINGS,
+        operator: str = "system/operator",
+    ) -> None:
         self.cluster, self._runner = cluster, runner
-        self._kinds: dict[Any, Kind] = {kind.resource: kind for kind in kinds(SETTINGS)}
+        self._kinds: dict[Any, Kind] = {kind.resource: kind for kind in kinds(settings)}
         self.queue: WorkQueue[Key] = WorkQueue(clock=elapsed, jitter=lambda: 0.5)
         self.cache = Cache()
         self.intake = Intake(list(self._kinds.values()), self.cache, self.queue.add)
         recorder = EventRecorder(cluster, "storm", lambda: cluster.now)
         planners = {kind.resource: kind.planner for kind in self._kinds.values() if kind.planner is not None}
-        executor = Executor(cluster, self.intake, recorder, clock=elapsed)
+        executor = Executor(cluster, self.intake, recorder, clock=elapsed, operator=operator)
         self.reconciler = Reconciler(
             planners, self.intake, executor, recorder, self.queue, lambda: cluster.now
         )
