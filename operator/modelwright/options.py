@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from kubernetes.utils.quantity import parse_quantity
@@ -23,7 +23,7 @@ from modelwright.api.base import (
     UNKNOWN_RESOURCE,
     ResourceRequirements,
 )
-from modelwright.common.settings import ClaimSettings, Settings
+from modelwright.common.settings import ClaimSettings, ImagePolicy, Settings
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     settings = Settings(
         serving_image=given.serving_image,
         training_image=given.training_image,
+        serving_image_policy=given.serving_image_policy,
+        max_concurrent_rollouts=given.max_concurrent_rollouts,
         image_pull_policy=given.image_pull_policy,
         image_pull_secrets=tuple(given.image_pull_secret),
         artifacts_uri=given.artifacts_uri,
@@ -71,6 +73,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--lease-namespace", required=True, help="namespace of the Lease of the leader")
     parser.add_argument("--lease-name", default="modelwright-operator", help="name of the Lease")
     parser.add_argument("--serving-image", required=True, help="image of the server")
+    parser.add_argument(
+        "--serving-image-policy",
+        default="OnNextRollout",
+        choices=get_args(ImagePolicy),
+        help="when running services get another image of the server: with their next rollout, or now",
+    )
+    parser.add_argument(
+        "--max-concurrent-rollouts",
+        type=_at_least_one,
+        default=5,
+        help="with Now: so many services at once (default: 5)",
+    )
     parser.add_argument("--training-image", required=True, help="image of the training steps")
     parser.add_argument(
         "--image-pull-policy", default="IfNotPresent", choices=("Always", "IfNotPresent", "Never")
@@ -94,6 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--health-port", type=int, default=8080, help="port of /livez, /readyz and /metrics")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser
+
+
+def _at_least_one(text: str) -> int:
+    """A number of things that may go on at once."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("it has to be 1 or more")
+    return number
 
 
 def _address(text: str) -> str:

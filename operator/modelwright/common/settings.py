@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 DEFAULT_CLAIM = "modelwright-artifacts"
+# What a new image of the server means for revisions that run: they keep theirs until something else changes, or each
+# is replaced in its turn.
+ImagePolicy = Literal["OnNextRollout", "Now"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Settings:
 
     serving_image: str
     training_image: str
+    serving_image_policy: ImagePolicy = "OnNextRollout"
+    max_concurrent_rollouts: int = 5
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
     artifacts_uri: str | None = None

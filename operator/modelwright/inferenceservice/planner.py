@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from modelwright.api.inferenceservice import CanaryRevision, Revision, StableRevision
@@ -26,6 +27,7 @@ from modelwright.inferenceservice.manifests import httproute, traffic_rule
 from modelwright.inferenceservice.manifests.deployment import deployment
 from modelwright.inferenceservice.manifests.services import canary_service, selected, service
 from modelwright.inferenceservice.observed import Observed, observe
+from modelwright.inferenceservice.revision import image
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.revision.target import Unresolved, passed_over, target
 from modelwright.inferenceservice.rollout import decision_log
@@ -57,9 +59,14 @@ class InferenceServicePlanner:
         if observed is None or deleting(observed.body):
             return Plan()
         wanted = target(observed, self.settings)
+        chosen = None
+        if not isinstance(wanted, Unresolved):
+            before = partial(image.ahead, view, key, wanted.image)
+            chosen = image.choice(observed.status, wanted, observed.generation, self.settings, before)
+            wanted = chosen.revision
         revisions = advance(observed, wanted, now)
         verdict = gateway.overruled(_verdict(observed, wanted, revisions), gateway.aspect(observed))
-        verdict = overruled(verdict, observed.refusals)
+        verdict = overruled(image.announced(verdict, chosen, self.settings), observed.refusals)
         return Plan(
             status=_status(observed, revisions, verdict, now),
             events=(
@@ -68,7 +75,10 @@ class InferenceServicePlanner:
                 *_refusal(revisions),
             ),
             effects=tuple(self._effects(observed, revisions)),
-            requeue_at=_look_again(observed, revisions, now),
+            requeue_at=min(
+                (*_look_again(observed, revisions, now), *image.look_again(chosen, self.settings, now)),
+                default=None,
+            ),
         )
 
     def _effects(self, observed: Observed, revisions: Revisions) -> Iterable[Effect]:
@@ -215,7 +225,7 @@ def _refusal(revisions: Revisions) -> tuple[Event, ...]:
     return () if revisions.refused is None else (Event("Warning", "RequestIgnored", revisions.refused),)
 
 
-def _look_again(observed: Observed, revisions: Revisions, now: datetime) -> datetime | None:
+def _look_again(observed: Observed, revisions: Revisions, now: datetime) -> list[datetime]:
     """When time alone changes something: a canary's deadline, the end of a retired revision."""
     times = []
     if revisions.starting is not None:
@@ -226,4 +236,4 @@ def _look_again(observed: Observed, revisions: Revisions, now: datetime) -> date
         times.append(from_timestamp(revisions.stable.bake_until))
     if revisions.retired is not None:
         times.append(from_timestamp(revisions.retired.until))
-    return min((moment for moment in times if moment > now), default=None)
+    return [moment for moment in times if moment > now]

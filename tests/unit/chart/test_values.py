@@ -45,6 +45,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"scope": {"namespace": "Team_A"}}, "namespace"),
     ({"artifacts": {"uri": "s3://bucket"}}, "uri"),
     ({"artifacts": {"size": "10 GB"}}, "size"),
+    ({"workloads": {"serving": {"imagePolicy": "Later"}}}, "imagePolicy"),
+    ({"workloads": {"serving": {"maxConcurrentRollouts": 0}}}, "maxConcurrentRollouts"),
     ({"artifacts": {"accessMode": "ReadOnlyMany"}}, "accessMode"),
     ({"workloads": {"training": {"resources": {"limits": {"memory": "lots"}}}}}, "memory"),
     ({"podLabels": {"app.kubernetes.io/name": "mine"}}, "podLabels"),

@@ -6,6 +6,7 @@ Every plan that is made here is held to `checks`, so each test tests them too.
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -42,6 +43,14 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("it waits for something")
 
 
+def _planners(settings: Settings) -> dict[ResourceType, Planner]:
+    return {
+        TRAINING_JOBS: TrainingJobPlanner(settings),
+        MODEL_VERSIONS: ModelVersionPlanner(settings),
+        INFERENCE_SERVICES: InferenceServicePlanner(settings),
+    }
+
+
 class Told:
     """Keeps what users are told."""
 
@@ -75,11 +84,7 @@ class World:
         self.cache = Cache()
         self.told = Told()
         self.executor = Executor(self.api, self.cache, self.told, clock=self._seconds)
-        self.planners: dict[ResourceType, Planner] = {
-            TRAINING_JOBS: TrainingJobPlanner(settings),
-            MODEL_VERSIONS: ModelVersionPlanner(settings),
-            INFERENCE_SERVICES: InferenceServicePlanner(settings),
-        }
+        self.planners = _planners(settings)
         self._seen = 0
         self._made = 0
 
@@ -96,6 +101,10 @@ class World:
     def now(self) -> datetime:
         """The time."""
         return self.api.now
+
+    def is_upgraded(self, **settings: Any) -> None:
+        """Another release of the operator takes over, with other settings."""
+        self.planners = _planners(replace(SETTINGS, **settings))
 
     def unique(self, prefix: str) -> str:
         """A name that nothing else has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from modelwright.api.inferenceservice import Revision
@@ -52,11 +53,23 @@ def deployment(observed: Observed, revision: Revision, replicas: int, settings: 
                     "labels": meta["labels"],
                     "annotations": {"modelwright.dev/model-digest": revision.artifact.digest},
                 },
-                "spec": _pod(observed, revision, settings),
+                "spec": _started(observed, revision, settings) or _pod(observed, revision, settings),
             },
         },
     }
     return Apply(Key(DEPLOYMENTS, observed.namespace, name), body)
+
+
+def _started(observed: Observed, revision: Revision, settings: Settings) -> Mapping[str, Any] | None:
+    """The pods of a revision that an earlier release has started, as they are.
+
+    What this release asks of its pods need not suit that image, and would replace the pods of all services at once.
+    """
+    known = observed.deployment(revision.revision)
+    if known is None or revision.image == settings.serving_image:
+        return None
+    spec: Mapping[str, Any] = known["spec"]["template"]["spec"]
+    return spec
 
 
 def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
+from modelwright.api.base import ResourceRequirements
 from modelwright.api.inferenceservice import (
     CanaryRevision,
     Decision,
@@ -14,10 +17,32 @@ from modelwright.api.inferenceservice import (
     StableRevision,
 )
 
+HASH_LENGTH = 10
+
 
 def shape(revision: Revision) -> dict[str, Any]:
     """What a revision keeps whatever part it has: the fields of Revision, all but its counts of pods."""
     return revision.model_dump(include={"revision", "version", "artifact", "image", "resources"})
+
+
+def revision_name(digest: str, version: str, image: str, resources: ResourceRequirements | None) -> str:
+    """The name of the revision that serves a model in this shape of pod: a hash of both."""
+    amounts = resources.model_dump(mode="json", exclude_none=True) if resources is not None else {}
+    shape = {"digest": digest, "version": version, "image": image, "resources": amounts}
+    return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:HASH_LENGTH]
+
+
+def is_same_but_image(part: Revision, other: Revision) -> bool:
+    """Whether two revisions serve the same model in pods that differ in the server's image at most.
+
+    The name of a revision tells even where its fields were read off a Deployment: the API server writes amounts in its
+    own way. The fields tell even where another release has made the name.
+    """
+    digest = other.artifact.digest
+    if (part.version, part.artifact.digest) != (other.version, digest):
+        return False
+    same = revision_name(digest, other.version, part.image, other.resources)
+    return part.revision == same or part.resources == other.resources
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,8 +17,8 @@ from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, created, deleting
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.compatibility import incompatibility
+from modelwright.inferenceservice.revision.revisions import revision_name
 
-HASH_LENGTH = 10
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -132,20 +130,15 @@ def _signature(version: Body | None) -> Signature | None:
 
 
 def revision(version: Body, resources: ResourceRequirements | None, settings: Settings) -> Revision:
-    """The revision that serves a version in this shape of pod. Its name is a hash of both."""
+    """The revision that serves a version in this shape of pod."""
     chosen = resources or ResourceRequirements.model_validate(settings.serving_resources)
-    shape: dict[str, Any] = {
-        "digest": version["spec"]["artifact"]["digest"],
-        "version": name(version),
-        "image": settings.serving_image,
-        "resources": chosen.model_dump(mode="json", exclude_none=True),
-    }
-    digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()
+    artifact = Artifact.model_validate(version["spec"]["artifact"])
+    image = settings.serving_image
     return Revision(
-        revision=digest[:HASH_LENGTH],
+        revision=revision_name(artifact.digest, name(version), image, chosen),
         version=name(version),
-        artifact=Artifact.model_validate(version["spec"]["artifact"]),
-        image=settings.serving_image,
+        artifact=artifact,
+        image=image,
         resources=chosen,
     )
 

@@ -17,7 +17,8 @@ from modelwright.api.inferenceservice import CanaryRevision, Revision
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.observed import Observed
-from modelwright.inferenceservice.revision.revisions import Revisions, shape
+from modelwright.inferenceservice.revision import image
+from modelwright.inferenceservice.revision.revisions import Revisions, is_same_but_image, shape
 from modelwright.inferenceservice.revision.target import Unresolved
 from modelwright.inferenceservice.rollout import decision_log, promotion, steps
 from modelwright.inferenceservice.rollout.readiness import defect, explained, is_complete
@@ -131,12 +132,15 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
     """A canary that has a share of the traffic: on, back, or as it is."""
     entered = from_timestamp(canary.step_since or canary.since)
     restarts = observed.restarts(canary.revision)
-    move = steps.move(canary, gateway.paced(observed), observed.measured, restarts, now)
+    spec = image.eased(gateway.paced(observed), revisions.stable, canary, observed.measured)
+    move = steps.move(canary, spec, observed.measured, restarts, now)
     decision = None if move.decision is None else decision_log.measured(canary, move.decision, now)
     if move.problem is not None:
         problem = explained(observed, canary.revision, move.problem)
-        # Without a verdict nothing is known against the model.
+        # Without a verdict nothing is known against the model; nor is it where the image alone is new.
         found_bad = move.decision is not None and move.decision.verdict.result == "Fail"
+        if revisions.stable is not None and is_same_but_image(revisions.stable, canary):
+            found_bad = False
         rejected = promotion.rejection(canary, problem, now) if found_bad else None
         given_up = promotion.failed(canary, problem, observed)
         return replace(revisions, canary=given_up, decision=decision, rejected=rejected)

@@ -21,7 +21,7 @@ from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice.analysis.counts import counted_since
 from modelwright.inferenceservice.analysis.judge import judge_baking, judge_pods
 from modelwright.inferenceservice.observed import Observed
-from modelwright.inferenceservice.revision.revisions import Revisions, shape
+from modelwright.inferenceservice.revision.revisions import Revisions, is_same_but_image, shape
 from modelwright.inferenceservice.rollout import decision_log, steps
 from modelwright.inferenceservice.rollout.readiness import explained, is_complete, ready_replicas
 from modelwright.workload.podstatus import Problem
@@ -77,7 +77,10 @@ def baked(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
     problem = explained(observed, stable.revision, steps.problem(verdict))
     given_up = _as_failed(stable, problem, observed, now)
     decision = decision_log.measured(given_up, steps.Judged("Rollback", verdict), now)
-    return replace(back, canary=given_up, decision=decision, rejected=rejection(stable, problem, now))
+    # Where the image alone was new, nothing is known against the model.
+    blamed = back.stable is not None and not is_same_but_image(back.stable, stable)
+    rejected = rejection(stable, problem, now) if blamed else None
+    return replace(back, canary=given_up, decision=decision, rejected=rejected)
 
 
 def _judged(stable: StableRevision, observed: Observed) -> Verdict | None:
