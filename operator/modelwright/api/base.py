@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -72,6 +73,13 @@ class _FreeForm:
         return {"type": "object", "x-kubernetes-preserve-unknown-fields": True, **kept}
 
 
+def _a_time(text: str) -> str:
+    """Makes sure that what is read as a time can be compared with one."""
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("it has no time zone")
+    return text
+
+
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 DIGEST = r"^sha256:[a-f0-9]{64}$"
 # A DNS label: names of children and labels are made of it.
@@ -89,7 +97,9 @@ Quantity = Annotated[
 Digest = Annotated[str, Field(pattern=DIGEST, max_length=71)]
 Label = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]
 Name = Annotated[str, Field(pattern=DNS_SUBDOMAIN, min_length=1, max_length=253)]
-Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=64)]
+Timestamp = Annotated[
+    str, Field(json_schema_extra={"format": "date-time"}, max_length=64), AfterValidator(_a_time)
+]
 FreeForm = Annotated[dict[str, Any], _FreeForm()]
 Reason = Annotated[
     str, Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", min_length=1, max_length=128)

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
 from modelwright.common.primary import Primary, refusals_of
+from modelwright.common.reading import readable
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -52,8 +53,8 @@ class Observed(Primary):
 
     @cached_property
     def status(self) -> InferenceServiceStatus:
-        """The status as it was written last."""
-        return InferenceServiceStatus.model_validate(self.written_status)
+        """The status as it was written last, as far as it can be read."""
+        return readable(InferenceServiceStatus, self.written_status)
 
     @property
     def canary_service(self) -> Body | None:
@@ -156,5 +157,5 @@ def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:
 
 def _serving(view: View, key: Key, body: Body) -> Body | None:
     """The version that serves, as far as it is still there."""
-    stable = (body.get("status") or {}).get("stable")
-    return None if stable is None else view.get(Key(MODEL_VERSIONS, key.namespace, stable["version"]))
+    stable = readable(InferenceServiceStatus, body.get("status")).stable
+    return None if stable is None else view.get(Key(MODEL_VERSIONS, key.namespace, stable.version))

@@ -20,6 +20,7 @@ from modelwright.api.inferenceservice import (
     StableRevision,
 )
 from modelwright.checks.verdict import Verdict
+from modelwright.common.reading import readable
 from modelwright.common.resources import name, namespace
 from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
@@ -67,7 +68,7 @@ def inquiries(view: View, keys: Iterable[Key]) -> Iterator[Inquiry]:
         if body is None or not _asks(body):
             continue
         spec = InferenceServiceSpec.model_validate(body["spec"])
-        status = InferenceServiceStatus.model_validate(body["status"])
+        status = readable(InferenceServiceStatus, body["status"])
         if spec.rollout.analysis is None or status.stable is None or status.canary is None:
             continue
         yield Inquiry(

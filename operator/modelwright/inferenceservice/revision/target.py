@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from modelwright.api.base import Artifact, ResourceRequirements, Signature
 from modelwright.api.inferenceservice import Revision
 from modelwright.common.conditions import standing
@@ -126,7 +128,10 @@ def _refused(observed: Observed, version: Body) -> Unresolved | None:
 
 def _signature(version: Body | None) -> Signature | None:
     found = ((version or {}).get("status") or {}).get("signature")
-    return None if found is None else Signature.model_validate(found)
+    try:
+        return None if found is None else Signature.model_validate(found)
+    except ValidationError:  # of another release
+        return None
 
 
 def revision(version: Body, resources: ResourceRequirements | None, settings: Settings) -> Revision:
