@@ -9,8 +9,7 @@ import uvloop
 
 from modelwright.engine.runtime import Settings, run
 from modelwright.options import Options, parse
-from modelwright.sampling.pods import measure
-from modelwright.sampling.prometheus import asking
+from modelwright.sampling import sampling
 from modelwright.wiring import kinds
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -23,7 +22,7 @@ def main() -> None:
     # kopf tells of every event that it hands over; the reconciler says what came of it.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
-        uvloop.run(run(kinds(options.settings), _engine(options), [measure, asking(options.prometheus_url)]))
+        uvloop.run(run(kinds(options.settings), _engine(options), [sampling(options.prometheus_url)]))
     except Exception:
         logging.getLogger(__name__).exception("the operator ends")
         sys.exit(1)

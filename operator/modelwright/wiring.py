@@ -15,6 +15,7 @@ from modelwright.common.resources import (
     JOBS,
     MODEL_VERSIONS,
     PODS,
+    REPLICA_SETS,
     SERVICES,
     TRAINING_JOB,
     TRAINING_JOBS,
@@ -23,7 +24,7 @@ from modelwright.common.resources import (
 )
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
-from modelwright.engine.kinds import Kind, child
+from modelwright.engine.kinds import Kind, child, identity
 from modelwright.engine.objects import Body, Key, labels
 from modelwright.inferenceservice.planner import InferenceServicePlanner
 from modelwright.modelversion.aspects import is_quarantined, served
@@ -37,6 +38,8 @@ def kinds(settings: Settings) -> list[Kind]:
         Kind(TRAINING_JOBS, TrainingJobPlanner(settings), wakes=_versions_of),
         Kind(MODEL_VERSIONS, ModelVersionPlanner(settings), wakes=_users_of),
         Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_versions_around),
+        # They only tell whose a pod is.
+        replace(child(REPLICA_SETS), keep=identity),
         *(child(resource) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, CLAIMS)),
         Kind(GATEWAYS, wakes=_callers_of, optional=True, needed=_names_a_gateway),
         replace(child(HTTP_ROUTES), optional=True, needed=_names_a_gateway),

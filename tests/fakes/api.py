@@ -138,13 +138,18 @@ class FakeApi:
             self._bury(key)
             return None
 
-    async def list(self, resource: ResourceType, namespace: str | None, *, selector: str = "") -> Listing:
-        """All objects of a kind that the selector picks."""
+    async def list(
+        self, resource: ResourceType, namespace: str | None, *, selector: str = "", fields: str = ""
+    ) -> Listing:
+        """All objects of a kind that the selectors pick."""
         with self._call("list", None, None, resource):
             items: list[Body] = [
                 copy.deepcopy(body)
                 for key, body in sorted(self.objects.items())
-                if key.resource == resource and namespace in {None, key.namespace} and _picks(selector, body)
+                if key.resource == resource
+                and namespace in {None, key.namespace}
+                and _picks(selector, body)
+                and _has(fields, body)
             ]
             return Listing(items, self.version)
 
@@ -313,6 +318,13 @@ def _check_owners(body: Body) -> None:
 def _picks(selector: str, body: Body) -> bool:
     wanted = dict(term.split("=", 1) for term in selector.split(",") if term)
     return wanted.items() <= dict(labels(body)).items()
+
+
+def _has(fields: str, body: Body) -> bool:
+    """Whether fields have these values, each named by its path."""
+    terms = [term.split("=", 1) for term in fields.split(",") if term]
+    leaves = {".".join(map(str, path)): leaf for path, leaf in flatten(body).items()} if terms else {}
+    return all(str(leaves.get(path, "")) == value for path, value in terms)
 
 
 def known_to(api: FakeApi, resource: ResourceType) -> dict[Key, Body]:

@@ -19,7 +19,7 @@ from modelwright.api.inferenceservice import (
 from modelwright.api.requests import ANNOTATION
 from modelwright.common.resources import INFERENCE_SERVICE, REVISION
 from modelwright.engine.objects import Body
-from modelwright.inferenceservice.analysis.counts import Measured
+from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout.machine import advance
@@ -87,7 +87,7 @@ class World:
     generation: int = 1
     status: InferenceServiceStatus = field(default_factory=InferenceServiceStatus)
     deployments: dict[str, Pods] = field(default_factory=dict)
-    measured: Measured | None = None
+    measured: StepCounts | None = None
     asked: str | None = None
 
     def observed(self) -> Observed:
@@ -149,7 +149,7 @@ class World:
         """The pods say this of what is under way."""
         since, direct = self.since()
         if since is not None:
-            self.measured = Measured(since=since, look=look, direct=direct, **counts)
+            self.measured = StepCounts(since=since, look=look, direct=direct, **counts)
 
     def after(self, seconds: float) -> None:
         """Time passes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from modelwright.api import API_VERSION
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import View
@@ -12,16 +14,13 @@ MODEL_VERSIONS = ResourceType(API_VERSION, "ModelVersion", "modelversions")
 INFERENCE_SERVICES = ResourceType(API_VERSION, "InferenceService", "inferenceservices")
 JOBS = ResourceType("batch/v1", "Job", "jobs")
 PODS = ResourceType("v1", "Pod", "pods")
+REPLICA_SETS = ResourceType("apps/v1", "ReplicaSet", "replicasets")
 DEPLOYMENTS = ResourceType("apps/v1", "Deployment", "deployments")
 SERVICES = ResourceType("v1", "Service", "services")
 CONFIG_MAPS = ResourceType("v1", "ConfigMap", "configmaps")
 # The Gateway API is there on some clusters only.
 GATEWAYS = ResourceType("gateway.networking.k8s.io/v1", "Gateway", "gateways")
 HTTP_ROUTES = ResourceType("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
-# No kind of the API server's: what was measured of an InferenceService, put into the cache under its name.
-MEASUREMENTS = ResourceType("measured.modelwright.dev/v1", "Measurement", "measurements")
-# The same of what Prometheus answered: written by another task at its own pace.
-READINGS = ResourceType("measured.modelwright.dev/v1", "Reading", "readings")
 CLAIMS = ResourceType("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 
 TRAINING_JOB = "modelwright.dev/training-job"
@@ -57,10 +56,18 @@ def controlled(view: View, resource: ResourceType, owner: Body) -> list[Body]:
 
 
 def pods_for(view: View, root: Body) -> list[Body]:
-    """The pods that run for an object: labelled with it, in its namespace."""
+    """The pods that are labelled as an object's, in its namespace. Anybody may have made them: what they say must not
+    be believed before it is known who controls them."""
     return [pod for pod in view.owned(PODS, uid(root)) if namespace(pod) == namespace(root)]
 
 
 def pods_of_job(view: View, root: Body, job: Body | None) -> list[Body]:
     """The pods of one of the object's Jobs."""
     return [pod for pod in pods_for(view, root) if job is not None and owner_uid(pod) == uid(job)]
+
+
+def pods_of_deployments(view: View, root: Body, deployments: Iterable[Body]) -> list[Body]:
+    """The pods of some of the object's Deployments: each is controlled by a ReplicaSet that one of them controls."""
+    controllers = {uid(deployment) for deployment in deployments}
+    sets = {uid(found) for found in view.owned(REPLICA_SETS, uid(root)) if owner_uid(found) in controllers}
+    return [pod for pod in pods_for(view, root) if owner_uid(pod) in sets]

@@ -51,8 +51,10 @@ class Api(Protocol):
         still holds it, None when it is gone."""
         ...
 
-    async def list(self, resource: ResourceType, namespace: str | None, *, selector: str = "") -> Listing:
-        """All objects of a kind, in one namespace or in all of them, that the label selector picks."""
+    async def list(
+        self, resource: ResourceType, namespace: str | None, *, selector: str = "", fields: str = ""
+    ) -> Listing:
+        """All objects of a kind, in one namespace or in all of them, that the label and field selectors pick."""
         ...
 
     async def replace(self, key: Key, body: Body) -> Body:

@@ -101,9 +101,12 @@ class Client:
         answer = await self._send(_Request("DELETE", path, {}, options))
         return answer if "deletionTimestamp" in answer.get("metadata", {}) else None
 
-    async def list(self, resource: ResourceType, namespace: str | None, *, selector: str = "") -> Listing:
-        """All objects of a kind, in one namespace or in all of them, that the label selector picks."""
-        query = {"limit": str(PAGE), **({"labelSelector": selector} if selector else {})}
+    async def list(
+        self, resource: ResourceType, namespace: str | None, *, selector: str = "", fields: str = ""
+    ) -> Listing:
+        """All objects of a kind, in one namespace or in all of them, that the label and field selectors pick."""
+        selectors = {"labelSelector": selector, "fieldSelector": fields}
+        query = {"limit": str(PAGE), **{name: text for name, text in selectors.items() if text}}
         items: list[Body] = []
         while True:
             page = await self._send(_Request("GET", resource.path(namespace), query))

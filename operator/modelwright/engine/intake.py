@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from modelwright.engine.cache import NEVER_AGAIN, Blindness, Cache
+from modelwright.engine.cache import NEVER_AGAIN, Blindness, Cache, key_of
 from modelwright.engine.kinds import Kind, Wakes
 from modelwright.engine.objects import Body, Key, ResourceType, metadata, root_uid
 
@@ -63,7 +63,7 @@ class Intake:
     def note(self, key: Key, source: str, found: object) -> bool:
         """Takes in what a source has found out about an object; None forgets it. Says whether anything changed."""
         changed = self._cache.note(key, source, found)
-        if changed:
+        if changed and key.resource in self._primary.values():
             self._add(key)
         return changed
 
@@ -83,12 +83,17 @@ class Intake:
 
     def put(self, resource: ResourceType, body: Body) -> bool:
         """Takes in a body. Says whether anything changed."""
-        meta = metadata(body)
-        before = self._cache.get(Key(resource, meta.get("namespace", ""), meta["name"]))
-        changed = self._cache.put(resource, body)
-        if changed:
-            self._wake(resource, *(() if before is None else (before,)), body)
+        kept = self._keep(resource, body)
+        before = self._cache.get(key_of(resource, kept))
+        changed = self._cache.put(resource, kept)
+        is_news = kept is body or before is None or not _is_same(before, kept)
+        if changed and is_news:
+            self._wake(resource, *(() if before is None else (before,)), kept)
         return changed
+
+    def _keep(self, resource: ResourceType, body: Body) -> Body:
+        kind = self._kinds.get(resource)
+        return body if kind is None else kind.keep(body)
 
     def remove(self, resource: ResourceType, body: Body) -> bool:
         """Takes in that an object left the watch. Says whether anything changed."""
@@ -108,7 +113,8 @@ class Intake:
     def replace(self, resource: ResourceType, bodies: Iterable[Body], listed_at: int) -> None:
         """Takes in a full list."""
         before = {key: self._cache.get(key) for key in self._cache.keys(resource)}
-        for key in self._cache.replace(resource, bodies, listed_at):
+        kept = [self._keep(resource, body) for body in bodies]
+        for key in self._cache.replace(resource, kept, listed_at):
             seen = (before.get(key), self._cache.get(key))
             self._wake(resource, *(body for body in seen if body is not None))
 
@@ -146,3 +152,12 @@ class Intake:
                 where["name"],
             )
             return []
+
+
+def _is_same(before: Body, now: Body) -> bool:
+    """Whether two bodies of an object differ in nothing but their version."""
+    version = {"resourceVersion": None}
+    return {**before, "metadata": {**metadata(before), **version}} == {
+        **now,
+        "metadata": {**metadata(now), **version},
+    }

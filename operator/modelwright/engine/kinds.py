@@ -7,16 +7,33 @@ from dataclasses import dataclass
 
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, ResourceType
+from modelwright.engine.objects import Body, Key, ResourceType, metadata
 from modelwright.engine.plan import Planner
 
 OURS = f"{MANAGED_BY}={MANAGER}"
 Wakes = Callable[[View, Body], Iterable[Key]]
 Needed = Callable[[View], bool]
+Keep = Callable[[Body], Body]
+
+_IDENTITY = (
+    *("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp"),
+    *("labels", "ownerReferences"),
+)
 
 
 def _never(_: View) -> bool:
     return False
+
+
+def whole(body: Body) -> Body:
+    """All of a body."""
+    return body
+
+
+def identity(body: Body) -> Body:
+    """What an object is called, and whose it is."""
+    kept = {name: value for name, value in metadata(body).items() if name in _IDENTITY}
+    return {**{name: body[name] for name in ("apiVersion", "kind") if name in body}, "metadata": kept}
 
 
 @dataclass(frozen=True)
@@ -26,6 +43,7 @@ class Kind:
     One with a planner is looked after for its own sake; one without is there for others. `wakes` names further
     objects that a change concerns. An optional kind may be unknown to the API server, or come and go: then there are
     none of it. While it is not there the API server is asked for it as long as it is `needed`, and not otherwise.
+    `keep` is what is kept of a body; a change of anything else wakes nobody.
     """
 
     resource: ResourceType
@@ -34,6 +52,7 @@ class Kind:
     wakes: Wakes | None = None
     optional: bool = False
     needed: Needed = _never
+    keep: Keep = whole
 
 
 def child(resource: ResourceType, wakes: Wakes | None = None) -> Kind:

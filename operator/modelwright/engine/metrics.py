@@ -34,6 +34,12 @@ class Metrics:
             ["verb", "code"],
             registry=self.registry,
         )
+        self._samples = Counter(
+            "modelwright_samples",
+            "Questions asked for facts that no watch tells, by fact and by outcome: answered, unanswered, failed.",
+            ["fact", "outcome"],
+            registry=self.registry,
+        )
         for kind in kinds:  # a counter that is absent looks like one that does not exist
             self._seconds.labels(kind)
             for outcome in OUTCOMES:
@@ -56,6 +62,10 @@ class Metrics:
     def requested(self, verb: str, code: int) -> None:
         """Counts one request to the API server."""
         self._requests.labels(verb, str(code)).inc()
+
+    def sampled(self, fact: str, outcome: str) -> None:
+        """Counts one question asked for a fact."""
+        self._samples.labels(fact, outcome).inc()
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from kubernetes.aio.client import Configuration
 
+from modelwright.engine.backoff import Forever
 from modelwright.engine.cache import Cache
 from modelwright.engine.client import Client
 from modelwright.engine.connection import configure
@@ -41,9 +42,19 @@ LOST_PAUSE = 0.2
 LAST_SECONDS = 5.0
 
 
-# Something that goes on beside the work, for as long as the process runs: it reads the cache, puts into it what no
-# watch can see, and asks whether this process leads.
-Companion = Callable[[Intake, Callable[[], bool]], Coroutine[Any, Any, None]]
+@dataclass(frozen=True)
+class Surroundings:
+    """What a companion works with: the cache, the API server, whether this process leads, and metrics."""
+
+    intake: Intake
+    client: Client
+    leads: Callable[[], bool]
+    metrics: Metrics
+
+
+# Something that goes on beside the work, for as long as the process runs, such as filling the cache with what no watch
+# tells. One that ends is started again; the process never ends for it.
+Companion = Callable[[Surroundings], Coroutine[Any, Any, None]]
 
 
 def identity() -> str:
@@ -108,20 +119,19 @@ class Operator:
         electing = asyncio.create_task(self.elector.run(), name="election")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         watching = asyncio.create_task(self._watch(started), name="watches")
+        around = Surroundings(self.intake, self._client, self.elector.may_write, self.metrics)
         beside = [
-            asyncio.create_task(companion(self.intake, self.elector.may_write), name="companion")
+            asyncio.create_task(_accompany(companion, around), name="companion")
             for companion in self._companions
         ]
         try:
-            await asyncio.wait(
-                {stopping, electing, watching, *workers, *beside}, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait({stopping, electing, watching, *workers}, return_when=asyncio.FIRST_COMPLETED)
             logger.info("stopping" if stop.is_set() else "a part of the operator broke: stopping")
         finally:
             await _cancel(beside)
             await self._shut_down(workers, electing, watching)
             await _cancel([stopping])
-        for task in (watching, electing, *workers, *beside):
+        for task in (watching, electing, *workers):
             _raise_failure(task)
 
     async def _shut_down(
@@ -201,6 +211,18 @@ async def run(kinds: Sequence[Kind], settings: Settings, companions: Sequence[Co
         await operator.run(stop, started=listen)
     finally:
         _end_in_any_case()
+
+
+async def _accompany(companion: Companion, around: Surroundings) -> None:
+    """Runs a companion until cancelled, again with growing pauses whenever it ends."""
+    for delay in Forever():
+        try:
+            await companion(around)
+        except Exception:
+            logger.exception("what runs beside the work broke; it starts again in %.1f s", delay)
+        else:
+            logger.warning("what runs beside the work ended; it starts again in %.1f s", delay)
+        await asyncio.sleep(delay)
 
 
 def _end_in_any_case() -> None:

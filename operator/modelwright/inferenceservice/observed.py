@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
+from modelwright.common.facts import POD_COUNTS, QUERY_RESULTS, trouble
 from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.reading import readable
 from modelwright.common.resources import (
@@ -13,18 +14,18 @@ from modelwright.common.resources import (
     DEPLOYMENTS,
     GATEWAYS,
     HTTP_ROUTES,
-    MEASUREMENTS,
     MODEL_VERSIONS,
-    READINGS,
     REVISION,
     SERVICES,
     controlled,
     name,
     pods_for,
+    pods_of_deployments,
 )
 from modelwright.engine.cache import Blindness, View
-from modelwright.engine.objects import Body, Key, created, deleting, labels
-from modelwright.inferenceservice.analysis.counts import Measured
+from modelwright.engine.objects import Body, Key, deleting, labels
+from modelwright.inferenceservice.analysis.counts import StepCounts
+from modelwright.inferenceservice.analysis.prometheus_result import QueryResults
 from modelwright.inferenceservice.manifests.names import canary_name
 from modelwright.workload.podstatus import newest_first
 
@@ -35,11 +36,16 @@ class Observed(Primary):
 
     versions: tuple[Body, ...]
     deployments: tuple[Body, ...]
+    # Of these Deployments; not those that an earlier try left behind.
     pods: tuple[Body, ...]
     service: Body | None
+    # Whatever is labelled as a pod of the service, whoever made it: to be waited for, not to be believed.
+    labelled_pods: tuple[Body, ...] = ()
     configs: tuple[Body, ...] = ()
     services: tuple[Body, ...] = ()
-    measured: Measured | None = None
+    measured: StepCounts | None = None
+    # Why the pods' counts cannot be found out.
+    trouble: str | None = None
     serving: Body | None = None
     gateway: Body | None = None
     gateway_unseen: Blindness | None = None
@@ -80,16 +86,9 @@ class Observed(Primary):
         return bool(selector.get(REVISION) == revision)
 
     def pods_of(self, revision: str) -> list[Body]:
-        """The pods of a revision's Deployment, the youngest first; not those that an earlier try left behind."""
-        deployment = self.deployment(revision)
-        if deployment is None:
-            return []
+        """The pods of a revision, the youngest first."""
         return newest_first(
-            pod
-            for pod in self.pods
-            if labels(pod).get(REVISION) == revision
-            and not deleting(pod)
-            and created(pod) >= created(deployment)
+            pod for pod in self.pods if labels(pod).get(REVISION) == revision and not deleting(pod)
         )
 
     def restarts(self, revision: str) -> int:
@@ -107,16 +106,19 @@ def observe(view: View, key: Key) -> Observed | None:
     if body is None:
         return None
     services = tuple(controlled(view, SERVICES, body))
+    deployments = tuple(controlled(view, DEPLOYMENTS, body))
     gateway = _gateway(key, body)
     return Observed(
         body,
         versions=_versions(view, key, body),
-        deployments=tuple(controlled(view, DEPLOYMENTS, body)),
-        pods=tuple(pods_for(view, body)),
+        deployments=deployments,
+        pods=tuple(pods_of_deployments(view, body, deployments)),
+        labelled_pods=tuple(pods_for(view, body)),
         service=next((s for s in services if name(s) == key.name), None),
         configs=tuple(controlled(view, CONFIG_MAPS, body)),
         services=services,
         measured=_measured(view, key),
+        trouble=view.fact(key, trouble(POD_COUNTS)),
         serving=_serving(view, key, body),
         gateway=view.get(gateway),
         gateway_unseen=view.blindness(GATEWAYS, gateway.namespace),
@@ -126,16 +128,13 @@ def observe(view: View, key: Key) -> Observed | None:
     )
 
 
-def _measured(view: View, key: Key) -> Measured | None:
+def _measured(view: View, key: Key) -> StepCounts | None:
     """What the pods count, with what Prometheus answered in the same step."""
-    counted = view.get(Key(MEASUREMENTS, key.namespace, key.name))
-    if counted is None:
-        return None
-    measured: Measured = counted["measured"]
-    answered = view.get(Key(READINGS, key.namespace, key.name))
-    if answered is None or answered["since"] != measured.since:
-        return measured
-    return replace(measured, queries=answered["readings"])
+    counted: StepCounts | None = view.fact(key, POD_COUNTS)
+    answered: QueryResults | None = view.fact(key, QUERY_RESULTS)
+    if counted is None or answered is None or answered.since != counted.since:
+        return counted
+    return replace(counted, queries=answered.readings)
 
 
 def _gateway(key: Key, body: Body) -> Key:

@@ -129,7 +129,7 @@ def _is_left(observed: Observed, revisions: Revisions, canarys: Body) -> bool:
     if revisions.starting is not None or revisions.retired is not None or deleting(canarys):
         return False
     revision = selected(canarys)
-    leaving = any(labels(pod).get(REVISION) == revision for pod in observed.pods)
+    leaving = any(labels(pod).get(REVISION) == revision for pod in observed.labelled_pods)
     return revision in revisions.running or not leaving
 
 

@@ -1,4 +1,4 @@
-"""Asks the administrator's Prometheus the queries of running rollouts, and puts the answers where planners see them.
+"""Asks the administrator's Prometheus the queries of running rollouts.
 
 The only requests that the operator sends to Prometheus, and to no other address than the one it was started with.
 What to ask, and what the answers mean, is left to the kind.
@@ -6,168 +6,100 @@ What to ask, and what the answers mean, is left to the kind.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import count
-from typing import Any
+from datetime import datetime
 
 import aiohttp
 
-from modelwright.api.inferenceservice import Query
-from modelwright.common.resources import INFERENCE_SERVICES, READINGS
-from modelwright.engine.connector import Connector
+from modelwright.common.facts import QUERY_RESULTS
+from modelwright.common.resources import INFERENCE_SERVICES
+from modelwright.engine.cache import View
 from modelwright.engine.objects import Key
-from modelwright.engine.runtime import Companion
-from modelwright.inferenceservice.analysis.prometheus_result import NoValue, Reading, result, steady
-from modelwright.inferenceservice.analysis.queries import Inquiry, inquiries
-from modelwright.sampling.pods import Notebook, entry, forget_others
+from modelwright.inferenceservice.analysis.prometheus_result import (
+    NoValue,
+    QueryResults,
+    Reading,
+    result,
+    steady,
+)
+from modelwright.inferenceservice.analysis.queries import QueryRound, Question, query_round
+from modelwright.sampling import http
+from modelwright.sampling.loop import Book, Limits, NoAnswer, Source, Unanswered
 
 logger = logging.getLogger(__name__)
 
-SECONDS = 1.0
-PATIENCE = 5.0
+SECONDS = 5.0
 MOST_BYTES = 1024**2
-AT_ONCE = 8
 # Prometheus gives up a little before we do, and says so; two series are enough to see that there are too many.
-LIMITS = {"timeout": f"{PATIENCE - 1:g}s", "limit": "2"}
+LIMITS = {"timeout": f"{SECONDS - 1:g}s", "limit": "2"}
 NOT_CONFIGURED = NoValue(
     "PrometheusNotConfigured", "the operator was installed without the address of a Prometheus"
 )
 
 
-@dataclass(eq=False)
-class Book:
-    """What is known of one step: when each query was asked last, and what came of it."""
+class Queries(Source[QueryRound, Question, float | NoValue]):
+    """What Prometheus answers in the present step. One query of a service at a time, so that none takes all."""
 
-    since: str
-    asked: dict[str, datetime] = field(default_factory=dict)
-    readings: dict[str, Reading] = field(default_factory=dict)
-    busy: bool = False
+    fact = QUERY_RESULTS
+    resource = INFERENCE_SERVICES
+    limits = Limits(every=1.0, timeout=SECONDS, per_object=1, in_all=8)
 
-
-class Asking:
-    """Asks again and again while this process leads; one query of a service at a time, so that none takes all."""
-
-    def __init__(
-        self,
-        notebook: Notebook,
-        leads: Callable[[], bool],
-        url: str | None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._notebook = notebook
-        self._leads = leads
+    def __init__(self, session: aiohttp.ClientSession, url: str | None) -> None:
+        self._session = session
         self._url = url
-        self._clock = clock
-        self._books: dict[str, Book] = {}
         self._trouble = ""
-        self._versions = count(1)
-        self._gate = asyncio.Semaphore(AT_ONCE)
 
-    async def run(self) -> None:
-        """Until it is cancelled."""
-        patience = aiohttp.ClientTimeout(total=PATIENCE)
-        # A connection that is kept may end just when it is used again, which would look like a silent Prometheus.
-        connector = Connector(force_close=True)
-        session = aiohttp.ClientSession(connector=connector, timeout=patience, auto_decompress=False)
-        async with session, asyncio.TaskGroup() as group:
-            while True:
-                if self._leads():
-                    for inquiry, book in self._open():
-                        book.busy = True
-                        group.create_task(self._inquire(session, inquiry, book))
-                await asyncio.sleep(SECONDS)
+    def round(self, view: View, key: Key, now: datetime) -> QueryRound | None:
+        """The queries of a service whose canary has traffic."""
+        return query_round(view, key, now)
 
-    def _open(self) -> list[tuple[Inquiry, Book]]:
-        """The steps with a query that has to be asked now; those that are over are forgotten."""
-        found = list(inquiries(self._notebook, self._notebook.keys(INFERENCE_SERVICES)))
-        self._books = {inquiry.uid: self._book(inquiry) for inquiry in found}
-        forget_others(self._notebook, READINGS, (inquiry.key for inquiry in found))
-        steps = [(inquiry, self._books[inquiry.uid]) for inquiry in found]
-        return [(inquiry, book) for inquiry, book in steps if not book.busy and self._due(inquiry, book)]
+    def every(self, target: Question) -> float:
+        """As often as the spec says."""
+        return target.interval
 
-    def _book(self, inquiry: Inquiry) -> Book:
-        book = self._books.get(inquiry.uid)
-        return book if book is not None and book.since == inquiry.since else Book(inquiry.since)
-
-    def _due(self, inquiry: Inquiry, book: Book) -> list[Query]:
-        now = self._clock()
-        return [query for query in inquiry.queries if inquiry.due(query, book.asked.get(query.name), now)]
-
-    async def _inquire(self, session: aiohttp.ClientSession, inquiry: Inquiry, book: Book) -> None:
-        """Asks one after the other, and notes each answer at once."""
-        try:
-            for query in self._due(inquiry, book):
-                now = book.asked[query.name] = self._clock()
-                answer = await self._ask(session, inquiry.text(query, now))
-                before = book.readings.get(query.name)
-                book.readings[query.name] = steady(before, Reading(query.query, answer, int(now.timestamp())))
-                _tell(inquiry, query, before, answer)
-                self._note(inquiry, book)
-        finally:
-            book.busy = False
-
-    async def _ask(self, session: aiohttp.ClientSession, text: str) -> float | NoValue:
+    async def ask(self, now: QueryRound, target: Question, at: datetime) -> float | NoValue:
         """The value of a query now. Messages are for users: they name no address of the administrator's."""
         if self._url is None:
             return NOT_CONFIGURED
-        options: dict[str, Any] = {"headers": {"Accept-Encoding": "identity"}, "allow_redirects": False}
-        form = {"query": text, **LIMITS}
+        form = {"query": now.text(target, at), **LIMITS}
         try:
-            async with self._gate, session.post(f"{self._url}/api/v1/query", data=form, **options) as answer:
-                content = await _bounded(answer.content)
-        except TimeoutError:
-            return NoValue("PrometheusUnreachable", f"it does not answer within {PATIENCE:g} seconds")
+            async with self._session.post(
+                f"{self._url}/api/v1/query", data=form, allow_redirects=False
+            ) as answer:
+                return result(answer.status, await http.body(answer, MOST_BYTES))
+        except http.TooLarge as error:
+            return NoValue("PrometheusFailed", str(error))
         except (aiohttp.ClientConnectionError, OSError) as error:
             self._complain(error)
-            return NoValue("PrometheusUnreachable", "it cannot be connected to, or breaks the connection")
+            raise NoAnswer("it cannot be connected to, or breaks the connection") from error
         except aiohttp.ClientError as error:
             self._complain(error)
             return NoValue("PrometheusFailed", "its answer is not HTTP")
-        if content is None:
-            return NoValue("PrometheusFailed", f"its answer has more than {MOST_BYTES} bytes")
-        return result(answer.status, content)
+
+    def book(self, now: QueryRound) -> Book[QueryRound, Question, float | NoValue]:
+        """The answers of a step, from none."""
+        return QueryBook()
 
     def _complain(self, error: Exception) -> None:
-        """Tells the administrator, once, what users are not told: the address and what is wrong with it."""
+        """Tells the administrator, once, what users do not see: the address and what is wrong with it."""
         if str(error) != self._trouble:
             self._trouble = str(error)
             logger.warning("%s: %s", self._url, error)
 
-    def _note(self, inquiry: Inquiry, book: Book) -> None:
-        if self._books.get(inquiry.uid) is not book:  # another step has begun meanwhile
-            return
-        known = self._notebook.get(Key(READINGS, inquiry.key.namespace, inquiry.key.name))
-        found = {"since": book.since, "readings": dict(book.readings)}
-        if known is not None and {key: known[key] for key in found} == found:
-            return
-        meta = entry(inquiry.key, inquiry.uid, "readings", next(self._versions))
-        self._notebook.put(READINGS, {"metadata": meta, **found})
 
+class QueryBook:
+    """The last answer to each query of one step."""
 
-def asking(url: str | None) -> Companion:
-    """What goes on for as long as the operator runs."""
+    def __init__(self) -> None:
+        self._readings: dict[str, Reading] = {}
 
-    async def ask(notebook: Notebook, leads: Callable[[], bool]) -> None:
-        await Asking(notebook, leads, url).run()
+    def take(self, target: Question, answer: float | NoValue | Unanswered, at: datetime) -> None:
+        """Keeps the answer; no answer is one too, of no value."""
+        if isinstance(answer, Unanswered):
+            answer = NoValue("PrometheusUnreachable", answer.why)
+        reading = Reading(target.query, answer, int(at.timestamp()))
+        self._readings[target.name] = steady(self._readings.get(target.name), reading)
 
-    return ask
-
-
-async def _bounded(content: aiohttp.StreamReader) -> bytes | None:
-    """The whole body; None if it is too large."""
-    try:
-        await content.readexactly(MOST_BYTES + 1)
-    except asyncio.IncompleteReadError as whole:
-        return whole.partial
-    return None
-
-
-def _tell(inquiry: Inquiry, query: Query, before: Reading | None, now: float | NoValue) -> None:
-    """Tells the administrator once of what keeps a rollout waiting."""
-    was = before.result.reason if before is not None and isinstance(before.result, NoValue) else ""
-    if isinstance(now, NoValue) and now.reason not in {was, "NoData"}:
-        logger.warning("%s: query %s: %s: %s", inquiry.key, query.name, now.reason, now.message)
+    def found(self, now: QueryRound, at: datetime) -> QueryResults | None:
+        """All answers; None before the first."""
+        return QueryResults(now.since, dict(self._readings)) if self._readings else None

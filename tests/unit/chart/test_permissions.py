@@ -24,9 +24,10 @@ NEEDED = {
     ("", "configmaps"): READ | {"create", "patch", "delete"},
     ("batch", "jobs"): READ | {"create", "delete"},
     ("apps", "deployments"): READ | {"create", "patch", "delete"},
+    ("apps", "replicasets"): READ,
     ("", "services"): READ | {"create", "patch", "delete"},
     ("", "persistentvolumeclaims"): READ | {"create"},
-    ("", "events"): {"get", "create", "patch"},
+    ("", "events"): {"get", "list", "create", "patch"},
     ("gateway.networking.k8s.io", "gateways"): READ,
     ("gateway.networking.k8s.io", "httproutes"): READ | {"create", "patch", "delete"},
 }

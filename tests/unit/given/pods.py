@@ -8,8 +8,8 @@ from typing import Any, Self
 from unit.given import words
 from unit.given.world import NAMESPACE, World
 
-from modelwright.common.resources import PODS, REVISION
-from modelwright.engine.objects import Body, Key, metadata, owner_reference, uid
+from modelwright.common.resources import PODS, REPLICA_SETS, REVISION
+from modelwright.engine.objects import Body, Key, metadata, owned_by, owner_reference
 
 
 class Pod:
@@ -22,11 +22,12 @@ class Pod:
     def of(cls, world: World, owner: Body) -> Self:
         """The controller of a Job or a Deployment makes a pod."""
         template: Mapping[str, Any] = owner["spec"]["template"]
-        reference = owner_reference(owner)
-        if owner["kind"] == "Deployment":  # which owns a ReplicaSet, which owns the pod; nobody watches that
-            reference |= {"kind": "ReplicaSet", "uid": uid(owner)}
+        maker = _replica_set(world, owner) if owner["kind"] == "Deployment" else owner
         body = {
-            "metadata": {"labels": dict(template["metadata"]["labels"]), "ownerReferences": [reference]},
+            "metadata": {
+                "labels": dict(template["metadata"]["labels"]),
+                "ownerReferences": [owner_reference(maker)],
+            },
             "spec": template["spec"],
             "status": {"phase": "Pending", **_all_waiting(template["spec"])},
         }
@@ -114,6 +115,20 @@ class Pod:
         )
         self.world.edit(self.key, status=status)
         return self
+
+
+def _replica_set(world: World, deployment: Body) -> Body:
+    """What the Deployment makes to have pods made."""
+    key = Key(REPLICA_SETS, NAMESPACE, f"{metadata(deployment)['name']}-5d4f8c7b9")
+    known = world.api.objects.get(key)
+    if known is not None and owned_by(known, deployment):
+        return known
+    marks = dict(deployment["spec"]["template"]["metadata"]["labels"])
+    if known is not None:
+        world.api.drop(key)
+    return world.api.put(
+        key, {"metadata": {"labels": marks, "ownerReferences": [owner_reference(deployment)]}}
+    )
 
 
 def _all_waiting(spec: Mapping[str, Any]) -> dict[str, Any]:

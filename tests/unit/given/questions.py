@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 from unit.given.resources import InferenceService
-from unit.given.world import NAMESPACE
+from unit.given.world import World
 from unit.inferenceservice.rollout.test_canary import GOOD, a_canary, measures
 
-from modelwright.common.resources import READINGS
-from modelwright.engine.objects import Key
-from modelwright.inferenceservice.analysis.prometheus_result import NoValue, Reading
-from modelwright.sampling import prometheus
+from modelwright.common.facts import QUERY_RESULTS
+from modelwright.inferenceservice.analysis.prometheus_result import NoValue, QueryResults, Reading
+from modelwright.sampling import http
+from modelwright.sampling.loop import Loop, Source, Surroundings
+from modelwright.sampling.prometheus import Queries
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ONE = {"status": "success", "data": {"resultType": "scalar", "result": [0, "1"]}}
@@ -46,9 +48,8 @@ def asking(*texts: str, interval: int = 15) -> InferenceService:
 
 
 def readings(service: InferenceService) -> Mapping[str, Reading]:
-    body: Any = service.world.cache.get(Key(READINGS, NAMESPACE, service.name))
-    found: Mapping[str, Reading] = {} if body is None else body["readings"]
-    return found
+    found: QueryResults | None = service.world.cache.fact(service.key, QUERY_RESULTS)
+    return {} if found is None else found.readings
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -58,22 +59,40 @@ async def until(holds: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def operator(
-    service: InferenceService, url: str | None, leads: Callable[[], bool] = lambda: True
+async def sampling(
+    source: Source[Any, Any, Any], world: World, leads: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[None]:
-    """An operator that asks this address; fails the test if it breaks."""
-    asker = prometheus.Asking(service.world.cache, leads, url, lambda: service.world.now)
-    task = asyncio.create_task(asker.run())
+    """An operator that asks for one fact; fails the test if it ends."""
+    around = Surroundings(
+        world.cache, leads, clock=lambda: float(world.now.timestamp()), now=lambda: world.now
+    )
+    task = asyncio.create_task(Loop([source], around).run())
     yield
-    if task.done():
-        task.result()
+    assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def answered(service: InferenceService, url: str | None) -> list[float | NoValue]:
+@asynccontextmanager
+async def operator(
+    service: InferenceService,
+    url: str | None,
+    leads: Callable[[], bool] = lambda: True,
+    patience: float = 5.0,
+) -> AsyncIterator[None]:
+    """An operator that asks this Prometheus."""
+    async with http.session(reuse=False) as session:
+        source = Queries(session, url)
+        source.limits = replace(source.limits, every=0.01, timeout=patience)
+        async with sampling(source, service.world, leads):
+            yield
+
+
+async def answered(
+    service: InferenceService, url: str | None, patience: float = 5.0
+) -> list[float | NoValue]:
     """The first answer to each query."""
     wanted = len(service.body["spec"]["rollout"]["analysis"]["queries"])
-    async with operator(service, url):
+    async with operator(service, url, patience=patience):
         await until(lambda: len(readings(service)) == wanted)
     return [readings(service)[f"q{number}"].result for number in range(wanted)]

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import replace
 
-import pytest
 from aiohttp import web
-from unit.given.questions import until
+from unit.given.questions import sampling, until
 from unit.given.resources import InferenceService, a_served_version, a_version
-from unit.given.world import NAMESPACE
 from unit.inferenceservice.rollout.test_canary import rollout
 
-from modelwright.common.resources import MEASUREMENTS
-from modelwright.engine.objects import Key
-from modelwright.inferenceservice.analysis.counts import Measured
-from modelwright.sampling import pods as sampling_pods
+from modelwright.common.facts import POD_COUNTS
+from modelwright.inferenceservice.analysis.counts import StepCounts
+from modelwright.inferenceservice.analysis.scrape_targets import Pod
+from modelwright.sampling import http
+from modelwright.sampling.pods import PodCounts
 
 STABLE, CANARY = "127.0.0.1", "127.0.0.2"
 
@@ -71,9 +70,9 @@ def place(service: InferenceService, part: str, address: str) -> None:
     service.settles()
 
 
-def found(service: InferenceService) -> Measured | None:
-    body: Any = service.world.cache.get(Key(MEASUREMENTS, NAMESPACE, service.name))
-    return None if body is None else body["measured"]
+def found(service: InferenceService) -> StepCounts | None:
+    counted: StepCounts | None = service.world.cache.fact(service.key, POD_COUNTS)
+    return counted
 
 
 async def asked(pods: Pods, times: int) -> None:
@@ -83,22 +82,23 @@ async def asked(pods: Pods, times: int) -> None:
     await asyncio.sleep(0.05)
 
 
+class Eager(PodCounts):
+    """Asks every pod in every round."""
+
+    def every(self, target: Pod) -> float:
+        return 0.0
+
+
 @asynccontextmanager
 async def operator(
     service: InferenceService, pods: Pods, leads: Callable[[], bool] = lambda: True
-) -> AsyncIterator[asyncio.Task[None]]:
-    """An operator that asks these pods."""
-    async with serving(pods) as port:
-        task = asyncio.create_task(sampling_pods.Measuring(service.world.cache, leads, port).run())
-        yield task
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@pytest.fixture(autouse=True)
-def pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A round is short."""
-    monkeypatch.setattr(sampling_pods, "SECONDS", 0.01)
+) -> AsyncIterator[None]:
+    """An operator that asks these pods again and again, however the world's time goes."""
+    async with serving(pods) as port, http.session(reuse=True) as session:
+        source = Eager(session, port)
+        source.limits = replace(source.limits, every=0.01, timeout=0.5)
+        async with sampling(source, service.world, leads):
+            yield
 
 
 async def test_what_pods_count_during_a_step_reaches_the_planner() -> None:
@@ -112,10 +112,10 @@ async def test_what_pods_count_during_a_step_reaches_the_planner() -> None:
         assert found(service).asked == 0, "counted before the step was seen"  # type: ignore[union-attr]
         pods.counts[STABLE] = {"Answered": 1050, "Failed": 50}
         await asked(pods, 4)
-    measured = found(service)
-    assert measured is not None
-    assert measured.delegated == {"Answered": 50, "Failed": 50}
-    assert service.settles().reason == "RolledBack"
+        measured = found(service)
+        assert measured is not None
+        assert measured.delegated == {"Answered": 50, "Failed": 50}
+        assert service.settles().reason == "RolledBack"
 
 
 async def test_a_pod_that_does_not_answer_is_no_verdict() -> None:
@@ -123,9 +123,8 @@ async def test_a_pod_that_does_not_answer_is_no_verdict() -> None:
     pods = Pods(service.revision("canary"))
     del pods.counts[CANARY]
 
-    async with operator(service, pods) as task:
+    async with operator(service, pods):
         await asked(pods, 6)
-        assert not task.done()
     assert service.settles().reason == "CanaryInProgress"
 
 
@@ -157,4 +156,3 @@ async def test_what_was_counted_is_forgotten_once_no_rollout_is_running() -> Non
         assert found(service) is not None
         service.changes(model={"version": "churn-1"}).settles()
         await until(lambda: found(service) is None)
-    assert list(service.world.cache.keys(MEASUREMENTS)) == []

@@ -15,7 +15,6 @@ from unit.given.questions import ONE, answered, asking, operator, readings, serv
 
 from modelwright.common.times import from_timestamp
 from modelwright.inferenceservice.analysis.prometheus_result import NoValue
-from modelwright.sampling import prometheus
 
 EXPOSITION = """
 # TYPE complaints gauge
@@ -50,12 +49,6 @@ def real() -> Iterator[str]:
             wait_for(url, "complaints")
             yield url
         target.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A round is short."""
-    monkeypatch.setattr(prometheus, "SECONDS", 0.01)
 
 
 async def test_a_real_prometheus_gives_values_and_reasons(real: str) -> None:

@@ -11,16 +11,9 @@ from unit.given.questions import Handler, answered, asking, serving
 
 from modelwright.inferenceservice.analysis.prometheus_result import NoValue
 from modelwright.options import parse
-from modelwright.sampling import prometheus
 
 NEEDED = ("--lease-namespace=l", "--serving-image=s", "--training-image=t")
 BOMB = gzip.compress(b"9" * 10**8)
-
-
-@pytest.fixture(autouse=True)
-def pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A round is short."""
-    monkeypatch.setattr(prometheus, "SECONDS", 0.01)
 
 
 async def hang(_: web.Request) -> web.StreamResponse:
@@ -80,13 +73,10 @@ def saying(text: str, status: int = 200, **headers: str) -> Handler:
     ],
     ids=lambda part: getattr(part, "__name__", ""),
 )
-async def test_whatever_an_address_does_is_no_verdict(
-    monkeypatch: pytest.MonkeyPatch, handler: Handler, expected: NoValue
-) -> None:
-    monkeypatch.setattr(prometheus, "PATIENCE", 0.3)
+async def test_whatever_an_address_does_is_no_verdict(handler: Handler, expected: NoValue) -> None:
     service = asking("up")
     async with serving(handler) as url:
-        assert await answered(service, url) == [expected]
+        assert await answered(service, url, patience=0.3) == [expected]
     assert service.settles().reason == "CanaryInProgress"
     assert f"waits for query q0: {expected.reason}: {expected.message}" in service.message
 

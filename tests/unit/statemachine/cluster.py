@@ -15,7 +15,7 @@ from unit.given import words
 from unit.given.world import Clocked
 from unit.statemachine.gateway import Controller
 
-from modelwright.common.resources import DEPLOYMENTS, JOBS, PODS, REVISION
+from modelwright.common.resources import DEPLOYMENTS, JOBS, PODS, REPLICA_SETS, REVISION
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.engine.objects import (
     Body,
@@ -45,7 +45,12 @@ class Cluster(Clocked):
 
     def pods_of(self, owner: Body) -> list[Key]:
         """The pods that a Job or a Deployment has made."""
-        return [key for key in self.all(PODS) if owner_uid(self.objects[key]) == uid(owner)]
+        makers = {uid(owner)} | {
+            uid(self.objects[key])
+            for key in self.all(REPLICA_SETS)
+            if owner_uid(self.objects[key]) == uid(owner)
+        }
+        return [key for key in self.all(PODS) if owner_uid(self.objects[key]) in makers]
 
     def after(self, seconds: float) -> None:
         """Lets the wall clock go on."""
@@ -112,7 +117,15 @@ class Cluster(Clocked):
         }  # fmt: skip
         self.edit(key, lambda body: body.update(status=status))
 
+    def _replica_set(self, deployment: Body) -> Body:
+        """What a Deployment makes to have pods made."""
+        key = Key(REPLICA_SETS, NAMESPACE, f"{metadata(deployment)['name']}-5d4f8c7b9")
+        marks = dict(deployment["spec"]["template"]["metadata"]["labels"])
+        body = {"metadata": {"labels": marks, "ownerReferences": [owner_reference(deployment)]}}
+        return self.objects.get(key) or self.put(key, body)
+
     def _make_pod(self, owner: Body) -> None:
+        maker = self._replica_set(owner) if owner["kind"] == "Deployment" else owner
         spec = owner["spec"]["template"]["spec"]
         statuses = {
             group: [
@@ -124,7 +137,7 @@ class Cluster(Clocked):
         body = {
             "metadata": {
                 "labels": dict(owner["spec"]["template"]["metadata"]["labels"]),
-                "ownerReferences": [owner_reference(owner)],
+                "ownerReferences": [owner_reference(maker)],
             },
             "spec": spec,
             "status": {"phase": "Pending", **statuses},

@@ -11,7 +11,7 @@ from fakes.api import WatchEvent
 from unit.given.world import SETTINGS
 from unit.statemachine.cluster import Cluster
 
-from modelwright.common.resources import MEASUREMENTS
+from modelwright.common.facts import POD_COUNTS
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import Cache
 from modelwright.engine.errors import ApiError
@@ -19,11 +19,11 @@ from modelwright.engine.events import EventRecorder
 from modelwright.engine.executor import Executor
 from modelwright.engine.intake import Intake
 from modelwright.engine.kinds import OURS, Kind
-from modelwright.engine.objects import ROOT_UID, Key, labels, uid
+from modelwright.engine.objects import Key, labels
 from modelwright.engine.outcome import Failed
 from modelwright.engine.queue import WorkQueue
 from modelwright.engine.reconciler import Reconciler
-from modelwright.inferenceservice.analysis.counts import Measured
+from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.wiring import kinds
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Process:
             planners, self.intake, executor, recorder, self.queue, lambda: cluster.now
         )
         self.late: list[WatchEvent] = []
-        self._measurements = count(1)
+        self._looks = count(1)
         self._seen = len(cluster.history)
         for resource, kind in self._kinds.items():
             listing = runner.run(cluster.list(resource, None, selector=kind.selector))
@@ -91,15 +91,8 @@ class Process:
         since = status["stable"]["since"] if baked else since
         if body is None or since is None:
             return
-        meta = {
-            "name": service.name,
-            "namespace": service.namespace,
-            "uid": f"{uid(body)}/measured",
-            "resourceVersion": str(next(self._measurements)),
-            "labels": {ROOT_UID: uid(body)},
-        }
-        found = Measured(since=since, direct=baked, **said)
-        self.intake.put(MEASUREMENTS, {"metadata": meta, "measured": found})
+        look = next(self._looks)
+        self.intake.note(service, POD_COUNTS, StepCounts(since=since, direct=baked, look=look, **said))
 
     def look(self) -> bool:
         """One worker takes one key. Says whether there was one."""

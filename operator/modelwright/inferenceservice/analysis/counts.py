@@ -1,4 +1,4 @@
-"""What the pods of a service have counted since its canary's step began: plain numbers, found by `measuring`."""
+"""What the pods of a service have counted since its canary's step began: plain numbers, found by `sampling`."""
 
 from __future__ import annotations
 
@@ -14,32 +14,45 @@ GRPC_FAULTS = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABL
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The counts of one step of one canary.
+class Silence:
+    """A revision with pods whose metrics could not be read for a while, and why: a phrase that does not change."""
 
-    `delegated`: requests that the stable revision's pods asked the canary to answer, by outcome. `shadowed`: the same
-    for repeated ones. `answered`: what the judged revision's own pods have answered, by HTTP status or gRPC status
-    name; it is judged by that alone where callers reach it directly. `stable_answered`: the same of the other one.
-    `durations`: seconds per request of each
-    revision, as counts at or below each upper bound; `differences`: between its numbers and those of the stable one,
-    the same way. `queries`: what Prometheus answered, by the query's name. `since`: the step that they were counted
-    for, so that counts of another one are never taken for it. `look`: tells two looks with different counts apart.
-    """
+    revision: str
+    why: str
 
+
+@dataclass(frozen=True)
+class StepCounts:
+    """The counts of one step of one canary, or of a revision that is baked."""
+
+    # When the step began. Counts of another step are never taken for those of this one.
     since: str
+    # Tells two looks with different counts apart.
     look: int = 0
+    # Whether callers reach the judged revision by themselves. Then its own answers judge it, and nothing else.
     direct: bool = False
+    # Requests that the stable revision's pods asked the judged one to answer, by outcome.
     delegated: Mapping[str, int] = field(default_factory=dict)
+    # The same of requests that were repeated for comparison.
     shadowed: Mapping[str, int] = field(default_factory=dict)
+    # Labels in compared answers, and those on which the revisions agree.
     labels: int = 0
     agreeing: int = 0
+    # Numbers that are NaN or infinite in the judged revision's answers only.
     non_finite: int = 0
+    # What the judged revision's own pods have answered, by HTTP status or by name of the gRPC status.
     answered: Mapping[str, int] = field(default_factory=dict)
+    # The same of the stable revision's pods.
     stable_answered: Mapping[str, int] = field(default_factory=dict)
+    # Differences between the numbers of two compared answers: how many are at or below each upper bound.
     differences: Mapping[float, float] = field(default_factory=dict)
+    # Seconds per request of each revision, in the same form.
     stable_durations: Mapping[float, float] = field(default_factory=dict)
     canary_durations: Mapping[float, float] = field(default_factory=dict)
+    # What Prometheus answered in this step, by the query's name.
     queries: Mapping[str, Reading] = field(default_factory=dict)
+    # The revisions with pods that could not be asked. What those pods have counted is missing above.
+    silent: tuple[Silence, ...] = ()
 
     @property
     def asked(self) -> int:
@@ -58,9 +71,9 @@ class Measured:
         return delegated + self.shadowed.get("Failed", 0)
 
 
-def counted_since(measured: Measured | None, since: str | None) -> Measured | None:
-    """What was counted since that moment; counts of another step are none of this one."""
-    return measured if measured is not None and measured.since == since else None
+def counted_since(counted: StepCounts | None, since: str | None) -> StepCounts | None:
+    """What was counted since that moment; None if the counts are those of another step."""
+    return counted if counted is not None and counted.since == since else None
 
 
 def is_own_fault(code: str) -> bool:

@@ -1,14 +1,16 @@
-"""What a server's metrics say of a rollout, and how counts of many pods become those of one step. Pure."""
+"""What a server's metrics say of a rollout, and how counts of many pods become those of one step. Pure.
+
+The text comes from a pod, and is not trusted: whatever it holds, only counts that can be added up come out of here.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from math import inf
+from math import inf, isfinite
 
-from prometheus_client.parser import text_string_to_metric_families
-
-from modelwright.inferenceservice.analysis.counts import Measured
+from modelwright.inferenceservice.analysis.counts import StepCounts
 
 # A metric and the labels that tell its samples apart.
 Sample = tuple[str, ...]
@@ -21,7 +23,7 @@ _NON_FINITE = "modelwright_shadow_non_finite_total"
 _DIFFERENCES = "modelwright_shadow_difference_bucket"
 _DURATIONS = "modelwright_request_duration_seconds_bucket"
 _ANSWERED = "modelwright_requests_total"
-_KEPT = {
+KEPT = {
     _DELEGATED: ("revision", "outcome"),
     _SHADOWED: ("revision", "outcome"),
     _LABELS: ("revision", "agree"),
@@ -30,17 +32,56 @@ _KEPT = {
     _DURATIONS: ("le",),
     _ANSWERED: ("code",),
 }
+# What the labels that are kept may hold; a sample without the label has an empty value.
+_VALUES = {
+    "revision": re.compile(r"[A-Za-z0-9.-]{0,63}"),
+    "outcome": re.compile(r"[A-Za-z]{0,32}"),
+    "agree": re.compile(r"true|false"),
+    "code": re.compile(r"[0-9]{3}|[A-Z_]{0,32}"),
+    "le": re.compile(r"\+Inf|[0-9]{1,16}(\.[0-9]{1,16})?(e[+-]?[0-9]{1,2})?"),
+}
+# Only lines with a known name are taken apart: reading a whole exposition costs ten times as much.
+_LINE = re.compile(rf"^[ \t]*({'|'.join(KEPT)})(?=[ \t{{])(.*)$", re.MULTILINE)
+_REST = re.compile(r"[ \t]*(?:\{(.*)\})?[ \t]*(\S+)(?:[ \t]+-?[0-9]+)?\s*")
+# Escapes stay as they are: no label that is kept may hold one.
+_LABEL = re.compile(r'([ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t]*(?:,|$))')
+
+MOST_SAMPLES = 1000
+LONGEST_LINE = 512
+# Beyond it a float cannot count by ones.
+MOST_COUNTED = 2.0**53
 
 
 def counts(text: str) -> Counts:
-    """The samples that matter, summed over all other labels; ValueError if the text is no exposition."""
+    """The samples that matter, summed over all other labels; ValueError if one of them is no count."""
     found: Counts = defaultdict(float)
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            labels = _KEPT.get(sample.name)
-            if labels is not None:
-                found[sample.name, *(sample.labels.get(label, "") for label in labels)] += sample.value
+    for number, (name, rest) in enumerate(_LINE.findall(text)):
+        if number >= MOST_SAMPLES:
+            raise ValueError(f"more than {MOST_SAMPLES} samples")
+        labels, value = _parts(rest)
+        found[name, *(_valid(label, labels) for label in KEPT[name])] += value
     return dict(found)
+
+
+def _parts(rest: str) -> tuple[Mapping[str, str], float]:
+    """The labels and the value of a sample, from what follows its name."""
+    if len(rest) > LONGEST_LINE or (parts := _REST.fullmatch(rest)) is None:
+        raise ValueError("a line that is no sample")
+    value = float(parts[2])
+    if not 0 <= value <= MOST_COUNTED:
+        raise ValueError("a value that is no count")
+    text = parts[1] or ""
+    found = _LABEL.findall(text)
+    if sum(len(whole) for whole, _, _ in found) != len(text):
+        raise ValueError("labels that cannot be read")
+    return {label: content for _, label, content in found}, value
+
+
+def _valid(label: str, labels: Mapping[str, str]) -> str:
+    value = labels.get(label, "")
+    if _VALUES[label].fullmatch(value) is None:
+        raise ValueError(f"a value of the label {label} that it cannot have")
+    return value
 
 
 class Tally:
@@ -61,26 +102,26 @@ class Tally:
         self._last = now
 
 
-def measured(since: str, canary: str, pods: Iterable[Tally], *, direct: bool = False) -> Measured:
+def step_counts(since: str, judged: str, pods: Iterable[Tally], *, direct: bool = False) -> StepCounts:
     """The counts of a step: what the other revision's pods say of the judged one, and how both did.
 
-    `canary`: the revision that is judged. `direct`: callers reach it by themselves.
+    `direct`: callers reach the judged revision by themselves.
     """
     tallies = list(pods)
-    stable = _added(tally.sum for tally in tallies if tally.revision != canary)
-    own = _added(tally.sum for tally in tallies if tally.revision == canary)
-    labels = {agree: round(stable.get((_LABELS, canary, agree), 0.0)) for agree in ("true", "false")}
-    return Measured(
+    stable = _added(tally.sum for tally in tallies if tally.revision != judged)
+    own = _added(tally.sum for tally in tallies if tally.revision == judged)
+    labels = {agree: round(stable.get((_LABELS, judged, agree), 0.0)) for agree in ("true", "false")}
+    return StepCounts(
         since=since,
         direct=direct,
-        delegated=_outcomes(stable, _DELEGATED, canary),
-        shadowed=_outcomes(stable, _SHADOWED, canary),
+        delegated=_outcomes(stable, _DELEGATED, judged),
+        shadowed=_outcomes(stable, _SHADOWED, judged),
         labels=sum(labels.values()),
         agreeing=labels["true"],
-        non_finite=round(stable.get((_NON_FINITE, canary), 0.0)),
+        non_finite=round(stable.get((_NON_FINITE, judged), 0.0)),
         answered=_codes(own),
         stable_answered=_codes(stable),
-        differences=_buckets(stable, (_DIFFERENCES, canary)),
+        differences=_buckets(stable, (_DIFFERENCES, judged)),
         stable_durations=_buckets(stable, (_DURATIONS,)),
         canary_durations=_buckets(own, (_DURATIONS,)),
     )
@@ -108,9 +149,13 @@ def _codes(found: Counts) -> dict[str, int]:
 
 
 def _buckets(found: Counts, start: Sample) -> Mapping[float, float]:
-    buckets = {_bound(sample[-1]): value for sample, value in found.items() if sample[:-1] == start}
+    buckets: dict[float, float] = defaultdict(float)
+    for sample, value in found.items():
+        if sample[:-1] == start:
+            buckets[_bound(sample[-1])] += value
     return dict(sorted(buckets.items()))
 
 
 def _bound(text: str) -> float:
-    return inf if text == "+Inf" else float(text)
+    bound = inf if text == "+Inf" else float(text)
+    return bound if isfinite(bound) else inf

@@ -11,10 +11,10 @@ from dataclasses import replace
 from math import ceil
 
 from modelwright.checks import statistics
-from modelwright.inferenceservice.analysis.counts import Measured, is_callers_fault, is_own_fault
+from modelwright.inferenceservice.analysis.counts import StepCounts, is_callers_fault, is_own_fault
 
 
-def told_by_itself(measured: Measured) -> Measured:
+def told_by_itself(measured: StepCounts) -> StepCounts:
     """The counts of the step, with the canary's own answers in place of what others have seen of it.
 
     A request that the canary refuses may be wrong. It is the canary's fault as far as it refuses more of them than the

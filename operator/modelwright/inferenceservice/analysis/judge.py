@@ -8,7 +8,7 @@ from modelwright.api.inferenceservice import Analysis
 from modelwright.checks import statistics
 from modelwright.checks.verdict import Verdict
 from modelwright.inferenceservice.analysis import queries
-from modelwright.inferenceservice.analysis.counts import Measured
+from modelwright.inferenceservice.analysis.counts import StepCounts
 
 RESTARTED = "Restarted"
 _P99, _P50 = 0.99, 0.5
@@ -21,14 +21,14 @@ def words(metric: str, value: float | None, threshold: float | None, samples: in
     return f"{metric} is {told}{limit} ({samples} samples)"
 
 
-def judge(analysis: Analysis, measured: Measured | None) -> Verdict:
+def judge(analysis: Analysis, measured: StepCounts | None) -> Verdict:
     """The verdict of all checks: the first failure, else the first that cannot be told yet, else a pass."""
     if measured is None:
         return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
     return _worst(list(_checks(analysis, measured)))
 
 
-def judge_baking(analysis: Analysis, measured: Measured | None) -> Verdict:
+def judge_baking(analysis: Analysis, measured: StepCounts | None) -> Verdict:
     """The verdict on a revision that has the whole traffic: there is nothing to compare it with any more."""
     if measured is None:
         return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
@@ -42,7 +42,7 @@ def judge_pods(analysis: Analysis, restarts: int) -> Verdict | None:
     return Verdict("Fail", "restarts", RESTARTED, 1, float(restarts), float(analysis.max_restarts))
 
 
-def judge_unmet(analysis: Analysis, measured: Measured | None) -> Verdict:
+def judge_unmet(analysis: Analysis, measured: StepCounts | None) -> Verdict:
     """The verdict on a revision that meets no callers: queries alone can tell something of it."""
     if not analysis.queries:
         return Verdict("Pass", "requests", "NothingToMeasure", 0)
@@ -57,7 +57,7 @@ def _worst(verdicts: list[Verdict]) -> Verdict:
     return verdicts[0]
 
 
-def _checks(analysis: Analysis, measured: Measured) -> Iterator[Verdict]:
+def _checks(analysis: Analysis, measured: StepCounts) -> Iterator[Verdict]:
     yield _error_rate(analysis, measured)
     if analysis.max_p99_increase is not None:
         yield _latency(analysis, "p99Seconds", _P99, analysis.max_p99_increase, measured)
@@ -72,7 +72,7 @@ def _checks(analysis: Analysis, measured: Measured) -> Iterator[Verdict]:
     yield from queries.verdicts(analysis.queries or (), measured.queries)
 
 
-def _error_rate(analysis: Analysis, measured: Measured) -> Verdict:
+def _error_rate(analysis: Analysis, measured: StepCounts) -> Verdict:
     """Fails as soon as the rate is above its limit with confidence; passes at or below it with enough samples."""
     samples, limit = measured.asked, analysis.max_error_rate
     rate = measured.faults / samples if samples else 0.0
@@ -89,7 +89,7 @@ def _error_rate(analysis: Analysis, measured: Measured) -> Verdict:
     return Verdict("Pass", "errorRate", "ErrorRateWithinLimit", samples, rate, limit)
 
 
-def _latency(analysis: Analysis, metric: str, rank: float, increase: float, measured: Measured) -> Verdict:
+def _latency(analysis: Analysis, metric: str, rank: float, increase: float, measured: StepCounts) -> Verdict:
     """Compares a percentile of both revisions; fails where the intervals say that it is not chance."""
     canary = statistics.quantile_interval(measured.canary_durations, rank)
     stable = statistics.quantile_interval(measured.stable_durations, rank)
@@ -103,7 +103,7 @@ def _latency(analysis: Analysis, metric: str, rank: float, increase: float, meas
     return Verdict("Pass", metric, "FastEnough", samples, value, limit)
 
 
-def _difference(analysis: Analysis, limit: float, measured: Measured) -> Verdict:
+def _difference(analysis: Analysis, limit: float, measured: StepCounts) -> Verdict:
     """Of the numbers in compared answers: 99 of 100 have to be within the limit."""
     samples = round(statistics.total(measured.differences))
     interval = statistics.quantile_interval(measured.differences, _P99)
@@ -117,7 +117,7 @@ def _difference(analysis: Analysis, limit: float, measured: Measured) -> Verdict
     return Verdict("Pass", "difference", "NumbersAgree", samples, value, limit)
 
 
-def _agreement(analysis: Analysis, limit: float, measured: Measured) -> Verdict:
+def _agreement(analysis: Analysis, limit: float, measured: StepCounts) -> Verdict:
     """Of the labels in compared answers."""
     samples = measured.labels
     rate = measured.agreeing / samples if samples else 1.0
@@ -130,7 +130,7 @@ def _agreement(analysis: Analysis, limit: float, measured: Measured) -> Verdict:
     return Verdict("Pass", "agreement", "AnswersAgree", samples, rate, limit)
 
 
-def _non_finite(measured: Measured) -> Verdict:
+def _non_finite(measured: StepCounts) -> Verdict:
     """Numbers that are NaN or infinite where the stable revision has some: one is one too many."""
     samples = measured.shadowed.get("Compared", 0)
     value = float(measured.non_finite)

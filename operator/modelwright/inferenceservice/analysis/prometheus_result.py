@@ -1,8 +1,9 @@
-"""What an answer of Prometheus means: one number, or why there is none. Pure; asking is left to `prometheus`."""
+"""What an answer of Prometheus means: one number, or why there is none. Pure; asking is left to `sampling`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Annotated, Literal
 
@@ -38,6 +39,14 @@ class Reading:
     query: str
     result: float | NoValue
     look: int = 0
+
+
+@dataclass(frozen=True)
+class QueryResults:
+    """What Prometheus has answered in the step that began then, by the query's name."""
+
+    since: str
+    readings: Mapping[str, Reading] = field(default_factory=dict)
 
 
 class _Sample(BaseModel):

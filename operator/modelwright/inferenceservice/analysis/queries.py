@@ -1,6 +1,6 @@
 """Checks by the user's own queries: which of them Prometheus is asked, with what filled in, and what follows. Pure.
 
-An error of measuring says nothing about a canary: it is waited for, and told.
+A query without a value says nothing about a canary: its step waits, and Ready says for what.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from modelwright.api.inferenceservice import (
     PLACEHOLDERS,
@@ -25,59 +25,67 @@ from modelwright.common.resources import name, namespace
 from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, uid
-from modelwright.inferenceservice.analysis.counts import Measured
+from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import NoValue, Reading
 
 _PLACEHOLDER = re.compile(rf"\$\(({'|'.join(PLACEHOLDERS)})\)")
 _TO_ESCAPE = re.compile(rb"[^A-Za-z0-9._-]")
-_ASKING = frozenset(("Shifting", "Completing"))
+_SHIFTING = frozenset(("Shifting", "Completing"))
 
 
 @dataclass(frozen=True)
-class Inquiry:
-    """The queries of one step of one canary; `known`: what takes the place of the placeholders."""
+class Question:
+    """A query of the spec, to be asked so often."""
 
-    key: Key
+    name: str
+    query: str
+    interval: float
+
+
+@dataclass(frozen=True)
+class QueryRound:
+    """The queries of one step of one canary that can be asked now."""
+
+    about: Key
     uid: str
     since: str
-    queries: tuple[Query, ...]
+    targets: tuple[Question, ...]
+    # What takes the place of the placeholders.
     known: Mapping[str, str]
 
-    def due(self, query: Query, asked: datetime | None, now: datetime) -> bool:
-        """Whether to ask it now, after it was asked last then.
+    @property
+    def subject(self) -> tuple[str, str]:
+        """Answers of another step, or of an earlier object of the same name, do not count."""
+        return self.uid, self.since
 
-        First when the step is as old as the interval: so a range of $(seconds) holds something, and only of this step.
-        """
-        interval = timedelta(seconds=query.interval_seconds)
-        if now < from_timestamp(self.since) + interval:
-            return False
-        # The second part is for a clock that was set back.
-        return asked is None or now - asked >= interval or now < asked
-
-    def text(self, query: Query, now: datetime) -> str:
+    def text(self, question: Question, now: datetime) -> str:
         """The query with everything filled in."""
         seconds = max(1, int((now - from_timestamp(self.since)).total_seconds()))
         values = {**self.known, "seconds": str(seconds)}
-        return _PLACEHOLDER.sub(lambda found: _escaped(values[found[1]]), query.query)
+        return _PLACEHOLDER.sub(lambda found: _escaped(values[found[1]]), question.query)
 
 
-def inquiries(view: View, keys: Iterable[Key]) -> Iterator[Inquiry]:
-    """Those of the InferenceServices among these keys whose canary has a share of the traffic, and queries."""
-    for key in keys:
-        body = view.get(key)
-        if body is None or not _asks(body):
-            continue
-        spec = InferenceServiceSpec.model_validate(body["spec"])
-        status = readable(InferenceServiceStatus, body["status"])
-        if spec.rollout.analysis is None or status.stable is None or status.canary is None:
-            continue
-        yield Inquiry(
-            key,
-            uid(body),
-            status.canary.step_since or status.canary.since,
-            tuple(spec.rollout.analysis.queries or ()),
-            _known(body, status.stable, status.canary),
-        )
+def query_round(view: View, key: Key, now: datetime) -> QueryRound | None:
+    """What to ask for an InferenceService; None if no canary of it has traffic, or it has no queries.
+
+    A query is asked first when the step is as old as its interval: so a range of $(seconds) holds something, and only
+    of this step.
+    """
+    body = view.get(key)
+    if body is None or not _has_queries(body):
+        return None
+    spec = InferenceServiceSpec.model_validate(body["spec"])
+    status = readable(InferenceServiceStatus, body["status"])
+    if spec.rollout.analysis is None or status.stable is None or status.canary is None:
+        return None
+    since = status.canary.step_since or status.canary.since
+    age = (now - from_timestamp(since)).total_seconds()
+    questions = tuple(
+        Question(query.name, query.query, query.interval_seconds)
+        for query in spec.rollout.analysis.queries or ()
+        if age >= query.interval_seconds
+    )
+    return QueryRound(key, uid(body), since, questions, _known(body, status.stable, status.canary))
 
 
 def verdicts(queries: Iterable[Query], readings: Mapping[str, Reading]) -> Iterator[Verdict]:
@@ -92,8 +100,8 @@ def verdicts(queries: Iterable[Query], readings: Mapping[str, Reading]) -> Itera
             yield _judged(query, reading.result, reading.look)
 
 
-def wanting(analysis: Analysis | None, measured: Measured | None, canary: CanaryRevision) -> str:
-    """What to tell users of the first query without a value, to go on a sentence; empty if there is none."""
+def wanting(analysis: Analysis | None, measured: StepCounts | None, canary: CanaryRevision) -> str:
+    """Suffix for the Ready message that names the first query without a value; empty if there is none."""
     if analysis is None or measured is None or measured.since != canary.step_since:
         return ""
     for query in analysis.queries or ():
@@ -122,11 +130,11 @@ def _known(body: Body, stable: StableRevision, canary: CanaryRevision) -> dict[s
     }
 
 
-def _asks(body: Body) -> bool:
-    """What most services can be told by, without reading all of them."""
+def _has_queries(body: Body) -> bool:
+    """Whether a canary with traffic has queries: cheap, because most services have none."""
     canary = (body.get("status") or {}).get("canary") or {}
     analysis = (body["spec"].get("rollout") or {}).get("analysis") or {}
-    return canary.get("state") in _ASKING and bool(analysis.get("queries"))
+    return canary.get("state") in _SHIFTING and bool(analysis.get("queries"))
 
 
 def _reading(query: Query, readings: Mapping[str, Reading]) -> Reading | None:

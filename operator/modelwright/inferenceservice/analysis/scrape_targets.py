@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from modelwright.common.resources import INFERENCE_SERVICES, REVISION
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Key, created, deleting, labels, uid
+from modelwright.engine.objects import Body, Key, created, deleting, labels, uid
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.rollout.machine import SHIFTING
 
@@ -23,50 +23,62 @@ class Pod:
 
 
 @dataclass(frozen=True)
-class Campaign:
-    """What one revision is measured for since a moment, and who knows about it.
+class ScrapeTargets:
+    """The pods that know how one revision has done since a moment."""
 
-    `direct`: callers reach the judged revision by themselves, so that its own counts are all of them.
-    """
-
-    key: Key
+    about: Key
     uid: str
     since: str
     judged: str
-    pods: tuple[Pod, ...]
+    targets: tuple[Pod, ...]
+    # The uids of those that the kubelet calls ready: they have to answer.
+    ready: frozenset[str]
+    # Whether callers reach the judged revision by themselves, so that its own counts are all of them.
     direct: bool = False
 
-
-def campaigns(view: View, keys: Iterable[Key]) -> Iterator[Campaign]:
-    """Those of these InferenceServices whose canary has a share of the traffic, or whose stable revision is baked."""
-    for key in keys:
-        body = view.get(key)
-        status = (body or {}).get("status") or {}
-        shifting = (status.get("canary") or {}).get("state") in SHIFTING
-        if not shifting and "bakeUntil" not in (status.get("stable") or {}):
-            continue
-        observed = observe(view, key)
-        campaign = None if observed is None else _campaign(observed)
-        if campaign is not None:
-            yield campaign
+    @property
+    def subject(self) -> tuple[str, str]:
+        """Counts of another step, or of an earlier object of the same name, do not count."""
+        return self.uid, self.since
 
 
-def _campaign(observed: Observed) -> Campaign | None:
+def scrape_targets(view: View, key: Key) -> ScrapeTargets | None:
+    """Those of an InferenceService; None if no canary of it has traffic and its stable revision is not baked."""
+    status = (view.get(key) or {}).get("status") or {}
+    shifting = (status.get("canary") or {}).get("state") in SHIFTING
+    if not shifting and "bakeUntil" not in (status.get("stable") or {}):
+        return None
+    observed = observe(view, key)
+    return None if observed is None else _targets(observed)
+
+
+def _targets(observed: Observed) -> ScrapeTargets | None:
     stable, canary, retired = observed.status.stable, observed.status.canary, observed.status.retired
-    key = Key(INFERENCE_SERVICES, observed.namespace, observed.name)
     if stable is not None and canary is not None and canary.state in SHIFTING:
-        pods = tuple(_pods(observed, {stable.revision, canary.revision}))
         since = canary.step_since or canary.since
-        return Campaign(key, uid(observed.body), since, canary.revision, pods)
+        return _found(observed, since, canary.revision, {stable.revision, canary.revision})
     if stable is not None and retired is not None and stable.since is not None:
-        pods = tuple(_pods(observed, {stable.revision}))
-        return Campaign(key, uid(observed.body), stable.since, stable.revision, pods, direct=True)
+        return _found(observed, stable.since, stable.revision, {stable.revision}, direct=True)
     return None
+
+
+def _found(
+    observed: Observed, since: str, judged: str, revisions: set[str], *, direct: bool = False
+) -> ScrapeTargets:
+    key = Key(INFERENCE_SERVICES, observed.namespace, observed.name)
+    ready = frozenset(uid(pod) for pod in observed.pods if _is_ready(pod))
+    pods = tuple(_pods(observed, revisions))
+    return ScrapeTargets(key, uid(observed.body), since, judged, pods, ready, direct)
 
 
 def _pods(observed: Observed, revisions: set[str]) -> Iterator[Pod]:
     for pod in observed.pods:
         address = (pod.get("status") or {}).get("podIP")
         revision = labels(pod).get(REVISION, "")
-        if address and revision in revisions and not deleting(pod):
+        if isinstance(address, str) and address and revision in revisions and not deleting(pod):
             yield Pod(uid(pod), address, created(pod), revision)
+
+
+def _is_ready(pod: Body) -> bool:
+    found = (pod.get("status") or {}).get("conditions") or ()
+    return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in found)

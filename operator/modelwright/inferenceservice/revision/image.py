@@ -22,7 +22,7 @@ from modelwright.common.resources import INFERENCE_SERVICES
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, deleting
-from modelwright.inferenceservice.analysis.counts import Measured
+from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.revision.revisions import is_same_but_image
 
 # When a service counts again those whose turn is before its own: later, where there are many of them.
@@ -119,7 +119,7 @@ def look_again(chosen: Choice | None, settings: Settings, now: datetime) -> list
 
 
 def eased(
-    spec: InferenceServiceSpec, stable: Revision | None, canary: CanaryRevision, counted: Measured | None
+    spec: InferenceServiceSpec, stable: Revision | None, canary: CanaryRevision, counted: StepCounts | None
 ) -> InferenceServiceSpec:
     """The spec for a canary that differs from the stable revision in the image alone: it does not wait for samples that
     a service with little traffic never has. A check that fails still ends it."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from modelwright.api.inferenceservice import Analysis, CanaryRevision, InferenceServiceSpec, Step
 from modelwright.checks.verdict import Verdict
 from modelwright.common.times import from_timestamp, to_timestamp
-from modelwright.inferenceservice.analysis.counts import Measured, counted_since
+from modelwright.inferenceservice.analysis.counts import StepCounts, counted_since
 from modelwright.inferenceservice.analysis.gateway_counts import told_by_itself
 from modelwright.inferenceservice.analysis.judge import judge, judge_pods, judge_unmet, words
 from modelwright.workload.podstatus import Problem
@@ -78,7 +78,7 @@ def replicas(canary: CanaryRevision, spec: InferenceServiceSpec, *, beside: bool
 def move(
     canary: CanaryRevision,
     spec: InferenceServiceSpec,
-    measured: Measured | None,
+    measured: StepCounts | None,
     restarts: int,
     now: datetime,
 ) -> Move:
@@ -126,7 +126,7 @@ def _tells(step: Step, spec: InferenceServiceSpec) -> bool:
     return step.weight > 0 or step.mirror > 0 or chosen
 
 
-def _noted(canary: CanaryRevision, verdict: Verdict, measured: Measured | None) -> dict[str, Any]:
+def _noted(canary: CanaryRevision, verdict: Verdict, measured: StepCounts | None) -> dict[str, Any]:
     """What is kept of a look: the verdict, and how many looks in a row have failed."""
     counted = 0 if measured is None else measured.look
     look = counted if verdict.look is None else verdict.look

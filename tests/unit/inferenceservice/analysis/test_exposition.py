@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from math import inf
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
-from modelwright.inferenceservice.analysis.exposition import Counts, Tally, counts, measured
+from modelwright.inferenceservice.analysis.exposition import (
+    KEPT,
+    MOST_SAMPLES,
+    Counts,
+    Tally,
+    counts,
+    step_counts,
+)
+from modelwright_serving.metrics import Metrics
+from modelwright_serving.traffic.counts import Outcome, Shadowed
 
 DELEGATED = "modelwright_delegated_requests_total"
 TEXT = """
@@ -46,10 +59,128 @@ def test_the_samples_that_matter_are_read_and_protocols_added_up() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["{", 'modelwright_rows_total{model="x} 1', "a b c d"])
-def test_what_is_no_exposition_is_said_to_be_none(text: str) -> None:
-    with pytest.raises(ValueError, match=r".*"):
-        counts(text)
+@pytest.mark.parametrize(
+    "value", ["+Inf", "-Inf", "NaN", "-1", "1e300", "9007199254740994", "x", "0x10", "", "1 2 3"]
+)
+def test_a_value_that_is_no_count_is_not_believed(value: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        counts(f'{DELEGATED}{{revision="new",outcome="Answered"}} {value}')
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        'modelwright_requests_total{code="²"}',
+        f'modelwright_requests_total{{code="{"9" * 5000}"}}',
+        'modelwright_requests_total{code="200}',
+        "modelwright_requests_total{code=200}",
+        'modelwright_requests_total{code="200"',
+        'modelwright_requests_total{code="200"}}',
+        'modelwright_requests_total{code="200";x="y"}',
+        'modelwright_request_duration_seconds_bucket{le="NaN"}',
+        'modelwright_request_duration_seconds_bucket{le="-1"}',
+        'modelwright_request_duration_seconds_bucket{le=""}',
+        'modelwright_shadow_labels_total{revision="C",agree="maybe"}',
+        f'{DELEGATED}{{revision="{"x" * 64}",outcome="Failed"}}',
+        f'{DELEGATED}{{revision="new\\n",outcome="Failed"}}',
+    ],
+)
+def test_labels_that_no_server_of_ours_has_are_not_believed(sample: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        counts(f"{sample} 1")
+
+
+def test_more_samples_than_any_server_has_are_not_believed() -> None:
+    with pytest.raises(ValueError, match="samples"):
+        counts('modelwright_requests_total{code="200"} 1\n' * (MOST_SAMPLES + 1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "a b c d", "<html>", "modelwright_requests_totals 5", "x modelwright_requests_total 5", "\0"],
+)
+def test_lines_without_a_known_name_are_passed_over(text: str) -> None:
+    assert counts(text) == {}
+
+
+def general(text: str) -> Counts:
+    """The same by the parser of prometheus_client."""
+    found: Counts = defaultdict(float)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name in KEPT:
+                labels = (sample.labels.get(label, "") for label in KEPT[sample.name])
+                found[sample.name, *labels] += sample.value
+    return dict(found)
+
+
+def test_a_real_exposition_is_read_as_by_the_general_parser() -> None:
+    server = Metrics('a "model" {of}, \\ours', "churn-1")
+    for number, revision in enumerate(("abc", "def")):
+        seen = server.traffic.revision(revision)
+        seen.outcomes.update(dict.fromkeys(Outcome, number + 3))
+        seen.shadowed.update(dict.fromkeys(Shadowed, number + 5))
+        seen.labels, seen.agreeing, seen.non_finite = 10, 7, 1
+        seen.differences.observe(0.02)
+    server.http.done(200, 0.01)
+    server.http.done(503, 3.0)
+    server.grpc.done("OK", 0.2)
+    text = server.render().decode()
+
+    assert counts(text) == general(text)
+    assert counts(text)[DELEGATED, "def", "Failed"] == 4
+
+
+NUMBERS = (
+    st.integers(0, 10**6).map(str) | st.floats(0, 1e15).map(repr) | st.sampled_from(["1e3", "0.0", "+5"])
+)
+TEXTS = st.text('ab1 {}",=#\\\né💥', max_size=12)
+HELD = {
+    "revision": st.from_regex(r"[a-z0-9]{0,10}", fullmatch=True),
+    "outcome": st.sampled_from(["Answered", "Failed", ""]),
+    "agree": st.sampled_from(["true", "false"]),
+    "code": st.sampled_from(["200", "503", "OK", "DATA_LOSS"]),
+    "le": st.sampled_from(["0.1", "1e-06", "10.0", "+Inf"]),
+}
+
+
+def escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> str:
+    """A sample, a comment, or a sample that nobody asked for."""
+    name = draw(st.sampled_from([*KEPT, "process_cpu_seconds_total", "modelwright_requests"]))
+    if draw(st.integers(0, 5)) == 0:
+        return f"# HELP {name} {escaped(draw(TEXTS))}"
+    labels = {label: draw(HELD[label]) for label in KEPT.get(name, ())}
+    labels |= draw(st.dictionaries(st.sampled_from(["model", "version", "x_1"]), TEXTS, max_size=3))
+    order = draw(st.permutations(sorted(labels)))
+    inside = ",".join(f'{label}="{escaped(labels[label])}"' for label in order)
+    braces = draw(st.sampled_from([f"{{{inside}}}", f"{{{inside},}}"] if inside else ["", "{}"]))
+    gap, stamp = draw(st.sampled_from([" ", "   "])), draw(st.sampled_from(["", " 1767225600000", "  -5"]))
+    return f"{name}{braces}{gap}{draw(NUMBERS)}{stamp}"
+
+
+@given(found=st.lists(lines(), max_size=20))
+def test_generated_expositions_are_read_as_by_the_general_parser(found: list[str]) -> None:
+    text = "\n".join([*found, ""])
+    assert counts(text) == general(text)
+
+
+@given(
+    text=st.text()
+    | st.lists(st.sampled_from([*KEPT, "{", "}", '"', "=", ",", " ", "\n", "le", "1", "\\"])).map("".join)
+)
+def test_no_text_gives_anything_but_counts_or_a_refusal(text: str) -> None:
+    try:
+        found = counts(text)
+    except ValueError:
+        return
+    pod = tally("old", {}, found)
+    assert step_counts("t", "new", [pod]).faults >= 0
+    assert all(0 <= value < inf for value in pod.sum.values())
 
 
 def test_what_a_pod_had_counted_before_the_step_is_left_out() -> None:
@@ -67,7 +198,7 @@ def test_a_restart_of_a_pod_loses_nothing_that_was_seen() -> None:
 
 def test_the_stable_pods_say_what_came_of_requests_and_both_how_fast_they_were() -> None:
     first, second = counts(TEXT), counts(TEXT.replace(" 90.0", " 190.0").replace("} 4.0", "} 8.0"))
-    found = measured(
+    found = step_counts(
         "t", "new", [tally("old", {}, first, second), tally("old", {}, first), tally("new", {}, first)]
     )
     assert found.delegated == {"Answered": 280, "Failed": 20}
@@ -83,5 +214,5 @@ def test_labels_in_compared_answers_are_counted() -> None:
         ("modelwright_shadow_requests_total", "new", "Compared"): 10.0,
         ("modelwright_shadow_non_finite_total", "new"): 3.0,
     }
-    found = measured("t", "new", [tally("old", {}, seen)])
+    found = step_counts("t", "new", [tally("old", {}, seen)])
     assert (found.labels, found.agreeing, found.non_finite, found.shadowed) == (10, 8, 3, {"Compared": 10})

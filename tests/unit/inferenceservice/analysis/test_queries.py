@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -14,20 +13,25 @@ from unit.given.world import NAMESPACE
 from unit.inferenceservice.rollout.test_canary import BAD, GOOD, a_canary, after, measures
 
 from modelwright.api.inferenceservice import Query
-from modelwright.common.resources import INFERENCE_SERVICES, READINGS
-from modelwright.engine.objects import ROOT_UID, Key, uid
-from modelwright.inferenceservice.analysis.prometheus_result import NoValue, Reading
-from modelwright.inferenceservice.analysis.queries import Inquiry, inquiries, verdicts
+from modelwright.common.facts import QUERY_RESULTS
+from modelwright.common.resources import INFERENCE_SERVICES
+from modelwright.common.times import from_timestamp
+from modelwright.engine.objects import Key
+from modelwright.inferenceservice.analysis.prometheus_result import NoValue, QueryResults, Reading
+from modelwright.inferenceservice.analysis.queries import QueryRound, Question, query_round, verdicts
 
 SINCE = "2026-01-01T00:00:00Z"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 COMPLAINTS = {"name": "complaints", "query": 'complaints{revision="$(revision)"}', "max": 0.1}
-VERSIONS = count(1)
 WAITS = "; waits for query complaints: "
 
 
-def inquiry(**known: str) -> Inquiry:
-    return Inquiry(Key(INFERENCE_SERVICES, "team", "churn"), "uid", SINCE, (), known)
+def a_round(**known: str) -> QueryRound:
+    return QueryRound(Key(INFERENCE_SERVICES, "team", "churn"), "uid", SINCE, (), known)
+
+
+def question(text: str) -> Question:
+    return Question("complaints", text, 15)
 
 
 def query(text: str = "up", **more: Any) -> Query:
@@ -45,17 +49,10 @@ def answers(service: InferenceService, *, since: str = "", **results: float | No
     canary = service.part("canary")
     assert canary is not None
     texts = {q["name"]: q["query"] for q in service.body["spec"]["rollout"]["analysis"]["queries"]}
-    meta = {
-        "name": service.name,
-        "namespace": NAMESPACE,
-        "uid": "readings",
-        "resourceVersion": str(next(VERSIONS)),
-        "labels": {ROOT_UID: uid(service.body)},
-    }
     look = int(service.world.now.timestamp())
     readings = {name: Reading(texts[name], result, look) for name, result in results.items()}
-    note = {"metadata": meta, "since": since or canary["stepSince"], "readings": readings}
-    service.world.cache.put(READINGS, note)
+    found = QueryResults(since or canary["stepSince"], readings)
+    service.world.cache.note(service.key, QUERY_RESULTS, found)
     return service
 
 
@@ -74,33 +71,23 @@ def answers(service: InferenceService, *, since: str = "", **results: float | No
     ],
 )
 def test_what_a_query_holds_is_filled_in(text: str, seconds: float, filled: str) -> None:
-    found = inquiry(revision="abc", version="churn-1.2_3")
-    assert found.text(query(text), BEGAN + timedelta(seconds=seconds)) == filled
+    found = a_round(revision="abc", version="churn-1.2_3")
+    assert found.text(question(text), BEGAN + timedelta(seconds=seconds)) == filled
 
 
 def test_a_value_cannot_end_the_text_that_it_stands_in() -> None:
-    found = inquiry(name='"} or up{a="$(seconds)\n', version="'`\\")
-    text = found.text(query("x{n=\"$(name)\",v='$(version)'}"), BEGAN)
+    found = a_round(name='"} or up{a="$(seconds)\n', version="'`\\")
+    text = found.text(question("x{n=\"$(name)\",v='$(version)'}"), BEGAN)
     assert text == r'x{n="\x22\x7d\x20or\x20up\x7ba\x3d\x22\x24\x28seconds\x29\x0a",v=' + r"'\x27\x60\x5c'}"
 
 
-@pytest.mark.parametrize(
-    ("asked", "now", "due"),
-    [
-        (None, 0, False),
-        (None, 14.9, False),
-        (None, 15, True),
-        (15, 29, False),
-        (15, 30, True),
-        (15, 3600, True),
-        (3600, 60, True),  # the clock was set back
-    ],
-)
-def test_a_query_is_asked_first_after_its_interval_and_then_at_that_pace(
-    asked: float | None, now: float, due: bool
-) -> None:
-    before = None if asked is None else BEGAN + timedelta(seconds=asked)
-    assert inquiry().due(query(interval_seconds=15), before, BEGAN + timedelta(seconds=now)) is due
+@pytest.mark.parametrize(("age", "asked"), [(0, False), (14, False), (15, True), (3600, True)])
+def test_a_query_is_asked_first_when_the_step_is_as_old_as_its_interval(age: float, asked: bool) -> None:
+    service = asking({**COMPLAINTS, "intervalSeconds": 15})
+    now = from_timestamp(service.status["canary"]["stepSince"]) + timedelta(seconds=age)
+    found = query_round(service.world.cache, service.key, now)
+    assert found is not None
+    assert bool(found.targets) is asked
 
 
 @pytest.mark.parametrize(
@@ -135,7 +122,9 @@ def test_a_query_that_was_not_answered_says_nothing(readings: Mapping[str, Readi
 
 def test_a_canary_is_asked_about_with_its_own_names() -> None:
     service = asking()
-    (found,) = inquiries(service.world.cache, [service.key])
+    service.world.after(60)
+    found = query_round(service.world.cache, service.key, service.world.now)
+    assert found is not None
     assert found.known == {
         "revision": service.revision("canary"),
         "stable": service.revision("stable"),
@@ -144,18 +133,18 @@ def test_a_canary_is_asked_about_with_its_own_names() -> None:
         "name": "churn",
     }
     assert found.since == service.status["canary"]["stepSince"]
-    assert [asked.name for asked in found.queries] == ["complaints"]
+    assert [asked.name for asked in found.targets] == ["complaints"]
 
 
 def test_nothing_is_asked_without_a_rollout_or_without_queries() -> None:
     without = a_canary()
-    assert not list(inquiries(without.world.cache, [without.key]))
+    assert query_round(without.world.cache, without.key, without.world.now) is None
     service = asking()
     after(answers(service, complaints=0.5), 1)
     assert service.reason == "RolledBack"
-    assert not list(inquiries(service.world.cache, [service.key]))
+    assert query_round(service.world.cache, service.key, service.world.now) is None
     service.is_deleted()
-    assert not list(inquiries(service.world.cache, [service.key]))
+    assert query_round(service.world.cache, service.key, service.world.now) is None
 
 
 def test_a_value_beyond_its_limit_rolls_back_and_the_decision_names_the_query() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from itertools import count
 from typing import Any
 
 import pytest
@@ -12,13 +11,13 @@ from unit.contracts.schemas import defects
 from unit.given.resources import InferenceService, a_served_version, a_version
 from unit.given.world import NAMESPACE
 
-from modelwright.common.resources import CONFIG_MAPS, MEASUREMENTS, SERVICES
-from modelwright.engine.objects import ROOT_UID, Key, annotations_of, metadata, uid
-from modelwright.inferenceservice.analysis.counts import Measured
+from modelwright.common.facts import POD_COUNTS
+from modelwright.common.resources import CONFIG_MAPS, SERVICES
+from modelwright.engine.objects import Key, annotations_of, metadata
+from modelwright.inferenceservice.analysis.counts import StepCounts
 
 STEPS = [{"weight": 10, "holdSeconds": 60}, {"weight": 50, "holdSeconds": 120}]
 GOOD, BAD = {"Answered": 1000}, {"Answered": 50, "Failed": 50}
-VERSIONS = count(1)
 
 
 def rollout(*steps: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -37,19 +36,12 @@ def measures(service: InferenceService, delegated: Mapping[str, int], **more: An
     """The pods' metrics of the present step."""
     canary = service.part("canary")
     assert canary is not None
-    return put(service, Measured(since=canary["stepSince"], delegated=delegated, **more))
+    return put(service, StepCounts(since=canary["stepSince"], delegated=delegated, **more))
 
 
-def put(service: InferenceService, found: Measured) -> InferenceService:
+def put(service: InferenceService, found: StepCounts) -> InferenceService:
     """What was measured gets to the planner."""
-    meta = {
-        "name": service.name,
-        "namespace": NAMESPACE,
-        "uid": "measured",
-        "resourceVersion": str(next(VERSIONS)),
-        "labels": {ROOT_UID: uid(service.body)},
-    }
-    service.world.cache.put(MEASUREMENTS, {"metadata": meta, "measured": found})
+    service.world.cache.note(service.key, POD_COUNTS, found)
     return service
 
 

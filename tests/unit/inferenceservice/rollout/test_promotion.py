@@ -17,7 +17,7 @@ from unit.inferenceservice.rollout.test_canary import (
 )
 from unit.inferenceservice.test_requests import asks
 
-from modelwright.inferenceservice.analysis.counts import Measured
+from modelwright.inferenceservice.analysis.counts import StepCounts
 
 BAKED = {"strategy": "Canary", "steps": [{"weight": 50, "holdSeconds": 10}], "bakeSeconds": 300}
 
@@ -35,7 +35,7 @@ def answers(service: InferenceService, **codes: int) -> InferenceService:
     stable = service.part("stable")
     assert stable is not None
     counted = {code.removeprefix("http"): count for code, count in codes.items()}
-    return put(service, Measured(since=stable["since"], direct=True, answered=counted)).settles()
+    return put(service, StepCounts(since=stable["since"], direct=True, answered=counted)).settles()
 
 
 def blue_green(**step: Any) -> InferenceService:
