@@ -20,7 +20,6 @@ from modelwright.engine.errors import (
     Forbidden,
     Invalid,
     NamespaceTerminating,
-    NameTaken,
     NotFound,
 )
 from modelwright.engine.events import EventRecorder
@@ -28,6 +27,7 @@ from modelwright.engine.executor import Executor
 from modelwright.engine.lease import LEASES, Elector
 from modelwright.engine.objects import Body, Key, ResourceType, owner_reference, uid
 from modelwright.engine.plan import Apply, Create, Delete, Event, Plan
+from modelwright.engine.refusal import REFUSALS
 
 DEPLOYMENTS = ResourceType("apps/v1", "Deployment", "deployments")
 READY = {
@@ -247,8 +247,11 @@ class TestExecutor:
         await place.api.create(place.map(), {"metadata": {"name": "m"}, "data": {"mine": "x"}})
         for effect in (Apply, Create):
             plan = Plan(effects=(effect(place.map(), config_map(place.map(), owner, a="1")),))
-            with pytest.raises(NameTaken):
-                await self.executor(place, owner).execute(place.toy(), plan)
+            cache = Cache()
+            cache.put(TOYS, owner)
+            await Executor(place.api, cache, EventRecorder(place.api, "test")).execute(place.toy(), plan)
+            (refusal,) = cache.fact(place.toy(), REFUSALS)
+            assert (refusal.object, refusal.kind) == (place.map(), "NameTaken")
 
         assert (await place.api.get(place.map()))["data"] == {"mine": "x"}
 

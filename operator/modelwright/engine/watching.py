@@ -1,7 +1,8 @@
 """Keeps the cache like the cluster: which kinds are watched, from when on, and when all of them are known.
 
 Kinds that the operator cannot do without are waited for. Optional ones come and go: each has watches of its own, and
-one that is not there is looked for only while an object needs it. How a kind is watched is in `streams`.
+one that is not there is looked for only while an object needs it. It counts as seen when all there is of it is in the
+cache: what is merely not listed yet must not be taken for missing. How a kind is watched is in `streams`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from modelwright.engine.client import Client
 from modelwright.engine.errors import ApiError, Forbidden
 from modelwright.engine.intake import Intake
 from modelwright.engine.kinds import Kind
-from modelwright.engine.kopf_watch import Gone, Source, Streams
 from modelwright.engine.objects import ResourceType
+from modelwright.engine.streams import Gone, Source, Streams
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Watcher:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _watch(self, kinds: Sequence[Kind], started: Callable[[], None]) -> None:
-        await Streams(kinds, self._source, self._fill).run(started)
+        await Streams(kinds, self._source, lambda resource: self._see(resource, None)).run(started)
 
     async def _find(self, resource: ResourceType) -> None:
         """Waits for a kind that we cannot do without; kopf would go on without it, for ever. A missing right is
@@ -93,26 +94,27 @@ class Watcher:
         """Watches an optional kind for as long as it is there, and again when it has come back."""
         why = await self._blindness(kind.resource)
         while True:
-            self._see(kind, why)
             if why is None:
                 with contextlib.suppress(Gone):
                     await self._watch([kind], started)
             else:
+                self._see(kind.resource, why)
                 await asyncio.sleep(LOOK_PAUSE)
             if why is None or kind.needed(self._source.intake):
                 why = await self._blindness(kind.resource)
 
-    def _see(self, kind: Kind, why: Blindness | None) -> None:
-        """Tells the planners, and the log when it is news."""
-        if self._source.intake.blind(kind.resource, why):
+    def _see(self, resource: ResourceType, why: Blindness | None) -> None:
+        """Notes why a kind cannot be seen, or that all there is of it is known."""
+        if self._source.intake.blind(resource, why):
             what = {
                 "Unserved": "is not known to the API server",
                 "Forbidden": "may not be read",
                 None: "is there",
             }
-            logger.info("%s %s %s", kind.resource.api_version, kind.resource.kind, what[why])
-        if why is not None:
-            self._fill(kind.resource)
+            logger.info("%s %s %s", resource.api_version, resource.kind, what[why])
+        self._unfilled.discard(resource)
+        if not self._unfilled:
+            self._filled.set()
 
     async def _blindness(self, resource: ResourceType) -> Blindness | None:
         for delay in Forever():
@@ -126,8 +128,3 @@ class Watcher:
             else:
                 return None if served else "Unserved"
         raise AssertionError("Forever has ended")
-
-    def _fill(self, resource: ResourceType) -> None:
-        self._unfilled.discard(resource)
-        if not self._unfilled:
-            self._filled.set()

@@ -27,7 +27,7 @@ class Bench:
         self.operator.elector = Elector(api, Key(LEASES, "x", "x"), "me", clock=lambda: self.time)
         self.operator._watching = True
         for resource in (TOYS, MAPS):
-            self.operator.watcher._fill(resource)
+            self.operator.watcher._see(resource, None)
 
     async def pass_time(self, seconds: float, *, leading: bool) -> None:
         """Lets time pass in steps of a renewal."""
