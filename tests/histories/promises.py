@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from histories.world import World
 from modelwright.inferenceservice.revision.revisions import Revisions
+from modelwright.inferenceservice.rollout.standin import STABLE_UNAVAILABLE
 from modelwright.inferenceservice.rollout.steps import asked, current, planned
 
-# Passed without a number: somebody asked for it, or there was nothing that could be measured.
-WITHOUT_NUMBERS = {"Requested", "NothingToMeasure"}
+# Passed without a number: somebody asked for it, there was nothing that could be measured, or nobody else answers.
+WITHOUT_NUMBERS = {"Requested", "NothingToMeasure", STABLE_UNAVAILABLE}
 
 
 class BrokenPromiseError(AssertionError):
@@ -28,6 +29,27 @@ class Promises:
         self._samples(after)
         self._second_tries(after)
         self._switches(after)
+        self._answers(after)
+        self._gives_up_for_nobody(after)
+
+    def _answers(self, after: Revisions) -> None:
+        """As long as a revision that was asked for has a ready pod, one with a ready pod is selected."""
+        before = self.world.status
+        changed = after.stable != before.stable or after.canary != before.canary
+        if changed or after.answering is None:
+            return  # the next look follows at once
+        parts = [part.revision for part in (after.stable, after.starting) if part is not None]
+        if any(self._complete(part, 1) for part in parts) and not self._complete(after.answering.revision, 1):
+            raise BrokenPromiseError("a revision that does not answer was selected, beside one that does")
+
+    def _gives_up_for_nobody(self, after: Revisions) -> None:
+        """Nobody but its users takes a canary that answers from them, in favour of a revision that does not."""
+        stable, before = after.stable, self.world.status.canary
+        if after.handled is not None or before is None or stable is None or self.world.spec.replicas == 0:
+            return
+        given_up = after.canary is not None and before.state != "Failed" and after.canary.state == "Failed"
+        if given_up and self._complete(before.revision, 1) and not self._complete(stable.revision, 1):
+            raise BrokenPromiseError("the canary that answered was given up, and nobody answers")
 
     def _weights(self, after: Revisions) -> None:
         before, canary = self.world.status.canary, after.canary
@@ -85,7 +107,8 @@ class Promises:
             return
         if canary is None or canary.revision != stable.revision or canary.state == "Failed":
             raise BrokenPromiseError("a revision took over that was no canary")
-        if not self._complete(stable.revision, self.world.spec.replicas):
+        stands_in = after.decision is not None and after.decision.reason == STABLE_UNAVAILABLE
+        if not self._complete(stable.revision, 1 if stands_in else self.world.spec.replicas):
             raise BrokenPromiseError("a revision took over whose pods are not there")
         has_steps = planned(self.world.spec) and self.world.spec.replicas > 0
         passes = after.decision is not None and after.decision.verdict == "Promote"

@@ -323,6 +323,16 @@ class CanaryRevision(Revision):
     step: int | None = Field(default=None, ge=0, description="The step that it is at, from 0.")
     step_since: Timestamp | None = Field(default=None, description="When that step began.")
     weight: int | None = Field(default=None, ge=0, le=100, description="Its percent of the traffic.")
+    waiting_since: Timestamp | None = Field(
+        default=None,
+        description="Since when its step lacks pods or its share of the traffic. It is given up when that lasts "
+        "progressDeadlineSeconds.",
+    )
+    stand_in_since: Timestamp | None = Field(
+        default=None,
+        description="Since when it answers all requests, because no pod of the stable revision is ready. It takes "
+        "over for good when that lasts progressDeadlineSeconds.",
+    )
     paused: bool | None = Field(default=None, description="True: somebody asked for a pause.")
     verdict: Reason | None = Field(
         default=None, description="What the analysis says of it at present, in one word."

@@ -30,9 +30,15 @@ from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision import image
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.revision.target import Unresolved, passed_over, target
-from modelwright.inferenceservice.rollout import decision_log
+from modelwright.inferenceservice.rollout import decision_log, standin
 from modelwright.inferenceservice.rollout.machine import SHIFTING, advance
-from modelwright.inferenceservice.rollout.readiness import deadline, hindrance, is_complete, ready_replicas
+from modelwright.inferenceservice.rollout.readiness import (
+    deadline,
+    has_ready_pods,
+    hindrance,
+    is_complete,
+    waits_since,
+)
 from modelwright.inferenceservice.rollout.steps import (
     awaits_approval,
     is_paused,
@@ -82,15 +88,11 @@ class InferenceServicePlanner:
         )
 
     def _effects(self, observed: Observed, revisions: Revisions) -> Iterable[Effect]:
-        """First what serves, then what is no longer needed.
-
-        The first revision has its Service from the start: traffic goes to ready pods only, and by the time that
-        they are, the nodes have long heard of the Service. Made later, it refuses callers until they have.
-        """
+        """First what serves, then what is no longer needed."""
         stable, starting = revisions.stable, revisions.starting
         if stable is not None:
             yield deployment(observed, stable, observed.spec.replicas, self.settings)
-        if serving := stable or starting:
+        if serving := revisions.answering:
             yield service(observed, serving)
         if starting is not None:
             pods = replicas(starting, observed.spec, beside=stable is not None)
@@ -117,8 +119,16 @@ class InferenceServicePlanner:
             if found not in held and _is_left(observed, revisions, found):
                 yield Delete(Key(SERVICES, observed.namespace, name(found)), uid(found))
         for found in observed.deployments:
-            if labels(found).get(REVISION) not in kept and not deleting(found):
+            unused = labels(found).get(REVISION) not in kept and not _still_answers(
+                observed, revisions, found
+            )
+            if unused and not deleting(found):
                 yield Delete(Key(DEPLOYMENTS, observed.namespace, name(found)), uid(found))
+
+
+def _still_answers(observed: Observed, revisions: Revisions, deployment: Body) -> bool:
+    """Whether the Service leads callers to pods that are to go: it may not have been switched yet."""
+    return revisions.answering is not None and observed.has_traffic(labels(deployment).get(REVISION, ""))
 
 
 def _is_left(observed: Observed, revisions: Revisions, canarys: Body) -> bool:
@@ -137,21 +147,43 @@ def _verdict(observed: Observed, wanted: Revision | Unresolved, revisions: Revis
     if isinstance(wanted, Unresolved):
         stand = conditions.stalled if wanted.hopeless else conditions.waiting
         return stand(wanted.reason, wanted.message)
-    canary = revisions.canary
-    if canary is not None and canary.state in SHIFTING:
+    if revisions.canary is None:
+        return _serving(observed, revisions.stable or wanted)
+    return _replacing(observed, revisions.stable, revisions.canary)
+
+
+def _replacing(observed: Observed, stable: StableRevision | None, canary: CanaryRevision) -> Verdict:
+    if canary.state == "Failed":
+        return _given_up(stable, canary)
+    if canary.stand_in_since is not None and stable is not None:
+        return _standing_in(observed, stable, canary)
+    if canary.state in SHIFTING:
         return _shifting(observed, canary)
-    if canary is not None and canary.state == "Failed":
-        kept = f"; {revisions.stable.version} keeps the traffic" if revisions.stable else ""
-        reason = canary.reason or "RevisionFailed"
-        if canary.step is not None:
-            told = (
-                f"ModelVersion {canary.version} was rolled back: {reason}: {canary.message or reason}{kept}"
-            )
-            return conditions.stalled("RolledBack", told)
-        return conditions.stalled(reason, f"ModelVersion {canary.version}: {canary.message or reason}{kept}")
-    if canary is not None:
-        return _starting(observed, canary.revision, canary.version)
-    return _serving(observed, revisions.stable or wanted)
+    return _starting(observed, canary.revision, canary.version)
+
+
+def _given_up(stable: StableRevision | None, canary: CanaryRevision) -> Verdict:
+    kept = f"; {stable.version} keeps the traffic" if stable else ""
+    reason = canary.reason or "RevisionFailed"
+    message = canary.message or reason
+    if canary.step is None:
+        return conditions.stalled(reason, f"ModelVersion {canary.version}: {message}{kept}")
+    return conditions.stalled(
+        "RolledBack", f"ModelVersion {canary.version} was rolled back: {reason}: {message}{kept}"
+    )
+
+
+def _standing_in(observed: Observed, stable: StableRevision, canary: CanaryRevision) -> Verdict:
+    """What callers get while no pod of the stable revision is ready, and what keeps those pods."""
+    if has_ready_pods(observed, canary.revision):
+        message = f"no pod of ModelVersion {stable.version} is ready: the canary {canary.version} answers all requests"
+        message += " until one is"
+    else:
+        message = f"no pod of ModelVersion {stable.version} is ready, nor of the canary {canary.version}"
+    problem = hindrance(observed, stable.revision)
+    if problem is not None:
+        message += f"; {stable.version}: {problem.reason}: {problem.message}"
+    return conditions.waiting(standin.STABLE_UNAVAILABLE, message)
 
 
 def _shifting(observed: Observed, canary: CanaryRevision) -> Verdict:
@@ -202,8 +234,12 @@ def _available(observed: Observed, revisions: Revisions) -> Aspect:
         return Aspect("Available", False, "NotDeployed", "no version has been ready yet")
     if observed.service is None:
         return Aspect("Available", False, "NotDeployed", f"ModelVersion {stable.version} has no Service yet")
-    if ready_replicas(observed.deployment(stable.revision)) > 0:
+    if has_ready_pods(observed, stable.revision):
         return Aspect("Available", True, "PodsReady", f"ModelVersion {stable.version} answers")
+    canary = revisions.starting
+    if canary is not None and standin.answers(canary, observed) and observed.has_traffic(canary.revision):
+        message = f"no pod of ModelVersion {stable.version} is ready: the canary {canary.version} answers"
+        return Aspect("Available", True, "CanaryAnswers", message)
     if observed.spec.replicas == 0:
         return Aspect("Available", False, "ScaledToZero", "spec.replicas is 0")
     return Aspect("Available", False, "PodsNotReady", f"no pod of ModelVersion {stable.version} is ready")
@@ -230,8 +266,9 @@ def _look_again(observed: Observed, revisions: Revisions, now: datetime) -> list
     times = []
     if revisions.starting is not None:
         canary = revisions.starting
-        since = from_timestamp(canary.step_since or canary.since)
-        times += [deadline(since, observed), *look_again(canary, observed.spec)]
+        times += [deadline(waits_since(canary), observed), *look_again(canary, observed.spec)]
+        if canary.stand_in_since is not None:
+            times.append(deadline(from_timestamp(canary.stand_in_since), observed))
     if revisions.stable is not None and revisions.stable.bake_until is not None:
         times.append(from_timestamp(revisions.stable.bake_until))
     if revisions.retired is not None:

@@ -52,6 +52,7 @@ class Promises:
         self._answers: set[str] = set()
         self._complete: set[tuple[str, str]] = set()
         self._given_up: dict[str, str | None] = {}
+        self._stands_in: dict[str, str | None] = {}
         self._selected: dict[str, str] = {}
         self._specs: dict[str, str] = {}
         self._verdicts: dict[str, str] = {}
@@ -147,6 +148,7 @@ class Promises:
             self._answers.add(uid(body))
         canary = status.get("canary") or {}
         self._given_up[uid(body)] = canary.get("revision") if canary.get("state") == "Failed" else None
+        self._stands_in[uid(body)] = canary.get("revision") if "standInSince" in canary else None
 
     def _deployment(self, body: Body, _: bool) -> None:
         status, wanted = body.get("status") or {}, body["spec"]["replicas"]
@@ -155,15 +157,16 @@ class Promises:
             self._complete.add((owner_uid(body) or "", labels(body)[REVISION]))
 
     def _service(self, body: Body, _: bool) -> None:
-        """The traffic goes to a revision that was complete, and never to one that was given up. Until there is
-        one that answers, to the one that starts."""
+        """The traffic goes to a revision that was complete, or stands in, and never to one that was given up. Until
+        there is one that answers, to the one that starts."""
         owner, revision = owner_uid(body) or "", body["spec"]["selector"].get(REVISION, "")
         if metadata(body)["name"] != labels(body)[INFERENCE_SERVICE]:
             return  # callers do not know it
         if self._selected.get(uid(body)) == revision:
             return
         self._selected[uid(body)] = revision
-        assert (owner, revision) in self._complete or owner not in self._answers, (
+        known = (owner, revision) in self._complete or self._stands_in.get(owner) == revision
+        assert known or owner not in self._answers, (
             "the Service was switched to a revision that was never complete"
         )
         assert self._given_up.get(owner) != revision, (
@@ -179,6 +182,28 @@ class Promises:
         assert (owner, rule["revision"]) in self._complete, "a share went to a revision that was never ready"
         assert rule["revision"] != labels(body)[REVISION]
 
+    def somebody_answers(self) -> None:
+        """The operator has come to rest: where a revision that was asked for has a ready pod, the Service selects
+        one that has."""
+        for key in self.cluster.all(INFERENCE_SERVICES):
+            status = self.cluster.objects[key].get("status") or {}
+            canary = status.get("canary") or {"state": "Failed"}
+            parts = [status.get("stable"), None if canary["state"] == "Failed" else canary]
+            ready = {
+                part["revision"] for part in parts if part and self._has_ready_pods(key, part["revision"])
+            }
+            service = self.cluster.objects.get(Key(SERVICES, key.namespace, key.name))
+            if ready and service is not None:
+                assert service["spec"]["selector"][REVISION] in ready, (
+                    "the Service selects nobody who answers"
+                )
+
+    def _has_ready_pods(self, service: Key, revision: str) -> bool:
+        found = (
+            self.cluster.objects.get(Key(DEPLOYMENTS, service.namespace, f"{service.name}-{revision}")) or {}
+        )
+        return bool((found.get("status") or {}).get("readyReplicas"))
+
     def before_delete(self, key: Key) -> None:
         """The operator is about to delete an object."""
         self._before_leaving(key)
@@ -192,6 +217,11 @@ class Promises:
         owner = next((b for b in self.cluster.objects.values() if uid(b) == owner_uid(body)), None)
         stable = ((owner or {}).get("status") or {}).get("stable") or {}
         assert stable.get("revision") != labels(body)[REVISION], "the stable Deployment was deleted"
+        selected = self.known().get(Key(SERVICES, key.namespace, labels(body)[INFERENCE_SERVICE]))
+        if stable and selected is not None:
+            assert selected["spec"]["selector"][REVISION] != labels(body)[REVISION], (
+                "pods went that were called"
+            )
 
     def before_create(self, key: Key, body: Body, known: View) -> None:
         """The operator, which knows this much, is about to make or to change an object."""

@@ -33,6 +33,7 @@ from modelwright.common.resources import (
     MODEL,
     MODEL_VERSIONS,
     PODS,
+    REVISION,
     SERVICES,
     TRAINING_JOB,
     TRAINING_JOBS,
@@ -250,6 +251,25 @@ class Storm(RuleBasedStateMachine):
             self.all_news_arrives()
             self.the_operator_works(20)
             self.time_passes(2)
+
+    @rule(name=NAMES, version=VERSIONS, steps=st.integers(0, 2), fates=LATER)
+    def the_stable_pods_are_lost_beside_a_canary(
+        self, name: str, version: str, steps: int, fates: list[Fate]
+    ) -> None:
+        """Callers are answered by the canary, as soon as the operator has come to rest."""
+        self.a_canary_gets_its_share(name, version, steps, ["ok", "ok", "ok"])
+        key = Key(INFERENCE_SERVICES, NAMESPACE, name)
+        stable = ((self.cluster.objects.get(key) or {}).get("status") or {}).get("stable") or {}
+        for pod in self.cluster.all(PODS):
+            if stable and labels(self.cluster.objects[pod]).get(REVISION) == stable["revision"]:
+                self.cluster.run(pod, "crash")
+        self.controllers_work()
+        calm = not self.cluster.faults
+        self.all_news_arrives()
+        self.the_operator_works(MOST_LOOKS)
+        if calm:
+            self.promises.somebody_answers()
+        self.a_while_goes_by(fates)
 
     @rule(version=VERSIONS, letter=st.sampled_from(LETTERS), fates=LATER)
     def a_version_is_rolled_out(self, version: str, letter: str, fates: list[Fate]) -> None:

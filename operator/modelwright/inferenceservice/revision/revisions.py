@@ -68,6 +68,17 @@ class Revisions:
         return self.canary if self.canary is not None and self.canary.state != "Failed" else None
 
     @property
+    def answering(self) -> Revision | None:
+        """The revision that the Service selects.
+
+        The stable one, unless the canary stands in for it. The first revision has its Service from the start: traffic
+        goes to ready pods only, and by the time that they are, the nodes know the Service.
+        """
+        starting = self.starting
+        stands_in = starting is not None and starting.stand_in_since is not None
+        return starting if stands_in else self.stable or starting
+
+    @property
     def running(self) -> set[str]:
         """The revisions that have pods."""
         parts = (self.stable, self.retired, self.starting)

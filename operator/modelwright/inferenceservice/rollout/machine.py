@@ -14,14 +14,14 @@ from functools import partial
 
 from modelwright.api import requests
 from modelwright.api.inferenceservice import CanaryRevision, Revision
-from modelwright.common.times import from_timestamp, to_timestamp
+from modelwright.common.times import to_timestamp
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision import image
 from modelwright.inferenceservice.revision.revisions import Revisions, is_same_but_image, shape
 from modelwright.inferenceservice.revision.target import Unresolved
-from modelwright.inferenceservice.rollout import decision_log, promotion, steps
-from modelwright.inferenceservice.rollout.readiness import defect, explained, is_complete
+from modelwright.inferenceservice.rollout import decision_log, promotion, standin, steps
+from modelwright.inferenceservice.rollout.readiness import explained, hopeless, is_complete, overdue
 from modelwright.workload.podstatus import Problem
 
 # Their pods get a share of the traffic.
@@ -89,7 +89,10 @@ def _moved(observed: Observed, target: Revision | Unresolved, now: datetime) -> 
     """The parts as time and pods have them."""
     before = observed.status
     stable = promotion.still_baking(before.stable, now)
-    revisions = Revisions(stable, before.canary, promotion.still_retired(before.retired, now))
+    canary = standin.noted(before.canary, stable, observed, now)
+    revisions = Revisions(stable, canary, promotion.still_retired(before.retired, now))
+    if canary is not None and not _is(canary, target) and standin.answers(canary, observed):
+        return _replaced(revisions, canary, target, observed, now)
     if isinstance(target, Unresolved):
         return replace(revisions, canary=None)
     if _is(revisions.stable, target):
@@ -102,19 +105,53 @@ def _moved(observed: Observed, target: Revision | Unresolved, now: datetime) -> 
     return revisions if canary is None else _walked(revisions, canary, observed, now)
 
 
+def _replaced(
+    revisions: Revisions,
+    canary: CanaryRevision,
+    target: Revision | Unresolved,
+    observed: Observed,
+    now: datetime,
+) -> Revisions:
+    """A canary that answers all requests, and that is not asked for any more: they keep somebody who answers."""
+    if isinstance(target, Unresolved) or _is(revisions.stable, target):
+        return revisions
+    return _stood_in(revisions, canary, observed, now)
+
+
+def _stood_in(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
+    """The canary has taken over for good from a stable revision that does not come back."""
+    reason = standin.STABLE_UNAVAILABLE
+    decision = decision_log.other(canary.revision, canary.step, "Promote", reason, now)
+    return replace(promotion.promoted(revisions, canary, observed, now), decision=decision)
+
+
 def _walked(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
     """A canary on its way."""
+    if standin.takes_over(canary, observed, now):
+        return _stood_in(revisions, canary, observed, now)
     if canary.state in SHIFTING and revisions.stable is not None and steps.planned(observed.spec):
         return _shifted(revisions, canary, observed, now)
     needed = steps.replicas(canary, observed.spec, beside=revisions.stable is not None)
     if is_complete(observed.deployment(canary.revision), needed):
         return _ready(revisions, canary, observed, now)
-    problem = defect(observed, canary, from_timestamp(canary.since), now)
+    problem = _defect(revisions, canary, observed, now)
     return (
         revisions
         if problem is None
         else replace(revisions, canary=promotion.failed(canary, problem, observed))
     )
+
+
+def _defect(
+    revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime
+) -> Problem | None:
+    """Why a canary whose pods are not ready must be given up: it says that it cannot work, or its time is over.
+
+    Nothing is given up in favour of a revision that answers nobody.
+    """
+    if standin.is_lost(observed, revisions.stable):
+        return None if standin.answers(canary, observed) else hopeless(observed, canary.revision)
+    return hopeless(observed, canary.revision) or overdue(observed, canary, now)
 
 
 def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
@@ -124,16 +161,19 @@ def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now
         return promotion.promoted(revisions, canary, observed, now)
     if observed.canary_service is None:  # its name may be taken; nothing could reach the canary
         return revisions
-    update = {"state": "Shifting", "step": 0, "weight": planned[0].weight, "step_since": to_timestamp(now)}
+    update = {
+        "state": "Shifting",
+        "step": 0,
+        "weight": planned[0].weight,
+        "step_since": to_timestamp(now),
+        "waiting_since": None,
+    }
     return replace(revisions, canary=canary.model_copy(update=update))
 
 
 def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
     """A canary that has a share of the traffic: on, back, or as it is."""
-    entered = from_timestamp(canary.step_since or canary.since)
-    restarts = observed.restarts(canary.revision)
-    spec = image.eased(gateway.paced(observed), revisions.stable, canary, observed.measured)
-    move = steps.move(canary, spec, observed.measured, restarts, now)
+    move = _judged(revisions, canary, observed, now)
     decision = None if move.decision is None else decision_log.measured(canary, move.decision, now)
     if move.problem is not None:
         problem = explained(observed, canary.revision, move.problem)
@@ -149,18 +189,31 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
     complete = is_complete(observed.deployment(canary.revision), needed)
     if complete and moved.state == "Completing":
         return replace(promotion.promoted(revisions, moved, observed, now), decision=decision)
-    if complete and (due := steps.enter(moved, observed.spec, now)):
-        moved = moved.model_copy(update=due)
-    if not complete and decision is None:
-        lacking = defect(observed, canary, entered, now)
-        if lacking is not None:
-            lost = decision_log.other(canary.revision, canary.step, "Rollback", lacking.reason, now)
-            return replace(revisions, canary=promotion.failed(canary, lacking, observed), decision=lost)
-    return replace(revisions, canary=moved, decision=decision)
+    if complete:
+        due = steps.enter(moved, observed.spec, now)
+        return replace(
+            revisions,
+            canary=moved.model_copy(update={**due, "waiting_since": None}),
+            decision=decision,
+        )
+    waiting = moved.model_copy(update={"waiting_since": canary.waiting_since or to_timestamp(now)})
+    if decision is None and (lacking := _defect(revisions, waiting, observed, now)):
+        lost = decision_log.other(canary.revision, canary.step, "Rollback", lacking.reason, now)
+        return replace(revisions, canary=promotion.failed(canary, lacking, observed), decision=lost)
+    return replace(revisions, canary=waiting, decision=decision)
 
 
-def _is(part: Revision | None, target: Revision) -> bool:
-    return part is not None and part.revision == target.revision
+def _judged(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> steps.Move:
+    """What the analysis says. While no pod of the stable revision is ready, there is nothing to go by, or back to."""
+    if standin.is_lost(observed, revisions.stable):
+        return steps.Move()
+    restarts = observed.restarts(canary.revision)
+    spec = image.eased(gateway.paced(observed), revisions.stable, canary, observed.measured)
+    return steps.move(canary, spec, observed.measured, restarts, now)
+
+
+def _is(part: Revision | None, target: Revision | Unresolved) -> bool:
+    return part is not None and isinstance(target, Revision) and part.revision == target.revision
 
 
 def _retried(canary: CanaryRevision | None, target: Revision, generation: int) -> bool:

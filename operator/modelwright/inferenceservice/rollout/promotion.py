@@ -137,7 +137,8 @@ def _can_go_back(revisions: Revisions, observed: Observed) -> bool:
 def failed(canary: CanaryRevision, problem: Problem, observed: Observed) -> CanaryRevision:
     """The canary, given up under the present spec."""
     told = {"reason": problem.reason, "message": problem.message, "generation": observed.generation}
-    return canary.model_copy(update={"state": "Failed", **told})
+    over = {"state": "Failed", "waiting_since": None, "stand_in_since": None}
+    return canary.model_copy(update={**over, **told})
 
 
 def _as_failed(stable: StableRevision, problem: Problem, observed: Observed, now: datetime) -> CanaryRevision:

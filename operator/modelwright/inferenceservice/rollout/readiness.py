@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from modelwright.api.inferenceservice import CanaryRevision
+from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, metadata
 from modelwright.inferenceservice.analysis.judge import RESTARTED
 from modelwright.inferenceservice.observed import Observed
@@ -33,20 +34,33 @@ def ready_replicas(deployment: Body | None) -> int:
     return int(status.get("readyReplicas", 0))
 
 
+def has_ready_pods(observed: Observed, revision: str) -> bool:
+    """Whether a revision can answer."""
+    return ready_replicas(observed.deployment(revision)) > 0
+
+
 def deadline(since: datetime, observed: Observed) -> datetime:
     """When a canary is given up whose pods have had to become ready since then."""
     return since + timedelta(seconds=observed.spec.rollout.progress_deadline_seconds)
 
 
-def defect(observed: Observed, canary: CanaryRevision, since: datetime, now: datetime) -> Problem | None:
-    """Why a canary must be given up whose pods are not ready: it says that it cannot work, or its time is over."""
+def hopeless(observed: Observed, revision: str) -> Problem | None:
+    """Why a revision cannot work whatever the cluster does, as its pods say."""
+    failures = (failure(pod) for pod in observed.pods_of(revision))
+    return next((problem for problem in failures if problem is not None and problem.permanent), None)
+
+
+def waits_since(canary: CanaryRevision) -> datetime:
+    """Since when the pods of a canary, or its share of the traffic, are waited for."""
+    return from_timestamp(canary.waiting_since or canary.since)
+
+
+def overdue(observed: Observed, canary: CanaryRevision, now: datetime) -> Problem | None:
+    """Why a canary must be given up whose pods have had their time to become ready."""
+    if now < deadline(waits_since(canary), observed):
+        return None
     pods = observed.pods_of(canary.revision)
     failures = [problem for pod in pods if (problem := failure(pod))]
-    hopeless = next((problem for problem in failures if problem.permanent), None)
-    if hopeless is not None:
-        return hopeless
-    if now < deadline(since, observed):
-        return None
     obstacles = [problem for pod in pods if (problem := obstacle(pod))]
     cause = next(iter((*failures, *obstacles)), None)
     seconds = observed.spec.rollout.progress_deadline_seconds

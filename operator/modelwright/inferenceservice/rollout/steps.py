@@ -62,14 +62,15 @@ def asked(spec: InferenceServiceSpec) -> Analysis:
 
 
 def replicas(canary: CanaryRevision, spec: InferenceServiceSpec, *, beside: bool) -> int:
-    """The pods that a canary needs: its share of the stable revision's, at least one; all of them in the end.
+    """The pods that a canary needs: its share of the stable revision's, at least one; all of them in the end, and while
+    it answers alone.
 
     `beside`: there is a stable revision. Without one there is nothing to take a share of.
     """
     step = current(canary, spec)
     if step is None or not beside or canary.state == "Completing" or spec.replicas == 0:
         return spec.replicas
-    if spec.rollout.strategy == "BlueGreen":
+    if spec.rollout.strategy == "BlueGreen" or canary.stand_in_since is not None:
         return spec.replicas
     weight = max(step.weight, canary.weight or 0)
     return min(spec.replicas, max(1, ceil(spec.replicas * weight / 100)))
