@@ -17,9 +17,12 @@ from modelwright.api.inferenceservice import (
     Revision,
 )
 from modelwright.api.requests import ANNOTATION
+from modelwright.common.primary import Primary
 from modelwright.common.resources import INFERENCE_SERVICE, REVISION
 from modelwright.engine.objects import Body
 from modelwright.inferenceservice.analysis.counts import StepCounts
+from modelwright.inferenceservice.manifests.names import canary_name
+from modelwright.inferenceservice.manifests.traffic_rule import FILE, rules
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout.machine import advance
@@ -89,28 +92,43 @@ class World:
     deployments: dict[str, Pods] = field(default_factory=dict)
     measured: StepCounts | None = None
     asked: str | None = None
+    # Which revision the canary's Service leads to, and the traffic rules: as they are, while changes are refused.
+    led_to: str | None = None
+    rules: dict[str, str] = field(default_factory=dict)
+    refused: bool = False
 
     def observed(self) -> Observed:
         """As a planner sees it."""
-        annotations = {} if self.asked is None else {ANNOTATION: self.asked}
+        body = {
+            "metadata": {
+                "name": "churn",
+                "namespace": "team",
+                "uid": "churn",
+                "generation": self.generation,
+                "annotations": {} if self.asked is None else {ANNOTATION: self.asked},
+            }
+        }
         found = Observed(
-            {
-                "metadata": {
-                    "name": "churn",
-                    "namespace": "team",
-                    "generation": self.generation,
-                    "annotations": annotations,
-                }
-            },
+            body,
             versions=(),
             deployments=tuple(pods.body(name) for name, pods in self.deployments.items()),
             pods=tuple(pod for name, pods in self.deployments.items() for pod in pods.pods(name)),
             service=None,
+            services=self._services(canary_name(Primary(body))),
+            configs=tuple(
+                {"metadata": {"name": f"churn-{name}"}, "data": {FILE: rule}}
+                for name, rule in self.rules.items()
+            ),
             measured=self.measured,
         )
         # Both are read from the body once; here they are known already, and reading is what takes the time.
         found.__dict__.update(spec=self.spec, status=self.status)
         return found
+
+    def _services(self, canary: str) -> tuple[Body, ...]:
+        if self.led_to is None:
+            return ()
+        return ({"metadata": {"name": canary}, "spec": {"selector": {REVISION: self.led_to}}},)
 
     def decide(self) -> tuple[Observed, Revisions]:
         """What is seen, and what follows from it."""
@@ -118,9 +136,13 @@ class World:
         return observed, advance(observed, self.target, self.now)
 
     def remember(self, observed: Observed, revisions: Revisions) -> None:
-        """The status is written, and the Deployments follow it."""
+        """The status is written, and what follows from it, unless the API server refuses it."""
         self.status = record(observed, revisions)
         self._deploy(revisions)
+        if not self.refused:
+            canary = revisions.starting if revisions.stable is not None else None
+            self.led_to = None if canary is None else canary.revision
+            self.rules = rules(observed, revisions)
 
     def _deploy(self, revisions: Revisions) -> None:
         wanted: dict[str, int] = {}
