@@ -400,7 +400,7 @@ class Storm(RuleBasedStateMachine):
         self.process = self._new_process()
         self._everybody_works()
         written = [(call.verb, call.key) for call in self.cluster.writes[before:]]
-        assert written == [], "a restart over a settled cluster writes nothing"
+        assert written == [], f"a restart over a settled cluster writes nothing: {written}"
 
     def _is_settled(self, key: Key, body: Body) -> None:
         if key.resource not in CUSTOM:
