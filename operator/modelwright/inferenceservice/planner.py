@@ -22,7 +22,7 @@ from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, deleting, labels, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.inferenceservice import gateway
-from modelwright.inferenceservice.analysis import queries
+from modelwright.inferenceservice.analysis import queries, scrape_targets
 from modelwright.inferenceservice.manifests import httproute, traffic_rule
 from modelwright.inferenceservice.manifests.deployment import deployment
 from modelwright.inferenceservice.manifests.services import canary_service, selected, service
@@ -193,6 +193,7 @@ def _shifting(observed: Observed, canary: CanaryRevision) -> Verdict:
     count = len(planned(observed.spec))
     message = f"ModelVersion {canary.version} answers {canary.weight or 0} % (step {(canary.step or 0) + 1} of {count})"
     message += queries.wanting(observed.spec.rollout.analysis, observed.measured, canary)
+    message += scrape_targets.unread(observed, observed.status.stable, canary)
     if is_paused(canary, observed.spec):
         return conditions.reconciling("CanaryPaused", f"{message}; it is paused", ready=False)
     if awaits_approval(canary, observed.spec):
@@ -216,6 +217,7 @@ def _serving(observed: Observed, stable: StableRevision | Revision) -> Verdict:
     if is_complete(observed.deployment(stable.revision), observed.spec.replicas):
         if isinstance(stable, StableRevision) and stable.bake_until is not None:
             told = f"ModelVersion {stable.version} has the traffic, and may still be taken back"
+            told += scrape_targets.unread(observed, stable)
             return conditions.reconciling("Baking", told, ready=False)
         bad = ", ".join(passed_over(observed, stable.version)[-MOST_NAMES:])
         told = f"; passed over because they are quarantined: {bad}" if bad else ""

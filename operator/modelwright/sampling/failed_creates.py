@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from modelwright.common.conditions import standing
 from modelwright.common.facts import FAILED_CREATE
@@ -18,7 +17,7 @@ from modelwright.engine.api import Api
 from modelwright.engine.cache import View
 from modelwright.engine.errors import ApiError
 from modelwright.engine.events import EVENTS
-from modelwright.engine.objects import Body, Key, controller, created, deleting, metadata, uid
+from modelwright.engine.objects import Body, Key, controller, created, deleting, uid
 from modelwright.sampling.loop import Book, Limits, NoAnswer, Source, Unanswered
 
 # The Job's controller takes a moment, and so does its watch.
@@ -127,16 +126,10 @@ def _is_current(about: Key, owner: Body, job: Body) -> bool:
 
 
 def _time(event: Body) -> str:
-    """When an event was last said; it may be in any of these places, in a form that orders as text."""
-    series = event.get("series") or {}
-    places: tuple[Any, ...] = (
-        event.get("lastTimestamp"),
-        series.get("lastObservedTime"),
-        event.get("eventTime"),
-        event.get("firstTimestamp"),
-        metadata(event).get("creationTimestamp"),
-    )
-    return max(str(time or "") for time in places)
+    """When it happened last, in a form that orders as text. Which of the fields is filled depends on its author."""
+    series: Body = event.get("series") or {}
+    times = (event.get("lastTimestamp"), series.get("lastObservedTime"), event.get("eventTime"))
+    return max(str(time or "") for time in times) or created(event)
 
 
 def _message(event: Body, job: str) -> str:

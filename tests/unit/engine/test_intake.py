@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from fakes.objects import MAPS, TOYS, map_key, plan_toy, seen, toy_key
 
 from modelwright.engine.cache import Cache, View
 from modelwright.engine.intake import Intake
-from modelwright.engine.kinds import Kind, child
+from modelwright.engine.kinds import Kind, child, identity
 from modelwright.engine.objects import ROOT_UID, Body, Key, ResourceType
 
 VERSIONS = ResourceType("modelwright.dev/v1alpha1", "ModelVersion", "modelversions")
@@ -150,3 +151,27 @@ def test_a_view_is_as_good_through_the_intake(bell: Bell) -> None:
     bell.intake.put(MAPS, seen(map_key("m"), 5, owner="churn"))
     assert len(bell.intake.owned(MAPS, "churn")) == 1
     assert bell.intake.get(map_key("m")) is not None
+
+
+def test_of_a_kind_that_only_tells_whose_it_is_nothing_else_is_kept_or_wakes() -> None:
+    rung: list[Key] = []
+    kinds = [Kind(TOYS, plan_toy), replace(child(MAPS), keep=identity)]
+    intake = Intake(kinds, Cache(), rung.append)
+    intake.put(TOYS, seen(toy_key("churn"), 1, "churn"))
+    rung.clear()
+
+    intake.put(MAPS, {**seen(map_key("churn"), 7, owner="churn"), "data": {"a": "1"}})
+    assert rung == [toy_key("churn")]
+    assert "data" not in (intake.get(map_key("churn")) or {})
+    intake.put(MAPS, {**seen(map_key("churn"), 8, owner="churn"), "data": {"a": "2"}})
+    assert rung == [toy_key("churn")]
+
+
+def test_a_fact_wakes_the_object_that_it_is_about_if_it_is_planned_for(bell: Bell) -> None:
+    bell.intake.put(MAPS, seen(map_key("churn"), 7))
+    bell.rung()
+    assert bell.intake.note(toy_key("churn"), "answers", 1)
+    assert bell.rung() == {toy_key("churn")}
+    assert not bell.intake.note(toy_key("churn"), "answers", 1)
+    assert bell.intake.note(map_key("churn"), "answers", 1)
+    assert bell.rung() == set()

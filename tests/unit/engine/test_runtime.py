@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+
 import pytest
 from fakes.api import FakeApi
 from fakes.objects import MAPS, TOYS, toy_key
 from fakes.toy_operator import KINDS
 from kubernetes.aio.client import Configuration
 
+from modelwright.engine import runtime
 from modelwright.engine.lease import LEASES, Elector
 from modelwright.engine.objects import Key
 from modelwright.engine.queue import WorkQueue
@@ -80,3 +84,29 @@ async def test_it_is_ready_when_all_kinds_are_known(bench: Bench) -> None:
     bench.operator.watcher._unfilled = {TOYS}
 
     assert bench.operator._readyz() == "not listed yet: Toy"
+
+
+async def test_what_runs_beside_the_work_starts_again_when_it_ends_or_breaks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "Forever", lambda: itertools.repeat(0.0))
+    ends = iter([None, ValueError("odd"), OverflowError("infinity"), None])
+    lives_on = asyncio.Event()
+
+    async def companion(_: runtime.Surroundings) -> None:
+        for error in ends:
+            if error is not None:
+                raise error
+            return
+        lives_on.set()
+        await asyncio.sleep(3600)
+
+    around = runtime.Surroundings(
+        bench.operator.intake, bench.operator._client, lambda: True, bench.operator.metrics
+    )
+    task = asyncio.create_task(runtime._accompany(companion, around))
+    async with asyncio.timeout(5):
+        await lives_on.wait()
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -44,12 +44,12 @@ class Pods:
 
 
 @asynccontextmanager
-async def serving(pods: Pods) -> AsyncIterator[int]:
+async def serving(pods: Pods, host: str = "0.0.0.0") -> AsyncIterator[int]:
     app = web.Application()
     app.router.add_get("/metrics", pods.answer)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "0.0.0.0", 0).start()
+    await web.TCPSite(runner, host, 0).start()
     yield int(runner.addresses[0][1])
     await runner.cleanup()
 
@@ -66,7 +66,8 @@ def with_pods() -> InferenceService:
 
 def place(service: InferenceService, part: str, address: str) -> None:
     pod = service.starts(part)
-    service.world.edit(pod.key, status={**pod.body["status"], "podIP": address})
+    ready = [{"type": "Ready", "status": "True"}]
+    service.world.edit(pod.key, status={**pod.body["status"], "podIP": address, "conditions": ready})
     service.settles()
 
 

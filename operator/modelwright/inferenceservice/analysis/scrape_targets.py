@@ -1,13 +1,16 @@
-"""Which pods have to be asked while a canary has a share of the traffic. Pure."""
+"""Which pods have to be asked while a canary has a share of the traffic, and what users read of those that do not
+answer. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from modelwright.api.inferenceservice import Revision
 from modelwright.common.resources import INFERENCE_SERVICES, REVISION
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, created, deleting, labels, uid
+from modelwright.inferenceservice.manifests.names import ADMIN_PORT
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.rollout.machine import SHIFTING
 
@@ -50,6 +53,24 @@ def scrape_targets(view: View, key: Key) -> ScrapeTargets | None:
         return None
     observed = observe(view, key)
     return None if observed is None else _targets(observed)
+
+
+def unread(observed: Observed, *parts: Revision | None) -> str:
+    """Suffix for the Ready message that names the revisions among these whose pods could not be asked, and what to do
+    about it; empty if all were asked."""
+    if observed.trouble is not None:
+        return f"; the metrics of its pods cannot be read: {observed.trouble}"
+    silent = (
+        {} if observed.measured is None else {each.revision: each.why for each in observed.measured.silent}
+    )
+    found = [part for part in parts if part is not None and part.revision in silent]
+    if not found:
+        return ""
+    whose = " and one of ".join(f"ModelVersion {part.version}" for part in found)
+    return (
+        f"; a pod of {whose} cannot be asked for its metrics at port {ADMIN_PORT}: {silent[found[0].revision]}; "
+        "NetworkPolicies have to let the operator reach that port"
+    )
 
 
 def _targets(observed: Observed) -> ScrapeTargets | None:
