@@ -17,7 +17,7 @@ def write(name: str, folder: Path) -> Path:
         )
     if name not in NAMES:
         known = f"{suggestion(name, NAMES)} Bundled are {listing(NAMES)}."
-        raise InputError("DataNotFound", f"scikit-learn brings no data set {name!r}.{known}")
+        raise InputError("UriUnsupported", f"scikit-learn brings no data set {name!r}.{known}")
     from sklearn import datasets  # noqa: PLC0415 (takes a second; other sources do not need it)
 
     frame = getattr(datasets, f"load_{name}")(as_frame=True).frame

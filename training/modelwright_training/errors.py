@@ -17,7 +17,7 @@ class StepError(Exception):
 
 
 class InputError(StepError):
-    """The input cannot work: the same would happen again."""
+    """The input cannot work, or is not there: trying again at once would end the same."""
 
 
 class OutsideError(StepError):
@@ -33,9 +33,7 @@ def storage(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         detail = error.strerror or type(error).__name__
-        raise OutsideError(
-            "StorageFailed", f"{what} failed: {detail}. The run will be tried again."
-        ) from error
+        raise OutsideError("StorageFailed", f"{what} failed: {detail}.") from error
 
 
 def suggestion(word: str, known: list[str]) -> str:

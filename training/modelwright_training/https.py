@@ -110,7 +110,7 @@ def _refusal(status: int, place: str) -> InputError | OutsideError:
             "AccessDenied", f"{place} answers {status}: it may not be read without credentials."
         )
     if status in BUSY or status >= 500:
-        return OutsideError("FetchFailed", f"{place} answers {status}. The run will be tried again.")
+        return OutsideError("FetchFailed", f"{place} answers {status}.")
     return InputError("FetchFailed", f"{place} answers {status}.")
 
 
@@ -124,7 +124,7 @@ def _unreachable(cause: object, place: str) -> InputError | OutsideError:
         detail = os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
     else:
         detail = str(cause) or type(cause).__name__
-    return OutsideError("FetchFailed", f"{place} cannot be read: {detail}. The run will be tried again.")
+    return OutsideError("FetchFailed", f"{place} cannot be read: {detail}.")
 
 
 def _place(uri: str) -> str:

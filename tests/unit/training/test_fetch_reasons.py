@@ -45,7 +45,7 @@ CASES = {
         changes={"estimator": "sklearn.preprocessing.StandardScaler"},
     ),
     "a data set that scikit-learn does not bring": Case(
-        "DataNotFound", ("'iriss'", "'iris'"), changes=data(uri="sklearn://iriss")
+        "UriUnsupported", ("'iriss'", "'iris'"), changes=data(uri="sklearn://iriss")
     ),
     "a data set with three targets": Case(
         "UriUnsupported", ("three targets",), changes=data(uri="sklearn://linnerud")
