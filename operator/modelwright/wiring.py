@@ -40,7 +40,8 @@ def kinds(settings: Settings) -> list[Kind]:
         Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_versions_around),
         # They only tell whose a pod is.
         replace(child(REPLICA_SETS), keep=identity),
-        *(child(resource) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, CLAIMS)),
+        *(child(resource, wakes=_training_job_of) for resource in (JOBS, PODS)),
+        *(child(resource) for resource in (DEPLOYMENTS, SERVICES, CONFIG_MAPS, CLAIMS)),
         Kind(GATEWAYS, wakes=_callers_of, optional=True, needed=_names_a_gateway),
         replace(child(HTTP_ROUTES), optional=True, needed=_names_a_gateway),
     ]
@@ -48,9 +49,16 @@ def kinds(settings: Settings) -> list[Kind]:
 
 def _versions_of(view: View, training_job: Body) -> Iterator[Key]:
     """The version of the newest run: it reads there what the publisher measured."""
-    run = (training_job.get("status") or {}).get("run")
-    if run:
-        yield Key(MODEL_VERSIONS, namespace(training_job), run["job"])
+    job = ((training_job.get("status") or {}).get("run") or {}).get("job")
+    if job:
+        yield Key(MODEL_VERSIONS, namespace(training_job), job)
+
+
+def _training_job_of(_: View, body: Body) -> Iterator[Key]:
+    """Who follows a Job that has lost its owner."""
+    job = labels(body).get(TRAINING_JOB)
+    if job:
+        yield Key(TRAINING_JOBS, namespace(body), job)
 
 
 def _users_of(view: View, version: Body) -> Iterator[Key]:

@@ -226,14 +226,20 @@ class Run(Model):
     number: Annotated[int, Field(ge=1)] = Field(description="Number of the run, counted up from 1.")
     generation: int = Field(ge=0, description="Generation of the spec that started it.")
     state: Literal["Pending", "Running", "Succeeded", "Failed", "Superseded"] = Field(
-        description="Pending, Running, then one of Succeeded, Failed, Superseded for good."
+        description="Pending (has no Job yet, or waits to get another one), Running, then one of Succeeded, Failed, "
+        "Superseded for good."
     )
     job: Label = Field(description="Name of the Job.")
     job_uid: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Uid of the Job.")
-    start_time: Timestamp | None = Field(default=None, description="When it was started.")
+    step: Literal["fetch", "train", "publish"] | None = Field(
+        default=None, description="The step that it has got to; absent until one runs."
+    )
+    start_time: Timestamp | None = Field(default=None, description="When its first Job was made.")
     completion_time: Timestamp | None = Field(default=None, description="When it ended.")
-    reason: Reason | None = Field(default=None, description="Why it failed, in one word.")
-    message: Message | None = Field(default=None, description="Why it failed, in a sentence.")
+    reason: Reason | None = Field(
+        default=None, description="Why it failed, or why it waits for another Job, in one word."
+    )
+    message: Message | None = Field(default=None, description="The same in a sentence.")
     data: DataReport | None = Field(default=None, description="The data that it saw.")
     model_version: Name | None = Field(default=None, description="The ModelVersion that it ended in.")
     digest: Digest | None = Field(default=None, description="Digest of the model.")

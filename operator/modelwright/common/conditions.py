@@ -123,9 +123,8 @@ def condition(
         "type": aspect.type,
         "status": status,
         "observedGeneration": generation,
-        "lastTransitionTime": known["lastTransitionTime"]
-        if known is not None and unchanged
-        else to_timestamp(now),
+        "lastTransitionTime": (known.get("lastTransitionTime") if known is not None and unchanged else None)
+        or to_timestamp(now),
         "reason": aspect.reason,
         "message": aspect.message[:MESSAGE_LENGTH],
     }

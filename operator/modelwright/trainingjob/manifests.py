@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from modelwright.api import API_VERSION
 from modelwright.api.trainingjob import Run
@@ -12,9 +13,10 @@ from modelwright.common.conditions import standing
 from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
 from modelwright.common.settings import DEFAULT_CLAIM, Settings
 from modelwright.engine.api import MANAGED_BY, MANAGER
-from modelwright.engine.objects import Body, owner_reference
+from modelwright.engine.objects import Body, annotations_of, owner_reference
+from modelwright.trainingjob.memory import RECIPE_HASH, recipe_hash
 from modelwright.trainingjob.observed import Observed
-from modelwright.trainingjob.runs import STEPS, Published
+from modelwright.trainingjob.runs import RUN_VARIABLE, STEPS, Published
 from modelwright.workload.podspec import claim_volume, container, empty_dir, failure_policy, mount, pod_spec
 from modelwright.workload.podstatus import container_statuses
 from modelwright.workload.store import claim_of, store_uri
@@ -40,21 +42,39 @@ def uses_default_claim(observed: Observed, settings: Settings) -> bool:
     return claim_of(artifacts_uri(observed, settings)) == DEFAULT_CLAIM
 
 
+def public(uri: str) -> str:
+    """A uri without what may be secret in it: a query often holds a signature."""
+    if not uri.startswith("https://"):
+        return uri
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
 def run_document(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
     """What the steps are told: docs/contracts/run.schema.json."""
     spec = observed.spec
     trainer = spec["trainer"]
+    data = {key: value for key, value in spec["data"].items() if key != "caConfigMapRef"}
     return {
         "namespace": observed.namespace,
         "trainingJob": observed.name,
         "run": run.number,
         "model": observed.model,
         "task": spec.get("task"),
-        "data": {key: value for key, value in spec["data"].items() if key != "caConfigMapRef"},
+        "data": {**data, "uri": public(data["uri"])},
         "trainer": {"sklearn": trainer["sklearn"]} if "sklearn" in trainer else {"image": trainer["image"]},
         "seed": spec.get("seed", 0),
         "artifacts": {"uri": artifacts_uri(observed, settings)},
     }
+
+
+def _for_fetch(document: Mapping[str, Any], observed: Observed) -> dict[str, Any]:
+    """The document of the one step that reads the source itself."""
+    return {**document, "data": {**document["data"], "uri": observed.spec["data"]["uri"]}}
+
+
+def _in_environment(document: Mapping[str, Any]) -> dict[str, str]:
+    return {RUN_VARIABLE: json.dumps(document, sort_keys=True)}
 
 
 def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
@@ -68,6 +88,7 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
             "name": run.job,
             "namespace": observed.namespace,
             "labels": labels,
+            "annotations": {RECIPE_HASH: recipe_hash(observed.body)},
             "ownerReferences": [owner_reference(observed.body)],
         },
         "spec": {
@@ -80,18 +101,18 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
 
 
 def _pod(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
-    document = {"MODELWRIGHT_RUN": json.dumps(run_document(observed, run, settings), sort_keys=True)}
+    document = run_document(observed, run, settings)
     data = observed.spec["data"]
     volumes, source_mounts, source_env = _source(data)
     store = claim_volume("artifacts", claim_of(artifacts_uri(observed, settings)), read_only=False)
     resources = observed.spec.get("resources") or settings.training_resources
     fetch = container(
         "fetch", settings.training_image, settings, resources=resources,
-        mounts=(TRAIN, HOLDOUT, *source_mounts), env={**document, **source_env},
+        mounts=(TRAIN, HOLDOUT, *source_mounts), env={**_in_environment(_for_fetch(document, observed)), **source_env},
     )  # fmt: skip
     publish = container(
         "publish", settings.training_image, settings, resources=resources,
-        mounts=(TRAIN_READ, HOLDOUT_READ, MODEL_READ, ARTIFACTS), env=document,
+        mounts=(TRAIN_READ, HOLDOUT_READ, MODEL_READ, ARTIFACTS), env=_in_environment(document),
     )  # fmt: skip
     fetch["command"] = ["modelwright-training", "fetch"]
     publish["command"] = ["modelwright-training", "publish"]
@@ -105,14 +126,19 @@ def _pod(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
 
 
 def _trainer(
-    observed: Observed, document: Mapping[str, str], resources: Mapping[str, Any], settings: Settings
+    observed: Observed, document: Mapping[str, Any], resources: Mapping[str, Any], settings: Settings
 ) -> dict[str, Any]:
     """The built-in trainer, or the user's own image, which gets no run document."""
     spec = observed.spec
     mounts = (TRAIN_READ, MODEL_FOLDER)
     if "sklearn" in spec["trainer"]:
         built_in = container(
-            "train", settings.training_image, settings, resources=resources, mounts=mounts, env=document
+            "train",
+            settings.training_image,
+            settings,
+            resources=resources,
+            mounts=mounts,
+            env=_in_environment(document),
         )
         return {**built_in, "command": ["modelwright-training", "train"]}
     trainer = spec["trainer"]
@@ -146,38 +172,43 @@ def _source(data: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[st
     return [volume], [mount("ca", CA_FOLDER, read_only=True)], env
 
 
-def model_version_manifest(observed: Observed, run: Run, published: Published) -> dict[str, Any]:
-    """The ModelVersion of a run. It has no owner: it outlives the TrainingJob."""
+def model_version_manifest(observed: Observed, run: Run, job: Body, made: Published) -> dict[str, Any]:
+    """The ModelVersion of a run. It has no owner: it outlives the TrainingJob.
+
+    It speaks of the recipe that the run was made from, as its Job holds it: the spec may have changed since.
+    """
+    model, recipe = made.document["model"], annotations_of(job).get(RECIPE_HASH)
     return {
         "apiVersion": API_VERSION,
         "kind": "ModelVersion",
         "metadata": {
             "name": run.job,
             "namespace": observed.namespace,
-            "labels": {MANAGED_BY: MANAGER, TRAINING_JOB: observed.name, MODEL: observed.model},
+            "labels": {MANAGED_BY: MANAGER, TRAINING_JOB: observed.name, MODEL: model},
+            **({"annotations": {RECIPE_HASH: recipe}} if recipe else {}),
         },
         "spec": {
-            "model": observed.model,
-            "artifact": published.report.artifact.model_dump(mode="json", by_alias=True, exclude_none=True),
-            "lineage": _lineage(observed, run, published),
+            "model": model,
+            "artifact": made.report.artifact.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "lineage": _lineage(run, job, made),
         },
     }
 
 
-def _lineage(observed: Observed, run: Run, published: Published) -> dict[str, Any]:
-    spec = observed.spec
-    source = {"uri": spec["data"]["uri"], "digest": published.data.digest}
-    sklearn = spec["trainer"].get("sklearn") or {}
+def _lineage(run: Run, job: Body, made: Published) -> dict[str, Any]:
+    document = made.document
+    source = {"uri": public(document["data"]["uri"]), "digest": made.data.digest}
+    sklearn = document["trainer"].get("sklearn") or {}
     parts = {
-        "trainingJob": observed.name,
+        "trainingJob": document["trainingJob"],
         "run": run.number,
-        "completionTime": _completion_time(observed.job or {}),
-        "images": _images(published),
+        "completionTime": _completion_time(job),
+        "images": _images(made),
         "data": [{key: value for key, value in source.items() if value}],
         "estimator": sklearn.get("estimator"),
         "parameters": sklearn.get("parameters"),
-        "seed": spec.get("seed", 0),
-        "libraries": published.report.libraries,
+        "seed": document.get("seed", 0),
+        "libraries": made.report.libraries,
     }
     return {key: value for key, value in parts.items() if value is not None}
 

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-from modelwright.api.trainingjob import Run, TrainingJobStatus
+from modelwright.api.trainingjob import Run
+from modelwright.common.facts import FAILED_CREATE
 from modelwright.common.primary import Primary, refusals_of
-from modelwright.common.resources import (
-    JOBS,
-    MODEL_VERSIONS,
-    TRAINING_JOB,
-    controlled,
-    name,
-    pods_of_job,
-)
+from modelwright.common.resources import JOBS, MODEL_VERSIONS, PODS, controlled
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, labels
+from modelwright.engine.objects import Body, Key, owner_uid, root_uid, uid
+from modelwright.engine.plan import ABSENT
+from modelwright.trainingjob.memory import Memory, own_job, recall
 from modelwright.workload.podstatus import newest_first
 
 
 @dataclass(frozen=True)
 class Observed(Primary):
-    """The TrainingJob and what came of it so far."""
+    """The TrainingJob and what came of it so far: its runs, the Jobs that it controls, and the Job, the pods and the
+    ModelVersion of the newest run. `absent`: what the API server confirms not to be there; `failed_create`: why it
+    refuses the pods of the Job."""
 
+    memory: Memory
     jobs: tuple[Body, ...]
+    job: Body | None
     pods: tuple[Body, ...]
     version: Body | None
-    highest_run: int
+    absent: frozenset[Key] = frozenset()
+    failed_create: str | None = None
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -42,20 +42,14 @@ class Observed(Primary):
         """The family."""
         return str(self.spec.get("model") or self.name)
 
-    @cached_property
-    def status(self) -> TrainingJobStatus:
-        """The status as it was written last."""
-        return TrainingJobStatus.model_validate(self.written_status)
-
     @property
     def run(self) -> Run | None:
         """The newest run."""
-        return self.status.run
+        return self.memory.run
 
-    @cached_property
-    def job(self) -> Body | None:
-        """The Job of the newest run."""
-        return next((job for job in self.jobs if self.run and name(job) == self.run.job), None)
+    def job_key(self, run: Run) -> Key:
+        """The Job of a run."""
+        return Key(JOBS, self.namespace, run.job)
 
 
 def observe(view: View, key: Key) -> Observed | None:
@@ -63,25 +57,22 @@ def observe(view: View, key: Key) -> Observed | None:
     body = view.get(key)
     if body is None:
         return None
-    jobs = tuple(controlled(view, JOBS, body))
-    versions = [
-        version
-        for version in view.all(MODEL_VERSIONS, key.namespace)
-        if labels(version).get(TRAINING_JOB) == key.name
-    ]
-    run = (body.get("status") or {}).get("run") or {}
-    job = next((job for job in jobs if name(job) == run.get("job")), None)
-    version = view.get(Key(MODEL_VERSIONS, key.namespace, run["job"])) if run else None
+    memory = recall(view, body)
+    job = own_job(view, body, memory.run)
     return Observed(
         body=body,
-        jobs=jobs,
-        pods=tuple(newest_first(pods_of_job(view, body, job))),
-        version=version,
-        highest_run=max((_run_of(version) for version in versions), default=0),
+        memory=memory,
+        jobs=tuple(controlled(view, JOBS, body)),
+        job=job,
+        pods=_pods(view, job) if job is not None else (),
+        version=view.get(Key(MODEL_VERSIONS, key.namespace, memory.run.job)) if memory.run else None,
         refusals=refusals_of(view, key),
+        absent=view.fact(key, ABSENT) or frozenset(),
+        failed_create=view.fact(key, FAILED_CREATE),
     )
 
 
-def _run_of(version: Body) -> int:
-    """The run that made a ModelVersion; 0 for one that no run made."""
-    return int((version["spec"].get("lineage") or {}).get("run") or 0)
+def _pods(view: View, job: Body) -> tuple[Body, ...]:
+    """The pods of a Job. They carry the same labels, also when the TrainingJob that these name is gone."""
+    pods = (pod for pod in view.owned(PODS, root_uid(job) or "") if owner_uid(pod) == uid(job))
+    return tuple(newest_first(pods))

@@ -6,38 +6,62 @@ ModelVersion is made before the run is called Succeeded, so a crash never loses 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from modelwright.api.trainingjob import Run, TrainingJobStatus
 from modelwright.common import conditions
 from modelwright.common.conditions import Verdict, standing
-from modelwright.common.resources import JOBS, MODEL_VERSIONS, name
+from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOB, name
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Key, deleting, uid
-from modelwright.engine.plan import Create, Delete, Effect, Plan
+from modelwright.engine.objects import Body, Key, deleting, labels, uid
+from modelwright.engine.plan import Confirm, Create, Delete, Effect, Plan
 from modelwright.trainingjob.manifests import job_manifest, model_version_manifest, uses_default_claim
+from modelwright.trainingjob.memory import HISTORY, made_by
 from modelwright.trainingjob.observed import Observed, observe
-from modelwright.trainingjob.runs import TERMINAL, Published, Step, ended, progress, started
-from modelwright.workload.jobs import end_is_due
+from modelwright.trainingjob.runs import (
+    TERMINAL,
+    Published,
+    ended,
+    got_to,
+    postponed,
+    published,
+    started,
+    verdict_of_ended,
+    verdict_of_progress,
+    verdict_of_waiting,
+    work,
+)
+from modelwright.workload.following import (
+    Deleted,
+    Ended,
+    Ending,
+    Failed,
+    NotSeen,
+    Postponed,
+    Progress,
+    Running,
+    follow,
+)
 from modelwright.workload.podstatus import Problem
 from modelwright.workload.refusals import overruled
 from modelwright.workload.store import default_claim
 
-HISTORY = 10
+RUN_AGAIN = "change the spec to run again"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of the newest run, and what must be done for it."""
+    """What becomes of the newest run, and what must be done for it. Without a verdict the status stays as it is: how
+    the run stands is not known yet. `remembered`: a run that this one comes after."""
 
-    run: Run
-    verdict: Verdict
+    run: Run | None
+    verdict: Verdict | None
     effects: tuple[Effect, ...] = ()
-    history: tuple[Run, ...] = ()
     requeue_at: datetime | None = None
+    remembered: Run | None = None
 
 
 @dataclass(frozen=True)
@@ -51,125 +75,157 @@ class TrainingJobPlanner:
         observed = observe(view, key)
         if observed is None or deleting(observed.body):
             return Plan()
-        decision = self._decide(observed, now)
-        return _as_plan(observed, decision, now)
+        return _as_plan(observed, self._decide(observed, now), now)
 
     def _decide(self, observed: Observed, now: datetime) -> Decision:
         run = observed.run
         if run is None:
-            return self._begin(observed, ())
-        if run.state in TERMINAL:
-            if run.generation != observed.generation:
-                return self._begin(observed, _remembered(observed.status.history, run))
-            return Decision(run, _verdict_of_ended(run), history=tuple(observed.status.history))
-        return self._follow(observed, run, now)
+            return _cleared(observed) or self._begin(observed)
+        if run.state not in TERMINAL:
+            return self._follow(observed, run, now)
+        if run.generation != observed.generation:
+            return self._begin(observed, run)
+        return Decision(run, verdict_of_ended(run))
 
-    def _begin(self, observed: Observed, history: tuple[Run, ...]) -> Decision:
-        """A new run. Its number passes over versions that an earlier TrainingJob of this name made."""
-        last = observed.run.number if observed.run else 0
-        number = max(last, observed.highest_run) + 1
-        run = Run(
-            number=number, generation=observed.generation, state="Pending", job=f"{observed.name}-{number}"
-        )
-        verdict = conditions.reconciling("RunPending", f"run {number} starts")
-        return Decision(run, verdict, self._start(observed, run), history)
+    def _begin(self, observed: Observed, before: Run | None = None) -> Decision:
+        """A new run. Its number passes over those of all runs that anything is left of."""
+        number = observed.memory.last_number + 1
+        job = f"{observed.name}-{number}"
+        run = Run(number=number, generation=observed.generation, state="Pending", job=job)
+        return Decision(run, verdict_of_waiting(run), self._start(observed, run), remembered=before)
 
     def _start(self, observed: Observed, run: Run) -> tuple[Effect, ...]:
         """Makes the Job, and the claim that it stores to when no other is named."""
-        job = Create(Key(JOBS, observed.namespace, run.job), job_manifest(observed, run, self.settings))
+        job = Create(observed.job_key(run), job_manifest(observed, run, self.settings))
         if uses_default_claim(observed, self.settings):
             return (default_claim(self.settings.claim, observed.namespace), job)
         return (job,)
 
     def _follow(self, observed: Observed, run: Run, now: datetime) -> Decision:
-        found = progress(observed, run, now)
-        decision = self._next(observed, run, found, now)
-        published = observed.job is not None and standing(observed.job, "Complete") is not None
-        if run.generation == observed.generation or published or decision.run.state in TERMINAL:
-            return replace(decision, history=decision.history or tuple(observed.status.history))
+        decision = self._next(observed, run, follow(work(observed, run), now), now)
+        complete = observed.job is not None and standing(observed.job, "Complete") is not None
+        if run.generation == observed.generation or complete:
+            return decision
+        if decision.run is not None and decision.run.state in TERMINAL:
+            return decision
         superseded = ended(
             run, now, "Superseded", reason="SpecChanged", message="the spec changed while it ran"
         )
-        return self._begin(observed, _remembered(observed.status.history, superseded))
+        return self._begin(observed, superseded)
 
-    def _next(
-        self, observed: Observed, run: Run, found: Published | Problem | Step, now: datetime
-    ) -> Decision:
-        if isinstance(found, Problem):
-            failed = ended(run, now, "Failed", reason=found.reason, message=found.message)
-            return Decision(failed, _verdict_of_ended(failed))
-        if observed.job is None:
-            return Decision(
-                run,
-                conditions.reconciling("RunPending", f"run {run.number} starts"),
-                self._start(observed, run),
-            )
-        run = started(run, observed.job, now)
-        if isinstance(found, Published):
-            return _register(observed, run, found, now)
-        return Decision(run, _verdict_of_step(run, found), requeue_at=end_is_due(observed.job))
+    def _next(self, observed: Observed, run: Run, progress: Progress, now: datetime) -> Decision:
+        if observed.job is not None:
+            return _with_job(observed, started(run, observed.job, now), observed.job, progress, now)
+        match progress:
+            case NotSeen():
+                return Decision(run, None, (Confirm(observed.job_key(run)),))
+            case Deleted():
+                message = f"Job {run.job} was deleted while it ran; {RUN_AGAIN}"
+                return _failed(run, Problem("JobDeleted", message), now)
+            case _:
+                return Decision(run, verdict_of_waiting(run), self._start(observed, run))
 
 
-def _register(observed: Observed, run: Run, published: Published, now: datetime) -> Decision:
+def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: datetime) -> Decision:
+    match progress:
+        case Ended():
+            return _register(observed, run, job, published(progress, job), now)
+        case Failed(Problem("ResultLost")):
+            return _by_version(observed, run, now)
+        case Failed(problem):
+            return _failed(run, problem, now)
+        case Postponed(problem, again):
+            run = postponed(run, problem)
+            anew = (Delete(observed.job_key(run), uid(job)),) if now >= again else ()
+            return Decision(run, verdict_of_waiting(run), anew, again)
+        case Ending(until, complete):
+            verdict = verdict_of_progress(run, Running("publish")) if complete else None
+            return Decision(run, verdict, requeue_at=until)
+        case Running(step):
+            run = got_to(run, step)
+    return Decision(run, verdict_of_progress(run, progress))
+
+
+def _register(
+    observed: Observed, run: Run, job: Body, result: Published | Problem, now: datetime
+) -> Decision:
     """Makes the ModelVersion; the run has succeeded once it is there."""
-    manifest = model_version_manifest(observed, run, published)
+    if isinstance(result, Problem):
+        return _failed(run, result, now)
     if observed.version is None:
         verdict = conditions.reconciling("Registering", f"run {run.number} published its model")
+        manifest = model_version_manifest(observed, run, job, result)
         return Decision(run, verdict, (Create(Key(MODEL_VERSIONS, observed.namespace, run.job), manifest),))
-    artifact = published.report.artifact
+    artifact = result.report.artifact
     if observed.version["spec"]["artifact"]["digest"] != artifact.digest:
-        message = f"a ModelVersion {run.job} of another model file exists; change the spec to run again"
-        failed = ended(run, now, "Failed", reason="ModelVersionExists", message=message)
-        return Decision(failed, _verdict_of_ended(failed))
-    report = published.report.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"artifact"})
-    succeeded = ended(
-        run, now, "Succeeded",
-        model_version=run.job, digest=artifact.digest, data=published.data, report=report,
-    )  # fmt: skip
-    return Decision(succeeded, _verdict_of_ended(succeeded))
+        message = f"a ModelVersion {run.job} of another model file exists; {RUN_AGAIN}"
+        return _failed(run, Problem("ModelVersionExists", message), now)
+    report = result.report.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"artifact"})
+    return _succeeded(run, artifact.digest, now, data=result.data, report=report)
 
 
-def _verdict_of_ended(run: Run) -> Verdict:
-    if run.state == "Succeeded":
-        return conditions.done("RunSucceeded", f"run {run.number} made ModelVersion {run.model_version}")
-    return conditions.stalled(run.reason or "RunFailed", f"run {run.number}: {run.message or 'failed'}")
+def _by_version(observed: Observed, run: Run, now: datetime) -> Decision:
+    """A run whose pod was deleted before its result was read: its ModelVersion may be there already."""
+    version = observed.version
+    ours = version is not None and labels(version).get(TRAINING_JOB) == observed.name
+    if version is not None and ours and made_by(version) == run.number:
+        return _succeeded(run, version["spec"]["artifact"]["digest"], now)
+    message = f"the pod was deleted before its result was read; {RUN_AGAIN}"
+    return _failed(run, Problem("ResultLost", message), now)
 
 
-def _verdict_of_step(run: Run, step: Step) -> Verdict:
-    if step.problem is not None:
-        return conditions.waiting(step.problem.reason, f"run {run.number}: {step.problem.message}")
-    reasons = {"fetch": "Fetching", "train": "Training", "publish": "Publishing"}
-    if step.name in reasons:
-        return conditions.reconciling(reasons[step.name], f"run {run.number}: step {step.name}")
-    if step.failed is not None:
-        return conditions.waiting("Retrying", f"run {run.number} is tried again after {step.failed.message}")
-    return conditions.reconciling("RunStarted", f"run {run.number}: Job {run.job} starts its pod")
+def _succeeded(run: Run, digest: str, now: datetime, **parts: object) -> Decision:
+    succeeded = ended(run, now, "Succeeded", model_version=run.job, digest=digest, **parts)
+    return Decision(succeeded, verdict_of_ended(succeeded))
 
 
-def _remembered(history: Sequence[Run], run: Run) -> tuple[Run, ...]:
-    """The history with one run more. Its report stays: ModelVersions read there what was measured."""
-    return (run, *history)[:HISTORY]
+def _failed(run: Run, problem: Problem, now: datetime) -> Decision:
+    failed = ended(run, now, "Failed", reason=problem.reason, message=problem.message)
+    return Decision(failed, verdict_of_ended(failed))
+
+
+def _cleared(observed: Observed) -> Decision | None:
+    """Nothing is known of a run: Jobs of another recipe that still run, and that nobody owns, go first."""
+    running = [
+        job for job in observed.memory.strays if not (standing(job, "Complete") or standing(job, "Failed"))
+    ]
+    if not running:
+        return None
+    names = ", ".join(name(job) for job in running)
+    verdict = conditions.reconciling(
+        "RunPending", f"Jobs of an earlier TrainingJob of this name go first: {names}"
+    )
+    return Decision(None, verdict, _deleted(observed, running))
+
+
+def _deleted(observed: Observed, jobs: Iterable[Body]) -> tuple[Effect, ...]:
+    return tuple(
+        Delete(Key(JOBS, observed.namespace, name(job)), uid(job)) for job in jobs if not deleting(job)
+    )
 
 
 def _as_plan(observed: Observed, decision: Decision, now: datetime) -> Plan:
-    before = observed.written_conditions
-    run = decision.run
+    run, memory = decision.run, observed.memory
+    outdated = [job for job in observed.jobs if run is None or name(job) != run.job]
+    effects = (*_deleted(observed, outdated), *decision.effects)
+    if decision.verdict is None:
+        return Plan(effects=effects, requeue_at=decision.requeue_at)
+    history = (decision.remembered, *memory.history) if decision.remembered else memory.history
     status = TrainingJobStatus(
         observed_generation=observed.generation,
         model=observed.model,
         run=run,
-        latest_model_version=run.model_version or observed.status.latest_model_version,
-        history=list(decision.history),
+        latest_model_version=(run.model_version if run else None) or memory.latest_model_version,
+        history=list(history[:HISTORY]),
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
-    if not decision.history:
-        status.pop("history", None)
+    if not history:
+        status.pop("history")
+    before = observed.written_conditions
     verdict = overruled(decision.verdict, observed.refusals)
     status["conditions"] = conditions.conditions(before, verdict, observed.generation, now)
-    outdated = (job for job in observed.jobs if name(job) != run.job and not deleting(job))
-    deletions = tuple(Delete(Key(JOBS, observed.namespace, name(job)), uid(job)) for job in outdated)
     return Plan(
         status=status,
         events=conditions.transition(before, verdict),
-        effects=(*deletions, *decision.effects),
+        effects=effects,
         requeue_at=decision.requeue_at,
     )

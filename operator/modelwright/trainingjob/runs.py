@@ -1,10 +1,12 @@
-"""Follows one run: what state it is in, given its Job, its pods and its ModelVersion. Pure.
+"""One run: what is known of its Job, how it goes from state to state, and how that is put into words. Pure.
 
-A terminal state stays, whatever happens to the Job: this looks only at runs that are not terminal.
+Pending until its Job is there, then Running, then one of three ends for good. A run that waits for the cluster or for
+its data is Pending again, with the reason, until it gets another Job.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,128 +15,163 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelwright.api.trainingjob import DataReport, Run
-from modelwright.common.conditions import standing
+from modelwright.common import conditions
+from modelwright.common.conditions import Verdict
 from modelwright.common.report import FetchReport, PublishReport, first_fault
-from modelwright.common.times import to_timestamp
+from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.engine.objects import Body, uid
 from modelwright.trainingjob.observed import Observed
-from modelwright.workload.jobs import due
-from modelwright.workload.podstatus import Problem, failure, obstacle, running_step, step_result
+from modelwright.workload.following import (
+    Ended,
+    Failing,
+    Progress,
+    Retrying,
+    Running,
+    Starting,
+    Suspended,
+    Work,
+)
+from modelwright.workload.podstatus import NEVER_STARTABLE, Problem
+from modelwright.workload.refusals import explained
 
 TERMINAL = {"Succeeded", "Failed", "Superseded"}
+RUN_VARIABLE = "MODELWRIGHT_RUN"
 STEPS = ("fetch", "train", "publish")
+STEP_REASONS = {"fetch": "Fetching", "train": "Training", "publish": "Publishing"}
 
 
 @dataclass(frozen=True)
 class Published:
-    """A run whose pod ended well: what it made."""
+    """What a run has made, and the run document that it was made from."""
 
     report: PublishReport
     data: DataReport
     pod: Body
+    document: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Step:
-    """A run that goes on: where it is, what holds it up, and why its last attempt failed, if it is not the first."""
-
-    name: str | None = None
-    problem: Problem | None = None
-    failed: Problem | None = None
-
-
-Progress = Published | Problem | Step
-
-
-def progress(observed: Observed, run: Run, now: datetime) -> Progress:
-    """How far the run is."""
+def work(observed: Observed, run: Run) -> Work:
+    """The run's Job and what is known about it."""
     job = observed.job
-    if job is None:
-        return _without_job(run)
-    if complete := standing(job, "Complete"):
-        return _completed(observed, complete, now)
-    if failed := standing(job, "Failed"):
-        return _failed(observed, failed, now)
-    return _under_way(observed)
-
-
-def _without_job(run: Run) -> Progress:
-    if run.state == "Pending":
-        return Step()
-    return Problem("JobDeleted", f"Job {run.job} was deleted while it ran; change the spec to run again")
-
-
-def _completed(observed: Observed, complete: Mapping[str, Any], now: datetime) -> Progress:
-    for pod in observed.pods:
-        words = step_result(pod, "publish")
-        if words:
-            return _published(pod, words)
-    if _recent(complete, now):
-        return Step("publish")
-    return Problem(
-        "ResultLost", "the pod was deleted before its result was read; change the spec to run again"
+    judged = job is not None and run.state == "Pending" and run.job_uid == uid(job)
+    return Work(
+        steps=STEPS,
+        job=job,
+        pods=observed.pods,
+        refused=_refused(observed, run),
+        noted=run.state == "Running",
+        absent=observed.job_key(run) in observed.absent,
+        began=run.step is not None,
+        hindrance=_hindrance(observed, run),
+        since=from_timestamp(run.start_time) if run.start_time else None,
+        postponed=Problem(run.reason, run.message or "") if judged and run.reason else None,
     )
 
 
-def _published(pod: Body, words: Mapping[str, Any]) -> Progress:
-    fetched = step_result(pod, "fetch") or {}
+def _refused(observed: Observed, run: Run) -> Problem | None:
+    if observed.failed_create is None:
+        return None
+    cause = explained(observed.failed_create)
+    return Problem(cause.reason, f"the pods of Job {run.job} are refused: {cause.message}", cause.permanent)
+
+
+def _hindrance(observed: Observed, run: Run) -> Problem | None:
+    """What the last look saw in the way of the run."""
+    ready = next((c for c in observed.written_conditions if c.get("type") == "Ready"), None)
+    if ready is None or ready.get("status") != "False" or run.state != "Running":
+        return None
+    reason, message = str(ready.get("reason")), str(ready.get("message"))
+    return Problem(reason, message.removeprefix(f"run {run.number}: "), permanent=reason in NEVER_STARTABLE)
+
+
+def published(ended: Ended, job: Body) -> Published | Problem:
+    """What the steps of a run have found, or how it is unlike the contract."""
+    document = _document(job)
+    if document is None:
+        return Problem("ResultUnreadable", "the Job does not say what it was made from")
     try:
-        report = PublishReport.model_validate(words)
-        found = FetchReport.model_validate(fetched)
+        report = PublishReport.model_validate(ended.results["publish"])
+        found = FetchReport.model_validate(ended.results["fetch"])
     except ValidationError as error:
         return Problem("ResultUnreadable", f"the report of the run is unexpected at {first_fault(error)}")
     data = DataReport(digest=found.digest, train_rows=found.rows.train, holdout_rows=found.rows.holdout)
-    return Published(report, data, pod)
+    return Published(report, data, ended.pod, document)
 
 
-def _failed(observed: Observed, failed: Mapping[str, Any], now: datetime) -> Progress:
-    words = next((problem for pod in observed.pods if (problem := failure(pod))), None)
-    if failed.get("reason") == "DeadlineExceeded":
-        seconds = (observed.job or {}).get("spec", {}).get("activeDeadlineSeconds")
-        message = f"the run took longer than activeDeadlineSeconds: {seconds}{_held_up(observed)}"
-        return Problem("DeadlineExceeded", message, permanent=True)
-    if words is not None:
-        return words
-    if _recent(failed, now):
-        return Step()
-    return Problem(
-        str(failed.get("reason") or "JobFailed"),
-        f"the Job failed: {failed.get('message', 'no reason given')}",
-    )
-
-
-def _held_up(observed: Observed) -> str:
-    """What was in the way when the deadline came; the Job's pods are gone by then, the condition still tells."""
-    ready = next((c for c in observed.status.conditions if c.type == "Ready"), None)
-    return f"; {ready.message}" if ready is not None and ready.status == "False" else ""
-
-
-def _under_way(observed: Observed) -> Step:
-    if not observed.pods:
-        return Step()
-    pod = observed.pods[0]
-    failed = next((problem for each in observed.pods if (problem := failure(each))), None)
-    name = None if failure(pod) else running_step(pod) or _last_done(pod)
-    return Step(name, obstacle(pod), failed)
-
-
-def _last_done(pod: Body) -> str | None:
-    """Between two steps: the one that comes next."""
-    ended = [step for step in STEPS if step_result(pod, step) is not None]
-    return STEPS[min(len(ended), len(STEPS) - 1)] if ended else None
-
-
-def _recent(condition: Mapping[str, Any], now: datetime) -> bool:
-    return now < due(condition)
+def _document(job: Body) -> Mapping[str, Any] | None:
+    """The run document that the publisher was given."""
+    containers = job["spec"].get("template", {}).get("spec", {}).get("containers") or ()
+    variables = (variable for container in containers for variable in container.get("env") or ())
+    text = next((v.get("value") for v in variables if v["name"] == RUN_VARIABLE), None)
+    try:
+        document = json.loads(text or "null")
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def started(run: Run, job: Body, now: datetime) -> Run:
     """The run, once its Job is there."""
     if run.state != "Pending":
         return run
-    return run.model_copy(update={"state": "Running", "job_uid": uid(job), "start_time": to_timestamp(now)})
+    return run.model_copy(
+        update={
+            "state": "Running",
+            "job_uid": uid(job),
+            "start_time": run.start_time or to_timestamp(now),
+            "step": None,
+        }
+    )
+
+
+def got_to(run: Run, step: str) -> Run:
+    """The run, while a step of it runs. What it waited for before is there, but for the data that fetch looks for."""
+    waits = step == "fetch" and run.reason == "DataNotFound"
+    return run.model_copy(update={"step": step} if waits else {"step": step, "reason": None, "message": None})
+
+
+def postponed(run: Run, problem: Problem) -> Run:
+    """The run waits to get another Job."""
+    looked_for = f"{problem.message.rstrip('.')}; it is looked for again with growing pauses"
+    message = looked_for if problem.missing else problem.message
+    return run.model_copy(
+        update={"state": "Pending", "step": None, "reason": problem.reason, "message": message}
+    )
 
 
 def ended(run: Run, now: datetime, state: str, **parts: Any) -> Run:
     """The run in a terminal state."""
-    return run.model_copy(update={"state": state, "completion_time": to_timestamp(now), **parts})
+    told = {"reason": None, "message": None, **parts}
+    return run.model_copy(update={"state": state, "completion_time": to_timestamp(now), **told})
+
+
+def verdict_of_ended(run: Run) -> Verdict:
+    """How a TrainingJob stands whose newest run has ended."""
+    if run.state == "Succeeded":
+        return conditions.done("RunSucceeded", f"run {run.number} made ModelVersion {run.model_version}")
+    return conditions.stalled(run.reason or "RunFailed", f"run {run.number}: {run.message or 'failed'}")
+
+
+def verdict_of_waiting(run: Run) -> Verdict:
+    """How it stands while its newest run has no Job, or one of which nothing is known."""
+    if run.reason is not None:
+        return conditions.waiting(run.reason, f"run {run.number}: {run.message}")
+    if run.state == "Pending":
+        return conditions.reconciling("RunPending", f"run {run.number} starts")
+    return conditions.reconciling("RunStarted", f"run {run.number}: Job {run.job} starts its pod")
+
+
+def verdict_of_progress(run: Run, progress: Progress) -> Verdict:
+    """How it stands while the Job of its newest run is on its way."""
+    match progress:
+        case Starting(Problem() as problem) | Failing(problem):
+            return conditions.waiting(problem.reason, f"run {run.number}: {problem.message}")
+        case Retrying(problem):
+            return conditions.waiting("Retrying", f"run {run.number} is tried again after {problem.message}")
+        case Suspended():
+            message = f"run {run.number}: Job {run.job} is suspended (by a queue such as Kueue, or by hand)"
+            return conditions.reconciling("Suspended", message)
+        case Running(step) if run.reason is None:
+            return conditions.reconciling(STEP_REASONS[step], f"run {run.number}: step {step}")
+        case _:
+            return verdict_of_waiting(run)

@@ -40,7 +40,8 @@ class Work:
 
     The rest comes from earlier looks, as far as the status has kept it: `noted`, that the Job was there; `began`, that
     a step ran; `hindrance`, what kept its pod from starting; `since`, when the work was first tried (without it: when
-    this Job was made). `absent`: the API server confirms that there is no such Job.
+    this Job was made); `postponed`, why the end of this Job is not the end of the work. `absent`: the API server
+    confirms that there is no such Job.
     """
 
     steps: Sequence[str]
@@ -52,6 +53,7 @@ class Work:
     began: bool = False
     hindrance: Problem | None = None
     since: datetime | None = None
+    postponed: Problem | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,8 @@ def _completed(work: Work, complete: Mapping[str, Any], now: datetime) -> Progre
 
 
 def _failed(work: Work, job: Body, failed: Mapping[str, Any], now: datetime) -> Progress:
+    if work.postponed is not None:
+        return _postponed(work, job, failed, work.postponed)
     if failed.get("reason") == "DeadlineExceeded":
         return _too_late(work, job, failed)
     problem = next((found for pod in work.pods if (found := failure(pod))), None)
@@ -188,15 +192,15 @@ def _failed(work: Work, job: Body, failed: Mapping[str, Any], now: datetime) -> 
 
 def _too_late(work: Work, job: Body, failed: Mapping[str, Any]) -> Progress:
     """A deadline. The Job's controller has deleted the pod that was there by then: earlier looks know what it did."""
+    late = f"it took longer than activeDeadlineSeconds: {job['spec'].get('activeDeadlineSeconds')}"
     cause = work.refused or work.hindrance
-    why = f"; {cause.message}" if cause else ""
-    message = f"it took longer than activeDeadlineSeconds: {job['spec'].get('activeDeadlineSeconds')}{why}"
+    # The hindrance that a status has kept may be how the Job before this one ended.
+    message = f"{late}; {cause.message.removeprefix(f'{late}; ')}" if cause else late
     if work.began or any(has_begun(pod) for pod in work.pods) or (cause and cause.permanent):
         return Failed(Problem("DeadlineExceeded", message, permanent=True))
     if cause is None:
-        return _postponed(
-            work, job, failed, Problem("DeadlineExceeded", f"{message}, and none of its steps began")
-        )
+        unknown = Problem("DeadlineExceeded", f"{late}; none of its steps began")
+        return _postponed(work, job, failed, unknown)
     return _postponed(work, job, failed, Problem(cause.reason, message))
 
 

@@ -15,6 +15,7 @@ from modelwright.engine.objects import Body, created
 PERMANENT = 65
 UNPULLABLE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable"}
 UNSTARTABLE = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+NEVER_STARTABLE = {"InvalidImageName"}
 # What a step says of input that is not there. It may come: the same input can work later.
 NOT_THERE = {("fetch", "DataNotFound"), ("verify", "ArtifactNotFound")}
 LOG_LENGTH = 600
@@ -137,7 +138,7 @@ def obstacle(pod: Body) -> Problem | None:
                 f"{container['name']}: image {image} cannot be pulled; check its name and its pull secret",
             )
         if reason in UNSTARTABLE:
-            permanent = reason == "InvalidImageName"
+            permanent = reason in NEVER_STARTABLE
             return Problem(str(reason), f"{container['name']}: {waiting.get('message', reason)}", permanent)
     return _unplaced(pod)
 

@@ -68,10 +68,22 @@ def mounts(pod: Mapping[str, Any], container: str) -> dict[str, str]:
 def test_the_run_document_keeps_to_its_schema(recipe: dict[str, Any]) -> None:
     pod = the_run_pod(**recipe)
 
-    documents = [environment(c).get("MODELWRIGHT_RUN") for c in containers(pod).values()]
+    texts = [environment(c).get("MODELWRIGHT_RUN") for c in containers(pod).values()]
+    documents = [json.loads(text) for text in texts if text]
 
-    assert documents[0] == documents[2]
-    assert defects("run", json.loads(documents[0] or "")) == []
+    assert [defects("run", document) for document in documents] == [[]] * len(documents)
+    assert len(documents) == (2 if "image" in recipe.get("trainer", {}) else 3)
+    assert all({**document, "data": documents[0]["data"]} == documents[0] for document in documents)
+
+
+def test_only_fetch_is_given_the_query_of_a_source_which_may_hold_a_signature() -> None:
+    uri = "https://user@example.org/churn.csv?X-Amz-Signature=SECRET#part"
+    pod = the_run_pod(data={"uri": uri, "target": "churned"})
+
+    fetch, *others = (environment(c)["MODELWRIGHT_RUN"] for c in containers(pod).values())
+
+    assert json.loads(fetch)["data"]["uri"] == uri
+    assert [json.loads(other)["data"]["uri"] for other in others] == ["https://example.org/churn.csv"] * 2
 
 
 def test_the_run_document_says_what_the_recipe_says() -> None:

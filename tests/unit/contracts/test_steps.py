@@ -11,9 +11,15 @@ from unit.given import words
 from unit.given.resources import a_training_job, a_version, a_world
 
 from modelwright.api.base import Signature
+from modelwright.workload.podstatus import NOT_THERE
 
 STEPS = ("fetch", "train", "publish")
-REASONS = [(step, reason) for step in STEPS for reason in definition("step", f"{step}Reason")["enum"]]
+REASONS = [
+    (step, reason)
+    for step in STEPS
+    for reason in definition("step", f"{step}Reason")["enum"]
+    if (step, reason) not in NOT_THERE
+]
 MOST_WORDS = 4096
 
 
@@ -34,7 +40,20 @@ def test_every_reason_of_a_run_ends_it_with_that_reason(step: str, reason: str) 
     assert (job.run["state"], job.reason, job.is_stalled) == ("Failed", reason, True)
 
 
-@pytest.mark.parametrize("reason", definition("step", "verifyReason")["enum"])
+def test_data_that_is_not_there_is_waited_for_with_the_reason_of_fetch() -> None:
+    said = words.error("fetch", "DataNotFound")
+    assert defects("step", json.loads(said)) == []
+    job = a_training_job(a_world()).settles()
+    job.pod().exits("fetch", 65, said)
+
+    job.job_fails().settles()
+
+    assert (job.run["state"], job.reason, job.is_stalled) == ("Pending", "DataNotFound", False)
+
+
+@pytest.mark.parametrize(
+    "reason", sorted({*definition("step", "verifyReason")["enum"]} - {"ArtifactNotFound"})
+)
 def test_every_reason_of_a_verification_rejects_the_version_with_that_reason(reason: str) -> None:
     said = words.error("verify", reason)
     assert defects("step", json.loads(said)) == []

@@ -11,6 +11,7 @@ from unit.given.checks import kstatus
 from unit.given.pods import Pod
 from unit.given.world import NAMESPACE, SETTINGS, World
 
+from modelwright.common.facts import FAILED_CREATE
 from modelwright.common.primary import Primary
 from modelwright.common.resources import (
     DEPLOYMENTS,
@@ -179,6 +180,31 @@ class TrainingJob(WithJob):
     def versions(self) -> list[str]:
         """The ModelVersions that there are."""
         return sorted(self.all(MODEL_VERSIONS))
+
+    def gets_no_pod(self, sentence: str | None) -> Self:
+        """The API server refuses the pods of the Job in these words, or no longer."""
+        self.world.cache.note(self.key, FAILED_CREATE, sentence)
+        return self
+
+    def loses_its_status(self, *fields: str) -> Self:
+        """Somebody removes the status, or fields of it, as a restored backup does."""
+
+        def without(body: dict[str, Any]) -> None:
+            kept = {name: value for name, value in body["status"].items() if name not in fields}
+            body["status"] = kept if fields else {}
+
+        self.world.api.edit(self.key, without)
+        self.world.watch()
+        return self
+
+    def is_orphaned(self) -> Self:
+        """Somebody deletes it without what it owns, and writes it anew."""
+        job_key, body = self.job_key, self.body
+        self.world.drop(self.key, orphans=True)
+        self.world.api.edit(job_key, lambda job: job["metadata"].pop("ownerReferences"))
+        self.world.watch()
+        self.key = self.world.make(self.kind, self.name, body["spec"])
+        return self
 
     def succeeds(self, letter: str = "a") -> Self:
         """A run from its start to its ModelVersion."""

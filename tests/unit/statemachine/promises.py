@@ -10,9 +10,10 @@ from typing import Any
 from fakes.api import Call, WatchEvent
 from unit.given.checks import check_effect
 from unit.given.crds import defects
-from unit.statemachine.cluster import Cluster
+from unit.statemachine.cluster import NAMESPACE, Cluster
 from unit.statemachine.gateway import named
 
+from modelwright.common.conditions import standing
 from modelwright.common.primary import Primary
 from modelwright.common.resources import (
     CONFIG_MAPS,
@@ -36,7 +37,12 @@ from modelwright.modelversion.aspects import IN_USE, QUARANTINED
 
 ENDS = {("Ready", "True"), ("Stalled", "True")}
 TERMINAL = {"Succeeded", "Failed", "Superseded"}
-STEPS = {("Pending", "Running"), *((live, end) for live in ("Pending", "Running") for end in TERMINAL)}
+# A run that waits for the cluster or for its data is pending again.
+STEPS = {
+    ("Pending", "Running"),
+    ("Running", "Pending"),
+    *((live, end) for live in ("Pending", "Running") for end in TERMINAL),
+}
 
 
 class Promises:
@@ -211,6 +217,8 @@ class Promises:
             key.resource == SERVICES and key.name != labels(self.cluster.objects[key])[INFERENCE_SERVICE]
         )
         assert leftovers or key.resource in {JOBS, DEPLOYMENTS}, f"the operator deletes {key}"
+        if key.resource == JOBS:
+            self._before_deleting_job(self.cluster.objects[key])
         if key.resource != DEPLOYMENTS:
             return
         body = self.cluster.objects[key]
@@ -222,6 +230,16 @@ class Promises:
             assert selected["spec"]["selector"][REVISION] != labels(body)[REVISION], (
                 "pods went that were called"
             )
+
+    def _before_deleting_job(self, job: Body) -> None:
+        """A Job of the newest run goes only when it has failed, and the run waits to get another one."""
+        recipe = self.known().get(Key(TRAINING_JOBS, NAMESPACE, labels(job).get(TRAINING_JOB, ""))) or {}
+        run = (recipe.get("status") or {}).get("run") or {}
+        if run.get("job") != metadata(job)["name"]:
+            return
+        assert standing(job, "Failed"), "a Job was deleted while it ran"
+        assert run["state"] == "Pending", "the Job of a run that has ended was deleted"
+        self.job_is_lost(job)
 
     def before_create(self, key: Key, body: Body, known: View) -> None:
         """The operator, which knows this much, is about to make or to change an object."""

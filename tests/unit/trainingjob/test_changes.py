@@ -5,6 +5,8 @@ from __future__ import annotations
 from unit.given import words
 from unit.given.resources import a_training_job, a_version, a_world
 
+from modelwright.common.resources import MODEL_VERSIONS
+
 
 def test_a_change_during_a_run_supersedes_it() -> None:
     job = a_training_job(a_world()).settles()
@@ -68,9 +70,10 @@ def test_a_failure_that_is_seen_together_with_a_change_is_remembered_as_a_failur
     assert job.run["number"] == 2
 
 
-def test_a_deadline_is_told_with_the_seconds_of_its_own_run() -> None:
+def test_a_deadline_is_reported_with_the_seconds_of_its_own_run() -> None:
     job = a_training_job(a_world(), activeDeadlineSeconds=60).settles()
-    job.job_fails("DeadlineExceeded")
+    job.pod().runs("train")
+    job.settles().job_fails("DeadlineExceeded")
 
     job.changes(activeDeadlineSeconds=7200).settles()
 
@@ -107,14 +110,25 @@ def test_a_change_that_is_undone_is_a_run_of_its_own() -> None:
     assert job.versions == ["churn-1", "churn-3"]
 
 
-def test_a_training_job_that_is_made_anew_goes_on_counting() -> None:
+def test_a_training_job_that_is_made_anew_with_another_recipe_goes_on_counting() -> None:
     world = a_world()
     a_training_job(world).succeeds().is_deleted()
 
-    again = a_training_job(world).succeeds("b")
+    again = a_training_job(world, seed=1).succeeds("b")
 
     assert again.run["number"] == 2
     assert again.versions == ["churn-1", "churn-2"], "versions outlive the TrainingJob"
+
+
+def test_a_version_speaks_of_the_recipe_of_its_run_when_the_spec_has_changed_since() -> None:
+    job = a_training_job(a_world(), seed=7).settles()
+    job.pod().finishes()
+    job.job_completes()
+
+    job.changes(seed=8, model="risk").settles()
+
+    made = job.all(MODEL_VERSIONS)["churn-1"]["spec"]
+    assert (made["model"], made["lineage"]["seed"]) == ("churn", 7)
 
 
 def test_a_name_that_is_taken_by_a_version_without_our_label_is_told_only_by_the_run_itself() -> None:

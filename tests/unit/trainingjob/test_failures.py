@@ -9,6 +9,8 @@ import pytest
 from unit.given import words
 from unit.given.resources import TrainingJob, a_training_job, a_version, a_world
 
+from modelwright.engine.plan import Confirm
+
 
 def started(**spec: Any) -> TrainingJob:
     """A run whose Job is there."""
@@ -74,13 +76,24 @@ def test_a_users_image_that_fails_is_quoted() -> None:
 
 def test_an_attempt_that_failed_is_told_while_the_next_one_is_on_its_way() -> None:
     job = started()
-    job.pod().fails("fetch", "FetchFailed", "the server did not answer")
+    job.pod().exits("fetch", 75, words.error("fetch", "FetchFailed", "the server did not answer"))
 
     job.settles()
 
     assert (job.reason, job.kstatus) == ("Retrying", "InProgress")
     assert job.message == "run 1 is tried again after fetch: the server did not answer"
     assert job.run["state"] == "Running"
+
+
+@pytest.mark.parametrize(("code", "tries"), [(65, 2), (75, 0)])
+def test_a_failure_after_which_nothing_is_tried_again_does_not_say_so(code: int, tries: int) -> None:
+    job = started(backoffLimit=tries)
+    job.pod().exits("fetch", code, words.error("fetch", "FetchFailed", "the server did not answer"))
+
+    job.settles()
+
+    assert (job.reason, job.kstatus) == ("FetchFailed", "InProgress")
+    assert job.message == "run 1: fetch: the server did not answer"
 
 
 def test_a_step_that_says_nothing_is_told_so() -> None:
@@ -140,15 +153,30 @@ def test_a_job_that_failed_without_a_pod_is_told_in_the_jobs_words_after_a_while
 
 def test_the_deadline_names_itself_and_what_was_in_the_way() -> None:
     job = started(activeDeadlineSeconds=60)
-    pod = job.pod().waits("fetch", "ImagePullBackOff")
+    pod = job.pod().ends("fetch").runs("train")
+    job.settles()
+    pod.waits("publish", "ImagePullBackOff")
     job.settles()
     pod.gone()
 
     job.job_fails("DeadlineExceeded", "Job was active longer than specified deadline").settles()
 
     assert failed(job, "DeadlineExceeded")
-    assert "activeDeadlineSeconds: 60" in job.message
-    assert "image training:1 cannot be pulled" in job.message
+    assert job.message.startswith(
+        "run 1: it took longer than activeDeadlineSeconds: 60; publish: image training:1"
+    )
+
+
+def test_the_deadline_ends_a_run_whose_image_has_a_name_that_no_image_can_have() -> None:
+    job = started(trainer={"image": "Team/Train"}, activeDeadlineSeconds=60)
+    pod = job.pod().waits("train", "InvalidImageName", "couldn't parse image name")
+    job.settles()
+    pod.gone()
+
+    job.job_fails("DeadlineExceeded").settles()
+
+    assert failed(job, "DeadlineExceeded")
+    assert "couldn't parse image name" in job.message
 
 
 def test_an_image_that_cannot_be_pulled_shows_while_the_run_waits_for_it() -> None:
@@ -191,6 +219,40 @@ def test_a_job_that_is_deleted_while_it_runs_fails_the_run() -> None:
 
     assert failed(job, "JobDeleted")
     assert job.jobs == [], "it is not made again"
+
+
+def test_a_job_that_is_only_not_seen_is_asked_for_and_followed_on() -> None:
+    job = started()
+    job.pod().runs("train")
+    before = dict(job.settles().status)
+    job.world.cache.gone(job.job_key, job.run["jobUid"])  # as after a restart, when its watch comes last
+
+    effects = job.world.plan(job.key).effects
+
+    assert effects == (Confirm(job.job_key),)
+    assert job.looks().status == before
+
+
+def test_a_suspended_job_is_no_step() -> None:
+    job = started()
+    job.world.edit(job.job_key, spec={"suspend": True})
+
+    assert job.settles().reason == "Suspended"
+    assert job.message == "run 1: Job churn-1 is suspended (by a queue such as Kueue, or by hand)"
+    assert job.kstatus == "InProgress"
+
+
+def test_a_result_that_was_lost_after_its_version_was_made_is_no_loss() -> None:
+    job = started()
+    pod = job.pod().finishes()
+    job.job_completes().looks()
+    assert job.versions == ["churn-1"]
+    pod.gone()
+    job.world.after(30)
+
+    job.settles()
+
+    assert (job.run["state"], job.run["digest"]) == ("Succeeded", words.digest())
 
 
 def test_a_result_that_nobody_read_in_time_is_lost() -> None:

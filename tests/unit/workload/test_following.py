@@ -182,7 +182,7 @@ CASES: dict[str, tuple[dict[str, Any], object]] = {
     "too late, nobody knows why": (
         {"job": a_job("Failed", "DeadlineExceeded")},
         Postponed(
-            Problem("DeadlineExceeded", f"{LATE}, and none of its steps began"), END + timedelta(seconds=60)
+            Problem("DeadlineExceeded", f"{LATE}; none of its steps began"), END + timedelta(seconds=60)
         ),
     ),
 }

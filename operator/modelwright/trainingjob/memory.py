@@ -1,0 +1,151 @@
+"""What is remembered of a TrainingJob's runs. Pure.
+
+The status tells. Where it is lost (removed by hand, left out of a backup, written by a release that this one cannot
+read) the Jobs and ModelVersions of earlier runs tell as much as is needed to train nothing twice: both carry the digest
+of the recipe that they were made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelwright.api.trainingjob import DataReport, Run, TrainingJobSpec, TrainingJobStatus
+from modelwright.common.conditions import standing
+from modelwright.common.reading import readable
+from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOB, generation, name, namespace
+from modelwright.engine.api import MANAGED_BY, MANAGER
+from modelwright.engine.cache import View
+from modelwright.engine.objects import Body, Key, annotations_of, controller, labels, owned_by
+
+RECIPE_HASH = "modelwright.dev/recipe-hash"
+HISTORY = 10
+
+
+@dataclass(frozen=True)
+class Memory:
+    """`run`: the newest one. `last_number`: the highest number that a run has had. `strays`: Jobs of other recipes that
+    have lost their owner."""
+
+    run: Run | None
+    history: tuple[Run, ...] = ()
+    latest_model_version: str | None = None
+    last_number: int = 0
+    strays: tuple[Body, ...] = ()
+
+
+def recipe_hash(body: Body) -> str:
+    """The digest of a TrainingJob's spec. Defaults do not count: a new release may add some."""
+    recipe = body["spec"]
+    with suppress(ValidationError):
+        recipe = TrainingJobSpec.model_validate(recipe).model_dump(
+            mode="json", by_alias=True, exclude_defaults=True
+        )
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def recall(view: View, body: Body) -> Memory:
+    """What is known of the runs."""
+    status = readable(TrainingJobStatus, body.get("status") or {})
+    run = status.run
+    told = Memory(run, tuple(status.history), status.latest_model_version, run.number if run else 0)
+    if run is not None and run.generation == generation(body):
+        return told
+    recipe = recipe_hash(body)
+    versions = sorted(_versions(view, body), key=made_by)
+    jobs = [job for job in view.all(JOBS, namespace(body)) if is_ours(job, body) and made_by(job)]
+    last = max((told.last_number, *map(made_by, (*jobs, *versions))))
+    known = replace(told, last_number=last)
+    if run is None:
+        return _rebuilt(known, body, recipe, jobs, versions)
+    if run.generation > generation(body) and run.job in _made_from(recipe, (*jobs, *versions)):
+        # A backup was restored with its status: generations are counted anew, the recipe is the same.
+        return replace(known, run=run.model_copy(update={"generation": generation(body)}))
+    return known
+
+
+def _rebuilt(known: Memory, body: Body, recipe: str, jobs: list[Body], versions: list[Body]) -> Memory:
+    """The newest run is the one of the present recipe that a Job is there for, or else that made the newest version."""
+    job = max((job for job in jobs if _is_made_from(recipe, job)), key=made_by, default=None)
+    newest = versions[-1] if versions else None
+    run = None
+    if job is not None and (newest is None or made_by(job) >= made_by(newest)):
+        run = Run(number=made_by(job), generation=generation(body), state="Pending", job=name(job))
+    elif newest is not None and _is_made_from(recipe, newest) and standing(newest, "Stalled") is None:
+        run = _run_of(newest, generation(body))
+    earlier = [_run_of(version) for version in reversed(versions) if run is None or name(version) != run.job]
+    latest = name(newest) if newest is not None else None
+    strays = tuple(job for job in jobs if controller(job) is None and not _is_made_from(recipe, job))
+    return replace(
+        known,
+        run=run,
+        history=known.history or tuple(earlier[:HISTORY]),
+        latest_model_version=known.latest_model_version or latest,
+        strays=strays,
+    )
+
+
+def is_ours(job: Body, body: Body) -> bool:
+    """Whether a Job was made for a run of this TrainingJob. One without a controller has lost its owner: a backup
+    brings it back so, and `kubectl delete --cascade=orphan` leaves it so. It is followed, and never changed."""
+    if owned_by(job, body):
+        return True
+    marks = {MANAGED_BY: MANAGER, TRAINING_JOB: name(body)}
+    return (
+        controller(job) is None
+        and marks.items() <= labels(job).items()
+        and name(job) == f"{name(body)}-{made_by(job)}"
+    )
+
+
+def own_job(view: View, body: Body, run: Run | None) -> Body | None:
+    """The Job of a run."""
+    job = view.get(Key(JOBS, namespace(body), run.job)) if run is not None else None
+    return job if job is not None and is_ours(job, body) else None
+
+
+def _versions(view: View, body: Body) -> Iterator[Body]:
+    """The versions that runs of this TrainingJob, or of an earlier one of its name, have made."""
+    for version in view.all(MODEL_VERSIONS, namespace(body)):
+        if labels(version).get(TRAINING_JOB) == name(body) and _lineage(version).get("run"):
+            yield version
+
+
+def _lineage(version: Body) -> Mapping[str, Any]:
+    return version["spec"].get("lineage") or {}
+
+
+def made_by(made: Body) -> int:
+    """The run that made a ModelVersion or that a Job was made for; 0 if it is not known."""
+    number = _lineage(made).get("run") or name(made).rpartition("-")[2]
+    return int(number) if str(number).isdecimal() else 0
+
+
+def _is_made_from(recipe: str, made: Body) -> bool:
+    return annotations_of(made).get(RECIPE_HASH) == recipe
+
+
+def _made_from(recipe: str, found: Iterable[Body]) -> set[str]:
+    return {name(made) for made in found if _is_made_from(recipe, made)}
+
+
+def _run_of(version: Body, of_generation: int = 0) -> Run:
+    """A run that is known only by the version that it made."""
+    lineage = _lineage(version)
+    data = (lineage.get("data") or [{}])[0].get("digest")
+    return Run(
+        number=made_by(version),
+        generation=of_generation,
+        state="Succeeded",
+        job=name(version),
+        completion_time=lineage.get("completionTime"),
+        model_version=name(version),
+        digest=version["spec"]["artifact"]["digest"],
+        data=DataReport(digest=data) if data else None,
+    )
