@@ -277,6 +277,31 @@ class TestExecutor:
         assert await executor.execute(place.toy(), plan)
         assert not await executor.execute(place.toy(), plan)
 
+    async def test_two_operators_do_not_undo_each_others_work_for_ever(
+        self, place: Place, owner: Body
+    ) -> None:
+        operators = {}
+        for name in ("a/one", "b/two"):
+            cache = Cache()
+            cache.put(TOYS, owner)
+            executor = Executor(place.api, cache, EventRecorder(place.api, name), operator=name)
+            plan = Plan(effects=(Apply(place.map(), config_map(place.map(), owner, colour=name[2:])),))
+            operators[name] = (cache, executor, plan)
+        versions = set()
+        for _ in range(10):
+            for _, executor, plan in operators.values():
+                await executor.execute(place.toy(), plan)
+                live = await place.api.get(place.map())
+                versions.add(resource_version(live))
+                for seen, _, _ in operators.values():
+                    seen.put(MAPS, live)
+
+        assert len(versions) <= 5
+        (refusal,) = operators["a/one"][0].fact(place.toy(), REFUSALS)
+        assert (refusal.kind, refusal.message) == (
+            "AnotherOperator", "another operator (b/two) writes it too",
+        )  # fmt: skip
+
     async def test_an_event_reaches_the_user(self, place: Place, owner: Body) -> None:
         plan = Plan(events=(Event("Warning", "ApplyFailed", "x" * 5000),))
         await self.executor(place, owner).execute(place.toy(), plan)
