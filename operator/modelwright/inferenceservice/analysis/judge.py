@@ -14,13 +14,6 @@ RESTARTED = "Restarted"
 _P99, _P50 = 0.99, 0.5
 
 
-def words(metric: str, value: float | None, threshold: float | None, samples: int) -> str:
-    """The numbers of a verdict in words."""
-    told = "unknown" if value is None else f"{value:.4g}"
-    limit = "" if threshold is None else f", the limit {threshold:.4g}"
-    return f"{metric} is {told}{limit} ({samples} samples)"
-
-
 def judge(analysis: Analysis, measured: StepCounts | None) -> Verdict:
     """The verdict of all checks: the first failure, else the first that cannot be told yet, else a pass."""
     if measured is None:

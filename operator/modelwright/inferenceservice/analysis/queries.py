@@ -113,11 +113,11 @@ def wanting(analysis: Analysis | None, measured: StepCounts | None, canary: Cana
 
 def _judged(query: Query, value: float, look: int) -> Verdict:
     if query.max is not None and value > query.max:
-        return Verdict("Fail", query.name, "QueryAboveMax", 1, value, query.max, look)
+        return Verdict("Fail", query.name, "QueryAboveMax", 1, value, query.max, look=look)
     if query.min is not None and value < query.min:
-        return Verdict("Fail", query.name, "QueryBelowMin", 1, value, query.min, look)
+        return Verdict("Fail", query.name, "QueryBelowMin", 1, value, query.min, look=look)
     limit = query.min if query.max is None else query.max
-    return Verdict("Pass", query.name, "QueryWithinLimits", 1, value, limit, look)
+    return Verdict("Pass", query.name, "QueryWithinLimits", 1, value, limit, look=look)
 
 
 def _known(body: Body, stable: StableRevision, canary: CanaryRevision) -> dict[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from modelwright.api.inferenceservice import CanaryRevision, Decision
+from modelwright.checks.verdict import words
 from modelwright.common.times import to_timestamp
 from modelwright.engine.plan import Event
-from modelwright.inferenceservice.analysis.judge import words
 from modelwright.inferenceservice.rollout.steps import Judged, Outcome
 
 # As many decisions as the status keeps besides the last one.

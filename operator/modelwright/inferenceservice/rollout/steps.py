@@ -14,11 +14,11 @@ from math import ceil
 from typing import Any, Literal
 
 from modelwright.api.inferenceservice import Analysis, CanaryRevision, InferenceServiceSpec, Step
-from modelwright.checks.verdict import Verdict
+from modelwright.checks.verdict import Verdict, words
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice.analysis.counts import StepCounts, counted_since
 from modelwright.inferenceservice.analysis.gateway_counts import told_by_itself
-from modelwright.inferenceservice.analysis.judge import judge, judge_pods, judge_unmet, words
+from modelwright.inferenceservice.analysis.judge import judge, judge_pods, judge_unmet
 from modelwright.workload.podstatus import Problem
 
 Outcome = Literal["Advance", "Promote", "Pause", "Rollback"]

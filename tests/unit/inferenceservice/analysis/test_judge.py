@@ -1,0 +1,164 @@
+"""What the counts of a step say of a canary, case by case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any
+
+import pytest
+
+from modelwright.api.inferenceservice import Analysis
+from modelwright.inferenceservice.analysis.counts import (
+    StepCounts,
+    counted_since,
+    is_callers_fault,
+    is_own_fault,
+)
+from modelwright.inferenceservice.analysis.judge import judge, judge_baking, judge_pods, judge_unmet
+from modelwright.inferenceservice.analysis.prometheus_result import NoValue, Reading
+
+SINCE = "2026-01-01T00:00:00Z"
+ENOUGH = {"Answered": 1000}
+PASSED = ("Pass", "errorRate", "ErrorRateWithinLimit")
+QUERIES = [{"name": "complaints", "query": "up", "max": 0.1}]
+
+
+def analysis(**fields: Any) -> Analysis:
+    return Analysis.model_validate(fields)
+
+
+def step(**counts: Any) -> StepCounts:
+    return StepCounts(since=SINCE, **{"delegated": ENOUGH, **counts})
+
+
+def took(seconds: float, count: int = 1000) -> Mapping[float, float]:
+    """Durations of as many requests, all just below that."""
+    return {bound: float(count if bound >= seconds else 0) for bound in (0.01, 0.1, 1.0, 10.0, inf)}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ({}, ("Inconclusive", "TooFewSamples", 0, 0.0)),
+        ({"Answered": 99}, ("Inconclusive", "TooFewSamples", 99, 0.0)),
+        ({"Answered": 100}, ("Pass", "ErrorRateWithinLimit", 100, 0.0)),
+        ({"Answered": 99, "Failed": 1}, ("Pass", "ErrorRateWithinLimit", 100, 0.01)),
+        ({"Answered": 98, "Failed": 2}, ("Inconclusive", "ErrorRateUnclear", 100, 0.02)),
+        ({"Failed": 2}, ("Inconclusive", "TooFewSamples", 2, 1.0)),
+        ({"Failed": 3}, ("Fail", "ErrorRateTooHigh", 3, 1.0)),
+        ({"Answered": 50, "Timeout": 25, "Broken": 25}, ("Fail", "ErrorRateTooHigh", 100, 0.5)),
+        ({"Answered": 100, "Invalid": 900}, ("Pass", "ErrorRateWithinLimit", 100, 0.0)),
+        ({"Answered": 10**15, "Failed": 10**12}, ("Pass", "ErrorRateWithinLimit", 10**15 + 10**12, 0.000999)),
+    ],
+)
+def test_the_error_rate(outcomes: Mapping[str, int], expected: tuple[str, str, int, float]) -> None:
+    found = judge(analysis(), step(delegated=outcomes))
+    assert (found.result, found.reason, found.samples) == expected[:3]
+    assert found.value == pytest.approx(expected[3], abs=1e-6)
+    assert (found.metric, found.threshold) == ("errorRate", 0.01)
+
+
+@pytest.mark.parametrize(
+    ("fields", "counts", "expected"),
+    [
+        ({}, {}, PASSED),
+        ({"maxP99Increase": 0.5}, {}, ("Inconclusive", "p99Seconds", "TooFewSamples")),
+        (
+            {"maxP99Increase": 0.5},
+            {"stable_durations": took(0.1), "canary_durations": took(0.1)},
+            PASSED,
+        ),
+        (
+            {"maxP99Increase": 0.5},
+            {"stable_durations": took(0.1), "canary_durations": took(10.0)},
+            ("Fail", "p99Seconds", "TooSlow"),
+        ),
+        (
+            {"maxP99Increase": 0.5},
+            {"stable_durations": took(0.1), "canary_durations": took(10.0, 99)},
+            ("Inconclusive", "p99Seconds", "TooFewSamples"),
+        ),
+        (
+            {"maxP50Increase": 0.5},
+            {"stable_durations": took(10.0), "canary_durations": took(0.1)},
+            PASSED,
+        ),
+        ({"minAgreement": 0.95}, {"labels": 99, "agreeing": 99}, ("Inconclusive", "agreement", "TooFewSamples")),
+        ({"minAgreement": 0.95}, {"labels": 100, "agreeing": 95}, PASSED),
+        ({"minAgreement": 0.95}, {"labels": 100, "agreeing": 94}, ("Inconclusive", "agreement", "AgreementUnclear")),
+        ({"minAgreement": 0.95}, {"labels": 100, "agreeing": 50}, ("Fail", "agreement", "AnswersDiffer")),
+        ({"maxDifference": 0.1}, {}, ("Inconclusive", "difference", "TooFewSamples")),
+        ({"maxDifference": 0.1}, {"differences": took(0.1)}, PASSED),
+        ({"maxDifference": 0.1}, {"differences": took(10.0)}, ("Fail", "difference", "NumbersDiffer")),
+        ({}, {"shadowed": {"Compared": 10}}, PASSED),
+        ({}, {"shadowed": {"Compared": 10}, "non_finite": 1}, ("Fail", "nonFinite", "NonFiniteAnswers")),
+        ({"queries": QUERIES}, {}, ("Inconclusive", "complaints", "QueryNotAsked")),
+        (
+            {"queries": QUERIES},
+            {"queries": {"complaints": Reading("up", NoValue("NoData", ""))}},
+            ("Inconclusive", "complaints", "NoData"),
+        ),
+        (
+            {"queries": QUERIES},
+            {"queries": {"complaints": Reading("up", 0.2)}},
+            ("Fail", "complaints", "QueryAboveMax"),
+        ),
+    ],
+)  # fmt: skip
+def test_the_first_failure_decides_then_the_first_that_is_not_decided(
+    fields: dict[str, Any], counts: dict[str, Any], expected: tuple[str, str, str]
+) -> None:
+    found = judge(analysis(**fields), step(**counts))
+    assert (found.result, found.metric, found.reason) == expected
+
+
+def test_a_failure_hides_behind_nothing() -> None:
+    queries = {"complaints": Reading("up", 0.2)}
+    found = judge(analysis(queries=QUERIES, minAgreement=0.9), step(delegated={}, queries=queries))
+    assert found.reason == "QueryAboveMax"
+
+
+def test_without_counts_nothing_is_measured() -> None:
+    assert judge(analysis(), None).reason == "NotMeasured"
+    assert judge_baking(analysis(), None).reason == "NotMeasured"
+
+
+@pytest.mark.parametrize(
+    ("answered", "result"),
+    [({"200": 1000}, "Pass"), ({"200": 500, "500": 500}, "Fail"), ({"200": 1000, "404": 5000}, "Pass")],
+)
+def test_a_revision_that_is_baked_is_judged_by_its_own_answers(
+    answered: Mapping[str, int], result: str
+) -> None:
+    assert judge_baking(analysis(), step(delegated={}, direct=True, answered=answered)).result == result
+
+
+@pytest.mark.parametrize(
+    ("restarts", "allowed", "fails"), [(0, 0, False), (1, 0, True), (2, 2, False), (3, 2, True)]
+)
+def test_restarts(restarts: int, allowed: int, fails: bool) -> None:
+    found = judge_pods(analysis(maxRestarts=allowed), restarts)
+    assert (found is not None and found.result == "Fail") is fails
+
+
+def test_a_revision_that_meets_nobody_is_judged_by_queries_alone() -> None:
+    assert judge_unmet(analysis(), None).reason == "NothingToMeasure"
+    assert judge_unmet(analysis(queries=QUERIES), None).reason == "QueryNotAsked"
+
+
+@pytest.mark.parametrize(
+    ("code", "own", "callers"),
+    [
+        *(("200", False, False), ("404", False, True), ("500", True, False), ("503", True, False)),
+        *(("OK", False, False), ("INTERNAL", True, False), ("INVALID_ARGUMENT", False, True)),
+    ],
+)
+def test_whose_fault_a_status_is(code: str, own: bool, callers: bool) -> None:
+    assert (is_own_fault(code), is_callers_fault(code)) == (own, callers)
+
+
+def test_counts_of_another_step_do_not_count() -> None:
+    assert counted_since(step(), SINCE) == step()
+    assert counted_since(step(), "2026-01-02T00:00:00Z") is None
+    assert counted_since(None, SINCE) is None
