@@ -317,7 +317,7 @@ class CanaryRevision(Revision):
 
     state: Literal["Progressing", "Shifting", "Completing", "Failed"] = Field(
         description="Progressing: its pods start. Shifting: it gets a growing share of the traffic. Completing: it "
-        "has passed, and the rest of its pods start. Failed: given up until the spec changes."
+        "has passed, and the rest of its pods start. Failed: given up; status.rejected says whether it was rejected."
     )
     since: Timestamp = Field(description="When it was started.")
     step: int | None = Field(default=None, ge=0, description="The step that it is at, from 0.")
@@ -349,14 +349,25 @@ class CanaryRevision(Revision):
     message: Message | None = Field(default=None, description="Why it failed, in a sentence.")
 
 
+# Who asked is a claim: whoever may annotate the object may write another name.
+RequestedBy = Annotated[str, Field(max_length=200)]
+
+
 class Decision(Model):
-    """What was decided of a canary last, and by which number."""
+    """What was decided of a revision, and by which number or by whom."""
 
     at: Timestamp = Field(description="When.")
     revision: Label = Field(description="Of which revision.")
     step: int = Field(ge=0, description="At which step, from 0.")
-    verdict: Literal["Advance", "Promote", "Pause", "Rollback"] = Field(description="What followed.")
+    verdict: Literal["Advance", "Promote", "Pause", "Resume", "Retry", "Rollback"] = Field(
+        description="What followed."
+    )
     reason: Reason = Field(description="Why, in one word.")
+    requested_by: RequestedBy | None = Field(
+        default=None,
+        description="Who asked for it, where somebody did: the name that the client gave, and the field manager that "
+        "wrote the annotation. Not verified.",
+    )
     metric: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="The number's name."
     )
@@ -371,18 +382,35 @@ class RetiredRevision(Revision):
     until: Timestamp = Field(description="When its pods go.")
     undone: bool | None = Field(
         default=None,
-        description="True: the traffic was taken from it again. It gets it back step by step only.",
+        description="True: the traffic was taken from it again. It gets it back step by step, or by another undo.",
     )
 
 
 class Rejection(Model):
-    """A model that was rolled back for what it did, not for the cluster it met."""
+    """What was tried and rejected: it is not started again before somebody asks for it."""
 
     at: Timestamp = Field(description="When.")
     revision: Label = Field(description="The revision that served it.")
     version: Name = Field(description="The ModelVersion.")
     digest: Digest = Field(description="sha256 of its model file.")
-    reason: Reason = Field(description="Why, in one word.")
+    scope: Literal["Model", "Revision"] = Field(
+        default="Model",
+        description="Model: no revision with this digest is started. Revision: only this one is not, because the same "
+        "model serves in another shape of pod.",
+    )
+    reason: Reason = Field(description="Why, in one word: of the analysis, or Aborted or Undone.")
+    requested_by: RequestedBy | None = Field(
+        default=None, description="Who asked for it, where somebody did. Not verified."
+    )
+    quarantine: bool = Field(
+        default=True,
+        description="True: a check has failed, so its ModelVersions are Quarantined for all who follow the family. "
+        "False: this InferenceService alone does not start it.",
+    )
+    retry_when_named: bool = Field(
+        default=False,
+        description="True: spec.model has asked for something else since, so naming the version again tries it.",
+    )
 
 
 class Address(Model):
@@ -414,10 +442,18 @@ class InferenceServiceStatus(Status):
     )
     rejected: Annotated[list[Rejection], Field(max_length=20)] | None = Field(
         default=None,
-        description="Models that were rolled back, the newest first. Their ModelVersions are Quarantined.",
+        description="What was rolled back, aborted or undone, the newest first. It is not started again, whatever else "
+        "changes, until a retry or until its version is named again.",
     )
     last_handled_request: Annotated[str, Field(max_length=64)] | None = Field(
-        default=None, description="Token of the request about a rollout that was carried out last."
+        default=None, description="Token of the request about a rollout that was dealt with last."
+    )
+    handled_requests: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=32)] | None = (
+        Field(
+            default=None,
+            description="Tokens of the requests about rollouts that were dealt with, the newest first. None of them is "
+            "carried out again.",
+        )
     )
     last_decision: Decision | None = Field(default=None, description="What was decided last, and why.")
     history: Annotated[list[Decision], Field(max_length=20)] | None = Field(

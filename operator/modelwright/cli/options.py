@@ -24,8 +24,8 @@ ABOUT: dict[Action, str] = {
     "abort": "roll the canary back",
     "pause": "keep the canary at its step",
     "resume": "let a paused canary go on",
-    "retry": "try a revision again that was rolled back",
-    "undo": "give the traffic back to the revision before, while it still runs",
+    "retry": "try a revision again that was rolled back, aborted or undone",
+    "undo": "give the traffic back to the revision before, while it still runs; again: to the newer one",
 }
 EXITS = """exit codes:
   0    done; with --watch: the rollout ended well

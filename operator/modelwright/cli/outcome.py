@@ -26,7 +26,8 @@ def is_replaced(asked: Request, seen: InferenceService) -> bool:
 
 def is_handled(asked: Request, seen: InferenceService) -> bool:
     """Whether the operator has dealt with it."""
-    return seen.status.last_handled_request in {asked.token, _misread(asked)}
+    handled = {seen.status.last_handled_request, *seen.status.handled_requests}
+    return not handled.isdisjoint({asked.token, _misread(asked)})
 
 
 def _misread(asked: Request) -> str:
@@ -41,6 +42,8 @@ def is_done(asked: Request, before: InferenceService, after: InferenceService) -
     if asked.action == "undo":
         return not serves
     if asked.action == "retry" and asked.revision in rejected(before) - rejected(after):
+        return True
+    if asked.action == "abort" and asked.revision in rejected(after) - rejected(before):
         return True
     canary = after.canary
     if canary is None or canary.revision != asked.revision:

@@ -48,23 +48,32 @@ def rejected(seen: InferenceService) -> set[str]:
 
 
 def _about_rejected(seen: InferenceService, revision: str | None) -> str:
-    """A model that was sent back earlier: with a new try its quarantine ends."""
+    """What was rejected earlier: the one that is named, else the only one, or the one that was rejected just now."""
+    known, last = seen.status.rejected, seen.status.last_decision
+    if not known:
+        raise Refused(f"nothing to retry: {stage(seen).sentence}")
     if revision in rejected(seen) and revision is not None:
         return revision
-    if not seen.status.rejected:
-        raise Refused(f"nothing to retry: {stage(seen).sentence}")
-    known = ", ".join(f"{each.revision} ({each.version}, {each.reason})" for each in seen.status.rejected)
-    raise Refused(f"nothing was asked for: name the one to try again with --revision: {known}")
+    if revision is None and (len(known) == 1 or (last is not None and last.revision == known[0].revision)):
+        return known[0].revision
+    listed = ", ".join(f"{each.revision} ({each.version}, {each.reason})" for each in known)
+    raise Refused(f"nothing was asked for: name the one to try again with --revision: {listed}")
 
 
 def _about_stable(seen: InferenceService) -> str:
+    """The one that has the traffic, and loses it to the other one that still runs."""
     status = seen.status
     if status.stable is None:
         raise Refused(f"nothing to undo: {seen.name} serves nothing yet")
-    if seen.way_back is None:
+    if status.retired is None:
         raise Refused(
             "nothing to go back to: no earlier revision runs any more (it is kept for "
             "spec.rollout.scaleDownDelaySeconds after another took over). Name the earlier version in spec.model"
+        )
+    if seen.way_back is None:
+        raise Refused(
+            f"nothing to undo: {status.retired.version} still runs, but it lost the traffic, and not by an undo. It "
+            f"comes back step by step: by modelwright rollout retry {seen.name}, or when spec.model asks for it"
         )
     return status.stable.revision
 

@@ -12,7 +12,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from modelwright.api.inferenceservice import CanaryRevision, Revision, StableRevision
+from modelwright.api.inferenceservice import CanaryRevision, Rejection, Revision, StableRevision
+from modelwright.api.requests import asked_for
 from modelwright.common import conditions
 from modelwright.common.conditions import Aspect, Verdict
 from modelwright.common.resources import CONFIG_MAPS, DEPLOYMENTS, REVISION, SERVICES, name
@@ -30,7 +31,7 @@ from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision import image
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.revision.target import Unresolved, passed_over, target
-from modelwright.inferenceservice.rollout import decision_log, standin
+from modelwright.inferenceservice.rollout import decision_log, rejections, standin
 from modelwright.inferenceservice.rollout.machine import SHIFTING, advance
 from modelwright.inferenceservice.rollout.readiness import (
     deadline,
@@ -147,30 +148,24 @@ def _verdict(observed: Observed, wanted: Revision | Unresolved, revisions: Revis
     if isinstance(wanted, Unresolved):
         stand = conditions.stalled if wanted.hopeless else conditions.waiting
         return stand(wanted.reason, wanted.message)
-    if revisions.canary is None:
-        return _serving(observed, revisions.stable or wanted)
-    return _replacing(observed, revisions.stable, revisions.canary)
+    canary = revisions.canary
+    if canary is not None:
+        return _replacing(observed, revisions, canary)
+    rejected = rejections.blocking(revisions.rejected, wanted)
+    if rejected is not None and rejected.reason != rejections.UNDONE:
+        return _rejected(observed, rejected, revisions.stable)
+    return _serving(observed, revisions.stable or wanted, rejected)
 
 
-def _replacing(observed: Observed, stable: StableRevision | None, canary: CanaryRevision) -> Verdict:
+def _replacing(observed: Observed, revisions: Revisions, canary: CanaryRevision) -> Verdict:
+    stable = revisions.stable
     if canary.state == "Failed":
-        return _given_up(stable, canary)
+        return _failed(canary, stable)
     if canary.stand_in_since is not None and stable is not None:
         return _standing_in(observed, stable, canary)
     if canary.state in SHIFTING:
-        return _shifting(observed, canary)
+        return _shifting(observed, canary, revisions)
     return _starting(observed, canary.revision, canary.version)
-
-
-def _given_up(stable: StableRevision | None, canary: CanaryRevision) -> Verdict:
-    kept = f"; {stable.version} keeps the traffic" if stable else ""
-    reason = canary.reason or "RevisionFailed"
-    message = canary.message or reason
-    if canary.step is None:
-        return conditions.stalled(reason, f"ModelVersion {canary.version}: {message}{kept}")
-    return conditions.stalled(
-        "RolledBack", f"ModelVersion {canary.version} was rolled back: {reason}: {message}{kept}"
-    )
 
 
 def _standing_in(observed: Observed, stable: StableRevision, canary: CanaryRevision) -> Verdict:
@@ -186,7 +181,29 @@ def _standing_in(observed: Observed, stable: StableRevision, canary: CanaryRevis
     return conditions.waiting(standin.STABLE_UNAVAILABLE, message)
 
 
-def _shifting(observed: Observed, canary: CanaryRevision) -> Verdict:
+def _failed(canary: CanaryRevision, stable: StableRevision | None) -> Verdict:
+    """The spec asks for a revision that was given up."""
+    kept = f"; {stable.version} keeps the traffic" if stable else ""
+    reason = canary.reason or "RevisionFailed"
+    if canary.step is not None or reason == rejections.ABORTED:
+        message = f"ModelVersion {canary.version} was rolled back: {reason}: {canary.message or reason}{kept}"
+        return conditions.stalled("RolledBack", message)
+    return conditions.stalled(reason, f"ModelVersion {canary.version}: {canary.message or reason}{kept}")
+
+
+def _rejected(observed: Observed, rejected: Rejection, stable: StableRevision | None) -> Verdict:
+    """The spec asks for what was rejected, and how that ended is not remembered in detail any more."""
+    kept = f"; {stable.version} keeps the traffic" if stable else ""
+    by = f": {asked_for(rejected.requested_by)}" if rejected.requested_by else ""
+    message = f"ModelVersion {rejected.version} was rolled back: {rejected.reason}{by}{kept}"
+    return conditions.stalled("RolledBack", f"{message}; {_retry(observed, rejected)}")
+
+
+def _retry(observed: Observed, rejected: Rejection) -> str:
+    return f"to try it again: modelwright rollout retry {observed.name} --revision {rejected.revision}"
+
+
+def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) -> Verdict:
     if canary.state == "Completing":
         message = f"ModelVersion {canary.version} has passed; the rest of its pods start"
         return conditions.reconciling("CanaryCompleting", message, ready=False)
@@ -195,11 +212,21 @@ def _shifting(observed: Observed, canary: CanaryRevision) -> Verdict:
     message += queries.wanting(observed.spec.rollout.analysis, observed.measured, canary)
     message += scrape_targets.unread(observed, observed.status.stable, canary)
     if is_paused(canary, observed.spec):
-        return conditions.reconciling("CanaryPaused", f"{message}; it is paused", ready=False)
+        return conditions.reconciling(
+            "CanaryPaused", f"{message}; it is paused{_paused_by(observed, revisions)}", ready=False
+        )
     if awaits_approval(canary, observed.spec):
         told = f"{message}; the step ends when spec.rollout.approvedRevision is {canary.revision}, or by promotion"
         return conditions.reconciling("AwaitingApproval", told, ready=False)
     return conditions.reconciling("CanaryInProgress", message, ready=False)
+
+
+def _paused_by(observed: Observed, revisions: Revisions) -> str:
+    """Who asked for the pause, as long as nothing else was decided since."""
+    last = revisions.decision or observed.status.last_decision
+    if last is None or last.verdict != "Pause" or last.reason != decision_log.REQUESTED:
+        return ""
+    return f", {asked_for(last.requested_by)}"
 
 
 def _starting(observed: Observed, revision: str, version: str) -> Verdict:
@@ -209,24 +236,41 @@ def _starting(observed: Observed, revision: str, version: str) -> Verdict:
     return conditions.reconciling("RevisionStarting", f"ModelVersion {version} starts", ready=False)
 
 
-def _serving(observed: Observed, stable: StableRevision | Revision) -> Verdict:
+def _serving(
+    observed: Observed, stable: StableRevision | Revision, undone: Rejection | None = None
+) -> Verdict:
+    """`undone`: what the spec asks for, and somebody has undone."""
     if not observed.has_traffic(stable.revision):
         return conditions.reconciling(
             "SwitchingTraffic", f"ModelVersion {stable.version} takes over the traffic", ready=False
         )
     if is_complete(observed.deployment(stable.revision), observed.spec.replicas):
-        if isinstance(stable, StableRevision) and stable.bake_until is not None:
-            told = f"ModelVersion {stable.version} has the traffic, and may still be taken back"
-            told += scrape_targets.unread(observed, stable)
-            return conditions.reconciling("Baking", told, ready=False)
-        bad = ", ".join(passed_over(observed, stable.version)[-MOST_NAMES:])
-        told = f"; passed over because they are quarantined: {bad}" if bad else ""
-        return conditions.done("Serving", f"ModelVersion {stable.version} has the traffic{told}")
+        return _done(observed, stable, undone)
     problem = hindrance(observed, stable.revision)
     if problem is not None:
         return conditions.waiting(problem.reason, f"ModelVersion {stable.version}: {problem.message}")
     return conditions.reconciling(
         "PodsNotReady", f"pods of ModelVersion {stable.version} are not ready", ready=False
+    )
+
+
+def _done(observed: Observed, stable: StableRevision | Revision, undone: Rejection | None) -> Verdict:
+    """All pods of the revision that has the traffic are ready."""
+    if isinstance(stable, StableRevision) and stable.bake_until is not None:
+        message = f"ModelVersion {stable.version} has the traffic, and may still be taken back"
+        message += scrape_targets.unread(observed, stable)
+        return conditions.reconciling("Baking", message, ready=False)
+    if undone is not None:
+        message = f"ModelVersion {undone.version} was undone, {asked_for(undone.requested_by)}; "
+        message += f"{stable.version} has the traffic; {_retry(observed, undone)}"
+        return conditions.done(rejections.UNDONE, message)
+    if observed.spec.replicas == 0:
+        message = f"spec.replicas is 0: no pod of ModelVersion {stable.version} runs"
+        return conditions.done("ScaledToZero", message)
+    bad = ", ".join(passed_over(observed, stable.version)[-MOST_NAMES:])
+    return conditions.done(
+        "Serving",
+        f"ModelVersion {stable.version} has the traffic{f'; passed over: {bad}' if bad else ''}",
     )
 
 

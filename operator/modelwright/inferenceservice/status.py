@@ -1,13 +1,10 @@
-"""The status of an InferenceService as one look leaves it, all but its conditions. Pure.
-
-What is kept of rejected models is what quarantines their ModelVersions.
-"""
+"""The status of an InferenceService as one look leaves it, all but its conditions. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from modelwright.api.inferenceservice import Address, InferenceServiceStatus, Rejection, Revision
+from modelwright.api.inferenceservice import Address, InferenceServiceStatus, Revision
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.manifests.names import canary_url, url
 from modelwright.inferenceservice.observed import Observed
@@ -16,8 +13,8 @@ from modelwright.inferenceservice.rollout import decision_log
 from modelwright.inferenceservice.rollout.readiness import ready_replicas
 from modelwright.inferenceservice.rollout.steps import planned, replicas
 
-# As many rejected models as the status keeps.
-REJECTED = 20
+# As many tokens of requests as the status keeps.
+HANDLED = 32
 
 
 def record(observed: Observed, revisions: Revisions) -> InferenceServiceStatus:
@@ -41,19 +38,17 @@ def record(observed: Observed, revisions: Revisions) -> InferenceServiceStatus:
         canary=canary,
         retired=revisions.retired,
         last_handled_request=before.last_handled_request if revisions.handled is None else revisions.handled,
+        handled_requests=_handled(before, revisions.handled),
         last_decision=revisions.decision or before.last_decision,
         history=decision_log.history(before.last_decision, before.history, revisions.decision),
-        rejected=_rejected(observed, revisions),
+        rejected=list(revisions.rejected) or None,
     )
 
 
-def _rejected(observed: Observed, revisions: Revisions) -> list[Rejection] | None:
-    """The models that were found bad, the newest first; not one that serves by now, or may be tried again."""
-    new, known = revisions.rejected, observed.status.rejected or []
-    good = revisions.stable.artifact.digest if revisions.stable is not None else None
-    gone = {good, new.digest if new else None}
-    kept = [found for found in known if found.digest not in gone and found.revision != revisions.forgiven]
-    return [*([new] if new else []), *kept][:REJECTED] or None
+def _handled(before: InferenceServiceStatus, token: str | None) -> list[str] | None:
+    """The tokens of the requests that were dealt with, the newest first."""
+    known = before.handled_requests or ([before.last_handled_request] if before.last_handled_request else [])
+    return [*([] if token is None else [token]), *known][:HANDLED] or None
 
 
 def _counts(observed: Observed, revision: Revision, wanted: int) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def quarantined(digest: str, services: Iterable[Body]) -> Aspect | None:
         (name(service), rejection["reason"])
         for service in services
         for rejection in _status(service).get("rejected") or ()
-        if rejection["digest"] == digest
+        # What somebody aborted or undid says nothing about the model to others.
+        if rejection["digest"] == digest and rejection.get("quarantine", True)
     )
     if not rejections:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelwright.api.requests import asked_for
 from modelwright.view.format import count, number, percent
 from modelwright.view.model import Decision, InferenceService
 
@@ -19,14 +20,26 @@ VERDICTS = {
     "Advance": "went on to the next step",
     "Promote": "has passed, and takes over",
     "Pause": "was paused",
+    "Resume": "goes on",
+    "Retry": "is tried again",
     "Rollback": "was rolled back",
+}
+
+# Decisions about the whole traffic, which no step has to do with.
+WHOLE = {
+    "Undone": "was undone: the revision before has the traffic",
+    "Redone": "has the traffic again: its undo was undone",
 }
 
 
 def sentence(decision: Decision, seen: InferenceService) -> str:
     """What was decided, at which step, and why."""
+    name = _name(decision, seen)
+    by = f", {asked_for(decision.requested_by)}" if decision.requested_by else ""
+    if decision.reason in WHOLE:
+        return f"{name} {WHOLE[decision.reason]}{by}"
     verdict = VERDICTS.get(decision.verdict, decision.verdict)
-    return f"{_name(decision, seen)} {verdict} at step {decision.step + 1}: {decision.reason}{_numbers(decision)}"
+    return f"{name} {verdict} at step {decision.step + 1}: {decision.reason}{by}{_numbers(decision)}"
 
 
 def before(decision: Decision, seen: InferenceService) -> str:
@@ -37,7 +50,7 @@ def before(decision: Decision, seen: InferenceService) -> str:
 def _name(decision: Decision, seen: InferenceService) -> str:
     """The version of the revision that it was about, if that is still known."""
     status = seen.status
-    parts = (status.stable, status.canary, status.retired)
+    parts = (status.stable, status.canary, status.retired, *status.rejected)
     version = next((part.version for part in parts if part and part.revision == decision.revision), None)
     return version or f"revision {decision.revision}"
 

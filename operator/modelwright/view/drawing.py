@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from modelwright.api.requests import asked_for
 from modelwright.view.checks import checks
 from modelwright.view.decisions import before, sentence
 from modelwright.view.format import ago, ahead, since, span
@@ -162,11 +163,20 @@ def _decisions(seen: InferenceService, now: datetime) -> Iterator[str]:
 
 
 def _rejected(seen: InferenceService, now: datetime) -> Iterator[str]:
-    """Models that were sent back."""
+    """What was rolled back, aborted or undone."""
     found = seen.status.rejected[:SHOWN_DECISIONS]
     if found:
-        yield "Rejected models, the newest first"
-        rows = [(each.version, f"revision {each.revision}", each.reason, ago(each.at, now)) for each in found]
+        yield "Rejected, and not started again by itself; the newest first"
+        rows = [
+            (
+                each.version,
+                f"revision {each.revision}",
+                each.reason,
+                asked_for(each.requested_by) if each.requested_by else "",
+                ago(each.at, now),
+            )
+            for each in found
+        ]
         yield from (f"  {line}" for line in table(rows))
 
 
@@ -180,7 +190,8 @@ def _conditions(seen: InferenceService) -> Iterator[str]:
 def _notes(seen: InferenceService) -> Iterator[str]:
     """A request that the operator has not carried out yet."""
     request = seen.request
-    if request is not None and not request.endswith(f"#{seen.status.last_handled_request}"):
+    handled = (seen.status.last_handled_request, *seen.status.handled_requests)
+    if request is not None and request.rpartition("#")[2] not in handled:
         yield f"The request {request} waits for the operator."
 
 

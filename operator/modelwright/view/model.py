@@ -53,7 +53,7 @@ class Canary(Revision):
 
 
 class Retired(Revision):
-    """The one before, whose pods still run."""
+    """The one that had the traffic before, and whose pods still run."""
 
     until: str
     undone: bool | None = None
@@ -67,6 +67,7 @@ class Decision(Model):
     step: int
     verdict: str
     reason: str
+    requested_by: str | None = None
     metric: str | None = None
     value: float | None = None
     threshold: float | None = None
@@ -74,13 +75,14 @@ class Decision(Model):
 
 
 class Rejection(Model):
-    """A model that was rolled back for what it did."""
+    """What was rolled back, aborted or undone, and is not started again by itself."""
 
     at: str
     revision: str
     version: str
     digest: str
     reason: str
+    requested_by: str | None = None
 
 
 class Condition(Model):
@@ -145,6 +147,7 @@ class Status(Model):
     retired: Retired | None = None
     rejected: tuple[Rejection, ...] = ()
     last_handled_request: str | None = None
+    handled_requests: tuple[str, ...] = ()
     last_decision: Decision | None = None
     history: tuple[Decision, ...] = ()
 
@@ -208,9 +211,16 @@ class InferenceService(Model):
 
     @property
     def way_back(self) -> Retired | None:
-        """The revision that could have the traffic again at once."""
+        """The revision that `undo` switches to: the one before, or the newer one after an undo."""
         retired = self.status.retired
-        return None if retired is None or retired.undone else retired
+        if retired is None or not retired.undone:
+            return retired
+        return retired if self.undone(retired.revision) is not None else None
+
+    def undone(self, revision: str) -> Rejection | None:
+        """The record of somebody having undone a revision."""
+        found = (each for each in self.status.rejected if each.reason == "Undone")
+        return next((each for each in found if each.revision == revision), None)
 
     def condition(self, aspect: str) -> Condition | None:
         """A condition."""

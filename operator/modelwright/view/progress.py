@@ -60,7 +60,7 @@ def _given_up(seen: InferenceService, canary: Canary) -> Stage:
         f"To try the same revision again: modelwright rollout retry {seen.name}",
         f"Else change the spec: {back}name a better version, or mend what the reason names",
     )
-    if canary.step is None:
+    if canary.step is None and canary.reason != "Aborted":
         return Stage("Failed", f"{canary.version} was given up: {reason}{why}; {kept}", advice)
     return Stage("RolledBack", f"{canary.version} was rolled back: {reason}{why}; {kept}", advice)
 
@@ -122,6 +122,8 @@ def _without_canary(seen: InferenceService) -> Stage:
         return Stage("Failed" if seen.holds("Stalled") else "InProgress", f"nothing is served yet; {why}")
     if seen.holds("Ready"):
         text = f"no rollout is in progress; {stable.version} has all of the traffic"
+        if ready is not None and ready.reason == "Undone":
+            text = ready.message
         return Stage("Done", text, _undo(seen))
     if seen.holds("Stalled"):
         return Stage("Failed", f"{stable.version} has all of the traffic; {why}")
@@ -132,8 +134,9 @@ def _undo(seen: InferenceService) -> tuple[str, ...]:
     before = seen.way_back
     if before is None:
         return ()
+    turn = "has the traffic again" if before.undone else "is back"
     return (
-        f"As long as {before.version} runs, it is back at once with: modelwright rollout undo {seen.name}",
+        f"As long as {before.version} runs, it {turn} at once with: modelwright rollout undo {seen.name}",
     )
 
 

@@ -13,11 +13,14 @@ import pytest
 from unit.cli.given import a_canary, a_rolled_back_canary, a_served_version, edited, measures, merged, seen
 from unit.given.resources import InferenceService, a_version
 from unit.inferenceservice.rollout.test_canary import GOOD, after
+from unit.inferenceservice.rollout.test_promotion import a_promoted_version, answers
 
 from modelwright.api.requests import ANNOTATION, Action, Request, pending
 from modelwright.cli import outcome, request
 from modelwright.cli.errors import Refused
+from modelwright.view.decisions import sentence
 from modelwright.view.model import read
+from modelwright.view.progress import stage
 
 
 def a_starting_canary(**rollout: Any) -> InferenceService:
@@ -154,8 +157,8 @@ def test_what_is_written_is_what_the_operator_reads() -> None:
         fresh = request.token(datetime(2026, 1, 1, tzinfo=UTC))
         asked = Request(action, service.revision("canary"), fresh)
         body = merged(edited(service), request.patch(seen(service), asked))
-        assert pending(body, None) == asked
-        assert pending(body, fresh) is None
+        assert pending(body, ()) == asked
+        assert pending(body, {fresh}) is None
 
 
 def a_takeover() -> InferenceService:
@@ -167,11 +170,31 @@ def a_takeover() -> InferenceService:
     return service
 
 
-def test_what_took_over_is_undone_once() -> None:
+def test_what_took_over_is_undone_and_an_undo_is_undone() -> None:
     service = a_takeover()
     assert asks(service, "undo")
     assert service.version("stable") == "churn-1"
-    with pytest.raises(Refused, match="no earlier revision runs any more"):
+    found = stage(seen(service))
+    assert found.result == "Done"
+    assert "churn-2 was undone, asked for by somebody unknown; churn-1 has the traffic" in found.sentence
+    assert found.advice == (
+        "As long as churn-2 runs, it has the traffic again at once with: modelwright rollout undo churn",
+    )
+    assert asks(service, "undo")
+    assert service.version("stable") == "churn-2"
+    assert "has the traffic again: its undo was undone" in sentence(seen(service).decisions[0], seen(service))
+
+
+def test_what_was_undone_is_tried_again_step_by_step() -> None:
+    service = a_takeover()
+    assert asks(service, "undo")
+    assert asks(service, "retry")
+    assert service.version("canary") == "churn-2"
+
+
+def test_what_its_checks_took_back_comes_back_by_no_undo() -> None:
+    service = answers(a_promoted_version(), http500=100)
+    with pytest.raises(Refused, match=r"churn-2 still runs, but it lost the traffic, and not by an undo"):
         request.request("undo", seen(service), None, "t")
 
 
@@ -190,11 +213,19 @@ def test_a_model_that_was_sent_back_earlier_is_tried_again_by_its_revision() -> 
     service.changes(model={"version": "churn-1"}).settles()
     now = seen(service)
     assert now.canary is None
+    assert request.request("retry", now, None, "t").revision == revision, "there is no other one"
+    other = {"at": "x", "revision": "other", "version": "churn-0", "digest": "d", "reason": "TooSlow"}
+    known = [dict(each) for each in service.status["rejected"]]
+    several = seen(service, status={"rejected": [other, *known]})
     with pytest.raises(
-        Refused, match=rf"name the one .* --revision: {revision} \(churn-2, ErrorRateTooHigh\)"
+        Refused, match=rf"name the one .* --revision: .*, {revision} \(churn-2, ErrorRateTooHigh\)"
     ):
-        request.request("retry", now, None, "t")
-    asked = request.request("retry", now, revision, "t")
+        request.request("retry", several, None, "t")
+    assert (
+        request.request("retry", seen(service, status={"rejected": [*known, other]}), None, "t").revision
+        == revision
+    )
+    asked = request.request("retry", several, revision, "t")
     service.world.edit(service.key, metadata={"annotations": {ANNOTATION: request.written(asked)}})
     service.settles()
     assert outcome.is_done(asked, now, seen(service))

@@ -6,14 +6,25 @@ import pytest
 from unit.given.resources import InferenceService, a_served_version
 from unit.inferenceservice.rollout.test_canary import BAD, GOOD, a_canary, after, measures, rule
 
-ANNOTATION = "modelwright.dev/rollout"
+from modelwright.api.requests import ANNOTATION, REQUESTED_BY, Request, pending
+
+BY_ALICE = "asked for by alice (modelwright-cli)"
 
 
 def asks(
-    service: InferenceService, action: str, revision: str | None = None, token: str = "t1"
+    service: InferenceService,
+    action: str,
+    revision: str | None = None,
+    token: str = "t1",
+    by: str | None = None,
 ) -> InferenceService:
-    about = revision or service.revision("canary")
-    service.world.edit(service.key, metadata={"annotations": {ANNOTATION: f"{action}@{about}#{token}"}})
+    """Somebody asks, by the command line if there is a name."""
+    asked = {ANNOTATION: f"{action}@{revision or service.revision('canary')}#{token}"}
+    managers = {}
+    if by is not None:
+        asked[REQUESTED_BY] = by
+        managers = dict.fromkeys(asked, "modelwright-cli")
+    service.world.edit(service.key, metadata={"annotations": asked, "annotationManagers": managers})
     return service.settles()
 
 
@@ -52,9 +63,11 @@ def test_promoted_fully_it_skips_all_steps_once_its_pods_are_there() -> None:
 def test_an_aborted_canary_is_rolled_back() -> None:
     service = asks(a_canary(), "abort")
     assert service.reason == "RolledBack"
-    assert "Aborted: somebody asked for it" in service.message
+    assert "Aborted: asked for by somebody unknown" in service.message
     assert rule(service) is None
     assert service.status["lastDecision"]["reason"] == "Aborted"
+    canary = service.status["canary"]
+    assert (canary["weight"], canary["verdict"], canary.get("url")) == (0, "Aborted", None)
 
 
 def test_a_canary_that_was_given_up_is_tried_again_on_request() -> None:
@@ -75,12 +88,71 @@ def test_a_pause_holds_a_canary_until_it_is_taken_back() -> None:
     assert step(service) == 1
 
 
-def test_the_same_request_is_not_carried_out_again_however_long_it_stays() -> None:
-    service = a_canary()
-    asks(service, "abort")
-    service.changes(replicas=3).settles()
-    service.has_ready(1).settles()
-    assert service.reason == "CanaryInProgress", "another try, which nobody has asked to abort"
+def test_no_request_is_carried_out_again_however_often_an_older_one_comes_back() -> None:
+    service = asks(a_canary(), "pause")
+    asks(service, "resume", token="t2")
+    asks(service, "pause", token="t1")
+    assert service.reason == "CanaryInProgress", "Git has brought an old annotation back"
+    assert service.status["handledRequests"] == ["t2", "t1"]
+    for number in range(3, 40):
+        asks(service, "pause" if number % 2 else "resume", token=f"t{number}")
+    assert len(service.status["handledRequests"]) == 32
+    assert (service.status["handledRequests"][0], service.status["lastHandledRequest"]) == ("t39", "t39")
+
+
+def test_a_status_of_an_operator_that_kept_one_token_only_is_understood() -> None:
+    service = asks(a_canary(), "pause")
+    kept = {name: value for name, value in service.status.items() if name != "handledRequests"}
+    service.world.edit(service.key, status=kept)
+    asks(service, "resume", token="t2")
+    assert service.status["handledRequests"] == ["t2", "t1"]
+
+
+@pytest.mark.parametrize(
+    ("action", "verdict", "reason", "told"),
+    [
+        ("promote", "Advance", "CanaryAdvanced", f"step 1 ended: {BY_ALICE}"),
+        (
+            "abort",
+            "Rollback",
+            "RolledBack",
+            f"ModelVersion churn-2 was rolled back: Aborted: {BY_ALICE}; churn-1 keeps the traffic",
+        ),
+        (
+            "pause",
+            "Pause",
+            "CanaryPaused",
+            f"ModelVersion churn-2 answers 10 % (step 1 of 2); it is paused, {BY_ALICE}",
+        ),
+    ],
+)
+def test_who_asked_is_kept_and_told(action: str, verdict: str, reason: str, told: str) -> None:
+    service = asks(a_canary(), action, by="alice")
+    decision = service.status["lastDecision"]
+    assert (decision["verdict"], decision["requestedBy"]) == (verdict, "alice (modelwright-cli)")
+    assert told in [event.message for event in service.world.told.events if event.reason == reason]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "managers", "who"),
+    [
+        ({REQUESTED_BY: "alice"}, {ANNOTATION: "cli", REQUESTED_BY: "cli"}, "alice (cli)"),
+        ({REQUESTED_BY: "alice"}, {ANNOTATION: "kubectl-annotate", REQUESTED_BY: "cli"}, "kubectl-annotate"),
+        ({}, {ANNOTATION: "argocd-controller"}, "argocd-controller"),
+        ({REQUESTED_BY: "alice"}, {}, "alice"),
+        ({REQUESTED_BY: "a\n(b); c\x1b[2J" + "x" * 500}, {}, "a??b?? c??2J" + "x" * 116),
+        ({REQUESTED_BY: " "}, {ANNOTATION: ""}, None),
+        ({}, {}, None),
+    ],
+)
+def test_the_name_of_who_asked_is_a_claim_that_is_kept_short_and_plain(
+    annotations: dict[str, str], managers: dict[str, str], who: str | None
+) -> None:
+    meta = {
+        "annotations": {ANNOTATION: "abort@abc#t", **annotations},
+        "annotationManagers": managers,
+    }
+    assert pending({"metadata": meta}, ()) == Request("abort", "abc", "t", who)
 
 
 def test_a_request_that_git_takes_away_stays_carried_out() -> None:

@@ -47,7 +47,8 @@ def test_a_version_that_was_rolled_back_is_marked_with_the_reason() -> None:
 def test_a_family_that_is_followed_passes_it_over() -> None:
     service, _ = a_rejected_version()
     assert (service.version("stable"), service.part("canary"), service.reason) == ("churn-1", None, "Serving")
-    assert service.message.endswith("; passed over because they are quarantined: churn-2")
+    revision = service.status["rejected"][0]["revision"]
+    assert service.message.endswith(f"; passed over: churn-2 (revision {revision}: ErrorRateTooHigh)")
     after(service, 100_000)
     assert service.part("canary") is None
     a_version(service.world, "churn-3", "c").is_verified("c")
@@ -102,8 +103,23 @@ def test_what_was_rolled_back_because_nobody_called_it_is_not_marked() -> None:
     version = a_version(world, "churn-2", "b").is_verified("b")
     service.settles().has_ready(1).settles()
     after(service, 365)
-    assert (service.reason, service.status["lastDecision"]["reason"]) == ("RolledBack", "NotMeasured")
-    assert "rejected" not in service.status
+    assert service.status["lastDecision"]["reason"] == "NotMeasured"
     assert mark(version.settles()) is None
+    assert a_service(world, version=None, name="other").settles().version("canary") == "churn-2"
     after(service, 10_000)
-    assert service.reason == "RolledBack", "it is not tried again by itself either"
+    assert service.part("canary") is None, "it is not tried again by itself"
+
+
+def test_what_somebody_aborted_is_passed_over_by_this_service_alone() -> None:
+    world = a_world()
+    a_version(world).is_verified()
+    service = a_service(world, version=None, replicas=2, rollout=rollout()).serves(2)
+    version = a_version(world, "churn-2", "b").is_verified("b")
+    service.settles().has_ready(1).settles()
+    revision = service.revision("canary")
+    asks(service, "abort", by="alice")
+    assert (service.part("canary"), service.is_ready) == (None, True)
+    told = f"churn-2 (revision {revision}: Aborted, asked for by alice (modelwright-cli))"
+    assert service.message == f"ModelVersion churn-1 has the traffic; passed over: {told}"
+    assert mark(version.settles()) is None
+    assert a_service(world, version=None, name="other").settles().version("canary") == "churn-2"

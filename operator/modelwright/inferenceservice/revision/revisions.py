@@ -47,20 +47,18 @@ def is_same_but_image(part: Revision, other: Revision) -> bool:
 
 @dataclass(frozen=True)
 class Revisions:
-    """Which revision has which part; `decision`: what was decided in this look.
+    """Which revision has which part, and what was rejected; `decision`: what was decided in this look.
 
-    `handled`: the token of the request that was carried out, or refused for the reason `refused`. `rejected`: the model
-    that was found bad; `forgiven`: the revision whose model may be tried again.
+    `handled`: the token of the request that was carried out, or refused for the reason `refused`.
     """
 
     stable: StableRevision | None = None
     canary: CanaryRevision | None = None
     retired: RetiredRevision | None = None
+    rejected: tuple[Rejection, ...] = ()
     decision: Decision | None = None
     handled: str | None = None
     refused: str | None = None
-    rejected: Rejection | None = None
-    forgiven: str | None = None
 
     @property
     def starting(self) -> CanaryRevision | None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from modelwright.api.base import Artifact, ResourceRequirements, Signature
 from modelwright.api.inferenceservice import Revision
+from modelwright.api.requests import asked_for
 from modelwright.common.conditions import standing
 from modelwright.common.resources import name
 from modelwright.common.settings import Settings
@@ -45,29 +46,43 @@ def target(observed: Observed, settings: Settings) -> Revision | Unresolved:
 
 
 def _newest(observed: Observed, family: str) -> Body | Unresolved:
-    """The newest version of a family that is Ready. One that was rolled back is passed over, unless it serves."""
+    """The newest version of a family that is Ready. One that was rejected is passed over, unless it serves."""
     if not observed.versions:
         return Unresolved("ModelNotFound", f"there is no ModelVersion of the model {family}")
     ready = [version for version in observed.versions if standing(version, "Ready") and not deleting(version)]
     if not ready:
         return Unresolved("ModelNotReady", f"no ModelVersion of the model {family} is Ready")
     serving = observed.status.stable.version if observed.status.stable is not None else None
-    good = [version for version in ready if name(version) == serving or not standing(version, "Quarantined")]
+    good = [version for version in ready if name(version) == serving or not _objection(observed, version)]
     if not good:
         return Unresolved(
-            "ModelQuarantined", f"every ModelVersion of the model {family} that is Ready is quarantined"
+            "ModelQuarantined",
+            f"every ModelVersion of the model {family} that is Ready is quarantined, or was rejected here",
         )
     eligible = set(map(name, good))
     return next(version for version in reversed(oldest_first(observed.versions)) if name(version) in eligible)
 
 
 def passed_over(observed: Observed, serving: str) -> list[str]:
-    """The versions of a family that is followed which are newer than the one that serves, and quarantined."""
-    if observed.spec.model.name is None or not any(standing(v, "Quarantined") for v in observed.versions):
+    """The versions of a family that is followed which are newer than the one that serves, each with the reason why it
+    is not started."""
+    objections = {name(v): why for v in observed.versions if (why := _objection(observed, v))}
+    if observed.spec.model.name is None or not objections:
         return []
-    ordered = oldest_first(observed.versions)
-    place = next((place for place, version in enumerate(ordered) if name(version) == serving), len(ordered))
-    return [name(version) for version in ordered[place + 1 :] if standing(version, "Quarantined")]
+    ordered = [name(version) for version in oldest_first(observed.versions)]
+    place = ordered.index(serving) if serving in ordered else len(ordered)
+    return [f"{newer} ({objections[newer]})" for newer in ordered[place + 1 :] if newer in objections]
+
+
+def _objection(observed: Observed, version: Body) -> str | None:
+    """Why a version is not started for a service that follows its family; None if nothing is known against it."""
+    digest = version["spec"]["artifact"]["digest"]
+    for own in observed.status.rejected or ():
+        if own.scope == "Model" and own.digest == digest:
+            by = f", {asked_for(own.requested_by)}" if own.requested_by else ""
+            return f"revision {own.revision}: {own.reason}{by}"
+    mark = standing(version, "Quarantined")
+    return f"quarantined: {mark['reason']}" if mark is not None else None
 
 
 def oldest_first(versions: Iterable[Body]) -> list[Body]:

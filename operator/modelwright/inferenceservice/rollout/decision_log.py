@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from modelwright.api.inferenceservice import CanaryRevision, Decision
+from modelwright.api.requests import Request, asked_for
 from modelwright.checks.verdict import words
 from modelwright.common.times import to_timestamp
 from modelwright.engine.plan import Event
@@ -13,7 +14,14 @@ from modelwright.inferenceservice.rollout.steps import Judged, Outcome
 # As many decisions as the status keeps besides the last one.
 HISTORY = 20
 
-_EVENTS = {"Advance": "CanaryAdvanced", "Promote": "CanaryPromoted"}
+_EVENTS = {
+    "Advance": "CanaryAdvanced",
+    "Promote": "CanaryPromoted",
+    "Resume": "CanaryResumed",
+    "Retry": "RevisionRetried",
+}
+# The reason of decisions that somebody asked for, where no other word says it better.
+REQUESTED, REDONE = "Requested", "Redone"
 
 
 def measured(canary: CanaryRevision, judged: Judged, now: datetime) -> Decision:
@@ -33,8 +41,16 @@ def measured(canary: CanaryRevision, judged: Judged, now: datetime) -> Decision:
 
 
 def other(revision: str, step: int | None, outcome: Outcome, reason: str, now: datetime) -> Decision:
-    """The record of a decision that no number made: pods that fail, or somebody who asks."""
+    """The record of a decision that no number made, such as of pods that fail."""
     return Decision(at=to_timestamp(now), revision=revision, step=step or 0, verdict=outcome, reason=reason)
+
+
+def requested(
+    request: Request, step: int | None, outcome: Outcome, now: datetime, reason: str = REQUESTED
+) -> Decision:
+    """The record of what somebody asked for."""
+    done = other(request.revision, step, outcome, reason, now)
+    return done.model_copy(update={"requested_by": request.requested_by})
 
 
 def history(
@@ -51,7 +67,14 @@ def event(decision: Decision | None) -> tuple[Event, ...]:
     reason = None if decision is None else _EVENTS.get(decision.verdict)
     if decision is None or reason is None:
         return ()
+    if decision.reason == REDONE:
+        told = f"the undo was undone: revision {decision.revision} has the traffic again"
+        return (Event("Normal", REDONE, f"{told}, {asked_for(decision.requested_by)}"),)
     told = decision.reason
     if decision.metric is not None:
         told += ": " + words(decision.metric, decision.value, decision.threshold, decision.samples)
-    return (Event("Normal", reason, f"step {decision.step + 1} ended: {told}"),)
+    if decision.reason == REQUESTED:
+        told = asked_for(decision.requested_by)
+    if decision.verdict in {"Advance", "Promote"}:
+        told = f"step {decision.step + 1} ended: {told}"
+    return (Event("Normal", reason, told),)

@@ -13,14 +13,14 @@ from datetime import datetime
 from functools import partial
 
 from modelwright.api import requests
-from modelwright.api.inferenceservice import CanaryRevision, Revision
+from modelwright.api.inferenceservice import CanaryRevision, Rejection, Revision
 from modelwright.common.times import to_timestamp
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision import image
-from modelwright.inferenceservice.revision.revisions import Revisions, is_same_but_image, shape
+from modelwright.inferenceservice.revision.revisions import Revisions, shape
 from modelwright.inferenceservice.revision.target import Unresolved
-from modelwright.inferenceservice.rollout import decision_log, promotion, standin, steps
+from modelwright.inferenceservice.rollout import decision_log, promotion, rejections, standin, steps
 from modelwright.inferenceservice.rollout.readiness import explained, hopeless, is_complete, overdue
 from modelwright.workload.podstatus import Problem
 
@@ -31,78 +31,136 @@ SHIFTING = frozenset(("Shifting", "Completing"))
 def advance(observed: Observed, target: Revision | Unresolved, now: datetime) -> Revisions:
     """The parts, one step on: by what somebody asks for, else by what time and pods bring."""
     before = observed.status
-    asked = requests.pending(observed.body, before.last_handled_request)
-    if isinstance(asked, requests.Refused):
-        moved = _moved(observed, target, now)
-        return replace(moved, handled=asked.token, refused=asked.message)
+    revisions = Revisions(
+        stable=promotion.still_baking(before.stable, now),
+        canary=before.canary,
+        retired=promotion.still_retired(before.retired, now),
+        rejected=rejections.standing(before.rejected or (), observed.spec.model.version, target),
+    )
+    moved = _asked_or_moved(revisions, observed, target, now)
+    return replace(moved, rejected=rejections.lifted(moved.rejected, moved.stable))
+
+
+def _asked_or_moved(
+    revisions: Revisions, observed: Observed, target: Revision | Unresolved, now: datetime
+) -> Revisions:
+    before = observed.status
+    last = () if before.last_handled_request is None else (before.last_handled_request,)
+    asked = requests.pending(observed.body, {*last, *(before.handled_requests or ())})
     if asked is None:
-        return _moved(observed, target, now)
-    done = _asked(asked, observed, now)
-    if isinstance(done, str):
-        moved = _moved(observed, target, now)
-        return replace(moved, handled=asked.token, refused=f"{asked.action} was asked for: {done}")
+        return _moved(revisions, observed, target, now)
+    if isinstance(asked, requests.Refused):
+        return replace(_moved(revisions, observed, target, now), handled=asked.token, refused=asked.message)
+    done = _asked(asked, revisions, observed, target, now)
     if done is None:  # in its time
-        return _moved(observed, target, now)
+        return _moved(revisions, observed, target, now)
+    if isinstance(done, str):
+        by = f" by {asked.requested_by}" if asked.requested_by else ""
+        moved = _moved(revisions, observed, target, now)
+        return replace(moved, handled=asked.token, refused=f"{asked.action} was asked for{by}: {done}")
     return replace(done, handled=asked.token)
 
 
-def _asked(asked: requests.Request, observed: Observed, now: datetime) -> Revisions | str | None:
+def _asked(
+    asked: requests.Request,
+    revisions: Revisions,
+    observed: Observed,
+    target: Revision | Unresolved,
+    now: datetime,
+) -> Revisions | str | None:
     """The parts after what was asked for, or why it cannot be; None as long as it makes no sense yet."""
-    before = observed.status
-    revisions = Revisions(before.stable, before.canary, promotion.still_retired(before.retired, now))
+    canary = revisions.canary
     if asked.action == "undo":
-        return promotion.undone(revisions, asked.revision, observed, now)
-    if asked.action == "retry" and any(r.revision == asked.revision for r in before.rejected or ()):
-        failed = before.canary is not None and before.canary.revision == asked.revision
-        canary = (
-            _canary(before.canary, observed.generation, now) if failed and before.canary else before.canary
-        )
-        return replace(revisions, canary=canary, forgiven=asked.revision)
-    if before.canary is None or before.canary.revision != asked.revision:
+        return promotion.undone(asked, revisions, observed, target, now)
+    if asked.action == "retry":
+        return _retried(asked, revisions, observed, now)
+    if canary is None or canary.revision != asked.revision:
         return f"revision {asked.revision} is not the canary"
-    done = _asked_of(before.canary, asked, observed, now)
-    return None if done is None else replace(done, stable=revisions.stable, retired=revisions.retired)
+    return _asked_of(canary, asked, revisions, observed, now)
+
+
+def _retried(
+    asked: requests.Request, revisions: Revisions, observed: Observed, now: datetime
+) -> Revisions | str | None:
+    """The parts after somebody wants another try of what was rejected or given up."""
+    canary, decision = revisions.canary, decision_log.requested(asked, None, "Retry", now)
+    is_canary = canary is not None and canary.revision == asked.revision
+    if canary is not None and is_canary and canary.state == "Failed":
+        again = _canary(canary, observed.generation, now)
+        rejected = rejections.lifted(revisions.rejected, canary)
+        return replace(revisions, canary=again, rejected=rejected, decision=decision)
+    rejected = rejections.without(revisions.rejected, asked.revision)
+    if rejected != revisions.rejected:
+        return replace(revisions, rejected=rejected, decision=decision)
+    return None if is_canary else f"revision {asked.revision} is not the canary, and was not rejected"
 
 
 def _asked_of(
-    canary: CanaryRevision, asked: requests.Request, observed: Observed, now: datetime
+    canary: CanaryRevision, asked: requests.Request, revisions: Revisions, observed: Observed, now: datetime
 ) -> Revisions | None:
     """The canary after what was asked for."""
-    failed, record = canary.state == "Failed", partial(decision_log.other, canary.revision, canary.step)
+    record = partial(decision_log.requested, asked, canary.step)
+    if canary.state == "Failed":
+        return None
     match asked.action:
-        case "abort" if not failed:
-            given_up = promotion.failed(canary, Problem("Aborted", "somebody asked for it"), observed)
-            return Revisions(canary=given_up, decision=record("Rollback", "Aborted", now))
-        case "pause" | "resume" if not failed:
+        case "abort":
+            problem = Problem(rejections.ABORTED, requests.asked_for(asked.requested_by))
+            new = rejections.rejection(
+                canary, problem.reason, now, serves=revisions.stable, requested_by=asked.requested_by
+            )
+            return replace(
+                revisions,
+                canary=promotion.failed(canary, problem, observed),
+                rejected=rejections.added(revisions.rejected, new),
+                decision=record("Rollback", now, rejections.ABORTED),
+            )
+        case "pause" | "resume":
             paused = asked.action == "pause" or None
-            return Revisions(canary=canary.model_copy(update={"paused": paused}))
+            return replace(
+                revisions,
+                canary=canary.model_copy(update={"paused": paused}),
+                decision=record("Pause" if paused else "Resume", now),
+            )
         case "promote" | "promote-full" if canary.state == "Shifting":
             fully = asked.action == "promote-full"
             moved, outcome = steps.promoted(canary, observed.spec, now, fully=fully)
-            return Revisions(canary=moved, decision=record(outcome, "Requested", now))
-        case "retry" if failed:
-            return Revisions(canary=_canary(canary, observed.generation, now))
+            return replace(revisions, canary=moved, decision=record(outcome, now))
     return None
 
 
-def _moved(observed: Observed, target: Revision | Unresolved, now: datetime) -> Revisions:
+def _moved(
+    revisions: Revisions, observed: Observed, target: Revision | Unresolved, now: datetime
+) -> Revisions:
     """The parts as time and pods have them."""
-    before = observed.status
-    stable = promotion.still_baking(before.stable, now)
-    canary = standin.noted(before.canary, stable, observed, now)
-    revisions = Revisions(stable, canary, promotion.still_retired(before.retired, now))
+    canary = standin.noted(revisions.canary, revisions.stable, observed, now)
+    revisions = replace(revisions, canary=canary)
     if canary is not None and not _is(canary, target) and standin.answers(canary, observed):
         return _replaced(revisions, canary, target, observed, now)
     if isinstance(target, Unresolved):
         return replace(revisions, canary=None)
     if _is(revisions.stable, target):
         return promotion.baked(replace(revisions, canary=None), observed, now)
+    return _approached(revisions, target, observed, now)
+
+
+def _approached(revisions: Revisions, target: Revision, observed: Observed, now: datetime) -> Revisions:
+    """One step towards a revision that does not have the traffic yet."""
+    rejected = rejections.blocking(revisions.rejected, target)
+    if rejected is not None:
+        return replace(revisions, canary=_given_up(revisions.canary, rejected))
     if promotion.is_way_back(revisions, target, observed):
         return promotion.taken_back(revisions, observed, now)
-    if _retried(revisions.canary, target, observed.generation):
+    if _starts(revisions.canary, target, observed.generation):
         return replace(revisions, canary=_canary(target, observed.generation, now))
     canary = revisions.starting
     return revisions if canary is None else _walked(revisions, canary, observed, now)
+
+
+def _given_up(canary: CanaryRevision | None, rejected: Rejection) -> CanaryRevision | None:
+    """What is remembered of the canary while it is rejected what the spec asks for: how that one ended."""
+    if canary is None or canary.state != "Failed" or not rejections.blocks(rejected, canary):
+        return None
+    return canary
 
 
 def _replaced(
@@ -177,12 +235,11 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
     decision = None if move.decision is None else decision_log.measured(canary, move.decision, now)
     if move.problem is not None:
         problem = explained(observed, canary.revision, move.problem)
-        # Without a verdict nothing is known against the model; nor is it where the image alone is new.
+        # Without a verdict nothing is known against the model.
         found_bad = move.decision is not None and move.decision.verdict.result == "Fail"
-        if revisions.stable is not None and is_same_but_image(revisions.stable, canary):
-            found_bad = False
-        rejected = promotion.rejection(canary, problem, now) if found_bad else None
+        new = rejections.rejection(canary, problem.reason, now, serves=revisions.stable, quarantine=found_bad)
         given_up = promotion.failed(canary, problem, observed)
+        rejected = rejections.added(revisions.rejected, new)
         return replace(revisions, canary=given_up, decision=decision, rejected=rejected)
     moved = canary.model_copy(update=dict(move.update))
     needed = steps.replicas(moved, observed.spec, beside=True)
@@ -216,7 +273,7 @@ def _is(part: Revision | None, target: Revision | Unresolved) -> bool:
     return part is not None and isinstance(target, Revision) and part.revision == target.revision
 
 
-def _retried(canary: CanaryRevision | None, target: Revision, generation: int) -> bool:
+def _starts(canary: CanaryRevision | None, target: Revision, generation: int) -> bool:
     """Whether a canary starts: there is none, it is of another revision, or it failed under another spec."""
     if canary is None or not _is(canary, target):
         return True

@@ -11,18 +11,19 @@ from datetime import datetime, timedelta
 
 from modelwright.api.inferenceservice import (
     CanaryRevision,
-    Rejection,
     RetiredRevision,
     Revision,
     StableRevision,
 )
+from modelwright.api.requests import Request
 from modelwright.checks.verdict import Verdict
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice.analysis.counts import counted_since
 from modelwright.inferenceservice.analysis.judge import judge_baking, judge_pods
 from modelwright.inferenceservice.observed import Observed
-from modelwright.inferenceservice.revision.revisions import Revisions, is_same_but_image, shape
-from modelwright.inferenceservice.rollout import decision_log, steps
+from modelwright.inferenceservice.revision.revisions import Revisions, shape
+from modelwright.inferenceservice.revision.target import Unresolved
+from modelwright.inferenceservice.rollout import decision_log, rejections, steps
 from modelwright.inferenceservice.rollout.readiness import explained, is_complete, ready_replicas
 from modelwright.workload.podstatus import Problem
 
@@ -36,7 +37,7 @@ def promoted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
         since=to_timestamp(now),
         bake_until=to_timestamp(now + timedelta(seconds=bake)) if bake else None,
     )
-    return Revisions(stable=stable, retired=retired)
+    return replace(revisions, stable=stable, canary=None, retired=retired)
 
 
 def _retired(
@@ -77,9 +78,8 @@ def baked(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
     problem = explained(observed, stable.revision, steps.problem(verdict))
     given_up = _as_failed(stable, problem, observed, now)
     decision = decision_log.measured(given_up, steps.Judged("Rollback", verdict), now)
-    # Where the image alone was new, nothing is known against the model.
-    blamed = back.stable is not None and not is_same_but_image(back.stable, stable)
-    rejected = rejection(stable, problem, now) if blamed else None
+    new = rejections.rejection(stable, problem.reason, now, serves=back.stable, quarantine=True)
+    rejected = rejections.added(revisions.rejected, new)
     return replace(back, canary=given_up, decision=decision, rejected=rejected)
 
 
@@ -100,20 +100,61 @@ def is_way_back(revisions: Revisions, target: Revision, observed: Observed) -> b
     return is_complete(observed.deployment(retired.revision), observed.spec.replicas)
 
 
-def undone(revisions: Revisions, revision: str, observed: Observed, now: datetime) -> Revisions | str:
-    """The parts after somebody wants the one before again, or why that cannot be."""
+def undone(
+    asked: Request, revisions: Revisions, observed: Observed, target: Revision | Unresolved, now: datetime
+) -> Revisions | str:
+    """The parts after somebody wants the other revision that still runs to have the traffic, or why that cannot be:
+    the one before, or the newer one if that was undone."""
     stable, retired = revisions.stable, revisions.retired
-    if stable is None or stable.revision != revision:
-        return f"revision {revision} does not have the traffic"
-    if retired is None or retired.undone:
-        return "there is no revision before it that still runs; ask for its version in spec.model instead"
-    if not _can_go_back(revisions, observed):
+    if stable is None or stable.revision != asked.revision:
+        return f"revision {asked.revision} does not have the traffic"
+    if retired is None:
+        return "there is no other revision that still runs; ask for its version in spec.model instead"
+    if ready_replicas(observed.deployment(retired.revision)) == 0:
         return f"no pod of ModelVersion {retired.version} is ready"
-    given_up = _as_failed(stable, Problem("Undone", "somebody asked for it"), observed, now)
-    decision = decision_log.other(revision, given_up.step, "Rollback", "Undone", now)
-    # Where another revision is asked for, that one is remembered: nobody tries the undone one again anyway.
-    canary = revisions.canary or given_up
-    return replace(taken_back(revisions, observed, now), canary=canary, decision=decision)
+    if retired.undone:
+        return _redone(asked, stable, retired, revisions, observed, target, now)
+    new = rejections.rejection(
+        stable, rejections.UNDONE, now, serves=retired, requested_by=asked.requested_by
+    )
+    return replace(
+        taken_back(revisions, observed, now),
+        # Where another revision is on its way, it goes on.
+        canary=revisions.canary,
+        rejected=rejections.added(revisions.rejected, new),
+        decision=decision_log.requested(asked, None, "Rollback", now, rejections.UNDONE),
+    )
+
+
+def _redone(
+    asked: Request,
+    stable: StableRevision,
+    retired: RetiredRevision,
+    revisions: Revisions,
+    observed: Observed,
+    target: Revision | Unresolved,
+    now: datetime,
+) -> Revisions | str:
+    """The parts after an undo is undone."""
+    is_undone = any(
+        rejected.revision == retired.revision and rejected.reason == rejections.UNDONE
+        for rejected in revisions.rejected
+    )
+    if not is_undone:
+        return (
+            f"ModelVersion {retired.version} lost the traffic, and not by an undo: it comes back step by step, "
+            "by a retry or when spec.model asks for it"
+        )
+    if isinstance(target, Revision) and target.revision == stable.revision and observed.spec.model.version:
+        return f"spec.model asks for ModelVersion {stable.version}, which has the traffic"
+    decision = decision_log.requested(asked, None, "Promote", now, decision_log.REDONE)
+    return replace(
+        revisions,
+        stable=StableRevision(**shape(retired), since=to_timestamp(now)),
+        retired=_retired(stable, observed, now),
+        rejected=rejections.without(revisions.rejected, retired.revision),
+        decision=decision.model_copy(update={"revision": retired.revision}),
+    )
 
 
 def taken_back(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
@@ -122,7 +163,8 @@ def taken_back(revisions: Revisions, observed: Observed, now: datetime) -> Revis
     if before is None:
         return revisions
     stable = StableRevision(**shape(before), since=to_timestamp(now))
-    return Revisions(stable=stable, retired=_retired(revisions.stable, observed, now, undone=True))
+    retired = _retired(revisions.stable, observed, now, undone=True)
+    return replace(revisions, stable=stable, canary=None, retired=retired)
 
 
 def _can_go_back(revisions: Revisions, observed: Observed) -> bool:
@@ -135,10 +177,17 @@ def _can_go_back(revisions: Revisions, observed: Observed) -> bool:
 
 
 def failed(canary: CanaryRevision, problem: Problem, observed: Observed) -> CanaryRevision:
-    """The canary, given up under the present spec."""
-    told = {"reason": problem.reason, "message": problem.message, "generation": observed.generation}
-    over = {"state": "Failed", "waiting_since": None, "stand_in_since": None}
-    return canary.model_copy(update={**over, **told})
+    """The canary, given up under the present spec: without a share, and with the reason as its verdict."""
+    update = {
+        "state": "Failed",
+        "weight": None if canary.weight is None else 0,
+        "verdict": problem.reason,
+        "reason": problem.reason,
+        "message": problem.message,
+        "generation": observed.generation,
+        **dict.fromkeys(("paused", "failed_looks", "last_look", "url", "waiting_since", "stand_in_since")),
+    }
+    return canary.model_copy(update=update)
 
 
 def _as_failed(stable: StableRevision, problem: Problem, observed: Observed, now: datetime) -> CanaryRevision:
@@ -149,17 +198,7 @@ def _as_failed(stable: StableRevision, problem: Problem, observed: Observed, now
         since=stable.since or to_timestamp(now),
         step=max(len(steps.planned(observed.spec)) - 1, 0),
         generation=observed.generation,
+        verdict=problem.reason,
         reason=problem.reason,
         message=problem.message,
-    )
-
-
-def rejection(revision: Revision, problem: Problem, now: datetime) -> Rejection:
-    """The record of a model that was found bad."""
-    return Rejection(
-        at=to_timestamp(now),
-        revision=revision.revision,
-        version=revision.version,
-        digest=revision.artifact.digest,
-        reason=problem.reason,
     )

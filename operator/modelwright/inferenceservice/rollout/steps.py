@@ -21,7 +21,7 @@ from modelwright.inferenceservice.analysis.gateway_counts import told_by_itself
 from modelwright.inferenceservice.analysis.judge import judge, judge_pods, judge_unmet
 from modelwright.workload.podstatus import Problem
 
-Outcome = Literal["Advance", "Promote", "Pause", "Rollback"]
+Outcome = Literal["Advance", "Promote", "Pause", "Resume", "Retry", "Rollback"]
 # No look has failed: at the beginning of a step, and after one that has not.
 _NO_FAILURES: Mapping[str, None] = {"failed_looks": None, "last_look": None}
 

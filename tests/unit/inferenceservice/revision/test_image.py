@@ -41,6 +41,11 @@ def image_of(service: InferenceService, part: str) -> str:
     return str(server["image"])
 
 
+def holds_against_the_revision_alone(service: InferenceService) -> bool:
+    (rejected,) = service.status["rejected"]
+    return (rejected["scope"], rejected["quarantine"]) == ("Revision", False)
+
+
 class TestOnNextRollout:
     def test_what_runs_keeps_its_image_and_its_pods(self) -> None:
         service = a_served_version()
@@ -73,7 +78,7 @@ class TestOnNextRollout:
         assert service.part("canary") == before
 
     @pytest.mark.parametrize("policy", ["OnNextRollout", "Now"])
-    def test_one_that_was_rolled_back_is_tried_again_only_under_another_spec(
+    def test_one_that_was_rolled_back_is_not_tried_again_by_a_new_image_and_later_with_it(
         self, policy: ImagePolicy
     ) -> None:
         service = measures(a_canary(), BAD).settles()
@@ -81,6 +86,9 @@ class TestOnNextRollout:
 
         assert service.settles().reason == "RolledBack"
         service.changes(rollout=rollout({"weight": 1})).settles()
+        assert service.reason == "RolledBack"
+        service.changes(model={"version": "churn-1"}).settles()
+        service.changes(model={"version": "churn-2"}).settles()
 
         assert (service.reason, image_of(service, "canary")) == ("RevisionStarting", NEW)
 
@@ -170,7 +178,7 @@ class TestNow:
         measures(service, BAD).settles()
 
         assert (service.reason, service.traffic) == ("RolledBack", service.revision("stable"))
-        assert "rejected" not in service.status
+        assert holds_against_the_revision_alone(service)
         assert image_of(service, "stable") == "serving:1"
 
         service.world.is_upgraded(**{**NOW, "serving_image": "serving:3"})
@@ -187,7 +195,7 @@ class TestNow:
         service.settles()
 
         assert service.reason == "RolledBack"
-        assert "rejected" not in service.status
+        assert holds_against_the_revision_alone(service)
 
 
 OLD, OTHER = "serving:1", "serving:0"

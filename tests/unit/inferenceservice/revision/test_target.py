@@ -120,5 +120,5 @@ def test_a_quarantined_version_is_named_only_if_it_is_newer_than_the_one_that_se
 
     assert service.version("stable") == "churn-2"
     assert service.message == (
-        "ModelVersion churn-2 has the traffic; passed over because they are quarantined: churn-3"
+        "ModelVersion churn-2 has the traffic; passed over: churn-3 (quarantined: ErrorRateTooHigh)"
     )

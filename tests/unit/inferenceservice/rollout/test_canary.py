@@ -191,17 +191,6 @@ def test_a_canary_that_fails_is_rolled_back_before_its_step_ends() -> None:
     assert (decision["verdict"], decision["value"], decision["threshold"]) == ("Rollback", 0.5, 0.01)
 
 
-def test_a_rejected_revision_is_not_tried_again_until_the_spec_changes() -> None:
-    service = a_canary()
-    measures(service, BAD).settles()
-    after(service, 100_000)
-    assert service.reason == "RolledBack"
-
-    service.changes(replicas=3).settles()
-
-    assert service.reason == "RevisionStarting"
-
-
 def test_one_failure_alone_proves_nothing() -> None:
     service = a_canary()
     measures(service, {"Failed": 1, "Answered": 3}).settles()

@@ -138,17 +138,53 @@ def test_without_a_pod_to_go_back_to_nothing_is_taken_back() -> None:
     assert service.version("stable") == "churn-2"
 
 
-def test_undo_gives_the_traffic_back_at_once_and_the_undone_is_not_tried_again() -> None:
+def test_undo_gives_the_traffic_back_at_once_and_the_service_is_ready() -> None:
     service = a_promoted_version(bakeSeconds=0)
     second = service.revision("stable")
-    asks(service, "undo", revision=second)
+    asks(service, "undo", revision=second, by="alice")
     assert (service.version("stable"), service.traffic) == ("churn-1", service.revision("stable"))
-    assert (service.reason, service.status["lastDecision"]["reason"]) == ("RolledBack", "Undone")
-    assert "rejected" not in service.status, "it says nothing about the model"
+    assert (service.reason, service.kstatus, service.part("canary")) == ("Undone", "Current", None)
+    assert service.message == (
+        "ModelVersion churn-2 was undone, asked for by alice (modelwright-cli); churn-1 has the traffic; "
+        f"to try it again: modelwright rollout retry churn --revision {second}"
+    )
+    assert service.world.told.events[-1].message == service.message
     after(service, 10_000)
-    assert service.version("stable") == "churn-1"
+    assert (service.version("stable"), service.is_ready) == ("churn-1", True)
     asks(service, "retry", revision=second, token="t2")
     assert service.reason == "RevisionStarting"
+
+
+def test_a_second_undo_goes_forward_again_in_one_switch() -> None:
+    service = a_promoted_version(bakeSeconds=0)
+    first, second = service.revision("retired"), service.revision("stable")
+    asks(service, "undo", revision=second)
+    asks(service, "undo", revision=first, token="t2", by="bob")
+    assert (service.version("stable"), service.traffic, service.reason) == ("churn-2", second, "Serving")
+    assert "rejected" not in service.status
+    decision = service.status["lastDecision"]
+    assert (decision["reason"], decision["requestedBy"]) == ("Redone", "bob (modelwright-cli)")
+    assert [event.message for event in service.world.told.events if event.reason == "Redone"] == [
+        f"the undo was undone: revision {second} has the traffic again, asked for by bob (modelwright-cli)"
+    ]
+    asks(service, "undo", revision=second, token="t3")
+    assert service.version("stable") == "churn-1", "to and fro as long as both run"
+
+
+def test_what_the_analysis_took_back_is_not_given_the_traffic_by_undo() -> None:
+    service = answers(a_promoted_version(), http200=100, http500=100)
+    asks(service, "undo", revision=service.revision("stable"))
+    assert service.version("stable") == "churn-1"
+    assert "lost the traffic, and not by an undo" in service.world.told.events[-1].message
+
+
+def test_an_undo_is_not_undone_against_the_spec() -> None:
+    service = a_promoted_version(bakeSeconds=0)
+    asks(service, "undo", revision=service.revision("stable"))
+    service.changes(model={"version": "churn-1"}).settles()
+    asks(service, "undo", revision=service.revision("stable"), token="t2")
+    assert (service.version("stable"), service.reason) == ("churn-1", "Serving")
+    assert "spec.model asks for ModelVersion churn-1" in service.world.told.events[-1].message
 
 
 @pytest.mark.parametrize("seconds", [0, 31])
