@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit conformance fuzz histories test cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-docs soak
+.PHONY: help venv generate lint unit conformance fuzz histories test provisions cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,9 +54,14 @@ histories: venv ## Live through a million random rollouts on plain data: no prom
 conformance: venv ## Test our server, KServe's and MLServer's against the protocol, and write docs/conformance.md
 	@PYTHONPATH=tests $(VENV)/bin/python -m conformance.side_by_side docs/conformance.md
 
-# One process for each cluster test that waits: more of them than cores.
-test: lint cluster gateway images ## Run everything: lint, then all tests, on a real cluster
-	$(VENV)/bin/pytest --numprocesses=4 --dist=worksteal tests
+# The cluster and the images wait for the network and the disk half of their time: the linters use it. Then a process
+# for each cluster test that waits, more of them than cores; tests/conftest.py gives the order.
+test: venv ## Run everything: lint, then all tests, on a real cluster
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint provisions
+	$(VENV)/bin/pytest --numprocesses=5 --dist=loadfile --no-loadscope-reorder tests
+
+provisions:
+	@$(MAKE) --no-print-directory --jobs=1 cluster gateway images
 
 bench: bench-servers bench-path bench-rollouts ## Measure everything: speed beside other servers, what a user waits for, what callers lose
 

@@ -22,6 +22,7 @@ from support.rollouts import GOOD, NAME, REQUEST, publish, serve, service
 
 ROUNDS = 3
 CALM_SECONDS = 15
+PAUSE_SECONDS = 0.005
 STEPS = [{"weight": 10, "holdSeconds": 10}, {"weight": 50, "holdSeconds": 10}]
 
 
@@ -51,7 +52,7 @@ def main() -> int:
         with _namespace(cluster) as kubectl:
             publish(kubectl, one=valid_model(), fails=failing_on_data(), two=GOOD["two"])
             address = serve(kubectl, "one")
-            with calling(address, 80, 8081, NAME, REQUEST) as callers:
+            with calling(address, 80, 8081, NAME, REQUEST, pause=PAUSE_SECONDS) as callers:
                 _promote(kubectl, callers, figures)
                 _roll_back(kubectl, figures)
                 _count(callers, figures)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 import uuid
 from collections.abc import Iterator
@@ -11,6 +10,25 @@ from pathlib import Path
 import pytest
 from support.kubectl import KUBECONFIG, Kubectl
 from support.operator import install
+from support.turn import turn
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests that are marked `alone` have the cluster for themselves, with all their fixtures; all others share it."""
+    if item.get_closest_marker("cluster") and KUBECONFIG.exists():
+        turn.take(alone=_is_alone(item))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The next test that wants to be alone follows at once: in between, all others would have their turn."""
+    if nextitem is None or not (_is_alone(item) and _is_alone(nextitem)):
+        turn.leave()
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
 
 
 @pytest.fixture(scope="session")
@@ -32,15 +50,6 @@ def crds(operator: Kubectl) -> None:
     """Our CRDs on the cluster, as in this checkout: the chart brings them."""
 
 
-@pytest.fixture(autouse=True)
-def turn(cluster: Kubectl, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Tests that end the operator have the cluster for themselves; all others share it."""
-    alone = request.node.get_closest_marker("alone") is not None
-    with (KUBECONFIG.parent / "tests.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        yield
-
-
 @pytest.fixture
 def kubectl(cluster: Kubectl, crds: None, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
     """kubectl in a new namespace of the test's own."""
@@ -55,9 +64,9 @@ def shared(cluster: Kubectl, crds: None, request: pytest.FixtureRequest) -> Iter
 
 def namespace(cluster: Kubectl, purpose: str) -> Iterator[Kubectl]:
     """A namespace that enforces the restricted Pod Security Standard, and is gone afterwards."""
-    told = re.sub(r"[^a-z0-9]+", "-", purpose.lower())[:40].strip("-")
-    name = f"t-{uuid.uuid4().hex[:6]}-{told}".strip("-")
-    cluster.run("create", "namespace", name)
-    cluster.run("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    readable = re.sub(r"[^a-z0-9]+", "-", purpose.lower())[:40].strip("-")
+    name = f"t-{uuid.uuid4().hex[:6]}-{readable}".strip("-")
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     yield Kubectl(name)
     cluster.run("delete", "namespace", name, "--wait=false")

@@ -176,8 +176,9 @@ def test_a_model_version_never_changes(kubectl: Kubectl) -> None:
 @pytest.mark.parametrize(
     "field", ["trainingjob.spec.data.uri", "modelversion.spec.artifact.digest", "mwisvc.spec.rollout"]
 )
-def test_kubectl_explain_teaches(kubectl: Kubectl, field: str) -> None:
-    text = kubectl.run("explain", field)
+@pytest.mark.usefixtures("crds")
+def test_kubectl_explain_teaches(cluster: Kubectl, field: str) -> None:
+    text = cluster.run("explain", field)
 
     assert "DESCRIPTION:" in text
     assert "<empty>" not in text

@@ -9,7 +9,7 @@ import pytest
 from support.kubectl import Kubectl, Object, condition, message
 from support.load import calling
 from support.models import valid_model
-from support.operator import NAMESPACE, install
+from support.operator import NAMESPACE, give_up_the_lease, install, leader, replaced
 from support.processes import kill_operator
 from support.rollouts import (
     FOR_EVER,
@@ -25,6 +25,7 @@ from support.rollouts import (
     verdicts,
     waits_for_weight,
 )
+from support.turn import turn
 from support.watching import watching
 
 pytestmark = [*MARKS, pytest.mark.alone]
@@ -42,7 +43,6 @@ class Killer:
 
     def __init__(self, kubectl: Kubectl) -> None:
         self._kubectl = kubectl
-        self._system = Kubectl(NAMESPACE)
         self.moments: list[str] = []
         self.deployments: set[tuple[str, str]] = set()
 
@@ -55,12 +55,8 @@ class Killer:
             self.deployments.add((deployment["metadata"]["name"], deployment["metadata"]["uid"]))
 
     def _kill(self) -> None:
-        holder = self._system.wait(
-            "lease", "modelwright-operator", lambda lease: lease["spec"].get("holderIdentity")
-        )["spec"]["holderIdentity"]
-        kill_operator(NAMESPACE, holder.split("_")[0])
-        # As it is when nobody has renewed it for a while: only that it need not be waited for here.
-        self._system.patch("lease", "modelwright-operator", {"spec": {"holderIdentity": ""}})
+        kill_operator(NAMESPACE, leader())
+        give_up_the_lease()
 
 
 def where(status: Object) -> str:
@@ -72,22 +68,15 @@ def where(status: Object) -> str:
     return f"{canary['version']} {canary['state']} {canary.get('step')} {canary.get('weight')}"
 
 
-@contextmanager
-def new_operators() -> Iterator[None]:
-    """Fresh pods for the operator afterwards: the kubelet would have the old ones wait before their next start."""
-    try:
-        yield
-    finally:
-        selector = "--selector=app.kubernetes.io/component=operator"
-        Kubectl(NAMESPACE).run("delete", "pods", selector, "--wait=false")
-
-
 def test_killed_at_every_step_the_operator_comes_to_the_same_end(kubectl: Kubectl, served: str) -> None:
     killer = Killer(kubectl)
-    with calling(served, 80, 8081, NAME, REQUEST) as callers, new_operators():
-        with watching(kubectl, NAME, killer):
-            kubectl.apply(service("two", replicas=2, bakeSeconds=2))
-            done = kubectl.condition("mwisvc", NAME, "Ready", "True", "Serving", within=240)
+    with calling(served, 80, 8081, NAME, REQUEST) as callers:
+        try:
+            with watching(kubectl, NAME, killer):
+                kubectl.apply(service("two", replicas=2, bakeSeconds=2))
+                done = kubectl.condition("mwisvc", NAME, "Ready", "True", "Serving", within=240)
+        finally:
+            replaced()
         is_tidy(kubectl)
         callers.answered_everywhere()
         seen = callers.stop()
@@ -137,7 +126,7 @@ def test_an_upgrade_to_an_image_that_is_missing_leaves_what_serves_alone(
     kubectl.apply(service("one", replicas=2, progressDeadlineSeconds=10))
     with calling(served, 80, 8081, NAME, REQUEST) as callers:
         try:
-            install(Kubectl("default"), "servingImage.tag=missing")
+            install(Kubectl("default"), "servingImage.tag=missing", "workloads.serving.imagePolicy=Now")
             refused = kubectl.condition("mwisvc", NAME, "Stalled", "True", "ImagePullFailed", within=60)
         finally:
             install(Kubectl("default"))
@@ -153,6 +142,7 @@ def test_an_upgrade_to_an_image_that_is_missing_leaves_what_serves_alone(
 @contextmanager
 def cordoned(kubectl: Kubectl) -> Iterator[None]:
     """No node takes new pods."""
+    turn.exclusive()
     nodes = [node["metadata"]["name"] for node in kubectl.all("node")]
     try:
         kubectl.run("cordon", *nodes)

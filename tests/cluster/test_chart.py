@@ -168,40 +168,40 @@ def test_the_operator_may_not_do_what_is_not_its_work(
 
 
 @pytest.fixture
-def other_chart(tmp_path: Path) -> Path:
-    """The chart with its definitions in another API group, so that removing them takes nothing from anybody."""
-    chart = shutil.copytree(CHART, tmp_path / "modelwright")
-    for path in (chart / "files" / "crds").iterdir():
-        path.write_text(path.read_text().replace(OWN_GROUP, f"chart-test.{OWN_GROUP}"))
-    return chart
-
-
-def definitions(cluster: Kubectl) -> set[str]:
-    """The definitions of the other group that the cluster holds and does not delete."""
-    found = [crd for crd in cluster.all("crd") if crd["spec"]["group"] == f"chart-test.{OWN_GROUP}"]
-    return {crd["spec"]["names"]["plural"] for crd in found if "deletionTimestamp" not in crd["metadata"]}
+def group(kubectl: Kubectl) -> Iterator[str]:
+    """An API group of the test's own, of which no definition is left behind."""
+    group = f"{kubectl.namespace}.{OWN_GROUP}"
+    yield group
+    for plural in definitions(kubectl, group):
+        kubectl.delete("crd", f"{plural}.{group}")
 
 
 @pytest.fixture
-def gone_afterwards(cluster: Kubectl) -> Iterator[None]:
-    """No definition of the other group is left behind."""
-    yield
-    for plural in definitions(cluster):
-        cluster.delete("crd", f"{plural}.chart-test.{OWN_GROUP}")
+def other_chart(tmp_path: Path, group: str) -> Path:
+    """The chart with its definitions in another API group, so that removing them takes nothing from anybody."""
+    chart = shutil.copytree(CHART, tmp_path / "modelwright")
+    for path in (chart / "files" / "crds").iterdir():
+        path.write_text(path.read_text().replace(OWN_GROUP, group))
+    return chart
+
+
+def definitions(kubectl: Kubectl, group: str) -> set[str]:
+    """The definitions of a group that the cluster holds and does not delete."""
+    found = [crd for crd in kubectl.all("crd") if crd["spec"]["group"] == group]
+    return {crd["spec"]["names"]["plural"] for crd in found if "deletionTimestamp" not in crd["metadata"]}
 
 
 @pytest.mark.parametrize("keep", [True, False])
-@pytest.mark.usefixtures("gone_afterwards")
 def test_definitions_outlive_the_release_if_they_are_to_be_kept(
-    cluster: Kubectl, kubectl: Kubectl, other_chart: Path, keep: bool
+    kubectl: Kubectl, group: str, other_chart: Path, keep: bool
 ) -> None:
     helm = Helm(kubectl.namespace)
     values = {"scope": {"namespace": kubectl.namespace}, "replicas": 0, "crds": {"keep": keep}}
     helm.upgrade(values, release="definitions", chart=other_chart)
-    installed = definitions(cluster)
+    installed = definitions(kubectl, group)
     assert installed == {"trainingjobs", "modelversions", "inferenceservices"}
     helm.run("uninstall", "definitions", "--wait")
-    assert definitions(cluster) == (installed if keep else set())
+    assert definitions(kubectl, group) == (installed if keep else set())
 
 
 def within(part: Any, whole: Any) -> bool:

@@ -1,18 +1,13 @@
-"""The operator is ended with SIGKILL at random moments: nothing is lost, doubled or stuck, nothing written in vain."""
+"""The operator is ended with SIGKILL at random moments: nothing is lost, doubled or stuck, nothing is written twice."""
 
 from __future__ import annotations
-
-import random
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from sklearn.datasets import load_breast_cancer
 from support.kubectl import Kubectl
 from support.load import start
 from support.manifests import inference_service, training_job
-from support.operator import NAMESPACE
+from support.operator import NAMESPACE, give_up_the_lease, leader, power_cuts, replaced
 from support.predict import rows
 from support.processes import kill_operators
 
@@ -24,39 +19,6 @@ pytestmark = [
 ]
 
 REQUEST = rows(*load_breast_cancer().data[:1].tolist())
-
-
-@contextmanager
-def power_cuts(seed: int, most: int = 6) -> Iterator[None]:
-    """Ends the operator again and again, at moments that the seed chooses.
-
-    New pods afterwards: the kubelet would have the old ones wait for minutes before their next start.
-    """
-    moments, over = random.Random(seed), threading.Event()
-
-    def cut() -> None:
-        for _ in range(most):
-            if over.wait(moments.uniform(0.2, 6)):
-                return
-            kill_operators(NAMESPACE)
-
-    thread = threading.Thread(target=cut)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        Kubectl(NAMESPACE).run(
-            "delete", "pods", "--selector=app.kubernetes.io/component=operator", "--wait=false"
-        )
-
-
-def new_operators() -> None:
-    """Fresh pods for the operator, ready."""
-    system = Kubectl(NAMESPACE)
-    system.run("delete", "pods", "--selector=app.kubernetes.io/component=operator")
-    system.run("rollout", "status", "deployment/modelwright-operator", "--timeout=170s", timeout=180)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -96,8 +58,8 @@ def test_a_restart_over_a_settled_cluster_writes_nothing(kubectl: Kubectl) -> No
     kinds = "tj,mv,mwisvc,job,deployment,service,pvc"
     before = kubectl.run("get", kinds, versions).split()
 
-    leader_is_replaced()
-    new_operators()
+    another_one_leads()
+    replaced()
     kubectl.patch("mwisvc", "cancer", {"spec": {"rollout": {"scaleDownDelaySeconds": 7}}})
     kubectl.condition("inferenceservice", "cancer", "Ready", "True", "Serving", within=60)
 
@@ -108,14 +70,10 @@ def test_a_restart_over_a_settled_cluster_writes_nothing(kubectl: Kubectl) -> No
     }
 
 
-def leader_is_replaced() -> None:
-    """Ends the operators and waits until another one is in charge: it has seen everything then."""
-    system = Kubectl(NAMESPACE)
-    holder = system.get("lease", "modelwright-operator")["spec"]["holderIdentity"]
+def another_one_leads() -> None:
+    """Ends the operators and waits until another one leads: it has seen everything then."""
+    before = leader()
     kill_operators(NAMESPACE)
-    system.wait(
-        "lease",
-        "modelwright-operator",
-        lambda found: found["spec"].get("holderIdentity") not in {holder, "", None},
-        within=120,
-    )
+    Kubectl(NAMESPACE).run("delete", "pod", before, "--force", "--grace-period=0")
+    give_up_the_lease()
+    assert leader() != before

@@ -40,11 +40,18 @@ def traefik() -> None:
         pytest.fail("no Traefik: run `make gateway` first, or `make test`, which does")
 
 
-@pytest.fixture
-def versions(kubectl: Kubectl) -> Kubectl:
+@pytest.fixture(scope="module")
+def published(shared: Kubectl) -> Kubectl:
     """Three versions that can be served."""
-    handmade.versions(kubectl, "doubles", FILES, within=120)
-    return kubectl
+    handmade.versions(shared, "doubles", FILES, within=120)
+    return shared
+
+
+@pytest.fixture
+def versions(published: Kubectl) -> Iterator[Kubectl]:
+    """The versions, and no service of an earlier test."""
+    yield published
+    published.run("delete", "mwisvc,gateway", "--all", "--cascade=foreground")
 
 
 @pytest.fixture
@@ -52,6 +59,7 @@ def served(versions: Kubectl) -> Kubectl:
     """Version `one` has all of the traffic that comes by the Gateway."""
     versions.apply(gateway(), service(versions, "one"))
     versions.condition("mwisvc", "doubles", "Ready", "True", "Serving", within=120)
+    soon(versions, 20, {"one": 20})
     return versions
 
 
@@ -67,7 +75,7 @@ def gateway(**listener: Any) -> Object:
 
 
 def host(kubectl: Kubectl) -> str:
-    """The name that callers ask for: each test's own, as all share one Traefik."""
+    """The name that callers ask for: of the namespace, as all share one Traefik."""
     return f"{kubectl.namespace}.example.com"
 
 
@@ -245,6 +253,6 @@ def test_the_route_goes_with_the_gateway_in_the_spec_and_with_the_service(served
     ],
 )
 def test_what_cannot_work_with_a_gateway_is_refused(
-    kubectl: Kubectl, named: Object, rollout: dict[str, Any], told: str
+    shared: Kubectl, named: Object, rollout: dict[str, Any], told: str
 ) -> None:
-    assert told in kubectl.refuses(service(kubectl, "one", named, **rollout))
+    assert told in shared.refuses(service(shared, "one", named, **rollout))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.kubectl import KUBECONFIG, ROOT, Kubectl
+from support.operator import values
 
 pytestmark = pytest.mark.cluster
 
@@ -28,7 +29,7 @@ def newcomer(cluster: Kubectl, operator: Kubectl) -> Iterator[Kubectl]:
 def quickstart() -> str:
     """Run it against the cluster that is there; what it said."""
     done = subprocess.run(
-        [sys.executable, "-m", "cluster.quickstart", "--existing"],
+        [sys.executable, "-m", "cluster.quickstart", "--existing", f"--values={values()}"],
         cwd=ROOT,
         env={**os.environ, "KUBECONFIG": str(KUBECONFIG)},
         capture_output=True,

@@ -6,25 +6,22 @@ import json
 from collections.abc import Callable
 
 import pytest
-from cluster import kind
-from sklearn.datasets import load_breast_cancer
 from support.kubectl import Kubectl, Object
 from support.load import calling
-from support.manifests import inference_service, training_job
-from support.predict import rows
+from support.models import valid_model
+from support.rollouts import MARKS, NAME, REQUEST, publish, serve
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.usefixtures("operator"),
-    pytest.mark.skipif(
-        kind.engine_answers(),
-        reason="the callers are on this host, where a Service of kind cannot be reached",
-    ),
-]
+pytestmark = MARKS
 
-REQUEST = rows(*load_breast_cancer().data[:2].tolist())
 LARGER = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}
-SELECTOR = "modelwright.dev/inference-service=cancer"
+SELECTOR = f"modelwright.dev/inference-service={NAME}"
+
+
+@pytest.fixture(scope="module")
+def address(shared: Kubectl) -> str:
+    """Where two pods answer."""
+    publish(shared, one=valid_model())
+    return serve(shared, strategy="Replace")
 
 
 def names(kubectl: Kubectl) -> set[str]:
@@ -38,8 +35,8 @@ def wait_for_new_pods(kubectl: Kubectl, old: set[str]) -> None:
         pods = names(kubectl)
         return len(pods) == 2 and not pods & old and found["status"].get("replicas") == 2
 
-    kubectl.wait("mwisvc", "cancer", replaced, within=180, what="served by other pods")
-    kubectl.condition("mwisvc", "cancer", "Ready", "True", within=120)
+    kubectl.wait("mwisvc", NAME, replaced, within=180, what="served by other pods")
+    kubectl.condition("mwisvc", NAME, "Ready", "True", within=120)
 
 
 def evict_one_after_another(kubectl: Kubectl) -> None:
@@ -53,7 +50,7 @@ def evict_one_after_another(kubectl: Kubectl) -> None:
         path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{name}/eviction"
         kubectl.run("create", "--raw", path, "-f", "-", given=json.dumps(eviction))
         kubectl.run("wait", "pod", name, "--for=delete", "--timeout=120s", timeout=130)
-        kubectl.condition("mwisvc", "cancer", "Ready", "True", within=120)
+        kubectl.condition("mwisvc", NAME, "Ready", "True", within=120)
 
 
 def restart(kubectl: Kubectl) -> None:
@@ -64,7 +61,7 @@ def restart(kubectl: Kubectl) -> None:
 
 def give_more_resources(kubectl: Kubectl) -> None:
     """Another shape of pod is another revision."""
-    kubectl.patch("mwisvc", "cancer", {"spec": {"resources": LARGER}})
+    kubectl.patch("mwisvc", NAME, {"spec": {"resources": LARGER}})
 
 
 @pytest.mark.parametrize(
@@ -73,19 +70,12 @@ def give_more_resources(kubectl: Kubectl) -> None:
     ids=["eviction", "restart", "resources"],
 )
 def test_no_request_is_lost_while_pods_are_replaced(
-    kubectl: Kubectl, replace_pods: Callable[[Kubectl], None]
+    shared: Kubectl, address: str, replace_pods: Callable[[Kubectl], None]
 ) -> None:
-    kubectl.apply(
-        training_job("cancer"),
-        inference_service("cancer", track="cancer", replicas=2, rollout={"scaleDownDelaySeconds": 3}),
-    )
-    kubectl.condition("mwisvc", "cancer", "Ready", "True", within=240)
-    address = kubectl.get("service", "cancer")["spec"]["clusterIP"]
-
-    with calling(address, 80, 8081, "cancer", REQUEST) as callers:
-        before = names(kubectl)
-        replace_pods(kubectl)
-        wait_for_new_pods(kubectl, before)
+    with calling(address, 80, 8081, NAME, REQUEST) as callers:
+        before = names(shared)
+        replace_pods(shared)
+        wait_for_new_pods(shared, before)
         callers.answered_everywhere()
         seen = callers.stop()
 

@@ -22,7 +22,6 @@ import numpy as np
 # By name: it has no types.
 triton = import_module("tritonclient.grpc")
 
-PAUSE_SECONDS = 0.005
 CLIENTS_OF_A_KIND = 2
 PATIENCE_SECONDS = 10.0
 
@@ -37,6 +36,7 @@ class Target:
     model: str
     body: dict[str, Any]
     authority: str | None = None  # what to ask for by name, where the host is an address
+    pause: float = 0.02  # of each client after each request
 
     @property
     def path(self) -> str:
@@ -152,7 +152,7 @@ def _given(tensor: dict[str, Any]) -> Any:
 FAILURES = (OSError, http.client.HTTPException, WrongAnswerError, triton.InferenceServerException)
 
 
-def keep_calling(kind: str, client: Client, seen: Seen, stop: threading.Event) -> None:
+def keep_calling(kind: str, client: Client, seen: Seen, stop: threading.Event, pause: float) -> None:
     """Calls until told to stop."""
     while not stop.is_set():
         begun = time.monotonic()
@@ -163,7 +163,7 @@ def keep_calling(kind: str, client: Client, seen: Seen, stop: threading.Event) -
             client.reset()
         else:
             seen.answer(kind, time.monotonic() - begun)
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(pause)
 
 
 def clients(target: Target) -> dict[str, Callable[[], Client]]:
@@ -184,7 +184,7 @@ def main() -> int:
     kinds, stop = clients(target), threading.Event()
     seen = Seen(list(kinds))
     threads = [
-        threading.Thread(target=keep_calling, args=(kind, make(), seen, stop), daemon=True)
+        threading.Thread(target=keep_calling, args=(kind, make(), seen, stop, target.pause), daemon=True)
         for kind, make in kinds.items()
         for _ in range(CLIENTS_OF_A_KIND)
     ]

@@ -1,4 +1,4 @@
-"""Drives a real cluster as a user does, with kubectl, in one namespace."""
+"""Drives a real cluster as a user does, in one namespace: kubectl writes, and the same API server is read directly."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from support.apiserver import connected
 
 ROOT = Path(__file__).parents[2]
 KUBECONFIG = ROOT / ".cluster/kubeconfig"
@@ -60,18 +62,18 @@ class Kubectl:
 
     def get(self, kind: str, name: str) -> Object:
         """An object."""
-        found: Object = json.loads(self.run("get", kind, name, "-o", "json"))
+        found = self.find(kind, name)
+        if found is None:
+            raise KubectlError(f"{kind} {name} is not there")
         return found
 
     def find(self, kind: str, name: str) -> Object | None:
         """An object, or None when it is not there."""
-        text = self.run("get", kind, name, "-o", "json", "--ignore-not-found")
-        return json.loads(text) if text.strip() else None
+        return connected(KUBECONFIG).find(kind, self.namespace, name)
 
-    def all(self, kind: str, selector: str = "") -> list[Object]:
-        """All objects of a kind."""
-        found: list[Object] = json.loads(self.run("get", kind, "-l", selector, "-o", "json"))["items"]
-        return found
+    def all(self, kinds: str, selector: str = "") -> list[Object]:
+        """All objects of these kinds (`pod,service`) that have these labels."""
+        return connected(KUBECONFIG).all(kinds, self.namespace, selector)
 
     def patch(self, kind: str, name: str, patch: Object) -> None:
         """Merges a patch into an object."""
@@ -83,10 +85,9 @@ class Kubectl:
 
     def events(self, kind: str, name: str) -> list[tuple[str, str, str]]:
         """Type, reason and message of the events of an object."""
-        found = json.loads(self.run("get", "events", "-o", "json"))["items"]
         return [
             (event["type"], event["reason"], event["message"])
-            for event in found
+            for event in self.all("events")
             if event["involvedObject"]["kind"] == kind and event["involvedObject"]["name"] == name
         ]
 
@@ -100,7 +101,7 @@ class Kubectl:
             seen = self.find(kind, name)
             if seen is not None and until(seen):
                 return seen
-            time.sleep(0.5)
+            time.sleep(0.2)
         raise AssertionError(
             f"{kind} {name} did not become {what or 'so'} within {within} s: {self.story(seen)}"
         )

@@ -53,7 +53,7 @@ def client(keep):
             connection.close()
         if not keep:
             connection.close()
-        time.sleep(0.01)
+        time.sleep(0.03)
 
 def answered():
     connection = http.client.HTTPConnection(host, timeout=10)
@@ -180,11 +180,17 @@ class Callers:
 
 @contextmanager
 def calling(
-    host: str, http_port: int, grpc_port: int, model: str, body: Object, authority: str | None = None
+    host: str,
+    http_port: int,
+    grpc_port: int,
+    model: str,
+    body: Object,
+    authority: str | None = None,
+    **more: Any,
 ) -> Iterator[Callers]:
     """Clients on this host, from their first answers until the test leaves."""
     where = {"host": host, "http_port": http_port, "grpc_port": grpc_port, "authority": authority}
-    target = {**where, "model": model, "body": body}
+    target = {**where, "model": model, "body": body, **more}
     command, folder = [sys.executable, "-m", "support.callers"], Path(__file__).parents[1]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder

@@ -1,40 +1,53 @@
-"""Installs the operator as a user does, with helm, once for all test processes."""
+"""The operator that all tests share: installed as a user does, with helm, once for all test processes."""
 
 from __future__ import annotations
 
 import fcntl
+import random
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
 
 from support.kubectl import KUBECONFIG, ROOT, Kubectl, program
+from support.processes import kill_operators
+from support.turn import turn
 
 NAMESPACE = "modelwright-system"
 RELEASE = "modelwright"
+LEASE = "modelwright-operator"
 # The name of a Service that a test may make beside the operator, in front of a Prometheus of its own.
 PROMETHEUS = "prometheus-of-tests"
+_PODS = "--selector=app.kubernetes.io/component=operator"
 
 
-def install(cluster: Kubectl, *values: str) -> Kubectl:
-    """The installed operator, with more values (`key=value`) than the images; kubectl in its namespace."""
+def values() -> Path:
+    """The values of the release, in a file: every test that installs it has to give the same ones."""
     images = ROOT / ".cluster/images.yaml"
     assert images.exists(), "no images: run `make images` first, or `make test`, which does"
+    prometheus = {"url": f"http://{PROMETHEUS}.{NAMESPACE}.svc:9090"}
+    path = ROOT / ".cluster/values-of-tests.yaml"
+    text = yaml.safe_dump({**yaml.safe_load(images.read_text()), "prometheus": prometheus})
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+    return path
+
+
+def install(cluster: Kubectl, *changes: str) -> Kubectl:
+    """The installed operator; kubectl in its namespace. Changes to its values (`key=value`) need the cluster alone."""
+    if changes:
+        turn.exclusive()
     with (ROOT / ".cluster/install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run(
             [
                 *(program("helm"), f"--kubeconfig={KUBECONFIG}", f"--namespace={NAMESPACE}"),
-                *("upgrade", "--install", RELEASE, str(ROOT / "charts/modelwright")),
-                *(
-                    "--create-namespace",
-                    "--values",
-                    str(images),
-                    "--set",
-                    f"prometheus.url=http://{PROMETHEUS}.{NAMESPACE}.svc:9090",
-                    "--take-ownership",
-                    "--wait",
-                    "--timeout",
-                    "3m",
-                ),
-                *(f"--set={value}" for value in values),
+                *("upgrade", "--install", RELEASE, str(ROOT / "charts/modelwright"), "--create-namespace"),
+                *(f"--values={values()}", "--take-ownership", "--wait", "--timeout=3m"),
+                *(f"--set={change}" for change in changes),
             ],
             capture_output=True,
             text=True,
@@ -42,3 +55,47 @@ def install(cluster: Kubectl, *values: str) -> Kubectl:
         )
         assert done.returncode == 0, done.stderr + Kubectl(NAMESPACE).run("get", "pods,events")
     return Kubectl(NAMESPACE)
+
+
+def replaced() -> None:
+    """Fresh pods of the operator, ready: the kubelet starts those that were ended often after minutes only."""
+    turn.exclusive()
+    system = Kubectl(NAMESPACE)
+    system.run("delete", "pods", _PODS, "--force", "--grace-period=0")
+    system.run("rollout", "status", "deployment/modelwright-operator", "--timeout=170s", timeout=180)
+
+
+@contextmanager
+def power_cuts(seed: int, most: int = 6) -> Iterator[None]:
+    """Ends the operator again and again, at moments that the seed chooses; it is whole again afterwards."""
+    turn.exclusive()
+    moments, over = random.Random(seed), threading.Event()
+
+    def cut() -> None:
+        for _ in range(most):
+            if over.wait(moments.uniform(0.2, 6)):
+                return
+            kill_operators(NAMESPACE)
+            Kubectl(NAMESPACE).run("delete", "pods", _PODS, "--force", "--grace-period=0")
+            give_up_the_lease()
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        replaced()
+
+
+def leader() -> str:
+    """The pod of the operator that leads."""
+    found = Kubectl(NAMESPACE).wait("lease", LEASE, lambda lease: lease["spec"].get("holderIdentity"))
+    return str(found["spec"]["holderIdentity"]).split("_")[0]
+
+
+def give_up_the_lease() -> None:
+    """The Lease as it is when nobody has renewed it for a while, without the wait for that."""
+    turn.exclusive()
+    Kubectl(NAMESPACE).patch("lease", LEASE, {"spec": {"holderIdentity": ""}})

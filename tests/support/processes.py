@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.kubectl import Kubectl, Object
+from support.turn import turn
 
 
 def operators(namespace: str) -> list[int]:
@@ -20,11 +21,13 @@ def operators(namespace: str) -> list[int]:
 
 def kill_operators(namespace: str) -> None:
     """Ends them with SIGKILL."""
+    turn.exclusive()
     _kill("the operator's", operators(namespace))
 
 
 def kill_operator(namespace: str, pod: str) -> None:
     """Ends the one in this pod with SIGKILL."""
+    turn.exclusive()
     _kill("the operator's", _of_pods("modelwright-operator", [Kubectl(namespace).get("pod", pod)]))
 
 

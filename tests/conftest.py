@@ -1,0 +1,28 @@
+"""In which order test files begin where several processes share them (`--dist=loadfile --no-loadscope-reorder`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+# Files of cluster tests that take longest: they begin first, so that none is left over at the end.
+LONGEST = ("test_bad_input", "test_canary_failures", "test_gateway", "test_path", "test_engine_operator")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """While one process has the cluster alone, the others run the tests that need none; then all share the cluster."""
+    marks: dict[Path, set[str]] = {}
+    for item in items:
+        marks.setdefault(item.path, set()).update(mark.name for mark in item.iter_markers())
+    items.sort(key=lambda item: _place(item.path, marks[item.path]))
+
+
+def _place(path: Path, marks: set[str]) -> tuple[int, int]:
+    """Where a file stands: lower begins earlier."""
+    if "alone" in marks:
+        return 0, 0
+    if "cluster" not in marks:
+        return 1, 0
+    return 2, LONGEST.index(path.stem) if path.stem in LONGEST else len(LONGEST)
