@@ -43,7 +43,6 @@ class Mistake:
 
 
 MISTAKES = [
-    Mistake("no-data", "DataNotFound", ("absent",), data={"uri": "configmap://absent/data.csv"}),
     Mistake("other-bytes", "DigestMismatch", ("sha256:" + "0" * 64,), data={"digest": "sha256:" + "0" * 64}),
     Mistake("no-rows", "DataEmpty", (), csv="age,plan,churned\n"),
     Mistake("no-target", "TargetMissing", ("left", "churned"), data={"target": "left"}),
@@ -67,7 +66,6 @@ MISTAKES = [
         "no-memory", "OutOfMemory", ("resources.limits.memory",),
         spec={"resources": {"requests": {"memory": "16Mi"}, "limits": {"memory": "40Mi"}}, "backoffLimit": 0},
     ),
-    Mistake("too-slow", "DeadlineExceeded", ("activeDeadlineSeconds: 2",), spec={"activeDeadlineSeconds": 2}),
 ]  # fmt: skip
 
 
@@ -121,6 +119,44 @@ def test_an_image_that_makes_no_model_is_told_apart(
     failed = shared.condition("trainingjob", name, "Stalled", "True", reason, within=240)
 
     assert says in message(failed)
+
+
+def test_a_training_that_takes_too_long_is_ended(shared: Kubectl) -> None:
+    command = ("python3", "-c", "import time; time.sleep(600)")
+    shared.apply(own_trainer(*command, name="too-slow", activeDeadlineSeconds=30))
+
+    failed = shared.condition("trainingjob", "too-slow", "Stalled", "True", "DeadlineExceeded", within=240)
+
+    assert "activeDeadlineSeconds: 30" in message(failed)
+
+
+def test_data_that_comes_later_is_found_by_the_same_run(shared: Kubectl) -> None:
+    shared.apply(training_job("later", data={**DATA, "uri": "configmap://later/data.csv"}))
+    waiting = shared.condition("trainingjob", "later", "Ready", "False", "DataNotFound", within=120)
+    assert condition(waiting, "Reconciling") is not None
+
+    shared.apply(config_map("later", data_csv=CHURN))
+
+    done = shared.condition("trainingjob", "later", "Ready", "True", within=240)
+    assert (done["status"]["run"]["number"], done["status"]["run"]["state"]) == (1, "Succeeded")
+
+
+def test_pods_that_a_limit_range_refuses_are_made_once_it_is_gone(kubectl: Kubectl) -> None:
+    limits = [{"type": "Container", "max": {"memory": "64Mi"}}]
+    kubectl.apply(
+        {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "team"}, "spec": {"limits": limits}},
+        training_job("refused", activeDeadlineSeconds=40),
+    )
+    waiting = kubectl.condition("trainingjob", "refused", "Ready", "False", "LimitRangeViolated", within=60)
+    assert "maximum memory usage per Container is 64Mi" in message(waiting)
+    kubectl.wait(
+        "trainingjob", "refused", lambda found: found["status"]["run"].get("reason") is not None, within=60
+    )
+
+    kubectl.delete("limitrange", "team")
+
+    done = kubectl.condition("trainingjob", "refused", "Ready", "True", within=240)
+    assert done["status"]["run"]["number"] == 1
 
 
 def test_an_image_that_is_not_there_is_named_while_the_run_waits(shared: Kubectl) -> None:

@@ -51,7 +51,7 @@ def public(uri: str) -> str:
 
 
 def run_document(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
-    """What the steps are told: docs/contracts/run.schema.json."""
+    """The run document of the steps: docs/contracts/run.schema.json."""
     spec = observed.spec
     trainer = spec["trainer"]
     data = {key: value for key, value in spec["data"].items() if key != "caConfigMapRef"}
@@ -142,12 +142,12 @@ def _trainer(
         )
         return {**built_in, "command": ["modelwright-training", "train"]}
     trainer = spec["trainer"]
-    told = {"MODELWRIGHT_TARGET": spec["data"]["target"], "MODELWRIGHT_SEED": str(spec.get("seed", 0))}
+    given = {"MODELWRIGHT_TARGET": spec["data"]["target"], "MODELWRIGHT_SEED": str(spec.get("seed", 0))}
     if spec.get("task"):
-        told["MODELWRIGHT_TASK"] = spec["task"]
+        given["MODELWRIGHT_TASK"] = spec["task"]
     own = {variable["name"]: variable.get("value", "") for variable in trainer.get("env") or ()}
     image = container(
-        "train", trainer["image"], settings, resources=resources, mounts=mounts, env={**told, **own}
+        "train", trainer["image"], settings, resources=resources, mounts=mounts, env={**given, **own}
     )
     return {**image, **{key: trainer[key] for key in ("command", "args") if key in trainer}}
 
@@ -175,7 +175,7 @@ def _source(data: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[st
 def model_version_manifest(observed: Observed, run: Run, job: Body, made: Published) -> dict[str, Any]:
     """The ModelVersion of a run. It has no owner: it outlives the TrainingJob.
 
-    It speaks of the recipe that the run was made from, as its Job holds it: the spec may have changed since.
+    Its lineage is the recipe that the run was made from, which its Job holds: the spec may have changed since.
     """
     model, recipe = made.document["model"], annotations_of(job).get(RECIPE_HASH)
     return {
@@ -214,7 +214,7 @@ def _lineage(run: Run, job: Body, made: Published) -> dict[str, Any]:
 
 
 def _completion_time(job: Body) -> str | None:
-    """When the Job ended: the same at every look, so that a version that is made again after a crash is the same."""
+    """When the Job ended. A version that is made again after a crash gets the same time."""
     done = (job.get("status") or {}).get("completionTime") or (standing(job, "Complete") or {}).get(
         "lastTransitionTime"
     )

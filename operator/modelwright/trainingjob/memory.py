@@ -1,8 +1,8 @@
 """What is remembered of a TrainingJob's runs. Pure.
 
-The status tells. Where it is lost (removed by hand, left out of a backup, written by a release that this one cannot
-read) the Jobs and ModelVersions of earlier runs tell as much as is needed to train nothing twice: both carry the digest
-of the recipe that they were made from.
+It is read from the status. Where that is lost (removed by hand, left out of a backup, written by a release that this
+one cannot read), it is rebuilt from Jobs and ModelVersions as far as is needed to train nothing twice: both carry the
+digest of the recipe that they were made from.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ def recall(view: View, body: Body) -> Memory:
     """What is known of the runs."""
     status = readable(TrainingJobStatus, body.get("status") or {})
     run = status.run
-    told = Memory(run, tuple(status.history), status.latest_model_version, run.number if run else 0)
+    read = Memory(run, tuple(status.history), status.latest_model_version, run.number if run else 0)
     if run is not None and run.generation == generation(body):
-        return told
+        return read
     recipe = recipe_hash(body)
     versions = sorted(_versions(view, body), key=made_by)
     jobs = [job for job in view.all(JOBS, namespace(body)) if is_ours(job, body) and made_by(job)]
-    last = max((told.last_number, *map(made_by, (*jobs, *versions))))
-    known = replace(told, last_number=last)
+    last = max((read.last_number, *map(made_by, (*jobs, *versions))))
+    known = replace(read, last_number=last)
     if run is None:
         return _rebuilt(known, body, recipe, jobs, versions)
     if run.generation > generation(body) and run.job in _made_from(recipe, (*jobs, *versions)):

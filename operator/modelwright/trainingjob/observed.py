@@ -67,9 +67,16 @@ def observe(view: View, key: Key) -> Observed | None:
         pods=_pods(view, job) if job is not None else (),
         version=view.get(Key(MODEL_VERSIONS, key.namespace, memory.run.job)) if memory.run else None,
         refusals=refusals_of(view, key),
-        absent=view.fact(key, ABSENT) or frozenset(),
+        absent=_absent(view, key, memory.run, job),
         failed_create=view.fact(key, FAILED_CREATE),
     )
+
+
+def _absent(view: View, key: Key, run: Run | None, job: Body | None) -> frozenset[Key]:
+    """What is known not to be there. If another owner's Job has the name of ours, ours is not there."""
+    absent: frozenset[Key] = view.fact(key, ABSENT) or frozenset()
+    name = Key(JOBS, key.namespace, run.job) if run is not None else None
+    return absent if name is None or job is not None or view.get(name) is None else absent | {name}
 
 
 def _pods(view: View, job: Body) -> tuple[Body, ...]:

@@ -185,7 +185,7 @@ def _failed(run: Run, problem: Problem, now: datetime) -> Decision:
 
 
 def _cleared(observed: Observed) -> Decision | None:
-    """Nothing is known of a run: Jobs of another recipe that still run, and that nobody owns, go first."""
+    """Nothing is known of a run: Jobs without an owner that still run another recipe are deleted first."""
     running = [
         job for job in observed.memory.strays if not (standing(job, "Complete") or standing(job, "Failed"))
     ]

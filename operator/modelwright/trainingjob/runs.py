@@ -1,4 +1,4 @@
-"""One run: what is known of its Job, how it goes from state to state, and how that is put into words. Pure.
+"""One run: what is known of its Job, how it goes from state to state, and the verdict that follows. Pure.
 
 Pending until its Job is there, then Running, then one of three ends for good. A run that waits for the cluster or for
 its data is Pending again, with the reason, until it gets another Job.
@@ -76,7 +76,7 @@ def _refused(observed: Observed, run: Run) -> Problem | None:
 
 
 def _hindrance(observed: Observed, run: Run) -> Problem | None:
-    """What the last look saw in the way of the run."""
+    """What kept the run from starting when its status was written last."""
     ready = next((c for c in observed.written_conditions if c.get("type") == "Ready"), None)
     if ready is None or ready.get("status") != "False" or run.state != "Running":
         return None
@@ -88,7 +88,7 @@ def published(ended: Ended, job: Body) -> Published | Problem:
     """What the steps of a run have found, or how it is unlike the contract."""
     document = _document(job)
     if document is None:
-        return Problem("ResultUnreadable", "the Job does not say what it was made from")
+        return Problem("ResultUnreadable", "the Job holds no run document")
     try:
         report = PublishReport.model_validate(ended.results["publish"])
         found = FetchReport.model_validate(ended.results["fetch"])
@@ -125,15 +125,15 @@ def started(run: Run, job: Body, now: datetime) -> Run:
 
 
 def got_to(run: Run, step: str) -> Run:
-    """The run, while a step of it runs. What it waited for before is there, but for the data that fetch looks for."""
+    """The run, while a step of it runs: what it waited for is there, except for data that only fetch can find."""
     waits = step == "fetch" and run.reason == "DataNotFound"
     return run.model_copy(update={"step": step} if waits else {"step": step, "reason": None, "message": None})
 
 
 def postponed(run: Run, problem: Problem) -> Run:
     """The run waits to get another Job."""
-    looked_for = f"{problem.message.rstrip('.')}; it is looked for again with growing pauses"
-    message = looked_for if problem.missing else problem.message
+    fetched_again = f"{problem.message.rstrip('.')}; fetch tries again with growing pauses"
+    message = fetched_again if problem.missing else problem.message
     return run.model_copy(
         update={"state": "Pending", "step": None, "reason": problem.reason, "message": message}
     )
@@ -141,8 +141,8 @@ def postponed(run: Run, problem: Problem) -> Run:
 
 def ended(run: Run, now: datetime, state: str, **parts: Any) -> Run:
     """The run in a terminal state."""
-    told = {"reason": None, "message": None, **parts}
-    return run.model_copy(update={"state": state, "completion_time": to_timestamp(now), **told})
+    why = {"reason": None, "message": None, **parts}
+    return run.model_copy(update={"state": state, "completion_time": to_timestamp(now), **why})
 
 
 def verdict_of_ended(run: Run) -> Verdict:

@@ -25,7 +25,7 @@ from modelwright.workload.podstatus import (
     step_result,
 )
 
-# A Job and its pods come by different watches: how long the end of a Job waits for what its pods say.
+# A Job and its pods come by different watches: how long the end of a Job waits for its pods.
 PODS_LAG = timedelta(seconds=20)
 SHORTEST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(minutes=10)
@@ -36,9 +36,9 @@ class Work:
     """A Job and what is known about it.
 
     `steps` are its containers in the order in which they run; what the last one finds is the result of the Job. `pods`
-    are those of this Job, the youngest first. `refused` says why its pods cannot be made, if they are refused.
+    are those of this Job, the youngest first. `refused`: why its pods cannot be made, if they are refused.
 
-    The rest comes from earlier looks, as far as the status has kept it: `noted`, that the Job was there; `began`, that
+    The rest was observed earlier, as far as the status has kept it: `noted`, that the Job was there; `began`, that
     a step ran; `hindrance`, what kept its pod from starting; `since`, when the work was first tried (without it: when
     this Job was made); `postponed`, why the end of this Job is not the end of the work. `absent`: the API server
     confirms that there is no such Job.
@@ -68,7 +68,7 @@ class NotSeen:
 
 @dataclass(frozen=True)
 class Deleted:
-    """Somebody deleted the Job before it ended."""
+    """The Job was deleted before it ended."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,14 @@ class Retrying:
 
 @dataclass(frozen=True)
 class Failing:
-    """An attempt failed, and the Job makes no other; it has not said so yet."""
+    """An attempt failed, and the Job makes no other; its condition Failed is not there yet."""
 
     problem: Problem
 
 
 @dataclass(frozen=True)
 class Ending:
-    """The Job has ended, and its pods have not been seen to say how. They are waited for until then."""
+    """The Job has ended, and how its pods ended has not been seen. They are waited for until then."""
 
     until: datetime
     complete: bool
@@ -191,7 +191,7 @@ def _failed(work: Work, job: Body, failed: Mapping[str, Any], now: datetime) -> 
 
 
 def _too_late(work: Work, job: Body, failed: Mapping[str, Any]) -> Progress:
-    """A deadline. The Job's controller has deleted the pod that was there by then: earlier looks know what it did."""
+    """A deadline. The Job's controller has deleted the pod that was there by then: what it did was observed earlier."""
     late = f"it took longer than activeDeadlineSeconds: {job['spec'].get('activeDeadlineSeconds')}"
     cause = work.refused or work.hindrance
     # The hindrance that a status has kept may be how the Job before this one ended.
@@ -209,7 +209,7 @@ def _postponed(work: Work, job: Body, failed: Mapping[str, Any], problem: Proble
 
 
 def next_try(end: Mapping[str, Any], since: datetime) -> datetime:
-    """When work that has been tried since then is tried again, given the condition that tells of its Job's end: each
+    """When work that has been tried since then is tried again, given the condition that is the end of its Job: each
     pause is as long as all tries before it."""
     ended = from_timestamp(str(end["lastTransitionTime"]))
     return ended + min(max(ended - since, SHORTEST_PAUSE), LONGEST_PAUSE)

@@ -21,7 +21,7 @@ def container(
     mounts: Sequence[Mapping[str, Any]],
     env: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A container without privileges whose last words are kept."""
+    """A container without privileges whose termination message is kept."""
     return {
         "name": name,
         "image": image,
@@ -60,7 +60,7 @@ def pod_spec(settings: Settings, volumes: Sequence[Mapping[str, Any]], **parts: 
 
 
 def failure_policy(*steps: str) -> dict[str, Any]:
-    """The podFailurePolicy of a Job: a step that says that its input cannot work ends it, and a pod that the cluster
+    """The podFailurePolicy of a Job: a step whose input cannot work ends it, and a pod that the cluster
     ended (a drained node, preemption) does not count."""
     exits = [{"containerName": step, "operator": "In", "values": [PERMANENT]} for step in steps]
     disruption = {"type": "DisruptionTarget", "status": "True"}

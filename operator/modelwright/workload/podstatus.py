@@ -1,4 +1,4 @@
-"""Reads pods: what a step said when it ended, why a pod does not start, in words without counters."""
+"""Reads pods: what a step reported when it ended, why a pod does not start, in messages without counters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PERMANENT = 65
 UNPULLABLE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable"}
 UNSTARTABLE = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 NEVER_STARTABLE = {"InvalidImageName"}
-# What a step says of input that is not there. It may come: the same input can work later.
+# Failures of a step whose input is not there: it may come, and then the same spec works.
 NOT_THERE = {("fetch", "DataNotFound"), ("verify", "ArtifactNotFound")}
 LOG_LENGTH = 600
 REASON_LENGTH = 64
@@ -54,22 +54,22 @@ def terminated(container: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return ended if isinstance(ended, Mapping) else None
 
 
-def said(container: Mapping[str, Any]) -> Mapping[str, Any]:
+def report_of(container: Mapping[str, Any]) -> Mapping[str, Any]:
     """The JSON object that the container left as its termination message; empty when it left none."""
     ended = terminated(container)
     try:
-        words = json.loads(ended.get("message") or "null") if ended else None
+        report = json.loads(ended.get("message") or "null") if ended else None
     except ValueError:
         return {}
-    return words if isinstance(words, dict) else {}
+    return report if isinstance(report, dict) else {}
 
 
 def step_result(pod: Body, step: str) -> Mapping[str, Any] | None:
-    """What a step found, if it ended well; empty when it did not say (a user's own image need not)."""
+    """What a step found, if it ended well; empty when it reported nothing (a user's own image need not)."""
     for container in container_statuses(pod):
         ended = container.get("state", {}).get("terminated")
         if container.get("name") == step and ended and ended.get("exitCode") == 0:
-            result = said(container).get("result")
+            result = report_of(container).get("result")
             return result if isinstance(result, dict) else {}
     return None
 
@@ -95,7 +95,7 @@ def failure(pod: Body) -> Problem | None:
     for container in container_statuses(pod):
         ended = terminated(container)
         if ended is not None and ended.get("exitCode") != 0:
-            return _ended_badly(str(container["name"]), ended, said(container))
+            return _ended_badly(str(container["name"]), ended, report_of(container))
     if pod.get("status", {}).get("phase") == "Failed":
         status = pod["status"]
         reason = _word(status.get("reason"), "PodFailed")
@@ -103,9 +103,9 @@ def failure(pod: Body) -> Problem | None:
     return None
 
 
-def _ended_badly(name: str, ended: Mapping[str, Any], words: Mapping[str, Any]) -> Problem:
+def _ended_badly(name: str, ended: Mapping[str, Any], report: Mapping[str, Any]) -> Problem:
     permanent = ended.get("exitCode") == PERMANENT
-    error = words.get("error")
+    error = report.get("error")
     if isinstance(error, dict) and error.get("reason"):
         reason = _word(error["reason"], "StepFailed")
         missing = permanent and (name, reason) in NOT_THERE
@@ -113,16 +113,18 @@ def _ended_badly(name: str, ended: Mapping[str, Any], words: Mapping[str, Any]) 
     if ended.get("reason") == "OOMKilled":
         message = f"{name} used more memory than its limit: raise resources.limits.memory, or use less data"
         return Problem("OutOfMemory", message)
-    last_words = (ended.get("message") or "").strip()[-LOG_LENGTH:]
-    told = f": {last_words}" if last_words else " and said nothing"
+    log = (ended.get("message") or "").strip()[-LOG_LENGTH:]
+    output = f": {log}" if log else " and left no output"
     return Problem(
-        f"{name.capitalize()}Failed", f"{name} ended with exit code {ended.get('exitCode')}{told}", permanent
+        f"{name.capitalize()}Failed",
+        f"{name} ended with exit code {ended.get('exitCode')}{output}",
+        permanent,
     )
 
 
-def _word(said: object, otherwise: str) -> str:
-    """What somebody gave as a reason, as one word that a condition may hold."""
-    word = re.sub(r"[^A-Za-z0-9]", "", str(said or ""))[:REASON_LENGTH]
+def _word(reason: object, otherwise: str) -> str:
+    """A reason of any form as one word that a condition may hold."""
+    word = re.sub(r"[^A-Za-z0-9]", "", str(reason or ""))[:REASON_LENGTH]
     return word[0].upper() + word[1:] if word[:1].isalpha() else otherwise
 
 

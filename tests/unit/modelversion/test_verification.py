@@ -117,7 +117,7 @@ def test_the_next_job_says_why_the_one_before_it_failed() -> None:
             "verify: Reading failed",
         ),
         (1, "Traceback", "VerifyFailed", "verify ended with exit code 1: Traceback"),
-        (139, "", "VerifyFailed", "verify ended with exit code 139 and said nothing"),
+        (139, "", "VerifyFailed", "verify ended with exit code 139 and left no output"),
     ],
 )
 def test_a_failure_that_says_nothing_of_the_file_is_not_final(

@@ -9,6 +9,7 @@ import pytest
 from unit.given import words
 from unit.given.resources import TrainingJob, a_training_job, a_version, a_world
 
+from modelwright.common.resources import JOBS
 from modelwright.engine.plan import Confirm
 
 
@@ -103,7 +104,7 @@ def test_a_step_that_says_nothing_is_told_so() -> None:
     job.job_fails("BackoffLimitExceeded").settles()
 
     assert failed(job, "FetchFailed")
-    assert job.message == "run 1: fetch ended with exit code 139 and said nothing"
+    assert job.message == "run 1: fetch ended with exit code 139 and left no output"
 
 
 def test_a_failure_that_may_pass_does_not_end_the_run_while_the_job_tries_again() -> None:
@@ -231,6 +232,13 @@ def test_a_job_that_is_only_not_seen_is_asked_for_and_followed_on() -> None:
 
     assert effects == (Confirm(job.job_key),)
     assert job.looks().status == before
+
+
+def test_a_job_of_somebody_else_under_that_name_is_not_the_one_that_ran() -> None:
+    job = started().job_is_deleted()
+    job.world.make(JOBS, "churn-1", {"template": {}})
+
+    assert failed(job.settles(), "JobDeleted")
 
 
 def test_a_suspended_job_is_no_step() -> None:

@@ -28,7 +28,7 @@ def without_data() -> TrainingJob:
 
 
 def waits(job: TrainingJob, reason: str) -> bool:
-    """Whether the run waits with that reason, in every place where users look."""
+    """Whether the run waits with that reason, in every place where users find it."""
     return (job.run["state"], job.run["reason"], job.reason, job.kstatus) == (
         "Pending",
         reason,
@@ -46,7 +46,7 @@ def waits(job: TrainingJob, reason: str) -> bool:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, ApiError) else None,
 )
-def test_a_job_that_the_api_server_refuses_is_told_in_its_words_until_it_is_let_in(
+def test_a_job_that_the_api_server_refuses_is_reported_in_its_words_until_it_is_let_in(
     error: ApiError, reason: str, kstatus: str
 ) -> None:
     job = a_training_job(a_world())
@@ -68,7 +68,7 @@ def test_a_job_that_the_api_server_refuses_is_told_in_its_words_until_it_is_let_
     assert (job.reason, job.run["state"]) == ("RunStarted", "Running")
 
 
-def test_pods_that_are_refused_are_told_in_the_words_of_the_api_server() -> None:
+def test_pods_that_are_refused_are_reported_in_the_words_of_the_api_server() -> None:
     job = started().gets_no_pod(QUOTA)
 
     job.settles()
@@ -140,14 +140,14 @@ def test_data_that_is_not_there_is_looked_for_again_with_the_same_number() -> No
 
     assert waits(job, "DataNotFound")
     assert job.message == (
-        "run 1: fetch: There is no file 'churn.csv'; it is looked for again with growing pauses"
+        "run 1: fetch: There is no file 'churn.csv'; fetch tries again with growing pauses"
     )
     job.world.after(21)
     job.settles()
     before = job.message
 
     job.pod().runs("fetch")
-    assert job.settles().message == before, "it does not flap while fetch looks"
+    assert job.settles().message == before, "it does not flap while fetch tries"
     job.pod().finishes()
     job.job_completes().settles()
 

@@ -85,7 +85,7 @@ CASES: dict[str, tuple[dict[str, Any], object]] = {
     "a Job that was there and is gone": ({"noted": True, "absent": True}, Deleted()),
     "a Job that is gone and was never there": ({"absent": True}, NotMade()),
     "suspended": ({"job": a_job(suspend=True)}, Suspended()),
-    "said to be suspended": ({"job": a_job("Suspended")}, Suspended()),
+    "suspended, by its condition": ({"job": a_job("Suspended")}, Suspended()),
     "no pod yet": ({"job": a_job()}, Starting()),
     "pods that are refused": ({"job": a_job(), "refused": QUOTA}, Starting(QUOTA)),
     "a pod that was made after all": (
@@ -168,7 +168,7 @@ CASES: dict[str, tuple[dict[str, Any], object]] = {
         {"job": a_job("Failed", "DeadlineExceeded"), "refused": QUOTA},
         Postponed(Problem("QuotaExceeded", f"{LATE}; {QUOTA.message}"), END + timedelta(seconds=60)),
     ),
-    "too late for what earlier looks saw": (
+    "too late for what was seen earlier": (
         {"job": a_job("Failed", "DeadlineExceeded"), "hindrance": UNPULLABLE},
         Postponed(Problem("ImagePullFailed", f"{LATE}; {UNPULLABLE.message}"), END + timedelta(seconds=60)),
     ),
