@@ -1,4 +1,4 @@
-"""Compute resources that the API takes or refuses: the CRDs and the operator's own settings say the same of each."""
+"""Compute resources that the API takes or refuses: the CRDs and the operator's settings treat each alike."""
 
 from __future__ import annotations
 

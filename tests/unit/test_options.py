@@ -24,11 +24,11 @@ def test_what_a_user_may_ask_for_may_be_a_default(amounts: dict[str, Any]) -> No
     assert given("serving-resources", amounts).settings.serving_resources
 
 
-@pytest.mark.parametrize(("amounts", "said"), resources.REFUSED, ids=json.dumps)
+@pytest.mark.parametrize(("amounts", "message"), resources.REFUSED, ids=json.dumps)
 def test_what_no_pod_could_have_is_no_default(
-    amounts: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+    amounts: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
         given("serving-resources", amounts)
 
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err

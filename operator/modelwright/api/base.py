@@ -30,10 +30,13 @@ def rules(*validations: dict[str, str]) -> ConfigDict:
 
 def name_rule(length: int, because: str) -> dict[str, str]:
     """The rule for the name of a kind whose children are named after it."""
-    return rule(
-        f"self.metadata.name.size() <= {length} && self.metadata.name.matches('{DNS_LABEL}')",
-        f"the name must be a DNS label of at most {length} characters: {because}",
-    )
+    return {
+        **rule(
+            f"self.metadata.name.size() <= {length} && self.metadata.name.matches('{DNS_LABEL}')",
+            f"the name must be a DNS label of at most {length} characters: {because}",
+        ),
+        "fieldPath": ".metadata.name",
+    }
 
 
 def first_letter_rule(because: str) -> dict[str, Any]:
@@ -45,6 +48,7 @@ def first_letter_rule(because: str) -> dict[str, Any]:
             f"the name must begin with a letter: {because}",
         ),
         "optionalOldSelf": True,
+        "fieldPath": ".metadata.name",
     }
 
 
@@ -172,7 +176,7 @@ class Condition(Model):
 
     type: Annotated[str, Field(max_length=64)] = Field(description="Which aspect: Ready, Reconciling, ...")
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
-    observed_generation: int = Field(ge=0, description="The generation of the spec that this was said of.")
+    observed_generation: int = Field(ge=0, description="The generation of the spec that it is about.")
     last_transition_time: Timestamp = Field(description="When the status last changed.")
     reason: Reason = Field(description="Why, in one CamelCase word.")
     message: Message = Field(description="Why, in a sentence: what was wrong, where, and what to do.")

@@ -6,7 +6,7 @@ work queue. Whatever follows is decided from the cache by a planner and written 
 
 The handlers decide nothing, for three reasons:
 
-* An event says that something has changed. What is to be done depends on all objects as they are now, on time and on
+* An event shows that something has changed. What is to be done depends on all objects as they are now, on time and on
   measurements; an operator that was down has missed events, and must act all the same.
 * `on.create`, `on.update`, `on.delete`, timers and daemons keep their progress in annotations and finalizers of users'
   objects. These belong to Git, and a finalizer blocks the deletion of a namespace while the operator is down.

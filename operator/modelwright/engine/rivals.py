@@ -2,7 +2,7 @@
 
 Every child names the installation that wrote it last. A release that has moved finds the children of the one before
 and takes them over. Where its own writes are undone, and undone again within some minutes, two operators are at work
-on one object, and each would write for ever: this one says so in the status, and writes nothing else for a while.
+on one object, and each would write for ever: this one reports it in the status, and writes nothing else for a while.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Rivals:
         return {**manifest, "metadata": {**metadata(manifest), "annotations": signed}}
 
     def author(self, child: Body) -> str | None:
-        """The other operator that wrote a child last; None if this one did, or nobody says."""
+        """The other operator that wrote a child last; None if this one did, or if it is not signed."""
         name = annotations_of(child).get(OPERATOR)
         return None if name == self.operator else name
 
@@ -96,7 +96,7 @@ class Rivals:
         return Refusal(key, "apply", "AnotherOperator", f"another operator ({contest.rival}) writes it too")
 
     def may_speak(self, key: Key) -> bool:
-        """Whether the status that says so is still to be written."""
+        """Whether the status that reports it is still to be written."""
         return not self._contests[key].spoken
 
     def due(self, key: Key, now: float) -> float | None:

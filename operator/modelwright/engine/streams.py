@@ -1,8 +1,8 @@
 """Watches some kinds by kopf, and lists them where watches cannot tell what is there.
 
-kopf says neither when its first listing is complete, nor, after a gap in a watch, which objects have gone in between.
-Both have one cure: whenever kopf has listed a kind and its watch stands, the kind is listed here. What is not in that
-list is gone, and what changes after it the watch will tell. Which kinds there are to watch is left to `watching`.
+kopf shows neither when its first listing is complete, nor, after a gap in a watch, which objects have gone meanwhile.
+One cure serves both: whenever kopf has listed a kind and its watch stands, the kind is listed here. What is not in that
+list is gone, and the watch shows what changes after it. Which kinds there are to watch is left to `watching`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ END_PATIENCE = 4.0
 LISTING_PATIENCE = 30.0
 
 
-class Gone(Exception):  # noqa: N818 - it says what became of the kind
+class Gone(Exception):  # noqa: N818 - not an error: the watches of the kind end
     """The API server does not have a kind any more."""
 
 

@@ -1,6 +1,6 @@
 """Keeps the cache like the cluster: which kinds are watched, from when on, and when all of them are known.
 
-Kinds that the operator cannot do without are waited for. Optional ones come and go: each has watches of its own, and
+Required kinds are waited for. Optional ones come and go: each has watches of its own, and
 one that is not there is looked for only while an object needs it. It counts as seen when all there is of it is in the
 cache: what is merely not listed yet must not be taken for missing. How a kind is watched is in `streams`.
 """
@@ -30,7 +30,7 @@ LOOK_PAUSE = 10.0
 
 
 class Watcher:
-    """Watches the kinds, from `run` until it is told to stop."""
+    """Watches the kinds, from `run` until it is cancelled."""
 
     def __init__(
         self,
@@ -80,8 +80,7 @@ class Watcher:
         await Streams(kinds, self._source, lambda resource: self._see(resource, None)).run(started)
 
     async def _find(self, resource: ResourceType) -> None:
-        """Waits for a kind that we cannot do without; kopf would go on without it, for ever. A missing right is
-        told by the watch."""
+        """Waits for a required kind; kopf would go on without it, for ever. A missing right shows in the watch."""
         while await self._blindness(resource) == "Unserved":
             logger.warning(
                 "the API server does not know %s %s: install the CRDs (kubectl apply -f crds/)",

@@ -1,4 +1,4 @@
-"""Two operators with different images look after one namespace: they notice, say so, and leave the API server alone."""
+"""Two operators with different images look after one namespace: both report it, and leave the API server alone."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class Installations:
         return found
 
     @property
-    def told(self) -> set[str]:
-        """What the events say of the service."""
+    def refusals(self) -> set[str]:
+        """The messages of the events about refused writes."""
         return {
             body["message"]
             for key, body in self.cluster.objects.items()
@@ -97,7 +97,7 @@ def test_each_child_names_the_installation_that_wrote_it(installed: Installation
         assert annotations_of(installed.cluster.objects[key])[OPERATOR] == "a/one"
 
 
-def test_two_that_want_different_things_stop_and_say_so(installed: Installations) -> None:
+def test_two_that_want_different_things_stop_and_report_it(installed: Installations) -> None:
     installed.install("b/two", image="serving:2")
     installed.works(600)
 
@@ -106,11 +106,11 @@ def test_two_that_want_different_things_stop_and_say_so(installed: Installations
         assert len(writes) <= 12, (name, writes)
         assert len(settled) <= 4, (name, writes)
     assert (installed.ready["status"], installed.ready["reason"]) == ("False", "AnotherOperator")
-    said = "writes it too; scope one of the operators to other namespaces, or uninstall it"
-    assert installed.told == {
+    assert installed.refusals == {
         "another operator (a/one) writes it too", "another operator (b/two) writes it too",
     }  # fmt: skip
-    assert said in installed.ready["message"]
+    remedy = "writes it too; scope one of the operators to other namespaces, or uninstall it"
+    assert installed.ready["message"].endswith(remedy)
 
 
 @pytest.mark.parametrize(
@@ -128,13 +128,13 @@ def test_the_one_that_is_left_goes_on(installed: Installations, gone: str, kept:
     assert body["spec"]["template"]["spec"]["containers"][0]["image"] == image
 
 
-def test_a_release_that_has_moved_takes_over_without_a_word(installed: Installations) -> None:
+def test_a_release_that_has_moved_takes_over_in_silence(installed: Installations) -> None:
     installed.uninstall("a/one")
     installed.install("b/two", image="serving:2")
     installed.works(300)
 
     assert installed.ready["status"] == "True", installed.ready
-    assert installed.told == set()
+    assert installed.refusals == set()
     assert annotations_of(installed.cluster.objects[SERVICE])[OPERATOR] == "b/two"
 
 
