@@ -1,4 +1,4 @@
-"""Two operators with different images look after one namespace: both report it, and leave the API server alone."""
+"""Two operators with different settings look after one namespace: both report it, and leave the API server alone."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from modelwright.engine.objects import Key, ResourceType, annotations_of
 from modelwright.engine.rivals import OPERATOR
 
 CHURN = Key(INFERENCE_SERVICES, NAMESPACE, "churn")
+# Seconds between two moments at which everybody works; nothing here takes less.
+STEP = 3
 SERVICE = Key(SERVICES, NAMESPACE, "churn")
 
 
@@ -33,8 +35,8 @@ class Installations:
         self.processes: dict[str, Process] = {}
         self.writes: dict[str, list[float]] = {}
 
-    def install(self, name: str, image: str = "serving:1") -> None:
-        settings = replace(SETTINGS, serving_image=image)
+    def install(self, name: str, **different: Any) -> None:
+        settings = replace(SETTINGS, serving_image_policy="Now", **different)
         self.processes[name] = Process(self.cluster, self.runner, lambda: self.elapsed, settings, name)
         self.writes[name] = []
 
@@ -47,7 +49,7 @@ class Installations:
 
     def works(self, seconds: int) -> None:
         """Time goes by, and every pod does well."""
-        for _ in range(seconds):
+        for _ in range(0, seconds, STEP):
             self.cluster.control()
             for pod in self.cluster.all(PODS):
                 self.cluster.run(pod, "ok")
@@ -59,8 +61,8 @@ class Installations:
                         break
                 made = [call for call in self.cluster.writes[before:] if call.resource != EVENTS]
                 self.writes[name] += [self.elapsed] * len(made)
-            self.elapsed += 1
-            self.cluster.after(1)
+            self.elapsed += STEP
+            self.cluster.after(STEP)
 
     @property
     def ready(self) -> dict[str, str]:
@@ -97,8 +99,15 @@ def test_each_child_names_the_installation_that_wrote_it(installed: Installation
         assert annotations_of(installed.cluster.objects[key])[OPERATOR] == "a/one"
 
 
-def test_two_that_want_different_things_stop_and_report_it(installed: Installations) -> None:
-    installed.install("b/two", image="serving:2")
+@pytest.mark.parametrize(
+    "different",
+    [{"serving_image": "serving:2"}, {"serving_resources": {"limits": {"memory": "1Gi"}}}],
+    ids=["image", "resources"],
+)
+def test_two_that_want_different_things_stop_and_report_it(
+    installed: Installations, different: dict[str, Any]
+) -> None:
+    installed.install("b/two", **different)
     installed.works(600)
 
     for name, writes in installed.writes.items():
@@ -117,7 +126,7 @@ def test_two_that_want_different_things_stop_and_report_it(installed: Installati
     ("gone", "kept", "image"), [("a/one", "b/two", "serving:2"), ("b/two", "a/one", "serving:1")]
 )
 def test_the_one_that_is_left_goes_on(installed: Installations, gone: str, kept: str, image: str) -> None:
-    installed.install("b/two", image="serving:2")
+    installed.install("b/two", serving_image="serving:2")
     installed.works(300)
     installed.uninstall(gone)
     installed.works(900)
@@ -130,7 +139,7 @@ def test_the_one_that_is_left_goes_on(installed: Installations, gone: str, kept:
 
 def test_a_release_that_has_moved_takes_over_in_silence(installed: Installations) -> None:
     installed.uninstall("a/one")
-    installed.install("b/two", image="serving:2")
+    installed.install("b/two", serving_image="serving:2")
     installed.works(300)
 
     assert installed.ready["status"] == "True", installed.ready
