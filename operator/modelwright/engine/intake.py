@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from modelwright.engine.cache import NEVER_AGAIN, Blindness, Cache, key_of
 from modelwright.engine.kinds import Kind, Wakes
@@ -17,52 +16,22 @@ from modelwright.engine.objects import Body, Key, ResourceType, metadata, root_u
 logger = logging.getLogger(__name__)
 
 
-class Intake:
-    """Puts bodies into the cache and adds the keys that have to be looked at."""
+class Intake(Cache):
+    """A cache that adds the keys that a change concerns to the queue."""
 
-    def __init__(self, kinds: Sequence[Kind], cache: Cache, add: Callable[[Key], None]) -> None:
+    def __init__(
+        self, kinds: Sequence[Kind], add: Callable[[Key], None], namespace: str | None = None
+    ) -> None:
+        super().__init__(namespace)
         self._kinds: Mapping[ResourceType, Kind] = {kind.resource: kind for kind in kinds}
         self._primary = {
             (kind.resource.api_version, kind.resource.kind): kind.resource for kind in kinds if kind.planner
         }
-        self._cache = cache
         self._add = add
 
-    def get(self, key: Key) -> Body | None:
-        """The object, or None when it is not there."""
-        return self._cache.get(key)
-
-    def owned(self, resource: ResourceType, root_uid: str) -> list[Body]:
-        """The objects of a kind that are there for this one, ordered by name."""
-        return self._cache.owned(resource, root_uid)
-
-    def all(self, resource: ResourceType, namespace: str) -> list[Body]:
-        """The objects of a kind in a namespace, ordered by name."""
-        return self._cache.all(resource, namespace)
-
-    def keys(self, resource: ResourceType) -> Iterator[Key]:
-        """The keys of all objects of a kind."""
-        return self._cache.keys(resource)
-
-    def blindness(self, resource: ResourceType, namespace: str) -> Blindness | None:
-        """Why nothing can be known of a kind in a namespace; None where what is there is known."""
-        return self._cache.blindness(resource, namespace)
-
-    def named(self, uid: str) -> Key | None:
-        """The key of the object with this uid."""
-        return self._cache.named(uid)
-
-    def fact(self, key: Key, source: str) -> Any:  # noqa: ANN401 - each source has a type of its own
-        """What a source has found out about an object that no watch tells; None if nothing."""
-        return self._cache.fact(key, source)
-
-    def noted(self, source: str) -> list[Key]:
-        """The keys of the objects that a source has found something out about."""
-        return self._cache.noted(source)
-
     def note(self, key: Key, source: str, found: object) -> bool:
-        """Takes in what a source has found out about an object; None forgets it. Says whether anything changed."""
-        changed = self._cache.note(key, source, found)
+        """Takes in what a source has found out about an object; None forgets it. True if anything changed."""
+        changed = super().note(key, source, found)
         if changed and key.resource in self._primary.values():
             self._add(key)
         return changed
@@ -72,20 +41,17 @@ class Intake:
         that is news."""
         if why is not None:
             self.replace(resource, (), NEVER_AGAIN)
-        changed = self._cache.blind(resource, why)
-        for key in self._planned_for() if changed else ():
-            self._add(key)
+        changed = super().blind(resource, why)
+        for planned in self._primary.values() if changed else ():
+            for key in self.keys(planned):
+                self._add(key)
         return changed
 
-    def _planned_for(self) -> Iterator[Key]:
-        for resource in self._primary.values():
-            yield from self._cache.keys(resource)
-
     def put(self, resource: ResourceType, body: Body) -> bool:
-        """Takes in a body. Says whether anything changed."""
+        """Takes in a body. True if anything changed."""
         kept = self._keep(resource, body)
-        before = self._cache.get(key_of(resource, kept))
-        changed = self._cache.put(resource, kept)
+        before = self.get(key_of(resource, kept))
+        changed = super().put(resource, kept)
         is_news = kept is body or before is None or not _is_same(before, kept)
         if changed and is_news:
             self._wake(resource, *(() if before is None else (before,)), kept)
@@ -96,27 +62,29 @@ class Intake:
         return body if kind is None else kind.keep(body)
 
     def remove(self, resource: ResourceType, body: Body) -> bool:
-        """Takes in that an object left the watch. Says whether anything changed."""
-        changed = self._cache.remove(resource, body)
+        """Takes in that an object left the watch. True if anything changed."""
+        changed = super().remove(resource, body)
         if changed:
             self._wake(resource, body)
         return changed
 
     def gone(self, key: Key, uid: str) -> bool:
-        """Takes in that the API server no longer has this object. Says whether anything changed."""
-        before = self._cache.get(key)
-        changed = self._cache.gone(key, uid)
+        """Takes in that the API server no longer has this object. True if anything changed."""
+        before = self.get(key)
+        changed = super().gone(key, uid)
         if changed and before is not None:
             self._wake(key.resource, before)
         return changed
 
-    def replace(self, resource: ResourceType, bodies: Iterable[Body], listed_at: int) -> None:
-        """Takes in a full list."""
-        before = {key: self._cache.get(key) for key in self._cache.keys(resource)}
-        kept = [self._keep(resource, body) for body in bodies]
-        for key in self._cache.replace(resource, kept, listed_at):
-            seen = (before.get(key), self._cache.get(key))
-            self._wake(resource, *(body for body in seen if body is not None))
+    def replace(self, resource: ResourceType, bodies: Iterable[Body], listed_at: int) -> set[Key]:
+        """Takes in a full list. Returns the changed keys."""
+        before = {key: self.get(key) for key in self.keys(resource)}
+        changed = super().replace(resource, bodies, listed_at)
+        for key in changed:
+            known = before.get(key)
+            if known is not None and self.get(key) is None:  # what was put has woken already
+                self._wake(resource, known)
+        return changed
 
     def _wake(self, resource: ResourceType, *bodies: Body) -> None:
         for key in {key for body in bodies for key in self._concerned(resource, body)}:
@@ -129,7 +97,7 @@ class Intake:
         namespace = meta.get("namespace", "")
         if kind is not None and kind.planner is not None:
             yield Key(resource, namespace, meta["name"])
-        root = self._cache.named(root_uid(body) or "")
+        root = self.named(root_uid(body) or "")
         if root is not None and root.namespace == namespace and root.resource in self._primary.values():
             yield root
         for owner in meta.get("ownerReferences") or []:
@@ -142,7 +110,7 @@ class Intake:
     def _woken(self, wakes: Wakes, resource: ResourceType, body: Body) -> list[Key]:
         """What a kind names. A body that it cannot bear must not keep others from being taken in."""
         try:
-            return list(wakes(self._cache, body))
+            return list(wakes(self, body))
         except Exception:
             where = metadata(body)
             logger.exception(

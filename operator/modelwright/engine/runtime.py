@@ -19,7 +19,6 @@ from typing import Any
 from kubernetes.aio.client import Configuration
 
 from modelwright.engine.backoff import Forever
-from modelwright.engine.cache import Cache
 from modelwright.engine.client import Client
 from modelwright.engine.connection import configure
 from modelwright.engine.events import EventRecorder
@@ -91,7 +90,7 @@ class Operator:
         self.metrics = Metrics(resource.kind for resource in planners)
         self._client = Client(configuration, self.metrics.requested)
         self._queue: WorkQueue[Key] = WorkQueue()
-        self.intake = Intake(kinds, Cache(settings.namespace), self._queue.add)
+        self.intake = Intake(kinds, self._queue.add, settings.namespace)
         lease = Key(LEASES, settings.lease_namespace, settings.lease_name)
         self.elector = Elector(self._client, lease, settings.identity)
         recorder = EventRecorder(self._client, settings.identity)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from fakes.objects import MAPS, TOYS, map_key, plan_toy, seen, toy_key
 
-from modelwright.engine.cache import Cache, View
+from modelwright.engine.cache import View
 from modelwright.engine.intake import Intake
 from modelwright.engine.kinds import Kind, child, identity
 from modelwright.engine.objects import ROOT_UID, Body, Key, ResourceType
@@ -28,7 +28,7 @@ class Bell:
     def __init__(self) -> None:
         kinds = [Kind(TOYS, plan_toy), child(MAPS), Kind(VERSIONS, plan_toy, wakes=all_toys)]
         self._rung: list[Key] = []
-        self.intake = Intake(kinds, Cache(), self._rung.append)
+        self.intake = Intake(kinds, self._rung.append)
 
     def rung(self) -> set[Key]:
         keys = set(self._rung)

@@ -13,7 +13,6 @@ from unit.statemachine.cluster import Cluster
 
 from modelwright.common.facts import POD_COUNTS
 from modelwright.common.settings import Settings
-from modelwright.engine.cache import Cache
 from modelwright.engine.errors import ApiError
 from modelwright.engine.events import EventRecorder
 from modelwright.engine.executor import Executor
@@ -44,8 +43,7 @@ class Process:
         self.cluster, self._runner = cluster, runner
         self._kinds: dict[Any, Kind] = {kind.resource: kind for kind in kinds(settings)}
         self.queue: WorkQueue[Key] = WorkQueue(clock=elapsed, jitter=lambda: 0.5)
-        self.cache = Cache()
-        self.intake = Intake(list(self._kinds.values()), self.cache, self.queue.add)
+        self.intake = Intake(list(self._kinds.values()), self.queue.add)
         recorder = EventRecorder(cluster, "storm", lambda: cluster.now)
         planners = {kind.resource: kind.planner for kind in self._kinds.values() if kind.planner is not None}
         executor = Executor(cluster, self.intake, recorder, clock=elapsed, operator=operator)

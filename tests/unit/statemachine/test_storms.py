@@ -80,7 +80,7 @@ class Storm(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.cluster = Watched()
-        self.cluster.known = lambda: self.process.cache
+        self.cluster.known = lambda: self.process.intake
         self.promises = self.cluster.promises = Promises(self.cluster, self.cluster.known)
         self.elapsed = 0.0
         self.runner = asyncio.Runner()
