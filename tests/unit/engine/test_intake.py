@@ -156,7 +156,7 @@ def test_a_view_is_as_good_through_the_intake(bell: Bell) -> None:
 def test_of_a_kind_that_only_tells_whose_it_is_nothing_else_is_kept_or_wakes() -> None:
     rung: list[Key] = []
     kinds = [Kind(TOYS, plan_toy), replace(child(MAPS), keep=identity)]
-    intake = Intake(kinds, Cache(), rung.append)
+    intake = Intake(kinds, rung.append)
     intake.put(TOYS, seen(toy_key("churn"), 1, "churn"))
     rung.clear()
 

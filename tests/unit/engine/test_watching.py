@@ -13,7 +13,6 @@ from fakes.places import until
 from kubernetes.aio.client import Configuration
 
 from modelwright.engine import watching
-from modelwright.engine.cache import Cache
 from modelwright.engine.client import Client
 from modelwright.engine.intake import Intake
 from modelwright.engine.kinds import Kind
@@ -33,7 +32,7 @@ class Server:
         self.filled: dict[ResourceType, Callable[[ResourceType], None]] = {}
         self.gone = asyncio.Event()
         self.woken: list[Key] = []
-        self.intake = Intake(KINDS, Cache(), self.woken.append)
+        self.intake = Intake(KINDS, self.woken.append)
         monkeypatch.setattr(Client, "serves", lambda _self, resource, _namespace: self._serves(resource))
         monkeypatch.setattr(watching, "Streams", self._streams)
         monkeypatch.setattr(watching, "LOOK_PAUSE", 0.001)
