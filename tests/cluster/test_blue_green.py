@@ -71,12 +71,12 @@ def test_a_version_is_looked_at_then_approved_then_switched_then_undone(kubectl:
         answers_alone(address, "two")
 
         asks(kubectl, "undo", canary["revision"])
-        undone = kubectl.condition("mwisvc", NAME, "Stalled", "True", "RolledBack", within=60)
+        undone = kubectl.condition("mwisvc", NAME, "Ready", "True", "Undone", within=60)
         answers_alone(address, "one")
         callers.answered_everywhere()
         seen = callers.stop()
 
     assert seen["failed"] == {}, seen
-    assert "Undone" in message(undone)
+    assert "ModelVersion two was undone" in message(undone)
     assert undone["status"]["stable"]["revision"] == first["revision"]
     assert (pods(kubectl, first), pods(kubectl, canary)) == (blue, green), "nothing was restarted"

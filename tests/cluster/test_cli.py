@@ -111,9 +111,12 @@ def test_a_rollout_is_shown_paused_resumed_promoted_aborted_and_tried_again(
     assert published.get("mwisvc", served)["status"]["stable"]["version"] == "two"
 
     assert "As long as one runs" in user.rollout("status", served)
-    assert "undo: done. RolledBack: two was rolled back: Undone" in user.rollout("undo", served)
+    undone = user.rollout("undo", served)
+    assert "undo: done. Done: ModelVersion two was undone, asked for by " in undone
+    assert "(modelwright-cli)" in undone, "the API server knows who wrote the annotation"
     assert published.get("mwisvc", served)["status"]["stable"]["version"] == "one"
-    assert "no earlier revision runs any more" in user.rollout("undo", served, code=1)
+    assert "undo: done. Done: no rollout is in progress; two has" in user.rollout("undo", served)
+    assert published.get("mwisvc", served)["status"]["stable"]["version"] == "two"
 
 
 def test_kubectl_finds_it_on_the_path(published: Kubectl, user: CommandLine, served: str) -> None:

@@ -14,6 +14,8 @@ import yaml
 from support.kubectl import KUBECONFIG
 
 PROGRAMS = Path(sys.executable).parent
+# A shell has what it runs in the background ignore Ctrl-C, and children inherit that: also those of the tests.
+FOREGROUND = ("env", "--default-signal=INT")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class CommandLine:
         """Starts a command."""
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PYTHONUNBUFFERED": "1", **self.env}
         return subprocess.Popen(
-            [str(PROGRAMS / "modelwright"), *words],
+            [*FOREGROUND, str(PROGRAMS / "modelwright"), *words],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=stdout,

@@ -20,12 +20,24 @@ MOST_CONTEXTS = 10
 OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
-def connect(place: Place) -> tuple[ApiClient, str]:
-    """A client for the cluster, and the namespace to look in."""
+@dataclass(frozen=True)
+class Access:
+    """A client for the cluster, the namespace to look in, and the kubeconfig's name for the user."""
+
+    client: ApiClient
+    namespace: str
+    user: str | None = None
+
+
+def connect(place: Place) -> Access:
+    """Reaches the cluster as kubectl would."""
     configuration = Configuration()
     configuration.retries = 0  # what is worth trying again is tried again where that is known
-    namespace = _in_cluster(place, configuration) if _in_pod(place) else _by_file(place, configuration)
-    return ApiClient(configuration), place.namespace or namespace
+    if _in_pod(place):
+        namespace, user = _in_cluster(place, configuration), None
+    else:
+        namespace, user = _by_file(place, configuration)
+    return Access(ApiClient(configuration), place.namespace or namespace, user)
 
 
 def _in_pod(place: Place) -> bool:
@@ -47,7 +59,7 @@ def _in_cluster(place: Place, configuration: Configuration) -> str:
         raise NoAccess(f"this pod has no service account to use: {error}") from error
 
 
-def _by_file(place: Place, configuration: Configuration) -> str:
+def _by_file(place: Place, configuration: Configuration) -> tuple[str, str | None]:
     path = str(place.kubeconfig) if place.kubeconfig else os.environ.get("KUBECONFIG") or str(default())
     try:
         contexts = _read(path)
@@ -61,14 +73,15 @@ def _by_file(place: Place, configuration: Configuration) -> str:
         raise NoAccess(f"the kubeconfig {path} cannot be used: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # it is YAML, and no kubeconfig
         raise NoAccess(f"{path} is no kubeconfig: {type(error).__name__} {error}") from error
-    return contexts.namespaces[name]
+    return contexts.namespaces[name], contexts.users[name]
 
 
 @dataclass(frozen=True)
 class Contexts:
-    """The namespace of each context, and the name of the current one."""
+    """The namespace and the user of each context, and the name of the current one."""
 
     namespaces: Mapping[str, str]
+    users: Mapping[str, str | None]
     current: str
 
 
@@ -79,9 +92,11 @@ def _read(path: str) -> Contexts:
     if not found:
         raise NoAccess(f"there is no kubeconfig {path}: name one with --kubeconfig or $KUBECONFIG")
     contexts = [each for content in reversed(found) for each in reversed(content.get("contexts") or [])]
-    namespaces = {each["name"]: (each.get("context") or {}).get("namespace") or DEFAULT for each in contexts}
+    named = {each["name"]: each.get("context") or {} for each in contexts}
+    namespaces = {name: context.get("namespace") or DEFAULT for name, context in named.items()}
+    users = {name: context.get("user") for name, context in named.items()}
     current = [content["current-context"] for content in found if content.get("current-context")]
-    return Contexts(namespaces, current[0] if current else "")
+    return Contexts(namespaces, users, current[0] if current else "")
 
 
 def _unknown(path: str, place: Place, contexts: Contexts) -> str:

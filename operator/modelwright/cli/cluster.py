@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar, cast
 
-from kubernetes.client import ApiClient, CoreV1Api, CustomObjectsApi
+from kubernetes.client import CoreV1Api, CustomObjectsApi
 from kubernetes.client.exceptions import ApiException, OpenApiException
 from kubernetes.watch import Watch
 from urllib3.exceptions import HTTPError
 
 from modelwright.api import GROUP, VERSION
+from modelwright.cli.access import Access
 from modelwright.cli.errors import Complaint, NoAccess, NotFound, Refused, Unreachable
 from modelwright.cli.refusals import PLURAL, Attempt, complaint_of, not_there
 from modelwright.view.model import InferenceService, Object, Unreadable, read
@@ -28,8 +29,10 @@ Answer = TypeVar("Answer")
 class Cluster:
     """The API server, as seen from one namespace. Every request ends in time; a refusal is a Complaint."""
 
-    def __init__(self, client: ApiClient, namespace: str) -> None:
-        self.namespace = namespace
+    def __init__(self, access: Access) -> None:
+        client = access.client
+        self.namespace = access.namespace
+        self._user = access.user
         self._objects = CustomObjectsApi(client)
         self._core = CoreV1Api(client)
         self._watch = Watch()  # type: ignore[no-untyped-call]
@@ -65,6 +68,17 @@ class Cluster:
         where = (GROUP, VERSION, self.namespace, PLURAL, name)
         write = self._objects.patch_namespaced_custom_object
         return _read(self._call(attempt, write, *where, dict(patch), field_manager=MANAGER))
+
+    def user(self) -> str | None:
+        """Who asks: as the API server knows the user, else by the kubeconfig; None where neither tells."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        where = ("authentication.k8s.io", "v1", "selfsubjectreviews")
+        create = self._objects.create_cluster_custom_object
+        try:
+            found = self._call(Attempt("create", self.namespace), create, *where, review)
+            return str(cast("dict[str, Any]", found)["status"]["userInfo"]["username"])
+        except (Complaint, KeyError, TypeError):  # older clusters lack it, and it may be forbidden
+            return self._user
 
     def events(self, seen: InferenceService) -> list[Object]:
         """What was told of the InferenceService."""

@@ -83,11 +83,13 @@ def ask(cluster: Cluster, wanted: Ask) -> None:
 
 def _write(cluster: Cluster, wanted: Ask) -> tuple[InferenceService, Request]:
     """Writes the request on the object as it was read; gives both."""
+    user = None
     for _ in range(TRIES):
         seen = cluster.get(wanted.place.name)
         asked = request.request(wanted.action, seen, wanted.revision, request.token(now()))
+        user = user or cluster.user()
         try:
-            cluster.patch(seen.name, request.patch(seen, asked))
+            cluster.patch(seen.name, request.patch(seen, asked, user))
         except Conflict:
             continue
         return seen, asked

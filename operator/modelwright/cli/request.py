@@ -10,7 +10,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from modelwright.api.requests import ANNOTATION, Action, Request
+from modelwright.api.requests import ANNOTATION, REQUESTED_BY, Action, Request
 from modelwright.cli.errors import Refused
 from modelwright.view.model import Canary, InferenceService
 from modelwright.view.progress import stage
@@ -125,13 +125,13 @@ def _of_pauses(action: Action, seen: InferenceService, canary: Canary) -> str | 
     return None
 
 
-def patch(seen: InferenceService, asked: Request) -> dict[str, Any]:
-    """The merge patch that writes the request, on the object as it was read and on no other."""
+def patch(seen: InferenceService, asked: Request, user: str | None = None) -> dict[str, Any]:
+    """The merge patch that writes the request and who asks, on the object as it was read and on no other."""
     return {
         "metadata": {
             "uid": seen.metadata.uid,
             "resourceVersion": seen.metadata.resource_version,
-            "annotations": {ANNOTATION: written(asked)},
+            "annotations": {ANNOTATION: written(asked), REQUESTED_BY: user},
         }
     }
 

@@ -11,7 +11,7 @@ from unit.cli.desk import Desk, Run, a_desk, kubeconfig
 from unit.cli.given import a_canary, edited
 
 from modelwright.cli import following
-from modelwright.cli.main import main
+from modelwright.cli.main import run as run_command
 from modelwright.engine.backoff import Backoff
 
 
@@ -32,12 +32,8 @@ def run(
 
     def command(*words: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["modelwright", "rollout", *words])
-        try:
-            main()
-        except SystemExit as ended:
-            told = capsys.readouterr()
-            return int(str(ended.code)), told.out + told.err
+        code = run_command()
         told = capsys.readouterr()
-        return 0, told.out + told.err
+        return code, told.out + told.err
 
     return command

@@ -112,6 +112,11 @@ class Handler(BaseHTTPRequestHandler):
         if not self._prepared("PATCH", change):
             self._reply(*self.desk.patched(change))
 
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self._prepared("POST", body):
+            self._reply(201, json.dumps({**body, "status": {"userInfo": {"username": "jane"}}}))
+
     def _prepared(self, method: str, body: Body | None = None) -> bool:
         self.desk.requests.append((method, self.path, body))
         answer = self.desk.answer(method)

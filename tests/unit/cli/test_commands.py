@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from unit.cli.desk import Desk, Run, status
+from unit.cli.given import a_canary, seen
 
-from modelwright.api.requests import ANNOTATION
+from modelwright.api.requests import ANNOTATION, REQUESTED_BY, Request
+from modelwright.cli import request
 
 
 def token(body: dict[str, Any]) -> str:
@@ -26,6 +30,32 @@ def test_a_request_is_written_and_its_end_told(desk: Desk, run: Run) -> None:
     assert "pause: done. InProgress: churn-2 answers 10 %" in text
     revision = desk.body["status"]["canary"]["revision"]
     assert desk.body["metadata"]["annotations"][ANNOTATION].startswith(f"pause@{revision}#")
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        ((201, json.dumps({"status": {"userInfo": {"username": "jane"}}})), "jane"),
+        ((403, status("no")), "u"),
+        ((404, "404 page not found"), "u"),
+        ((201, "{}"), "u"),
+    ],
+    ids=["known to the API server", "not allowed to ask", "older cluster", "unreadable"],
+)
+def test_a_request_says_who_asks_else_the_kubeconfigs_user(
+    desk: Desk, run: Run, answer: tuple[int, str], name: str
+) -> None:
+    desk.answers = [("POST", *answer)]
+    assert run("abort", "churn", "--no-wait")[0] == 0
+    assert desk.body["metadata"]["annotations"][REQUESTED_BY] == name
+    (review,) = [body for method, _, body in desk.requests if method == "POST"]
+    assert review == {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+
+
+def test_a_name_that_somebody_left_behind_is_taken_away_where_nothing_tells_who_asks() -> None:
+    asked = Request("abort", "abc", "t")
+    change = request.patch(seen(a_canary()), asked)
+    assert change["metadata"]["annotations"] == {ANNOTATION: "abort@abc#t", REQUESTED_BY: None}
 
 
 def test_who_does_not_wait_is_told_what_was_asked_for(desk: Desk, run: Run) -> None:

@@ -47,8 +47,9 @@ def asks(service: InferenceService, action: Action) -> bool:
     before = seen(service)
     asked = request.request(action, before, None, request.token(service.world.now))
     change = request.patch(before, asked)
-    assert merged(edited(service), change)["metadata"]["resourceVersion"] == before.metadata.resource_version
-    service.world.edit(service.key, metadata={"annotations": change["metadata"]["annotations"]})
+    written = merged(edited(service), change)["metadata"]
+    assert written["resourceVersion"] == before.metadata.resource_version
+    service.world.edit(service.key, metadata={"annotations": written["annotations"]})
     service.settles()
     now = seen(service)
     assert outcome.is_handled(asked, now)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from threading import Thread
 
 import pytest
-from unit.cli.desk import Desk, Run, status
+from support.commandline import FOREGROUND
+from unit.cli.desk import Desk, Run, kubeconfig, status
 from unit.cli.given import a_rolled_back_canary, a_served_version, edited
 
 
@@ -86,6 +92,26 @@ def test_ctrl_c_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("modelwright.cli.viewing.Log.tick", interrupted)
     assert run("status", "churn", "--watch")[0] == 130
+
+
+SLOW_TO_END = (
+    "import atexit, time; atexit.register(time.sleep, 60); from modelwright.cli.main import main; main()"
+)
+
+
+def test_ctrl_c_ends_it_at_once_however_long_the_interpreter_would_take_to_end(
+    desk: Desk, tmp_path: Path
+) -> None:
+    words = [*FOREGROUND, sys.executable, "-c", SLOW_TO_END, "rollout", "status", "churn", "--watch"]
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig(tmp_path, desk.url, namespace="team"))}
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert "InProgress" in watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        try:
+            assert watching.wait(timeout=20) == 130
+        finally:
+            watching.kill()
 
 
 def later(desk: Desk, action: Callable[[], None]) -> None:
