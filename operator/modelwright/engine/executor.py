@@ -93,12 +93,11 @@ class Executor:
 
     async def execute(self, key: Key, plan: Plan) -> bool:
         """Executes the plan for an object. True if anything was written or found out: then the next plan is due."""
-        body = self._store.get(key)
-        if body is None:
-            wrote = False
-        elif (contested := self._contested(key, body, plan)) is not None:
-            return await self._stand_back(key, body, plan, contested)
-        else:
+        body, wrote = self._store.get(key), False
+        if body is not None:
+            contested = self._contested(key, body, plan)
+            if contested is not None:
+                return await self._stand_back(key, body, plan, contested)
             for event in plan.events:
                 self._check_leadership()
                 await self._recorder.record(body, event)
@@ -114,7 +113,7 @@ class Executor:
         return await self._note(key, plan, refusals) or wrote
 
     def _contested(self, key: Key, body: Body, plan: Plan) -> Refusal | None:
-        """Why nothing is written for an object, because another operator undoes it; None where all is well."""
+        """Why nothing is to be written for an object: another operator undoes it. None where all is well."""
         theirs, due = {}, set()
         for effect in plan.effects:
             known = self._store.get(effect.key)
@@ -131,7 +130,7 @@ class Executor:
         return self._rivals.refusal(key, body.get("status"), theirs, due, self._clock())
 
     async def _stand_back(self, key: Key, body: Body, plan: Plan, contested: Refusal) -> bool:
-        """Writes nothing but the status, and that once the plan knows why."""
+        """Writes nothing but the status, once in each pause, and only when the plan knows the reason."""
         if await self._note(key, Plan(), [contested]):
             return True
         if plan.status is None or not self._rivals.may_speak(key):
