@@ -1,10 +1,18 @@
-"""In which order test files begin where several processes share them (`--dist=loadfile --no-loadscope-reorder`)."""
+"""What holds for all tests: the order in which files begin where several processes share them
+(`--dist=loadfile --no-loadscope-reorder`), and how hypothesis chooses its examples."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no fault of a test. The same examples each time: what fails, fails again, here and elsewhere.
+# `--hypothesis-profile=explore` tries others.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, derandomize=False, print_blob=True)
+settings.load_profile("steady")
 
 # Files of cluster tests that take longest: they begin first, so that none is left over at the end.
 LONGEST = ("test_bad_input", "test_canary_failures", "test_gateway", "test_path", "test_engine_operator")
