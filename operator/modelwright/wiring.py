@@ -11,6 +11,7 @@ from modelwright.common.resources import (
     DEPLOYMENTS,
     GATEWAYS,
     HTTP_ROUTES,
+    INFERENCE_SERVICE,
     INFERENCE_SERVICES,
     JOBS,
     MODEL_VERSIONS,
@@ -39,11 +40,11 @@ def kinds(settings: Settings) -> list[Kind]:
         Kind(MODEL_VERSIONS, ModelVersionPlanner(settings), wakes=_users_of),
         Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_versions_around),
         # They only tell whose a pod is.
-        replace(child(REPLICA_SETS), keep=identity),
-        *(child(resource, wakes=_training_job_of) for resource in (JOBS, PODS)),
-        *(child(resource) for resource in (DEPLOYMENTS, SERVICES, CONFIG_MAPS, CLAIMS)),
+        replace(child(REPLICA_SETS, _labelled), keep=identity),
+        *(child(resource, _labelled) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CONFIG_MAPS)),
+        child(CLAIMS),
         Kind(GATEWAYS, wakes=_callers_of, optional=True, needed=_names_a_gateway),
-        replace(child(HTTP_ROUTES), optional=True, needed=_names_a_gateway),
+        replace(child(HTTP_ROUTES, _labelled), optional=True, needed=_names_a_gateway),
     ]
 
 
@@ -54,11 +55,11 @@ def _versions_of(view: View, training_job: Body) -> Iterator[Key]:
         yield Key(MODEL_VERSIONS, namespace(training_job), job)
 
 
-def _training_job_of(_: View, body: Body) -> Iterator[Key]:
-    """Who follows a Job that has lost its owner."""
-    job = labels(body).get(TRAINING_JOB)
-    if job:
-        yield Key(TRAINING_JOBS, namespace(body), job)
+def _labelled(_: View, body: Body) -> Iterator[Key]:
+    """The object that a child is labelled with: one that a backup tool has restored has no owner."""
+    for label, resource in ((TRAINING_JOB, TRAINING_JOBS), (INFERENCE_SERVICE, INFERENCE_SERVICES)):
+        if named := labels(body).get(label):
+            yield Key(resource, namespace(body), named)
 
 
 def _users_of(view: View, version: Body) -> Iterator[Key]:

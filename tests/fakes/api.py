@@ -180,6 +180,13 @@ class FakeApi:
         """Somebody else deletes an object, whatever holds it."""
         self._bury(key)
 
+    def orphan(self, key: Key) -> None:
+        """`kubectl delete --cascade=orphan`: the object goes, and what it owns stays without an owner."""
+        owner = uid(self.objects[key])
+        for child in [child for child, body in self.objects.items() if owner in _owners(body)]:
+            self.edit(child, lambda body: body["metadata"].pop("ownerReferences"))
+        self._bury(key)
+
     def collect_garbage(self) -> None:
         """What the garbage collector does: dependents go with their owners."""
         while True:

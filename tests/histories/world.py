@@ -110,6 +110,7 @@ class World:
         }
         found = Observed(
             body,
+            self.status,
             versions=(),
             deployments=tuple(pods.body(name) for name, pods in self.deployments.items()),
             pods=tuple(pod for name, pods in self.deployments.items() for pod in pods.pods(name)),
@@ -121,8 +122,8 @@ class World:
             ),
             measured=self.measured,
         )
-        # Both are read from the body once; here they are known already, and reading is what takes the time.
-        found.__dict__.update(spec=self.spec, status=self.status)
+        # It is read from the body once; here it is known already, and reading is what takes the time.
+        found.__dict__.update(spec=self.spec)
         return found
 
     def _services(self, canary: str) -> tuple[Body, ...]:

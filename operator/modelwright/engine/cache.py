@@ -9,7 +9,18 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol
 
-from modelwright.engine.objects import Body, Key, ResourceType, annotations_of, metadata, root_uid, uid
+from modelwright.engine.objects import (
+    ROOT_UID,
+    Body,
+    Key,
+    ResourceType,
+    annotations_of,
+    controller,
+    labels,
+    metadata,
+    root_uid,
+    uid,
+)
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 OUR_ANNOTATIONS = "f:modelwright.dev/"
@@ -29,6 +40,10 @@ class View(Protocol):
 
     def owned(self, resource: ResourceType, root_uid: str) -> list[Body]:
         """The objects of a kind that are there for this one (see root_uid), ordered by name."""
+        ...
+
+    def orphans(self, resource: ResourceType, namespace: str, root_uid: str) -> list[Body]:
+        """The objects of a kind that nobody controls, and that were made for this one or for one that is gone."""
         ...
 
     def all(self, resource: ResourceType, namespace: str) -> list[Body]:
@@ -125,6 +140,7 @@ class Cache:
         self._bodies: dict[ResourceType, dict[str, dict[str, Body]]] = defaultdict(lambda: defaultdict(dict))
         self._by_owner: dict[tuple[ResourceType, str], set[Key]] = defaultdict(set)
         self._by_uid: dict[str, Key] = {}
+        self._orphans: dict[tuple[ResourceType, str], set[Key]] = defaultdict(set)
         self._buried: OrderedDict[str, int] = OrderedDict()
         self._facts: dict[Key, dict[str, object]] = {}
 
@@ -140,6 +156,19 @@ class Cache:
         """The objects of a kind that are there for this one (see root_uid), ordered by name."""
         keys = sorted(self._by_owner.get((resource, root_uid), ()), key=lambda key: (key.namespace, key.name))
         return [body for key in keys if (body := self.get(key)) is not None]
+
+    def orphans(self, resource: ResourceType, namespace: str, root_uid: str) -> list[Body]:
+        """The objects of a kind that nobody controls, and that were made for this one or for one that is gone.
+
+        A backup tool restores objects so: their labels are kept, and lead to a uid of before.
+        """
+        keys = sorted(self._orphans.get((resource, namespace), ()), key=lambda key: key.name)
+        bodies = [body for key in keys if (body := self.get(key)) is not None]
+        return [
+            body
+            for body in bodies
+            if labels(body)[ROOT_UID] == root_uid or labels(body)[ROOT_UID] not in self._by_uid
+        ]
 
     def all(self, resource: ResourceType, namespace: str) -> list[Body]:
         """The objects of a kind in a namespace, ordered by name."""
@@ -252,6 +281,7 @@ class Cache:
             owned.discard(key)
             if not owned:
                 del self._by_owner[key.resource, owner]
+        self._orphans.get((key.resource, key.namespace), set()).discard(key)
         return True
 
     def _bury(self, uid: str, version: int) -> None:
@@ -264,6 +294,8 @@ class Cache:
         owner = root_uid(body)
         if owner is not None:
             self._by_owner[key.resource, owner].add(key)
+            if controller(body) is None:
+                self._orphans[key.resource, key.namespace].add(key)
 
 
 def _name(item: tuple[str, Body]) -> str:

@@ -14,26 +14,34 @@ from modelwright.common.resources import (
     DEPLOYMENTS,
     GATEWAYS,
     HTTP_ROUTES,
+    INFERENCE_SERVICE,
     MODEL_VERSIONS,
     REVISION,
     SERVICES,
     controlled,
     name,
+    orphaned,
     pods_for,
     pods_of_deployments,
 )
 from modelwright.engine.cache import Blindness, View
-from modelwright.engine.objects import Body, Key, deleting, labels
+from modelwright.engine.objects import Body, Key, ResourceType, deleting, labels
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import QueryResults
 from modelwright.inferenceservice.manifests.names import canary_name
+from modelwright.inferenceservice.revision.adoption import recovered
 from modelwright.workload.podstatus import newest_first
 
 
 @dataclass(frozen=True)
 class Observed(Primary):
-    """The InferenceService, the versions that it may serve, the one that serves, and what runs for it."""
+    """The InferenceService, the versions that it may serve, the one that serves, and what runs for it.
 
+    `status`: as it was written last, as far as it can be read. `adopted`: its stable revision was lost, and is what
+    runs.
+    """
+
+    status: InferenceServiceStatus
     versions: tuple[Body, ...]
     deployments: tuple[Body, ...]
     # Of these Deployments; not those that an earlier try left behind.
@@ -51,16 +59,12 @@ class Observed(Primary):
     gateway_unseen: Blindness | None = None
     routes: tuple[Body, ...] = ()
     routes_unseen: Blindness | None = None
+    adopted: bool = False
 
     @cached_property
     def spec(self) -> InferenceServiceSpec:
         """The promise."""
         return InferenceServiceSpec.model_validate(self.body["spec"])
-
-    @cached_property
-    def status(self) -> InferenceServiceStatus:
-        """The status as it was written last, as far as it can be read."""
-        return readable(InferenceServiceStatus, self.written_status)
 
     @property
     def canary_service(self) -> Body | None:
@@ -105,27 +109,39 @@ def observe(view: View, key: Key) -> Observed | None:
     body = view.get(key)
     if body is None:
         return None
-    services = tuple(controlled(view, SERVICES, body))
-    deployments = tuple(controlled(view, DEPLOYMENTS, body))
+    services = _ours(view, SERVICES, body)
+    service = next((found for found in services if name(found) == key.name), None)
+    deployments = _ours(view, DEPLOYMENTS, body)
+    status = readable(InferenceServiceStatus, body.get("status") or {})
+    stable = recovered(status, service, deployments)
+    if stable is not None:
+        status = status.model_copy(update={"stable": stable})
     gateway = _gateway(key, body)
     return Observed(
         body,
+        status,
         versions=_versions(view, key, body),
         deployments=deployments,
         pods=tuple(pods_of_deployments(view, body, deployments)),
-        labelled_pods=tuple(pods_for(view, body)),
-        service=next((s for s in services if name(s) == key.name), None),
-        configs=tuple(controlled(view, CONFIG_MAPS, body)),
+        labelled_pods=tuple(pods_for(view, body, deployments)),
+        service=service,
+        configs=_ours(view, CONFIG_MAPS, body),
         services=services,
         measured=_measured(view, key),
         trouble=view.fact(key, trouble(POD_COUNTS)),
-        serving=_serving(view, key, body),
+        serving=_serving(view, key, status),
         gateway=view.get(gateway),
         gateway_unseen=view.blindness(GATEWAYS, gateway.namespace),
-        routes=tuple(controlled(view, HTTP_ROUTES, body)),
+        routes=_ours(view, HTTP_ROUTES, body),
         routes_unseen=view.blindness(HTTP_ROUTES, key.namespace),
+        adopted=stable is not None,
         refusals=refusals_of(view, key),
     )
+
+
+def _ours(view: View, resource: ResourceType, body: Body) -> tuple[Body, ...]:
+    """The objects of a kind that are this InferenceService's, with those that have lost their owner."""
+    return (*controlled(view, resource, body), *orphaned(view, resource, body, INFERENCE_SERVICE))
 
 
 def _measured(view: View, key: Key) -> StepCounts | None:
@@ -154,7 +170,7 @@ def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:
     )
 
 
-def _serving(view: View, key: Key, body: Body) -> Body | None:
+def _serving(view: View, key: Key, status: InferenceServiceStatus) -> Body | None:
     """The version that serves, as far as it is still there."""
-    stable = readable(InferenceServiceStatus, body.get("status")).stable
+    stable = status.stable
     return None if stable is None else view.get(Key(MODEL_VERSIONS, key.namespace, stable.version))

@@ -20,7 +20,7 @@ from modelwright.common.resources import CONFIG_MAPS, DEPLOYMENTS, REVISION, SER
 from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, deleting, labels, uid
+from modelwright.engine.objects import Body, Key, controller, deleting, labels, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.analysis import queries, scrape_targets
@@ -29,6 +29,7 @@ from modelwright.inferenceservice.manifests.deployment import deployment
 from modelwright.inferenceservice.manifests.services import canary_service, selected, service
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision import image
+from modelwright.inferenceservice.revision.adoption import NOT_DEPLOYED
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.revision.target import Unresolved, passed_over, target
 from modelwright.inferenceservice.rollout import decision_log, rejections, standin
@@ -80,6 +81,7 @@ class InferenceServicePlanner:
                 *decision_log.event(revisions.decision),
                 *conditions.transition(observed.written_conditions, verdict),
                 *_refusal(revisions),
+                *_adoption(observed),
             ),
             effects=tuple(self._effects(observed, revisions)),
             requeue_at=min(
@@ -120,10 +122,10 @@ class InferenceServicePlanner:
             if found not in held and _is_left(observed, revisions, found):
                 yield Delete(Key(SERVICES, observed.namespace, name(found)), uid(found))
         for found in observed.deployments:
-            unused = labels(found).get(REVISION) not in kept and not _still_answers(
-                observed, revisions, found
-            )
-            if unused and not deleting(found):
+            # What a backup tool has restored may become the stable revision as long as there is none.
+            may_serve = revisions.stable is None and controller(found) is None
+            may_serve = may_serve or _still_answers(observed, revisions, found)
+            if labels(found).get(REVISION) not in kept and not deleting(found) and not may_serve:
                 yield Delete(Key(DEPLOYMENTS, observed.namespace, name(found)), uid(found))
 
 
@@ -277,9 +279,9 @@ def _done(observed: Observed, stable: StableRevision | Revision, undone: Rejecti
 def _available(observed: Observed, revisions: Revisions) -> Aspect:
     stable = revisions.stable
     if stable is None:
-        return Aspect("Available", False, "NotDeployed", "no version has been ready yet")
+        return Aspect("Available", False, NOT_DEPLOYED, "no version has been ready yet")
     if observed.service is None:
-        return Aspect("Available", False, "NotDeployed", f"ModelVersion {stable.version} has no Service yet")
+        return Aspect("Available", False, "NoService", f"ModelVersion {stable.version} has no Service yet")
     if has_ready_pods(observed, stable.revision):
         return Aspect("Available", True, "PodsReady", f"ModelVersion {stable.version} answers")
     canary = revisions.starting
@@ -301,6 +303,16 @@ def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: dat
         observed.written_conditions, verdict, observed.generation, now, aspects
     )
     return status
+
+
+def _adoption(observed: Observed) -> tuple[Event, ...]:
+    stable = observed.status.stable
+    if not observed.adopted or stable is None:
+        return ()
+    message = (
+        f"the status was lost; revision {stable.revision} of ModelVersion {stable.version} runs and is kept"
+    )
+    return (Event("Normal", "RevisionAdopted", message),)
 
 
 def _refusal(revisions: Revisions) -> tuple[Event, ...]:

