@@ -67,6 +67,15 @@ class Promises:
         """Somebody else deletes the Job of a run: if nobody has noted yet that it was there, it may be made again."""
         self._jobs_lost[owner_uid(job) or "", metadata(job)["name"]] += 1
 
+    def status_is_lost(self, training_job: Body) -> None:
+        """Nobody can hold a TrainingJob to runs that nothing is left of."""
+        self.hold()
+        owner, left = uid(training_job), {key.name for key in self.cluster.all(JOBS)}
+        self._newest.pop(owner, None)
+        self._runs = {run: found for run, found in self._runs.items() if run[0] != owner}
+        for job in [job for job in self._jobs if job[0] == owner and job[1] not in left]:
+            del self._jobs[job]
+
     def hold(self) -> None:
         """Looks at everything that has happened since the last time."""
         for event in self.cluster.history[self._seen :]:

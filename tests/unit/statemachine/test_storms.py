@@ -263,6 +263,14 @@ class Storm(RuleBasedStateMachine):
         self.a_while_goes_by(["runs"])
         self._drop(JOBS, -1)
 
+    @rule(name=NAMES)
+    def a_training_job_loses_its_status(self, name: str) -> None:
+        """Somebody removes it, or restores the object from a backup without it."""
+        key = Key(TRAINING_JOBS, NAMESPACE, name)
+        if key in self.cluster.objects:
+            self.promises.status_is_lost(self.cluster.objects[key])
+            self.cluster.edit(key, lambda body: body.pop("status", None))
+
     @rule(fates=LATER)
     def a_while_goes_by(self, fates: list[Fate]) -> None:
         """Everybody works, some in vain."""
