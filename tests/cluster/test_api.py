@@ -123,6 +123,7 @@ REFUSED = [
     (INFERENCE_SERVICE, "metadata.name", "a" * 45, "the name must be a DNS label of at most 44 characters"),
     (INFERENCE_SERVICE, "metadata.name", "1st-model", "the name must begin with a letter"),
     *((TRAINING_JOB, "spec.resources", refused, said) for refused, said in resources.REFUSED),
+    (TRAINING_JOB, "spec.resources", {"limits": {"memory": "lots"}}, "correct the amount"),
     (INFERENCE_SERVICE, "spec.resources", *resources.REFUSED[0]),
 ]  # fmt: skip
 TAKEN = [

@@ -84,7 +84,7 @@ def _a_time(text: str) -> str:
     return text
 
 
-QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+QUANTITY = r"^[0-9]+([.][0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 DIGEST = r"^sha256:[a-f0-9]{64}$"
 # A DNS label: names of children and labels are made of it.
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -124,16 +124,18 @@ UNKNOWN_RESOURCE = (
     "resources are cpu, memory, ephemeral-storage, hugepages-SIZE, and devices with their domain, such as "
     "nvidia.com/gpu: correct the name"
 )
+NO_AMOUNT = "amounts are numbers, with a unit where needed, such as 2, 500m or 512Mi: correct the amount"
 ABOVE_LIMIT = "requests must not be above limits: raise resources.limits or lower resources.requests"
 DEVICE_LIMIT = (
     "devices and hugepages cannot be shared: set resources.limits to the same amount as resources.requests"
 )
 
 
-def _every_name(holds: str) -> str:
-    """CEL: what holds for the name of every resource."""
+def _each(holds: str) -> str:
+    """CEL: what holds for each resource `name`, asked for or limited; AMOUNT stands for its amount."""
     return " && ".join(
-        f"(!has(self.{part}) || self.{part}.all(name, {holds}))" for part in ("requests", "limits")
+        f"(!has(self.{part}) || self.{part}.all(name, {holds.replace('AMOUNT', f'self.{part}[name]')}))"
+        for part in ("requests", "limits")
     )
 
 
@@ -157,7 +159,8 @@ class RequestedResources(ResourceRequirements):
     """Resources as a user asks for them: what no pod could have is refused."""
 
     model_config = rules(
-        rule(_every_name(f"name in {list(STANDARD)} || name.matches('{RESOURCE}')"), UNKNOWN_RESOURCE),
+        rule(_each(f"name in {list(STANDARD)} || name.matches('{RESOURCE}')"), UNKNOWN_RESOURCE),
+        rule(_each(f"string(AMOUNT).matches('{QUANTITY}')"), NO_AMOUNT),
         rule(
             "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || "
             f"!{_amount('requests')}.isGreaterThan({_amount('limits')}))",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelwright.api.base import ABOVE_LIMIT, DEVICE_LIMIT, UNKNOWN_RESOURCE
+from modelwright.api.base import ABOVE_LIMIT, DEVICE_LIMIT, NO_AMOUNT, UNKNOWN_RESOURCE
 from modelwright.api.crd import RESOURCES, Resource, custom_resource_definition, render
 
 ROOT = Path(__file__).parents[3]
@@ -109,7 +109,7 @@ def test_resources_that_no_pod_could_have_are_refused_where_users_ask_for_them(p
         for path, node in nodes(schema_of(resource))
         if path.endswith(".resources") and "x-kubernetes-validations" in node
     }
-    assert ruled == {".spec.resources": {UNKNOWN_RESOURCE, ABOVE_LIMIT, DEVICE_LIMIT}}, (
+    assert ruled == {".spec.resources": {UNKNOWN_RESOURCE, NO_AMOUNT, ABOVE_LIMIT, DEVICE_LIMIT}}, (
         "and never in a status"
     )
 
