@@ -337,6 +337,11 @@ class CanaryRevision(Revision):
     verdict: Reason | None = Field(
         default=None, description="What the analysis says of it at present, in one word."
     )
+    waiting_for: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=16)] | None = Field(
+        default=None,
+        description="What the checks of its step still need. Numbers of samples are rounded down to 10, 25, 50 or 75 % "
+        "of what is needed.",
+    )
     failed_looks: int | None = Field(default=None, ge=0, description="How many looks in a row have failed.")
     last_look: int | None = Field(default=None, ge=0, description="Number of the look that failed last.")
     url: Annotated[str, Field(max_length=1024)] | None = Field(

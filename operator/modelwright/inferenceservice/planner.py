@@ -38,7 +38,7 @@ from modelwright.inferenceservice.rollout.readiness import (
     deadline,
     has_ready_pods,
     hindrance,
-    is_complete,
+    serves_fully,
     waits_since,
 )
 from modelwright.inferenceservice.rollout.steps import (
@@ -211,6 +211,7 @@ def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) 
         return conditions.reconciling("CanaryCompleting", message, ready=False)
     count = len(planned(observed.spec))
     message = f"ModelVersion {canary.version} answers {canary.weight or 0} % (step {(canary.step or 0) + 1} of {count})"
+    message += f"; waits for {', '.join(canary.waiting_for)}" if canary.waiting_for else ""
     message += queries.wanting(observed.spec.rollout.analysis, observed.measured, canary)
     message += scrape_targets.unread(observed, observed.status.stable, canary)
     if is_paused(canary, observed.spec):
@@ -246,7 +247,7 @@ def _serving(
         return conditions.reconciling(
             "SwitchingTraffic", f"ModelVersion {stable.version} takes over the traffic", ready=False
         )
-    if is_complete(observed.deployment(stable.revision), observed.spec.replicas):
+    if serves_fully(observed.deployment(stable.revision), observed.spec.replicas):
         return _done(observed, stable, undone)
     problem = hindrance(observed, stable.revision)
     if problem is not None:

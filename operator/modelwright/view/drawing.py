@@ -147,6 +147,7 @@ def _checks(seen: InferenceService) -> Iterator[str]:
     if canary.verdict:
         failed = f", {canary.failed_looks} failed looks in a row" if canary.failed_looks else ""
         yield f"  At present: {canary.verdict}{failed}"
+        yield from (f"  Waits for {each}" for each in canary.waiting_for)
 
 
 def _decisions(seen: InferenceService, now: datetime) -> Iterator[str]:

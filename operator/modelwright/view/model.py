@@ -46,6 +46,7 @@ class Canary(Revision):
     weight: int | None = None
     paused: bool | None = None
     verdict: str | None = None
+    waiting_for: tuple[str, ...] = ()
     failed_looks: int | None = None
     url: str | None = None
     reason: str | None = None

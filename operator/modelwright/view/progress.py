@@ -71,7 +71,8 @@ def _on_its_way(seen: InferenceService, canary: Canary) -> str:
             ready = _waits_for(seen)
             return f"the pods of {canary.version} start; it has no share of the traffic yet{ready}"
         case "Shifting":
-            return f"{canary.version} answers {canary.weight or 0} % of the requests{_place(seen, canary)}"
+            needs = f"; waits for {', '.join(canary.waiting_for)}" if canary.waiting_for else ""
+            return f"{canary.version} answers {canary.weight or 0} % of the requests{_place(seen, canary)}{needs}"
         case "Completing":
             return f"{canary.version} has passed its last step; it takes over when the rest of its pods are ready"
     return f"{canary.version} is {canary.state}"

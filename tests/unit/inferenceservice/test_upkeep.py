@@ -38,8 +38,27 @@ def test_scaling_to_zero_is_done_and_not_available() -> None:
     service.has_ready(0, "stable").settles()
 
     assert (service.is_ready, service.condition("Available")["reason"]) == (True, "ScaledToZero")
+    assert (service.reason, service.message) == (
+        "ScaledToZero",
+        "spec.replicas is 0: no pod of ModelVersion churn-1 runs",
+    )
     service.changes(replicas=1).settles()
     assert service.condition("Available")["reason"] == "PodsNotReady"
+
+
+def test_pods_that_have_to_be_ready_for_longer_now_serve_all_the_while() -> None:
+    service = a_served_version(replicas=2)
+    service.changes(rollout={"strategy": "Canary", "steps": [{"weight": 10}]})
+
+    service.world.edit(
+        service.deployment(service.revision("stable")),
+        status={
+            **service.world.api.objects[service.deployment(service.revision("stable"))]["status"],
+            "availableReplicas": 0,
+        },
+    )
+
+    assert (service.settles().is_ready, service.reason) == (True, "Serving")
 
 
 def test_a_change_of_resources_is_another_revision() -> None:

@@ -25,7 +25,7 @@ def test_a_canary_is_shown_with_its_share_its_steps_and_its_checks() -> None:
     stable, canary = service.revision("stable"), service.revision("canary")
     assert drawn(service).splitlines()[:19] == [
         "InferenceService churn in namespace team",
-        "InProgress: churn-2 answers 10 % of the requests, at step 1 of 2.",
+        "InProgress: churn-2 answers 10 % of the requests, at step 1 of 2; waits for the metrics of its pods.",
         "",
         f"stable   churn-1  revision {stable}  4 of 4 pods ready, answers 90 %",
         f"canary   churn-2  revision {canary}  1 of 1 pods ready, answers 10 %; Shifting, started 2 s ago",

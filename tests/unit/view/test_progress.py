@@ -64,7 +64,8 @@ def test_a_log_tells_each_change_once_and_each_decision_with_its_own_time() -> N
     at = service.world.now
     [line] = changes(None, first, at)
     assert line.endswith(
-        "InProgress: churn-2 answers 10 % of the requests, at step 1 of 2 (1 of 1 pods ready)"
+        "InProgress: churn-2 answers 10 % of the requests, at step 1 of 2; waits for the metrics of its pods "
+        "(1 of 1 pods ready)"
     )
     assert changes(first, seen(service), at) == []
 

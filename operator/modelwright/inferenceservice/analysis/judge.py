@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 
 from modelwright.api.inferenceservice import Analysis
 from modelwright.checks import statistics
@@ -11,6 +12,9 @@ from modelwright.inferenceservice.analysis import queries
 from modelwright.inferenceservice.analysis.counts import StepCounts
 
 RESTARTED = "Restarted"
+TOO_FEW = "TooFewSamples"
+# The shares of the samples that a step needs, in percent, that are told apart.
+COARSE = (10, 25, 50, 75)
 _P99, _P50 = 0.99, 0.5
 
 
@@ -40,6 +44,34 @@ def judge_unmet(analysis: Analysis, measured: StepCounts | None) -> Verdict:
     if not analysis.queries:
         return Verdict("Pass", "requests", "NothingToMeasure", 0)
     return _worst(list(queries.verdicts(analysis.queries, {} if measured is None else measured.queries)))
+
+
+def waiting_for(analysis: Analysis, measured: StepCounts | None) -> list[str]:
+    """What checks that cannot be told yet still need, for people. Queries without a value are told by `queries`.
+
+    How many samples there are is rounded down, as it is written where a change costs a write.
+    """
+    if measured is None:
+        return ["the metrics of its pods"]
+    return [
+        _needs(verdict, analysis)
+        for verdict in _checks(analysis, measured)
+        if verdict.result == "Inconclusive" and (verdict.reason == TOO_FEW or verdict.threshold is not None)
+    ]
+
+
+def _needs(verdict: Verdict, analysis: Analysis) -> str:
+    if verdict.reason != TOO_FEW:
+        return f"{verdict.metric}: not clearly within its limit of {verdict.threshold:.4g}"
+    needed, samples = analysis.min_samples, verdict.samples
+    reached = [level for percent in COARSE if 0 < (level := needed * percent // 100) <= samples]
+    if samples == 0:
+        known = "0"
+    elif reached:
+        known = f"at least {max(reached)}"
+    else:
+        known = f"fewer than {ceil(needed * COARSE[0] / 100)}"
+    return f"{verdict.metric}: {known} of {needed} samples"
 
 
 def _worst(verdicts: list[Verdict]) -> Verdict:
@@ -76,7 +108,7 @@ def _error_rate(analysis: Analysis, measured: StepCounts) -> Verdict:
     if surely:
         return Verdict("Fail", "errorRate", "ErrorRateTooHigh", samples, rate, limit)
     if samples < analysis.min_samples:
-        return Verdict("Inconclusive", "errorRate", "TooFewSamples", samples, rate, limit)
+        return Verdict("Inconclusive", "errorRate", TOO_FEW, samples, rate, limit)
     if rate > limit:
         return Verdict("Inconclusive", "errorRate", "ErrorRateUnclear", samples, rate, limit)
     return Verdict("Pass", "errorRate", "ErrorRateWithinLimit", samples, rate, limit)
@@ -88,7 +120,7 @@ def _latency(analysis: Analysis, metric: str, rank: float, increase: float, meas
     stable = statistics.quantile_interval(measured.stable_durations, rank)
     samples = round(min(map(statistics.total, (measured.canary_durations, measured.stable_durations))))
     if canary is None or stable is None or samples < analysis.min_samples:
-        return Verdict("Inconclusive", metric, "TooFewSamples", samples)
+        return Verdict("Inconclusive", metric, TOO_FEW, samples)
     limit = stable.high * (1 + increase)
     value = statistics.quantile(measured.canary_durations, rank)
     if canary.low > limit:
@@ -104,7 +136,7 @@ def _difference(analysis: Analysis, limit: float, measured: StepCounts) -> Verdi
     if interval is not None and samples >= analysis.min_failures and interval.low > limit:
         return Verdict("Fail", "difference", "NumbersDiffer", samples, value, limit)
     if samples < analysis.min_samples:
-        return Verdict("Inconclusive", "difference", "TooFewSamples", samples, value, limit)
+        return Verdict("Inconclusive", "difference", TOO_FEW, samples, value, limit)
     if value is not None and value > limit:
         return Verdict("Inconclusive", "difference", "DifferenceUnclear", samples, value, limit)
     return Verdict("Pass", "difference", "NumbersAgree", samples, value, limit)
@@ -117,7 +149,7 @@ def _agreement(analysis: Analysis, limit: float, measured: StepCounts) -> Verdic
     if samples and statistics.share(measured.agreeing, samples).high < limit:
         return Verdict("Fail", "agreement", "AnswersDiffer", samples, rate, limit)
     if samples < analysis.min_samples:
-        return Verdict("Inconclusive", "agreement", "TooFewSamples", samples, rate, limit)
+        return Verdict("Inconclusive", "agreement", TOO_FEW, samples, rate, limit)
     if rate < limit:
         return Verdict("Inconclusive", "agreement", "AgreementUnclear", samples, rate, limit)
     return Verdict("Pass", "agreement", "AnswersAgree", samples, rate, limit)

@@ -185,7 +185,9 @@ def failed(canary: CanaryRevision, problem: Problem, observed: Observed) -> Cana
         "reason": problem.reason,
         "message": problem.message,
         "generation": observed.generation,
-        **dict.fromkeys(("paused", "failed_looks", "last_look", "url", "waiting_since", "stand_in_since")),
+        **dict.fromkeys(
+            ("paused", "failed_looks", "last_look", "url", "waiting_since", "stand_in_since", "waiting_for")
+        ),
     }
     return canary.model_copy(update=update)
 

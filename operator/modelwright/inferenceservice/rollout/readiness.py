@@ -16,16 +16,26 @@ from modelwright.workload.podstatus import Problem, failure, obstacle
 
 
 def is_complete(deployment: Body | None, replicas: int) -> bool:
-    """Whether all pods of a revision are there, up to date and ready, and none too many."""
+    """Whether all pods of a revision are there, up to date and available, and none too many."""
+    status: Mapping[str, Any] = (deployment or {}).get("status") or {}
+    if deployment is None or int(status.get("observedGeneration", 0)) < int(
+        metadata(deployment).get("generation", 0)
+    ):
+        return False
+    return serves_fully(deployment, replicas) and int(status.get("availableReplicas", 0)) >= replicas
+
+
+def serves_fully(deployment: Body | None, replicas: int) -> bool:
+    """Whether as many pods of a revision are ready as the spec asks for, and none is too many.
+
+    That is enough for a revision that has the traffic: another minReadySeconds makes none of its pods worse.
+    """
     if deployment is None:
         return False
     status = deployment.get("status") or {}
-    current = int(status.get("observedGeneration", 0)) >= int(metadata(deployment).get("generation", 0))
-    enough = min(
-        int(status.get(count, 0)) for count in ("updatedReplicas", "readyReplicas", "availableReplicas")
-    )
+    enough = min(int(status.get(count, 0)) for count in ("updatedReplicas", "readyReplicas"))
     asked, there = int(deployment["spec"].get("replicas", 1)), int(status.get("replicas", 0))
-    return current and asked == replicas and there <= replicas <= enough
+    return asked == replicas and there <= replicas <= enough
 
 
 def ready_replicas(deployment: Body | None) -> int:

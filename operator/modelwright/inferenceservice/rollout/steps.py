@@ -18,7 +18,7 @@ from modelwright.checks.verdict import Verdict, words
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice.analysis.counts import StepCounts, counted_since
 from modelwright.inferenceservice.analysis.gateway_counts import told_by_itself
-from modelwright.inferenceservice.analysis.judge import judge, judge_pods, judge_unmet
+from modelwright.inferenceservice.analysis.judge import judge, judge_pods, judge_unmet, waiting_for
 from modelwright.workload.podstatus import Problem
 
 Outcome = Literal["Advance", "Promote", "Pause", "Resume", "Retry", "Rollback"]
@@ -92,8 +92,13 @@ def move(
     counted = counted_since(measured, canary.step_since)
     if counted is not None and spec.gateway is not None:
         counted = told_by_itself(counted)
-    verdict = (judge if _tells(step, spec) else judge_unmet)(asked(spec), counted)
-    noted = _noted(canary, verdict, counted)
+    if _tells(step, spec):
+        verdict, needs = judge(asked(spec), counted), waiting_for(asked(spec), counted)
+    else:
+        verdict, needs = judge_unmet(asked(spec), counted), []
+    if canary.state == "Completing" or canary.weight != step.weight:  # what it waits for are pods
+        needs = []
+    noted = {**_noted(canary, verdict, counted), "waiting_for": needs or None}
     if verdict.result == "Fail":
         enough = noted.get("failed_looks", 0) >= asked(spec).consecutive_failures
         return _back(verdict) if enough else Move(noted)
@@ -207,7 +212,7 @@ def problem(verdict: Verdict) -> Problem:
 
 def _on(canary: CanaryRevision, spec: InferenceServiceSpec, verdict: Verdict, now: datetime) -> Move:
     following = (canary.step or 0) + 1
-    update: dict[str, Any] = {"step_since": to_timestamp(now), **_NO_FAILURES}
+    update: dict[str, Any] = {"step_since": to_timestamp(now), "waiting_for": None, **_NO_FAILURES}
     if following >= len(planned(spec)):
         return Move({"state": "Completing", **update}, decision=Judged("Promote", verdict))
     return Move({"step": following, **update}, decision=Judged("Advance", verdict))

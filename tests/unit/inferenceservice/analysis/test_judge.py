@@ -15,7 +15,13 @@ from modelwright.inferenceservice.analysis.counts import (
     is_callers_fault,
     is_own_fault,
 )
-from modelwright.inferenceservice.analysis.judge import judge, judge_baking, judge_pods, judge_unmet
+from modelwright.inferenceservice.analysis.judge import (
+    judge,
+    judge_baking,
+    judge_pods,
+    judge_unmet,
+    waiting_for,
+)
 from modelwright.inferenceservice.analysis.prometheus_result import NoValue, Reading
 
 SINCE = "2026-01-01T00:00:00Z"
@@ -162,3 +168,44 @@ def test_counts_of_another_step_do_not_count() -> None:
     assert counted_since(step(), SINCE) == step()
     assert counted_since(step(), "2026-01-02T00:00:00Z") is None
     assert counted_since(None, SINCE) is None
+
+
+@pytest.mark.parametrize(
+    ("samples", "needed", "told"),
+    [
+        (0, 100, "0 of 100"), (1, 100, "fewer than 10 of 100"), (9, 100, "fewer than 10 of 100"),
+        (10, 100, "at least 10 of 100"), (24, 100, "at least 10 of 100"), (25, 100, "at least 25 of 100"),
+        (74, 100, "at least 50 of 100"), (99, 100, "at least 75 of 100"),
+        (0, 1, "0 of 1"), (1, 2, "at least 1 of 2"), (2, 3, "at least 2 of 3"), (1, 7, "at least 1 of 7"),
+        (1, 1000, "fewer than 100 of 1000"),
+    ],
+)  # fmt: skip
+def test_what_a_check_waits_for_is_told_in_coarse_numbers(samples: int, needed: int, told: str) -> None:
+    found = waiting_for(
+        Analysis(min_samples=needed), StepCounts(since="now", delegated={"Answered": samples})
+    )
+    assert found == [f"errorRate: {told} samples"]
+
+
+@pytest.mark.parametrize(
+    ("analysis", "counts", "told"),
+    [
+        ({}, None, ["the metrics of its pods"]),
+        ({}, {"delegated": {"Answered": 100}}, []),
+        (
+            {},
+            {"delegated": {"Answered": 98, "Failed": 2}},
+            ["errorRate: not clearly within its limit of 0.01"],
+        ),
+        (
+            {"min_agreement": 0.9, "max_p99_increase": 0.5},
+            {"delegated": {"Answered": 100}},
+            ["p99Seconds: 0 of 100 samples", "agreement: 0 of 100 samples"],
+        ),
+    ],
+)
+def test_each_check_that_cannot_be_told_yet_says_what_it_needs(
+    analysis: dict[str, Any], counts: dict[str, Any] | None, told: list[str]
+) -> None:
+    measured = None if counts is None else StepCounts(since="now", **counts)
+    assert waiting_for(Analysis(**analysis), measured) == told

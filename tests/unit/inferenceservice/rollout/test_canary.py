@@ -87,7 +87,9 @@ def test_once_it_is_ready_it_gets_its_first_share() -> None:
     canary = service.world.api.objects[Key(SERVICES, NAMESPACE, service.canary_name)]
     assert canary["spec"]["selector"]["modelwright.dev/revision"] == service.revision("canary")
     assert (service.reason, service.kstatus) == ("CanaryInProgress", "InProgress")
-    assert service.message == "ModelVersion churn-2 answers 10 % (step 1 of 2)"
+    assert service.message == (
+        "ModelVersion churn-2 answers 10 % (step 1 of 2); waits for the metrics of its pods"
+    )
     assert service.condition("Available")["status"] == "True"
 
 
@@ -189,6 +191,21 @@ def test_a_canary_that_fails_is_rolled_back_before_its_step_ends() -> None:
     assert service.condition("Available")["status"] == "True"
     decision = service.status["lastDecision"]
     assert (decision["verdict"], decision["value"], decision["threshold"]) == ("Rollback", 0.5, 0.01)
+
+
+def test_a_canary_says_what_its_checks_wait_for_and_writes_it_seldom() -> None:
+    service = a_canary(analysis={"minAgreement": 0.9})
+    before = len(service.world.api.writes)
+    for answered in range(40):
+        measures(service, {"Answered": answered}, look=answered).settles()
+    assert service.message == (
+        "ModelVersion churn-2 answers 10 % (step 1 of 2); waits for errorRate: at least 25 of 100 samples, "
+        "agreement: 0 of 100 samples"
+    )
+    assert len(service.world.api.writes) - before == 4, "at 0, 1, 10 and 25 of 100"
+    measures(service, GOOD, labels=100, agreeing=91).settles()
+    assert service.message == "ModelVersion churn-2 answers 10 % (step 1 of 2)"
+    assert "waitingFor" not in service.status["canary"]
 
 
 def test_one_failure_alone_proves_nothing() -> None:

@@ -67,6 +67,15 @@ def test_blue_green_shows_both_until_its_step_ends_and_sends_nobody_to_the_new_o
     assert service.version("stable") == "churn-2"
 
 
+def test_blue_green_that_waits_for_mirrored_samples_says_so() -> None:
+    service = blue_green(mirror=50, holdSeconds=0)
+    service.has_ready(4).settles()
+    after(measures(service, {}), 1000)
+    assert service.message == (
+        "ModelVersion churn-2 answers 0 % (step 1 of 1); waits for errorRate: 0 of 100 samples"
+    )
+
+
 def test_a_step_with_approval_ends_only_when_the_revision_is_approved() -> None:
     service = blue_green(approval=True, holdSeconds=0)
     service.has_ready(4).settles()
