@@ -69,4 +69,4 @@ def namespace(cluster: Kubectl, purpose: str) -> Iterator[Kubectl]:
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     yield Kubectl(name)
-    cluster.run("delete", "namespace", name, "--wait=false")
+    cluster.run("delete", "namespace", name, "--wait=false", "--ignore-not-found")

@@ -215,7 +215,6 @@ def digest(content: bytes) -> str:
 
 
 HANDMADE = [
-    ("absent", "absent", digest(b""), "ArtifactNotFound", "absent/model.onnx"),
     ("other", "good", digest(b"other"), "DigestMismatch", digest(b"other")),
     ("text", "text", digest(b"not a model"), "NotOnnx", "ONNX"),
     ("crashes", "crashes", digest(failing_at_run()), "ModelFailed", "run"),

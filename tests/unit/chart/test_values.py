@@ -31,6 +31,7 @@ UNKNOWN: list[dict[str, Any]] = [
     {"tolerations": [{"effects": "NoSchedule"}]},
     {"affinity": {"nodeaffinity": {}}},
     {"rbac": {"clusterAdmin": True}},
+    {"modelVersions": {"protect": True}},
 ]
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"workloads": {"serving": {"resources": {"limits": {"gpu": 1}}}}}, "gpu"),
@@ -58,6 +59,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"prometheus": {"url": "http://prometheus/?x=y"}}, "prometheus/url"),
     ({"podDisruptionBudget": {"maxUnavailable": 0}}, "maxUnavailable"),
     ({"crds": {"keep": "yes"}}, "keep"),
+    ({"modelVersions": {"protectServed": "always"}}, "protectServed"),
 ]
 IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"artifacts": {"uri": "pvc://models", "storageClassName": "fast"}}, "remove one of the two"),

@@ -1,0 +1,64 @@
+"""A ModelVersion that is served is protected from deletion, without a way to be left undeletable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.chart.rendering import Chart, Manifest, Rendered
+
+POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
+
+
+def spec(manifest: Manifest) -> dict[str, Any]:
+    return dict(manifest["spec"])
+
+
+def test_the_deletion_of_a_served_version_is_denied(default: Rendered) -> None:
+    policy, binding = default.one(POLICY), default.one(BINDING)
+
+    assert policy["apiVersion"] == binding["apiVersion"] == "admissionregistration.k8s.io/v1"
+    assert spec(binding) == {
+        "policyName": policy["metadata"]["name"],
+        "validationActions": ["Deny"],
+    }
+    assert spec(policy)["matchConstraints"]["resourceRules"] == [
+        {
+            "apiGroups": ["modelwright.dev"],
+            "apiVersions": ["*"],
+            "operations": ["DELETE"],
+            "resources": ["modelversions"],
+        }
+    ]
+    (variable,) = spec(policy)["variables"]
+    assert "'InUse'" in variable["expression"]
+    (validation,) = spec(policy)["validations"]
+    assert "variables.inUse[0].message" in validation["messageExpression"]
+
+
+def test_a_namespace_with_a_served_version_can_be_deleted(default: Rendered) -> None:
+    policy = spec(default.one(POLICY))
+
+    (exempt,) = policy["matchConditions"]
+    for account in ("namespace-controller", "generic-garbage-collector"):
+        assert f"'system:serviceaccount:kube-system:{account}'" in exempt["expression"]
+    assert "namespaceObject.metadata.deletionTimestamp" in policy["validations"][0]["expression"]
+
+
+def test_a_policy_that_cannot_be_evaluated_keeps_nobody_from_deleting(default: Rendered) -> None:
+    assert spec(default.one(POLICY))["failurePolicy"] == "Ignore"
+
+
+@pytest.mark.parametrize(
+    "values", [{"modelVersions": {"protectServed": False}}, {"scope": {"namespace": "team-a"}}]
+)
+def test_it_can_be_left_out_and_a_release_for_one_namespace_has_none(
+    chart: Chart, values: dict[str, Any]
+) -> None:
+    assert not chart.render(values).kinds() & {POLICY, BINDING}
+
+
+def test_two_releases_have_policies_of_their_own(chart: Chart) -> None:
+    named = chart.render({"fullnameOverride": "other"})
+
+    assert {m["metadata"]["name"] for m in named.of(POLICY, BINDING)} == {"other-served-modelversions"}
