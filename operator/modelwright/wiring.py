@@ -77,7 +77,7 @@ def _versions_around(view: View, service: Body) -> Iterator[Key]:
     """The versions that a service serves, those that it has rolled back, and those that are quarantined: they may no
     longer be."""
     serves = set(served(service))
-    rejected = {found["digest"] for found in (service.get("status") or {}).get("rejected") or ()}
+    rejected = {found.get("digest") for found in (service.get("status") or {}).get("rejected") or ()}
     for version in view.all(MODEL_VERSIONS, namespace(service)):
         bad = version["spec"]["artifact"]["digest"] in rejected or is_quarantined(version)
         if bad or name(version) in serves:

@@ -53,11 +53,11 @@ def quarantined(digest: str, services: Iterable[Body]) -> Aspect | None:
     """Whether an InferenceService of the namespace has rolled these bytes back, under whatever name. The services that
     track the family pass the version over as long as one says so."""
     rejections = sorted(
-        (name(service), rejection["reason"])
+        (name(service), str(rejection.get("reason") or "RolledBack"))
         for service in services
         for rejection in _status(service).get("rejected") or ()
         # What somebody aborted or undid says nothing about the model to others.
-        if rejection["digest"] == digest and rejection.get("quarantine", True)
+        if rejection.get("digest") == digest and rejection.get("quarantine", True)
     )
     if not rejections:
         return None
@@ -81,9 +81,9 @@ def served(service: Body) -> Iterator[str]:
     """The ModelVersions whose pods an InferenceService keeps. A canary that was given up has none."""
     status = _status(service)
     for part in ("stable", "canary", "retired"):
-        revision = status.get(part)
-        if revision and revision.get("state") != "Failed":
-            yield revision["version"]
+        revision = status.get(part) or {}
+        if "version" in revision and revision.get("state") != "Failed":
+            yield str(revision["version"])
 
 
 def announcements(before: Sequence[Mapping[str, Any]], now: Sequence[Aspect]) -> tuple[Event, ...]:
@@ -104,5 +104,6 @@ def is_quarantined(version: Body) -> bool:
 
 
 def _status(service: Body) -> Mapping[str, Any]:
+    """Another release may have written it: no field of it is relied on."""
     status: Mapping[str, Any] = service.get("status") or {}
     return status

@@ -113,7 +113,8 @@ def _under_way(observed: Observed, job: Body, progress: Progress) -> Verdict:
     if isinstance(progress, Starting) and progress.problem is not None:
         return _waiting(_of_the_claim(observed, progress.problem))
     if isinstance(progress, Suspended):
-        return conditions.waiting("JobSuspended", f"Job {observed.job_name} is suspended; resume it")
+        message = f"Job {observed.job_name} is suspended (by a queue such as Kueue, or by hand)"
+        return conditions.reconciling("Suspended", message)
     before = previous_failure(job)
     return VERIFYING if before is None else _waiting(before)
 

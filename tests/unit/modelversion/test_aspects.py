@@ -62,6 +62,8 @@ def test_a_file_that_is_rejected_is_not_validated() -> None:
         ([], None),
         ([{"metadata": {"name": "new"}}], None),
         ([service(rejected=[rejection("b")])], None),
+        ([service(rejected=[{**rejection("a", "Undone"), "quarantine": False}])], None),
+        ([service(rejected=[{"a field": "of another release"}])], None),
         ([service(rejected=[rejection("b"), rejection("a", "PodsRestarted")])], ("churn", "PodsRestarted")),
         ([service("z", rejected=[rejection("a")]), service("b", rejected=[rejection("a")])], ("b", "ErrorRateTooHigh")),
     ],
@@ -88,6 +90,7 @@ def test_quarantined_while_a_service_rejects_the_bytes(
         ({"stable": revision("one")}, ["one"]),
         ({"canary": revision("two", state="Progressing")}, ["two"]),
         ({"canary": revision("two", state="Failed")}, []),
+        ({"stable": {"a field": "of another release"}, "retired": None}, []),
         ({"retired": revision("none", undone=True)}, ["none"]),
         (
             {

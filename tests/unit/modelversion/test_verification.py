@@ -216,7 +216,8 @@ def test_a_suspended_job_is_named() -> None:
     version = a_version(a_world()).settles()
     version.world.edit(version.job_key, spec={"suspend": True})
 
-    assert stands(version.settles()) == ("JobSuspended", "Job churn-1-verify is suspended; resume it", True)
+    message = "Job churn-1-verify is suspended (by a queue such as Kueue, or by hand)"
+    assert stands(version.settles()) == ("Suspended", message, True)
 
 
 def test_the_end_of_a_job_waits_for_what_its_pod_says() -> None:
@@ -330,6 +331,6 @@ def test_a_job_whose_pods_are_refused_says_by_whom() -> None:
     version.settles()
 
     assert (version.reason, version.kstatus) == ("LimitRangeViolated", "InProgress")
-    assert version.message.startswith(LIMIT)
+    assert "maximum memory usage per Container is 64Mi, but limit is 2Gi" in version.message
     version.world.cache.note(version.key, FAILED_CREATE, None)
     assert version.settles().reason == "Verifying"

@@ -1,0 +1,55 @@
+"""Whom a change of an InferenceService wakes: the ModelVersions that it serves, served or has rolled back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.given import words
+from unit.given.world import SETTINGS
+
+from modelwright.common.resources import INFERENCE_SERVICES, MODEL_VERSIONS
+from modelwright.engine.intake import Intake
+from modelwright.engine.objects import Key, ResourceType
+from modelwright.wiring import kinds
+
+
+def a_body(resource: ResourceType, name: str, version: int, **parts: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "team", "uid": f"uid-{name}", "resourceVersion": str(version)}
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **parts}
+
+
+def a_version(name: str, letter: str) -> dict[str, Any]:
+    spec = {"model": "churn", "artifact": words.artifact(letter=letter)}
+    return a_body(MODEL_VERSIONS, name, 1, spec=spec)
+
+
+def a_service(version: int, **status: Any) -> dict[str, Any]:
+    return a_body(INFERENCE_SERVICES, "churn", version, spec={"model": {"version": "one"}}, status=status)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "woken"),
+    [
+        ({}, {}, set()),
+        ({}, {"stable": {"version": "one"}}, {"one"}),
+        ({"stable": {"version": "one"}}, {"stable": {"version": "two"}}, {"one", "two"}),
+        ({"retired": {"version": "one"}}, {}, {"one"}),
+        ({}, {"rejected": [{"digest": words.digest("b"), "reason": "PodsRestarted"}]}, {"two"}),
+        ({"rejected": [{"digest": words.digest("b"), "reason": "PodsRestarted"}]}, {}, {"two"}),
+    ],
+    ids=str,
+)
+def test_a_service_wakes_the_versions_that_it_concerns(
+    before: dict[str, Any], after: dict[str, Any], woken: set[str]
+) -> None:
+    added: list[Key] = []
+    intake = Intake(kinds(SETTINGS), added.append)
+    for name, letter in (("one", "a"), ("two", "b"), ("three", "c")):
+        intake.put(MODEL_VERSIONS, a_version(name, letter))
+    intake.put(INFERENCE_SERVICES, a_service(2, **before))
+    added.clear()
+
+    intake.put(INFERENCE_SERVICES, a_service(3, **after))
+
+    assert {key.name for key in added if key.resource == MODEL_VERSIONS} == woken
