@@ -105,9 +105,15 @@ def is_ours(job: Body, body: Body) -> bool:
 
 
 def own_job(view: View, body: Body, run: Run | None) -> Body | None:
-    """The Job of a run."""
+    """The Job of a run. A run that has had none yet does not take one of another recipe: a lost status and a watch that
+    lags can leave such a Job under its name."""
     job = view.get(Key(JOBS, namespace(body), run.job)) if run is not None else None
-    return job if job is not None and is_ours(job, body) else None
+    if run is None or job is None or not is_ours(job, body):
+        return None
+    recipe, is_new = annotations_of(job).get(RECIPE_HASH), run.job_uid is None
+    if is_new and run.generation == generation(body) and recipe not in {None, recipe_hash(body)}:
+        return None
+    return job
 
 
 def _versions(view: View, body: Body) -> Iterator[Body]:

@@ -206,7 +206,9 @@ def _deleted(observed: Observed, jobs: Iterable[Body]) -> tuple[Effect, ...]:
 
 def _as_plan(observed: Observed, decision: Decision, now: datetime) -> Plan:
     run, memory = decision.run, observed.memory
-    outdated = [job for job in observed.jobs if run is None or name(job) != run.job]
+    outdated = [
+        job for job in observed.jobs if job is not observed.job or run is None or name(job) != run.job
+    ]
     effects = (*_deleted(observed, outdated), *decision.effects)
     if decision.verdict is None:
         return Plan(effects=effects, requeue_at=decision.requeue_at)

@@ -91,11 +91,13 @@ class World:
     def _seconds(self) -> float:
         return self.now.timestamp()
 
-    def restart(self) -> None:
-        """The operator starts anew: it knows what the API server holds, and nothing else."""
-        self.cache, self._seen = Cache(), 0
+    def restart(self, *, unseen: ResourceType | None = None) -> None:
+        """The operator starts anew: it knows what the API server holds, but for a kind whose watch lags."""
+        self.cache, self._seen = Cache(), len(self.api.history)
         self.executor = Executor(self.api, self.cache, self.told, clock=self._seconds)
-        self.watch()
+        for key, body in self.api.objects.items():
+            if key.resource != unseen:
+                self.cache.put(key.resource, body)
 
     @property
     def now(self) -> datetime:

@@ -226,12 +226,12 @@ def test_a_job_that_is_only_not_seen_is_asked_for_and_followed_on() -> None:
     job = started()
     job.pod().runs("train")
     before = dict(job.settles().status)
-    job.world.cache.gone(job.job_key, job.run["jobUid"])  # as after a restart, when its watch comes last
+    job.world.restart(unseen=JOBS)
 
     effects = job.world.plan(job.key).effects
 
     assert effects == (Confirm(job.job_key),)
-    assert job.looks().status == before
+    assert job.settles().status == before
 
 
 def test_a_job_of_somebody_else_under_that_name_is_not_the_one_that_ran() -> None:

@@ -121,6 +121,18 @@ def test_a_job_without_an_owner_that_runs_another_recipe_goes_before_a_run_begin
     assert (job.run["number"], job.jobs) == (1, ["churn-1"])
 
 
+def test_a_job_of_another_recipe_that_was_not_seen_is_not_taken_for_that_of_the_new_run() -> None:
+    job = a_training_job(a_world()).settles()
+    old = job.run["jobUid"]
+    job.loses_its_status().changes(seed=1)
+    job.world.restart(unseen=JOBS)
+
+    job.settles()
+
+    assert (job.run["number"], job.run["state"], job.jobs) == (1, "Running", ["churn-1"])
+    assert job.run["jobUid"] != old
+
+
 def test_a_status_that_was_restored_with_the_object_does_not_start_a_run() -> None:
     job = after_two_runs()
     status, spec = dict(job.status), job.body["spec"]
