@@ -54,9 +54,9 @@ class Aspect:
     message: str
 
 
-def done(reason: str, message: str) -> Verdict:
-    """The spec is fulfilled."""
-    return Verdict(True, reason, message, Progress.DONE)
+def done(reason: str, message: str, *, warning: bool = False) -> Verdict:
+    """The spec is fulfilled; `warning`: by something that a user may not expect."""
+    return Verdict(True, reason, message, Progress.DONE, warning)
 
 
 def reconciling(reason: str, message: str, *, ready: bool | None = None) -> Verdict:

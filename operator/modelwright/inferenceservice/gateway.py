@@ -44,7 +44,8 @@ def paced(observed: Observed) -> InferenceServiceSpec:
 
 def overruled(verdict: Verdict, outside: Aspect | None) -> Verdict:
     """The verdict, unless callers outside have none of what it says."""
-    if outside is None or outside.status is True or verdict.progress is Progress.STALLED or verdict.warning:
+    has_cause = verdict.progress is Progress.STALLED or (verdict.warning and not verdict.ready)
+    if outside is None or outside.status is True or has_cause:
         return verdict
     if outside.status is False:
         return waiting(outside.reason, outside.message)

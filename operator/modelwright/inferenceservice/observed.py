@@ -66,6 +66,11 @@ class Observed(Primary):
         """The promise."""
         return InferenceServiceSpec.model_validate(self.body["spec"])
 
+    def is_deleted(self, version: str) -> bool:
+        """Whether the ModelVersion that serves is this one, and is not there any more."""
+        stable = self.status.stable
+        return stable is not None and stable.version == version and self.serving is None
+
     @property
     def canary_service(self) -> Body | None:
         """The Service that leads to the canary."""

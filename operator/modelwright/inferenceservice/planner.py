@@ -149,7 +149,9 @@ def _is_left(observed: Observed, revisions: Revisions, canarys: Body) -> bool:
 def _verdict(observed: Observed, wanted: Revision | Unresolved, revisions: Revisions) -> Verdict:
     if isinstance(wanted, Unresolved):
         stand = conditions.stalled if wanted.hopeless else conditions.waiting
-        return stand(wanted.reason, wanted.message)
+        stable = revisions.stable
+        kept = f"; {_recorded(stable)}" if stable and observed.is_deleted(stable.version) else ""
+        return stand(wanted.reason, f"{wanted.message}{kept}")
     canary = revisions.canary
     if canary is not None:
         return _replacing(observed, revisions, canary)
@@ -270,11 +272,18 @@ def _done(observed: Observed, stable: StableRevision | Revision, undone: Rejecti
     if observed.spec.replicas == 0:
         message = f"spec.replicas is 0: no pod of ModelVersion {stable.version} runs"
         return conditions.done("ScaledToZero", message)
+    if observed.is_deleted(stable.version):
+        message = f"ModelVersion {stable.version} was deleted; {_recorded(stable)}"
+        return conditions.done("ServedVersionDeleted", message, warning=True)
     bad = ", ".join(passed_over(observed, stable.version)[-MOST_NAMES:])
     return conditions.done(
         "Serving",
         f"ModelVersion {stable.version} has the traffic{f'; passed over: {bad}' if bad else ''}",
     )
+
+
+def _recorded(stable: StableRevision | Revision) -> str:
+    return f"revision {stable.revision} of ModelVersion {stable.version} serves on from the recorded artifact"
 
 
 def _available(observed: Observed, revisions: Revisions) -> Aspect:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelwright.api.base import Artifact, ResourceRequirements, Signature
-from modelwright.api.inferenceservice import Revision
+from modelwright.api.inferenceservice import Revision, StableRevision
 from modelwright.api.requests import asked_for
 from modelwright.common.conditions import standing
 from modelwright.common.resources import name
@@ -20,7 +20,7 @@ from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, created, deleting
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.compatibility import incompatibility
-from modelwright.inferenceservice.revision.revisions import revision_name
+from modelwright.inferenceservice.revision.revisions import revision_name, shape
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -39,14 +39,17 @@ def target(observed: Observed, settings: Settings) -> Revision | Unresolved:
     wanted = observed.spec.model
     version = wanted.version
     found = _newest(observed, wanted.name or "") if version is None else _named(observed, version)
-    if isinstance(found, Unresolved):
+    if isinstance(found, Unresolved | Revision):
         return found
     refused = _refused(observed, found) if observed.spec.rollout.require_compatible_signature else None
     return refused or revision(found, observed.spec.resources, settings)
 
 
-def _newest(observed: Observed, family: str) -> Body | Unresolved:
-    """The newest version of a family that is Ready. One that was rejected is passed over, unless it serves."""
+def _newest(observed: Observed, family: str) -> Body | Revision | Unresolved:
+    """The newest version of a family that is Ready. One that was rejected is passed over, unless it serves.
+
+    If the version that serves was deleted, its revision serves on until there is a newer version than that.
+    """
     if not observed.versions:
         return Unresolved("ModelNotFound", f"there is no ModelVersion of the model {family}")
     ready = [version for version in observed.versions if standing(version, "Ready") and not deleting(version)]
@@ -59,8 +62,19 @@ def _newest(observed: Observed, family: str) -> Body | Unresolved:
             "ModelQuarantined",
             f"every ModelVersion of the model {family} that is Ready is quarantined, or was rejected here",
         )
+    stable = observed.status.stable
+    if stable is not None and observed.is_deleted(stable.version):
+        good = [version for version in good if _is_newer(version, stable)]
+        if not good:
+            return Revision(**shape(stable))
     eligible = set(map(name, good))
     return next(version for version in reversed(oldest_first(observed.versions)) if name(version) in eligible)
+
+
+def _is_newer(version: Body, stable: StableRevision) -> bool:
+    """Whether a version was made after a revision took over whose own version is gone."""
+    made = _made(version, version["spec"].get("lineage") or {})
+    return stable.since is not None and made > from_timestamp(stable.since)
 
 
 def passed_over(observed: Observed, serving: str) -> list[str]:

@@ -204,6 +204,9 @@ def test_a_version_that_is_deleted_while_it_is_served_goes_on_being_served() -> 
 
     service.settles()
     assert (service.reason, service.kstatus) == ("ModelNotFound", "InProgress")
+    recorded = f"revision {stable} of ModelVersion churn-1 serves on from the recorded artifact"
+    assert service.message == f"there is no ModelVersion churn-1; {recorded}"
+    assert service.world.told.events[-1].type == "Warning"
     assert service.condition("Available")["status"] == "True"
     service.world.drop(service.deployment(stable))
     service.settles()
