@@ -71,6 +71,8 @@ REFUSED = [
     (TRAINING_JOB, "spec.data.uri", "s3://lake/x.csv", "spec.data.uri"),
     (TRAINING_JOB, "spec.data.uri", "http://example.org/x.csv", "spec.data.uri"),
     (TRAINING_JOB, "spec.data.uri", "pvc://claim/../secrets", None),
+    (TRAINING_JOB, "spec.data.uri", None, "set exactly one of uri and configMapRef"),
+    (TRAINING_JOB, "spec.data.configMapRef", {"name": "a", "key": "b"}, "set exactly one of uri and configMapRef"),
     (TRAINING_JOB, "spec.data.target", None, "spec.data.target: Required"),
     (TRAINING_JOB, "spec.data.features", ["age", "target"], "features must not contain the target"),
     (TRAINING_JOB, "spec.data.digest", "sha256:short", "spec.data.digest"),

@@ -89,15 +89,21 @@ class Data(Model):
         rule(
             "!has(self.features) || !(self.target in self.features)", "features must not contain the target"
         ),
+        rule("has(self.uri) != has(self.configMapRef)", "set exactly one of uri and configMapRef"),
         rule(
-            "!has(self.caConfigMapRef) || self.uri.startsWith('https://')",
+            "!has(self.caConfigMapRef) || has(self.uri) && self.uri.startsWith('https://')",
             "caConfigMapRef is for https:// sources; remove it",
         ),
     )
 
-    uri: Annotated[str, Field(pattern=DATA_URI, max_length=1024)] = Field(
+    uri: Annotated[str, Field(pattern=DATA_URI, max_length=1024)] | None = Field(
+        default=None,
         description="Source of the data: https://..., pvc://CLAIM/PATH, configmap://NAME/KEY, or sklearn://NAME "
-        "for a data set that scikit-learn ships (breast_cancer, diabetes, digits, iris, wine). CSV or Parquet."
+        "for a data set that scikit-learn ships (breast_cancer, diabetes, digits, iris, wine). CSV or Parquet.",
+    )
+    config_map_ref: ConfigMapKey | None = Field(
+        default=None,
+        description="The same as uri configmap://NAME/KEY, for tools that rename ConfigMaps (docs/gitops.md).",
     )
     digest: Digest | None = Field(
         default=None, description="sha256 of the source; with it, other bytes are refused."

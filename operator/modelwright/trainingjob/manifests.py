@@ -54,7 +54,7 @@ def run_document(observed: Observed, run: Run, settings: Settings) -> dict[str, 
     """The run document of the steps: docs/contracts/run.schema.json."""
     spec = observed.spec
     trainer = spec["trainer"]
-    data = {key: value for key, value in spec["data"].items() if key != "caConfigMapRef"}
+    data = {key: value for key, value in observed.data.items() if key != "caConfigMapRef"}
     return {
         "namespace": observed.namespace,
         "trainingJob": observed.name,
@@ -70,7 +70,7 @@ def run_document(observed: Observed, run: Run, settings: Settings) -> dict[str, 
 
 def _for_fetch(document: Mapping[str, Any], observed: Observed) -> dict[str, Any]:
     """The document of the one step that reads the source itself."""
-    return {**document, "data": {**document["data"], "uri": observed.spec["data"]["uri"]}}
+    return {**document, "data": {**document["data"], "uri": observed.data["uri"]}}
 
 
 def _in_environment(document: Mapping[str, Any]) -> dict[str, str]:
@@ -102,7 +102,7 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
 
 def _pod(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
     document = run_document(observed, run, settings)
-    data = observed.spec["data"]
+    data = observed.data
     volumes, source_mounts, source_env = _source(data)
     store = claim_volume("artifacts", claim_of(artifacts_uri(observed, settings)), read_only=False)
     resources = observed.spec.get("resources") or settings.training_resources

@@ -38,6 +38,16 @@ class Observed(Primary):
         return spec
 
     @property
+    def data(self) -> Mapping[str, Any]:
+        """The data of the spec. Its source is always the uri, also where the spec names a ConfigMap by a field."""
+        data: Mapping[str, Any] = self.spec["data"]
+        reference = data.get("configMapRef")
+        if reference is None:
+            return data
+        rest = {name: value for name, value in data.items() if name != "configMapRef"}
+        return {**rest, "uri": f"configmap://{reference['name']}/{reference['key']}"}
+
+    @property
     def model(self) -> str:
         """The family."""
         return str(self.spec.get("model") or self.name)
