@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from modelwright.common.reading import each
 from modelwright.common.resources import (
     CLAIMS,
     CONFIG_MAPS,
@@ -67,9 +68,13 @@ def _users_of(view: View, version: Body) -> Iterator[Key]:
     job = labels(version).get(TRAINING_JOB)
     if job:
         yield Key(TRAINING_JOBS, namespace(version), job)
-    for service in view.all(INFERENCE_SERVICES, namespace(version)):
+
+    def uses(service: Body) -> bool:
         model = service["spec"]["model"]
-        if model.get("version") == name(version) or model.get("name") == version["spec"]["model"]:
+        return bool(model.get("version") == name(version) or model.get("name") == version["spec"]["model"])
+
+    for service, is_user in each(view.all(INFERENCE_SERVICES, namespace(version)), uses):
+        if is_user:
             yield Key(INFERENCE_SERVICES, namespace(service), name(service))
 
 
@@ -78,16 +83,20 @@ def _versions_around(view: View, service: Body) -> Iterator[Key]:
     longer be."""
     serves = set(served(service))
     rejected = {found.get("digest") for found in (service.get("status") or {}).get("rejected") or ()}
-    for version in view.all(MODEL_VERSIONS, namespace(service)):
+
+    def is_concerned(version: Body) -> bool:
         bad = version["spec"]["artifact"]["digest"] in rejected or is_quarantined(version)
-        if bad or name(version) in serves:
+        return bad or name(version) in serves
+
+    for version, concerned in each(view.all(MODEL_VERSIONS, namespace(service)), is_concerned):
+        if concerned:
             yield Key(MODEL_VERSIONS, namespace(version), name(version))
 
 
 def _callers_of(view: View, gateway: Body) -> Iterator[Key]:
     """The services that are reached by a Gateway, from whatever namespace."""
     for key, named in _gateways_of(view):
-        if (named.get("namespace") or key.namespace, named["name"]) == (namespace(gateway), name(gateway)):
+        if named == (namespace(gateway), name(gateway)):
             yield key
 
 
@@ -95,8 +104,14 @@ def _names_a_gateway(view: View) -> bool:
     return any(True for _ in _gateways_of(view))
 
 
-def _gateways_of(view: View) -> Iterator[tuple[Key, Body]]:
-    for key in view.keys(INFERENCE_SERVICES):
-        named = ((view.get(key) or {}).get("spec") or {}).get("gateway")
-        if named is not None:
-            yield key, named
+def _gateways_of(view: View) -> Iterator[tuple[Key, tuple[str, str]]]:
+    """The services that name a Gateway, and its namespace and name."""
+
+    def named(service: Body) -> tuple[str, str] | None:
+        gateway = service["spec"].get("gateway")
+        return None if gateway is None else (gateway.get("namespace") or namespace(service), gateway["name"])
+
+    services = (view.get(key) or {} for key in view.keys(INFERENCE_SERVICES))
+    for service, gateway in each(services, named):
+        if gateway is not None:
+            yield Key(INFERENCE_SERVICES, namespace(service), name(service)), gateway

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from modelwright.engine.objects import Body
+
+Value = TypeVar("Value")
 Read = TypeVar("Read", bound=BaseModel)
 Place = tuple[str | int, ...]
 _GONE = object()
@@ -24,6 +27,17 @@ def readable(model: type[Read], written: object) -> Read:
         except ValidationError as error:
             kept = _without(written, [_place(fault) for fault in error.errors(include_url=False)])
             written = {} if kept is _GONE else kept
+
+
+def each(bodies: Iterable[Body], read: Callable[[Body], Value]) -> Iterator[tuple[Body, Value]]:
+    """The bodies, each with what is read of it. One that cannot be read so is passed over: it must not hide the others
+    from an object that looks through all of them."""
+    for body in bodies:
+        try:
+            value = read(body)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
+        yield body, value
 
 
 def _place(fault: Mapping[str, Any]) -> Place:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from modelwright.engine.cache import NEVER_AGAIN, Blindness, Cache, key_of
 from modelwright.engine.kinds import Kind, Wakes
-from modelwright.engine.objects import Body, Key, ResourceType, metadata, root_uid
+from modelwright.engine.objects import Body, Key, ResourceType, is_object, metadata, root_uid
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ class Intake(Cache):
 
     def put(self, resource: ResourceType, body: Body) -> bool:
         """Takes in a body. True if anything changed."""
+        if not self._is_sound(resource, body):
+            return False
         kept = self._keep(resource, body)
         before = self.get(key_of(resource, kept))
         changed = super().put(resource, kept)
@@ -57,13 +59,20 @@ class Intake(Cache):
             self._wake(resource, *(() if before is None else (before,)), kept)
         return changed
 
+    def _is_sound(self, resource: ResourceType, body: Body) -> bool:
+        """Whether a body is one of an object. What is not must not keep others from being taken in."""
+        if is_object(body):
+            return True
+        logger.error("%s: something that is no object is left out: %.300r", resource.plural, body)
+        return False
+
     def _keep(self, resource: ResourceType, body: Body) -> Body:
         kind = self._kinds.get(resource)
         return body if kind is None else kind.keep(body)
 
     def remove(self, resource: ResourceType, body: Body) -> bool:
         """Takes in that an object left the watch. True if anything changed."""
-        changed = super().remove(resource, body)
+        changed = self._is_sound(resource, body) and super().remove(resource, body)
         if changed:
             self._wake(resource, body)
         return changed
@@ -79,7 +88,8 @@ class Intake(Cache):
     def replace(self, resource: ResourceType, bodies: Iterable[Body], listed_at: int) -> set[Key]:
         """Takes in a full list. Returns the changed keys."""
         before = {key: self.get(key) for key in self.keys(resource)}
-        changed = super().replace(resource, bodies, listed_at)
+        sound = [body for body in bodies if self._is_sound(resource, body)]
+        changed = super().replace(resource, sound, listed_at)
         for key in changed:
             known = before.get(key)
             if known is not None and self.get(key) is None:  # what was put has woken already
@@ -107,10 +117,10 @@ class Intake(Cache):
         if kind is not None and kind.wakes is not None:
             yield from self._woken(kind.wakes, resource, body)
 
-    def _woken(self, wakes: Wakes, resource: ResourceType, body: Body) -> list[Key]:
+    def _woken(self, wakes: Wakes, resource: ResourceType, body: Body) -> set[Key]:
         """What a kind names. A body that it cannot bear must not keep others from being taken in."""
         try:
-            return list(wakes(self, body))
+            return set(wakes(self, body))
         except Exception:
             where = metadata(body)
             logger.exception(
@@ -119,7 +129,7 @@ class Intake(Cache):
                 where.get("namespace", ""),
                 where["name"],
             )
-            return []
+            return set()
 
 
 def _is_same(before: Body, now: Body) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 Body = Mapping[str, Any]
 # Pods of a Deployment are owned by a ReplicaSet: this label leads to the object that all of it is there for.
 ROOT_UID = "modelwright.dev/root-uid"
+# A resource version is an integer of 64 bits.
+MOST_DIGITS = 20
+_OWNER = ("apiVersion", "kind", "name", "uid")
 
 
 @dataclass(frozen=True, order=True)
@@ -52,6 +55,30 @@ def metadata(body: Body) -> Mapping[str, Any]:
     """The object's metadata."""
     result: Mapping[str, Any] = body.get("metadata", {})
     return result
+
+
+def is_object(body: object) -> bool:
+    """Whether it has the metadata that the API server gives to every object: without it there is no telling what it is,
+    or whose."""
+    meta = body.get("metadata") if isinstance(body, Mapping) else None
+    if not isinstance(meta, Mapping) or not meta.get("name"):
+        return False
+    version, owners = meta.get("resourceVersion", "0"), meta.get("ownerReferences") or []
+    texts = [meta.get(part, "") for part in ("name", "namespace", "uid", "creationTimestamp")]
+    maps = [meta.get(part) or {} for part in ("labels", "annotations")]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(found, Mapping) and _are_texts(found.values()) for found in maps)
+        and isinstance(version, str)
+        and version.isdecimal()
+        and len(version) < MOST_DIGITS
+        and isinstance(owners, list)
+        and all(isinstance(owner, Mapping) and _are_texts(map(owner.get, _OWNER)) for owner in owners)
+    )
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def uid(body: Body) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
 from modelwright.common.facts import POD_COUNTS, QUERY_RESULTS, trouble
 from modelwright.common.primary import Primary, refusals_of
-from modelwright.common.reading import readable
+from modelwright.common.reading import each, readable
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -170,9 +170,8 @@ def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:
     if "version" in model:
         version = view.get(Key(MODEL_VERSIONS, key.namespace, model["version"]))
         return (version,) if version is not None else ()
-    return tuple(
-        v for v in view.all(MODEL_VERSIONS, key.namespace) if v["spec"]["model"] == model.get("name")
-    )
+    known = each(view.all(MODEL_VERSIONS, key.namespace), lambda version: version["spec"]["model"])
+    return tuple(version for version, family in known if family == model.get("name"))
 
 
 def _serving(view: View, key: Key, status: InferenceServiceStatus) -> Body | None:

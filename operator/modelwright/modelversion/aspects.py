@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from modelwright.common.conditions import Aspect, standing
+from modelwright.common.reading import each
 from modelwright.common.resources import name
 from modelwright.engine.objects import Body
 from modelwright.engine.plan import Event
@@ -52,12 +53,17 @@ def validated(facts: Facts) -> Aspect:
 def quarantined(digest: str, services: Iterable[Body]) -> Aspect | None:
     """Whether an InferenceService of the namespace has rolled these bytes back, under whatever name. The services that
     track the family pass the version over as long as one says so."""
+
+    def reasons(service: Body) -> list[str]:
+        return [
+            str(rejection.get("reason") or "RolledBack")
+            for rejection in _status(service).get("rejected") or ()
+            # What somebody aborted or undid says nothing about the model to others.
+            if rejection.get("digest") == digest and rejection.get("quarantine", True)
+        ]
+
     rejections = sorted(
-        (name(service), str(rejection.get("reason") or "RolledBack"))
-        for service in services
-        for rejection in _status(service).get("rejected") or ()
-        # What somebody aborted or undid says nothing about the model to others.
-        if rejection.get("digest") == digest and rejection.get("quarantine", True)
+        (name(service), reason) for service, found in each(services, reasons) for reason in found
     )
     if not rejections:
         return None
@@ -68,7 +74,8 @@ def quarantined(digest: str, services: Iterable[Body]) -> Aspect | None:
 
 def in_use(version: str, services: Iterable[Body]) -> Aspect | None:
     """Which InferenceServices serve it. The chart's admission policy refuses to delete it meanwhile."""
-    names = sorted(name(service) for service in services if version in served(service))
+    found = each(services, lambda service: version in served(service))
+    names = sorted(name(service) for service, serves in found if serves)
     if not names:
         return None
     if len(names) == 1:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from modelwright.api.trainingjob import DataReport, Run, TrainingJobSpec, TrainingJobStatus
 from modelwright.common.conditions import standing
-from modelwright.common.reading import readable
+from modelwright.common.reading import each, readable
 from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOB, generation, name, namespace
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import View
@@ -118,13 +118,16 @@ def own_job(view: View, body: Body, run: Run | None) -> Body | None:
 
 def _versions(view: View, body: Body) -> Iterator[Body]:
     """The versions that runs of this TrainingJob, or of an earlier one of its name, have made."""
-    for version in view.all(MODEL_VERSIONS, namespace(body)):
-        if labels(version).get(TRAINING_JOB) == name(body) and _lineage(version).get("run"):
+    marked = (
+        v for v in view.all(MODEL_VERSIONS, namespace(body)) if labels(v).get(TRAINING_JOB) == name(body)
+    )
+    for version, lineage in each(marked, _lineage):
+        if lineage.get("run"):
             yield version
 
 
 def _lineage(version: Body) -> Mapping[str, Any]:
-    return version["spec"].get("lineage") or {}
+    return dict(version["spec"].get("lineage") or {})
 
 
 def made_by(made: Body) -> int:

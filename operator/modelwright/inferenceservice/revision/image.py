@@ -18,7 +18,8 @@ from modelwright.api.inferenceservice import (
     Revision,
 )
 from modelwright.common.conditions import Verdict, standing
-from modelwright.common.resources import INFERENCE_SERVICES
+from modelwright.common.reading import each
+from modelwright.common.resources import INFERENCE_SERVICES, name, namespace
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, deleting
@@ -78,12 +79,13 @@ def _kept(wanted: Revision, *parts: Revision | None) -> Revision:
 
 def ahead(view: View, key: Key, image: str) -> int:
     """How many services are being rolled out, or wait for the image and come first by their key."""
-    found = 0
-    for other in view.keys(INFERENCE_SERVICES):
-        body = view.get(other)
-        if body is not None and other != key:
-            found += _is_rolled_out(body) or (other < key and _waits(body, image))
-    return found
+
+    def is_before(service: Body) -> bool:
+        other = Key(INFERENCE_SERVICES, namespace(service), name(service))
+        return other != key and (_is_rolled_out(service) or (other < key and _waits(service, image)))
+
+    services = (view.get(other) for other in view.keys(INFERENCE_SERVICES))
+    return sum(before for _, before in each((s for s in services if s is not None), is_before))
 
 
 def _is_rolled_out(service: Body) -> bool:
