@@ -98,7 +98,7 @@ def announcements(before: Sequence[Mapping[str, Any]], now: Sequence[Aspect]) ->
     known = next((c for c in before if c["type"] == QUARANTINED), None)
     mark = next((aspect for aspect in now if aspect.type == QUARANTINED), None)
     if mark is None:
-        ended = Event("Normal", "QuarantineLifted", "no InferenceService has anything against it any more")
+        ended = Event("Normal", "QuarantineLifted", "no InferenceService rejects it any more")
         return () if known is None else (ended,)
     if known is not None and (known["reason"], known["message"]) == (mark.reason, mark.message):
         return ()

@@ -51,7 +51,7 @@ def recalled(status: Mapping[str, Any]) -> Facts | None:
 
 def of_run(run: Mapping[str, Any], digest: str) -> Facts | None:
     """What the publisher of a run found; None if the run made no file with this digest, or has kept no report."""
-    if run["state"] != "Succeeded" or run.get("digest") != digest or "report" not in run:
+    if run.get("state") != "Succeeded" or run.get("digest") != digest or "report" not in run:
         return None
     verified = Aspect(
         ARTIFACT_VERIFIED, True, "Published", "the publisher verified the file after the upload"

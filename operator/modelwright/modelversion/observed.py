@@ -34,7 +34,7 @@ class Observed(Primary):
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        """The fact."""
+        """The spec, which never changes."""
         spec: Mapping[str, Any] = self.body["spec"]
         return spec
 
@@ -79,7 +79,7 @@ def _job_name(version: str) -> str:
 
 
 def _run(view: View, key: Key, spec: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The run that the lineage names, as the TrainingJob's status tells of it."""
+    """The run that the lineage names, as the TrainingJob's status holds it."""
     lineage = spec.get("lineage") or {}
     if "trainingJob" not in lineage:
         return None

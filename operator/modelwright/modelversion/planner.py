@@ -49,7 +49,7 @@ class ModelVersionPlanner:
         """The facts, or what is done to find them."""
         run = observed.run
         if run is not None and observed.job is None:
-            if run["state"] in UNFINISHED:
+            if run.get("state") in UNFINISHED:
                 verdict = conditions.reconciling("Publishing", "the run that makes it is not finished")
                 return Pending(verdict)
             if vouched := of_run(run, observed.artifact["digest"]):

@@ -130,7 +130,7 @@ def test_in_use_names_at_most_five_services(names: str, message: str | None) -> 
 
 MARK = Aspect("Quarantined", True, "ErrorRateTooHigh", "bad")
 WRITTEN = {"type": "Quarantined", "status": "True", "reason": "ErrorRateTooHigh", "message": "bad"}
-LIFTED = Event("Normal", "QuarantineLifted", "no InferenceService has anything against it any more")
+LIFTED = Event("Normal", "QuarantineLifted", "no InferenceService rejects it any more")
 
 
 @pytest.mark.parametrize(
