@@ -84,7 +84,7 @@ def _look(world: World, promises: Promises, *, lost: bool = False) -> None:
 
 
 def _something_happens(world: World, random: Random, look: int) -> None:
-    match random.randrange(12):
+    match random.randrange(13):
         case 0:
             world.target = random.choice(REVISIONS)
             world.generation += 1
@@ -103,6 +103,8 @@ def _something_happens(world: World, random: Random, look: int) -> None:
             world.measure(look, **_counts(random))
         case 7 | 8 | 9:
             world.all_ready()
+        case 10:
+            world.refused = random.random() < 0.5
         case _:
             world.after(random.choice((1, 5, 30, 120, 700)))
 
@@ -124,7 +126,7 @@ def _counts(random: Random) -> dict[str, Any]:
 
 def _calm(world: World, promises: Promises) -> None:
     """Pods come up, all is well, people let it go on: within bounds nothing is under way any more."""
-    world.asked = None
+    world.asked, world.refused = None, False
     target = world.target.revision
     world.edit(paused=False, approved_revision=target)
     for look in range(1000, 1000 + MOST_CALM_LOOKS):

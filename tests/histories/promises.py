@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from histories.world import World
+from modelwright.common.times import from_timestamp
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout.standin import STABLE_UNAVAILABLE
 from modelwright.inferenceservice.rollout.steps import asked, current, planned
@@ -21,7 +22,7 @@ class Promises:
     def __init__(self, world: World) -> None:
         self.world = world
         self._passed: set[str] = set()
-        self._given_up: dict[str, int] = {}
+        self._given_up: dict[str, tuple[int, str | None]] = {}
 
     def hold(self, after: Revisions) -> None:
         """Looks at what follows from the present. A crash may come before it is remembered."""
@@ -30,6 +31,7 @@ class Promises:
         self._second_tries(after)
         self._switches(after)
         self._answers(after)
+        self._shares(after)
         self._gives_up_for_nobody(after)
 
     def _answers(self, after: Revisions) -> None:
@@ -76,11 +78,33 @@ class Promises:
             )
 
     def _second_tries(self, after: Revisions) -> None:
-        """What was given up starts again only under another spec, or when somebody asks for it."""
+        """What was given up starts again only under another spec, when somebody asks for it, or in its time."""
         if after.starting is None or after.handled is not None:
             return
-        if self._given_up.get(after.starting.revision) == self.world.generation:
+        generation, again = self._given_up.get(after.starting.revision, (None, None))
+        in_time = again is not None and (
+            self.world.now >= from_timestamp(again) or self._answers_alone(after)
+        )
+        if generation == self.world.generation and not in_time:
             raise BrokenPromiseError(f"{after.starting.revision} was tried again")
+
+    def _answers_alone(self, after: Revisions) -> bool:
+        """Whether nobody but the canary can answer."""
+        stable, canary = after.stable, after.starting
+        lost = stable is not None and not self._complete(stable.revision, 1)
+        return lost and canary is not None and self._complete(canary.revision, 1)
+
+    def _shares(self, after: Revisions) -> None:
+        """What no caller could reach does not pass."""
+        decision, before = after.decision, self.world.status.canary
+        if decision is None or before is None or decision.verdict not in {"Advance", "Promote"}:
+            return
+        if decision.reason in WITHOUT_NUMBERS or not before.weight or before.revision != decision.revision:
+            return
+        stable = self.world.status.stable
+        rule = self.world.rules.get(stable.revision, "") if stable is not None else ""
+        if self.world.led_to != before.revision or f'"weight": {before.weight}' not in rule:
+            raise BrokenPromiseError(f"{decision.verdict} without its share of {before.weight} %")
 
     def remembered(self, after: Revisions) -> None:
         """It was written down."""
@@ -89,7 +113,7 @@ class Promises:
         if after.starting is not None:
             self._given_up.pop(after.starting.revision, None)
         elif after.canary is not None:
-            self._given_up.setdefault(after.canary.revision, self.world.generation)
+            self._given_up.setdefault(after.canary.revision, (self.world.generation, after.canary.retry_at))
             self._passed.discard(after.canary.revision)
 
     def _switches(self, after: Revisions) -> None:

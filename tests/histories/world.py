@@ -23,7 +23,7 @@ from modelwright.engine.objects import Body
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.manifests.names import canary_name
 from modelwright.inferenceservice.manifests.traffic_rule import FILE, rules
-from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.observed import KEPT, Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout.machine import advance
 from modelwright.inferenceservice.rollout.steps import replicas
@@ -51,6 +51,7 @@ class Pods:
     ready: int = 0
     restarts: int = 0
     born: datetime = START
+    kept: bool = False
 
     def body(self, name: str) -> Body:
         """As the API server has it."""
@@ -63,6 +64,7 @@ class Pods:
                 "generation": 1,
                 "creationTimestamp": "2026-01-01T00:00:00Z",
                 "labels": {REVISION: name, INFERENCE_SERVICE: "churn"},
+                "annotations": {KEPT: "true"} if self.kept else {},
             },
             "spec": {"replicas": self.asked},
             "status": {"observedGeneration": 1, "replicas": self.ready, **counts},
@@ -150,14 +152,19 @@ class World:
         if revisions.starting is not None:
             pods = replicas(revisions.starting, self.spec, beside=revisions.stable is not None)
             wanted[revisions.starting.revision] = pods
+            left = self.deployments.get(revisions.starting.revision)
+            if left is not None and left.kept and not left.ready:
+                del self.deployments[revisions.starting.revision]
+        kept = revisions.kept.revision if revisions.kept is not None else None
+        if kept in self.deployments:
+            wanted[kept] = min(1, self.spec.replicas)
         if revisions.stable is not None:
             wanted[revisions.stable.revision] = self.spec.replicas
         for name, count in wanted.items():
             known = self.deployments.setdefault(name, Pods(count, born=self.now))
-            known.asked, known.ready = count, min(known.ready, count)
-        self.deployments = {
-            name: pods for name, pods in self.deployments.items() if name in revisions.running
-        }
+            known.asked, known.ready, known.kept = count, min(known.ready, count), name == kept
+        stays = revisions.running | {kept}
+        self.deployments = {name: pods for name, pods in self.deployments.items() if name in stays}
 
     def since(self) -> tuple[str | None, bool]:
         """Since when pods are asked for numbers, and whether they speak of what has taken over."""

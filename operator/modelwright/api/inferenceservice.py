@@ -317,7 +317,8 @@ class CanaryRevision(Revision):
 
     state: Literal["Progressing", "Shifting", "Completing", "Failed"] = Field(
         description="Progressing: its pods start. Shifting: it gets a growing share of the traffic. Completing: it "
-        "has passed, and the rest of its pods start. Failed: given up; status.rejected says whether it was rejected."
+        "has passed, and the rest of its pods start. Failed: given up until retryAt, or until the spec changes; "
+        "status.rejected says whether it was rejected."
     )
     since: Timestamp = Field(description="When it was started.")
     step: int | None = Field(default=None, ge=0, description="The step that it is at, from 0.")
@@ -346,6 +347,13 @@ class CanaryRevision(Revision):
     last_look: int | None = Field(default=None, ge=0, description="Number of the look that failed last.")
     url: Annotated[str, Field(max_length=1024)] | None = Field(
         default=None, description="Where it answers inside the cluster, and nothing else does: for a preview."
+    )
+    attempts: int | None = Field(
+        default=None, ge=0, description="How many times in a row it was given up because of the cluster."
+    )
+    retry_at: Timestamp | None = Field(
+        default=None,
+        description="When it is tried again, as it was given up because of the cluster; at once when the spec changes.",
     )
     generation: int = Field(
         ge=0, description="Generation of the spec that started it, or under which it was given up."

@@ -24,16 +24,16 @@ from modelwright.engine.objects import Body, Key, controller, deleting, labels, 
 from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.analysis import queries, scrape_targets
-from modelwright.inferenceservice.manifests import httproute, traffic_rule
+from modelwright.inferenceservice.manifests import httproute, pod_retries, traffic_rule
 from modelwright.inferenceservice.manifests.deployment import deployment
 from modelwright.inferenceservice.manifests.services import canary_service, selected, service
-from modelwright.inferenceservice.observed import Observed, observe
+from modelwright.inferenceservice.observed import Observed, is_kept, observe
 from modelwright.inferenceservice.revision import image
 from modelwright.inferenceservice.revision.adoption import NOT_DEPLOYED
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.revision.target import Unresolved, passed_over, target
-from modelwright.inferenceservice.rollout import decision_log, rejections, standin
-from modelwright.inferenceservice.rollout.machine import SHIFTING, advance
+from modelwright.inferenceservice.rollout import decision_log, rejections, share, standin
+from modelwright.inferenceservice.rollout.machine import advance
 from modelwright.inferenceservice.rollout.readiness import (
     deadline,
     has_ready_pods,
@@ -42,6 +42,7 @@ from modelwright.inferenceservice.rollout.readiness import (
     waits_since,
 )
 from modelwright.inferenceservice.rollout.steps import (
+    SHIFTING,
     awaits_approval,
     is_paused,
     look_again,
@@ -83,7 +84,7 @@ class InferenceServicePlanner:
                 *_refusal(revisions),
                 *_adoption(observed),
             ),
-            effects=tuple(self._effects(observed, revisions)),
+            effects=(*self._effects(observed, revisions), *pod_retries.effects(observed, revisions, now)),
             requeue_at=min(
                 (*_look_again(observed, revisions, now), *image.look_again(chosen, self.settings, now)),
                 default=None,
@@ -98,8 +99,10 @@ class InferenceServicePlanner:
         if serving := revisions.answering:
             yield service(observed, serving)
         if starting is not None:
-            pods = replicas(starting, observed.spec, beside=stable is not None)
-            yield deployment(observed, starting, pods, self.settings)
+            yield from self._canary(observed, revisions, starting)
+        elif revisions.kept is not None and observed.deployment(revisions.kept.revision) is not None:
+            one = min(1, observed.spec.replicas)
+            yield deployment(observed, revisions.kept, one, self.settings, kept=True)
         held = httproute.held(observed, gateway.aspect(observed))
         if stable is not None and starting is not None and planned(observed.spec):
             there = observed.canary_service
@@ -109,12 +112,24 @@ class InferenceServicePlanner:
         yield from traffic_rule.effects(observed, revisions)
         yield from self._leftovers(observed, revisions, held)
 
+    def _canary(self, observed: Observed, revisions: Revisions, canary: CanaryRevision) -> Iterable[Effect]:
+        """Pods that an earlier try has left are made anew, unless they have become ready."""
+        known = observed.deployment(canary.revision)
+        if known is not None and is_kept(known) and not has_ready_pods(observed, canary.revision):
+            if not deleting(known):
+                yield Delete(Key(DEPLOYMENTS, observed.namespace, name(known)), uid(known))
+            return
+        pods = replicas(canary, observed.spec, beside=revisions.stable is not None)
+        yield deployment(observed, canary, pods, self.settings)
+
     def _leftovers(
         self, observed: Observed, revisions: Revisions, held: Collection[Body]
     ) -> Iterable[Delete]:
         """What belongs to revisions that no longer run, and the canary's Service without a canary: once no caller is
         led there any more (`held`)."""
         kept = revisions.running | set(map(selected, held))
+        if revisions.kept is not None:
+            kept.add(revisions.kept.revision)
         for found in observed.configs:
             if labels(found).get(REVISION) not in revisions.running and not deleting(found):
                 yield Delete(Key(CONFIG_MAPS, observed.namespace, name(found)), uid(found))
@@ -189,10 +204,13 @@ def _failed(canary: CanaryRevision, stable: StableRevision | None) -> Verdict:
     """The spec asks for a revision that was given up."""
     kept = f"; {stable.version} keeps the traffic" if stable else ""
     reason = canary.reason or "RevisionFailed"
+    stand = conditions.stalled
+    if canary.retry_at is not None:
+        stand, kept = conditions.waiting, f"{kept}; it is tried again"
     if canary.step is not None or reason == rejections.ABORTED:
         message = f"ModelVersion {canary.version} was rolled back: {reason}: {canary.message or reason}{kept}"
-        return conditions.stalled("RolledBack", message)
-    return conditions.stalled(reason, f"ModelVersion {canary.version}: {canary.message or reason}{kept}")
+        return stand("RolledBack", message)
+    return stand(reason, f"ModelVersion {canary.version}: {canary.message or reason}{kept}")
 
 
 def _rejected(observed: Observed, rejected: Rejection, stable: StableRevision | None) -> Verdict:
@@ -213,6 +231,9 @@ def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) 
         return conditions.reconciling("CanaryCompleting", message, ready=False)
     count = len(planned(observed.spec))
     message = f"ModelVersion {canary.version} answers {canary.weight or 0} % (step {(canary.step or 0) + 1} of {count})"
+    lacking = share.missing(observed, revisions.stable, canary)
+    if canary.waiting_since is not None and lacking is not None:
+        message = f"ModelVersion {canary.version} waits for its share of the traffic, {canary.weight or 0} %: {lacking}"
     message += f"; waits for {', '.join(canary.waiting_for)}" if canary.waiting_for else ""
     message += queries.wanting(observed.spec.rollout.analysis, observed.measured, canary)
     message += scrape_targets.unread(observed, observed.status.stable, canary)
@@ -337,6 +358,9 @@ def _look_again(observed: Observed, revisions: Revisions, now: datetime) -> list
         times += [deadline(waits_since(canary), observed), *look_again(canary, observed.spec)]
         if canary.stand_in_since is not None:
             times.append(deadline(from_timestamp(canary.stand_in_since), observed))
+    if revisions.canary is not None and revisions.canary.retry_at is not None:
+        times.append(from_timestamp(revisions.canary.retry_at))
+    times += pod_retries.times(observed, revisions)
     if revisions.stable is not None and revisions.stable.bake_until is not None:
         times.append(from_timestamp(revisions.stable.bake_until))
     if revisions.retired is not None:

@@ -17,7 +17,9 @@ UNPULLABLE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "Registry
 UNSTARTABLE = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 NEVER_STARTABLE = {"InvalidImageName"}
 # Failures of a step whose input is not there: it may come, and then the same spec works.
-NOT_THERE = {("fetch", "DataNotFound"), ("verify", "ArtifactNotFound")}
+NOT_THERE = {("fetch", "DataNotFound"), ("verify", "ArtifactNotFound"), ("pull", "ArtifactNotFound")}
+# Exit codes that blame the cluster: EX_TEMPFAIL of sysexits.h, by the contract, and the kubelet's after a node restart.
+OUTSIDE = {75, 255}
 LOG_LENGTH = 600
 REASON_LENGTH = 64
 
@@ -27,13 +29,14 @@ class Problem:
     """Something that keeps a pod from doing its work.
 
     `permanent`: the same would happen again. `missing`: its input is not there, which is the one case of it that can
-    pass without a change of the spec.
+    pass without a change of the spec. `own`: a container ended by itself, whatever the cluster did.
     """
 
     reason: str
     message: str
     permanent: bool = False
     missing: bool = False
+    own: bool = False
 
 
 def newest_first(pods: Iterable[Body]) -> list[Body]:
@@ -104,21 +107,24 @@ def failure(pod: Body) -> Problem | None:
 
 
 def _ended_badly(name: str, ended: Mapping[str, Any], report: Mapping[str, Any]) -> Problem:
-    permanent = ended.get("exitCode") == PERMANENT
+    permanent, own = ended.get("exitCode") == PERMANENT, ended.get("exitCode") not in OUTSIDE
     error = report.get("error")
     if isinstance(error, dict) and error.get("reason"):
         reason = _word(error["reason"], "StepFailed")
         missing = permanent and (name, reason) in NOT_THERE
-        return Problem(reason, f"{name}: {error.get('message', reason)}", permanent, missing)
+        return Problem(
+            reason, f"{name}: {error.get('message', reason)}", permanent, missing, own=own and not missing
+        )
     if ended.get("reason") == "OOMKilled":
         message = f"{name} used more memory than its limit: raise resources.limits.memory, or use less data"
-        return Problem("OutOfMemory", message)
+        return Problem("OutOfMemory", message, own=True)
     log = (ended.get("message") or "").strip()[-LOG_LENGTH:]
     output = f": {log}" if log else " and left no output"
     return Problem(
         f"{name.capitalize()}Failed",
         f"{name} ended with exit code {ended.get('exitCode')}{output}",
         permanent,
+        own=own,
     )
 
 

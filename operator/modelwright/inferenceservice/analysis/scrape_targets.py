@@ -12,7 +12,7 @@ from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, created, deleting, labels, uid
 from modelwright.inferenceservice.manifests.names import ADMIN_PORT
 from modelwright.inferenceservice.observed import Observed, observe
-from modelwright.inferenceservice.rollout.machine import SHIFTING
+from modelwright.inferenceservice.rollout.steps import SHIFTING
 
 
 @dataclass(frozen=True)

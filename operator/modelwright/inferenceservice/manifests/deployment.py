@@ -19,7 +19,7 @@ from modelwright.inferenceservice.manifests.names import (
     deployment_name,
 )
 from modelwright.inferenceservice.manifests.traffic_rule import FILE
-from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.observed import KEPT, Observed
 from modelwright.inferenceservice.rollout import steps
 from modelwright.workload.podspec import claim_volume, container, empty_dir, mount, pod_spec
 from modelwright.workload.store import claim_of
@@ -33,8 +33,13 @@ SETTLING_SECONDS = 5
 TRAFFIC = "/etc/modelwright/traffic"
 
 
-def deployment(observed: Observed, revision: Revision, replicas: int, settings: Settings) -> Apply:
-    """Runs a revision. Its pods never change but in number: another shape is another revision."""
+def deployment(
+    observed: Observed, revision: Revision, replicas: int, settings: Settings, *, kept: bool = False
+) -> Apply:
+    """Runs a revision. Its pods never change but in number: another shape is another revision.
+
+    `kept`: it was given up, and its pods are there for their logs.
+    """
     name = deployment_name(observed, revision.revision)
     selector = {INFERENCE_SERVICE: observed.name, REVISION: revision.revision}
     meta = child_metadata(observed, name, **{REVISION: revision.revision})
@@ -42,7 +47,7 @@ def deployment(observed: Observed, revision: Revision, replicas: int, settings: 
     body = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": meta,
+        "metadata": {**meta, "annotations": {KEPT: "true"}} if kept else meta,
         "spec": {
             "replicas": replicas,
             **({"minReadySeconds": SETTLING_SECONDS} if steps.planned(observed.spec) else {}),

@@ -6,7 +6,7 @@ Gateway has taken in that it does so no more (`held`): a Gateway follows later t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelwright.api.gateway import Gateway
@@ -20,8 +20,8 @@ from modelwright.inferenceservice.manifests.names import GRPC, HTTP, canary_name
 from modelwright.inferenceservice.manifests.services import selected
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
-from modelwright.inferenceservice.rollout.machine import SHIFTING
 from modelwright.inferenceservice.rollout.readiness import ready_replicas
+from modelwright.inferenceservice.rollout.steps import SHIFTING
 
 # What gRPC callers call.
 CALLS = ("/inference.GRPCInferenceService", "/grpc.health.v1.Health")
@@ -46,6 +46,13 @@ def held(observed: Observed, outside: Aspect | None) -> list[Body]:
     return [found for found in observed.side_services if _names(route, name(found)) or not taken_in]
 
 
+def gives_share(observed: Observed, canary: CanaryRevision) -> bool:
+    """Whether the route that is there gives the canary its weight."""
+    rules = observed.routes[0]["spec"]["rules"] if observed.routes else ()
+    shares = {ref.get("weight", 1) for ref in _backends(rules[-1:]) if ref["name"] == canary_name(observed)}
+    return shares == ({canary.weight} if canary.weight else set())
+
+
 def _led_to(observed: Observed, canary: CanaryRevision | None) -> CanaryRevision | None:
     """The canary, if callers can be led to it."""
     if canary is None or canary.state not in SHIFTING or observed.canary_service is None:
@@ -55,7 +62,12 @@ def _led_to(observed: Observed, canary: CanaryRevision | None) -> CanaryRevision
 
 
 def _names(route: Body, service: str) -> bool:
-    return any(ref["name"] == service for rule in route["spec"]["rules"] for ref in rule["backendRefs"])
+    return any(ref["name"] == service for ref in _backends(route["spec"]["rules"]))
+
+
+def _backends(rules: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for rule in rules:
+        yield from rule["backendRefs"]
 
 
 def _is_taken_in(observed: Observed, route: Body) -> bool:

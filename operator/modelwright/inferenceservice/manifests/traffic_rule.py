@@ -28,7 +28,7 @@ from modelwright.inferenceservice.manifests.names import (
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout import steps
-from modelwright.inferenceservice.rollout.machine import SHIFTING
+from modelwright.inferenceservice.rollout.steps import SHIFTING
 
 FILE = "traffic.json"
 # Written to pods when their rule changes: a kubelet looks at a pod's volumes when the pod changes.

@@ -77,6 +77,22 @@ class Revisions:
         return starting if stands_in else self.stable or starting
 
     @property
+    def kept(self) -> CanaryRevision | None:
+        """The canary that was given up before it had any traffic: one of its pods stays, so that its log can be read.
+
+        Until another revision is asked for, or it is tried again. What somebody aborts goes.
+        """
+        canary = self.canary
+        if (
+            canary is None
+            or canary.state != "Failed"
+            or canary.step is not None
+            or canary.reason == "Aborted"
+        ):
+            return None
+        return None if canary.revision in self.running else canary
+
+    @property
     def running(self) -> set[str]:
         """The revisions that have pods."""
         parts = (self.stable, self.retired, self.starting)

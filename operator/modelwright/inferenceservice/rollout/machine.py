@@ -14,18 +14,21 @@ from functools import partial
 
 from modelwright.api import requests
 from modelwright.api.inferenceservice import CanaryRevision, Rejection, Revision
-from modelwright.common.times import to_timestamp
+from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision import image
 from modelwright.inferenceservice.revision.revisions import Revisions, shape
 from modelwright.inferenceservice.revision.target import Unresolved
-from modelwright.inferenceservice.rollout import decision_log, promotion, rejections, standin, steps
-from modelwright.inferenceservice.rollout.readiness import explained, hopeless, is_complete, overdue
+from modelwright.inferenceservice.rollout import decision_log, promotion, rejections, share, standin, steps
+from modelwright.inferenceservice.rollout.readiness import (
+    explained,
+    has_ready_pods,
+    hopeless,
+    is_complete,
+    overdue,
+)
 from modelwright.workload.podstatus import Problem
-
-# Their pods get a share of the traffic.
-SHIFTING = frozenset(("Shifting", "Completing"))
 
 
 def advance(observed: Observed, target: Revision | Unresolved, now: datetime) -> Revisions:
@@ -150,10 +153,20 @@ def _approached(revisions: Revisions, target: Revision, observed: Observed, now:
         return replace(revisions, canary=_given_up(revisions.canary, rejected))
     if promotion.is_way_back(revisions, target, observed):
         return promotion.taken_back(revisions, observed, now)
-    if _starts(revisions.canary, target, observed.generation):
+    return _rolled_out(revisions, target, observed, now)
+
+
+def _rolled_out(revisions: Revisions, target: Revision, observed: Observed, now: datetime) -> Revisions:
+    """The parts where another revision than the stable one is asked for, and has to start."""
+    canary = revisions.canary
+    if canary is None or _starts(canary, target, observed.generation):
         return replace(revisions, canary=_canary(target, observed.generation, now))
-    canary = revisions.starting
-    return revisions if canary is None else _walked(revisions, canary, observed, now)
+    if canary.state != "Failed":
+        return _walked(revisions, canary, observed, now)
+    if not _is_due(canary, revisions, observed, now):
+        return revisions
+    again = _canary(target, observed.generation, now).model_copy(update={"attempts": canary.attempts})
+    return replace(revisions, canary=again)
 
 
 def _given_up(canary: CanaryRevision | None, rejected: Rejection) -> CanaryRevision | None:
@@ -187,29 +200,38 @@ def _walked(revisions: Revisions, canary: CanaryRevision, observed: Observed, no
     """A canary on its way."""
     if standin.takes_over(canary, observed, now):
         return _stood_in(revisions, canary, observed, now)
-    if canary.state in SHIFTING and revisions.stable is not None and steps.planned(observed.spec):
+    if canary.state in steps.SHIFTING and revisions.stable is not None and steps.planned(observed.spec):
         return _shifted(revisions, canary, observed, now)
     needed = steps.replicas(canary, observed.spec, beside=revisions.stable is not None)
-    if is_complete(observed.deployment(canary.revision), needed):
+    if is_complete(observed.deployment(canary.revision), needed) and not _lacks_service(revisions, observed):
         return _ready(revisions, canary, observed, now)
     problem = _defect(revisions, canary, observed, now)
-    return (
-        revisions
-        if problem is None
-        else replace(revisions, canary=promotion.failed(canary, problem, observed))
-    )
+    if problem is None:
+        return revisions
+    return replace(revisions, canary=promotion.given_up(canary, problem, observed, now))
+
+
+def _lacks_service(revisions: Revisions, observed: Observed) -> bool:
+    """Whether nothing could reach a canary that is to take steps: the name of its Service may be taken."""
+    takes_steps = revisions.stable is not None and steps.planned(observed.spec) and observed.spec.replicas > 0
+    return bool(takes_steps) and observed.canary_service is None
 
 
 def _defect(
-    revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime
+    revisions: Revisions,
+    canary: CanaryRevision,
+    observed: Observed,
+    now: datetime,
+    lacking: str | None = None,
 ) -> Problem | None:
-    """Why a canary whose pods are not ready must be given up: it says that it cannot work, or its time is over.
+    """Why a canary must be given up that lacks pods, or its share: it says that it cannot work, or its time is over.
 
-    Nothing is given up in favour of a revision that answers nobody.
+    Where nobody else answers it is not given up for the time that it takes.
     """
-    if standin.is_lost(observed, revisions.stable):
-        return None if standin.answers(canary, observed) else hopeless(observed, canary.revision)
-    return hopeless(observed, canary.revision) or overdue(observed, canary, now)
+    stable = revisions.stable
+    if stable is not None and not standin.is_lost(observed, stable):
+        return hopeless(observed, canary.revision) or overdue(observed, canary, lacking, now)
+    return None if standin.answers(canary, observed) else hopeless(observed, canary.revision)
 
 
 def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
@@ -217,8 +239,6 @@ def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now
     planned = steps.planned(observed.spec)
     if revisions.stable is None or not planned or observed.spec.replicas == 0:
         return promotion.promoted(revisions, canary, observed, now)
-    if observed.canary_service is None:  # its name may be taken; nothing could reach the canary
-        return revisions
     update = {
         "state": "Shifting",
         "step": 0,
@@ -231,7 +251,8 @@ def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now
 
 def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
     """A canary that has a share of the traffic: on, back, or as it is."""
-    move = _judged(revisions, canary, observed, now)
+    lacking = share.missing(observed, revisions.stable, canary)
+    move = _judged(revisions, canary, observed, now, has_share=lacking is None)
     decision = None if move.decision is None else decision_log.measured(canary, move.decision, now)
     if move.problem is not None:
         problem = explained(observed, canary.revision, move.problem)
@@ -246,27 +267,27 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
     complete = is_complete(observed.deployment(canary.revision), needed)
     if complete and moved.state == "Completing":
         return replace(promotion.promoted(revisions, moved, observed, now), decision=decision)
-    if complete:
-        due = steps.enter(moved, observed.spec, now)
-        return replace(
-            revisions,
-            canary=moved.model_copy(update={**due, "waiting_since": None}),
-            decision=decision,
-        )
-    waiting = moved.model_copy(update={"waiting_since": canary.waiting_since or to_timestamp(now)})
-    if decision is None and (lacking := _defect(revisions, waiting, observed, now)):
-        lost = decision_log.other(canary.revision, canary.step, "Rollback", lacking.reason, now)
-        return replace(revisions, canary=promotion.failed(canary, lacking, observed), decision=lost)
+    due = steps.enter(moved, observed.spec, now) if complete else {}
+    if due or (complete and lacking is None):
+        moved = moved.model_copy(update={**due, "waiting_since": None})
+        return replace(revisions, canary=moved, decision=decision)
+    since = to_timestamp(now) if decision is not None else canary.waiting_since or to_timestamp(now)
+    waiting = moved.model_copy(update={"waiting_since": since})
+    if decision is None and (defect := _defect(revisions, waiting, observed, now, lacking)):
+        lost = decision_log.other(canary.revision, canary.step, "Rollback", defect.reason, now)
+        return replace(revisions, canary=promotion.given_up(canary, defect, observed, now), decision=lost)
     return replace(revisions, canary=waiting, decision=decision)
 
 
-def _judged(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> steps.Move:
+def _judged(
+    revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime, *, has_share: bool
+) -> steps.Move:
     """What the analysis says. While no pod of the stable revision is ready, there is nothing to go by, or back to."""
     if standin.is_lost(observed, revisions.stable):
         return steps.Move()
     restarts = observed.restarts(canary.revision)
     spec = image.eased(gateway.paced(observed), revisions.stable, canary, observed.measured)
-    return steps.move(canary, spec, observed.measured, restarts, now)
+    return steps.move(canary, spec, observed.measured, restarts, now, has_share=has_share)
 
 
 def _is(part: Revision | None, target: Revision | Unresolved) -> bool:
@@ -278,6 +299,15 @@ def _starts(canary: CanaryRevision | None, target: Revision, generation: int) ->
     if canary is None or not _is(canary, target):
         return True
     return canary.state == "Failed" and canary.generation != generation
+
+
+def _is_due(canary: CanaryRevision, revisions: Revisions, observed: Observed, now: datetime) -> bool:
+    """Whether a canary that the cluster did not let start is tried again: in its time, and at once when it could
+    answer and nobody else does."""
+    if canary.retry_at is None:
+        return False
+    alone = standin.is_lost(observed, revisions.stable) and has_ready_pods(observed, canary.revision)
+    return alone or now >= from_timestamp(canary.retry_at)
 
 
 def _canary(target: Revision, generation: int, now: datetime) -> CanaryRevision:

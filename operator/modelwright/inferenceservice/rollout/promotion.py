@@ -27,6 +27,10 @@ from modelwright.inferenceservice.rollout import decision_log, rejections, steps
 from modelwright.inferenceservice.rollout.readiness import explained, is_complete, ready_replicas
 from modelwright.workload.podstatus import Problem
 
+# Between two tries of a revision that the cluster did not let start: doubled each time.
+FIRST_PAUSE = timedelta(minutes=5)
+LONGEST_PAUSE = timedelta(hours=1)
+
 
 def promoted(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
     """The canary has the traffic; the one before runs on for a while."""
@@ -190,6 +194,16 @@ def failed(canary: CanaryRevision, problem: Problem, observed: Observed) -> Cana
         ),
     }
     return canary.model_copy(update=update)
+
+
+def given_up(canary: CanaryRevision, problem: Problem, observed: Observed, now: datetime) -> CanaryRevision:
+    """The canary, given up because its pods or its share did not come; tried again where the cluster is to blame."""
+    over = failed(canary, problem, observed)
+    if problem.own or (problem.permanent and not problem.missing):
+        return over
+    attempts = (canary.attempts or 0) + 1
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts - 1, 10))
+    return over.model_copy(update={"attempts": attempts, "retry_at": to_timestamp(now + pause)})
 
 
 def _as_failed(stable: StableRevision, problem: Problem, observed: Observed, now: datetime) -> CanaryRevision:

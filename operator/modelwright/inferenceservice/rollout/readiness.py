@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from modelwright.api.inferenceservice import CanaryRevision
+from modelwright.common.conditions import standing
 from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, metadata
 from modelwright.inferenceservice.analysis.judge import RESTARTED
 from modelwright.inferenceservice.observed import Observed
+from modelwright.workload import refusals
 from modelwright.workload.podstatus import Problem, failure, obstacle
 
 
@@ -55,9 +57,9 @@ def deadline(since: datetime, observed: Observed) -> datetime:
 
 
 def hopeless(observed: Observed, revision: str) -> Problem | None:
-    """Why a revision cannot work whatever the cluster does, as its pods say."""
-    failures = (failure(pod) for pod in observed.pods_of(revision))
-    return next((problem for problem in failures if problem is not None and problem.permanent), None)
+    """Why a revision cannot work, whatever the cluster does. A model file that is not there may come."""
+    problems = (*_failures(observed, revision), *_obstacles(observed, revision))
+    return next((problem for problem in problems if problem.permanent and not problem.missing), None)
 
 
 def waits_since(canary: CanaryRevision) -> datetime:
@@ -65,29 +67,39 @@ def waits_since(canary: CanaryRevision) -> datetime:
     return from_timestamp(canary.waiting_since or canary.since)
 
 
-def overdue(observed: Observed, canary: CanaryRevision, now: datetime) -> Problem | None:
-    """Why a canary must be given up whose pods have had their time to become ready."""
+def overdue(observed: Observed, canary: CanaryRevision, lacking: str | None, now: datetime) -> Problem | None:
+    """Why a canary must be given up whose pods, or whose share of the traffic (`lacking`), have had their time."""
     if now < deadline(waits_since(canary), observed):
         return None
-    pods = observed.pods_of(canary.revision)
-    failures = [problem for pod in pods if (problem := failure(pod))]
-    obstacles = [problem for pod in pods if (problem := obstacle(pod))]
-    cause = next(iter((*failures, *obstacles)), None)
-    seconds = observed.spec.rollout.progress_deadline_seconds
+    late = f"not ready within progressDeadlineSeconds: {observed.spec.rollout.progress_deadline_seconds}"
+    refused = refusals.problem(observed.refusals)
+    causes = (*_failures(observed, canary.revision), *_obstacles(observed, canary.revision), refused)
+    cause = next((problem for problem in causes if problem is not None), None)
     if cause is not None:
-        return replace(
-            cause, message=f"{cause.message} (not ready within progressDeadlineSeconds: {seconds})"
-        )
-    return Problem("ProgressDeadlineExceeded", f"not ready within progressDeadlineSeconds: {seconds}")
+        return replace(cause, message=f"{cause.message} ({late})")
+    return Problem("ProgressDeadlineExceeded", late if lacking is None else f"{lacking} ({late})")
 
 
 def hindrance(observed: Observed, revision: str) -> Problem | None:
     """What keeps pods of a revision from being ready, if it shows."""
-    for pod in observed.pods_of(revision):
-        problem = obstacle(pod) or failure(pod)
-        if problem is not None:
-            return problem
-    return None
+    return next(iter((*_obstacles(observed, revision), *_failures(observed, revision))), None)
+
+
+def _failures(observed: Observed, revision: str) -> list[Problem]:
+    """How containers of a revision's pods have ended."""
+    return [problem for pod in observed.pods_of(revision) if (problem := failure(pod))]
+
+
+def _obstacles(observed: Observed, revision: str) -> list[Problem]:
+    """What keeps a revision's pods from starting, and its Deployment from making more."""
+    obstacles = [problem for pod in observed.pods_of(revision) if (problem := obstacle(pod))]
+    refused = pods_refused(observed.deployment(revision))
+    return obstacles if refused is None else [*obstacles, refusals.explained(str(refused.get("message", "")))]
+
+
+def pods_refused(deployment: Body | None) -> Mapping[str, Any] | None:
+    """The condition of a Deployment whose pods a quota, a LimitRange or a policy refuses."""
+    return None if deployment is None else standing(deployment, "ReplicaFailure")
 
 
 def explained(observed: Observed, revision: str, problem: Problem) -> Problem:

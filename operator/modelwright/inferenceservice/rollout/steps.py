@@ -22,6 +22,8 @@ from modelwright.inferenceservice.analysis.judge import judge, judge_pods, judge
 from modelwright.workload.podstatus import Problem
 
 Outcome = Literal["Advance", "Promote", "Pause", "Resume", "Retry", "Rollback"]
+# The states of a canary whose pods have a share of the traffic.
+SHIFTING = frozenset(("Shifting", "Completing"))
 # No look has failed: at the beginning of a step, and after one that has not.
 _NO_FAILURES: Mapping[str, None] = {"failed_looks": None, "last_look": None}
 
@@ -82,8 +84,11 @@ def move(
     measured: StepCounts | None,
     restarts: int,
     now: datetime,
+    *,
+    has_share: bool = True,
 ) -> Move:
-    """What the analysis says of a canary that has a share of the traffic, whose containers have restarted so often."""
+    """What the analysis says of a canary whose containers have restarted so often; `has_share`: its step's share of the
+    traffic holds. Until it does, the step cannot end well."""
     step = current(canary, spec)
     if step is None or canary.step_since is None:
         return Move()
@@ -92,17 +97,17 @@ def move(
     counted = counted_since(measured, canary.step_since)
     if counted is not None and spec.gateway is not None:
         counted = told_by_itself(counted)
-    if _tells(step, spec):
+    if reaches_canary(step, spec):
         verdict, needs = judge(asked(spec), counted), waiting_for(asked(spec), counted)
     else:
         verdict, needs = judge_unmet(asked(spec), counted), []
-    if canary.state == "Completing" or canary.weight != step.weight:  # what it waits for are pods
+    if canary.state == "Completing" or canary.weight != step.weight or not has_share:  # what it waits for are pods
         needs = []
     noted = {**_noted(canary, verdict, counted), "waiting_for": needs or None}
     if verdict.result == "Fail":
         enough = noted.get("failed_looks", 0) >= asked(spec).consecutive_failures
         return _back(verdict) if enough else Move(noted)
-    moved = _after_its_time(canary, step, spec, verdict, now)
+    moved = _after_its_time(canary, step, spec, verdict, now) if has_share else Move()
     return replace(moved, update={**noted, **moved.update})
 
 
@@ -126,7 +131,7 @@ def awaits_approval(canary: CanaryRevision, spec: InferenceServiceSpec) -> bool:
     return step is not None and bool(step.approval) and spec.rollout.approved_revision != canary.revision
 
 
-def _tells(step: Step, spec: InferenceServiceSpec) -> bool:
+def reaches_canary(step: Step, spec: InferenceServiceSpec) -> bool:
     """Whether a step lets anything reach the canary that could be measured."""
     chosen = spec.rollout.traffic is not None and bool(spec.rollout.traffic.headers)
     return step.weight > 0 or step.mirror > 0 or chosen

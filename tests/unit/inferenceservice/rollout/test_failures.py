@@ -11,6 +11,8 @@ from unit.given import words
 from unit.given.pods import Pod
 from unit.given.resources import InferenceService, a_service, a_version, a_world
 
+from modelwright.engine.objects import metadata
+
 WAIT = 1000
 
 
@@ -23,16 +25,20 @@ def a_rollout(**spec: Any) -> InferenceService:
     return service.changes(model={"version": "churn-2"}).settles()
 
 
-def given_up(service: InferenceService, reason: str) -> bool:
-    """churn-2 is given up for that reason, its pods are gone, and churn-1 has the traffic."""
+def given_up(service: InferenceService, reason: str, *, again: bool = False) -> bool:
+    """churn-2 is given up for that reason, or tried `again` later; of its pods one is left, and churn-1 has the
+    traffic."""
     stable, canary = service.part("stable"), service.part("canary")
     assert stable is not None
     assert canary is not None
     assert (stable["version"], canary["version"], canary["state"]) == ("churn-1", "churn-2", "Failed")
-    assert (service.traffic, set(service.deployed)) == (stable["revision"], {stable["revision"]})
+    assert service.traffic == stable["revision"]
+    assert service.deployed[canary["revision"]] == 1, "its log can be read"
     assert service.condition("Available")["status"] == "True"
-    assert service.message.endswith("; churn-1 keeps the traffic")
-    return (service.reason, canary["reason"], service.kstatus) == (reason, reason, "Failed")
+    words = "; churn-1 keeps the traffic" + ("; it is tried again" if again else "")
+    assert service.message.endswith(words)
+    expected = (reason, reason, "InProgress" if again else "Failed")
+    return (service.reason, canary["reason"], service.kstatus) == expected
 
 
 @pytest.mark.parametrize("container", ["pull", "server"])
@@ -100,7 +106,7 @@ def test_what_may_pass_shows_and_ends_the_rollout_only_at_its_deadline(reason: s
     service.world.after(WAIT)
 
     assert service.world.now > requeue_at
-    assert given_up(service.settles(), reason)
+    assert given_up(service.settles(), reason, again=reason != "OutOfMemory")
     assert "not ready within progressDeadlineSeconds: 600" in service.message
 
 
@@ -123,7 +129,7 @@ def test_a_rollout_that_just_does_not_get_ready_ends_at_its_deadline(pods: int) 
     service.settles()
     service.world.after(WAIT)
 
-    assert given_up(service.settles(), "ProgressDeadlineExceeded")
+    assert given_up(service.settles(), "ProgressDeadlineExceeded", again=True)
 
 
 def test_a_revision_that_is_ready_is_promoted_even_if_that_is_seen_after_the_deadline() -> None:
@@ -133,7 +139,7 @@ def test_a_revision_that_is_ready_is_promoted_even_if_that_is_seen_after_the_dea
     assert service.settles().version("stable") == "churn-2"
 
 
-def test_it_is_tried_again_only_when_the_spec_changes() -> None:
+def test_what_cannot_work_is_tried_again_only_when_the_spec_changes() -> None:
     service = a_rollout()
     service.starts().exits("pull", 65, words.error("pull", "DigestMismatch"))
     service.settles()
@@ -153,13 +159,14 @@ def test_pods_that_the_failed_try_left_behind_do_not_end_the_next_one() -> None:
     canary = service.revision("canary")
     service.starts().exits("pull", 65, words.error("pull", "DigestMismatch"))
     service.world.after(2)
-    service.looks()  # gives up
-    service.looks()
-    assert canary not in service.deployed
+    service.settles()
+    first = metadata(service.world.api.objects[service.deployment(canary)])["uid"]
 
     service.changes(rollout={"progressDeadlineSeconds": 900}).settles()
 
     assert service.reason == "RevisionStarting"
+    second = metadata(service.world.api.objects[service.deployment(canary)])["uid"]
+    assert first != second, "its pods are new"
 
 
 def test_a_revert_after_a_failure_is_ready_again() -> None:
@@ -184,6 +191,91 @@ def test_scaling_while_a_failed_revision_is_remembered_tries_it_again_and_scales
     assert service.traffic == service.revision("stable")
 
 
+@pytest.mark.parametrize("reason", [*CAUSES, "RevisionStarting"])
+def test_a_first_revision_is_never_given_up_for_what_may_pass(reason: str) -> None:
+    world = a_world()
+    a_version(world).is_verified()
+    service = a_service(world).settles()
+    pod = service.starts()
+    CAUSES.get(reason, _silent)(pod)
+    service.settles()
+
+    world.after(100_000)
+
+    assert (service.settles().reason, service.kstatus) == (reason, "InProgress")
+    assert service.deployed == {service.revision("canary"): 1}
+    pod.ends("pull", {}).runs("server")
+    assert service.has_ready(1).settles().is_ready
+
+
+@pytest.mark.parametrize("stable", [False, True])
+def test_a_model_file_that_is_not_there_is_waited_for(stable: bool) -> None:
+    world = a_world()
+    a_version(world).is_verified()
+    service = a_rollout() if stable else a_service(world).settles()
+    pod = service.starts().crashes("pull", 65, words.error("pull", "ArtifactNotFound"))
+
+    assert (service.settles().reason, service.kstatus) == ("ArtifactNotFound", "InProgress")
+    pod.ends("pull", {}).runs("server")
+
+    assert service.has_ready(1).settles().is_ready
+
+
+def test_what_the_cluster_kept_from_starting_is_tried_again_with_growing_pauses() -> None:
+    service = a_rollout()
+    _unschedulable(service.starts())
+    service.settles()
+    pauses = []
+    for _ in range(6):
+        service.world.after(WAIT)
+        assert given_up(service.settles(), service.reason, again=True)
+        due = service.world.plan(service.key).requeue_at
+        assert due is not None
+        pauses.append(round((due - service.world.now).total_seconds() / 60))
+        service.world.after((due - service.world.now).total_seconds() + 1)
+        assert (service.settles().reason, service.status["canary"]["state"]) == (
+            "RevisionStarting",
+            "Progressing",
+        )
+
+    assert pauses == [5, 10, 20, 40, 60, 60]
+    assert service.status["canary"]["attempts"] == 6
+    service.has_ready(1).settles()
+    assert (service.version("stable"), service.is_ready) == ("churn-2", True)
+
+
+def test_a_changed_spec_tries_at_once_and_begins_the_pauses_anew() -> None:
+    service = a_rollout()
+    service.world.after(WAIT)
+    assert given_up(service.settles(), "ProgressDeadlineExceeded", again=True)
+
+    service.changes(rollout={"progressDeadlineSeconds": 900}).settles()
+
+    assert (service.status["canary"]["state"], service.status["canary"].get("attempts")) == (
+        "Progressing",
+        None,
+    )
+
+
+def test_the_pod_that_was_kept_is_part_of_the_next_try_where_it_has_become_ready() -> None:
+    service = a_rollout()
+    service.world.after(WAIT)
+    service.settles().has_ready(1).settles()
+    assert given_up(service, "ProgressDeadlineExceeded", again=True)
+
+    service.world.after(WAIT)
+
+    assert service.settles().version("stable") == "churn-2"
+
+
+def test_a_pod_that_was_kept_answers_where_nobody_else_does() -> None:
+    service = a_rollout()
+    service.world.after(WAIT)
+    service.settles().has_ready(1).has_ready(0, "stable").settles()
+
+    assert service.version("stable") == "churn-2"
+
+
 def test_a_first_deployment_that_fails_says_so_and_has_no_traffic() -> None:
     world = a_world()
     a_version(world).is_verified()
@@ -193,7 +285,7 @@ def test_a_first_deployment_that_fails_says_so_and_has_no_traffic() -> None:
     service.settles()
 
     assert (service.reason, service.kstatus) == ("DigestMismatch", "Failed")
-    assert service.deployed == {}, "the Service is there, and nothing is behind it"
+    assert list(service.deployed.values()) == [1], "its log can be read"
     assert service.condition("Available")["reason"] == "NotDeployed"
 
 

@@ -1,0 +1,43 @@
+"""Has pods that were refused made again soon after what refused them is gone. Pure.
+
+The ReplicaSet controller waits up to 16 minutes before it tries again, and tries at once when the ReplicaSet changes.
+The Deployment controller copies a Deployment's annotations to its ReplicaSet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from modelwright.common.resources import DEPLOYMENTS, name
+from modelwright.common.times import from_timestamp, to_timestamp
+from modelwright.engine.objects import Body, Key, annotations_of, deleting, uid
+from modelwright.engine.plan import Annotate
+from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.revision.revisions import Revisions
+from modelwright.inferenceservice.rollout.readiness import pods_refused
+
+RETRIED_AT = "modelwright.dev/pods-retried-at"
+INTERVAL = timedelta(seconds=45)
+
+
+def effects(observed: Observed, revisions: Revisions, now: datetime) -> Iterator[Annotate]:
+    """A note on each Deployment whose pods are refused, and were not tried for a while."""
+    for deployment, due in _refused(observed, revisions):
+        if now >= due:
+            key = Key(DEPLOYMENTS, observed.namespace, name(deployment))
+            yield Annotate(key, uid(deployment), {RETRIED_AT: to_timestamp(now)})
+
+
+def times(observed: Observed, revisions: Revisions) -> list[datetime]:
+    """When to try next."""
+    return [due for _, due in _refused(observed, revisions)]
+
+
+def _refused(observed: Observed, revisions: Revisions) -> Iterator[tuple[Body, datetime]]:
+    for part in (revisions.stable, revisions.starting):
+        deployment = None if part is None else observed.deployment(part.revision)
+        condition = pods_refused(deployment)
+        if deployment is not None and condition is not None and not deleting(deployment):
+            last = annotations_of(deployment).get(RETRIED_AT) or str(condition["lastTransitionTime"])
+            yield deployment, from_timestamp(last) + INTERVAL
