@@ -55,7 +55,7 @@ class Promises:
 
     def _weights(self, after: Revisions) -> None:
         before, canary = self.world.status.canary, after.canary
-        if canary is None or canary.weight is None:
+        if canary is None or canary.weight is None or (canary.state == "Failed" and canary.weight == 0):
             return
         if not 0 <= canary.weight <= 100:
             raise BrokenPromiseError(f"weight {canary.weight}")
