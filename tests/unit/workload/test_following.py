@@ -73,7 +73,7 @@ def blocked(reason: str) -> dict[str, Any]:
 
 DRAINED = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
 FINISHED = a_pod(done("fetch"), done("train"), done("publish"))
-FETCH_FAILED = Problem("FetchFailed", "fetch: why")
+FETCH_FAILED = Problem("FetchFailed", "fetch: why", own=True)
 UNPULLABLE = Problem(
     "ImagePullFailed", "fetch: image training:1 cannot be pulled; check its name and its pull secret"
 )
@@ -116,7 +116,7 @@ CASES: dict[str, tuple[dict[str, Any], object]] = {
     ),
     "an attempt that cannot work": (
         {"job": a_job(), "pods": [a_pod(died(65))]},
-        Failing(Problem("FetchFailed", "fetch: why", permanent=True)),
+        Failing(Problem("FetchFailed", "fetch: why", permanent=True, own=True)),
     ),
     "ended well": (
         {"job": a_job("Complete"), "pods": [FINISHED]},
@@ -132,7 +132,7 @@ CASES: dict[str, tuple[dict[str, Any], object]] = {
     ),
     "failed": (
         {"job": a_job("Failed", "PodFailurePolicy"), "pods": [a_pod(died(65))]},
-        Failed(Problem("FetchFailed", "fetch: why", permanent=True)),
+        Failed(Problem("FetchFailed", "fetch: why", permanent=True, own=True)),
     ),
     "tried often enough": (
         {"job": a_job("Failed", "BackoffLimitExceeded"), "pods": [a_pod(died(75)), a_pod(died(1))]},
@@ -154,7 +154,7 @@ CASES: dict[str, tuple[dict[str, Any], object]] = {
     ),
     "a trainer that says so is not believed": (
         {"job": a_job("Failed"), "pods": [a_pod(done("fetch"), died(65, "train", "DataNotFound"))]},
-        Failed(Problem("DataNotFound", "train: why", permanent=True)),
+        Failed(Problem("DataNotFound", "train: why", permanent=True, own=True)),
     ),
     "too late, and a step has run": (
         {"job": a_job("Failed", "DeadlineExceeded"), "pods": [a_pod(died(75))]},
