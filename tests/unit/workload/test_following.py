@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -73,7 +74,7 @@ def blocked(reason: str) -> dict[str, Any]:
 
 DRAINED = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
 FINISHED = a_pod(done("fetch"), done("train"), done("publish"))
-FETCH_FAILED = Problem("FetchFailed", "fetch: why", own=True)
+FETCH_FAILED = Problem("FetchFailed", "fetch: why")
 UNPULLABLE = Problem(
     "ImagePullFailed", "fetch: image training:1 cannot be pulled; check its name and its pull secret"
 )
@@ -112,7 +113,7 @@ CASES: dict[str, tuple[dict[str, Any], object]] = {
     ),
     "a drained node does not count": (
         {"job": a_job(), "pods": [a_pod(died(143), **DRAINED), a_pod(died(75))]},
-        Retrying(FETCH_FAILED),
+        Retrying(replace(FETCH_FAILED, own=True)),
     ),
     "an attempt that cannot work": (
         {"job": a_job(), "pods": [a_pod(died(65))]},
