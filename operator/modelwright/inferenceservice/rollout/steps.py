@@ -101,7 +101,9 @@ def move(
         verdict, needs = judge(asked(spec), counted), waiting_for(asked(spec), counted)
     else:
         verdict, needs = judge_unmet(asked(spec), counted), []
-    if canary.state == "Completing" or canary.weight != step.weight or not has_share:  # what it waits for are pods
+    if (
+        canary.state == "Completing" or canary.weight != step.weight or not has_share
+    ):  # what it waits for are pods
         needs = []
     noted = {**_noted(canary, verdict, counted), "waiting_for": needs or None}
     if verdict.result == "Fail":
