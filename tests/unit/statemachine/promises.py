@@ -190,7 +190,7 @@ class Promises:
     def _rule(self, body: Body, _: bool) -> None:
         """A share goes to a revision that was ready for it, is not given up, and is not the one that shares."""
         content = body["data"]["traffic.json"]
-        if not content:
+        if not content or owner_uid(body) is None:  # the operator has written nothing, or not this
             return
         rule, owner = json.loads(content), owner_uid(body) or ""
         if not owner:
