@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from modelwright.common.conditions import standing
 from modelwright.common.facts import FAILED_CREATE
+from modelwright.common.reading import each
 from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOBS, name, pods_of_job
 from modelwright.common.times import from_timestamp
 from modelwright.engine.api import Api
@@ -76,8 +78,8 @@ class FailedCreates(Source[PodlessJob, str, str | None]):
             found = await self._api.list(EVENTS, now.job.namespace, fields=fields)
         except ApiError as error:
             raise NoAnswer(str(error)) from error
-        newest = max(found.items, key=_time, default=None)
-        return None if newest is None else _message(newest, now.job.name)
+        said = (when_and_what for _, when_and_what in each(found.items, partial(_said, now.job.name)))
+        return max(said, default=("", None))[1]
 
     def book(self, now: PodlessJob) -> Book[PodlessJob, str, str | None]:
         """Nothing yet about a Job."""
@@ -123,6 +125,11 @@ def _is_current(about: Key, owner: Body, job: Body) -> bool:
     """Whether the owner waits for this Job: a TrainingJob may have one of an earlier run."""
     run = (owner.get("status") or {}).get("run") or {}
     return about.resource != TRAINING_JOBS or run.get("job") == name(job)
+
+
+def _said(job: str, event: Body) -> tuple[str, str | None]:
+    """When an event happened last, and its message."""
+    return _time(event), _message(event, job)
 
 
 def _time(event: Body) -> str:

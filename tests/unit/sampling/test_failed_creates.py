@@ -81,6 +81,18 @@ async def test_only_the_newest_event_of_that_reason_and_job_counts() -> None:
         assert fact(job) == "new"
 
 
+async def test_events_that_hold_anything_hide_no_other() -> None:
+    job = a_run()
+    oddities: tuple[Any, ...] = (5, None, {}, [], "\x00\x1b", float("nan"))
+    for number, odd in enumerate(oddities):
+        event(job, odd, f"message-{number}", lastTimestamp="2026-01-01T00:00:01Z")
+        event(job, "odd", f"time-{number}", lastTimestamp="2026-01-01T00:00:01Z", series=odd)
+    event(job, "exceeded quota", "good", lastTimestamp="2026-01-01T00:00:09Z")
+    async with operator(job):
+        await until(lambda: fact(job))
+        assert fact(job) == "exceeded quota"
+
+
 async def test_a_young_job_one_that_has_ended_and_one_with_a_pod_are_not_asked_about() -> None:
     young, ended, running = a_training_job(a_world()).settles(), a_run(), a_run()
     ended.job_fails()

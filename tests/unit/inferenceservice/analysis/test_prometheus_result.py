@@ -153,3 +153,10 @@ def test_whatever_comes_is_a_finite_number_or_a_bounded_reason(status: int, body
     else:
         assert isfinite(found)
         assert status == 200
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff", b"[" * 10**5, b'{"a":' * 10**5, b"1e999", b"NaN", b'"\\ud800"']
+)
+def test_what_is_no_json_of_prometheus_is_a_reason(body: bytes) -> None:
+    assert isinstance(result(200, body), NoValue)
