@@ -31,6 +31,8 @@ PULSE = 1.0
 PATIENCE = 1.0
 # A target that does not answer is asked less and less often, but at least this often, unless it is asked less anyway.
 LONGEST_PAUSE = 8.0
+# So many seconds too early count as in time.
+MOST_SLACK = 0.1
 REMEMBERED_CAUSES = 1000
 
 T = TypeVar("T", bound=Hashable)
@@ -252,6 +254,8 @@ class _Object(Generic[R, T, A]):
         self._failures: dict[T, int] = {}
         self._busy: dict[T, asyncio.Task[None]] = {}
         self._is_well = True
+        # Rounds do not begin to the millisecond: without it every other one would find its targets not due yet.
+        self._slack = min(MOST_SLACK, desk.source.limits.every / 10)
 
     async def follow(self) -> None:
         """Ends when nothing is to be asked any more, and with it what was found out."""
@@ -269,6 +273,7 @@ class _Object(Generic[R, T, A]):
                 await asyncio.sleep(max(0.0, self._source.limits.every - max(0.0, spent)))
             if about is not None:
                 self._around.facts.note(about, self._source.fact, None)
+                self._desk.well(about)
         finally:
             for task in self._busy.values():
                 task.cancel()
@@ -307,7 +312,7 @@ class _Object(Generic[R, T, A]):
             return False
         asked, every = self._asked.get(target), self._source.every(target)
         pause = min(every * 2.0 ** min(self._failures.get(target, 0), 10), max(every, LONGEST_PAUSE))
-        return asked is None or self._around.clock() - asked >= pause
+        return asked is None or self._around.clock() - asked + self._slack >= pause
 
     async def _ask(self, now: R, target: T, book: Book[R, T, A]) -> None:
         is_slow = target in self._failures
