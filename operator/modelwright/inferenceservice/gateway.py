@@ -1,16 +1,18 @@
 """How an InferenceService stands with the Gateway that it names: which listeners fit, what came of its route, and where
-callers outside go. Pure; the route itself is in `route`."""
+callers outside go. Pure; the route itself is in `manifests.httproute`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelwright.api.gateway import Gateway
 from modelwright.api.inferenceservice import InferenceServiceSpec
 from modelwright.common.conditions import Aspect, Progress, Verdict, reconciling, waiting
 from modelwright.engine.objects import Body
-from modelwright.inferenceservice.observed import Observed
+
+if TYPE_CHECKING:  # which holds what is found out here
+    from modelwright.inferenceservice.observed import Observed
 
 ACCEPTED = "RouteAccepted"
 SCHEMES = {"HTTPS": ("https", 443), "HTTP": ("http", 80)}
@@ -21,7 +23,7 @@ Listener = Mapping[str, Any]
 
 
 def aspect(observed: Observed) -> Aspect | None:
-    """Whether the Gateway leads callers here; None where none is named, so that nobody hears of Gateways in vain."""
+    """Whether the Gateway leads callers here; None if the spec names no Gateway."""
     named = observed.spec.gateway
     if named is None:
         return None
@@ -30,7 +32,7 @@ def aspect(observed: Observed) -> Aspect | None:
 
 def is_open(observed: Observed) -> bool:
     """Whether callers come by the Gateway that is named."""
-    found = aspect(observed)
+    found = observed.outside
     return found is not None and found.status is True
 
 

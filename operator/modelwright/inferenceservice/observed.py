@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
+from modelwright.common.conditions import Aspect
 from modelwright.common.facts import POD_COUNTS, QUERY_RESULTS, trouble
 from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.reading import each, readable
@@ -26,6 +27,7 @@ from modelwright.common.resources import (
 )
 from modelwright.engine.cache import Blindness, View
 from modelwright.engine.objects import Body, Key, ResourceType, annotations_of, deleting, labels
+from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import QueryResults
 from modelwright.inferenceservice.manifests.names import canary_name
@@ -78,6 +80,11 @@ class Observed(Primary):
         """Whether the ModelVersion that serves is this one, and is not there any more."""
         stable = self.status.stable
         return stable is not None and stable.version == version and self.serving is None
+
+    @cached_property
+    def outside(self) -> Aspect | None:
+        """Whether the Gateway that the spec names leads callers here; None if it names none."""
+        return gateway.aspect(self)
 
     @property
     def canary_service(self) -> Body | None:
@@ -132,7 +139,7 @@ def observe(view: View, key: Key) -> Observed | None:
     stable = recovered(status, service, deployments)
     if stable is not None:
         status = status.model_copy(update={"stable": stable})
-    gateway = _gateway(key, body)
+    named = _gateway(key, body)
     return Observed(
         body,
         status,
@@ -146,8 +153,8 @@ def observe(view: View, key: Key) -> Observed | None:
         measured=_measured(view, key),
         trouble=view.fact(key, trouble(POD_COUNTS)),
         serving=_serving(view, key, status),
-        gateway=view.get(gateway),
-        gateway_unseen=view.blindness(GATEWAYS, gateway.namespace),
+        gateway=view.get(named),
+        gateway_unseen=view.blindness(GATEWAYS, named.namespace),
         routes=_ours(view, HTTP_ROUTES, body),
         routes_unseen=view.blindness(HTTP_ROUTES, key.namespace),
         adopted=stable is not None,

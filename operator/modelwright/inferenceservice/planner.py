@@ -74,7 +74,7 @@ class InferenceServicePlanner:
             chosen = image.choice(observed.status, wanted, observed.generation, self.settings, before)
             wanted = chosen.revision
         revisions = advance(observed, wanted, now)
-        verdict = gateway.overruled(_verdict(observed, wanted, revisions), gateway.aspect(observed))
+        verdict = gateway.overruled(_verdict(observed, wanted, revisions), observed.outside)
         verdict = overruled(image.announced(verdict, chosen, self.settings), observed.refusals)
         return Plan(
             status=_status(observed, revisions, verdict, now),
@@ -103,7 +103,7 @@ class InferenceServicePlanner:
         elif revisions.kept is not None and observed.deployment(revisions.kept.revision) is not None:
             one = min(1, observed.spec.replicas)
             yield deployment(observed, revisions.kept, one, self.settings, kept=True)
-        held = httproute.held(observed, gateway.aspect(observed))
+        held = httproute.held(observed)
         if stable is not None and starting is not None and planned(observed.spec):
             there = observed.canary_service
             if there is None or there not in held or selected(there) == starting.revision:
@@ -328,8 +328,8 @@ def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: dat
     status = record(observed, revisions).model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude={"conditions"}
     )
-    outside = gateway.aspect(observed)
-    aspects = (_available(observed, revisions), *(() if outside is None else (outside,)))
+    outside = () if observed.outside is None else (observed.outside,)
+    aspects = (_available(observed, revisions), *outside)
     status["conditions"] = conditions.conditions(
         observed.written_conditions, verdict, observed.generation, now, aspects
     )

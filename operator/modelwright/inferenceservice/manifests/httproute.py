@@ -11,7 +11,6 @@ from typing import Any
 
 from modelwright.api.gateway import Gateway
 from modelwright.api.inferenceservice import CanaryRevision, StableRevision
-from modelwright.common.conditions import Aspect
 from modelwright.common.resources import HTTP_ROUTES, name
 from modelwright.engine.objects import Body, Key, deleting, metadata, uid
 from modelwright.engine.plan import Apply, Delete, Effect
@@ -37,9 +36,9 @@ def effects(observed: Observed, revisions: Revisions) -> Iterator[Effect]:
         yield _route(observed, observed.spec.gateway, revisions.stable, _led_to(observed, revisions.canary))
 
 
-def held(observed: Observed, outside: Aspect | None) -> list[Body]:
+def held(observed: Observed) -> list[Body]:
     """The Services besides the stable revision's that the Gateway may still lead callers to."""
-    route = next(iter(observed.routes), None)
+    route, outside = next(iter(observed.routes), None), observed.outside
     if route is None or outside is None or outside.status is False:
         return []
     taken_in = _is_taken_in(observed, route)
