@@ -6,8 +6,10 @@ from random import Random
 from typing import Any
 
 from histories.promises import BrokenPromiseError, Promises
-from histories.world import REVISIONS, World
+from histories.world import REVISIONS, SHAPES, VERSIONS, World
 from modelwright.api.inferenceservice import Analysis, InferenceServiceSpec, Rollout, ServedModel, Step
+from modelwright.inferenceservice.revision.target import Unresolved
+from modelwright.inferenceservice.rollout.rejections import blocking
 from modelwright.inferenceservice.rollout.steps import planned
 
 ACTIONS = ("promote", "promote-full", "abort", "pause", "resume", "retry", "undo", "nonsense")
@@ -66,7 +68,7 @@ def _analysis(random: Random) -> Analysis:
 def history(seed: int) -> None:
     """Lives it through; BrokenPromiseError at the first promise that is not kept."""
     random = Random(seed)
-    world = World(a_spec(random), random.choice(REVISIONS))
+    world = World(a_spec(random), newest=random.randrange(VERSIONS))
     promises = Promises(world)
     for look in range(random.randint(5, 40)):
         _something_happens(world, random, look)
@@ -84,10 +86,9 @@ def _look(world: World, promises: Promises, *, lost: bool = False) -> None:
 
 
 def _something_happens(world: World, random: Random, look: int) -> None:
-    match random.randrange(13):
-        case 0:
-            world.target = random.choice(REVISIONS)
-            world.generation += 1
+    match random.randrange(15):
+        case 0 | 12 | 13 as what:
+            _something_else_is_wanted(world, random, what)
         case 1:
             changed = a_spec(random)
             world.spec = changed if random.random() < 0.3 else world.spec
@@ -109,6 +110,17 @@ def _something_happens(world: World, random: Random, look: int) -> None:
             world.after(random.choice((1, 5, 30, 120, 700)))
 
 
+def _something_else_is_wanted(world: World, random: Random, what: int) -> None:
+    """Another version, another shape of pod, or what a family brings."""
+    match what:
+        case 0:
+            world.names(random.choice((None, *range(VERSIONS))))
+        case 12:
+            world.reshapes(random.randrange(SHAPES))
+        case _:
+            world.newest = min(world.newest + 1, VERSIONS - 1)
+
+
 def _counts(random: Random) -> dict[str, Any]:
     total = random.choice((0, 3, 100, 2000))
     failed = random.choice((0, 0, 0, total // 200, total // 3, total))
@@ -127,10 +139,12 @@ def _counts(random: Random) -> dict[str, Any]:
 def _calm(world: World, promises: Promises) -> None:
     """Pods come up, all is well, people let it go on: within bounds nothing is under way any more."""
     world.asked, world.refused = None, False
-    target = world.target.revision
-    world.edit(paused=False, approved_revision=target)
     for look in range(1000, 1000 + MOST_CALM_LOOKS):
         world.all_ready()
+        canary = world.status.canary
+        approved = canary.revision if canary is not None else None
+        if world.spec.rollout.paused or world.spec.rollout.approved_revision != approved:
+            world.edit(paused=False, approved_revision=approved)
         good = {"delegated": {"Answered": 10**5}, "answered": {"200": 10**5}, "shadowed": {"Compared": 10**4}}
         world.measure(look, **good, labels=10**4, agreeing=10**4)
         _look(world, promises)
@@ -146,11 +160,15 @@ def _has_ended(world: World) -> bool:
     """The revision that is asked for serves or was given up, and nothing is left to come."""
     status = world.status
     failed = status.canary is not None and status.canary.state == "Failed"
+    target = world.target
+    if isinstance(target, Unresolved):
+        return status.canary is None
     if status.stable is None:
         return failed
     if status.retired is not None or status.stable.bake_until is not None:
         return False
-    return failed or (status.canary is None and status.stable.revision == world.target.revision)
+    is_over = status.stable.revision == target.revision or blocking(status.rejected or (), target) is not None
+    return failed or (status.canary is None and is_over)
 
 
 def described(seed: int) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from histories.world import World
+from histories.world import REVISIONS, World
+from modelwright.api.inferenceservice import Revision
 from modelwright.common.times import from_timestamp
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout.standin import STABLE_UNAVAILABLE
 from modelwright.inferenceservice.rollout.steps import asked, current, planned
 
 # Passed without a number: somebody asked for it, there was nothing that could be measured, or nobody else answers.
-WITHOUT_NUMBERS = {"Requested", "NothingToMeasure", STABLE_UNAVAILABLE}
+WITHOUT_NUMBERS = {"Requested", "Redone", "NothingToMeasure", STABLE_UNAVAILABLE}
+# Given up for what the cluster did, which says nothing against a revision.
+NOT_REJECTED = {"ProgressDeadlineExceeded"}
 
 
 class BrokenPromiseError(AssertionError):
@@ -23,6 +26,9 @@ class Promises:
         self.world = world
         self._passed: set[str] = set()
         self._given_up: dict[str, tuple[int, str | None]] = {}
+        # What was rejected: models by their digest, shapes of a model that serves by their revision. True: the spec has
+        # asked for something else since.
+        self._noes: dict[str, bool] = {}
 
     def hold(self, after: Revisions) -> None:
         """Looks at what follows from the present. A crash may come before it is remembered."""
@@ -55,7 +61,7 @@ class Promises:
 
     def _weights(self, after: Revisions) -> None:
         before, canary = self.world.status.canary, after.canary
-        if canary is None or canary.weight is None or (canary.state == "Failed" and canary.weight == 0):
+        if canary is None or canary.weight is None or canary.state == "Failed":
             return
         if not 0 <= canary.weight <= 100:
             raise BrokenPromiseError(f"weight {canary.weight}")
@@ -78,15 +84,29 @@ class Promises:
             )
 
     def _second_tries(self, after: Revisions) -> None:
-        """What was given up starts again only under another spec, when somebody asks for it, or in its time."""
-        if after.starting is None or after.handled is not None:
+        """What was given up starts again under another spec, when somebody asks for it, or in its time; what was
+        rejected, by the analysis or by somebody, when somebody asks for it, or names it again on purpose."""
+        starting = after.starting
+        if starting is None or after.handled is not None:
             return
-        generation, again = self._given_up.get(after.starting.revision, (None, None))
+        generation, again = self._given_up.get(starting.revision, (None, None))
         in_time = again is not None and (
             self.world.now >= from_timestamp(again) or self._answers_alone(after)
         )
         if generation == self.world.generation and not in_time:
-            raise BrokenPromiseError(f"{after.starting.revision} was tried again")
+            raise BrokenPromiseError(f"{starting.revision} was tried again")
+        for rejected in {starting.revision, starting.artifact.digest} & self._noes.keys():
+            if not (self._noes[rejected] and self._is_asked_for(rejected)):
+                raise BrokenPromiseError(f"{starting.revision} was tried again, and nobody has asked for it")
+
+    def _is_asked_for(self, rejected: str) -> bool:
+        target = self.world.target
+        return isinstance(target, Revision) and rejected in {target.revision, target.artifact.digest}
+
+    def looked(self) -> None:
+        """The operator has seen the spec, and lived to remember it."""
+        for rejected in self._noes:
+            self._noes[rejected] = self._noes[rejected] or not self._is_asked_for(rejected)
 
     def _answers_alone(self, after: Revisions) -> bool:
         """Whether nobody but the canary can answer."""
@@ -108,13 +128,31 @@ class Promises:
 
     def remembered(self, after: Revisions) -> None:
         """It was written down."""
-        if after.decision is not None and after.decision.verdict == "Promote":
-            self._passed.add(after.decision.revision)
+        decision = after.decision
+        if decision is not None and decision.verdict == "Promote":
+            self._passed.add(decision.revision)
+        for part in filter(None, (after.starting, after.stable)):
+            self._noes.pop(part.revision, None)
+            self._noes.pop(part.artifact.digest, None)
+        if decision is not None and decision.verdict == "Rollback" and decision.reason not in NOT_REJECTED:
+            self._reject(decision.revision, after)
+        if decision is not None and decision.verdict == "Retry":
+            found = next(each for each in REVISIONS if each.revision == decision.revision)
+            self._noes.pop(found.revision, None)
+            self._noes.pop(found.artifact.digest, None)
+            self._given_up.pop(found.revision, None)
+        self.looked()
         if after.starting is not None:
             self._given_up.pop(after.starting.revision, None)
         elif after.canary is not None:
             self._given_up.setdefault(after.canary.revision, (self.world.generation, after.canary.retry_at))
             self._passed.discard(after.canary.revision)
+
+    def _reject(self, name: str, after: Revisions) -> None:
+        found = next(each for each in REVISIONS if each.revision == name)
+        serves = after.stable is not None and after.stable.artifact.digest == found.artifact.digest
+        self._noes[found.revision if serves else found.artifact.digest] = False
+        self._passed.discard(name)
 
     def _switches(self, after: Revisions) -> None:
         before, stable = self.world.status.stable, after.stable
@@ -125,7 +163,8 @@ class Promises:
         if before is None or before.revision == stable.revision:
             return
         canary, retired = self.world.status.canary, self.world.status.retired
-        if retired is not None and retired.revision == stable.revision and not retired.undone:
+        is_redone = after.decision is not None and after.decision.reason == "Redone"
+        if retired is not None and retired.revision == stable.revision and (is_redone or not retired.undone):
             if not self._complete(stable.revision, min(1, self.world.spec.replicas)):
                 raise BrokenPromiseError("went back to a revision without pods")
             return

@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from modelwright.api.base import Artifact
+from modelwright.api.base import Artifact, ResourceRequirements
 from modelwright.api.inferenceservice import (
     InferenceServiceSpec,
     InferenceServiceStatus,
     Revision,
+    ServedModel,
 )
 from modelwright.api.requests import ANNOTATION
 from modelwright.common.primary import Primary
@@ -25,6 +26,7 @@ from modelwright.inferenceservice.manifests.names import canary_name
 from modelwright.inferenceservice.manifests.traffic_rule import FILE, rules
 from modelwright.inferenceservice.observed import KEPT, Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
+from modelwright.inferenceservice.revision.target import Unresolved
 from modelwright.inferenceservice.rollout.machine import advance
 from modelwright.inferenceservice.rollout.steps import replicas
 from modelwright.inferenceservice.status import record
@@ -33,14 +35,19 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 VERSIONS = 4
 
 
-def revision(number: int) -> Revision:
-    """The revision that serves a version."""
+def revision(number: int, shape: int = 0) -> Revision:
+    """The revision that serves a version in a shape of pod."""
     letter = "abcd"[number]
     artifact = Artifact(uri=f"pvc://models/{letter}.onnx", digest=f"sha256:{letter * 64}")
-    return Revision(revision=letter * 10, version=f"churn-{number}", artifact=artifact, image="server:1")
+    name = f"{letter * 9}{shape}"
+    resources = ResourceRequirements(limits={"memory": f"{shape + 1}Gi"})
+    return Revision(
+        revision=name, version=f"churn-{number}", artifact=artifact, image="server:1", resources=resources
+    )
 
 
-REVISIONS = [revision(number) for number in range(VERSIONS)]
+SHAPES = 2
+REVISIONS = [revision(number, shape) for number in range(VERSIONS) for shape in range(SHAPES)]
 
 
 @dataclass
@@ -87,7 +94,8 @@ class World:
     """What there is, and the clock."""
 
     spec: InferenceServiceSpec
-    target: Revision
+    newest: int = 0
+    shape: int = 0
     now: datetime = START
     generation: int = 1
     status: InferenceServiceStatus = field(default_factory=InferenceServiceStatus)
@@ -132,6 +140,20 @@ class World:
         if self.led_to is None:
             return ()
         return ({"metadata": {"name": canary}, "spec": {"selector": {REVISION: self.led_to}}},)
+
+    @property
+    def target(self) -> Revision | Unresolved:
+        """What the spec asks for: a version by its name, or the newest of the family that is not passed over."""
+        named = self.spec.model.version
+        if named is not None:
+            return revision(int(named.removeprefix("churn-")), self.shape)
+        rejected = {each.digest for each in self.status.rejected or () if each.scope == "Model"}
+        serving = self.status.stable.version if self.status.stable is not None else None
+        for number in range(self.newest, -1, -1):
+            found = revision(number, self.shape)
+            if found.artifact.digest not in rejected or found.version == serving:
+                return found
+        return Unresolved("ModelQuarantined", "every ModelVersion was rejected")
 
     def decide(self) -> tuple[Observed, Revisions]:
         """What is seen, and what follows from it."""
@@ -185,6 +207,18 @@ class World:
         """Time passes."""
         self.now += timedelta(seconds=seconds)
 
+    def names(self, number: int | None) -> None:
+        """A user names a version, or follows the family."""
+        version = None if number is None else f"churn-{number}"
+        model = ServedModel.model_construct(version=version, name=None if version else "churn", track=None)
+        self.spec = self.spec.model_copy(update={"model": model})
+        self.generation += 1
+
+    def reshapes(self, shape: int) -> None:
+        """A user changes the resources, or an administrator the image."""
+        self.shape = shape
+        self.generation += 1
+
     def edit(self, **changes: Any) -> None:
         """A user changes how revisions take over."""
         rollout = self.spec.rollout.model_copy(update=changes)
@@ -194,8 +228,11 @@ class World:
     def asks(self, action: str, random: Random) -> None:
         """Somebody asks for something, of the revision that has that part or of another one."""
         part = self.status.stable if action == "undo" else self.status.canary
+        known = [each.revision for each in self.status.rejected or ()]
         about = (
-            part.revision if part is not None and random.random() < 0.8 else random.choice(REVISIONS).revision
+            part.revision
+            if part is not None and random.random() < 0.8
+            else random.choice((*known, random.choice(REVISIONS).revision))
         )
         self.asked = f"{action}@{about}#{random.randrange(10**6)}"
 
