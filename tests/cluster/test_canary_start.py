@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.handmade import fill
 from support.kubectl import Kubectl, Object, condition, message
 from support.load import calling
 from support.models import valid_model
-from support.rollouts import GOOD, MARKS, REQUEST, is_tidy, publish, reset, serve, service
+from support.rollouts import GOOD, MARKS, REQUEST, publish, reset, serve, service
 
 pytestmark = MARKS
 
@@ -36,6 +36,16 @@ def served(shared: Kubectl, address: str) -> Iterator[str]:
     reset(shared)
 
 
+def is_given_up(reason: str) -> Callable[[Object], bool]:
+    """Whether the canary was given up for that reason, and Ready says so."""
+
+    def holds(found: Object) -> bool:
+        canary, ready = found["status"].get("canary") or {}, condition(found, "Ready") or {}
+        return canary.get("state") == "Failed" and ready.get("reason") == reason
+
+    return holds
+
+
 @pytest.mark.parametrize(
     ("version", "resources", "deadline", "reason"),
     [
@@ -52,13 +62,17 @@ def test_a_canary_that_never_gets_ready_is_given_up_and_nobody_notices(
         before = shared.get("mwisvc", "doubles")["status"]["stable"]
         told = service(version, replicas=2, resources=resources, progressDeadlineSeconds=deadline)
         shared.apply(told)
-        refused = shared.condition("mwisvc", "doubles", "Stalled", "True", reason, within=120)
-        is_tidy(shared)
+        refused = shared.wait("mwisvc", "doubles", is_given_up(reason), within=120, what="given up")
         callers.answered_everywhere()
+        kept = shared.get("deployment", f"doubles-{refused['status']['canary']['revision']}")
         seen = callers.stop()
 
     assert seen["failed"] == {}, seen
     assert refused["status"]["stable"]["revision"] == before["revision"]
     assert "one keeps the traffic" in message(refused)
+    assert kept["spec"]["replicas"] == 1, "its log can be read"
+    gives_up_for_good = condition(refused, "Stalled") is not None
+    assert gives_up_for_good == (reason == "DigestMismatch")
+    assert message(refused).endswith("it is tried again") != gives_up_for_good
     assert "lastDecision" not in refused["status"]
     assert condition(shared.get("modelversion", version), "Quarantined") is None

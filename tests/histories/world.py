@@ -24,8 +24,8 @@ from modelwright.engine.objects import Body
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.manifests.names import canary_name
 from modelwright.inferenceservice.manifests.traffic_rule import FILE, rules
-from modelwright.inferenceservice.observed import KEPT, Observed
-from modelwright.inferenceservice.revision.revisions import Revisions
+from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.revision.revisions import KEPT, Revisions
 from modelwright.inferenceservice.revision.target import Unresolved
 from modelwright.inferenceservice.rollout.machine import advance
 from modelwright.inferenceservice.rollout.steps import replicas

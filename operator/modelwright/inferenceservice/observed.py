@@ -26,21 +26,14 @@ from modelwright.common.resources import (
     pods_of_deployments,
 )
 from modelwright.engine.cache import Blindness, View
-from modelwright.engine.objects import Body, Key, ResourceType, annotations_of, deleting, labels
+from modelwright.engine.objects import Body, Key, ResourceType, deleting, labels
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import QueryResults
 from modelwright.inferenceservice.manifests.names import canary_name
 from modelwright.inferenceservice.revision.adoption import recovered
+from modelwright.inferenceservice.revision.revisions import is_kept
 from modelwright.workload.podstatus import newest_first
-
-# Marks the Deployment of a revision that was given up, of which one pod is kept for its log.
-KEPT = "modelwright.dev/kept-for-logs"
-
-
-def is_kept(deployment: Body) -> bool:
-    """Whether a Deployment is what an earlier try has left."""
-    return KEPT in annotations_of(deployment)
 
 
 @dataclass(frozen=True)

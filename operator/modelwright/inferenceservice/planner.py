@@ -27,10 +27,10 @@ from modelwright.inferenceservice.analysis import queries, scrape_targets
 from modelwright.inferenceservice.manifests import httproute, pod_retries, traffic_rule
 from modelwright.inferenceservice.manifests.deployment import deployment
 from modelwright.inferenceservice.manifests.services import canary_service, selected, service
-from modelwright.inferenceservice.observed import Observed, is_kept, observe
+from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision import image
 from modelwright.inferenceservice.revision.adoption import NOT_DEPLOYED
-from modelwright.inferenceservice.revision.revisions import Revisions
+from modelwright.inferenceservice.revision.revisions import Revisions, is_kept
 from modelwright.inferenceservice.revision.target import Unresolved, passed_over, target
 from modelwright.inferenceservice.rollout import decision_log, rejections, share, standin
 from modelwright.inferenceservice.rollout.machine import advance
@@ -158,7 +158,8 @@ def _is_left(observed: Observed, revisions: Revisions, canarys: Body) -> bool:
         return False
     revision = selected(canarys)
     leaving = any(labels(pod).get(REVISION) == revision for pod in observed.labelled_pods)
-    return revision in revisions.running or not leaving
+    kept = revisions.kept is not None and revision == revisions.kept.revision
+    return kept or revision in revisions.running or not leaving
 
 
 def _verdict(observed: Observed, wanted: Revision | Unresolved, revisions: Revisions) -> Verdict:

@@ -51,6 +51,8 @@ class Canary(Revision):
     url: str | None = None
     reason: str | None = None
     message: str | None = None
+    stand_in_since: str | None = None
+    retry_at: str | None = None
 
 
 class Retired(Revision):

@@ -56,8 +56,11 @@ def _given_up(seen: InferenceService, canary: Canary) -> Stage:
     reason = f"{canary.reason}: " if canary.reason and canary.message else ""
     kept = f"{stable.version} has all of the traffic" if stable else "nothing is served"
     back = f"go back to {stable.version}, " if stable else ""
+    by_itself = (
+        "It is tried again by itself; at once with" if canary.retry_at else "To try the same revision again"
+    )
     advice = (
-        f"To try the same revision again: modelwright rollout retry {seen.name}",
+        f"{by_itself}: modelwright rollout retry {seen.name}",
         f"Else change the spec: {back}name a better version, or mend what the reason names",
     )
     if canary.step is None and canary.reason != "Aborted":
@@ -66,6 +69,8 @@ def _given_up(seen: InferenceService, canary: Canary) -> Stage:
 
 
 def _on_its_way(seen: InferenceService, canary: Canary) -> str:
+    if canary.stand_in_since is not None and seen.status.stable is not None:
+        return f"no pod of {seen.status.stable.version} is ready; {canary.version} answers all requests until one is"
     match canary.state:
         case "Progressing":
             ready = _waits_for(seen)

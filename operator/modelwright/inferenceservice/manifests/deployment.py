@@ -19,7 +19,8 @@ from modelwright.inferenceservice.manifests.names import (
     deployment_name,
 )
 from modelwright.inferenceservice.manifests.traffic_rule import FILE
-from modelwright.inferenceservice.observed import KEPT, Observed
+from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.revision.revisions import KEPT
 from modelwright.inferenceservice.rollout import steps
 from modelwright.workload.podspec import claim_volume, container, empty_dir, mount, pod_spec
 from modelwright.workload.store import claim_of

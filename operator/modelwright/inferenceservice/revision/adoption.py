@@ -14,6 +14,7 @@ from modelwright.api.inferenceservice import InferenceServiceStatus, StableRevis
 from modelwright.common.reading import readable
 from modelwright.common.resources import REVISION
 from modelwright.engine.objects import Body, controller, created, deleting, labels
+from modelwright.inferenceservice.revision.revisions import is_kept
 
 # The reason of the condition Available while no revision has ever been stable.
 NOT_DEPLOYED = "NotDeployed"
@@ -26,7 +27,7 @@ def recovered(
     one that is ready. None where there is nothing to recover."""
     if status.stable is not None:
         return None
-    running = [found for found in deployments if not deleting(found)]
+    running = [found for found in deployments if not deleting(found) and not is_kept(found)]
     if _has_never_had_one(status):
         # What has lost its owner is of an earlier life: a backup tool may restore it after the InferenceService.
         running, wanted = [found for found in running if controller(found) is None], None

@@ -16,8 +16,17 @@ from modelwright.api.inferenceservice import (
     Revision,
     StableRevision,
 )
+from modelwright.engine.objects import Body, annotations_of
 
 HASH_LENGTH = 10
+
+# Marks the Deployment of a revision that was given up, of which one pod is kept for its log.
+KEPT = "modelwright.dev/kept-for-logs"
+
+
+def is_kept(deployment: Body) -> bool:
+    """Whether a Deployment is what an earlier try has left."""
+    return KEPT in annotations_of(deployment)
 
 
 def shape(revision: Revision) -> dict[str, Any]:
