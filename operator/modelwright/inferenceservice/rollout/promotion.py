@@ -109,7 +109,7 @@ def undone(
 ) -> Revisions | str:
     """The parts after somebody wants the other revision that still runs to have the traffic, or why that cannot be:
     the one before, or the newer one if that was undone."""
-    stable, retired = revisions.stable, revisions.retired
+    stable, canary, retired = revisions.stable, revisions.canary, revisions.retired
     if stable is None or stable.revision != asked.revision:
         return f"revision {asked.revision} does not have the traffic"
     if retired is None:
@@ -123,8 +123,8 @@ def undone(
     )
     return replace(
         taken_back(revisions, observed, now),
-        # Where another revision is on its way, it goes on.
-        canary=revisions.canary,
+        # Where another model is on its way, it goes on.
+        canary=None if canary is None or rejections.blocks(new, canary) else canary,
         rejected=rejections.added(revisions.rejected, new),
         decision=decision_log.requested(asked, None, "Rollback", now, rejections.UNDONE),
     )
