@@ -33,6 +33,7 @@ from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, labels, metadata, owner_uid, uid
 from modelwright.engine.plan import Create
 from modelwright.inferenceservice.manifests.names import canary_name
+from modelwright.inferenceservice.rollout import rejections
 from modelwright.modelversion.aspects import IN_USE, QUARANTINED
 
 ENDS = {("Ready", "True"), ("Stalled", "True")}
@@ -58,6 +59,8 @@ class Promises:
         self._answers: set[str] = set()
         self._complete: set[tuple[str, str]] = set()
         self._given_up: dict[str, str | None] = {}
+        self._services: dict[str, Mapping[str, Any]] = {}
+        self._stands_in: dict[str, str | None] = {}
         self._selected: dict[str, str] = {}
         self._specs: dict[str, str] = {}
         self._verdicts: dict[str, str] = {}
@@ -161,9 +164,26 @@ class Promises:
         if "stable" in status:
             self._answers.add(uid(body))
         canary = status.get("canary") or {}
+        self._rejections(body, status)
         self._given_up[uid(body)] = canary.get("revision") if canary.get("state") == "Failed" else None
         if "standInSince" in canary:  # one pod that is ready is enough where nobody else answers
             self._complete.add((uid(body), canary["revision"]))
+
+    def _rejections(self, body: Body, status: Mapping[str, Any]) -> None:
+        """What was rejected is not started, and is forgotten only for a reason: somebody asked for it, the spec asked
+        for something else in between, or it has the traffic."""
+        known, stable = status.get("rejected", []), status.get("stable") or {}
+        canary = status.get("canary") or {"state": "Failed"}
+        if canary["state"] != "Failed":
+            assert not [found for found in known if _rejects(found, canary)], "what was rejected was started"
+        before = self._services.get(uid(body), {})
+        self._services[uid(body)] = status
+        if "stable" not in status or before.get("lastHandledRequest") != status.get("lastHandledRequest"):
+            return  # it was lost, or somebody has asked for something
+        kept = {found["digest"] for found in known}
+        for found in before.get("rejected", ()):
+            over = found["retryWhenNamed"] or _rejects(found, stable) or len(known) == rejections.MOST
+            assert found["digest"] in kept or over, f"it was forgotten who rejected {found['version']}"
 
     def _deployment(self, body: Body, _: bool) -> None:
         status, wanted = body.get("status") or {}, body["spec"]["replicas"]
@@ -322,6 +342,12 @@ class Promises:
         selected = led_to["spec"]["selector"][REVISION]
         assert key != canary, "a Service went that callers were led to"
         assert labels(body).get(REVISION) != selected, "pods went that callers were led to"
+
+
+def _rejects(rejected: Mapping[str, Any], revision: Mapping[str, Any]) -> bool:
+    if rejected["scope"] == "Revision":
+        return bool(rejected["revision"] == revision.get("revision"))
+    return bool(rejected["digest"] == (revision.get("artifact") or {}).get("digest"))
 
 
 def _without_mark(status: Mapping[str, Any]) -> str:
