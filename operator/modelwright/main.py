@@ -1,4 +1,4 @@
-"""The operator process: command line, logs, event loop. What it does is in `kinds`, how it runs in `engine`."""
+"""The operator process: command line, logs, event loop. What it does is in `wiring`, how it runs in `engine`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import uvloop
 
-from modelwright.engine.runtime import Settings, run
+from modelwright.engine.runtime import ProcessSettings, run
 from modelwright.options import Options, parse
 from modelwright.sampling import sampling
 from modelwright.wiring import kinds
@@ -28,8 +28,8 @@ def main() -> None:
         sys.exit(1)
 
 
-def _engine(options: Options) -> Settings:
-    return Settings(
+def _engine(options: Options) -> ProcessSettings:
+    return ProcessSettings(
         lease_namespace=options.lease_namespace,
         lease_name=options.lease_name,
         namespace=options.namespace,

@@ -21,13 +21,11 @@ from modelwright.common.resources import (
     SERVICES,
     TRAINING_JOB,
     TRAINING_JOBS,
-    name,
-    namespace,
 )
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
 from modelwright.engine.kinds import Kind, child, identity
-from modelwright.engine.objects import Body, Key, labels
+from modelwright.engine.objects import Body, Key, labels, name, namespace
 from modelwright.inferenceservice.planner import InferenceServicePlanner
 from modelwright.modelversion.aspects import is_quarantined, served
 from modelwright.modelversion.planner import ModelVersionPlanner

@@ -22,7 +22,7 @@ from modelwright.engine.errors import Forbidden, NotFound
 from modelwright.engine.kinds import Kind
 from modelwright.engine.lease import LEASES
 from modelwright.engine.objects import Key, ResourceType, uid
-from modelwright.engine.runtime import Settings
+from modelwright.engine.runtime import ProcessSettings
 
 Start = Callable[[Path], Awaitable[Process]]
 
@@ -335,6 +335,6 @@ def _outcomes(running: Running) -> bytes:
 
 
 def test_each_process_has_a_name_of_its_own() -> None:
-    names = {Settings(lease_namespace="x").identity for _ in range(10)}
+    names = {ProcessSettings(lease_namespace="x").identity for _ in range(10)}
 
     assert len(names) == 10

@@ -25,7 +25,7 @@ from modelwright.engine.client import Client
 from modelwright.engine.connection import configure
 from modelwright.engine.kinds import Kind
 from modelwright.engine.objects import Body, Key
-from modelwright.engine.runtime import Operator, Settings
+from modelwright.engine.runtime import Operator, ProcessSettings
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 60) -> None:
@@ -102,7 +102,7 @@ async def operating(configuration: Configuration, namespace: str, *more: Kind) -
     """An operator for one namespace, and while it runs."""
     async with proxied(configuration) as proxy:
         through = Configuration(host=proxy.url)
-        settings = Settings(
+        settings = ProcessSettings(
             lease_namespace=namespace, namespace=namespace, health_host="127.0.0.1", health_port=0, workers=4
         )
         operator, stop = Operator([*KINDS, *more], settings, through), asyncio.Event()

@@ -11,7 +11,7 @@ import uvloop
 from fakes.objects import MAPS, TOYS, plan_toy
 
 from modelwright.engine.kinds import Kind, child
-from modelwright.engine.runtime import Settings, run
+from modelwright.engine.runtime import ProcessSettings, run
 
 KINDS = (Kind(TOYS, plan_toy), child(MAPS))
 
@@ -19,7 +19,7 @@ KINDS = (Kind(TOYS, plan_toy), child(MAPS))
 def main(kubeconfig: str, namespace: str, port: str) -> None:
     """Runs until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    settings = Settings(
+    settings = ProcessSettings(
         lease_namespace=namespace,
         namespace=namespace,
         health_host="127.0.0.1",

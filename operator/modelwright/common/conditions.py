@@ -28,7 +28,7 @@ class Progress(Enum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Summary:
     """How the object stands: becomes Ready, and Reconciling or Stalled."""
 
     ready: bool | None
@@ -46,7 +46,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Aspect:
-    """A condition besides those of the verdict."""
+    """A condition besides those of the summary."""
 
     type: str
     status: bool | None
@@ -54,29 +54,29 @@ class Aspect:
     message: str
 
 
-def done(reason: str, message: str, *, warning: bool = False) -> Verdict:
+def done(reason: str, message: str, *, warning: bool = False) -> Summary:
     """The spec is fulfilled; `warning`: by something that a user may not expect."""
-    return Verdict(True, reason, message, Progress.DONE, warning)
+    return Summary(True, reason, message, Progress.DONE, warning)
 
 
-def reconciling(reason: str, message: str, *, ready: bool | None = None) -> Verdict:
+def reconciling(reason: str, message: str, *, ready: bool | None = None) -> Summary:
     """On the way, as expected."""
-    return Verdict(ready, reason, message, Progress.RECONCILING)
+    return Summary(ready, reason, message, Progress.RECONCILING)
 
 
-def waiting(reason: str, message: str) -> Verdict:
+def waiting(reason: str, message: str) -> Summary:
     """On the way, but something is in it that a user may have to remove."""
-    return Verdict(False, reason, message, Progress.RECONCILING, warning=True)
+    return Summary(False, reason, message, Progress.RECONCILING, warning=True)
 
 
-def stalled(reason: str, message: str) -> Verdict:
+def stalled(reason: str, message: str) -> Summary:
     """Nothing more happens until the spec changes."""
-    return Verdict(False, reason, message, Progress.STALLED)
+    return Summary(False, reason, message, Progress.STALLED)
 
 
 def conditions(
     before: Iterable[Mapping[str, Any]],
-    verdict: Verdict,
+    summary: Summary,
     generation: int,
     now: datetime,
     aspects: Iterable[Aspect] = (),
@@ -88,23 +88,23 @@ def conditions(
     """
     known = {str(condition.get("type")): condition for condition in before}
     places = {kind: place for place, kind in enumerate(known)}
-    wanted = [Aspect("Ready", verdict.ready, verdict.reason, verdict.message)]
-    if verdict.progress is not Progress.DONE:
-        wanted.append(Aspect(verdict.progress.value.capitalize(), True, verdict.reason, verdict.message))
+    wanted = [Aspect("Ready", summary.ready, summary.reason, summary.message)]
+    if summary.progress is not Progress.DONE:
+        wanted.append(Aspect(summary.progress.value.capitalize(), True, summary.reason, summary.message))
     ordered = sorted((*wanted, *aspects), key=lambda aspect: places.get(aspect.type, len(places)))
     return [condition(aspect, known.get(aspect.type), generation, now) for aspect in ordered]
 
 
-def transition(before: Iterable[Mapping[str, Any]], verdict: Verdict) -> tuple[Event, ...]:
+def transition(before: Iterable[Mapping[str, Any]], summary: Summary) -> tuple[Event, ...]:
     """The event to tell, if the reason of Ready is another one than before."""
     ready = next((condition for condition in before if condition.get("type") == "Ready"), None)
     if (
         ready is not None
-        and ready.get("reason") == verdict.reason
-        and ready.get("status") == _status(verdict.ready)
+        and ready.get("reason") == summary.reason
+        and ready.get("status") == _status(summary.ready)
     ):
         return ()
-    return (verdict.event,)
+    return (summary.event,)
 
 
 def standing(body: Body, kind: str) -> Mapping[str, Any] | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from modelwright.common.resources import generation, name, namespace
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key
+from modelwright.engine.objects import Body, Key, generation, name, namespace
 from modelwright.engine.refusal import REFUSALS, Refusal
 
 
@@ -19,17 +19,17 @@ class Primary:
     body: Body
     refusals: tuple[Refusal, ...] = field(default=(), kw_only=True)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Its name."""
         return name(self.body)
 
-    @property
+    @cached_property
     def namespace(self) -> str:
         """Its namespace."""
         return namespace(self.body)
 
-    @property
+    @cached_property
     def generation(self) -> int:
         """The generation of its spec."""
         return generation(self.body)

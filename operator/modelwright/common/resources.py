@@ -12,7 +12,8 @@ from modelwright.engine.objects import (
     Body,
     ResourceType,
     labels,
-    metadata,
+    name,
+    namespace,
     owned_by,
     owner_uid,
     uid,
@@ -42,21 +43,6 @@ REVISION = "modelwright.dev/revision"
 def child_labels(root: Body, **extra: str) -> dict[str, str]:
     """Labels of an object that belongs to `root`."""
     return {MANAGED_BY: MANAGER, ROOT_UID: uid(root), **extra}
-
-
-def namespace(body: Body) -> str:
-    """The object's namespace."""
-    return str(metadata(body)["namespace"])
-
-
-def name(body: Body) -> str:
-    """The object's name."""
-    return str(metadata(body)["name"])
-
-
-def generation(body: Body) -> int:
-    """The generation of the object's spec."""
-    return int(metadata(body).get("generation", 0))
 
 
 def controlled(view: View, resource: ResourceType, owner: Body) -> list[Body]:

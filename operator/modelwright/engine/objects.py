@@ -81,6 +81,21 @@ def _are_texts(values: Iterable[object]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
+def namespace(body: Body) -> str:
+    """The object's namespace."""
+    return str(metadata(body)["namespace"])
+
+
+def name(body: Body) -> str:
+    """The object's name."""
+    return str(metadata(body)["name"])
+
+
+def generation(body: Body) -> int:
+    """The generation of the object's spec."""
+    return int(metadata(body).get("generation", 0))
+
+
 def uid(body: Body) -> str:
     """The object's uid."""
     return str(metadata(body).get("uid", ""))

@@ -62,7 +62,7 @@ def identity() -> str:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProcessSettings:
     """How one operator process runs."""
 
     lease_namespace: str
@@ -81,7 +81,7 @@ class Operator:
     def __init__(
         self,
         kinds: Sequence[Kind],
-        settings: Settings,
+        settings: ProcessSettings,
         configuration: Configuration,
         companions: Sequence[Companion] = (),
     ) -> None:
@@ -194,7 +194,7 @@ class Operator:
         return f"not listed yet: {', '.join(unfilled)}" if unfilled else ""
 
 
-async def run(kinds: Sequence[Kind], settings: Settings, companions: Sequence[Companion] = ()) -> None:
+async def run(kinds: Sequence[Kind], settings: ProcessSettings, companions: Sequence[Companion] = ()) -> None:
     """Runs an operator until the process is asked to end (SIGTERM, SIGINT)."""
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # it logs a line for every event
     stop = asyncio.Event()

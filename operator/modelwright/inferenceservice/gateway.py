@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright.api.gateway import Gateway
 from modelwright.api.inferenceservice import InferenceServiceSpec
-from modelwright.common.conditions import Aspect, Progress, Verdict, reconciling, waiting
+from modelwright.common.conditions import Aspect, Progress, Summary, reconciling, waiting
 from modelwright.engine.objects import Body
 
 if TYPE_CHECKING:  # which holds what is found out here
@@ -44,15 +44,15 @@ def paced(observed: Observed) -> InferenceServiceSpec:
     return observed.spec.model_copy(update={"rollout": rollout})
 
 
-def overruled(verdict: Verdict, outside: Aspect | None) -> Verdict:
-    """The verdict, unless callers outside have none of what it says."""
-    has_cause = verdict.progress is Progress.STALLED or (verdict.warning and not verdict.ready)
+def overruled(summary: Summary, outside: Aspect | None) -> Summary:
+    """The summary, unless callers outside have none of what it says."""
+    has_cause = summary.progress is Progress.STALLED or (summary.warning and not summary.ready)
     if outside is None or outside.status is True or has_cause:
-        return verdict
+        return summary
     if outside.status is False:
         return waiting(outside.reason, outside.message)
-    done = verdict.progress is Progress.DONE
-    return reconciling(outside.reason, outside.message, ready=False) if done else verdict
+    done = summary.progress is Progress.DONE
+    return reconciling(outside.reason, outside.message, ready=False) if done else summary
 
 
 def url(observed: Observed) -> str | None:

@@ -20,13 +20,12 @@ from modelwright.common.resources import (
     REVISION,
     SERVICES,
     controlled,
-    name,
     orphaned,
     pods_for,
     pods_of_deployments,
 )
 from modelwright.engine.cache import Blindness, View
-from modelwright.engine.objects import Body, Key, ResourceType, deleting, labels
+from modelwright.engine.objects import Body, Key, ResourceType, deleting, labels, name
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import QueryResults

@@ -15,12 +15,17 @@ from typing import Any
 from modelwright.api.inferenceservice import CanaryRevision, Rejection, Revision, StableRevision
 from modelwright.api.requests import asked_for
 from modelwright.common import conditions
-from modelwright.common.conditions import Aspect, Verdict
-from modelwright.common.resources import CONFIG_MAPS, DEPLOYMENTS, REVISION, SERVICES, name
+from modelwright.common.conditions import Aspect, Summary
+from modelwright.common.resources import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    REVISION,
+    SERVICES,
+)
 from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, controller, deleting, labels, uid
+from modelwright.engine.objects import Body, Key, controller, deleting, labels, name, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.analysis import queries, scrape_targets
@@ -74,13 +79,13 @@ class InferenceServicePlanner:
             chosen = image.choice(observed.status, wanted, observed.generation, self.settings, before)
             wanted = chosen.revision
         revisions = advance(observed, wanted, now)
-        verdict = gateway.overruled(_verdict(observed, wanted, revisions), observed.outside)
-        verdict = overruled(image.announced(verdict, chosen, self.settings), observed.refusals)
+        summary = gateway.overruled(_summary(observed, wanted, revisions), observed.outside)
+        summary = overruled(image.announced(summary, chosen, self.settings), observed.refusals)
         return Plan(
-            status=_status(observed, revisions, verdict, now),
+            status=_status(observed, revisions, summary, now),
             events=(
                 *decision_log.event(revisions.decision),
-                *conditions.transition(observed.written_conditions, verdict),
+                *conditions.transition(observed.written_conditions, summary),
                 *_refusal(revisions),
                 *_adoption(observed),
             ),
@@ -162,7 +167,7 @@ def _is_left(observed: Observed, revisions: Revisions, canarys: Body) -> bool:
     return kept or revision in revisions.running or not leaving
 
 
-def _verdict(observed: Observed, wanted: Revision | Unresolved, revisions: Revisions) -> Verdict:
+def _summary(observed: Observed, wanted: Revision | Unresolved, revisions: Revisions) -> Summary:
     if isinstance(wanted, Unresolved):
         stand = conditions.stalled if wanted.hopeless else conditions.waiting
         stable = revisions.stable
@@ -177,7 +182,7 @@ def _verdict(observed: Observed, wanted: Revision | Unresolved, revisions: Revis
     return _serving(observed, revisions.stable or wanted, rejected)
 
 
-def _replacing(observed: Observed, revisions: Revisions, canary: CanaryRevision) -> Verdict:
+def _replacing(observed: Observed, revisions: Revisions, canary: CanaryRevision) -> Summary:
     stable = revisions.stable
     if canary.state == "Failed":
         return _failed(canary, stable)
@@ -188,7 +193,7 @@ def _replacing(observed: Observed, revisions: Revisions, canary: CanaryRevision)
     return _starting(observed, canary.revision, canary.version)
 
 
-def _standing_in(observed: Observed, stable: StableRevision, canary: CanaryRevision) -> Verdict:
+def _standing_in(observed: Observed, stable: StableRevision, canary: CanaryRevision) -> Summary:
     """What callers get while no pod of the stable revision is ready, and what keeps those pods."""
     if has_ready_pods(observed, canary.revision):
         message = f"no pod of ModelVersion {stable.version} is ready: the canary {canary.version} answers all requests"
@@ -201,7 +206,7 @@ def _standing_in(observed: Observed, stable: StableRevision, canary: CanaryRevis
     return conditions.waiting(standin.STABLE_UNAVAILABLE, message)
 
 
-def _failed(canary: CanaryRevision, stable: StableRevision | None) -> Verdict:
+def _failed(canary: CanaryRevision, stable: StableRevision | None) -> Summary:
     """The spec asks for a revision that was given up."""
     kept = f"; {stable.version} keeps the traffic" if stable else ""
     reason = canary.reason or "RevisionFailed"
@@ -214,7 +219,7 @@ def _failed(canary: CanaryRevision, stable: StableRevision | None) -> Verdict:
     return stand(reason, f"ModelVersion {canary.version}: {canary.message or reason}{kept}")
 
 
-def _rejected(observed: Observed, rejected: Rejection, stable: StableRevision | None) -> Verdict:
+def _rejected(observed: Observed, rejected: Rejection, stable: StableRevision | None) -> Summary:
     """The spec asks for what was rejected, and how that ended is not remembered in detail any more."""
     kept = f"; {stable.version} keeps the traffic" if stable else ""
     by = f": {asked_for(rejected.requested_by)}" if rejected.requested_by else ""
@@ -226,7 +231,7 @@ def _retry(observed: Observed, rejected: Rejection) -> str:
     return f"to try it again: modelwright rollout retry {observed.name} --revision {rejected.revision}"
 
 
-def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) -> Verdict:
+def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) -> Summary:
     if canary.state == "Completing":
         message = f"ModelVersion {canary.version} has passed; the rest of its pods start"
         return conditions.reconciling("CanaryCompleting", message, ready=False)
@@ -256,7 +261,7 @@ def _paused_by(observed: Observed, revisions: Revisions) -> str:
     return f", {asked_for(last.requested_by)}"
 
 
-def _starting(observed: Observed, revision: str, version: str) -> Verdict:
+def _starting(observed: Observed, revision: str, version: str) -> Summary:
     problem = hindrance(observed, revision)
     if problem is not None:
         return conditions.waiting(problem.reason, f"ModelVersion {version}: {problem.message}")
@@ -265,7 +270,7 @@ def _starting(observed: Observed, revision: str, version: str) -> Verdict:
 
 def _serving(
     observed: Observed, stable: StableRevision | Revision, undone: Rejection | None = None
-) -> Verdict:
+) -> Summary:
     """`undone`: what the spec asks for, and somebody has undone."""
     if not observed.has_traffic(stable.revision):
         return conditions.reconciling(
@@ -281,7 +286,7 @@ def _serving(
     )
 
 
-def _done(observed: Observed, stable: StableRevision | Revision, undone: Rejection | None) -> Verdict:
+def _done(observed: Observed, stable: StableRevision | Revision, undone: Rejection | None) -> Summary:
     """All pods of the revision that has the traffic are ready."""
     if isinstance(stable, StableRevision) and stable.bake_until is not None:
         message = f"ModelVersion {stable.version} has the traffic, and may still be taken back"
@@ -325,14 +330,14 @@ def _available(observed: Observed, revisions: Revisions) -> Aspect:
     return Aspect("Available", False, "PodsNotReady", f"no pod of ModelVersion {stable.version} is ready")
 
 
-def _status(observed: Observed, revisions: Revisions, verdict: Verdict, now: datetime) -> dict[str, Any]:
+def _status(observed: Observed, revisions: Revisions, summary: Summary, now: datetime) -> dict[str, Any]:
     status = record(observed, revisions).model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude={"conditions"}
     )
     outside = () if observed.outside is None else (observed.outside,)
     aspects = (_available(observed, revisions), *outside)
     status["conditions"] = conditions.conditions(
-        observed.written_conditions, verdict, observed.generation, now, aspects
+        observed.written_conditions, summary, observed.generation, now, aspects
     )
     return status
 

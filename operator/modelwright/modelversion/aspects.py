@@ -10,8 +10,7 @@ from typing import Any
 
 from modelwright.common.conditions import Aspect, standing
 from modelwright.common.reading import each
-from modelwright.common.resources import name
-from modelwright.engine.objects import Body
+from modelwright.engine.objects import Body, name
 from modelwright.engine.plan import Event
 from modelwright.modelversion.facts import Facts
 from modelwright.modelversion.observed import Observed

@@ -13,11 +13,10 @@ from modelwright.common.resources import (
     JOBS,
     TRAINING_JOBS,
     controlled,
-    name,
     pods_of_job,
 )
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key
+from modelwright.engine.objects import Body, Key, name
 from modelwright.workload.podstatus import Problem, newest_first
 from modelwright.workload.refusals import explained
 

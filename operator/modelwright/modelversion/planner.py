@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from modelwright.common import conditions
-from modelwright.common.conditions import Verdict
+from modelwright.common.conditions import Summary
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key, deleting, uid
@@ -39,25 +39,25 @@ class ModelVersionPlanner:
         found = recalled(observed.written_status) or self._find_out(observed, now)
         if isinstance(found, Pending):
             refused = problem(observed.refusals)
-            verdict = (
-                found.verdict if refused is None else conditions.waiting(refused.reason, refused.message)
+            summary = (
+                found.summary if refused is None else conditions.waiting(refused.reason, refused.message)
             )
-            return _plan(observed, None, verdict, now, found.effects, found.requeue_at)
-        return _plan(observed, found, _verdict(found), now, _tidied(observed, found))
+            return _plan(observed, None, summary, now, found.effects, found.requeue_at)
+        return _plan(observed, found, _summary(found), now, _tidied(observed, found))
 
     def _find_out(self, observed: Observed, now: datetime) -> Facts | Pending:
         """The facts, or what is done to find them."""
         run = observed.run
         if run is not None and observed.job is None:
             if run.get("state") in UNFINISHED:
-                verdict = conditions.reconciling("Publishing", "the run that makes it is not finished")
-                return Pending(verdict)
+                summary = conditions.reconciling("Publishing", "the run that makes it is not finished")
+                return Pending(summary)
             if vouched := of_run(run, observed.artifact["digest"]):
                 return vouched
         return verification(observed, self.settings, now)
 
 
-def _verdict(facts: Facts) -> Verdict:
+def _summary(facts: Facts) -> Summary:
     """Ready, given all that is known for good."""
     reason, message = facts.verified.reason, facts.verified.message
     if facts.good:
@@ -77,7 +77,7 @@ def _tidied(observed: Observed, facts: Facts) -> tuple[Effect, ...]:
 def _plan(
     observed: Observed,
     facts: Facts | None,
-    verdict: Verdict,
+    summary: Summary,
     now: datetime,
     effects: tuple[Effect, ...],
     requeue_at: datetime | None = None,
@@ -85,10 +85,10 @@ def _plan(
     before, found = observed.written_conditions, aspects(observed, facts)
     status: dict[str, Any] = dict(facts.details) if facts is not None else {}
     status["observedGeneration"] = observed.generation
-    status["conditions"] = conditions.conditions(before, verdict, observed.generation, now, found)
+    status["conditions"] = conditions.conditions(before, summary, observed.generation, now, found)
     return Plan(
         status=status,
-        events=(*conditions.transition(before, verdict), *announcements(before, found)),
+        events=(*conditions.transition(before, summary), *announcements(before, found)),
         effects=effects,
         requeue_at=requeue_at,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from modelwright.common import conditions
-from modelwright.common.conditions import Verdict, standing
+from modelwright.common.conditions import Summary, standing
 from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, created, deleting, uid
@@ -41,7 +41,7 @@ VERIFYING = conditions.reconciling("Verifying", "a Job verifies the model file")
 class Pending:
     """Nothing is known of the file yet: how that stands, what is done about it, and when to look again."""
 
-    verdict: Verdict
+    summary: Summary
     effects: tuple[Effect, ...] = ()
     requeue_at: datetime | None = None
 
@@ -108,7 +108,7 @@ def _of_the_claim(observed: Observed, problem: Problem) -> Problem:
     return Problem("ArtifactNotFound", message)
 
 
-def _under_way(observed: Observed, job: Body, progress: Progress) -> Verdict:
+def _under_way(observed: Observed, job: Body, progress: Progress) -> Summary:
     """How far the Job is. Until the next try has ended, the condition says what came of the one before."""
     if isinstance(progress, Starting) and progress.problem is not None:
         return _waiting(_of_the_claim(observed, progress.problem))
@@ -119,5 +119,5 @@ def _under_way(observed: Observed, job: Body, progress: Progress) -> Verdict:
     return VERIFYING if before is None else _waiting(before)
 
 
-def _waiting(problem: Problem) -> Verdict:
+def _waiting(problem: Problem) -> Summary:
     return conditions.waiting(problem.reason, problem.message)

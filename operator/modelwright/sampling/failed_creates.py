@@ -13,13 +13,18 @@ from functools import partial
 from modelwright.common.conditions import standing
 from modelwright.common.facts import FAILED_CREATE
 from modelwright.common.reading import each
-from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOBS, name, pods_of_job
+from modelwright.common.resources import (
+    JOBS,
+    MODEL_VERSIONS,
+    TRAINING_JOBS,
+    pods_of_job,
+)
 from modelwright.common.times import from_timestamp
 from modelwright.engine.api import Api
 from modelwright.engine.cache import View
 from modelwright.engine.errors import ApiError
 from modelwright.engine.events import EVENTS
-from modelwright.engine.objects import Body, Key, controller, created, deleting, uid
+from modelwright.engine.objects import Body, Key, controller, created, deleting, name, uid
 from modelwright.sampling.loop import Book, Limits, NoAnswer, Source, Unanswered
 
 # The Job's controller takes a moment, and so does its watch.

@@ -19,10 +19,20 @@ from pydantic import ValidationError
 from modelwright.api.trainingjob import DataReport, Run, TrainingJobSpec, TrainingJobStatus
 from modelwright.common.conditions import standing
 from modelwright.common.reading import each, readable
-from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOB, generation, name, namespace
+from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOB
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, annotations_of, controller, labels, owned_by
+from modelwright.engine.objects import (
+    Body,
+    Key,
+    annotations_of,
+    controller,
+    generation,
+    labels,
+    name,
+    namespace,
+    owned_by,
+)
 
 RECIPE_HASH = "modelwright.dev/recipe-hash"
 HISTORY = 10

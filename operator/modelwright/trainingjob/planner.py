@@ -12,11 +12,11 @@ from datetime import datetime
 
 from modelwright.api.trainingjob import Run, TrainingJobStatus
 from modelwright.common import conditions
-from modelwright.common.conditions import Verdict, standing
-from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOB, name
+from modelwright.common.conditions import Summary, standing
+from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOB
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, deleting, labels, uid
+from modelwright.engine.objects import Body, Key, deleting, labels, name, uid
 from modelwright.engine.plan import Confirm, Create, Delete, Effect, Plan
 from modelwright.trainingjob.manifests import job_manifest, model_version_manifest, uses_default_claim
 from modelwright.trainingjob.memory import HISTORY, made_by
@@ -29,9 +29,9 @@ from modelwright.trainingjob.runs import (
     postponed,
     published,
     started,
-    verdict_of_ended,
-    verdict_of_progress,
-    verdict_of_waiting,
+    summary_of_ended,
+    summary_of_progress,
+    summary_of_waiting,
     work,
 )
 from modelwright.workload.following import (
@@ -53,12 +53,12 @@ RUN_AGAIN = "change the spec to run again"
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What becomes of the newest run, and what must be done for it. Without a verdict the status stays as it is: how
+class RunPlan:
+    """What becomes of the newest run, and what must be done for it. Without a summary the status stays as it is: how
     the run stands is not known yet. `remembered`: a run that this one comes after."""
 
     run: Run | None
-    verdict: Verdict | None
+    summary: Summary | None
     effects: tuple[Effect, ...] = ()
     requeue_at: datetime | None = None
     remembered: Run | None = None
@@ -77,7 +77,7 @@ class TrainingJobPlanner:
             return Plan()
         return _as_plan(observed, self._decide(observed, now), now)
 
-    def _decide(self, observed: Observed, now: datetime) -> Decision:
+    def _decide(self, observed: Observed, now: datetime) -> RunPlan:
         run = observed.run
         if run is None:
             return _cleared(observed) or self._begin(observed)
@@ -85,14 +85,14 @@ class TrainingJobPlanner:
             return self._follow(observed, run, now)
         if run.generation != observed.generation:
             return self._begin(observed, run)
-        return Decision(run, verdict_of_ended(run))
+        return RunPlan(run, summary_of_ended(run))
 
-    def _begin(self, observed: Observed, before: Run | None = None) -> Decision:
+    def _begin(self, observed: Observed, before: Run | None = None) -> RunPlan:
         """A new run. Its number passes over those of all runs that anything is left of."""
         number = observed.memory.last_number + 1
         job = f"{observed.name}-{number}"
         run = Run(number=number, generation=observed.generation, state="Pending", job=job)
-        return Decision(run, verdict_of_waiting(run), self._start(observed, run), remembered=before)
+        return RunPlan(run, summary_of_waiting(run), self._start(observed, run), remembered=before)
 
     def _start(self, observed: Observed, run: Run) -> tuple[Effect, ...]:
         """Makes the Job, and the claim that it stores to when no other is named."""
@@ -101,7 +101,7 @@ class TrainingJobPlanner:
             return (default_claim(self.settings.claim, observed.namespace), job)
         return (job,)
 
-    def _follow(self, observed: Observed, run: Run, now: datetime) -> Decision:
+    def _follow(self, observed: Observed, run: Run, now: datetime) -> RunPlan:
         decision = self._next(observed, run, follow(work(observed, run), now), now)
         complete = observed.job is not None and standing(observed.job, "Complete") is not None
         if run.generation == observed.generation or complete:
@@ -113,20 +113,20 @@ class TrainingJobPlanner:
         )
         return self._begin(observed, superseded)
 
-    def _next(self, observed: Observed, run: Run, progress: Progress, now: datetime) -> Decision:
+    def _next(self, observed: Observed, run: Run, progress: Progress, now: datetime) -> RunPlan:
         if observed.job is not None:
             return _with_job(observed, started(run, observed.job, now), observed.job, progress, now)
         match progress:
             case NotSeen():
-                return Decision(run, None, (Confirm(observed.job_key(run)),))
+                return RunPlan(run, None, (Confirm(observed.job_key(run)),))
             case Deleted():
                 message = f"Job {run.job} was deleted while it ran; {RUN_AGAIN}"
                 return _failed(run, Problem("JobDeleted", message), now)
             case _:
-                return Decision(run, verdict_of_waiting(run), self._start(observed, run))
+                return RunPlan(run, summary_of_waiting(run), self._start(observed, run))
 
 
-def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: datetime) -> Decision:
+def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: datetime) -> RunPlan:
     match progress:
         case Ended():
             return _register(observed, run, job, published(progress, job), now)
@@ -137,25 +137,23 @@ def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: 
         case Postponed(problem, again):
             run = postponed(run, problem)
             anew = (Delete(observed.job_key(run), uid(job)),) if now >= again else ()
-            return Decision(run, verdict_of_waiting(run), anew, again)
+            return RunPlan(run, summary_of_waiting(run), anew, again)
         case Ending(until, complete):
-            verdict = verdict_of_progress(run, Running("publish")) if complete else None
-            return Decision(run, verdict, requeue_at=until)
+            summary = summary_of_progress(run, Running("publish")) if complete else None
+            return RunPlan(run, summary, requeue_at=until)
         case Running(step):
             run = got_to(run, step)
-    return Decision(run, verdict_of_progress(run, progress))
+    return RunPlan(run, summary_of_progress(run, progress))
 
 
-def _register(
-    observed: Observed, run: Run, job: Body, result: Published | Problem, now: datetime
-) -> Decision:
+def _register(observed: Observed, run: Run, job: Body, result: Published | Problem, now: datetime) -> RunPlan:
     """Makes the ModelVersion; the run has succeeded once it is there."""
     if isinstance(result, Problem):
         return _failed(run, result, now)
     if observed.version is None:
-        verdict = conditions.reconciling("Registering", f"run {run.number} published its model")
+        summary = conditions.reconciling("Registering", f"run {run.number} published its model")
         manifest = model_version_manifest(observed, run, job, result)
-        return Decision(run, verdict, (Create(Key(MODEL_VERSIONS, observed.namespace, run.job), manifest),))
+        return RunPlan(run, summary, (Create(Key(MODEL_VERSIONS, observed.namespace, run.job), manifest),))
     artifact = result.report.artifact
     if observed.version["spec"]["artifact"]["digest"] != artifact.digest:
         message = f"a ModelVersion {run.job} of another model file exists; {RUN_AGAIN}"
@@ -164,7 +162,7 @@ def _register(
     return _succeeded(run, artifact.digest, now, data=result.data, report=report)
 
 
-def _by_version(observed: Observed, run: Run, now: datetime) -> Decision:
+def _by_version(observed: Observed, run: Run, now: datetime) -> RunPlan:
     """A run whose pod was deleted before its result was read: its ModelVersion may be there already."""
     version = observed.version
     ours = version is not None and labels(version).get(TRAINING_JOB) == observed.name
@@ -174,17 +172,17 @@ def _by_version(observed: Observed, run: Run, now: datetime) -> Decision:
     return _failed(run, Problem("ResultLost", message), now)
 
 
-def _succeeded(run: Run, digest: str, now: datetime, **parts: object) -> Decision:
+def _succeeded(run: Run, digest: str, now: datetime, **parts: object) -> RunPlan:
     succeeded = ended(run, now, "Succeeded", model_version=run.job, digest=digest, **parts)
-    return Decision(succeeded, verdict_of_ended(succeeded))
+    return RunPlan(succeeded, summary_of_ended(succeeded))
 
 
-def _failed(run: Run, problem: Problem, now: datetime) -> Decision:
+def _failed(run: Run, problem: Problem, now: datetime) -> RunPlan:
     failed = ended(run, now, "Failed", reason=problem.reason, message=problem.message)
-    return Decision(failed, verdict_of_ended(failed))
+    return RunPlan(failed, summary_of_ended(failed))
 
 
-def _cleared(observed: Observed) -> Decision | None:
+def _cleared(observed: Observed) -> RunPlan | None:
     """Nothing is known of a run: Jobs without an owner that still run another recipe are deleted first."""
     running = [
         job for job in observed.memory.strays if not (standing(job, "Complete") or standing(job, "Failed"))
@@ -192,10 +190,10 @@ def _cleared(observed: Observed) -> Decision | None:
     if not running:
         return None
     names = ", ".join(name(job) for job in running)
-    verdict = conditions.reconciling(
+    summary = conditions.reconciling(
         "RunPending", f"Jobs of an earlier TrainingJob of this name go first: {names}"
     )
-    return Decision(None, verdict, _deleted(observed, running))
+    return RunPlan(None, summary, _deleted(observed, running))
 
 
 def _deleted(observed: Observed, jobs: Iterable[Body]) -> tuple[Effect, ...]:
@@ -204,13 +202,13 @@ def _deleted(observed: Observed, jobs: Iterable[Body]) -> tuple[Effect, ...]:
     )
 
 
-def _as_plan(observed: Observed, decision: Decision, now: datetime) -> Plan:
+def _as_plan(observed: Observed, decision: RunPlan, now: datetime) -> Plan:
     run, memory = decision.run, observed.memory
     outdated = [
         job for job in observed.jobs if job is not observed.job or run is None or name(job) != run.job
     ]
     effects = (*_deleted(observed, outdated), *decision.effects)
-    if decision.verdict is None:
+    if decision.summary is None:
         return Plan(effects=effects, requeue_at=decision.requeue_at)
     history = (decision.remembered, *memory.history) if decision.remembered else memory.history
     status = TrainingJobStatus(
@@ -223,11 +221,11 @@ def _as_plan(observed: Observed, decision: Decision, now: datetime) -> Plan:
     if not history:
         status.pop("history")
     before = observed.written_conditions
-    verdict = overruled(decision.verdict, observed.refusals)
-    status["conditions"] = conditions.conditions(before, verdict, observed.generation, now)
+    summary = overruled(decision.summary, observed.refusals)
+    status["conditions"] = conditions.conditions(before, summary, observed.generation, now)
     return Plan(
         status=status,
-        events=conditions.transition(before, verdict),
+        events=conditions.transition(before, summary),
         effects=effects,
         requeue_at=decision.requeue_at,
     )

@@ -1,4 +1,4 @@
-"""One run: what is known of its Job, how it goes from state to state, and the verdict that follows. Pure.
+"""One run: what is known of its Job, how it goes from state to state, and the summary that follows. Pure.
 
 Pending until its Job is there, then Running, then one of three ends for good. A run that waits for the cluster or for
 its data is Pending again, with the reason, until it gets another Job.
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from modelwright.api.trainingjob import DataReport, Run
 from modelwright.common import conditions
-from modelwright.common.conditions import Verdict
+from modelwright.common.conditions import Summary
 from modelwright.common.report import FetchReport, PublishReport, first_fault
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.engine.objects import Body, uid
@@ -145,14 +145,14 @@ def ended(run: Run, now: datetime, state: str, **parts: Any) -> Run:
     return run.model_copy(update={"state": state, "completion_time": to_timestamp(now), **why})
 
 
-def verdict_of_ended(run: Run) -> Verdict:
+def summary_of_ended(run: Run) -> Summary:
     """How a TrainingJob stands whose newest run has ended."""
     if run.state == "Succeeded":
         return conditions.done("RunSucceeded", f"run {run.number} made ModelVersion {run.model_version}")
     return conditions.stalled(run.reason or "RunFailed", f"run {run.number}: {run.message or 'failed'}")
 
 
-def verdict_of_waiting(run: Run) -> Verdict:
+def summary_of_waiting(run: Run) -> Summary:
     """How it stands while its newest run has no Job, or one of which nothing is known."""
     if run.reason is not None:
         return conditions.waiting(run.reason, f"run {run.number}: {run.message}")
@@ -161,7 +161,7 @@ def verdict_of_waiting(run: Run) -> Verdict:
     return conditions.reconciling("RunStarted", f"run {run.number}: Job {run.job} starts its pod")
 
 
-def verdict_of_progress(run: Run, progress: Progress) -> Verdict:
+def summary_of_progress(run: Run, progress: Progress) -> Summary:
     """How it stands while the Job of its newest run is on its way."""
     match progress:
         case Starting(Problem() as problem) | Failing(problem):
@@ -174,4 +174,4 @@ def verdict_of_progress(run: Run, progress: Progress) -> Verdict:
         case Running(step) if run.reason is None:
             return conditions.reconciling(STEP_REASONS[step], f"run {run.number}: step {step}")
         case _:
-            return verdict_of_waiting(run)
+            return summary_of_waiting(run)

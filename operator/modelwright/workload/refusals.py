@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from modelwright.common.conditions import Progress, Verdict, stalled, waiting
+from modelwright.common.conditions import Progress, Summary, stalled, waiting
 from modelwright.engine.refusal import Refusal, RefusalKind
 from modelwright.workload.podstatus import Problem
 
@@ -96,11 +96,11 @@ def problem(refusals: Iterable[Refusal]) -> Problem | None:
     return Problem(found.reason, f"{what} {verb}: {found.message}", found.permanent)
 
 
-def overruled(verdict: Verdict, refusals: Iterable[Refusal]) -> Verdict:
-    """The verdict, unless what it says cannot come true because something is refused."""
+def overruled(summary: Summary, refusals: Iterable[Refusal]) -> Summary:
+    """The summary, unless what it says cannot come true because something is refused."""
     found = problem(refusals)
-    if found is None or verdict.progress is Progress.STALLED:
-        return verdict
+    if found is None or summary.progress is Progress.STALLED:
+        return summary
     return stalled(found.reason, found.message) if found.permanent else waiting(found.reason, found.message)
 
 

@@ -15,7 +15,7 @@ from modelwright.engine import runtime
 from modelwright.engine.lease import LEASES, Elector
 from modelwright.engine.objects import Key
 from modelwright.engine.queue import WorkQueue
-from modelwright.engine.runtime import STUCK, Operator, Settings
+from modelwright.engine.runtime import STUCK, Operator, ProcessSettings
 
 
 class Bench:
@@ -25,7 +25,7 @@ class Bench:
         self.time = 0.0
         api = FakeApi()
         self.operator = Operator(
-            KINDS, Settings(lease_namespace="x"), Configuration(host="http://127.0.0.1:9")
+            KINDS, ProcessSettings(lease_namespace="x"), Configuration(host="http://127.0.0.1:9")
         )
         self.operator._queue = WorkQueue(lambda: self.time)
         self.operator.elector = Elector(api, Key(LEASES, "x", "x"), "me", clock=lambda: self.time)

@@ -21,10 +21,9 @@ from modelwright.api.inferenceservice import (
 )
 from modelwright.checks.verdict import Verdict
 from modelwright.common.reading import readable
-from modelwright.common.resources import name, namespace
 from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, uid
+from modelwright.engine.objects import Body, Key, name, namespace, uid
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import NoValue, Reading
 

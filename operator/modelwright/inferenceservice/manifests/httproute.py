@@ -11,8 +11,8 @@ from typing import Any
 
 from modelwright.api.gateway import Gateway
 from modelwright.api.inferenceservice import CanaryRevision, StableRevision
-from modelwright.common.resources import HTTP_ROUTES, name
-from modelwright.engine.objects import Body, Key, deleting, metadata, uid
+from modelwright.common.resources import HTTP_ROUTES
+from modelwright.engine.objects import Body, Key, deleting, metadata, name, uid
 from modelwright.engine.plan import Apply, Delete, Effect
 from modelwright.inferenceservice.gateway import answers, namespace_of
 from modelwright.inferenceservice.manifests.names import GRPC, HTTP, canary_name, child_metadata

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from modelwright.common.resources import DEPLOYMENTS, name
+from modelwright.common.resources import DEPLOYMENTS
 from modelwright.common.times import from_timestamp, to_timestamp
-from modelwright.engine.objects import Body, Key, annotations_of, deleting, uid
+from modelwright.engine.objects import Body, Key, annotations_of, deleting, name, uid
 from modelwright.engine.plan import Annotate
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions

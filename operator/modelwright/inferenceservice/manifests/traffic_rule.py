@@ -10,13 +10,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from modelwright.common.resources import (
-    CONFIG_MAPS,
-    PODS,
-    REVISION,
-    name,
-)
-from modelwright.engine.objects import Key, annotations_of, deleting, labels, uid
+from modelwright.common.resources import CONFIG_MAPS, PODS, REVISION
+from modelwright.engine.objects import Key, annotations_of, deleting, labels, name, uid
 from modelwright.engine.plan import Annotate, Apply, Effect
 from modelwright.inferenceservice.manifests.names import (
     HTTP,

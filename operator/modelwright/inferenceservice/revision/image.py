@@ -17,12 +17,12 @@ from modelwright.api.inferenceservice import (
     InferenceServiceStatus,
     Revision,
 )
-from modelwright.common.conditions import Verdict, standing
+from modelwright.common.conditions import Summary, standing
 from modelwright.common.reading import each
-from modelwright.common.resources import INFERENCE_SERVICES, name, namespace
+from modelwright.common.resources import INFERENCE_SERVICES
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, deleting
+from modelwright.engine.objects import Body, Key, deleting, name, namespace
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.revision.revisions import is_same_but_image
 
@@ -103,14 +103,14 @@ def _waits(service: Body, image: str) -> bool:
     return serves and stable.get("image") != image and not deleting(service)
 
 
-def announced(verdict: Verdict, chosen: Choice | None, settings: Settings) -> Verdict:
-    """The verdict on a service that serves, with what it waits for."""
-    if chosen is None or chosen.ahead is None or not verdict.ready:
-        return verdict
+def announced(summary: Summary, chosen: Choice | None, settings: Settings) -> Summary:
+    """The summary on a service that serves, with what it waits for."""
+    if chosen is None or chosen.ahead is None or not summary.ready:
+        return summary
     most = settings.max_concurrent_rollouts
     others = "1 service is" if most == 1 else f"{most} services are"
     waiting = f"the new image of the server waits for its turn: {others} being rolled out"
-    return replace(verdict, message=f"{verdict.message}; {waiting}")
+    return replace(summary, message=f"{summary.message}; {waiting}")
 
 
 def look_again(chosen: Choice | None, settings: Settings, now: datetime) -> list[datetime]:

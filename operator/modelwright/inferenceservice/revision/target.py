@@ -14,10 +14,9 @@ from modelwright.api.base import Artifact, ResourceRequirements, Signature
 from modelwright.api.inferenceservice import Revision, StableRevision
 from modelwright.api.requests import asked_for
 from modelwright.common.conditions import standing
-from modelwright.common.resources import name
 from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp
-from modelwright.engine.objects import Body, created, deleting
+from modelwright.engine.objects import Body, created, deleting, name
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.compatibility import incompatibility
 from modelwright.inferenceservice.revision.revisions import revision_name, shape
