@@ -1,0 +1,193 @@
+"""What an InferenceService's conditions say. Pure."""
+
+from __future__ import annotations
+
+from modelwright.api.inferenceservice import CanaryRevision, Rejection, Revision, StableRevision
+from modelwright.api.requests import asked_for
+from modelwright.common import conditions
+from modelwright.common.conditions import Aspect, Summary
+from modelwright.inferenceservice.analysis import queries, scrape_targets
+from modelwright.inferenceservice.observed import Observed
+from modelwright.inferenceservice.revision.adoption import NOT_DEPLOYED
+from modelwright.inferenceservice.revision.revisions import Revisions
+from modelwright.inferenceservice.revision.target import Unresolved, passed_over
+from modelwright.inferenceservice.rollout import decision_log, rejections, share, standin
+from modelwright.inferenceservice.rollout.readiness import (
+    has_ready_pods,
+    hindrance,
+    serves_fully,
+)
+from modelwright.inferenceservice.rollout.steps import (
+    SHIFTING,
+    awaits_approval,
+    is_paused,
+    planned,
+)
+
+# As many versions as a message names.
+MOST_NAMES = 5
+
+
+def summary(observed: Observed, wanted: Revision | Unresolved, revisions: Revisions) -> Summary:
+    """What Ready, Reconciling and Stalled say, before the Gateway and refused writes overrule it."""
+    if isinstance(wanted, Unresolved):
+        stand = conditions.stalled if wanted.hopeless else conditions.waiting
+        stable = revisions.stable
+        kept = f"; {_recorded(stable)}" if stable and observed.is_deleted(stable.version) else ""
+        return stand(wanted.reason, f"{wanted.message}{kept}")
+    canary = revisions.canary
+    if canary is not None:
+        return _replacing(observed, revisions, canary)
+    rejected = rejections.blocking(revisions.rejected, wanted)
+    if rejected is not None and rejected.reason != rejections.UNDONE:
+        return _rejected(observed, rejected, revisions.stable)
+    return _serving(observed, revisions.stable or wanted, rejected)
+
+
+def _replacing(observed: Observed, revisions: Revisions, canary: CanaryRevision) -> Summary:
+    stable = revisions.stable
+    if canary.state == "Failed":
+        return _failed(canary, stable)
+    if canary.stand_in_since is not None and stable is not None:
+        return _standing_in(observed, stable, canary)
+    if canary.state in SHIFTING:
+        return _shifting(observed, canary, revisions)
+    return _starting(observed, canary.revision, canary.version)
+
+
+def _standing_in(observed: Observed, stable: StableRevision, canary: CanaryRevision) -> Summary:
+    """What callers get while no pod of the stable revision is ready, and what keeps those pods."""
+    if has_ready_pods(observed, canary.revision):
+        message = f"no pod of ModelVersion {stable.version} is ready: the canary {canary.version} answers all requests"
+        message += " until one is"
+    else:
+        message = f"no pod of ModelVersion {stable.version} is ready, nor of the canary {canary.version}"
+    problem = hindrance(observed, stable.revision)
+    if problem is not None:
+        message += f"; {stable.version}: {problem.reason}: {problem.message}"
+    return conditions.waiting(standin.STABLE_UNAVAILABLE, message)
+
+
+def _failed(canary: CanaryRevision, stable: StableRevision | None) -> Summary:
+    """The spec asks for a revision that was given up."""
+    kept = f"; {stable.version} keeps the traffic" if stable else ""
+    reason = canary.reason or "RevisionFailed"
+    stand = conditions.stalled
+    if canary.retry_at is not None:
+        stand, kept = conditions.waiting, f"{kept}; it is tried again"
+    if canary.step is not None or reason == rejections.ABORTED:
+        message = f"ModelVersion {canary.version} was rolled back: {reason}: {canary.message or reason}{kept}"
+        return stand("RolledBack", message)
+    return stand(reason, f"ModelVersion {canary.version}: {canary.message or reason}{kept}")
+
+
+def _rejected(observed: Observed, rejected: Rejection, stable: StableRevision | None) -> Summary:
+    """The spec asks for what was rejected, and how that ended is not remembered in detail any more."""
+    kept = f"; {stable.version} keeps the traffic" if stable else ""
+    by = f": {asked_for(rejected.requested_by)}" if rejected.requested_by else ""
+    message = f"ModelVersion {rejected.version} was rolled back: {rejected.reason}{by}{kept}"
+    return conditions.stalled("RolledBack", f"{message}; {_retry(observed, rejected)}")
+
+
+def _retry(observed: Observed, rejected: Rejection) -> str:
+    return f"to try it again: modelwright rollout retry {observed.name} --revision {rejected.revision}"
+
+
+def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) -> Summary:
+    if canary.state == "Completing":
+        message = f"ModelVersion {canary.version} has passed; the rest of its pods start"
+        return conditions.reconciling("CanaryCompleting", message, ready=False)
+    count = len(planned(observed.spec))
+    message = f"ModelVersion {canary.version} answers {canary.weight or 0} % (step {(canary.step or 0) + 1} of {count})"
+    lacking = share.missing(observed, revisions.stable, canary)
+    if canary.waiting_since is not None and lacking is not None:
+        message = f"ModelVersion {canary.version} waits for its share of the traffic, {canary.weight or 0} %: {lacking}"
+    message += f"; waits for {', '.join(canary.waiting_for)}" if canary.waiting_for else ""
+    message += queries.wanting(observed.spec.rollout.analysis, observed.measured, canary)
+    message += scrape_targets.unread(observed, observed.status.stable, canary)
+    if is_paused(canary, observed.spec):
+        return conditions.reconciling(
+            "CanaryPaused", f"{message}; it is paused{_paused_by(observed, revisions)}", ready=False
+        )
+    if awaits_approval(canary, observed.spec):
+        told = f"{message}; the step ends when spec.rollout.approvedRevision is {canary.revision}, or by promotion"
+        return conditions.reconciling("AwaitingApproval", told, ready=False)
+    return conditions.reconciling("CanaryInProgress", message, ready=False)
+
+
+def _paused_by(observed: Observed, revisions: Revisions) -> str:
+    """Who asked for the pause, as long as nothing else was decided since."""
+    last = revisions.decision or observed.status.last_decision
+    if last is None or last.verdict != "Pause" or last.reason != decision_log.REQUESTED:
+        return ""
+    return f", {asked_for(last.requested_by)}"
+
+
+def _starting(observed: Observed, revision: str, version: str) -> Summary:
+    problem = hindrance(observed, revision)
+    if problem is not None:
+        return conditions.waiting(problem.reason, f"ModelVersion {version}: {problem.message}")
+    return conditions.reconciling("RevisionStarting", f"ModelVersion {version} starts", ready=False)
+
+
+def _serving(
+    observed: Observed, stable: StableRevision | Revision, undone: Rejection | None = None
+) -> Summary:
+    """`undone`: what the spec asks for, and somebody has undone."""
+    if not observed.has_traffic(stable.revision):
+        return conditions.reconciling(
+            "SwitchingTraffic", f"ModelVersion {stable.version} takes over the traffic", ready=False
+        )
+    if serves_fully(observed.deployment(stable.revision), observed.spec.replicas):
+        return _done(observed, stable, undone)
+    problem = hindrance(observed, stable.revision)
+    if problem is not None:
+        return conditions.waiting(problem.reason, f"ModelVersion {stable.version}: {problem.message}")
+    return conditions.reconciling(
+        "PodsNotReady", f"pods of ModelVersion {stable.version} are not ready", ready=False
+    )
+
+
+def _done(observed: Observed, stable: StableRevision | Revision, undone: Rejection | None) -> Summary:
+    """All pods of the revision that has the traffic are ready."""
+    if isinstance(stable, StableRevision) and stable.bake_until is not None:
+        message = f"ModelVersion {stable.version} has the traffic, and may still be taken back"
+        message += scrape_targets.unread(observed, stable)
+        return conditions.reconciling("Baking", message, ready=False)
+    if undone is not None:
+        message = f"ModelVersion {undone.version} was undone, {asked_for(undone.requested_by)}; "
+        message += f"{stable.version} has the traffic; {_retry(observed, undone)}"
+        return conditions.done(rejections.UNDONE, message)
+    if observed.spec.replicas == 0:
+        message = f"spec.replicas is 0: no pod of ModelVersion {stable.version} runs"
+        return conditions.done("ScaledToZero", message)
+    if observed.is_deleted(stable.version):
+        message = f"ModelVersion {stable.version} was deleted; {_recorded(stable)}"
+        return conditions.done("ServedVersionDeleted", message, warning=True)
+    bad = ", ".join(passed_over(observed, stable.version)[-MOST_NAMES:])
+    return conditions.done(
+        "Serving",
+        f"ModelVersion {stable.version} has the traffic{f'; passed over: {bad}' if bad else ''}",
+    )
+
+
+def _recorded(stable: StableRevision | Revision) -> str:
+    return f"revision {stable.revision} of ModelVersion {stable.version} serves on from the recorded artifact"
+
+
+def available(observed: Observed, revisions: Revisions) -> Aspect:
+    """The condition Available: True while a ready pod answers callers."""
+    stable = revisions.stable
+    if stable is None:
+        return Aspect("Available", False, NOT_DEPLOYED, "no version has been ready yet")
+    if observed.service is None:
+        return Aspect("Available", False, "NoService", f"ModelVersion {stable.version} has no Service yet")
+    if has_ready_pods(observed, stable.revision):
+        return Aspect("Available", True, "PodsReady", f"ModelVersion {stable.version} answers")
+    canary = revisions.starting
+    if canary is not None and standin.answers(canary, observed) and observed.has_traffic(canary.revision):
+        message = f"no pod of ModelVersion {stable.version} is ready: the canary {canary.version} answers"
+        return Aspect("Available", True, "CanaryAnswers", message)
+    if observed.spec.replicas == 0:
+        return Aspect("Available", False, "ScaledToZero", "spec.replicas is 0")
+    return Aspect("Available", False, "PodsNotReady", f"no pod of ModelVersion {stable.version} is ready")
