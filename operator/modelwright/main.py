@@ -1,4 +1,4 @@
-"""The operator process: command line, logs, event loop. What it does is in `wiring`, how it runs in `engine`."""
+"""The operator process: command line, logging, event loop. The kinds are in `wiring`, the runtime is in `engine`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def main() -> None:
-    """Runs until SIGTERM; ends with code 1 when a part of it breaks, for the kubelet to start it anew."""
+    """Runs until SIGTERM. Exits with code 1 if a part fails, so that the kubelet restarts the container."""
     options = parse()
     logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr)
-    # kopf tells of every event that it hands over; the reconciler says what came of it.
+    # kopf logs every event that it handles; the outcome is logged by the reconciler.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
         uvloop.run(run(kinds(options.settings), _engine(options), [sampling(options.prometheus_url)]))

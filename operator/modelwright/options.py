@@ -1,4 +1,4 @@
-"""The operator's command line: what the chart sets, turned into settings."""
+"""The operator's command line, which the chart sets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from modelwright.common.settings import ClaimSettings, ImagePolicy, Settings
 
 @dataclass(frozen=True)
 class Options:
-    """How this process runs, and the settings for all objects."""
+    """The options of the process, and the settings for all objects."""
 
     settings: Settings
     namespace: str | None
@@ -40,7 +40,7 @@ class Options:
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
-    """Reads the command line; ends the process with a message when it is wrong."""
+    """Parses the command line; exits with a message if it is invalid."""
     given = _parser().parse_args(arguments)
     defaults = Settings(given.serving_image, given.training_image)
     settings = Settings(
@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _at_least_one(text: str) -> int:
-    """A number of things that may go on at once."""
+    """A number that is 1 or more."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("it has to be 1 or more")
@@ -119,11 +119,11 @@ def _at_least_one(text: str) -> int:
 
 
 def _address(text: str) -> str:
-    """The address of an HTTP server, maybe with a path; secrets do not belong on a command line."""
+    """The URL of an HTTP server. It must not hold a secret, because command lines are not secret."""
     try:
         parts = urlsplit(text)
         fits = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError as error:  # a port that is none, brackets that do not close
+    except ValueError as error:  # an invalid port, or brackets that are not closed
         raise argparse.ArgumentTypeError(f"not an address: {error}") from error
     if not fits or parts.username is not None or parts.query or parts.fragment or not text.isprintable():
         raise argparse.ArgumentTypeError(
@@ -133,29 +133,29 @@ def _address(text: str) -> str:
 
 
 def _resources(text: str) -> Mapping[str, Any]:
-    """Resources as a pod has them; argparse shows the message of the error."""
+    """The resources of a container, from JSON; argparse shows the message of an error."""
     try:
         resources = ResourceRequirements.model_validate(json.loads(text))
     except (ValueError, ValidationError) as error:
         raise argparse.ArgumentTypeError(f"not resource requirements: {error}") from error
-    if found := _problems(resources):
-        raise argparse.ArgumentTypeError("; ".join(found))
+    if problems := _problems(resources):
+        raise argparse.ArgumentTypeError("; ".join(problems))
     return resources.model_dump(mode="json", exclude_none=True)
 
 
 def _problems(resources: ResourceRequirements) -> list[str]:
-    """What the API server's rules for `RequestedResources` would have against them."""
+    """The messages of the rules of `RequestedResources` that the resources violate."""
     requests, limits = resources.requests or {}, resources.limits or {}
     devices = [name for name in requests if re.search("/|^hugepages-", name)]
-    found = {
+    violations = {
         UNKNOWN_RESOURCE: any(n not in STANDARD and not re.search(RESOURCE, n) for n in (*requests, *limits)),
         ABOVE_LIMIT: any(_amount(requests[n]) > _amount(limits[n]) for n in requests if n in limits),
         DEVICE_LIMIT: any(n not in limits or _amount(requests[n]) != _amount(limits[n]) for n in devices),
     }
-    return [message for message, holds in found.items() if holds]
+    return [message for message, is_violated in violations.items() if is_violated]
 
 
 def _amount(quantity: int | str) -> Decimal:
-    """The number that a quantity stands for."""
+    """The value of a quantity."""
     number: Decimal = parse_quantity(str(quantity))  # type: ignore[no-untyped-call]
     return number

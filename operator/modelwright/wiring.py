@@ -1,4 +1,7 @@
-"""All kinds of the operator: who plans for each, and whom a change of each concerns. Only this file knows all."""
+"""All kinds of the operator: the planner of each, and the objects to reconcile when one of it changes.
+
+Only this file knows all kinds.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +36,12 @@ from modelwright.trainingjob.planner import TrainingJobPlanner
 
 
 def kinds(settings: Settings) -> list[Kind]:
-    """What is watched."""
+    """Returns the kinds to watch."""
     return [
         Kind(TRAINING_JOBS, TrainingJobPlanner(settings), wakes=_versions_of),
         Kind(MODEL_VERSIONS, ModelVersionPlanner(settings), wakes=_users_of),
         Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_versions_around),
-        # They only tell whose a pod is.
+        # Read only to find the Deployment of a pod.
         replace(child(REPLICA_SETS, _labelled), keep=identity),
         *(child(resource, _labelled) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CONFIG_MAPS)),
         child(CLAIMS),
@@ -48,21 +51,21 @@ def kinds(settings: Settings) -> list[Kind]:
 
 
 def _versions_of(view: View, training_job: Body) -> Iterator[Key]:
-    """The version of the newest run: it reads there what the publisher measured."""
+    """The ModelVersion of the newest run, which reads the report of the publisher there."""
     job = ((training_job.get("status") or {}).get("run") or {}).get("job")
     if job:
         yield Key(MODEL_VERSIONS, namespace(training_job), job)
 
 
 def _labelled(_: View, body: Body) -> Iterator[Key]:
-    """The object that a child is labelled with: one that a backup tool has restored has no owner."""
+    """The object that a child's labels name: a child that a backup tool has restored has no owner."""
     for label, resource in ((TRAINING_JOB, TRAINING_JOBS), (INFERENCE_SERVICE, INFERENCE_SERVICES)):
-        if named := labels(body).get(label):
-            yield Key(resource, namespace(body), named)
+        if root_name := labels(body).get(label):
+            yield Key(resource, namespace(body), root_name)
 
 
 def _users_of(view: View, version: Body) -> Iterator[Key]:
-    """The run that waits for its version, and the services that name it or track its family."""
+    """The TrainingJob that made the version, and the services that name it or track its model."""
     job = labels(version).get(TRAINING_JOB)
     if job:
         yield Key(TRAINING_JOBS, namespace(version), job)
@@ -77,14 +80,13 @@ def _users_of(view: View, version: Body) -> Iterator[Key]:
 
 
 def _versions_around(view: View, service: Body) -> Iterator[Key]:
-    """The versions that a service serves, those that it has rolled back, and those that are quarantined: they may no
-    longer be."""
+    """The versions that a service serves or has rolled back, and all quarantined ones, whose quarantine may end."""
     serves = set(served(service))
-    rejected = {found.get("digest") for found in (service.get("status") or {}).get("rejected") or ()}
+    rejected = {rejection.get("digest") for rejection in (service.get("status") or {}).get("rejected") or ()}
 
     def is_concerned(version: Body) -> bool:
-        bad = version["spec"]["artifact"]["digest"] in rejected or is_quarantined(version)
-        return bad or name(version) in serves
+        is_bad = version["spec"]["artifact"]["digest"] in rejected or is_quarantined(version)
+        return is_bad or name(version) in serves
 
     for version, concerned in each(view.all(MODEL_VERSIONS, namespace(service)), is_concerned):
         if concerned:
@@ -92,24 +94,25 @@ def _versions_around(view: View, service: Body) -> Iterator[Key]:
 
 
 def _callers_of(view: View, gateway: Body) -> Iterator[Key]:
-    """The services that are reached by a Gateway, from whatever namespace."""
-    for key, named in _gateways_of(view):
-        if named == (namespace(gateway), name(gateway)):
+    """The services of all namespaces that name this Gateway."""
+    for key, reference in _gateways_of(view):
+        if reference == (namespace(gateway), name(gateway)):
             yield key
 
 
 def _names_a_gateway(view: View) -> bool:
+    """True if any service names a Gateway."""
     return any(True for _ in _gateways_of(view))
 
 
 def _gateways_of(view: View) -> Iterator[tuple[Key, tuple[str, str]]]:
-    """The services that name a Gateway, and its namespace and name."""
+    """Yields each service that names a Gateway, with the namespace and name of that."""
 
-    def named(service: Body) -> tuple[str, str] | None:
+    def reference(service: Body) -> tuple[str, str] | None:
         gateway = service["spec"].get("gateway")
         return None if gateway is None else (gateway.get("namespace") or namespace(service), gateway["name"])
 
     services = (view.get(key) or {} for key in view.keys(INFERENCE_SERVICES))
-    for service, gateway in each(services, named):
+    for service, gateway in each(services, reference):
         if gateway is not None:
             yield Key(INFERENCE_SERVICES, namespace(service), name(service)), gateway

@@ -1,1 +1,1 @@
-"""The one vocabulary of verdicts, and the statistics behind it. Pure."""
+"""Verdicts of checks, and their statistics. Pure."""

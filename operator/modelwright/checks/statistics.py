@@ -1,4 +1,4 @@
-"""What samples allow to say: intervals for shares and for quantiles. Pure."""
+"""Confidence intervals for proportions and quantiles. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Z = 1.959963984540054
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a value lies, with 95 % confidence."""
+    """A 95 % confidence interval."""
 
     low: float
     high: float
 
 
 def share(hits: int, samples: int) -> Interval:
-    """The interval of a share: Wilson's score interval, which holds for few samples and for shares near 0 and 1.
+    """Returns the interval of a proportion: Wilson's score interval, which holds for few samples, and near 0 and 1.
 
     E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927), 209-212.
     """
@@ -38,11 +38,11 @@ def total(buckets: Mapping[float, float]) -> float:
 
 
 def quantile(buckets: Mapping[float, float], rank: float) -> float | None:
-    """The value below which a share `rank` of the samples lies; None without samples.
+    """Returns the value that the proportion `rank` of the samples is below; None without samples.
 
-    `buckets`: the number of samples at or below each upper bound, as a Prometheus histogram has them, infinity
-    included. Within a bucket the samples are taken to lie evenly, as Prometheus' histogram_quantile does; above the
-    last finite bound nothing is known but that bound.
+    `buckets`: the number of samples at or below each upper bound, infinity included, as in a Prometheus histogram.
+    Interpolates linearly within a bucket, as Prometheus' histogram_quantile does. Above the last finite bound it
+    returns that bound.
     """
     samples = total(buckets)
     if samples <= 0:
@@ -58,10 +58,10 @@ def quantile(buckets: Mapping[float, float], rank: float) -> float | None:
 
 
 def quantile_interval(buckets: Mapping[float, float], rank: float) -> Interval | None:
-    """The interval of a quantile, from the ranks between which it lies; None without samples.
+    """Returns the interval of a quantile; None without samples.
 
-    The number of samples below a quantile is binomial, so the interval of its share gives the ranks (W. J. Conover,
-    Practical Nonparametric Statistics, 3rd ed., section 3.2).
+    The number of samples below a quantile is binomial, so the interval of that proportion gives the ranks of its ends
+    (W. J. Conover, Practical Nonparametric Statistics, 3rd ed., section 3.2).
     """
     samples = total(buckets)
     if samples <= 0:

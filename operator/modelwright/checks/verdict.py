@@ -1,4 +1,4 @@
-"""The one vocabulary of verdicts: of gates, of a canary's analysis, of drift. Pure."""
+"""The verdict of a check: Pass, Fail or Inconclusive, with its numbers. Pure."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Literal
 
 from modelwright.checks.statistics import Interval
 
-# Inconclusive: the samples allow neither of the others yet, or there are none.
+# Inconclusive: there are no samples, or not enough for one of the others.
 Result = Literal["Pass", "Fail", "Inconclusive"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one check says, and the numbers behind it: `value`, `interval` and `threshold` in the unit of `metric`."""
+    """The verdict of one check. `value`, `interval` and `threshold` are in the unit of `metric`."""
 
     result: Result
     metric: str
-    # One word in CamelCase for a condition.
+    # In CamelCase, as reasons of conditions are.
     reason: str
-    # How many samples the value was found from.
+    # The number of samples behind the value.
     samples: int
     value: float | None = None
     threshold: float | None = None
-    # Where the true value lies, as far as the samples tell.
+    # The confidence interval of the value.
     interval: Interval | None = None
-    # How many samples would decide if the value stayed as it is.
+    # How many samples would decide, if the value does not change.
     samples_needed: int | None = None
-    # Tells two answers of one query apart; None where the numbers are those that pods count.
+    # Identifies the answer to a query that the value is from; None for numbers that pods count.
     look: int | None = None
 
 
@@ -39,7 +39,7 @@ def words(
     interval: Interval | None = None,
     samples_needed: int | None = None,
 ) -> str:
-    """The numbers of a verdict, for people."""
+    """Returns the numbers of a verdict as text."""
     known = "unknown" if value is None else f"{value:.4g}"
     around = "" if interval is None else f" ({interval.low:.4g} to {interval.high:.4g})"
     limit = "" if threshold is None else f", the limit {threshold:.4g}"

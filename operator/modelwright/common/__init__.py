@@ -1,1 +1,1 @@
-"""What the planners of all kinds share: names, conditions, pod manifests and how to read pods. Pure."""
+"""What all kinds share: conditions, names of kinds and labels, settings, names of facts. Pure."""

@@ -1,7 +1,7 @@
-"""Conditions as kstatus, Argo CD and `kubectl wait` read them: Ready, and Reconciling or Stalled only while true.
+"""Conditions as kstatus, Argo CD and `kubectl wait` expect them: Ready, and Reconciling or Stalled only while true.
 
-The rules: https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus. Messages hold no timestamps, counters
-or random names, so an unchanged state gives an unchanged status.
+The rules of kstatus: https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus. Messages hold no timestamps,
+counters or random names, so an unchanged state gives an unchanged status.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Progress(Enum):
 
 @dataclass(frozen=True)
 class Summary:
-    """How the object stands: becomes Ready, and Reconciling or Stalled."""
+    """The content of the conditions Ready, and Reconciling or Stalled."""
 
     ready: bool | None
     reason: str
@@ -39,14 +39,14 @@ class Summary:
 
     @property
     def event(self) -> Event:
-        """The event that announces it."""
+        """The event to post when the summary changes."""
         warns = self.warning or self.progress is Progress.STALLED
         return Event("Warning" if warns else "Normal", self.reason, self.message)
 
 
 @dataclass(frozen=True)
 class Aspect:
-    """A condition besides those of the summary."""
+    """A condition that is not part of the summary."""
 
     type: str
     status: bool | None
@@ -55,22 +55,22 @@ class Aspect:
 
 
 def done(reason: str, message: str, *, warning: bool = False) -> Summary:
-    """The spec is fulfilled; `warning`: by something that a user may not expect."""
+    """Ready. `warning`: in a way that a user may not expect."""
     return Summary(True, reason, message, Progress.DONE, warning)
 
 
 def reconciling(reason: str, message: str, *, ready: bool | None = None) -> Summary:
-    """On the way, as expected."""
+    """In progress, as expected."""
     return Summary(ready, reason, message, Progress.RECONCILING)
 
 
 def waiting(reason: str, message: str) -> Summary:
-    """On the way, but something is in it that a user may have to remove."""
+    """In progress, but blocked by something that a user may have to remove."""
     return Summary(False, reason, message, Progress.RECONCILING, warning=True)
 
 
 def stalled(reason: str, message: str) -> Summary:
-    """Nothing more happens until the spec changes."""
+    """Stopped: nothing happens until the spec changes."""
     return Summary(False, reason, message, Progress.STALLED)
 
 
@@ -81,22 +81,22 @@ def conditions(
     now: datetime,
     aspects: Iterable[Aspect] = (),
 ) -> list[dict[str, Any]]:
-    """The list of conditions, with the time of the last transition kept where the status did not change.
+    """Returns the list of conditions. The transition time of one whose status is unchanged is kept.
 
-    Those that are there already keep their places, as the API server merges this list by type: in another order the
-    same status would be written again.
+    Known conditions keep their order. The API server merges this list by type and keeps its own order, so in another
+    order an unchanged status would be written again at every reconcile.
     """
     known = {str(condition.get("type")): condition for condition in before}
     places = {kind: place for place, kind in enumerate(known)}
-    wanted = [Aspect("Ready", summary.ready, summary.reason, summary.message)]
+    summarized = [Aspect("Ready", summary.ready, summary.reason, summary.message)]
     if summary.progress is not Progress.DONE:
-        wanted.append(Aspect(summary.progress.value.capitalize(), True, summary.reason, summary.message))
-    ordered = sorted((*wanted, *aspects), key=lambda aspect: places.get(aspect.type, len(places)))
+        summarized.append(Aspect(summary.progress.value.capitalize(), True, summary.reason, summary.message))
+    ordered = sorted((*summarized, *aspects), key=lambda aspect: places.get(aspect.type, len(places)))
     return [condition(aspect, known.get(aspect.type), generation, now) for aspect in ordered]
 
 
 def transition(before: Iterable[Mapping[str, Any]], summary: Summary) -> tuple[Event, ...]:
-    """The event to tell, if the reason of Ready is another one than before."""
+    """Returns the event of the summary if the status or reason of Ready changes."""
     ready = next((condition for condition in before if condition.get("type") == "Ready"), None)
     if (
         ready is not None
@@ -108,15 +108,15 @@ def transition(before: Iterable[Mapping[str, Any]], summary: Summary) -> tuple[E
 
 
 def standing(body: Body, kind: str) -> Mapping[str, Any] | None:
-    """A condition of an object of any kind, if it is true."""
-    found = (body.get("status") or {}).get("conditions") or ()
-    return next((c for c in found if c.get("type") == kind and c.get("status") == "True"), None)
+    """Returns the condition of this type if its status is True, else None. For objects of any kind."""
+    entries = (body.get("status") or {}).get("conditions") or ()
+    return next((c for c in entries if c.get("type") == kind and c.get("status") == "True"), None)
 
 
 def condition(
     aspect: Aspect, known: Mapping[str, Any] | None, generation: int, now: datetime
 ) -> dict[str, Any]:
-    """One entry of the list of conditions; `known`: as it was before."""
+    """Returns one entry of the list of conditions. `known`: the entry before."""
     status = _status(aspect.status)
     unchanged = known is not None and known.get("status") == status
     return {

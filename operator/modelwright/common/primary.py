@@ -1,4 +1,4 @@
-"""The object that a plan is made for: what the plans of all kinds read of it."""
+"""The object that a plan is made for, as the planners of all kinds read it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelwright.engine.refusal import REFUSALS, Refusal
 
 @dataclass(frozen=True)
 class Primary:
-    """One of our resources, as it was seen last. Each kind adds what it has to know besides."""
+    """An object of one of our kinds, as it is in the cache. Each kind adds the other inputs of its planner."""
 
     body: Body
     refusals: tuple[Refusal, ...] = field(default=(), kw_only=True)
@@ -36,16 +36,16 @@ class Primary:
 
     @property
     def written_status(self) -> Mapping[str, Any]:
-        """Its status as it was written last."""
+        """Its status, as it was last written."""
         return self.body.get("status") or {}
 
     @property
     def written_conditions(self) -> Sequence[Mapping[str, Any]]:
-        """The conditions as they were written last."""
+        """Its conditions, as they were last written."""
         return self.written_status.get("conditions") or ()
 
 
 def refusals_of(view: View, key: Key) -> tuple[Refusal, ...]:
-    """What the API server would not do for an object."""
-    found: tuple[Refusal, ...] = view.fact(key, REFUSALS) or ()
-    return found
+    """Returns the writes for an object that the API server refused."""
+    refusals: tuple[Refusal, ...] = view.fact(key, REFUSALS) or ()
+    return refusals

@@ -1,4 +1,4 @@
-"""Reads what another release of the operator may have written."""
+"""Reads data that another release of the operator may have written, without failing on it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _GONE = object()
 
 
 def readable(model: type[Read], written: object) -> Read:
-    """What can be read of an object all of whose fields are optional; the rest counts as not there.
+    """Returns the valid part of an object. All fields of the model must be optional.
 
-    A field that cannot be read is left out, and so is the object around it if it cannot be without that field. Of a
-    list, only the items that cannot be read are.
+    An invalid field is dropped, and the object around it too if the field is required. Of a list, only the invalid
+    items are dropped.
     """
     while True:
         try:
             return model.model_validate(written)
         except ValidationError as error:
-            kept = _without(written, [_place(fault) for fault in error.errors(include_url=False)])
-            written = {} if kept is _GONE else kept
+            valid = _without(written, [_place(fault) for fault in error.errors(include_url=False)])
+            written = {} if valid is _GONE else valid
 
 
 def each(bodies: Iterable[Body], read: Callable[[Body], Value]) -> Iterator[tuple[Body, Value]]:
-    """The bodies, each with what is read of it. One that cannot be read so is passed over: it must not hide the others
-    from an object that looks through all of them."""
+    """Yields each body with the value read from it. Skips bodies that cannot be read, so that one malformed object does
+    not block the others."""
     for body in bodies:
         try:
             value = read(body)
@@ -41,15 +41,15 @@ def each(bodies: Iterable[Body], read: Callable[[Body], Value]) -> Iterator[tupl
 
 
 def _place(fault: Mapping[str, Any]) -> Place:
-    """Where the value is that cannot be read; where one is missing, the object around it."""
-    where: Place = fault["loc"]
-    return where[:-1] if fault["type"] == "missing" else where
+    """The path of an invalid value; if a field is missing, that of the object around it."""
+    place: Place = fault["loc"]
+    return place[:-1] if fault["type"] == "missing" else place
 
 
 def _without(value: object, places: Iterable[Place]) -> object:
-    """The value without what the places lead to. They may go on with names of types behind the innermost value."""
-    found = list(places)
-    if not found:
+    """Returns the value without the parts at these paths. Pydantic may append names of types to a path."""
+    paths = list(places)
+    if not paths:
         return value
     if isinstance(value, Mapping):
         parts: dict[Any, object] = dict(value)
@@ -57,10 +57,10 @@ def _without(value: object, places: Iterable[Place]) -> object:
         parts = dict(enumerate(value))
     else:
         return _GONE
-    if any(not place or place[0] not in parts for place in found):
+    if any(not place or place[0] not in parts for place in paths):
         return _GONE
     rest = {
-        key: _without(part, [place[1:] for place in found if place[0] == key]) for key, part in parts.items()
+        key: _without(part, [place[1:] for place in paths if place[0] == key]) for key, part in parts.items()
     }
     kept = {key: part for key, part in rest.items() if part is not _GONE}
     return kept if isinstance(value, Mapping) else list(kept.values())

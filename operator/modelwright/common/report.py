@@ -1,4 +1,4 @@
-"""What a step reports of a model file: docs/contracts/step.schema.json, as far as it goes into a status."""
+"""The reports of steps, as far as a status holds them. Their schema is docs/contracts/step.schema.json."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from modelwright.api.modelversion import Libraries, Parity
 
 
 class MetricReport(Model):
-    """A metric as it is reported."""
+    """A reported metric."""
 
     name: Annotated[str, Field(max_length=128)]
     value: FiniteFloat
 
 
 class Rows(Model):
-    """How many rows there are in each part of the data."""
+    """The number of rows in each part of the data."""
 
     train: int | None = None
     holdout: int | None = None
 
 
 class FetchReport(Model):
-    """What fetch says of the data."""
+    """The report of fetch about the data."""
 
     digest: Digest | None = None
     rows: Rows = Rows()
 
 
 class FileReport(Model):
-    """What any step that has read a model file says of it."""
+    """The report of any step about a model file that it has read."""
 
     task: Task | None = None
     metrics: Annotated[list[MetricReport], Field(max_length=64)] = Field(default_factory=list)
@@ -41,7 +41,7 @@ class FileReport(Model):
 
 
 class PublishReport(Model):
-    """What the publisher says."""
+    """The report of the publisher."""
 
     artifact: Artifact
     task: Task
@@ -52,6 +52,6 @@ class PublishReport(Model):
 
 
 def first_fault(error: ValidationError) -> str:
-    """Where a report is unlike the contract, and how."""
+    """Returns the path and message of the first violation of the contract."""
     fault = error.errors(include_url=False, include_input=False)[0]
     return f"{'.'.join(str(part) for part in fault['loc']) or 'its root'}: {fault['msg']}"

@@ -1,4 +1,4 @@
-"""The kinds that the operator reads and writes, and the labels that its objects carry."""
+"""The kinds that the operator reads and writes, the labels of its objects, and how to find the children of one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REPLICA_SETS = ResourceType("apps/v1", "ReplicaSet", "replicasets")
 DEPLOYMENTS = ResourceType("apps/v1", "Deployment", "deployments")
 SERVICES = ResourceType("v1", "Service", "services")
 CONFIG_MAPS = ResourceType("v1", "ConfigMap", "configmaps")
-# The Gateway API is there on some clusters only.
+# Not every cluster has the Gateway API.
 GATEWAYS = ResourceType("gateway.networking.k8s.io/v1", "Gateway", "gateways")
 HTTP_ROUTES = ResourceType("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 CLAIMS = ResourceType("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
@@ -41,51 +41,55 @@ REVISION = "modelwright.dev/revision"
 
 
 def child_labels(root: Body, **extra: str) -> dict[str, str]:
-    """Labels of an object that belongs to `root`."""
+    """Returns the labels of a child of `root`."""
     return {MANAGED_BY: MANAGER, ROOT_UID: uid(root), **extra}
 
 
 def controlled(view: View, resource: ResourceType, owner: Body) -> list[Body]:
-    """The objects of a kind that the owner controls, ordered by name. Labels alone do not make them its own."""
-    return [found for found in view.owned(resource, uid(owner)) if owned_by(found, owner)]
+    """Returns the objects of a kind that the owner controls, ordered by name. Labels alone are not enough."""
+    return [child for child in view.owned(resource, uid(owner)) if owned_by(child, owner)]
 
 
 def orphaned(view: View, resource: ResourceType, root: Body, label: str) -> list[Body]:
-    """The objects of a kind that were made for an object of this name and have lost their owner, as a backup tool
-    restores them; `label` holds the name."""
+    """Returns the objects of a kind that were made for an object of this name and have no owner.
+
+    Backup tools restore objects so. `label`: the label that holds the name.
+    """
     return [
-        found
-        for found in view.orphans(resource, namespace(root), uid(root))
-        if labels(found).get(MANAGED_BY) == MANAGER and labels(found).get(label) == name(root)
+        orphan
+        for orphan in view.orphans(resource, namespace(root), uid(root))
+        if labels(orphan).get(MANAGED_BY) == MANAGER and labels(orphan).get(label) == name(root)
     ]
 
 
 def made_for(deployment: Body | None, root: Body) -> str:
-    """The uid that the pods of a Deployment are labelled with; that of the object where there is no Deployment.
+    """Returns the uid in the label of a Deployment's pods; that of the object if there is no Deployment.
 
-    One that was adopted keeps what its pods were made for: another label would replace them all.
+    An adopted Deployment keeps its label, because a change of it would replace all pods.
     """
     template = {} if deployment is None else deployment["spec"]["template"].get("metadata") or {}
     return str((template.get("labels") or {}).get(ROOT_UID) or uid(root))
 
 
 def pods_for(view: View, root: Body, deployments: Iterable[Body] = ()) -> list[Body]:
-    """The pods that are labelled as an object's, or like those of its Deployments, in its namespace. Anybody may have
-    made them: what they say must not be believed before it is known who controls them."""
+    """Returns the pods in the object's namespace with its label, or with that of its Deployments.
+
+    Any user can create such pods. They must not be trusted before their controller is checked.
+    """
     uids = sorted({uid(root), *(made_for(deployment, root) for deployment in deployments)})
     pods = (pod for root_uid in uids for pod in view.owned(PODS, root_uid))
     return [pod for pod in pods if namespace(pod) == namespace(root)]
 
 
 def pods_of_job(view: View, root: Body, job: Body | None) -> list[Body]:
-    """The pods of one of the object's Jobs."""
+    """Returns the pods of one of the object's Jobs."""
     return [pod for pod in pods_for(view, root) if job is not None and owner_uid(pod) == uid(job)]
 
 
 def pods_of_deployments(view: View, root: Body, deployments: Collection[Body]) -> list[Body]:
-    """The pods of some of the object's Deployments: each is controlled by a ReplicaSet that one of them controls."""
+    """Returns the pods of some of the object's Deployments: each is controlled by a ReplicaSet of one of them."""
     controllers = {uid(deployment) for deployment in deployments}
     labelled = {made_for(deployment, root) for deployment in deployments}
-    replica_sets = (found for root_uid in labelled for found in view.owned(REPLICA_SETS, root_uid))
-    sets = {uid(found) for found in replica_sets if owner_uid(found) in controllers}
-    return [pod for pod in pods_for(view, root, deployments) if owner_uid(pod) in sets]
+    candidates = (owned for root_uid in labelled for owned in view.owned(REPLICA_SETS, root_uid))
+    replica_sets = {uid(owned) for owned in candidates if owner_uid(owned) in controllers}
+    return [pod for pod in pods_for(view, root, deployments) if owner_uid(pod) in replica_sets]

@@ -1,4 +1,4 @@
-"""What the administrator decides for all objects; the command line fills it."""
+"""The administrator's settings for all objects. They come from the command line."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 DEFAULT_CLAIM = "modelwright-artifacts"
-# What a new image of the server means for revisions that run: they keep theirs until something else changes, or each
-# is replaced in its turn.
+# When running revisions get a new image of the server: with their next rollout, or now, a few services at a time.
 ImagePolicy = Literal["OnNextRollout", "Now"]
 
 
 @dataclass(frozen=True)
 class ClaimSettings:
-    """The claim that is made for artifacts where none is named."""
+    """The default PersistentVolumeClaim for artifacts."""
 
     size: str = "10Gi"
     storage_class: str | None = None

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 
 def to_timestamp(moment: datetime) -> str:
-    """The moment as Kubernetes writes it."""
+    """Returns the time as a Kubernetes timestamp."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def from_timestamp(text: str) -> datetime:
-    """The moment that Kubernetes wrote. Raises ValueError for anything else."""
+    """Returns the time of a Kubernetes timestamp. Raises ValueError for any other text."""
     return datetime.fromisoformat(text)

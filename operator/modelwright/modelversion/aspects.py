@@ -1,6 +1,7 @@
-"""The conditions of a ModelVersion that are computed at every reconcile, from its facts and from what the view shows.
+"""The conditions of a ModelVersion that can change: computed at every reconcile. Pure.
 
-One function per condition: a new one (a gate, an approval) is added to `aspects`. Pure.
+They follow from its facts and from the InferenceServices of the namespace. Each condition has one
+function; a new one (a gate, an approval) is added to `aspects`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from modelwright.modelversion.observed import Observed
 VALIDATED = "Validated"
 QUARANTINED = "Quarantined"
 IN_USE = "InUse"
-# As many names as the message of InUse holds.
+# The message of InUse lists at most this many names.
 NAMED = 5
 
 
 def aspects(observed: Observed, facts: Facts | None) -> tuple[Aspect, ...]:
-    """All conditions besides Ready, Reconciling and Stalled, as they stand now."""
+    """Returns all conditions besides Ready, Reconciling and Stalled."""
     conditions = (
         facts.verified if facts is not None else None,
         validated(facts) if facts is not None else None,
@@ -34,7 +35,7 @@ def aspects(observed: Observed, facts: Facts | None) -> tuple[Aspect, ...]:
 
 
 def validated(facts: Facts) -> Aspect:
-    """Whether the model answers what the trainer's own library predicts."""
+    """Whether the model's answers match the predictions of the trainer's own library."""
     if not facts.good:
         return Aspect(VALIDATED, False, facts.verified.reason, facts.verified.message)
     verdict = (facts.details.get("parity") or {}).get("verdict")
@@ -50,19 +51,21 @@ def validated(facts: Facts) -> Aspect:
 
 
 def quarantined(digest: str, services: Iterable[Body]) -> Aspect | None:
-    """Whether an InferenceService of the namespace has rolled these bytes back, under whatever name. The services that
-    track the family pass the version over as long as one says so."""
+    """Whether an InferenceService of the namespace has rolled back a model file with this digest; None if not.
+
+    Services that track the model skip a quarantined version.
+    """
 
     def reasons(service: Body) -> list[str]:
         return [
             str(rejection.get("reason") or "RolledBack")
             for rejection in _status(service).get("rejected") or ()
-            # What somebody aborted or undid says nothing about the model to others.
+            # A rollout that a user aborted or undid does not count against the model.
             if rejection.get("digest") == digest and rejection.get("quarantine", True)
         ]
 
     rejections = sorted(
-        (name(service), reason) for service, found in each(services, reasons) for reason in found
+        (name(service), reason) for service, rejected in each(services, reasons) for reason in rejected
     )
     if not rejections:
         return None
@@ -72,9 +75,12 @@ def quarantined(digest: str, services: Iterable[Body]) -> Aspect | None:
 
 
 def in_use(version: str, services: Iterable[Body]) -> Aspect | None:
-    """Which InferenceServices serve it. The chart's admission policy refuses to delete it meanwhile."""
-    found = each(services, lambda service: version in served(service))
-    names = sorted(name(service) for service, serves in found if serves)
+    """Which InferenceServices serve the version; None if none do.
+
+    While they do, the chart's admission policy forbids its deletion.
+    """
+    uses = each(services, lambda service: version in served(service))
+    names = sorted(name(service) for service, serves in uses if serves)
     if not names:
         return None
     if len(names) == 1:
@@ -84,32 +90,32 @@ def in_use(version: str, services: Iterable[Body]) -> Aspect | None:
 
 
 def served(service: Body) -> Iterator[str]:
-    """The ModelVersions whose pods an InferenceService keeps. A canary that was given up has none."""
+    """Yields the names of the ModelVersions that an InferenceService has pods of. A failed canary has none."""
     status = _status(service)
-    for part in ("stable", "canary", "retired"):
-        revision = status.get(part) or {}
+    for role in ("stable", "canary", "retired"):
+        revision = status.get(role) or {}
         if "version" in revision and revision.get("state") != "Failed":
             yield str(revision["version"])
 
 
 def announcements(before: Sequence[Mapping[str, Any]], now: Sequence[Aspect]) -> tuple[Event, ...]:
-    """The events that tell of a quarantine, when it begins, changes or ends."""
+    """The events of a quarantine that begins, changes or ends."""
     known = next((c for c in before if c["type"] == QUARANTINED), None)
-    mark = next((aspect for aspect in now if aspect.type == QUARANTINED), None)
-    if mark is None:
+    quarantine = next((aspect for aspect in now if aspect.type == QUARANTINED), None)
+    if quarantine is None:
         ended = Event("Normal", "QuarantineLifted", "no InferenceService rejects it any more")
         return () if known is None else (ended,)
-    if known is not None and (known["reason"], known["message"]) == (mark.reason, mark.message):
+    if known is not None and (known["reason"], known["message"]) == (quarantine.reason, quarantine.message):
         return ()
-    return (Event("Warning", QUARANTINED, mark.message),)
+    return (Event("Warning", QUARANTINED, quarantine.message),)
 
 
 def is_quarantined(version: Body) -> bool:
-    """Whether it is marked."""
+    """Whether a ModelVersion has the condition Quarantined."""
     return standing(version, QUARANTINED) is not None
 
 
 def _status(service: Body) -> Mapping[str, Any]:
-    """Another release may have written it: no field of it is relied on."""
+    """The status of an InferenceService. Another release may have written it: any field may be missing."""
     status: Mapping[str, Any] = service.get("status") or {}
     return status

@@ -1,7 +1,7 @@
-"""What is known of a model file for good: found once, by the run that made it or by the Job that verifies it.
+"""The facts about a model file. They come once, from the run that made it or from the Job that verifies it. Pure.
 
-A ModelVersion's spec never changes, so neither do its facts: they are kept in its status and read from there ever
-after. What may change is in aspects.py. Pure.
+The spec of a ModelVersion never changes, so its facts do not either: they are kept in the status and read from there.
+Conditions that can change are in aspects.py.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ _STATUSES = {"True": True, "False": False}
 
 @dataclass(frozen=True)
 class Facts:
-    """`verified`: whether the file is what the spec says, or, if that is unknown, why it can never be served.
-    `details`: the fields of the status that describe the model."""
+    """The facts about a model file.
+
+    `verified`: the condition ArtifactVerified, which is Unknown if the file can never be served for another reason
+    than a wrong digest. `details`: the fields of the status that describe the model.
+    """
 
     verified: Aspect
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -39,18 +42,20 @@ class Facts:
 
 
 def recalled(status: Mapping[str, Any]) -> Facts | None:
-    """The facts that the status holds; None if nothing has been found out yet. They are taken as they are: another
-    release may have written them."""
-    found = (c for c in status.get("conditions") or () if c["type"] == ARTIFACT_VERIFIED)
-    known = next(found, None)
-    if known is None:
+    """Returns the facts in a status; None if it has none yet. They are not validated: another release may have written
+    them."""
+    conditions = (c for c in status.get("conditions") or () if c["type"] == ARTIFACT_VERIFIED)
+    condition = next(conditions, None)
+    if condition is None:
         return None
-    verified = Aspect(ARTIFACT_VERIFIED, _STATUSES.get(known["status"]), known["reason"], known["message"])
+    verified = Aspect(
+        ARTIFACT_VERIFIED, _STATUSES.get(condition["status"]), condition["reason"], condition["message"]
+    )
     return Facts(verified, {name: status[name] for name in DETAILS if name in status})
 
 
 def of_run(run: Mapping[str, Any], digest: str) -> Facts | None:
-    """What the publisher of a run found; None if the run made no file with this digest, or has kept no report."""
+    """Returns the facts from the report of a run; None if the run made no file with this digest, or has no report."""
     if run.get("state") != "Succeeded" or run.get("digest") != digest or "report" not in run:
         return None
     verified = Aspect(
@@ -63,7 +68,7 @@ def of_run(run: Mapping[str, Any], digest: str) -> Facts | None:
 
 
 def of_verification(report: Mapping[str, Any]) -> Facts:
-    """What the Job found that verified the file."""
+    """Returns the facts from the report of the Job that verified the file."""
     verified = Aspect(ARTIFACT_VERIFIED, True, "Verified", "the file has the digest and is a model that runs")
     try:
         return Facts(verified, _details(report, "Reported"))
@@ -73,19 +78,20 @@ def of_verification(report: Mapping[str, Any]) -> Facts:
 
 
 def rejected(problem: Problem) -> Facts:
-    """A file that can never be served as this ModelVersion."""
-    other = problem.reason == "DigestMismatch"
-    return Facts(Aspect(ARTIFACT_VERIFIED, False if other else None, problem.reason, problem.message))
+    """Returns the facts about a file that can never be served as this ModelVersion."""
+    is_other_file = problem.reason == "DigestMismatch"
+    return Facts(Aspect(ARTIFACT_VERIFIED, False if is_other_file else None, problem.reason, problem.message))
 
 
 def _details(report: Mapping[str, Any], source: Literal["Measured", "Reported"]) -> Mapping[str, Any]:
-    found = FileReport.model_validate(report)
-    # One value per name, as the list of the CRD has it: a report that somebody else wrote may name one twice.
-    metrics = {metric.name: metric.value for metric in found.metrics}
-    described = ModelVersionStatus(
-        task=found.task,
-        signature=found.signature,
+    """The fields of the status, from the report of a step."""
+    file = FileReport.model_validate(report)
+    # The list in the CRD has the name as its key; a report may have a name twice.
+    metrics = {metric.name: metric.value for metric in file.metrics}
+    status = ModelVersionStatus(
+        task=file.task,
+        signature=file.signature,
         metrics=[Metric(name=name, value=value, source=source) for name, value in metrics.items()],
-        parity=found.parity,
+        parity=file.parity,
     )
-    return described.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(DETAILS))
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(DETAILS))

@@ -1,4 +1,4 @@
-"""The Job that verifies a model file that no run vouches for."""
+"""The manifest of the Job that verifies a model file which no run has verified."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from modelwright.workload.store import claim_of
 
 STEP = "verify"
 DEADLINE_SECONDS = 3600
-# Why the Job before this one failed, as `Reason: message`.
+# Annotation: why the previous Job failed, as `Reason: message`.
 PREVIOUS_FAILURE = "modelwright.dev/previous-failure"
 
 
 def verify_job(observed: Observed, settings: Settings, after: Problem | None = None) -> Create:
-    """Reads the file where it lies, checks its digest and what it is; once more, if it failed before."""
+    """The Job that checks the digest and the content of the file. `after`: why the previous Job failed."""
     labels = child_labels(observed.body, **{MODEL_VERSION: observed.name})
-    noted = {"annotations": {PREVIOUS_FAILURE: f"{after.reason}: {after.message}"}} if after else {}
+    annotations = {"annotations": {PREVIOUS_FAILURE: f"{after.reason}: {after.message}"}} if after else {}
     body = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -31,7 +31,7 @@ def verify_job(observed: Observed, settings: Settings, after: Problem | None = N
             "name": observed.job_name,
             "namespace": observed.namespace,
             "labels": labels,
-            **noted,
+            **annotations,
             "ownerReferences": [owner_reference(observed.body)],
         },
         "spec": {
@@ -45,7 +45,7 @@ def verify_job(observed: Observed, settings: Settings, after: Problem | None = N
 
 
 def previous_failure(job: Body) -> Problem | None:
-    """Why the Job before this one failed; None for the first one."""
+    """Why the Job before this one failed; None if this is the first."""
     reason, separator, message = annotations_of(job).get(PREVIOUS_FAILURE, "").partition(": ")
     return Problem(reason, message) if separator else None
 

@@ -1,4 +1,4 @@
-"""What is known about a ModelVersion when its next step is decided."""
+"""The input of the ModelVersion planner: the object, its run and Job, and the InferenceServices around it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from modelwright.workload.refusals import explained
 
 @dataclass(frozen=True)
 class Observed(Primary):
-    """The ModelVersion, the run that says it made it, the Job that verifies it, and the InferenceServices around it."""
+    """The ModelVersion, the run that it names, the Job that verifies it, and all InferenceServices of the namespace."""
 
     run: Mapping[str, Any] | None
     job: Body | None
@@ -45,17 +45,17 @@ class Observed(Primary):
 
     @property
     def job_name(self) -> str:
-        """The Job that verifies it."""
+        """The name of the Job that verifies it."""
         return _job_name(self.name)
 
     @property
     def job_key(self) -> Key:
-        """The same as a key."""
+        """The key of the Job that verifies it."""
         return Key(JOBS, self.namespace, self.job_name)
 
 
 def observe(view: View, key: Key) -> Observed | None:
-    """Gathers what the planner needs; None when the ModelVersion is not there."""
+    """Returns what the planner needs; None if the ModelVersion does not exist."""
     body = view.get(key)
     if body is None:
         return None
@@ -78,17 +78,17 @@ def _job_name(version: str) -> str:
 
 
 def _run(view: View, key: Key, spec: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The run that the lineage names, as the TrainingJob's status holds it."""
+    """The run that the lineage names, from the TrainingJob's status; None if it is not there."""
     lineage = spec.get("lineage") or {}
     if "trainingJob" not in lineage:
         return None
     job = view.get(Key(TRAINING_JOBS, key.namespace, lineage["trainingJob"])) or {}
-    wanted = (lineage.get("run"), key.name)
-    return next((run for run in _runs(job) if (run.get("number"), run.get("job")) == wanted), None)
+    identity = (lineage.get("run"), key.name)
+    return next((run for run in _runs(job) if (run.get("number"), run.get("job")) == identity), None)
 
 
 def _runs(training_job: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The newest run and those before it."""
+    """All runs in the status of a TrainingJob, the newest first."""
     status = training_job.get("status") or {}
     if status.get("run"):
         yield status["run"]

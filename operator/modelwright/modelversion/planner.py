@@ -1,7 +1,7 @@
-"""Decides the next step of a ModelVersion. Pure.
+"""Plans a ModelVersion. Pure.
 
-Either the run that made it vouches for it (its publisher measured and verified the file), or a Job verifies the
-file. Both happen once: these facts stay. What may change is computed each time, see aspects.py.
+Its facts come once: from the run that made it, whose publisher measured and verified the file, or from a Job that
+verifies the file. Conditions that can change are computed at every reconcile, see aspects.py.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ class ModelVersionPlanner:
     settings: Settings
 
     def __call__(self, view: View, key: Key, now: datetime) -> Plan:
-        """The next step."""
+        """Returns the plan of a ModelVersion."""
         observed = observe(view, key)
         if observed is None or deleting(observed.body):
             return Plan()
-        found = recalled(observed.written_status) or self._find_out(observed, now)
-        if isinstance(found, Pending):
+        facts = recalled(observed.written_status) or self._find_out(observed, now)
+        if isinstance(facts, Pending):
             refused = problem(observed.refusals)
             summary = (
-                found.summary if refused is None else conditions.waiting(refused.reason, refused.message)
+                facts.summary if refused is None else conditions.waiting(refused.reason, refused.message)
             )
-            return _plan(observed, None, summary, now, found.effects, found.requeue_at)
-        return _plan(observed, found, _summary(found), now, _tidied(observed, found))
+            return _plan(observed, None, summary, now, facts.effects, facts.requeue_at)
+        return _plan(observed, facts, _summary(facts), now, _cleanup(observed, facts))
 
     def _find_out(self, observed: Observed, now: datetime) -> Facts | Pending:
-        """The facts, or what is done to find them."""
+        """The facts from the run or from the Job; Pending if there are none yet."""
         run = observed.run
         if run is not None and observed.job is None:
             if run.get("state") in UNFINISHED:
@@ -58,7 +58,7 @@ class ModelVersionPlanner:
 
 
 def _summary(facts: Facts) -> Summary:
-    """Ready, given all that is known for good."""
+    """The summary of a ModelVersion whose facts are known."""
     reason, message = facts.verified.reason, facts.verified.message
     if facts.good:
         return conditions.done(reason, message)
@@ -67,8 +67,8 @@ def _summary(facts: Facts) -> Summary:
     )
 
 
-def _tidied(observed: Observed, facts: Facts) -> tuple[Effect, ...]:
-    """The Job has done its work when the model is good; a failed one is kept for its log."""
+def _cleanup(observed: Observed, facts: Facts) -> tuple[Effect, ...]:
+    """Deletes the Job once the file is verified. A failed Job is kept for its log."""
     if observed.job is None or not facts.good or deleting(observed.job):
         return ()
     return (Delete(observed.job_key, uid(observed.job)),)
@@ -82,13 +82,13 @@ def _plan(
     effects: tuple[Effect, ...],
     requeue_at: datetime | None = None,
 ) -> Plan:
-    before, found = observed.written_conditions, aspects(observed, facts)
+    before, computed = observed.written_conditions, aspects(observed, facts)
     status: dict[str, Any] = dict(facts.details) if facts is not None else {}
     status["observedGeneration"] = observed.generation
-    status["conditions"] = conditions.conditions(before, summary, observed.generation, now, found)
+    status["conditions"] = conditions.conditions(before, summary, observed.generation, now, computed)
     return Plan(
         status=status,
-        events=(*conditions.transition(before, summary), *announcements(before, found)),
+        events=(*conditions.transition(before, summary), *announcements(before, computed)),
         effects=effects,
         requeue_at=requeue_at,
     )

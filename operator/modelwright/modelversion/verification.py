@@ -1,7 +1,7 @@
-"""The verification of a model file that no run vouches for: how far its Job is, and what is done about it. Pure.
+"""Verifies a model file which no run has verified, by a Job. Pure.
 
-Only what the Job finds in the file itself is final. A file that is not there may come, and what the cluster does not
-give may be given later: the Job is made again after a pause, and the failed one is kept for its log until then.
+Only a problem of the file itself is final. If the file does not exist yet, or the cluster cannot run the Job, a new Job
+is created after a pause. Until then the failed one is kept for its log.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ VERIFYING = conditions.reconciling("Verifying", "a Job verifies the model file")
 
 @dataclass(frozen=True)
 class Pending:
-    """Nothing is known of the file yet: how that stands, what is done about it, and when to look again."""
+    """The facts are not known yet: the summary, the effects, and when to reconcile again."""
 
     summary: Summary
     effects: tuple[Effect, ...] = ()
@@ -47,7 +47,7 @@ class Pending:
 
 
 def verification(observed: Observed, settings: Settings, now: datetime) -> Facts | Pending:
-    """What the Job has found, or how far it is."""
+    """Returns the facts from the report of the Job; Pending while there is none."""
     job = observed.job
     if job is None:
         return Pending(VERIFYING, (verify_job(observed, settings),))
@@ -60,47 +60,50 @@ def verification(observed: Observed, settings: Settings, now: datetime) -> Facts
             return rejected(problem)
         case Failed(problem):
             end = standing(job, "Failed") or standing(job, "Complete") or {}
-            return _tried_again(observed, job, problem, next_try(end, since), settings, now)
+            return _retry(observed, job, problem, next_try(end, since), settings, now)
         case Postponed(problem, again):
-            return _tried_again(observed, job, problem, again, settings, now)
+            return _retry(observed, job, problem, again, settings, now)
     requeue_at = progress.until if isinstance(progress, Ending) else None
     return Pending(_under_way(observed, job, progress), requeue_at=requeue_at)
 
 
 def _is_final(problem: Problem) -> bool:
-    """Whether the step has found out that this file can never be served."""
+    """Whether the step reports that this file can never be served."""
     return problem.permanent and not problem.missing and problem.reason != "DeadlineExceeded"
 
 
-def _tried_again(
+def _retry(
     observed: Observed, job: Body, problem: Problem, again: datetime, settings: Settings, now: datetime
 ) -> Pending:
-    """The Job has failed and is made again at that time. The condition stands until the next Job has ended."""
-    cause = _in_words(observed, problem)
+    """Creates a new Job at `again` in place of one that failed.
+
+    The conditions keep the cause of the failure until the new Job has ended.
+    """
+    cause = _cause(observed, problem)
     if deleting(job):
         return Pending(_waiting(cause))
     if now < again:
         return Pending(_waiting(cause), requeue_at=again)
-    anew = (Delete(observed.job_key, uid(job)), verify_job(observed, settings, after=cause))
-    return Pending(_waiting(cause), anew)
+    replacement = (Delete(observed.job_key, uid(job)), verify_job(observed, settings, after=cause))
+    return Pending(_waiting(cause), replacement)
 
 
-def _in_words(observed: Observed, problem: Problem) -> Problem:
-    """Why the Job failed, and that this is not the end."""
+def _cause(observed: Observed, problem: Problem) -> Problem:
+    """Why the Job failed, with a message which says that it is tried again."""
     if problem.reason == "DeadlineExceeded":
         ready = next((c for c in observed.written_conditions if c["type"] == "Ready"), None)
-        if ready is not None and ready["status"] == "False":  # what has kept the Job from ending stands there
+        if ready is not None and ready["status"] == "False":  # it holds what kept the Job from ending
             return Problem(ready["reason"], ready["message"])
         problem = Problem("DeadlineExceeded", f"the Job did not end within {DEADLINE_SECONDS} seconds")
     if problem.reason == "OutOfMemory":
         message = f"{STEP} used more memory than its limit: raise the operator's resources of training steps"
         problem = Problem("OutOfMemory", message)
-    what = "it is looked for" if problem.missing else "the file is verified"
-    return Problem(problem.reason, f"{problem.message.rstrip('.')}; {what} again with growing pauses")
+    action = "it is looked for" if problem.missing else "the file is verified"
+    return Problem(problem.reason, f"{problem.message.rstrip('.')}; {action} again with growing pauses")
 
 
-def _of_the_claim(observed: Observed, problem: Problem) -> Problem:
-    """A pod that waits for a claim that is not there waits for the file."""
+def _claim_not_found(observed: Observed, problem: Problem) -> Problem:
+    """The problem as ArtifactNotFound if the pod waits for a claim that does not exist; else the problem unchanged."""
     claim = claim_of(str(observed.artifact["uri"]))
     if f'persistentvolumeclaim "{claim}" not found' not in problem.message:
         return problem
@@ -109,14 +112,14 @@ def _of_the_claim(observed: Observed, problem: Problem) -> Problem:
 
 
 def _under_way(observed: Observed, job: Body, progress: Progress) -> Summary:
-    """How far the Job is. Until the next try has ended, the condition says what came of the one before."""
+    """The summary of a Job that has not ended. After a failed Job it keeps the cause of that failure."""
     if isinstance(progress, Starting) and progress.problem is not None:
-        return _waiting(_of_the_claim(observed, progress.problem))
+        return _waiting(_claim_not_found(observed, progress.problem))
     if isinstance(progress, Suspended):
         message = f"Job {observed.job_name} is suspended (by a queue such as Kueue, or by hand)"
         return conditions.reconciling("Suspended", message)
-    before = previous_failure(job)
-    return VERIFYING if before is None else _waiting(before)
+    failure = previous_failure(job)
+    return VERIFYING if failure is None else _waiting(failure)
 
 
 def _waiting(problem: Problem) -> Summary:

@@ -1,4 +1,4 @@
-"""The Job of a run and the ModelVersion that it ends in, as manifests. docs/contracts holds what passes in them."""
+"""The manifests of a run: its Job and its ModelVersion. docs/contracts specifies the documents in them."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ ARTIFACTS = mount("artifacts", "/artifacts")
 
 
 def artifacts_uri(observed: Observed, settings: Settings) -> str:
-    """The folder that this job's models go to."""
+    """The folder that models of this TrainingJob are stored in."""
     return store_uri(settings, observed.model, (observed.spec.get("artifacts") or {}).get("uri"))
 
 
 def uses_default_claim(observed: Observed, settings: Settings) -> bool:
-    """Whether the models go to the claim that the operator makes."""
+    """Whether models are stored in the claim that the operator creates."""
     return claim_of(artifacts_uri(observed, settings)) == DEFAULT_CLAIM
 
 
 def public(uri: str) -> str:
-    """A uri without what may be secret in it: a query often holds a signature."""
+    """The uri without its parts that may be secret: a query often holds a signature."""
     if not uri.startswith("https://"):
         return uri
     parts = urlsplit(uri)
@@ -51,7 +51,7 @@ def public(uri: str) -> str:
 
 
 def run_document(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
-    """The run document of the steps: docs/contracts/run.schema.json."""
+    """The run document that the steps read: docs/contracts/run.schema.json."""
     spec = observed.spec
     trainer = spec["trainer"]
     data = {key: value for key, value in observed.data.items() if key != "caConfigMapRef"}
@@ -69,7 +69,7 @@ def run_document(observed: Observed, run: Run, settings: Settings) -> dict[str, 
 
 
 def _for_fetch(document: Mapping[str, Any], observed: Observed) -> dict[str, Any]:
-    """The document of the one step that reads the source itself."""
+    """The run document of fetch, the only step that reads the source: it has the full uri."""
     return {**document, "data": {**document["data"], "uri": observed.data["uri"]}}
 
 
@@ -78,7 +78,7 @@ def _in_environment(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
-    """The Job of a run: three steps in one pod; the hold-out is in a volume that the trainer does not mount."""
+    """The Job of a run: three steps in one pod. The hold-out is in a volume that the trainer does not mount."""
     labels = child_labels(observed.body, **{TRAINING_JOB: observed.name})
     spec = observed.spec
     return {
@@ -128,7 +128,7 @@ def _pod(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
 def _trainer(
     observed: Observed, document: Mapping[str, Any], resources: Mapping[str, Any], settings: Settings
 ) -> dict[str, Any]:
-    """The built-in trainer, or the user's own image, which gets no run document."""
+    """The container of the built-in trainer, or of the user's own image, which gets no run document."""
     spec = observed.spec
     mounts = (TRAIN_READ, MODEL_FOLDER)
     if "sklearn" in spec["trainer"]:
@@ -142,18 +142,18 @@ def _trainer(
         )
         return {**built_in, "command": ["modelwright-training", "train"]}
     trainer = spec["trainer"]
-    given = {"MODELWRIGHT_TARGET": spec["data"]["target"], "MODELWRIGHT_SEED": str(spec.get("seed", 0))}
+    variables = {"MODELWRIGHT_TARGET": spec["data"]["target"], "MODELWRIGHT_SEED": str(spec.get("seed", 0))}
     if spec.get("task"):
-        given["MODELWRIGHT_TASK"] = spec["task"]
+        variables["MODELWRIGHT_TASK"] = spec["task"]
     own = {variable["name"]: variable.get("value", "") for variable in trainer.get("env") or ()}
     image = container(
-        "train", trainer["image"], settings, resources=resources, mounts=mounts, env={**given, **own}
+        "train", trainer["image"], settings, resources=resources, mounts=mounts, env={**variables, **own}
     )
     return {**image, **{key: trainer[key] for key in ("command", "args") if key in trainer}}
 
 
 def _source(data: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, str]]:
-    """Volumes, mounts and environment that fetch needs to reach the data."""
+    """The volumes, mounts and environment variables that fetch needs to read the data."""
     scheme, _, rest = str(data["uri"]).partition("://")
     source = mount("source", SOURCE, read_only=True)
     if scheme == "pvc":
@@ -172,12 +172,12 @@ def _source(data: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[st
     return [volume], [mount("ca", CA_FOLDER, read_only=True)], env
 
 
-def model_version_manifest(observed: Observed, run: Run, job: Body, made: Published) -> dict[str, Any]:
-    """The ModelVersion of a run. It has no owner: it outlives the TrainingJob.
+def model_version_manifest(observed: Observed, run: Run, job: Body, result: Published) -> dict[str, Any]:
+    """The ModelVersion of a run. It has no owner, because it outlives the TrainingJob.
 
-    Its lineage is the recipe that the run was made from, which its Job holds: the spec may have changed since.
+    Its lineage comes from the run document in the Job, because the spec may have changed since.
     """
-    model, recipe = made.document["model"], annotations_of(job).get(RECIPE_HASH)
+    model, recipe = result.document["model"], annotations_of(job).get(RECIPE_HASH)
     return {
         "apiVersion": API_VERSION,
         "kind": "ModelVersion",
@@ -189,45 +189,45 @@ def model_version_manifest(observed: Observed, run: Run, job: Body, made: Publis
         },
         "spec": {
             "model": model,
-            "artifact": made.report.artifact.model_dump(mode="json", by_alias=True, exclude_none=True),
-            "lineage": _lineage(run, job, made),
+            "artifact": result.report.artifact.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "lineage": _lineage(run, job, result),
         },
     }
 
 
-def _lineage(run: Run, job: Body, made: Published) -> dict[str, Any]:
-    document = made.document
-    source = {"uri": public(document["data"]["uri"]), "digest": made.data.digest}
+def _lineage(run: Run, job: Body, result: Published) -> dict[str, Any]:
+    document = result.document
+    source = {"uri": public(document["data"]["uri"]), "digest": result.data.digest}
     sklearn = document["trainer"].get("sklearn") or {}
     parts = {
         "trainingJob": document["trainingJob"],
         "run": run.number,
         "completionTime": _completion_time(job),
-        "images": _images(made),
+        "images": _images(result),
         "data": [{key: value for key, value in source.items() if value}],
         "estimator": sklearn.get("estimator"),
         "parameters": sklearn.get("parameters"),
         "seed": document.get("seed", 0),
-        "libraries": made.report.libraries,
+        "libraries": result.report.libraries,
     }
     return {key: value for key, value in parts.items() if value is not None}
 
 
 def _completion_time(job: Body) -> str | None:
-    """When the Job ended. A version that is made again after a crash gets the same time."""
-    done = (job.get("status") or {}).get("completionTime") or (standing(job, "Complete") or {}).get(
+    """When the Job ended: the same time if a ModelVersion is created again after a crash."""
+    ended = (job.get("status") or {}).get("completionTime") or (standing(job, "Complete") or {}).get(
         "lastTransitionTime"
     )
-    return None if done is None else str(done)
+    return None if ended is None else str(ended)
 
 
-def _images(published: Published) -> list[dict[str, str]]:
+def _images(result: Published) -> list[dict[str, str]]:
     images = []
-    for status in container_statuses(published.pod):
-        ran = {
+    for status in container_statuses(result.pod):
+        image = {
             "step": str(status["name"]),
             "image": str(status.get("image", "")),
             "imageID": str(status.get("imageID", "")),
         }
-        images.append({key: value for key, value in ran.items() if value})
+        images.append({key: value for key, value in image.items() if value})
     return images

@@ -1,8 +1,8 @@
-"""What is remembered of a TrainingJob's runs. Pure.
+"""What is known of earlier runs of a TrainingJob. Pure.
 
-It is read from the status. Where that is lost (removed by hand, left out of a backup, written by a release that this
-one cannot read), it is rebuilt from Jobs and ModelVersions as far as is needed to train nothing twice: both carry the
-digest of the recipe that they were made from.
+The status holds it. If the status is lost (removed by hand, not in a backup, written by a release that this one cannot
+read), it is rebuilt from Jobs and ModelVersions, so that nothing is trained twice. Both have the digest of their
+recipe, the spec that they were made from, as an annotation.
 """
 
 from __future__ import annotations
@@ -40,8 +40,11 @@ HISTORY = 10
 
 @dataclass(frozen=True)
 class Memory:
-    """`run`: the newest one. `last_number`: the highest number that a run has had. `strays`: Jobs of other recipes that
-    have lost their owner."""
+    """The runs of a TrainingJob.
+
+    `run`: the newest one. `last_number`: the highest number of any run. `strays`: Jobs without an owner that were
+    made for another recipe.
+    """
 
     run: Run | None
     history: tuple[Run, ...] = ()
@@ -51,7 +54,7 @@ class Memory:
 
 
 def recipe_hash(body: Body) -> str:
-    """The digest of a TrainingJob's spec. Defaults do not count: a new release may add some."""
+    """The digest of a TrainingJob's spec without defaults: a new release may add some."""
     recipe = body["spec"]
     with suppress(ValidationError):
         recipe = TrainingJobSpec.model_validate(recipe).model_dump(
@@ -61,27 +64,31 @@ def recipe_hash(body: Body) -> str:
 
 
 def recall(view: View, body: Body) -> Memory:
-    """What is known of the runs."""
+    """Returns what is known of the runs: from the status, or rebuilt if that is lost."""
     status = readable(TrainingJobStatus, body.get("status") or {})
     run = status.run
-    read = Memory(run, tuple(status.history), status.latest_model_version, run.number if run else 0)
+    remembered = Memory(run, tuple(status.history), status.latest_model_version, run.number if run else 0)
     if run is not None and run.generation == generation(body):
-        return read
+        return remembered
     recipe = recipe_hash(body)
     versions = sorted(_versions(view, body), key=made_by)
     jobs = [job for job in view.all(JOBS, namespace(body)) if is_ours(job, body) and made_by(job)]
-    last = max((read.last_number, *map(made_by, (*jobs, *versions))))
-    known = replace(read, last_number=last)
+    last = max((remembered.last_number, *map(made_by, (*jobs, *versions))))
+    known = replace(remembered, last_number=last)
     if run is None:
         return _rebuilt(known, body, recipe, jobs, versions)
     if run.generation > generation(body) and run.job in _made_from(recipe, (*jobs, *versions)):
-        # A backup was restored with its status: generations are counted anew, the recipe is the same.
+        # A backup was restored with its status. The generation starts at 1 again; the recipe is the same.
         return replace(known, run=run.model_copy(update={"generation": generation(body)}))
     return known
 
 
 def _rebuilt(known: Memory, body: Body, recipe: str, jobs: list[Body], versions: list[Body]) -> Memory:
-    """The newest run is the one of the present recipe that a Job is there for, or else that made the newest version."""
+    """Rebuilds the runs of a lost status.
+
+    The newest run is that of the newest Job with this recipe, or else that of the newest
+    ModelVersion, if it has this recipe.
+    """
     job = max((job for job in jobs if _is_made_from(recipe, job)), key=made_by, default=None)
     newest = versions[-1] if versions else None
     run = None
@@ -102,21 +109,27 @@ def _rebuilt(known: Memory, body: Body, recipe: str, jobs: list[Body], versions:
 
 
 def is_ours(job: Body, body: Body) -> bool:
-    """Whether a Job was made for a run of this TrainingJob. One without a controller has lost its owner: a backup
-    brings it back so, and `kubectl delete --cascade=orphan` leaves it so. It is followed, and never changed."""
+    """Whether a Job was made for a run of this TrainingJob.
+
+    Its owner reference shows it, or its labels and name if it has no controller: a restored backup and
+    `kubectl delete --cascade=orphan` leave such Jobs. They are followed, but never changed.
+    """
     if owned_by(job, body):
         return True
-    marks = {MANAGED_BY: MANAGER, TRAINING_JOB: name(body)}
+    expected = {MANAGED_BY: MANAGER, TRAINING_JOB: name(body)}
     return (
         controller(job) is None
-        and marks.items() <= labels(job).items()
+        and expected.items() <= labels(job).items()
         and name(job) == f"{name(body)}-{made_by(job)}"
     )
 
 
 def own_job(view: View, body: Body, run: Run | None) -> Body | None:
-    """The Job of a run. A run that has had none yet does not take one of another recipe: a lost status and a watch that
-    lags can leave such a Job under its name."""
+    """Returns the Job of a run.
+
+    A run that has had no Job yet does not take one with another recipe. Such a Job can have its name if the status
+    was lost and the watch lagged.
+    """
     job = view.get(Key(JOBS, namespace(body), run.job)) if run is not None else None
     if run is None or job is None or not is_ours(job, body):
         return None
@@ -127,11 +140,11 @@ def own_job(view: View, body: Body, run: Run | None) -> Body | None:
 
 
 def _versions(view: View, body: Body) -> Iterator[Body]:
-    """The versions that runs of this TrainingJob, or of an earlier one of its name, have made."""
-    marked = (
+    """The ModelVersions made by runs of this TrainingJob, or of an earlier one with the same name."""
+    labelled = (
         v for v in view.all(MODEL_VERSIONS, namespace(body)) if labels(v).get(TRAINING_JOB) == name(body)
     )
-    for version, lineage in each(marked, _lineage):
+    for version, lineage in each(labelled, _lineage):
         if lineage.get("run"):
             yield version
 
@@ -140,22 +153,23 @@ def _lineage(version: Body) -> Mapping[str, Any]:
     return dict(version["spec"].get("lineage") or {})
 
 
-def made_by(made: Body) -> int:
-    """The run that made a ModelVersion or that a Job was made for; 0 if it is not known."""
-    number = _lineage(made).get("run") or name(made).rpartition("-")[2]
+def made_by(body: Body) -> int:
+    """Returns the number of the run that a Job or ModelVersion belongs to; 0 if it is not known."""
+    number = _lineage(body).get("run") or name(body).rpartition("-")[2]
     return int(number) if str(number).isdecimal() else 0
 
 
-def _is_made_from(recipe: str, made: Body) -> bool:
-    return annotations_of(made).get(RECIPE_HASH) == recipe
+def _is_made_from(recipe: str, body: Body) -> bool:
+    return annotations_of(body).get(RECIPE_HASH) == recipe
 
 
-def _made_from(recipe: str, found: Iterable[Body]) -> set[str]:
-    return {name(made) for made in found if _is_made_from(recipe, made)}
+def _made_from(recipe: str, bodies: Iterable[Body]) -> set[str]:
+    """The names of the objects that were made from a recipe."""
+    return {name(body) for body in bodies if _is_made_from(recipe, body)}
 
 
 def _run_of(version: Body, of_generation: int = 0) -> Run:
-    """A run that is known only by the version that it made."""
+    """The run, as far as its ModelVersion shows it."""
     lineage = _lineage(version)
     data = (lineage.get("data") or [{}])[0].get("digest")
     return Run(

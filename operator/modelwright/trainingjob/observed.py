@@ -1,4 +1,4 @@
-"""What is known about a TrainingJob when its next step is decided."""
+"""The input of the TrainingJob planner: the object and its runs, Jobs, pods and ModelVersion."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from modelwright.workload.podstatus import newest_first
 
 @dataclass(frozen=True)
 class Observed(Primary):
-    """The TrainingJob and what came of it so far: its runs, the Jobs that it controls, and the Job, the pods and the
-    ModelVersion of the newest run. `absent`: what the API server confirms not to be there; `failed_create`: why it
-    refuses the pods of the Job."""
+    """The TrainingJob, its runs, the Jobs that it controls, and the Job, pods and ModelVersion of the newest run.
+
+    `absent`: objects that the API server confirms not to exist. `failed_create`: why it refuses the pods of the Job.
+    """
 
     memory: Memory
     jobs: tuple[Body, ...]
@@ -33,13 +34,13 @@ class Observed(Primary):
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        """The spec as the user wrote it, with the API server's defaults."""
+        """The spec, with the API server's defaults."""
         spec: Mapping[str, Any] = self.body["spec"]
         return spec
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """The data of the spec. Its source is always the uri, also where the spec names a ConfigMap by a field."""
+        """The data of the spec. It always has a uri, also if the spec has a `configMapRef`."""
         data: Mapping[str, Any] = self.spec["data"]
         reference = data.get("configMapRef")
         if reference is None:
@@ -49,7 +50,7 @@ class Observed(Primary):
 
     @property
     def model(self) -> str:
-        """The family."""
+        """The model that the versions belong to; the name of the TrainingJob if the spec has none."""
         return str(self.spec.get("model") or self.name)
 
     @property
@@ -58,12 +59,12 @@ class Observed(Primary):
         return self.memory.run
 
     def job_key(self, run: Run) -> Key:
-        """The Job of a run."""
+        """The key of the Job of a run."""
         return Key(JOBS, self.namespace, run.job)
 
 
 def observe(view: View, key: Key) -> Observed | None:
-    """Gathers what the planner needs; None when the TrainingJob is not there."""
+    """Returns what the planner needs; None if the TrainingJob does not exist."""
     body = view.get(key)
     if body is None:
         return None
@@ -83,13 +84,16 @@ def observe(view: View, key: Key) -> Observed | None:
 
 
 def _absent(view: View, key: Key, run: Run | None, job: Body | None) -> frozenset[Key]:
-    """What is known not to be there. If another owner's Job has the name of ours, ours is not there."""
+    """The objects that are known not to exist. If a Job of another owner has the name of ours, ours does not exist."""
     absent: frozenset[Key] = view.fact(key, ABSENT) or frozenset()
     name = Key(JOBS, key.namespace, run.job) if run is not None else None
     return absent if name is None or job is not None or view.get(name) is None else absent | {name}
 
 
 def _pods(view: View, job: Body) -> tuple[Body, ...]:
-    """The pods of a Job. They carry the same labels, also when the TrainingJob that these name is gone."""
+    """The pods of a Job, the newest first.
+
+    They are looked up by the label of the Job, which may name a TrainingJob that no longer exists.
+    """
     pods = (pod for pod in view.owned(PODS, root_uid(job) or "") if owner_uid(pod) == uid(job))
     return tuple(newest_first(pods))

@@ -1,7 +1,7 @@
-"""Decides the next step of a TrainingJob. Pure.
+"""Plans a TrainingJob. Pure.
 
-A run is written to status (Pending, with its number) before its Job is made, so a crash never doubles it; its
-ModelVersion is made before the run is called Succeeded, so a crash never loses it.
+A run is in the status (Pending, with its number) before its Job is created, so a crash never starts it twice. Its
+ModelVersion is created before the run is Succeeded, so a crash never loses the model.
 """
 
 from __future__ import annotations
@@ -54,14 +54,17 @@ RUN_AGAIN = "change the spec to run again"
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What becomes of the newest run, and what must be done for it. Without a summary the status stays as it is: how
-    the run stands is not known yet. `remembered`: a run that this one comes after."""
+    """The next state of the newest run, and the effects for it.
+
+    `summary`: None leaves the status unchanged, because the state of the run is not known yet. `previous`: the run
+    before it, which goes into the history.
+    """
 
     run: Run | None
     summary: Summary | None
     effects: tuple[Effect, ...] = ()
     requeue_at: datetime | None = None
-    remembered: Run | None = None
+    previous: Run | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class TrainingJobPlanner:
     settings: Settings
 
     def __call__(self, view: View, key: Key, now: datetime) -> Plan:
-        """The next step."""
+        """Returns the plan of a TrainingJob."""
         observed = observe(view, key)
         if observed is None or deleting(observed.body):
             return Plan()
@@ -80,7 +83,7 @@ class TrainingJobPlanner:
     def _decide(self, observed: Observed, now: datetime) -> RunPlan:
         run = observed.run
         if run is None:
-            return _cleared(observed) or self._begin(observed)
+            return _clear_strays(observed) or self._begin(observed)
         if run.state not in TERMINAL:
             return self._follow(observed, run, now)
         if run.generation != observed.generation:
@@ -88,14 +91,14 @@ class TrainingJobPlanner:
         return RunPlan(run, summary_of_ended(run))
 
     def _begin(self, observed: Observed, before: Run | None = None) -> RunPlan:
-        """A new run. Its number passes over those of all runs that anything is left of."""
+        """Starts a new run. Its number is higher than that of any run that has left an object."""
         number = observed.memory.last_number + 1
         job = f"{observed.name}-{number}"
         run = Run(number=number, generation=observed.generation, state="Pending", job=job)
-        return RunPlan(run, summary_of_waiting(run), self._start(observed, run), remembered=before)
+        return RunPlan(run, summary_of_waiting(run), self._start(observed, run), previous=before)
 
     def _start(self, observed: Observed, run: Run) -> tuple[Effect, ...]:
-        """Makes the Job, and the claim that it stores to when no other is named."""
+        """Creates the Job, and the default claim if the model is stored there."""
         job = Create(observed.job_key(run), job_manifest(observed, run, self.settings))
         if uses_default_claim(observed, self.settings):
             return (default_claim(self.settings.claim, observed.namespace), job)
@@ -136,8 +139,8 @@ def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: 
             return _failed(run, problem, now)
         case Postponed(problem, again):
             run = postponed(run, problem)
-            anew = (Delete(observed.job_key(run), uid(job)),) if now >= again else ()
-            return RunPlan(run, summary_of_waiting(run), anew, again)
+            deletion = (Delete(observed.job_key(run), uid(job)),) if now >= again else ()
+            return RunPlan(run, summary_of_waiting(run), deletion, again)
         case Ending(until, complete):
             summary = summary_of_progress(run, Running("publish")) if complete else None
             return RunPlan(run, summary, requeue_at=until)
@@ -147,7 +150,7 @@ def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: 
 
 
 def _register(observed: Observed, run: Run, job: Body, result: Published | Problem, now: datetime) -> RunPlan:
-    """Makes the ModelVersion; the run has succeeded once it is there."""
+    """Creates the ModelVersion; the run is Succeeded once that exists."""
     if isinstance(result, Problem):
         return _failed(run, result, now)
     if observed.version is None:
@@ -163,7 +166,7 @@ def _register(observed: Observed, run: Run, job: Body, result: Published | Probl
 
 
 def _by_version(observed: Observed, run: Run, now: datetime) -> RunPlan:
-    """A run whose pod was deleted before its result was read: its ModelVersion may be there already."""
+    """The end of a run whose pod was deleted before its result was read: Succeeded if its ModelVersion exists."""
     version = observed.version
     ours = version is not None and labels(version).get(TRAINING_JOB) == observed.name
     if version is not None and ours and made_by(version) == run.number:
@@ -182,8 +185,8 @@ def _failed(run: Run, problem: Problem, now: datetime) -> RunPlan:
     return RunPlan(failed, summary_of_ended(failed))
 
 
-def _cleared(observed: Observed) -> RunPlan | None:
-    """Nothing is known of a run: Jobs without an owner that still run another recipe are deleted first."""
+def _clear_strays(observed: Observed) -> RunPlan | None:
+    """Deletes Jobs without an owner that still run another recipe; None if there are none. For a job without a run."""
     running = [
         job for job in observed.memory.strays if not (standing(job, "Complete") or standing(job, "Failed"))
     ]
@@ -193,10 +196,10 @@ def _cleared(observed: Observed) -> RunPlan | None:
     summary = conditions.reconciling(
         "RunPending", f"Jobs of an earlier TrainingJob of this name go first: {names}"
     )
-    return RunPlan(None, summary, _deleted(observed, running))
+    return RunPlan(None, summary, _deletions(observed, running))
 
 
-def _deleted(observed: Observed, jobs: Iterable[Body]) -> tuple[Effect, ...]:
+def _deletions(observed: Observed, jobs: Iterable[Body]) -> tuple[Effect, ...]:
     return tuple(
         Delete(Key(JOBS, observed.namespace, name(job)), uid(job)) for job in jobs if not deleting(job)
     )
@@ -207,10 +210,10 @@ def _as_plan(observed: Observed, decision: RunPlan, now: datetime) -> Plan:
     outdated = [
         job for job in observed.jobs if job is not observed.job or run is None or name(job) != run.job
     ]
-    effects = (*_deleted(observed, outdated), *decision.effects)
+    effects = (*_deletions(observed, outdated), *decision.effects)
     if decision.summary is None:
         return Plan(effects=effects, requeue_at=decision.requeue_at)
-    history = (decision.remembered, *memory.history) if decision.remembered else memory.history
+    history = (decision.previous, *memory.history) if decision.previous else memory.history
     status = TrainingJobStatus(
         observed_generation=observed.generation,
         model=observed.model,

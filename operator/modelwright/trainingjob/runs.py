@@ -1,7 +1,7 @@
-"""One run: what is known of its Job, how it goes from state to state, and the summary that follows. Pure.
+"""The states of a run, and the summary of each. Pure.
 
-Pending until its Job is there, then Running, then one of three ends for good. A run that waits for the cluster or for
-its data is Pending again, with the reason, until it gets another Job.
+A run is Pending until its Job exists, then Running, then in one of three terminal states. A run that waits for the
+cluster or for its data is Pending again, with a reason, until it gets a new Job.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ STEP_REASONS = {"fetch": "Fetching", "train": "Training", "publish": "Publishing
 
 @dataclass(frozen=True)
 class Published:
-    """What a run has made, and the run document that it was made from."""
+    """The result of a run, and the run document that it was made from."""
 
     report: PublishReport
     data: DataReport
@@ -51,9 +51,9 @@ class Published:
 
 
 def work(observed: Observed, run: Run) -> Work:
-    """The run's Job and what is known about it."""
+    """Returns the run's Job and what is known about it, as input of `follow`."""
     job = observed.job
-    judged = job is not None and run.state == "Pending" and run.job_uid == uid(job)
+    is_postponed = job is not None and run.state == "Pending" and run.job_uid == uid(job)
     return Work(
         steps=STEPS,
         job=job,
@@ -64,11 +64,12 @@ def work(observed: Observed, run: Run) -> Work:
         began=run.step is not None,
         hindrance=_hindrance(observed, run),
         since=from_timestamp(run.start_time) if run.start_time else None,
-        postponed=Problem(run.reason, run.message or "") if judged and run.reason else None,
+        postponed=Problem(run.reason, run.message or "") if is_postponed and run.reason else None,
     )
 
 
 def _refused(observed: Observed, run: Run) -> Problem | None:
+    """Why the pods of the Job are refused; None if they are not."""
     if observed.failed_create is None:
         return None
     cause = explained(observed.failed_create)
@@ -76,7 +77,7 @@ def _refused(observed: Observed, run: Run) -> Problem | None:
 
 
 def _hindrance(observed: Observed, run: Run) -> Problem | None:
-    """What kept the run from starting when its status was written last."""
+    """What kept the run from starting, according to its last status."""
     ready = next((c for c in observed.written_conditions if c.get("type") == "Ready"), None)
     if ready is None or ready.get("status") != "False" or run.state != "Running":
         return None
@@ -85,21 +86,21 @@ def _hindrance(observed: Observed, run: Run) -> Problem | None:
 
 
 def published(ended: Ended, job: Body) -> Published | Problem:
-    """What the steps of a run have found, or how it is unlike the contract."""
+    """Returns the results of the steps, or how they violate the contract."""
     document = _document(job)
     if document is None:
         return Problem("ResultUnreadable", "the Job holds no run document")
     try:
         report = PublishReport.model_validate(ended.results["publish"])
-        found = FetchReport.model_validate(ended.results["fetch"])
+        fetched = FetchReport.model_validate(ended.results["fetch"])
     except ValidationError as error:
         return Problem("ResultUnreadable", f"the report of the run is unexpected at {first_fault(error)}")
-    data = DataReport(digest=found.digest, train_rows=found.rows.train, holdout_rows=found.rows.holdout)
+    data = DataReport(digest=fetched.digest, train_rows=fetched.rows.train, holdout_rows=fetched.rows.holdout)
     return Published(report, data, ended.pod, document)
 
 
 def _document(job: Body) -> Mapping[str, Any] | None:
-    """The run document that the publisher was given."""
+    """The run document in the Job's publish container; None if it has none."""
     containers = job["spec"].get("template", {}).get("spec", {}).get("containers") or ()
     variables = (variable for container in containers for variable in container.get("env") or ())
     text = next((v.get("value") for v in variables if v["name"] == RUN_VARIABLE), None)
@@ -111,7 +112,7 @@ def _document(job: Body) -> Mapping[str, Any] | None:
 
 
 def started(run: Run, job: Body, now: datetime) -> Run:
-    """The run, once its Job is there."""
+    """Returns the run in state Running: its Job exists."""
     if run.state != "Pending":
         return run
     return run.model_copy(
@@ -125,35 +126,40 @@ def started(run: Run, job: Body, now: datetime) -> Run:
 
 
 def got_to(run: Run, step: str) -> Run:
-    """The run, while a step of it runs: what it waited for is there, except for data that only fetch can find."""
-    waits = step == "fetch" and run.reason == "DataNotFound"
-    return run.model_copy(update={"step": step} if waits else {"step": step, "reason": None, "message": None})
+    """Returns the run at a step that runs.
+
+    This clears the reason why it waited, unless it waited for data: only the end of fetch shows that the data exists.
+    """
+    still_waits = step == "fetch" and run.reason == "DataNotFound"
+    return run.model_copy(
+        update={"step": step} if still_waits else {"step": step, "reason": None, "message": None}
+    )
 
 
 def postponed(run: Run, problem: Problem) -> Run:
-    """The run waits to get another Job."""
-    fetched_again = f"{problem.message.rstrip('.')}; fetch tries again with growing pauses"
-    message = fetched_again if problem.missing else problem.message
+    """Returns the run in state Pending, with the reason: it waits for a new Job."""
+    until_found = f"{problem.message.rstrip('.')}; fetch tries again with growing pauses"
+    message = until_found if problem.missing else problem.message
     return run.model_copy(
         update={"state": "Pending", "step": None, "reason": problem.reason, "message": message}
     )
 
 
 def ended(run: Run, now: datetime, state: str, **parts: Any) -> Run:
-    """The run in a terminal state."""
-    why = {"reason": None, "message": None, **parts}
-    return run.model_copy(update={"state": state, "completion_time": to_timestamp(now), **why})
+    """Returns the run in a terminal state."""
+    fields = {"reason": None, "message": None, **parts}
+    return run.model_copy(update={"state": state, "completion_time": to_timestamp(now), **fields})
 
 
 def summary_of_ended(run: Run) -> Summary:
-    """How a TrainingJob stands whose newest run has ended."""
+    """The summary of a TrainingJob whose newest run has ended."""
     if run.state == "Succeeded":
         return conditions.done("RunSucceeded", f"run {run.number} made ModelVersion {run.model_version}")
     return conditions.stalled(run.reason or "RunFailed", f"run {run.number}: {run.message or 'failed'}")
 
 
 def summary_of_waiting(run: Run) -> Summary:
-    """How it stands while its newest run has no Job, or one of which nothing is known."""
+    """The summary while the newest run has no Job, or nothing is known of its Job."""
     if run.reason is not None:
         return conditions.waiting(run.reason, f"run {run.number}: {run.message}")
     if run.state == "Pending":
@@ -162,7 +168,7 @@ def summary_of_waiting(run: Run) -> Summary:
 
 
 def summary_of_progress(run: Run, progress: Progress) -> Summary:
-    """How it stands while the Job of its newest run is on its way."""
+    """The summary while the Job of the newest run goes on."""
     match progress:
         case Starting(Problem() as problem) | Failing(problem):
             return conditions.waiting(problem.reason, f"run {run.number}: {problem.message}")

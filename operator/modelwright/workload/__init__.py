@@ -1,1 +1,1 @@
-"""Pods, the stores that they mount and the Jobs that run them: one way for every kind. Pure."""
+"""Pod manifests, pod status, artifact stores, Jobs and refusals, in one way for every kind. Pure."""

@@ -1,8 +1,8 @@
-"""Follows a Job: how the work stands that it was made for. One way for every kind. Pure.
+"""Follows a Job: computes the progress of the work that it does. One way for every kind. Pure.
 
-Work fails for good only by what its own steps did. What the cluster did not give (pods that a quota refuses, a node,
-an image, a claim) and input that is not there yet are waited for: the Job is to be made anew after a pause, which
-grows with the time that the work has been tried for.
+Work fails for good only because of its own steps. If the cluster cannot run it (a quota refuses the pods, or there is
+no node, image or claim), or its input does not exist yet, it is postponed: a new Job is to replace this one after a
+pause. The pauses grow with the time since the first try.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from modelwright.workload.podstatus import (
     step_result,
 )
 
-# A Job and its pods come by different watches: how long the end of a Job waits for its pods.
+# Jobs and pods come from different watches: how long to wait for the pods of a Job that has ended.
 PODS_LAG = timedelta(seconds=20)
 SHORTEST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(minutes=10)
@@ -35,13 +35,18 @@ LONGEST_PAUSE = timedelta(minutes=10)
 class Work:
     """A Job and what is known about it.
 
-    `steps` are its containers in the order in which they run; what the last one finds is the result of the Job. `pods`
-    are those of this Job, the youngest first. `refused`: why its pods cannot be made, if they are refused.
+    Observed now:
+    `steps`: its containers, in the order in which they run; the result of the last one is the result of the Job.
+    `pods`: the pods of this Job, the newest first.
+    `refused`: why the API server refuses its pods; None if it does not.
+    `absent`: the API server confirms that the Job does not exist.
 
-    The rest was observed earlier, as far as the status has kept it: `noted`, that the Job was there; `began`, that
-    a step ran; `hindrance`, what kept its pod from starting; `since`, when the work was first tried (without it: when
-    this Job was made); `postponed`, why the end of this Job is not the end of the work. `absent`: the API server
-    confirms that there is no such Job.
+    Observed earlier, from the status:
+    `noted`: the Job existed.
+    `began`: a step ran.
+    `hindrance`: what kept its pod from starting.
+    `since`: when the work was first tried; None for the creation of this Job.
+    `postponed`: why the work goes on after the failure of this Job.
     """
 
     steps: Sequence[str]
@@ -58,12 +63,12 @@ class Work:
 
 @dataclass(frozen=True)
 class NotMade:
-    """There is no Job yet."""
+    """The Job does not exist yet."""
 
 
 @dataclass(frozen=True)
 class NotSeen:
-    """The Job was there and the cache lacks it. The effect `Confirm` finds out whether it still is."""
+    """The Job existed and is not in the cache. The effect `Confirm` checks whether it still exists."""
 
 
 @dataclass(frozen=True)
@@ -73,40 +78,40 @@ class Deleted:
 
 @dataclass(frozen=True)
 class Suspended:
-    """The Job gets no pods until whoever suspended it resumes it."""
+    """The Job is suspended: it gets no pods until it is resumed."""
 
 
 @dataclass(frozen=True)
 class Starting:
-    """No step runs yet. `problem`: what is in the way, if anything is known of it."""
+    """No step runs yet. `problem`: what prevents it, if that is known."""
 
     problem: Problem | None = None
 
 
 @dataclass(frozen=True)
 class Running:
-    """A step runs, or is the next to run in a pod that has run others."""
+    """A step runs, or is the next one in a pod that has finished others."""
 
     step: str
 
 
 @dataclass(frozen=True)
 class Retrying:
-    """An attempt failed; the Job makes another one."""
+    """A pod failed; the Job creates another one."""
 
     problem: Problem
 
 
 @dataclass(frozen=True)
 class Failing:
-    """An attempt failed, and the Job makes no other; its condition Failed is not there yet."""
+    """A pod failed, and the Job creates no other; its condition Failed is not set yet."""
 
     problem: Problem
 
 
 @dataclass(frozen=True)
 class Ending:
-    """The Job has ended, and how its pods ended has not been seen. They are waited for until then."""
+    """The Job has ended, but its ended pods are not in the cache. `until`: how long to wait for them."""
 
     until: datetime
     complete: bool
@@ -114,7 +119,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Ended:
-    """All steps ended well. `results`: what each found, by step; empty for one that left nothing."""
+    """All steps succeeded. `results`: the result of each step; empty if it reported none."""
 
     pod: Body
     results: Mapping[str, Mapping[str, Any]]
@@ -129,8 +134,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class Postponed:
-    """The Job failed because of the cluster, or of what is not there yet. At that time it is to be deleted and made
-    anew; until then it is kept for its logs."""
+    """The Job failed because of the cluster, or because its input does not exist yet.
+
+    `again`: when to replace it by a new one. Until then it is kept for its logs.
+    """
 
     problem: Problem
     again: datetime
@@ -153,7 +160,7 @@ Progress = (
 
 
 def follow(work: Work, now: datetime) -> Progress:
-    """How the work stands."""
+    """Returns the progress of the work."""
     if work.job is None:
         if not work.noted:
             return NotMade()
@@ -180,8 +187,8 @@ def _failed(work: Work, job: Body, failed: Mapping[str, Any], now: datetime) -> 
     if work.postponed is not None:
         return _postponed(work, job, failed, work.postponed)
     if failed.get("reason") == "DeadlineExceeded":
-        return _too_late(work, job, failed)
-    problem = next((found for pod in work.pods if (found := failure(pod))), None)
+        return _deadline_exceeded(work, job, failed)
+    problem = next((cause for pod in work.pods if (cause := failure(pod))), None)
     if problem is not None:
         return _postponed(work, job, failed, problem) if problem.missing else Failed(problem)
     if now < _pods_due(failed):
@@ -190,11 +197,14 @@ def _failed(work: Work, job: Body, failed: Mapping[str, Any], now: datetime) -> 
     return Failed(Problem(reason, f"the Job failed: {failed.get('message') or 'no reason given'}"))
 
 
-def _too_late(work: Work, job: Body, failed: Mapping[str, Any]) -> Progress:
-    """A deadline. The Job's controller has deleted the pod that was there by then: what it did was observed earlier."""
+def _deadline_exceeded(work: Work, job: Body, failed: Mapping[str, Any]) -> Progress:
+    """The progress of a Job that exceeded its deadline: the work failed if a step ran, else it is postponed.
+
+    The Job's controller has deleted the running pod, so what is known of it was observed earlier.
+    """
     late = f"it took longer than activeDeadlineSeconds: {job['spec'].get('activeDeadlineSeconds')}"
     cause = work.refused or work.hindrance
-    # The hindrance that a status has kept may be how the Job before this one ended.
+    # The hindrance in the status may come from the previous Job, and then begins with the same text.
     message = f"{late}; {cause.message.removeprefix(f'{late}; ')}" if cause else late
     if work.began or any(has_begun(pod) for pod in work.pods) or (cause and cause.permanent):
         return Failed(Problem("DeadlineExceeded", message, permanent=True))
@@ -209,22 +219,25 @@ def _postponed(work: Work, job: Body, failed: Mapping[str, Any], problem: Proble
 
 
 def next_try(end: Mapping[str, Any], since: datetime) -> datetime:
-    """When work that has been tried since then is tried again, given the condition that is the end of its Job: each
-    pause is as long as all tries before it."""
+    """Returns when to try the work again. The pause is as long as all tries before it together.
+
+    `end`: the condition that ended the Job. `since`: when the work was first tried.
+    """
     ended = from_timestamp(str(end["lastTransitionTime"]))
     return ended + min(max(ended - since, SHORTEST_PAUSE), LONGEST_PAUSE)
 
 
 def _under_way(work: Work, job: Body) -> Progress:
+    """The progress of a Job that has not ended."""
     if not work.pods:
         return Starting(work.refused)
-    failures = [found for pod in work.pods if (found := failure(pod)) and not disrupted(pod)]
-    last = next((found for pod in work.pods if (found := failure(pod))), None)
-    ended = next((found for found in failures if found.permanent), None)
-    if ended is None and len(failures) > job["spec"].get("backoffLimit", 6):
-        ended = failures[0]
-    if ended is not None:
-        return Failing(ended)
+    failures = [cause for pod in work.pods if (cause := failure(pod)) and not disrupted(pod)]
+    last = next((cause for pod in work.pods if (cause := failure(pod))), None)
+    final = next((cause for cause in failures if cause.permanent), None)
+    if final is None and len(failures) > job["spec"].get("backoffLimit", 6):
+        final = failures[0]
+    if final is not None:
+        return Failing(final)
     newest = work.pods[0]
     if blocked := obstacle(newest):
         return Starting(blocked)
@@ -235,7 +248,7 @@ def _under_way(work: Work, job: Body) -> Progress:
 
 
 def _next_step(work: Work, pod: Body) -> str | None:
-    """Between two steps: the one that comes next."""
+    """The next step of a pod that is between two steps; None if none has ended."""
     done = sum(step_result(pod, step) is not None for step in work.steps)
     return work.steps[min(done, len(work.steps) - 1)] if done else None
 

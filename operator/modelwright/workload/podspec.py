@@ -1,4 +1,4 @@
-"""Parts of pod manifests: every pod that the operator makes keeps to the restricted Pod Security Standard."""
+"""Parts of pod manifests. Every pod of the operator follows the restricted Pod Security Standard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def container(
     mounts: Sequence[Mapping[str, Any]],
     env: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A container without privileges whose termination message is kept."""
+    """A container without privileges. If it fails without a termination message, the end of its log becomes one."""
     return {
         "name": name,
         "image": image,
@@ -40,7 +40,7 @@ def container(
 
 
 def pod_spec(settings: Settings, volumes: Sequence[Mapping[str, Any]], **parts: Any) -> dict[str, Any]:
-    """A pod without a token, without root and without links to the services around it."""
+    """The spec of a pod without a service account token, root or service environment variables."""
     secrets = [{"name": name} for name in settings.image_pull_secrets]
     return {
         "automountServiceAccountToken": False,
@@ -60,8 +60,11 @@ def pod_spec(settings: Settings, volumes: Sequence[Mapping[str, Any]], **parts: 
 
 
 def failure_policy(*steps: str) -> dict[str, Any]:
-    """The podFailurePolicy of a Job: a step whose input cannot work ends it, and a pod that the cluster
-    ended (a drained node, preemption) does not count."""
+    """The podFailurePolicy of a Job.
+
+    A step that exits with PERMANENT fails the Job. A pod that the cluster ended (a drained node, preemption) does not
+    count as a failure.
+    """
     exits = [{"containerName": step, "operator": "In", "values": [PERMANENT]} for step in steps]
     disruption = {"type": "DisruptionTarget", "status": "True"}
     return {
@@ -73,12 +76,12 @@ def failure_policy(*steps: str) -> dict[str, Any]:
 
 
 def empty_dir(name: str) -> dict[str, Any]:
-    """A folder that lives as long as the pod."""
+    """An emptyDir volume, which lives as long as the pod."""
     return {"name": name, "emptyDir": {}}
 
 
 def claim_volume(name: str, claim: str, *, read_only: bool) -> dict[str, Any]:
-    """A PersistentVolumeClaim as a volume."""
+    """The volume of a PersistentVolumeClaim."""
     return {
         "name": name,
         "persistentVolumeClaim": {"claimName": claim, **({"readOnly": True} if read_only else {})},
@@ -86,5 +89,5 @@ def claim_volume(name: str, claim: str, *, read_only: bool) -> dict[str, Any]:
 
 
 def mount(name: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
-    """Where a volume appears in a container."""
+    """A volumeMount of a container."""
     return {"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})}

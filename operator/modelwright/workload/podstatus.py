@@ -1,4 +1,7 @@
-"""Reads pods: what a step reported when it ended, why a pod does not start, in messages without counters."""
+"""Reads the status of pods: the results of steps, and why a pod failed or does not start.
+
+Messages hold no counters, so that an unchanged state gives an unchanged message. Pure.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,15 @@ from typing import Any
 from modelwright.common.conditions import standing
 from modelwright.engine.objects import Body, created
 
-# sysexits.h: EX_DATAERR. The contract's code for an input that cannot work.
+# EX_DATAERR of sysexits.h: by the contract, the exit code of a step that would fail again with the same input.
 PERMANENT = 65
 UNPULLABLE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable"}
 UNSTARTABLE = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 NEVER_STARTABLE = {"InvalidImageName"}
-# Failures of a step whose input is not there: it may come, and then the same spec works.
+# Step and reason of failures because of missing input. The same spec works once the input exists.
 NOT_THERE = {("fetch", "DataNotFound"), ("verify", "ArtifactNotFound"), ("pull", "ArtifactNotFound")}
-# Exit codes that blame the cluster: EX_TEMPFAIL of sysexits.h, by the contract, and the kubelet's after a node restart.
+# Exit codes with a cause outside the container: EX_TEMPFAIL of sysexits.h, by the contract, and the kubelet's 255 after
+# a restart of the node.
 OUTSIDE = {75, 255}
 LOG_LENGTH = 600
 REASON_LENGTH = 64
@@ -28,8 +32,9 @@ REASON_LENGTH = 64
 class Problem:
     """Something that keeps a pod from doing its work.
 
-    `permanent`: the same would happen again. `missing`: its input is not there, which is the one case of it that can
-    pass without a change of the spec. `own`: a container ended by itself, whatever the cluster did.
+    `permanent`: another try would fail the same way.
+    `missing`: the input does not exist. This is the only permanent problem that can end without a change of the spec.
+    `own`: a container failed by itself, not because of the cluster.
     """
 
     reason: str
@@ -40,25 +45,25 @@ class Problem:
 
 
 def newest_first(pods: Iterable[Body]) -> list[Body]:
-    """Pods by age, the youngest first."""
+    """Returns the pods by age, the newest first."""
     return sorted(pods, key=created, reverse=True)
 
 
 def container_statuses(pod: Body) -> Iterator[Mapping[str, Any]]:
-    """The states of the pod's containers in the order in which they run."""
+    """Yields the status of each container, in the order in which they run."""
     status = pod.get("status", {})
     yield from status.get("initContainerStatuses") or ()
     yield from status.get("containerStatuses") or ()
 
 
 def terminated(container: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """How the container ended, now or the last time before it was started again."""
+    """How the container ended: its present state, or the last one before a restart. None if it has not ended."""
     ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
     return ended if isinstance(ended, Mapping) else None
 
 
 def report_of(container: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The JSON object that the container left as its termination message; empty when it left none."""
+    """The JSON object in the container's termination message; empty if there is none."""
     ended = terminated(container)
     try:
         report = json.loads(ended.get("message") or "null") if ended else None
@@ -68,7 +73,10 @@ def report_of(container: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def step_result(pod: Body, step: str) -> Mapping[str, Any] | None:
-    """What a step found, if it ended well; empty when it reported nothing (a user's own image need not)."""
+    """The result of a step that succeeded; None if it has not.
+
+    Empty if it reported nothing: a user's own image need not.
+    """
     for container in container_statuses(pod):
         ended = container.get("state", {}).get("terminated")
         if container.get("name") == step and ended and ended.get("exitCode") == 0:
@@ -78,39 +86,40 @@ def step_result(pod: Body, step: str) -> Mapping[str, Any] | None:
 
 
 def running_step(pod: Body) -> str | None:
-    """The container that runs now."""
+    """The name of the container that runs now; None if none does."""
     running = (c for c in container_statuses(pod) if "running" in c.get("state", {}))
     return next((str(c["name"]) for c in running), None)
 
 
 def has_begun(pod: Body) -> bool:
-    """Whether a container of the pod has ever run."""
+    """True if a container of the pod has ever run."""
     return any("running" in c.get("state", {}) or terminated(c) for c in container_statuses(pod))
 
 
 def disrupted(pod: Body) -> bool:
-    """Whether the cluster ended the pod (a drained node, preemption): a Job of ours does not count it."""
+    """True if the cluster ended the pod (a drained node, preemption). A Job does not count it as a failure."""
     return standing(pod, "DisruptionTarget") is not None
 
 
 def failure(pod: Body) -> Problem | None:
-    """Why a container of the pod failed; the first one that did."""
+    """Why the first failed container of the pod failed, or the pod as a whole; None if nothing failed."""
     for container in container_statuses(pod):
         ended = terminated(container)
         if ended is not None and ended.get("exitCode") != 0:
-            return _ended_badly(str(container["name"]), ended, report_of(container))
+            return _container_failure(str(container["name"]), ended, report_of(container))
     if pod.get("status", {}).get("phase") == "Failed":
         status = pod["status"]
-        reason = _word(status.get("reason"), "PodFailed")
+        reason = _reason(status.get("reason"), "PodFailed")
         return Problem(reason, f"the pod failed: {status.get('message') or reason}")
     return None
 
 
-def _ended_badly(name: str, ended: Mapping[str, Any], report: Mapping[str, Any]) -> Problem:
+def _container_failure(name: str, ended: Mapping[str, Any], report: Mapping[str, Any]) -> Problem:
+    """Why a container failed, given its terminated state and its report."""
     permanent, own = ended.get("exitCode") == PERMANENT, ended.get("exitCode") not in OUTSIDE
     error = report.get("error")
     if isinstance(error, dict) and error.get("reason"):
-        reason = _word(error["reason"], "StepFailed")
+        reason = _reason(error["reason"], "StepFailed")
         missing = permanent and (name, reason) in NOT_THERE
         return Problem(
             reason, f"{name}: {error.get('message', reason)}", permanent, missing, own=own and not missing
@@ -128,14 +137,14 @@ def _ended_badly(name: str, ended: Mapping[str, Any], report: Mapping[str, Any])
     )
 
 
-def _word(reason: object, otherwise: str) -> str:
-    """A reason of any form as one word that a condition may hold."""
+def _reason(reason: object, otherwise: str) -> str:
+    """The reason in CamelCase, as conditions require it; `otherwise` if that is not possible."""
     word = re.sub(r"[^A-Za-z0-9]", "", str(reason or ""))[:REASON_LENGTH]
     return word[0].upper() + word[1:] if word[:1].isalpha() else otherwise
 
 
 def obstacle(pod: Body) -> Problem | None:
-    """Why a container cannot start, or the pod cannot be placed."""
+    """Why a container cannot start, or the pod cannot be scheduled; None if nothing is known."""
     for container in container_statuses(pod):
         waiting = container.get("state", {}).get("waiting") or {}
         reason = waiting.get("reason")
@@ -148,10 +157,10 @@ def obstacle(pod: Body) -> Problem | None:
         if reason in UNSTARTABLE:
             permanent = reason in NEVER_STARTABLE
             return Problem(str(reason), f"{container['name']}: {waiting.get('message', reason)}", permanent)
-    return _unplaced(pod)
+    return _unschedulable(pod)
 
 
-def _unplaced(pod: Body) -> Problem | None:
+def _unschedulable(pod: Body) -> Problem | None:
     for condition in pod.get("status", {}).get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             why = _without_counts(str(condition.get("message", "")))
@@ -162,9 +171,9 @@ def _unplaced(pod: Body) -> Problem | None:
 
 
 def _without_counts(message: str) -> str:
-    """The scheduler's message without its numbers of nodes, which change all the time."""
+    """The scheduler's message without its numbers of nodes, which change often."""
     message = message.split("preemption:", maxsplit=1)[0]
     message = re.sub(r"^\d+/\d+ nodes are available: ", "", message.strip())
     message = re.sub(r"\b\d+ (?=[A-Za-z])", "", message).strip().rstrip(".,")
-    # Where no preemption could help the scheduler adds a sentence of its own: `claim "x" not found. not found`.
+    # If preemption cannot help, the scheduler appends a sentence of its own: `claim "x" not found. not found`.
     return message.removesuffix(". not found")

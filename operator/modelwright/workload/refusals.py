@@ -1,6 +1,7 @@
-"""Puts what the API server, a quota or a policy refuses into words: the refuser's own sentence, and what to do. Pure.
+"""Turns refusals of the API server, a quota or a policy into problems with a reason and a remedy. Pure.
 
-The sentence comes from a write of ours that was refused, or from the controller whose pods were.
+A message holds the original sentence and what to do. The sentence comes from a refused write of the operator, or from a
+controller whose pods were refused.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ _USED = re.compile(r", used: .*?, limited: ")
 
 @dataclass(frozen=True)
 class _Cause:
-    """A kind of refusal: how its sentence is recognised, and what to do about it."""
+    """A cause of refusals: the pattern of its sentences, and the remedy."""
 
     reason: str
     pattern: re.Pattern[str]
     remedy: str
 
 
-# The first that fits. Policies come first: their own words may hold anything.
+# The first match counts. Policies come first, because their messages are free text that may match any pattern.
 _CAUSES = (
     _Cause(
         "PolicyDenied",
@@ -76,36 +77,36 @@ _BY_KIND: dict[RefusalKind, tuple[str, str]] = {
 
 
 def explained(sentence: str, kind: RefusalKind = "Forbidden") -> Problem:
-    """A refusal as a problem. It is permanent where only a change of the spec helps."""
+    """Returns a refusal as a problem. It is permanent if only a change of the spec helps."""
     cause = next((cause for cause in _CAUSES if cause.pattern.search(sentence)), None)
     reason, remedy = _BY_KIND[kind] if cause is None else (cause.reason, cause.remedy)
     permanent = cause is None and kind == "Invalid"
-    return Problem(reason, f"{_cut(sentence)}; {remedy}", permanent)
+    return Problem(reason, f"{_shortened(sentence)}; {remedy}", permanent)
 
 
 def problem(refusals: Iterable[Refusal]) -> Problem | None:
-    """The first refusal as a problem that names its object; None without any."""
+    """Returns the first refusal as a problem whose message names the object; None if there are no refusals."""
     refusal = next(iter(refusals), None)
     if refusal is None:
         return None
-    found = explained(refusal.message, refusal.kind)
+    cause = explained(refusal.message, refusal.kind)
     if refusal.kind == "AnotherOperator":
-        return found
-    what = f"{refusal.object.resource.kind} {refusal.object.name}"
+        return cause
+    target = f"{refusal.object.resource.kind} {refusal.object.name}"
     verb = "cannot be deleted" if refusal.action == "delete" else "is refused"
-    return Problem(found.reason, f"{what} {verb}: {found.message}", found.permanent)
+    return Problem(cause.reason, f"{target} {verb}: {cause.message}", cause.permanent)
 
 
 def overruled(summary: Summary, refusals: Iterable[Refusal]) -> Summary:
-    """The summary, unless what it says cannot come true because something is refused."""
-    found = problem(refusals)
-    if found is None or summary.progress is Progress.STALLED:
+    """Returns a summary of the first refusal; the given summary if there is none, or if that is stalled."""
+    cause = problem(refusals)
+    if cause is None or summary.progress is Progress.STALLED:
         return summary
-    return stalled(found.reason, found.message) if found.permanent else waiting(found.reason, found.message)
+    return stalled(cause.reason, cause.message) if cause.permanent else waiting(cause.reason, cause.message)
 
 
-def _cut(sentence: str) -> str:
-    """The sentence on one line, without what differs from try to try: names of pods, and what a quota has used."""
+def _shortened(sentence: str) -> str:
+    """The sentence on one line, without what differs between tries: names of pods, and the used part of a quota."""
     text = " ".join(sentence.split()).rstrip(".;").removeprefix("Error creating: ")
     text = _USED.sub(", limited: ", _POD.sub("pods are forbidden", text))
     return text if len(text) <= SENTENCE_LENGTH else f"{text[: SENTENCE_LENGTH - 1]}…"

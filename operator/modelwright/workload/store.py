@@ -1,4 +1,4 @@
-"""Artifact stores: how a uri names a claim and a path, and the claim that is made where none is named."""
+"""Artifact stores: the PersistentVolumeClaim and path in a uri, and the default claim."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from modelwright.engine.plan import Create
 
 
 def claim_of(uri: str) -> str:
-    """The claim of a `pvc://CLAIM/PATH` uri."""
+    """The name of the claim in a `pvc://CLAIM/PATH` uri."""
     return uri.removeprefix("pvc://").split("/", 1)[0]
 
 
 def store_uri(settings: Settings, model: str, chosen: str | None) -> str:
-    """The folder that a family's artifacts go to: the user's choice, else one folder per family in the default."""
+    """The folder for a model's artifacts: the one in the spec, else one folder per model in the default store."""
     return chosen or f"{settings.artifacts_uri or f'pvc://{DEFAULT_CLAIM}'}/{model}"
 
 
 def default_claim(settings: ClaimSettings, namespace: str) -> Create:
-    """Makes the default claim. It has no owner: it outlives every object, for it holds the models."""
+    """Creates the default claim. It has no owner, because it holds the models and outlives every object."""
     spec: dict[str, Any] = {
         "accessModes": [settings.access_mode],
         "resources": {"requests": {"storage": settings.size}},
