@@ -267,7 +267,7 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
     complete = is_complete(observed.deployment(canary.revision), needed)
     if complete and moved.state == "Completing":
         return replace(promotion.promoted(revisions, moved, observed, now), decision=decision)
-    due = steps.enter(moved, observed.spec, now) if complete else {}
+    due = steps.enter(moved, observed.spec, now, complete=complete)
     if due or (complete and lacking is None):
         moved = moved.model_copy(update={**due, "waiting_since": None})
         return replace(revisions, canary=moved, decision=decision)

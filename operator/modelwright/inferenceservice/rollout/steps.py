@@ -154,10 +154,17 @@ def _noted(canary: CanaryRevision, verdict: Verdict, measured: StepCounts | None
     }
 
 
-def enter(canary: CanaryRevision, spec: InferenceServiceSpec, now: datetime) -> dict[str, Any]:
-    """What changes when the pods of the canary's step are ready: its weight holds, and its time begins."""
+def enter(
+    canary: CanaryRevision, spec: InferenceServiceSpec, now: datetime, *, complete: bool
+) -> dict[str, Any]:
+    """The fields that change when a step's weight begins to hold: at once if it is lower, else when its pods are ready.
+
+    `complete`: the pods that the step needs are ready.
+    """
     step = current(canary, spec)
     if step is None or canary.state != "Shifting" or canary.weight == step.weight:
+        return {}
+    if not complete and step.weight > (canary.weight or 0):
         return {}
     return {"weight": step.weight, "step_since": to_timestamp(now), **_NO_FAILURES}
 

@@ -162,3 +162,23 @@ def test_what_a_step_waits_for_is_forgotten_with_it() -> None:
     )
     moved, _ = steps.promoted(waiting, a_spec(), NOW, fully=False)
     assert moved.waiting_for is None
+
+
+@pytest.mark.parametrize(
+    ("weight", "asked", "complete", "entered"),
+    [
+        (10, 10, True, None),
+        (10, 50, False, None),
+        (10, 50, True, 50),
+        # Fewer callers need no more pods: a spec that takes a share back is followed at once.
+        (50, 10, False, 10),
+        (50, 0, False, 0),
+        (50, 10, True, 10),
+    ],
+)
+def test_a_share_grows_when_its_pods_are_ready_and_shrinks_at_once(
+    weight: int, asked: int, entered: int | None, *, complete: bool
+) -> None:
+    spec = a_spec([{"weight": asked, "holdSeconds": 60}])
+    update = steps.enter(a_canary(weight=weight), spec, NOW, complete=complete)
+    assert update.get("weight") == entered
