@@ -38,7 +38,7 @@ def a_service(version: int, **status: Any) -> dict[str, Any]:
         ({}, {"rejected": [{"digest": words.digest("b"), "reason": "PodsRestarted"}]}, {"two"}),
         ({"rejected": [{"digest": words.digest("b"), "reason": "PodsRestarted"}]}, {}, {"two"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
 def test_a_service_wakes_the_versions_that_it_concerns(
     before: dict[str, Any], after: dict[str, Any], woken: set[str]
