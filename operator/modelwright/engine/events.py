@@ -1,4 +1,4 @@
-"""Posts Kubernetes Events: each occurrence once, and never at the price of a reconcile."""
+"""Posts Kubernetes Events: each occurrence once. A failure never fails a reconcile."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ NUMBER = re.compile(r"(?<![\w-])\d[\d.,:]*")
 
 
 class EventRecorder:
-    """Posts events. One that differs from an earlier one in its numbers at most is a repetition: the earlier one
-    gets the newest message and a higher count. The same message is counted again after `QUIET` only."""
+    """Posts events. An event that differs from an earlier one at most in its numbers is a repetition: the earlier one
+    gets the newest message and a higher count. The same message counts again only after `QUIET`."""
 
     def __init__(
         self, api: Api, instance: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -41,7 +41,7 @@ class EventRecorder:
         self._posted: OrderedDict[Key, tuple[str, datetime]] = OrderedDict()
 
     async def record(self, about: Body, event: Event) -> None:
-        """Posts an event about an object. A failure is logged; the event is posted the next time it occurs."""
+        """Posts an event about an object. A failure is logged only; the next occurrence is posted as usual."""
         meta = metadata(about)
         now = self._now()
         key = Key(EVENTS, meta.get("namespace", ""), event_name(about, event))
@@ -69,17 +69,17 @@ class EventRecorder:
         except AlreadyExists:
             known = await self._api.get(key)
             if known.get("message") == body["message"] and self._now() < _last(known) + QUIET:
-                return  # posted by this operator before it was started again
+                return  # this operator posted it before a restart
             count = int(known.get("count") or 1) + 1
             repeated = {"count": count, "lastTimestamp": body["lastTimestamp"], "message": body["message"]}
             await self._api.patch(key, repeated)
 
 
 def event_name(about: Body, event: Event) -> str:
-    """The name of an event about an object; repetitions have the same one."""
+    """The name of an event about an object. Repetitions have the same name."""
     meta = metadata(about)
-    words = NUMBER.sub("", event.message)
-    content = digest([uid(about), event.type, event.reason, words, meta.get("generation", 0)])
+    text = NUMBER.sub("", event.message)
+    content = digest([uid(about), event.type, event.reason, text, meta.get("generation", 0)])
     return f"{meta['name'][:230].rstrip('-.')}.{content}"
 
 
@@ -116,7 +116,7 @@ def _cut(message: str) -> str:
 
 
 def _last(event: Body) -> datetime:
-    """When an event occurred last; long ago if it has no such time."""
+    """When an event last occurred; `LONG_AGO` if it has no valid time."""
     try:
         return datetime.fromisoformat(event.get("lastTimestamp") or "")
     except ValueError:

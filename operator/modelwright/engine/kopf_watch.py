@@ -1,20 +1,20 @@
-"""All that kopf is used for: the login, one handler for each kind, and the settings. No other module imports it.
+"""Everything that uses kopf: the login, one handler for each kind, and the settings. No other module imports it.
 
-kopf connects, lists and watches, connects again, and calls a handler with each change. The handlers are `on.event`
-handlers, and all they do is take the object into the cache (`intake`), which adds the keys that it concerns to the
-work queue. Whatever follows is decided from the cache by a planner and written by the executor.
+kopf connects, lists, watches, reconnects, and calls a handler for each change. The handlers are `on.event` handlers.
+They only put the object into the cache (`intake`), which adds the affected keys to the work queue. A planner decides
+from the cache what to do, and the executor writes it.
 
 The handlers decide nothing, for three reasons:
 
-* An event shows that something has changed. What is to be done depends on all objects as they are now, on time and on
-  measurements; an operator that was down has missed events, and must act all the same.
+* An event shows only that something has changed. What to do depends on all objects as they are now, on the time and on
+  measurements. An operator that was down has missed events and must act without them.
 * `on.create`, `on.update`, `on.delete`, timers and daemons keep their progress in annotations and finalizers of users'
   objects. These belong to Git, and a finalizer blocks the deletion of a namespace while the operator is down.
-* kopf calls handlers for one object after another change of it, but knows no key that several kinds concern, no limit
-  of parallel work and no order of tries. The work queue does.
+* kopf calls handlers per object. It has no key that several kinds share, no limit of parallel work and no order of
+  retries. The work queue has.
 
-kopf writes nothing: peering, its Events, its finalizers and its copies of objects are switched off below. What its
-watches cannot tell is listed by `streams`.
+kopf writes nothing: peering, its Events, its finalizers and its copies of objects are switched off below. `streams`
+lists what kopf's watches do not report.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from modelwright.engine.objects import ResourceType
 def registry(
     kinds: Sequence[Kind], intake: Intake, configuration: Configuration, middleware: connection.Middleware
 ) -> kopf.OperatorRegistry:
-    """The login and the handlers. `middleware` sees each request of kopf and its answer."""
+    """Returns the login and the handlers. `middleware` receives each request of kopf and its response."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -49,7 +49,7 @@ def registry(
 
 
 def handle(registry: kopf.OperatorRegistry, resource: ResourceType, intake: Intake) -> None:
-    """The handler of a kind."""
+    """Registers the handler of a kind."""
 
     @kopf.on.event(
         group=resource.group,
@@ -66,30 +66,31 @@ def handle(registry: kopf.OperatorRegistry, resource: ResourceType, intake: Inta
 
 
 def settings(kinds: Sequence[Kind]) -> kopf.OperatorSettings:
-    """What is switched off, how long kopf waits, and which objects it asks for."""
+    """Returns kopf's settings: what is switched off, the timeouts, and the label selector of each kind."""
     settings = kopf.OperatorSettings()
-    # Which process writes is decided by a Lease. Peers of equal priority would all pause.
+    # A Lease decides which process writes. Peers of equal priority would all pause.
     settings.peering.standalone = True
-    # It would watch CRDs and namespaces, which needs cluster-wide rights; `watching` looks for optional kinds.
+    # Scanning watches CRDs and namespaces, which needs cluster-wide rights. `watching` finds optional kinds instead.
     settings.scanning.disabled = True
-    # Events are posted by `events`, each once.
+    # `events` posts Events, each once.
     settings.posting.enabled = False
-    # kopf's last resort kills the process in the middle of a write; `runtime` ends it.
+    # After this timeout kopf would kill the process, possibly during a write. `runtime` stops it instead.
     settings.process.ultimate_exiting_timeout = None
-    # Neither is ever written, with handlers of this type. The name would at least be our own, and without a diff base
-    # kopf does not copy each object that it sees.
+    # With `on.event` handlers kopf writes neither. The name is ours in case it ever does. Without a diff base kopf does
+    # not copy each object that it receives.
     settings.persistence.finalizer = "modelwright.dev/never-added"
     settings.persistence.diffbase_storage = NoDiff()
-    # With kopf's own delays a watch ends for good after a minute of errors.
+    # With kopf's default delays a watch ends for good after a minute of errors.
     settings.networking.error_backoffs = Forever()
     settings.networking.connect_timeout = 10
     settings.networking.request_timeout = 30
-    # A connection that is silently dead is noticed when the API server should have ended the watch.
+    # The client's timeout is longer than the server's: a dead connection is detected soon after the server should have
+    # ended the watch.
     settings.watching.connect_timeout = 10
     settings.watching.server_timeout = 240
     settings.watching.client_timeout = 270
     settings.watching.chunk_size = 500
-    # kopf keeps a task for each object that has changed lately; ours have nothing to wait for.
+    # kopf keeps a task for each object that changed recently. Our handlers never wait, so the tasks can end at once.
     settings.queueing.idle_timeout = 1
     for kind in kinds:
         if kind.selector:
@@ -101,16 +102,16 @@ def settings(kinds: Sequence[Kind]) -> kopf.OperatorSettings:
 async def spawn(
     registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, namespace: str | None
 ) -> Collection[Any]:
-    """Starts kopf's tasks, for one namespace or for all.
+    """Starts kopf's tasks, for one namespace or for all, and returns them.
 
-    They are the caller's to wait for and to end. `kopf.operator` does both, but it takes every other task of the
-    process down with it, and can wait for ever for a watch that broke.
+    The caller waits for the tasks and ends them. `kopf.operator` would do both, but it also cancels every other task of
+    the process, and can wait for ever for a watch that broke.
     """
     scope: dict[str, Any] = {"namespaces": [namespace]} if namespace else {"clusterwide": True}
     return await kopf.spawn_tasks(
         registry=registry,
         settings=settings,
-        # kopf's own choice asks for the name of the user, and a container's user has none.
+        # kopf's default is the name of the user, and a container's user has none.
         identity="modelwright",  # type: ignore[arg-type]  # kopf does not export the type
         standalone=True,
         **scope,
@@ -121,11 +122,11 @@ class NoDiff(kopf.DiffBaseStorage):
     """Keeps no copy of any object, and no annotation with one."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:
-        """The part of the object that kopf would compare: none."""
+        """Returns nothing to compare."""
         return kopf.BodyEssence()
 
     def fetch(self, **_: Any) -> kopf.BodyEssence | None:
-        """The copy that kopf would compare with: none."""
+        """Returns None: there is no copy to compare with."""
         return None
 
     def store(self, **_: Any) -> None:

@@ -1,8 +1,8 @@
-"""Notices another operator that undoes what this one writes, so that one of them stands back. Sends nothing.
+"""Detects another operator that undoes this one's writes, so that this one pauses. Sends no requests.
 
-Every child names the installation that wrote it last. A release that has moved finds the children of the one before
-and takes them over. Where its own writes are undone, and undone again within some minutes, two operators are at work
-on one object, and each would write for ever: this one reports it in the status, and writes nothing else for a while.
+Every child names the installation that wrote it last. A release that was moved or renamed finds the children of the
+earlier release and takes them over. If this operator's writes are undone twice within `WINDOW`, two operators reconcile
+one object, and each would write for ever. This one then reports it in the status and writes nothing else for a while.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ T = TypeVar("T")
 
 @dataclass
 class _Contest:
-    """What is known of another operator that writes one object and its children."""
+    """The state of a conflict with another operator over one object and its children."""
 
     rival: str
-    undone_at: float | None = None  # when a write of ours was undone last
-    pauses: int = 0  # how often in a row this operator has stood back
-    until: float = 0.0  # how long it does so now
-    spoken: bool = True  # whether the status of this pause is written
+    undone_at: float | None = None  # when a write of this operator was last undone
+    pauses: int = 0  # how many times in a row this operator has paused
+    until: float = 0.0  # when the present pause ends
+    reported: bool = True  # whether the status that reports this pause is written
 
     def count(self, now: float) -> None:
-        """A write was undone. The first time may be a takeover."""
+        """Counts a write that was undone, and starts a pause from the second on. The first may be a takeover."""
         again = self.undone_at is not None and now - max(self.undone_at, self.until) < WINDOW
         self.undone_at = now
         if not again:
@@ -43,11 +43,11 @@ class _Contest:
             return
         self.until = now + PAUSE.delay(self.pauses, jitter=1.0)
         self.pauses += 1
-        self.spoken = False
+        self.reported = False
 
 
 class Rivals:
-    """The contests that a process is in, from its taking the lead to its losing it."""
+    """The conflicts of this process with other operators, kept from gaining the Lease until losing it."""
 
     def __init__(self, operator: str) -> None:
         self.operator = operator
@@ -56,31 +56,31 @@ class Rivals:
         self._statuses: OrderedDict[Key, object] = OrderedDict()
 
     def signed(self, manifest: Body) -> Body:
-        """The manifest as this operator writes it."""
+        """The manifest with the annotation that names this operator."""
         signed = {**annotations_of(manifest), OPERATOR: self.operator}
         return {**manifest, "metadata": {**metadata(manifest), "annotations": signed}}
 
     def author(self, child: Body) -> str | None:
-        """The other operator that wrote a child last; None if this one did, or if it is not signed."""
+        """The other operator that wrote a child last; None if this one did, or if the child names none."""
         name = annotations_of(child).get(OPERATOR)
         return None if name == self.operator else name
 
     def wrote(self, child: Key) -> None:
-        """This process has made, changed or deleted a child."""
+        """Records that this process created, changed or deleted a child."""
         _remember(self._children, child, None)
 
     def wrote_status(self, key: Key, status: object) -> None:
-        """This process has written the status of an object."""
+        """Records that this process wrote the status of an object."""
         _remember(self._statuses, key, status)
         if key in self._contests:
-            self._contests[key].spoken = True
+            self._contests[key].reported = True
 
     def refusal(
         self, key: Key, status: object, theirs: Mapping[Key, str], due: Collection[Key], now: float
     ) -> Refusal | None:
-        """Why nothing is to be written for an object at present; None where all is well.
+        """The refusal that stops all writes for an object at present; None if there is no conflict.
 
-        `theirs`: the children that another operator wrote last; `due`: those of them that are to be changed.
+        `theirs`: the children that another operator wrote last, with its name. `due`: those of them to be changed.
         """
         contest = self._contests.get(key)
         if theirs:
@@ -96,16 +96,16 @@ class Rivals:
         return Refusal(key, "apply", "AnotherOperator", f"another operator ({contest.rival}) writes it too")
 
     def may_speak(self, key: Key) -> bool:
-        """Whether the status that reports it is still to be written."""
-        return not self._contests[key].spoken
+        """Whether the status that reports the conflict is still to be written."""
+        return not self._contests[key].reported
 
     def due(self, key: Key, now: float) -> float | None:
-        """When this operator is to write again; None where it does not stand back."""
+        """When this operator may write again; None if it does not pause."""
         contest = self._contests.get(key)
         return contest.until if contest is not None and now < contest.until else None
 
     def _is_undone(self, key: Key, status: object, due: Collection[Key]) -> bool:
-        """Whether something is not as this process wrote it. Each write can be undone once."""
+        """Whether a write of this process was undone. Each write counts once."""
         children = [child for child in due if child in self._children]
         for child in children:
             del self._children[child]

@@ -1,8 +1,8 @@
-"""Watches some kinds by kopf, and lists them where watches cannot tell what is there.
+"""Watches some kinds with kopf, and lists them where kopf's watches are not enough.
 
-kopf shows neither when its first listing is complete, nor, after a gap in a watch, which objects have gone meanwhile.
-One cure serves both: whenever kopf has listed a kind and its watch stands, the kind is listed here. What is not in that
-list is gone, and the watch shows what changes after it. Which kinds there are to watch is left to `watching`.
+kopf reports neither the end of its first list nor deletions during a gap in a watch. One list solves both: whenever
+kopf has listed a kind and its watch is open, the kind is listed here too. An object that is not in this list is gone,
+and the watch reports what changes after it. `watching` decides which kinds to watch.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from modelwright.engine.objects import ResourceType
 
 logger = logging.getLogger(__name__)
 
-# Between two lists of one kind.
+# Seconds between two lists of one kind.
 LIST_PAUSE = 2.0
 END_PATIENCE = 4.0
-# How long an optional kind that the API server has may be missing from what kopf finds there.
+# How long kopf may miss an optional kind that the API server serves.
 LISTING_PATIENCE = 30.0
 
 
 class Gone(Exception):  # noqa: N818 - not an error: the watches of the kind end
-    """The API server does not have a kind any more."""
+    """The API server does not serve a kind any more."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """The API server that is watched: all of it or one namespace, and who takes in what is seen."""
+    """The API server to watch, all namespaces or one, and the intake that receives the objects."""
 
     intake: Intake
     client: Client
@@ -48,7 +48,7 @@ class Source:
 
 
 class Streams:
-    """The watches of some kinds. `filled` is called for each kind when all there is of it is known."""
+    """The watches of some kinds. `filled` is called for each kind when all of its objects are in the cache."""
 
     def __init__(self, kinds: Sequence[Kind], source: Source, filled: Callable[[ResourceType], None]) -> None:
         self._kinds = list(kinds)
@@ -60,13 +60,13 @@ class Streams:
         self._due = {kind.resource: asyncio.Event() for kind in kinds}
 
     async def run(self, started: Callable[[], None]) -> None:
-        """Watches until cancelled; raises when a watch breaks for good, and Gone when its kind went. `started` is
-        called when kopf has put its own signal handlers up."""
+        """Watches until cancelled. Raises Gone when the API server stops serving a kind, and the error when a watch
+        breaks for good. Calls `started` when kopf has installed its signal handlers."""
         running: set[asyncio.Task[Any]] = {
             asyncio.create_task(self._keep_listed(kind), name=f"list {kind.resource.plural}")
             for kind in self._kinds
         }
-        running.add(asyncio.create_task(self._be_impatient(), name="first lists"))
+        running.add(asyncio.create_task(self._expire_unlisted(), name="first lists"))
         source = self._source
         handlers = kopf_watch.registry(self._kinds, source.intake, source.configuration, self._note)
         try:
@@ -84,9 +84,12 @@ class Streams:
         finally:
             await end(running)
 
-    async def _be_impatient(self) -> None:
-        """kopf watches only what the API server lists among its kinds when it starts, and a new kind can be in use
-        a moment before it is listed there."""
+    async def _expire_unlisted(self) -> None:
+        """Ends the watches if kopf has not listed an optional kind in time, so that they are started again.
+
+        kopf watches only kinds that the API server's discovery lists when kopf starts. A new kind can be in use a
+        moment before discovery lists it.
+        """
         await asyncio.sleep(LISTING_PATIENCE)
         self._gone |= self._never_listed
         if not self._gone:
@@ -117,7 +120,7 @@ class Streams:
     async def _note(
         self, request: aiohttp.ClientRequest, handler: connection.Handler
     ) -> aiohttp.ClientResponse:
-        """Sees from kopf's requests when a kind has been listed anew and its watch stands."""
+        """Follows kopf's requests, to notice when kopf has listed a kind again and its watch is open."""
         response = await handler(request)
         resource = self._kind_at(request.url.path)
         if resource is not None and response.status == 404:
@@ -132,14 +135,14 @@ class Streams:
         return response
 
     def _kind_at(self, path: str) -> ResourceType | None:
-        """The kind whose collection has this path, behind whatever path the API server itself has."""
-        found = (k.resource for k in self._kinds if path.endswith(k.resource.path(self._source.namespace)))
-        return next(found, None)
+        """The kind whose collection has this path. The API server's URL may put a prefix before it."""
+        namespace = self._source.namespace
+        return next((k.resource for k in self._kinds if path.endswith(k.resource.path(namespace))), None)
 
 
 async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Ends tasks, and waits for them only so long."""
-    for _ in range(2):  # what is busy cleaning up is asked twice
+    """Cancels tasks and waits for them, for a bounded time."""
+    for _ in range(2):  # a task can swallow the first cancellation while it cleans up
         for task in tasks:
             task.cancel()
         _, pending = await asyncio.wait(tasks, timeout=END_PATIENCE)

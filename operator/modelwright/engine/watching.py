@@ -1,8 +1,9 @@
-"""Keeps the cache like the cluster: which kinds are watched, from when on, and when all of them are known.
+"""Keeps the cache in line with the cluster: which kinds are watched, since when, and when the cache is complete.
 
-Required kinds are waited for. Optional ones come and go: each has watches of its own, and
-one that is not there is looked for only while an object needs it. It counts as seen when all there is of it is in the
-cache: what is merely not listed yet must not be taken for missing. How a kind is watched is in `streams`.
+The watches start when the API server serves all required kinds. Optional kinds come and go: each has its own watches.
+One that the API server does not serve is searched for only while an object needs it. An optional kind counts as visible
+only when all of its objects are in the cache: an object that is not listed yet must not be taken for missing. `streams`
+watches a kind.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from modelwright.engine.streams import Gone, Source, Streams
 
 logger = logging.getLogger(__name__)
 
-# Between two attempts to find a kind.
+# Seconds between two attempts to find a kind.
 LOOK_PAUSE = 10.0
 
 
 class Watcher:
-    """Watches the kinds, from `run` until it is cancelled."""
+    """Watches the kinds from `run` until cancelled."""
 
     def __init__(
         self,
@@ -48,16 +49,16 @@ class Watcher:
 
     @property
     def unfilled(self) -> list[str]:
-        """The kinds that are not known completely yet."""
+        """The kinds whose objects are not all in the cache yet."""
         return sorted(resource.kind for resource in self._unfilled)
 
     async def wait_filled(self) -> None:
-        """Returns when everything that was there at the start is known."""
+        """Returns when every object that existed at the start is in the cache."""
         await self._filled.wait()
 
     async def run(self, started: Callable[[], None] = lambda: None) -> None:
-        """Watches until cancelled; raises when a watch breaks for good. `started` is called whenever kopf has put
-        its own signal handlers up."""
+        """Watches until cancelled; raises when a watch breaks for good. Calls `started` whenever kopf has installed its
+        signal handlers."""
         for kind in self._required:
             await self._find(kind.resource)
         running = {
@@ -80,7 +81,10 @@ class Watcher:
         await Streams(kinds, self._source, lambda resource: self._see(resource, None)).run(started)
 
     async def _find(self, resource: ResourceType) -> None:
-        """Waits for a required kind; kopf would go on without it, for ever. A missing right shows in the watch."""
+        """Returns when the API server serves a required kind; kopf would ignore it for ever.
+
+        A missing RBAC right does not block here: the watch reports it as 403.
+        """
         while await self._blindness(resource) == "Unserved":
             logger.warning(
                 "the API server does not know %s %s: install the CRDs (kubectl apply -f crds/)",
@@ -90,7 +94,7 @@ class Watcher:
             await asyncio.sleep(LOOK_PAUSE)
 
     async def _follow(self, kind: Kind, started: Callable[[], None]) -> None:
-        """Watches an optional kind for as long as it is there, and again when it has come back."""
+        """Watches an optional kind while the API server serves it, and again when it is back."""
         why = await self._blindness(kind.resource)
         while True:
             if why is None:
@@ -103,14 +107,14 @@ class Watcher:
                 why = await self._blindness(kind.resource)
 
     def _see(self, resource: ResourceType, why: Blindness | None) -> None:
-        """Notes why a kind cannot be seen, or that all there is of it is known."""
+        """Records why a kind is not visible, or (None) that all of its objects are in the cache."""
         if self._source.intake.blind(resource, why):
-            what = {
+            states = {
                 "Unserved": "is not known to the API server",
                 "Forbidden": "may not be read",
                 None: "is there",
             }
-            logger.info("%s %s %s", resource.api_version, resource.kind, what[why])
+            logger.info("%s %s %s", resource.api_version, resource.kind, states[why])
         self._unfilled.discard(resource)
         if not self._unfilled:
             self._filled.set()
