@@ -1,1 +1,1 @@
-"""The command `modelwright`, for people who run rollouts: a client of the API server, and no part of the operator."""
+"""The command `modelwright`, for people who run rollouts. A client of the API server, not part of the operator."""

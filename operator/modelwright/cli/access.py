@@ -1,4 +1,4 @@
-"""How the cluster is reached and as whom: from a kubeconfig, as kubectl does it, else from the pod's own account."""
+"""Connects to the cluster: by a kubeconfig, with the rules of kubectl, else by the pod's service account."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 @dataclass(frozen=True)
 class Access:
-    """A client for the cluster, the namespace to look in, and the kubeconfig's name for the user."""
+    """A client for the cluster, the namespace to use, and the name of the user in the kubeconfig."""
 
     client: ApiClient
     namespace: str
@@ -30,9 +30,9 @@ class Access:
 
 
 def connect(place: Place) -> Access:
-    """Reaches the cluster as kubectl would."""
+    """Returns access to the cluster that kubectl would use."""
     configuration = Configuration()
-    configuration.retries = 0  # what is worth trying again is tried again where that is known
+    configuration.retries = 0  # retries are decided where the request is made
     if _in_pod(place):
         namespace, user = _in_cluster(place, configuration), None
     else:
@@ -41,13 +41,13 @@ def connect(place: Place) -> Access:
 
 
 def _in_pod(place: Place) -> bool:
-    """Whether there is nothing but the pod's own account, as for kubectl."""
-    told = place.kubeconfig or place.context or os.environ.get("KUBECONFIG")
-    return not told and not default().exists() and "KUBERNETES_SERVICE_HOST" in os.environ
+    """True if only the pod's service account is left, by kubectl's rules."""
+    kubeconfig = place.kubeconfig or place.context or os.environ.get("KUBECONFIG")
+    return not kubeconfig and not default().exists() and "KUBERNETES_SERVICE_HOST" in os.environ
 
 
 def default() -> Path:
-    """Where kubectl looks if nobody says where."""
+    """Returns the path that kubectl uses by default."""
     return Path("~/.kube/config").expanduser()
 
 
@@ -71,7 +71,7 @@ def _by_file(place: Place, configuration: Configuration) -> tuple[str, str | Non
         )
     except (ConfigException, OSError, yaml.YAMLError) as error:
         raise NoAccess(f"the kubeconfig {path} cannot be used: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:  # it is YAML, and no kubeconfig
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # it is YAML, but not a kubeconfig
         raise NoAccess(f"{path} is no kubeconfig: {type(error).__name__} {error}") from error
     return contexts.namespaces[name], contexts.users[name]
 
@@ -86,16 +86,16 @@ class Contexts:
 
 
 def _read(path: str) -> Contexts:
-    """The contexts of all files of a path, as kubectl merges them: what is said first holds."""
+    """Returns the contexts of all files of a path, merged as kubectl does: the first value of a name counts."""
     files = [Path(part).expanduser() for part in path.split(os.pathsep) if part]
-    found = [yaml.safe_load(file.read_text(encoding="utf-8")) or {} for file in files if file.exists()]
-    if not found:
+    documents = [yaml.safe_load(file.read_text(encoding="utf-8")) or {} for file in files if file.exists()]
+    if not documents:
         raise NoAccess(f"there is no kubeconfig {path}: name one with --kubeconfig or $KUBECONFIG")
-    contexts = [each for content in reversed(found) for each in reversed(content.get("contexts") or [])]
+    contexts = [each for content in reversed(documents) for each in reversed(content.get("contexts") or [])]
     named = {each["name"]: each.get("context") or {} for each in contexts}
     namespaces = {name: context.get("namespace") or DEFAULT for name, context in named.items()}
     users = {name: context.get("user") for name, context in named.items()}
-    current = [content["current-context"] for content in found if content.get("current-context")]
+    current = [content["current-context"] for content in documents if content.get("current-context")]
     return Contexts(namespaces, users, current[0] if current else "")
 
 

@@ -1,4 +1,4 @@
-"""Talks to the API server about one InferenceService: reads it, watches it, writes a request, reads its events."""
+"""Requests to the API server about one InferenceService: get, watch, patch, and its Events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modelwright.cli.refusals import PLURAL, Attempt, complaint_of, not_there
 from modelwright.view.model import InferenceService, Object, Unreadable, read
 
 CONNECT, ANSWER = 5.0, 15.0
-# A watch that goes silent is found out after so long: then the object is read anew.
+# The seconds of one watch. Then the object is read again, so a silent connection is not kept for longer.
 WATCHED = 60
 MOST_NAMES, MOST_EVENTS = 500, 200
 MANAGER = "modelwright-cli"
@@ -27,7 +27,7 @@ Answer = TypeVar("Answer")
 
 
 class Cluster:
-    """The API server, as seen from one namespace. Every request ends in time; a refusal is a Complaint."""
+    """The API server, limited to one namespace. Every request has a timeout; every failure is a Complaint."""
 
     def __init__(self, access: Access) -> None:
         client = access.client
@@ -39,11 +39,11 @@ class Cluster:
         self._host = str(client.configuration.host)
 
     def get(self, name: str) -> InferenceService:
-        """The InferenceService as it is now; NotFound names those that are near."""
+        """Returns the InferenceService as it is now. NotFound names those with similar names."""
         try:
             return self._get(name)
         except NotFound as error:
-            if "is not in namespace" not in str(error):  # the kind is not there
+            if "is not in namespace" not in str(error):  # the kind does not exist
                 raise
             raise not_there(name, self.namespace, self._names()) from error
 
@@ -53,76 +53,76 @@ class Cluster:
         return _read(self._call(attempt, self._objects.get_namespaced_custom_object, *where))
 
     def _names(self) -> list[str] | None:
-        """The InferenceServices of the namespace; None where they may not be listed."""
+        """The names of the InferenceServices in the namespace; None if the user may not list them."""
         where = (GROUP, VERSION, self.namespace, PLURAL)
         listing = self._objects.list_namespaced_custom_object
         try:
-            found = self._call(Attempt("list", self.namespace), listing, *where, limit=MOST_NAMES)
+            answer = self._call(Attempt("list", self.namespace), listing, *where, limit=MOST_NAMES)
         except Complaint:
             return None
-        return [str(item["metadata"]["name"]) for item in cast("dict[str, Any]", found)["items"]]
+        return [str(item["metadata"]["name"]) for item in cast("dict[str, Any]", answer)["items"]]
 
     def patch(self, name: str, patch: Mapping[str, Any]) -> InferenceService:
-        """Merges a patch into the InferenceService; Conflict when it has changed."""
+        """Merges a patch into the InferenceService and returns the result; Conflict if it has changed."""
         attempt = Attempt("patch", self.namespace, name=name)
         where = (GROUP, VERSION, self.namespace, PLURAL, name)
         write = self._objects.patch_namespaced_custom_object
         return _read(self._call(attempt, write, *where, dict(patch), field_manager=MANAGER))
 
     def user(self) -> str | None:
-        """Who asks: as the API server knows the user, else by the kubeconfig; None where neither tells."""
+        """Returns the name of the user: from the API server, else from the kubeconfig; None if neither has one."""
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         where = ("authentication.k8s.io", "v1", "selfsubjectreviews")
         create = self._objects.create_cluster_custom_object
         try:
-            found = self._call(Attempt("create", self.namespace), create, *where, review)
-            return str(cast("dict[str, Any]", found)["status"]["userInfo"]["username"])
-        except (Complaint, KeyError, TypeError):  # older clusters lack it, and it may be forbidden
+            answer = self._call(Attempt("create", self.namespace), create, *where, review)
+            return str(cast("dict[str, Any]", answer)["status"]["userInfo"]["username"])
+        except (Complaint, KeyError, TypeError):  # older clusters lack the review, and it may be forbidden
             return self._user
 
-    def events(self, seen: InferenceService) -> list[Object]:
-        """What was told of the InferenceService."""
-        selector = f"involvedObject.uid={seen.metadata.uid}"
-        found = self._call(
+    def events(self, service: InferenceService) -> list[Object]:
+        """Returns the Events about the InferenceService."""
+        selector = f"involvedObject.uid={service.metadata.uid}"
+        answer = self._call(
             Attempt("list", self.namespace, "events"),
             self._core.list_namespaced_event,
             self.namespace,
             field_selector=selector,
             limit=MOST_EVENTS,
         )
-        told: list[Object] = self._core.api_client.sanitize_for_serialization(found.items)
-        return told
+        events: list[Object] = self._core.api_client.sanitize_for_serialization(answer.items)
+        return events
 
-    def watch(self, seen: InferenceService) -> Iterator[InferenceService]:
-        """What becomes of it, for a minute; NotFound when it goes, Expired when it has to be read anew."""
+    def watch(self, service: InferenceService) -> Iterator[InferenceService]:
+        """Yields each change for a minute. NotFound if it is deleted, Expired if it has to be read again."""
         events = self._watch.stream(  # type: ignore[no-untyped-call]
             self._objects.list_namespaced_custom_object,
             *(GROUP, VERSION, self.namespace, PLURAL),
-            field_selector=f"metadata.name={seen.name}",
-            resource_version=seen.metadata.resource_version,
+            field_selector=f"metadata.name={service.name}",
+            resource_version=service.metadata.resource_version,
             timeout_seconds=WATCHED,
             _request_timeout=(CONNECT, WATCHED + ANSWER),
         )
-        with self._complaining(Attempt("watch", self.namespace, name=seen.name)), closing(events):
+        with self._complaining(Attempt("watch", self.namespace, name=service.name)), closing(events):
             for event in events:
                 if event is not None and event["type"] == "DELETED":
-                    raise NotFound(f"InferenceService {seen.name} was deleted")
+                    raise NotFound(f"InferenceService {service.name} was deleted")
                 if event is not None and event["type"] in {"ADDED", "MODIFIED"}:
                     yield _read(event["object"])
 
     def stop(self) -> None:
-        """Ends the watch, from another thread."""
+        """Ends the watch. May be called from another thread."""
         self._watch.stop()  # type: ignore[no-untyped-call]
 
     def _call(
-        self, attempt: Attempt, request: Callable[..., Answer], *words: object, **options: object
+        self, attempt: Attempt, request: Callable[..., Answer], *arguments: object, **options: object
     ) -> Answer:
         with self._complaining(attempt):
-            return request(*words, **options, _request_timeout=(CONNECT, ANSWER))
+            return request(*arguments, **options, _request_timeout=(CONNECT, ANSWER))
 
     @contextmanager
     def _complaining(self, attempt: Attempt) -> Iterator[None]:
-        """Whatever goes wrong inside becomes a Complaint."""
+        """Turns the errors of the client into Complaints."""
         try:
             yield
         except ApiException as error:
@@ -134,10 +134,10 @@ class Cluster:
 
 
 def _innermost(error: HTTPError) -> str:
-    """The reason without the layers around it."""
+    """The innermost reason, without the layers around it."""
     reason = getattr(error, "reason", None)
-    told = reason if isinstance(reason, Exception) else error
-    return f"{type(told).__name__}: {str(told).rpartition('>: ')[2] or told}"
+    innermost = reason if isinstance(reason, Exception) else error
+    return f"{type(innermost).__name__}: {str(innermost).rpartition('>: ')[2] or innermost}"
 
 
 def _read(body: object) -> InferenceService:

@@ -1,4 +1,4 @@
-"""A rollout as one JSON document, for programs: field names as in the object, and the result in one word. Pure."""
+"""Builds the JSON document of a rollout, for programs. Fields have the names of the object's fields. Pure."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from modelwright.view.model import InferenceService
 from modelwright.view.progress import stage
 
 
-def document(seen: InferenceService) -> dict[str, Any]:
-    """What `-o json` gives; fields without a value are left out."""
-    found = stage(seen)
-    status = seen.status.model_dump(mode="json", by_alias=True, exclude_none=True)
-    rollout = seen.spec.rollout.model_dump(mode="json", by_alias=True, exclude_none=True)
+def document(service: InferenceService) -> dict[str, Any]:
+    """Returns the document of `-o json`. Fields without a value are left out."""
+    current = stage(service)
+    status = service.status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    rollout = service.spec.rollout.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {
-        "name": seen.name,
-        "namespace": seen.metadata.namespace,
-        "generation": seen.metadata.generation,
-        "result": found.result,
-        "message": found.sentence,
-        "paused": seen.is_paused,
+        "name": service.name,
+        "namespace": service.metadata.namespace,
+        "generation": service.metadata.generation,
+        "result": current.result,
+        "message": current.sentence,
+        "paused": service.is_paused,
         "rollout": rollout,
         "status": status,
     }

@@ -1,4 +1,4 @@
-"""What ends a command without success: a sentence for the user, and the exit code that scripts tell them apart by."""
+"""The ways in which a command fails: a sentence for the user, and an exit code for scripts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """The exit codes; docs/cli.md explains them."""
+    """The exit codes. docs/cli.md explains them."""
 
     DONE = 0
     REFUSED = 1
@@ -17,47 +17,47 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-class Complaint(Exception):  # noqa: N818 - what a user did not get is no error of the program
-    """Ends the command. The text says what was wrong, where, and what to do."""
+class Complaint(Exception):  # noqa: N818 - not an error of the program
+    """Ends the command. The message names what is wrong, where, and what to do."""
 
     code = Exit.REFUSED
 
 
 class Refused(Complaint):
-    """What was asked for makes no sense as things stand, or the operator did not do it."""
+    """The request makes no sense in the present state, or the operator did not carry it out."""
 
 
 class BadUsage(Complaint):
-    """The command line cannot mean anything."""
+    """The command line is wrong."""
 
     code = Exit.USAGE
 
 
 class NotFound(Complaint):
-    """The InferenceService, or the kind itself, is not there."""
+    """The InferenceService, or its kind, does not exist."""
 
     code = Exit.NOT_FOUND
 
 
 class NoAccess(Complaint):
-    """No kubeconfig, no permission, or credentials that the cluster does not take."""
+    """No kubeconfig, no permission, or credentials that the cluster rejects."""
 
     code = Exit.NO_ACCESS
 
 
 class Unreachable(NoAccess):
-    """The cluster does not answer; it may in a moment."""
+    """The cluster does not answer. A retry may help."""
 
 
 class Expired(Complaint):
-    """A watch cannot go on from where it was: read anew."""
+    """A watch cannot continue from its resource version. The object has to be read again."""
 
 
 class Conflict(Complaint):
-    """The object has changed since it was read."""
+    """The object changed after it was read."""
 
 
 class NoAnswer(Complaint):
-    """The operator has not done in time what was asked of it, or a rollout did not end in time."""
+    """The operator did not carry out the request in time, or the rollout did not end in time."""
 
     code = Exit.NO_ANSWER

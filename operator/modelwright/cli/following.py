@@ -1,6 +1,6 @@
-"""Follows one InferenceService for as long as somebody wants to know: reads it, watches it, and starts again.
+"""Follows one InferenceService: reads it, watches it, and starts again after errors.
 
-A thread does the waiting for the API server, so that the one who looks has a clock that ticks and a Ctrl-C that works.
+A separate thread waits for the API server. So the main thread can redraw durations, and Ctrl-C works.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ PATIENCE = 2.0
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why nothing new is seen at the moment; it is tried again."""
+    """Why there are no new states at present. The thread keeps trying."""
 
     message: str
 
 
-Seen = InferenceService | Trouble
+State = InferenceService | Trouble
 
 
 class Following:
-    """The states of an InferenceService from now on; to be used in a `with`."""
+    """The states of an InferenceService from now on. Use it in a `with`."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self._cluster, self._name = cluster, name
-        self._found: Queue[Seen | Complaint] = Queue()
+        self._states: Queue[State | Complaint] = Queue()
         self._over = Event()
         self._thread = Thread(target=self._run, name="following", daemon=True)
 
@@ -49,53 +49,53 @@ class Following:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends the watch; again and again, as the thread may be about to begin one."""
+        """Stops the watch, repeatedly: the thread may be about to open one."""
         self._over.set()
         deadline = time.monotonic() + PATIENCE
         while self._thread.is_alive() and time.monotonic() < deadline:
             self._cluster.stop()
             self._thread.join(0.02)
 
-    def states(self, within: float | None = None) -> Iterator[Seen | None]:
-        """Each state as it comes, and None as time goes by; ends after `within` seconds."""
+    def states(self, within: float | None = None) -> Iterator[State | None]:
+        """Yields each state as it comes, and None about once a second without one. Ends after `within` seconds."""
         deadline = None if within is None else time.monotonic() + within
         while True:
             left = TICK if deadline is None else min(TICK, deadline - time.monotonic())
             if left <= 0:
                 return
             try:
-                found = self._found.get(timeout=left)
+                state = self._states.get(timeout=left)
             except Empty:
                 if not self._thread.is_alive():
                     raise Unreachable("the watch has broken off; start again") from None
                 yield None
                 continue
-            if isinstance(found, Complaint):
-                raise found
-            yield found
+            if isinstance(state, Complaint):
+                raise state
+            yield state
 
     def _run(self) -> None:
-        """Goes on until somebody ends it, or the API server says what no patience mends."""
+        """Runs until `__exit__`, or until an error that no retry mends."""
         failures = 0
         while not self._over.is_set():
             try:
-                self._look()
+                self._read_and_watch()
                 failures = 0
             except Expired:
                 failures = 0
             except Unreachable as error:
-                self._found.put(Trouble(str(error)))
+                self._states.put(Trouble(str(error)))
                 failures += 1
             except Complaint as error:
-                self._found.put(error)
+                self._states.put(error)
                 return
             self._over.wait(PAUSES.delay(failures, 1.0) if failures else 0.1)
 
-    def _look(self) -> None:
-        """Reads it, and watches it from there."""
-        seen = self._cluster.get(self._name)
-        self._found.put(seen)
-        for changed in self._cluster.watch(seen):
-            self._found.put(changed)
+    def _read_and_watch(self) -> None:
+        """Reads the object, and watches it from that version on."""
+        service = self._cluster.get(self._name)
+        self._states.put(service)
+        for changed in self._cluster.watch(service):
+            self._states.put(changed)
             if self._over.is_set():
                 return

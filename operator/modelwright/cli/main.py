@@ -1,4 +1,4 @@
-"""The process: reads the command line, runs the command, and ends with its exit code."""
+"""The process: reads the command line, runs the command, and exits with its code."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from modelwright.cli.options import Ask, Show, parse
 
 
 def main() -> NoReturn:
-    """Ends with a code of `Exit`.
+    """Runs the command and exits with a code of `Exit`.
 
-    The interpreter is not taken down in order: that takes seconds on a busy machine, with the many modules of the
-    client, and a thread that waits for the API server has nothing to put in order.
+    It skips the interpreter's orderly shutdown. With the many modules of the client that takes seconds on a busy
+    machine, and a thread that waits for the API server has nothing to clean up.
     """
     code = run()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed, or nobody reads it
+        with suppress(OSError, ValueError):  # closed, or without a reader
             stream.flush()
     os._exit(code)
 
 
 def run() -> int:
-    """Reads the command line and does what it says; never with a traceback that the user could do nothing about."""
+    """Runs the command and returns its exit code. Expected failures are reported in a sentence, without a traceback."""
     screen.be_lenient()
     try:
         _do(parse(_program(sys.argv[0])))
     except Complaint as error:
-        screen.tell(f"error: {error}")
+        screen.report(f"error: {error}")
         return error.code
     except SystemExit as ended:  # --help, a wrong command line, or a signal
         return ended.code if isinstance(ended.code, int) else Exit.USAGE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:  # whoever reads has seen enough
+    except BrokenPipeError:  # the reader of the output has stopped reading, as `head` does
         pass
     return Exit.DONE
 
 
-def _do(wanted: Show | Ask) -> None:
-    access = connect(wanted.place)
+def _do(command: Show | Ask) -> None:
+    access = connect(command.place)
     with access.client:
         cluster = Cluster(access)
-        if isinstance(wanted, Show):
-            show(cluster, wanted)
+        if isinstance(command, Show):
+            show(cluster, command)
         else:
-            ask(cluster, wanted)
+            ask(cluster, command)
 
 
 def _program(path: str) -> str:
-    """How the user calls it."""
+    """The name of the program as the user types it."""
     return "kubectl modelwright" if Path(path).stem == "kubectl-modelwright" else "modelwright"
 
 

@@ -1,4 +1,4 @@
-"""The command line itself: which words there are, and what they mean."""
+"""The command line: its commands and options, and the result of parsing them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 @dataclass(frozen=True)
 class Place:
-    """Which InferenceService, on which cluster."""
+    """Names an InferenceService, and the cluster it is on."""
 
     name: str
     namespace: str | None = None
@@ -53,7 +53,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Show:
-    """Show how a rollout stands, once or until it ends."""
+    """The command `status`: show a rollout, once or until it ends."""
 
     place: Place
     watch: bool = False
@@ -63,7 +63,7 @@ class Show:
 
 @dataclass(frozen=True)
 class Ask:
-    """Ask for something, and wait until the operator has dealt with it."""
+    """The other commands: write a request, and wait until the operator has handled it."""
 
     place: Place
     action: Action
@@ -73,7 +73,7 @@ class Ask:
 
 
 def parse(program: str, arguments: Sequence[str] | None = None) -> Show | Ask:
-    """Reads the command line; ends the process with a message and code 2 when it is wrong."""
+    """Returns the command. A wrong command line ends the process with a message and code 2."""
     given = parser(program).parse_args(arguments)
     place = Place(given.name, given.namespace, given.context, given.kubeconfig)
     if given.command == "status":
@@ -84,7 +84,7 @@ def parse(program: str, arguments: Sequence[str] | None = None) -> Show | Ask:
 
 
 def parser(program: str) -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+    """Returns the parser of the whole command line."""
     top = argparse.ArgumentParser(
         program,
         description="Shows and steers rollouts of Modelwright's InferenceServices.",
@@ -101,10 +101,10 @@ def parser(program: str) -> argparse.ArgumentParser:
     return top
 
 
-def _command(commands: Commands, word: str, about: str) -> argparse.ArgumentParser:
-    """A command, with what all of them take."""
+def _command(commands: Commands, name: str, about: str) -> argparse.ArgumentParser:
+    """Adds a command with the arguments that all commands have."""
     command = commands.add_parser(
-        word,
+        name,
         help=about,
         description=f"{about[0].upper()}{about[1:]}.",
         epilog=EXITS,
@@ -165,7 +165,7 @@ def _label(text: str, what: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", text)
-    if found is None or not 0 < float(found[1]) * UNITS[found[2]] <= LONGEST:
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", text)
+    if match is None or not 0 < float(match[1]) * UNITS[match[2]] <= LONGEST:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: 30s, 5m or 1h, at most a week")
-    return float(found[1]) * UNITS[found[2]]
+    return float(match[1]) * UNITS[match[2]]

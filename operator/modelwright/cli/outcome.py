@@ -1,4 +1,4 @@
-"""What came of a request: whether the operator has dealt with it, done it, or why not. Pure."""
+"""The outcome of a request: whether the operator has handled it, carried it out, or why not. Pure."""
 
 from __future__ import annotations
 
@@ -13,77 +13,78 @@ REFUSED = "RequestIgnored"
 _REVISION = re.compile(r"\brevision ([a-f0-9]{10})\b")
 
 
-def waits_for_pods(asked: Request, seen: InferenceService) -> bool:
-    """Whether the operator keeps the request until the canary has its first share."""
-    canary = seen.canary
-    return asked.action.startswith("promote") and canary is not None and canary.state == "Progressing"
+def waits_for_pods(request: Request, service: InferenceService) -> bool:
+    """True if the operator keeps the request pending until the canary has its first share."""
+    canary = service.canary
+    return request.action.startswith("promote") and canary is not None and canary.state == "Progressing"
 
 
-def is_replaced(asked: Request, seen: InferenceService) -> bool:
-    """Whether another request took its place before it was carried out."""
-    return not is_handled(asked, seen) and seen.request != written(asked)
+def is_replaced(request: Request, service: InferenceService) -> bool:
+    """True if another request replaced it before it was carried out."""
+    return not is_handled(request, service) and service.request != written(request)
 
 
-def is_handled(asked: Request, seen: InferenceService) -> bool:
-    """Whether the operator has dealt with it."""
-    handled = {seen.status.last_handled_request, *seen.status.handled_requests}
-    return not handled.isdisjoint({asked.token, _misread(asked)})
+def is_handled(request: Request, service: InferenceService) -> bool:
+    """True if the operator has carried it out or refused it."""
+    handled = {service.status.last_handled_request, *service.status.handled_requests}
+    return not handled.isdisjoint({request.token, _misread(request)})
 
 
-def _misread(asked: Request) -> str:
-    """What an older operator keeps of a request whose action it does not know."""
-    return written(asked)[:64]
+def _misread(request: Request) -> str:
+    """The token that an older operator records for a request whose action it does not know."""
+    return written(request)[:64]
 
 
-def is_done(asked: Request, before: InferenceService, after: InferenceService) -> bool:
-    """Whether what was asked for shows in the status; if it does not, the operator has refused it."""
+def is_done(request: Request, before: InferenceService, after: InferenceService) -> bool:
+    """True if the status shows the effect of the request. If a handled request has none, the operator refused it."""
     stable = after.status.stable
-    serves = stable is not None and stable.revision == asked.revision
-    if asked.action == "undo":
+    serves = stable is not None and stable.revision == request.revision
+    if request.action == "undo":
         return not serves
-    if asked.action == "retry" and asked.revision in rejected(before) - rejected(after):
+    if request.action == "retry" and request.revision in rejected(before) - rejected(after):
         return True
-    if asked.action == "abort" and asked.revision in rejected(after) - rejected(before):
+    if request.action == "abort" and request.revision in rejected(after) - rejected(before):
         return True
     canary = after.canary
-    if canary is None or canary.revision != asked.revision:
-        return serves and asked.action not in {"abort", "pause"}
-    return _shows(asked, before.canary, canary)
+    if canary is None or canary.revision != request.revision:
+        return serves and request.action not in {"abort", "pause"}
+    return _shows(request, before.canary, canary)
 
 
-def _shows(asked: Request, before: Canary | None, after: Canary) -> bool:
-    """Whether the canary looks like one with which it was done."""
-    match asked.action:
+def _shows(request: Request, before: Canary | None, after: Canary) -> bool:
+    """True if the state of the canary shows the effect of the request."""
+    match request.action:
         case "abort":
             return after.state == "Failed"
         case "pause" | "resume":
-            return bool(after.paused) == (asked.action == "pause")
+            return bool(after.paused) == (request.action == "pause")
         case "retry":
             return after.state != "Failed" or before is None or after.since != before.since
-    return _went_on(before, after)
+    return _advanced(before, after)
 
 
-def _went_on(before: Canary | None, after: Canary) -> bool:
-    """Also when it has failed since: then it was at a later step."""
+def _advanced(before: Canary | None, after: Canary) -> bool:
+    """True if the canary has left the step it was at, even if it has failed since."""
     if before is None or after.state == "Completing" or before.state == "Progressing":
         return True
     return (after.step or 0) > (before.step or 0)
 
 
-def complaint(events: Iterable[Object], asked: Request) -> str | None:
-    """What the operator said when it refused the request: the newest event about its revision, or its grammar.
+def complaint(events: Iterable[Object], request: Request) -> str | None:
+    """Returns the message of the newest refusal that fits the request: by its revision, or about its syntax.
 
-    An event tells no token, and the same refusal is one event however often it is told: so its age says nothing.
+    The events hold no token. Repeated refusals share one event, so the age of an event does not show whether it belongs
+    to this request.
     """
-    told = sorted((e for e in events if e.get("reason") == REFUSED), key=_last, reverse=True)
-    messages = [str(event.get("message", "")) for event in told]
-    return next((text for text in messages if _is_about(text, asked)), None)
+    refusals = sorted((e for e in events if e.get("reason") == REFUSED), key=_last, reverse=True)
+    messages = [str(event.get("message", "")) for event in refusals]
+    return next((text for text in messages if _is_about(text, request)), None)
 
 
-def _is_about(message: str, asked: Request) -> bool:
-    """Whether it is about this request, as far as its words tell; or about the words of requests as such."""
+def _is_about(message: str, request: Request) -> bool:
+    """True if the message may be about this request, or is about the syntax of requests."""
     named = set(_REVISION.findall(message))
-    return ANNOTATION in message or (message.startswith(asked.action) and named <= {asked.revision})
+    return ANNOTATION in message or (message.startswith(request.action) and named <= {request.revision})
 
 
 def _last(event: Object) -> str:

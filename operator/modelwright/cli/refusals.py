@@ -1,4 +1,4 @@
-"""What the API server's refusals mean to a user: which permission is missing, what is not there. Pure."""
+"""Turns the API server's error responses into Complaints: which permission is missing, what does not exist. Pure."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from modelwright.cli.errors import Complaint, Conflict, Expired, NoAccess, NotFo
 PLURAL = "inferenceservices"
 KIND = f"{PLURAL}.{GROUP}"
 _USER = re.compile(r'User "([^"]{1,253})"')
-# What a whole session takes, so that an administrator is asked once for each resource.
+# All verbs that the commands need, so that the user asks the administrator once for each resource.
 ROLES = {KIND: ("rollouts", "get,list,watch,patch"), "events": ("rollout-events", "list")}
-# Names that are worth to be told.
+# How many names a message holds: similar ones, or all.
 NEAR, ALL = 3, 10
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was tried: the permission that it takes."""
+    """A request to the API server, as the permission that it needs."""
 
     verb: str
     namespace: str
@@ -31,46 +31,45 @@ class Attempt:
 
 
 def complaint_of(attempt: Attempt, code: int, reason: str, body: str) -> Complaint:
-    """What an answer of the API server means."""
+    """Returns the Complaint for an error response of the API server."""
     message = _message(body)
-    told = message or reason
+    text = message or reason
     match code:
         case 401:
             return NoAccess(
                 "the cluster does not take the credentials of this kubeconfig (401): log in again"
             )
         case 403:
-            return NoAccess(_forbidden(attempt, told))
+            return NoAccess(_forbidden(attempt, text))
         case 404:
             return NotFound(_missing(attempt, message))
         case 409 | 410:
-            return Conflict(told) if code == 409 else Expired(told)
+            return Conflict(text) if code == 409 else Expired(text)
         case 0 | 408 | 429 | 500 | 502 | 503 | 504:
-            return Unreachable(f"the cluster cannot answer at present ({code or 'TLS'}): {told}")
-    return Refused(f"the cluster refuses to {attempt.verb} {attempt.resource} ({code}): {told}")
+            return Unreachable(f"the cluster cannot answer at present ({code or 'TLS'}): {text}")
+    return Refused(f"the cluster refuses to {attempt.verb} {attempt.resource} ({code}): {text}")
 
 
 def _missing(attempt: Attempt, message: str | None) -> str:
-    """An object, or the whole kind: only of an object the API server speaks in a Status."""
+    """The message for a 404: of the kind if the response is no Status, else of the object."""
     if message is None:
         return f"the cluster has no {KIND}: Modelwright is not installed on it, or this is another one"
     return f"{attempt.resource} {attempt.name!r} is not in namespace {attempt.namespace}"
 
 
 def _message(body: str) -> str | None:
-    """What the API server says in a Status; None where something else has answered."""
+    """The message of a Status; None if the body is something else."""
     try:
-        found = json.loads(body)
+        status = json.loads(body)
     except ValueError:
         return None
-    return (
-        str(found.get("message", "")) if isinstance(found, dict) and found.get("kind") == "Status" else None
-    )
+    is_status = isinstance(status, dict) and status.get("kind") == "Status"
+    return str(status.get("message", "")) if is_status else None
 
 
 def _forbidden(attempt: Attempt, message: str) -> str:
-    found = _USER.search(message)
-    who = found[1] if found else "USER"
+    match = _USER.search(message)
+    who = match[1] if match else "USER"
     role, verbs = ROLES[attempt.resource]
     space = attempt.namespace
     return (
@@ -81,7 +80,7 @@ def _forbidden(attempt: Attempt, message: str) -> str:
 
 
 def not_there(name: str, namespace: str, names: Sequence[str] | None) -> NotFound:
-    """An InferenceService that is not there, with what is; `names` is None where they may not be listed."""
+    """Returns NotFound with similar names, or with all of them. `names` is None if the user may not list them."""
     text = f"there is no InferenceService {name} in namespace {namespace}"
     if names is None:
         return NotFound(text)

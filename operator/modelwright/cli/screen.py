@@ -1,4 +1,4 @@
-"""Where the command line writes: a picture that is drawn anew on a terminal, a line for each change elsewhere."""
+"""Writes the output of the commands: lines to stdout and stderr, or a page that is redrawn on a terminal."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ ENTER, LEAVE, HOME = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l", "\x1b[H\x1b
 
 
 def be_lenient() -> None:
-    """Lets a terminal that lacks a letter show another one instead of ending the program."""
+    """Shows a replacement for characters that the terminal's encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
-def say(lines: Iterable[str]) -> None:
-    """Writes what was asked for."""
+def show(lines: Iterable[str]) -> None:
+    """Writes the result of the command to stdout."""
     _write(sys.stdout, lines)
 
 
-def tell(text: str) -> None:
-    """Writes what is said about it: progress, and complaints."""
+def report(text: str) -> None:
+    """Writes progress and complaints to stderr."""
     _write(sys.stderr, text.splitlines())
 
 
@@ -39,13 +39,13 @@ def _write(stream: TextIO, lines: Iterable[str]) -> None:
 
 
 def is_terminal() -> bool:
-    """Whether somebody looks at it."""
+    """True if stdout is a terminal."""
     return sys.stdout.isatty()
 
 
 @contextmanager
 def canvas() -> Iterator[None]:
-    """A page of its own on the terminal; what stood there is back afterwards, also when the process is ended."""
+    """A separate page on the terminal. The earlier content is restored afterwards, also after SIGTERM."""
     before = signal.signal(signal.SIGTERM, _terminated)
     sys.stdout.write(ENTER)
     try:
@@ -57,19 +57,19 @@ def canvas() -> Iterator[None]:
 
 
 def _terminated(number: int, _frame: FrameType | None) -> None:
-    """Unwinds, so that the page is left."""
+    """Exits by an exception, so that `canvas` restores the terminal."""
     sys.exit(128 + number)
 
 
 def draw(lines: Iterable[str]) -> None:
-    """Draws on the canvas what fits."""
+    """Draws the lines on the canvas, cut to its size."""
     width, height = shutil.get_terminal_size()
     sys.stdout.write(HOME + "\n".join(clip(list(lines), width, height)))
     sys.stdout.flush()
 
 
 def clip(lines: list[str], width: int, height: int) -> list[str]:
-    """As much of the lines as a terminal shows; the last line tells how many it does not."""
+    """Returns the lines that fit on the terminal. If some do not, the last line counts them."""
     width, height = max(1, width), max(1, height)
     wrapped = [line[start : start + width] for line in map(plain, lines) for start in _starts(line, width)]
     if len(wrapped) <= height:

@@ -1,4 +1,4 @@
-"""The ways to look on while a rollout goes: a page on a terminal, lines for a log, JSON for a program."""
+"""The ways to show a rollout while it runs: a page on a terminal, lines in a log, JSON for a program."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from modelwright.view.model import InferenceService
 
 
 class View(Protocol):
-    """Somebody who looks on."""
+    """Shows the states of a rollout as they come."""
 
     def page(self) -> AbstractContextManager[None]:
-        """What it takes while it goes on."""
+        """The context in which the states are shown."""
         ...
 
-    def state(self, seen: InferenceService) -> None:
-        """A state that may be new."""
+    def state(self, service: InferenceService) -> None:
+        """Shows a state, which may be the same as before."""
         ...
 
     def trouble(self, message: str) -> None:
-        """Nothing new is seen, for a reason."""
+        """Shows why there are no new states at present."""
         ...
 
     def tick(self) -> None:
-        """Time has gone by."""
+        """Called about once a second without a new state."""
         ...
 
     def end(self) -> None:
-        """It is over; the page is gone."""
+        """Called at the end, after the page was left."""
         ...
 
 
 class Page:
-    """Draws the whole picture anew, every second, so that its clocks go."""
+    """Redraws the whole picture every second, to keep its durations up to date."""
 
     def __init__(self) -> None:
         self._seen: InferenceService | None = None
@@ -48,8 +48,8 @@ class Page:
     def page(self) -> AbstractContextManager[None]:
         return screen.canvas()
 
-    def state(self, seen: InferenceService) -> None:
-        self._seen, self._trouble = seen, ""
+    def state(self, service: InferenceService) -> None:
+        self._seen, self._trouble = service, ""
         self.tick()
 
     def trouble(self, message: str) -> None:
@@ -62,11 +62,11 @@ class Page:
 
     def end(self) -> None:
         if self._seen is not None:
-            screen.say(picture(self._seen, now()))
+            screen.show(picture(self._seen, now()))
 
 
 class Log:
-    """A line for each change."""
+    """Writes a line for each change."""
 
     def __init__(self) -> None:
         self._before: InferenceService | None = None
@@ -74,36 +74,36 @@ class Log:
     def page(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def state(self, seen: InferenceService) -> None:
-        screen.say(changes(self._before, seen, now()))
-        self._before = seen
+    def state(self, service: InferenceService) -> None:
+        screen.show(changes(self._before, service, now()))
+        self._before = service
 
     def trouble(self, message: str) -> None:
-        screen.tell(f"{message}; trying again")
+        screen.report(f"{message}; trying again")
 
     def tick(self) -> None:
-        """A log has no clock."""
+        """Nothing: a log shows no durations that run."""
 
     def end(self) -> None:
-        """All is said."""
+        """Nothing: every change was written already."""
 
 
 class Documents(Log):
-    """A JSON document for each change, on a line of its own."""
+    """Writes a JSON document for each change, each on its own line."""
 
-    def state(self, seen: InferenceService) -> None:
-        if self._before is None or document(self._before) != document(seen):
-            screen.say([json.dumps(document(seen))])
-        self._before = seen
+    def state(self, service: InferenceService) -> None:
+        if self._before is None or document(self._before) != document(service):
+            screen.show([json.dumps(document(service))])
+        self._before = service
 
 
 def view(output: str) -> View:
-    """How to look on, by what was asked for and where it goes."""
+    """Returns the view for this output format; text depends on whether stdout is a terminal."""
     if output == "json":
         return Documents()
     return Page() if screen.is_terminal() else Log()
 
 
 def now() -> datetime:
-    """The moment."""
+    """Returns the present time in UTC."""
     return datetime.now(UTC)

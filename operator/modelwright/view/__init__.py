@@ -1,1 +1,1 @@
-"""What a person sees of an object: read, put into words, drawn. Knows no cluster and no terminal."""
+"""Reads an InferenceService and describes it as text for people. Knows no cluster and no terminal."""

@@ -1,4 +1,4 @@
-"""What is checked of a canary, in words: the analysis of the spec, with the defaults that the operator takes. Pure."""
+"""Describes the checks of a canary: the analysis of the spec with the operator's defaults, as sentences. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_DATA = {
     "Rollback": "it is rolled back",
 }
 SIDES = {"min": "at least", "max": "at most"}
-# In the order in which people ask.
+# The order in which the sentences are shown.
 SENTENCES: Mapping[str, Callable[[Any], str]] = {
     "maxErrorRate": lambda v: f"at most {percent(v)} of its requests fail",
     "maxP99Increase": lambda v: f"its 99th percentile is at most {percent(v)} above the stable one's",
@@ -28,32 +28,38 @@ SENTENCES: Mapping[str, Callable[[Any], str]] = {
     "minFailures": lambda v: f"and {v} failed ones or more to fail",
     "consecutiveFailures": lambda v: f"it is rolled back when {v} looks in a row fail",
 }
-TOLD = frozenset((*SENTENCES, "queries", "noDataSeconds", "onNoData"))
+EXPLAINED = frozenset((*SENTENCES, "queries", "noDataSeconds", "onNoData"))
 
 
 def checks(analysis: Mapping[str, Any]) -> list[str]:
-    """A sentence for each thing that has to hold at each step; what this program does not know, as it is written."""
-    asked = {**DEFAULTS, **{name: value for name, value in analysis.items() if value is not None}}
-    known = [tell(asked[name]) for name, tell in SENTENCES.items() if name in asked and _is_said(name, asked)]
-    unknown = [f"{name}: {value}" for name, value in asked.items() if name not in TOLD]
-    queries = [_query(query) for query in asked.get("queries", ())]
-    return [*known, *queries, *unknown, *_without_data(asked)]
+    """Returns a sentence for each check of a step. Fields that this program does not know are shown as written."""
+    fields = {**DEFAULTS, **{name: value for name, value in analysis.items() if value is not None}}
+    known = [
+        sentence(fields[name])
+        for name, sentence in SENTENCES.items()
+        if name in fields and _is_shown(name, fields)
+    ]
+    unknown = [f"{name}: {value}" for name, value in fields.items() if name not in EXPLAINED]
+    queries = [_query(query) for query in fields.get("queries", ())]
+    return [*known, *queries, *unknown, *_without_data(fields)]
 
 
 def _query(query: Mapping[str, Any]) -> str:
-    """What Prometheus is asked; the query itself may be long, and stands in the spec."""
+    """The sentence for a Prometheus query. It names the query only: the expression may be long, and is in the spec."""
     limits = [f"{side} {number(query[name])}" for name, side in SIDES.items() if query.get(name) is not None]
     every = span(query.get("intervalSeconds", 15))
     return f"{query.get('name')} is {' and '.join(limits)}; Prometheus is asked every {every}"
 
 
-def _is_said(name: str, asked: Mapping[str, Any]) -> bool:
-    """One failing look is what everybody expects."""
-    return name != "consecutiveFailures" or asked[name] != 1
+def _is_shown(name: str, fields: Mapping[str, Any]) -> bool:
+    """True unless the field has a value that people expect without reading it."""
+    return name != "consecutiveFailures" or fields[name] != 1
 
 
-def _without_data(asked: Mapping[str, Any]) -> list[str]:
-    if "onNoData" not in asked or "noDataSeconds" not in asked:
+def _without_data(fields: Mapping[str, Any]) -> list[str]:
+    if "onNoData" not in fields or "noDataSeconds" not in fields:
         return []
-    action = str(asked["onNoData"])
-    return [f"without a verdict {span(asked['noDataSeconds'])} after the hold, {NO_DATA.get(action, action)}"]
+    action = str(fields["onNoData"])
+    return [
+        f"without a verdict {span(fields['noDataSeconds'])} after the hold, {NO_DATA.get(action, action)}"
+    ]

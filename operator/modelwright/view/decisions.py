@@ -1,4 +1,4 @@
-"""What was decided of a canary, and by which number, as sentences. Pure."""
+"""Describes the decisions of a rollout, and the numbers behind them, as sentences. Pure."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ VERDICTS = {
     "Rollback": "was rolled back",
 }
 
-# Decisions about the whole traffic, which no step has to do with.
+# Decisions about the whole traffic, which belong to no step.
 WHOLE = {
     "Undone": "was undone: the revision before has the traffic",
     "Redone": "has the traffic again: its undo was undone",
 }
 
 
-def sentence(decision: Decision, seen: InferenceService) -> str:
-    """What was decided, at which step, and why."""
-    name = _name(decision, seen)
+def sentence(decision: Decision, service: InferenceService) -> str:
+    """Returns what was decided, at which step, and why."""
+    name = _name(decision, service)
     by = f", {asked_for(decision.requested_by)}" if decision.requested_by else ""
     if decision.reason in WHOLE:
         return f"{name} {WHOLE[decision.reason]}{by}"
@@ -42,16 +42,16 @@ def sentence(decision: Decision, seen: InferenceService) -> str:
     return f"{name} {verdict} at step {decision.step + 1}: {decision.reason}{by}{_numbers(decision)}"
 
 
-def before(decision: Decision, seen: InferenceService) -> str:
-    """The same, with its moment."""
-    return f"{decision.at}  {sentence(decision, seen)}"
+def dated(decision: Decision, service: InferenceService) -> str:
+    """Returns the sentence after the time of the decision."""
+    return f"{decision.at}  {sentence(decision, service)}"
 
 
-def _name(decision: Decision, seen: InferenceService) -> str:
-    """The version of the revision that it was about, if that is still known."""
-    status = seen.status
-    parts = (status.stable, status.canary, status.retired, *status.rejected)
-    version = next((part.version for part in parts if part and part.revision == decision.revision), None)
+def _name(decision: Decision, service: InferenceService) -> str:
+    """The version of the revision that was decided about; the revision itself if the status no longer names it."""
+    status = service.status
+    revisions = (status.stable, status.canary, status.retired, *status.rejected)
+    version = next((each.version for each in revisions if each and each.revision == decision.revision), None)
     return version or f"revision {decision.revision}"
 
 

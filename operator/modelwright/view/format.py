@@ -1,4 +1,4 @@
-"""How moments, spans, shares and texts of others are written for people. Pure."""
+"""Formats times, durations, shares and foreign text for people. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def plain(text: str) -> str:
-    """The text on one line, without anything that would steer a terminal: others have written it."""
+    """Returns the text on one line without control characters. It is not ours and could steer the terminal."""
     return "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
 
 
 def span(seconds: float) -> str:
-    """A span of time, in its two largest units: 3 min 10 s."""
+    """Returns a duration in its two largest units: 3 min 10 s."""
     left, parts = max(0, round(seconds)), []
     for unit, size in UNITS:
         count, left = divmod(left, size)
@@ -28,7 +28,7 @@ def span(seconds: float) -> str:
 
 
 def since(timestamp: str | None, now: datetime) -> float | None:
-    """The seconds from then to now; None where there is no such moment."""
+    """Returns the seconds from the timestamp to now; None without a valid timestamp."""
     try:
         return None if timestamp is None else (now - from_timestamp(timestamp)).total_seconds()
     except (ValueError, TypeError):  # no timestamp, or one without a zone
@@ -36,13 +36,13 @@ def since(timestamp: str | None, now: datetime) -> float | None:
 
 
 def ago(timestamp: str | None, now: datetime) -> str:
-    """How long ago that was."""
+    """Returns how long ago that was."""
     seconds = since(timestamp, now)
     return "at an unknown time" if seconds is None else f"{span(seconds)} ago"
 
 
 def ahead(timestamp: str | None, now: datetime) -> str:
-    """How long it is until then."""
+    """Returns how long it is until then."""
     seconds = since(timestamp, now)
     if seconds is None:
         return "for an unknown time"
@@ -50,15 +50,15 @@ def ahead(timestamp: str | None, now: datetime) -> str:
 
 
 def number(value: float) -> str:
-    """A number as people write it: four digits are enough."""
+    """Returns a number with four significant digits."""
     return f"{value:.4g}"
 
 
 def percent(share: float) -> str:
-    """A share of 1 in percent."""
+    """Returns a share of 1 in percent."""
     return f"{number(share * 100)} %"
 
 
 def count(amount: int, thing: str) -> str:
-    """So many things."""
+    """Returns the amount with the noun, in the plural unless it is 1."""
     return f"{amount} {thing}" if amount == 1 else f"{amount} {thing}s"

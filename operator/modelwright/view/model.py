@@ -1,7 +1,7 @@
-"""What a person sees of an InferenceService is read from here: a lenient reading of the object. Pure.
+"""A lenient model of an InferenceService, for showing it to people. Pure.
 
-The program may be older than the operator. So it takes every word for a state or a verdict, ignores what it does not
-know, and needs little to be there.
+The program may be older than the operator. So it accepts any string as a state or a verdict, ignores unknown fields,
+and requires few.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from modelwright.api.requests import ANNOTATION
 Object = Mapping[str, Any]
 
 
-class Unreadable(ValueError):  # noqa: N818 - it says what the object is
-    """The object is not as this program knows it; the text says where."""
+class Unreadable(ValueError):  # noqa: N818 - it describes the object
+    """The object does not fit this model; the message names the field."""
 
 
 class Revision(Model):
-    """A model that has pods, or had."""
+    """A version in one shape of pod, which has pods or had them."""
 
     revision: str
     version: str
@@ -31,13 +31,13 @@ class Revision(Model):
 
 
 class Stable(Revision):
-    """The one that has the traffic."""
+    """The revision that has the traffic."""
 
     bake_until: str | None = None
 
 
 class Canary(Revision):
-    """The one on its way."""
+    """The revision that is being rolled out."""
 
     state: str
     since: str | None = None
@@ -56,14 +56,14 @@ class Canary(Revision):
 
 
 class Retired(Revision):
-    """The one that had the traffic before, and whose pods still run."""
+    """The revision that had the traffic before and still has pods."""
 
     until: str
     undone: bool | None = None
 
 
 class Decision(Model):
-    """What was decided, and by which number."""
+    """What was decided about a revision, and the number behind it."""
 
     at: str
     revision: str
@@ -78,7 +78,7 @@ class Decision(Model):
 
 
 class Rejection(Model):
-    """What was rolled back, aborted or undone, and is not started again by itself."""
+    """A revision that was rolled back, aborted or undone. The operator does not start it again by itself."""
 
     at: str
     revision: str
@@ -89,7 +89,7 @@ class Rejection(Model):
 
 
 class Condition(Model):
-    """One aspect of the state."""
+    """A condition of the status."""
 
     type: str
     status: str
@@ -99,7 +99,7 @@ class Condition(Model):
 
 
 class Step(Model):
-    """A share of the traffic."""
+    """A step of the rollout: a share of the traffic, and how long it is held."""
 
     weight: int
     mirror: int = 0
@@ -108,21 +108,21 @@ class Step(Model):
 
 
 class Header(Model):
-    """Requests with it meet the canary."""
+    """A header whose requests go to the canary."""
 
     name: str
     value: str
 
 
 class Traffic(Model):
-    """Who meets the canary."""
+    """Which requests go to the canary."""
 
     headers: tuple[Header, ...] = ()
     sticky: str | None = None
 
 
 class Rollout(Model):
-    """How a revision takes over; the checks are kept as they are written."""
+    """How a revision takes over. The analysis is kept as written."""
 
     strategy: str = "Replace"
     steps: tuple[Step, ...] = ()
@@ -134,13 +134,13 @@ class Rollout(Model):
 
 
 class Spec(Model):
-    """The promise, as far as rollouts go."""
+    """The part of the spec about rollouts."""
 
     rollout: Rollout = Rollout()
 
 
 class Status(Model):
-    """How it stands."""
+    """The status."""
 
     observed_generation: int | None = None
     conditions: tuple[Condition, ...] = ()
@@ -156,7 +156,7 @@ class Status(Model):
 
 
 class Metadata(Model):
-    """Which object it is."""
+    """The metadata."""
 
     name: str
     namespace: str
@@ -168,7 +168,7 @@ class Metadata(Model):
 
 
 class InferenceService(Model):
-    """The object."""
+    """An InferenceService."""
 
     metadata: Metadata
     spec: Spec
@@ -176,39 +176,39 @@ class InferenceService(Model):
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the object."""
         return self.metadata.name
 
     @property
     def canary(self) -> Canary | None:
-        """The revision on its way."""
+        """The revision that is being rolled out, if there is one."""
         return self.status.canary
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The steps of its rollouts; where both run side by side until a switch, that is one."""
+        """The steps of a rollout. Blue-green without steps has one, of weight 0."""
         rollout = self.spec.rollout
         side_by_side = rollout.strategy == "BlueGreen" and not rollout.steps
         return (Step(weight=0, hold_seconds=0),) if side_by_side else rollout.steps
 
     @property
     def is_current(self) -> bool:
-        """Whether the operator has seen the spec as it is now."""
+        """True if the operator has observed the present generation of the spec."""
         return self.status.observed_generation == self.metadata.generation
 
     @property
     def is_paused(self) -> bool:
-        """Whether somebody keeps the canary at its step."""
+        """True if the spec or a request keeps the canary at its step."""
         return bool(self.spec.rollout.paused or (self.canary is not None and self.canary.paused))
 
     @property
     def request(self) -> str | None:
-        """The request about its rollout that is written on it."""
+        """The request in the annotation about the rollout, if there is one."""
         return self.metadata.annotations.get(ANNOTATION)
 
     @property
     def decisions(self) -> list[Decision]:
-        """All that is remembered, the newest first."""
+        """All decisions in the status, the newest first."""
         last = self.status.last_decision
         return [] if last is None else [last, *self.status.history]
 
@@ -221,26 +221,26 @@ class InferenceService(Model):
         return retired if self.undone(retired.revision) is not None else None
 
     def undone(self, revision: str) -> Rejection | None:
-        """The record of somebody having undone a revision."""
-        found = (each for each in self.status.rejected if each.reason == "Undone")
-        return next((each for each in found if each.revision == revision), None)
+        """The record that a revision was undone; None if it was not."""
+        undone = (each for each in self.status.rejected if each.reason == "Undone")
+        return next((each for each in undone if each.revision == revision), None)
 
-    def condition(self, aspect: str) -> Condition | None:
-        """A condition."""
-        return next((each for each in self.status.conditions if each.type == aspect), None)
+    def condition(self, name: str) -> Condition | None:
+        """The condition of this type."""
+        return next((each for each in self.status.conditions if each.type == name), None)
 
-    def holds(self, aspect: str) -> bool:
-        """Whether a condition is true, of the spec as it is now."""
-        found = self.condition(aspect)
+    def holds(self, name: str) -> bool:
+        """True if the condition of this type is True for the present generation of the spec."""
+        condition = self.condition(name)
         return (
-            found is not None
-            and found.status == "True"
-            and found.observed_generation == self.metadata.generation
+            condition is not None
+            and condition.status == "True"
+            and condition.observed_generation == self.metadata.generation
         )
 
 
 def read(body: object) -> InferenceService:
-    """Reads the object as the API server gives it."""
+    """Returns the model of an object as the API server returns it; Unreadable if it does not fit."""
     try:
         return InferenceService.model_validate(body)
     except ValidationError as error:

@@ -39,8 +39,8 @@ def test_the_page_is_left_whatever_happens(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_what_others_have_written_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.say(["evil \x1b]0;title\x07"])
-    screen.tell("one\ntwo \x9b2J")
+    screen.show(["evil \x1b]0;title\x07"])
+    screen.report("one\ntwo \x9b2J")
     told = capsys.readouterr()
     assert told.out == "evil  ]0;title \n"
     assert told.err == "one\ntwo  2J\n"

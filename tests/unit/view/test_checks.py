@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelwright.api.inferenceservice import Analysis
-from modelwright.view.checks import SENTENCES, TOLD, checks
+from modelwright.view.checks import EXPLAINED, SENTENCES, checks
 
 
 def test_without_an_analysis_the_defaults_hold() -> None:
@@ -47,5 +47,5 @@ def test_one_failing_look_is_not_worth_a_sentence() -> None:
 
 def test_every_check_of_the_api_has_its_sentence() -> None:
     fields = {field.alias for field in Analysis.model_fields.values()}
-    assert fields <= TOLD
-    assert set(SENTENCES) <= TOLD
+    assert fields <= EXPLAINED
+    assert set(SENTENCES) <= EXPLAINED
