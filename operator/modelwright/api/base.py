@@ -1,4 +1,4 @@
-"""What the three resources share: the base model, common field types, conditions and resource amounts."""
+"""What the three resources share: the base model, field types, conditions and resource amounts."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pydantic_core import CoreSchema
 
 
 class Model(BaseModel):
-    """A part of a resource: camelCase outside, immutable inside, fields of newer versions ignored."""
+    """A part of a resource: camelCase in JSON, immutable. Unknown fields, as of newer versions, are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
 
 
 def rule(expression: str, message: str) -> dict[str, str]:
-    """One CEL validation rule of the API server; the message says what to do."""
+    """Returns a CEL validation rule. The message is for users and holds the remedy."""
     return {"rule": expression, "message": message}
 
 
 def rules(*validations: dict[str, str]) -> ConfigDict:
-    """Model configuration that carries CEL rules into the CRD."""
+    """Returns a model configuration that adds CEL rules to the CRD."""
     extra: dict[str, Any] = {"x-kubernetes-validations": list(validations)}
     return ConfigDict(json_schema_extra=extra)
 
 
 def name_rule(length: int, because: str) -> dict[str, str]:
-    """The rule for the name of a kind whose children are named after it."""
+    """Returns the rule for names of a kind whose children are named after it."""
     return {
         **rule(
             f"self.metadata.name.size() <= {length} && self.metadata.name.matches('{DNS_LABEL}')",
@@ -40,8 +40,11 @@ def name_rule(length: int, because: str) -> dict[str, str]:
 
 
 def first_letter_rule(because: str) -> dict[str, Any]:
-    """The rule for the name of a kind that has a Service of its name. A name never changes: it is checked when the
-    object is made, so that an older object that breaks the rule can still get a status that says so."""
+    """Returns the rule for names of a kind that has a Service of the same name.
+
+    The rule applies to the creation of an object only, because names never change. So the status of an older object
+    that violates it can still be written.
+    """
     return {
         **rule(
             "oldSelf.hasValue() || self.metadata.name.matches('^[a-z]')",
@@ -53,7 +56,7 @@ def first_letter_rule(because: str) -> dict[str, Any]:
 
 
 class IntOrString:
-    """Makes a field a Kubernetes int-or-string; the bounds of both are kept."""
+    """Annotation that makes a field a Kubernetes int-or-string, with the bounds of both types."""
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
@@ -68,7 +71,7 @@ class IntOrString:
 
 
 class _FreeForm:
-    """Makes a map of JSON values an object whose unknown fields the API server keeps."""
+    """Annotation that makes a field an object with any fields."""
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
@@ -78,7 +81,7 @@ class _FreeForm:
 
 
 def _a_time(text: str) -> str:
-    """Makes sure that what is read as a time can be compared with one."""
+    """Checks that a timestamp has a time zone: times without one cannot be compared."""
     if datetime.fromisoformat(text).tzinfo is None:
         raise ValueError("it has no time zone")
     return text
@@ -86,10 +89,10 @@ def _a_time(text: str) -> str:
 
 QUANTITY = r"^[0-9]+([.][0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 DIGEST = r"^sha256:[a-f0-9]{64}$"
-# A DNS label: names of children and labels are made of it.
+# A DNS label. Names of children and values of labels are derived from it.
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-# A part of a path never starts with two dots: no uri leads out of its volume.
+# No part of a path starts with two dots, so that no uri leads out of its volume.
 _PATH = r"(/\.?[A-Za-z0-9_@:+-][A-Za-z0-9._@:+-]*)"
 _CLAIM = r"^pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 PVC_URI = f"{_CLAIM}{_PATH}*$"
@@ -110,11 +113,11 @@ Reason = Annotated[
 ]
 Message = Annotated[str, Field(max_length=4096)]
 Task = Literal["Classification", "Regression"]
-# Classes may be numbers: a list in a CRD holds values of one type, so they are written as text.
+# Classes may be numbers. A list in a CRD has items of one type, so they are written as text.
 ClassLabel = Annotated[str, Field(max_length=256, coerce_numbers_to_str=True)]
 
 
-# The resources of every container; all others are devices, which are named with a domain.
+# Resources that every container has. All others are devices, whose names have a domain.
 STANDARD = ("cpu", "memory", "ephemeral-storage")
 RESOURCE = (
     r"^(hugepages-[0-9]+[KMGT]i|[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
@@ -131,16 +134,16 @@ DEVICE_LIMIT = (
 )
 
 
-def _each(holds: str) -> str:
-    """CEL: what holds for each resource `name`, asked for or limited; AMOUNT stands for its amount."""
+def _each(condition: str) -> str:
+    """Returns CEL that requires a condition of each resource `name` in requests and limits; AMOUNT is its amount."""
     return " && ".join(
-        f"(!has(self.{part}) || self.{part}.all(name, {holds.replace('AMOUNT', f'self.{part}[name]')}))"
+        f"(!has(self.{part}) || self.{part}.all(name, {condition.replace('AMOUNT', f'self.{part}[name]')}))"
         for part in ("requests", "limits")
     )
 
 
 def _amount(part: str) -> str:
-    """CEL: the amount of the resource `name`."""
+    """Returns CEL for the amount of the resource `name`."""
     return f"quantity(string(self.{part}[name]))"
 
 
@@ -156,7 +159,7 @@ class ResourceRequirements(Model):
 
 
 class RequestedResources(ResourceRequirements):
-    """Resources as a user asks for them: what no pod could have is refused."""
+    """Compute resources in a spec. Rules reject what no pod can have."""
 
     model_config = rules(
         rule(_each(f"name in {list(STANDARD)} || name.matches('{RESOURCE}')"), UNKNOWN_RESOURCE),
@@ -185,12 +188,12 @@ class Condition(Model):
     message: Message = Field(description="Why, in a sentence: what was wrong, where, and what to do.")
 
 
-# Where a status begins: tools that compare it with the generation see that the operator has yet to act.
+# The default of observedGeneration. Tools that compare it with the generation see that no reconcile has happened yet.
 NOT_OBSERVED = -1
 
 
 class Status(Model):
-    """What every status holds."""
+    """The fields of every status."""
 
     observed_generation: int | None = Field(
         default=None,

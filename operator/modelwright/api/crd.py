@@ -1,4 +1,4 @@
-"""Writes the CustomResourceDefinitions from the pydantic models: structural schemas with every bound and rule.
+"""Generates the CustomResourceDefinitions from the pydantic models: structural schemas with all bounds and rules.
 
 Run as `python -m modelwright.api.crd FOLDER...`; `make generate` does.
 """
@@ -18,7 +18,7 @@ from modelwright.api import modelversion as mv
 from modelwright.api import trainingjob as tj
 from modelwright.api.base import NOT_OBSERVED, Model
 
-# Keywords of JSON Schema that a structural schema knows and that the models use.
+# Keywords of JSON Schema that structural schemas have and the models use.
 KEPT = {
     "type", "format", "description", "default", "enum", "pattern", "items", "properties", "required",
     "additionalProperties", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
@@ -36,7 +36,7 @@ class Column:
     wide: bool = False
 
     def manifest(self) -> dict[str, Any]:
-        """The column as the CRD states it."""
+        """Returns the column for the CRD."""
         return {
             "name": self.name,
             "type": self.type,
@@ -112,7 +112,7 @@ RESOURCES = (
 
 
 def structural(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A JSON schema of pydantic as a structural schema: no references, no null, no titles."""
+    """Returns a JSON schema of pydantic as a structural schema: without references, null and titles."""
     schema = _without_null(_resolved(schema, definitions))
     result = {k: v for k, v in schema.items() if k in KEPT or k.startswith("x-kubernetes-")}
     if "const" in schema:
@@ -132,7 +132,7 @@ def structural(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str,
 
 
 def _simplify_default(schema: dict[str, Any]) -> None:
-    """Drops what says nothing: no default at all; and the defaults inside an object say its own."""
+    """Drops empty defaults. That of an object becomes {}, because its fields have their own defaults."""
     if schema.get("default", ...) in (None, []):
         del schema["default"]
     elif isinstance(schema.get("default"), dict):
@@ -140,7 +140,7 @@ def _simplify_default(schema: dict[str, Any]) -> None:
 
 
 def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """The schema with its reference followed; what stands beside the reference (a description) wins."""
+    """Returns the schema with its reference resolved. Keywords beside the reference (a description) take precedence."""
     if "$ref" not in schema:
         return schema
     target = definitions[schema["$ref"].rsplit("/", 1)[1]]
@@ -148,7 +148,7 @@ def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """`X | None` is X that may be left out: Kubernetes has no null in a spec."""
+    """Returns the schema of `X | None` as that of X: a spec in Kubernetes has optional fields and no null."""
     options = schema.get("anyOf", [])
     if {"type": "null"} not in options:
         return schema
@@ -158,7 +158,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def object_schema(model: type[Model]) -> dict[str, Any]:
-    """The structural schema of a model."""
+    """Returns the structural schema of a model."""
     schema = model.model_json_schema(by_alias=True, mode="validation")
     definitions = schema.pop("$defs", {})
     for _ in range(2):  # an optional field wraps its reference in anyOf: unwrap, then follow
@@ -167,7 +167,7 @@ def object_schema(model: type[Model]) -> dict[str, Any]:
 
 
 def _inline(node: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
-    """Follows references at every depth."""
+    """Resolves references at every depth."""
     if isinstance(node, dict):
         return {k: _inline(v, definitions) for k, v in _resolved(_without_null(node), definitions).items()}
     if isinstance(node, list):
@@ -176,7 +176,7 @@ def _inline(node: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401 - an
 
 
 def custom_resource_definition(resource: Resource) -> dict[str, Any]:
-    """The CRD of a kind."""
+    """Returns the CRD of a kind."""
     metadata = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 253}}}
     schema = {
         "type": "object",
@@ -219,7 +219,7 @@ def custom_resource_definition(resource: Resource) -> dict[str, Any]:
 
 
 def render(resource: Resource) -> str:
-    """The CRD as a YAML document."""
+    """Returns the CRD as a YAML document."""
     return yaml.safe_dump(
         custom_resource_definition(resource), sort_keys=False, width=110, allow_unicode=True
     )

@@ -1,4 +1,4 @@
-"""The Gateway that callers outside the cluster come by: where the InferenceService names one, its routes split."""
+"""The Gateway for callers outside the cluster. If the spec names one, its routes split the traffic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from modelwright.api.base import Label, Model, Name, rule, rules
 
-# As the Gateway API has it; addresses are no names.
+# The pattern of the Gateway API. A rule below excludes addresses.
 HOSTNAME = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 Hostname = Annotated[str, Field(pattern=HOSTNAME, min_length=1, max_length=253)]
 

@@ -25,7 +25,7 @@ from modelwright.api.base import (
 )
 from modelwright.api.gateway import Gateway
 
-# Deployments are named NAME-HASH, their pods get a suffix more, and labels hold 63 characters at most.
+# Deployments are named NAME-HASH. Their pods have another suffix, and a label has at most 63 characters.
 NAME_LENGTH = 44
 
 
@@ -98,7 +98,7 @@ class Traffic(Model):
     )
 
 
-# What a query may hold as $(NAME): the operator fills it in.
+# A query may hold these as $(NAME); the operator replaces them.
 PLACEHOLDERS = ("revision", "stable", "version", "namespace", "name", "seconds")
 _FILLED = "self" + "".join(f".replace('$({name})', ' ')" for name in PLACEHOLDERS)
 _UNKNOWN_PLACEHOLDER = {
@@ -201,7 +201,7 @@ class Rollout(Model):
 
     model_config = rules(
         rule(
-            # The default of the whole field has no strategy in it when the API server checks it.
+            # When the API server checks the default of the whole field, it has no strategy yet.
             "has(self.strategy) && self.strategy == 'Canary' ? has(self.steps) && self.steps.size() > 0 : "
             "!has(self.steps) || has(self.strategy) && self.strategy == 'BlueGreen'",
             "strategy Canary needs steps, and strategy Replace has none",
@@ -362,7 +362,7 @@ class CanaryRevision(Revision):
     message: Message | None = Field(default=None, description="Why it failed, in a sentence.")
 
 
-# Who asked is a claim: whoever may annotate the object may write another name.
+# `requestedBy` is not authenticated: a user who may annotate the object can write any name.
 RequestedBy = Annotated[str, Field(max_length=200)]
 
 

@@ -22,7 +22,7 @@ from modelwright.api.base import (
     rules,
 )
 
-# The Job that verifies it is named NAME-verify (63 characters at most).
+# The Job that verifies the file is named NAME-verify, of at most 63 characters.
 NAME_LENGTH = 56
 
 Libraries = Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=64)]

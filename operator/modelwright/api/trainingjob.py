@@ -32,7 +32,7 @@ DATA_URI = (
     r"|sklearn://[a-z_0-9]+)$"
 )
 ESTIMATOR = r"^sklearn(\.[a-z][a-z0-9_]*)+\.[A-Z][A-Za-z0-9]*$"
-# A run names its ModelVersion NAME-RUN, of 56 characters at most: room for 99,999 runs.
+# The ModelVersion of a run is named NAME-RUN, of at most 56 characters: room for 99,999 runs.
 NAME_LENGTH = 50
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]

@@ -1,4 +1,4 @@
-"""What no watch can tell: who is asked, how often and within which limits, by one supervised loop."""
+"""Collects facts that do not come from a watch: one supervised loop queries pods, Prometheus and Events."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from modelwright.sampling.prometheus import Queries
 
 
 def sampling(prometheus_url: str | None) -> Companion:
-    """Everything that is asked for while the operator runs."""
+    """Returns the task that samples all sources while the operator runs."""
 
     async def sample(around: Surroundings) -> None:
-        # A connection to Prometheus that is kept may end just when it is used again, which would seem to be its fault.
+        # Prometheus may close an idle connection just when it is used again, which would look like a failure.
         async with http.session(reuse=True) as pods, http.session(reuse=False) as prometheus:
             sources = (PodCounts(pods), Queries(prometheus, prometheus_url), FailedCreates(around.client))
-            desk = loop.Surroundings(around.intake, around.leads, around.metrics.sampled)
-            await loop.Loop(sources, desk).run()
+            context = loop.Context(around.intake, around.leads, around.metrics.sampled)
+            await loop.Loop(sources, context).run()
 
     return sample

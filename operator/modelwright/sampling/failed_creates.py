@@ -1,6 +1,6 @@
-"""Asks the API server why a Job has no pod: the Job's controller says so in Events only.
+"""Reads Events for the reason why a Job has no pod: the Job's controller reports it nowhere else.
 
-A quota, a LimitRange, an admission policy or Pod Security lets the Job in and refuses its pods.
+A quota, a LimitRange, an admission policy or Pod Security can accept a Job and refuse its pods.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from modelwright.engine.cache import View
 from modelwright.engine.errors import ApiError
 from modelwright.engine.events import EVENTS
 from modelwright.engine.objects import Body, Key, controller, created, deleting, name, uid
-from modelwright.sampling.loop import Book, Limits, NoAnswer, Source, Unanswered
+from modelwright.sampling.loop import Answers, Limits, NoAnswer, Source, Unanswered
 
-# The Job's controller takes a moment, and so does its watch.
+# The Job's controller needs a moment to create a pod, and the watch to show it.
 WITHOUT_PODS = timedelta(seconds=3)
 MESSAGE_LENGTH = 1024
 OWNERS = {owner.kind: owner for owner in (TRAINING_JOBS, MODEL_VERSIONS)}
@@ -36,7 +36,7 @@ _DIGITS = re.compile(r"\d+")
 
 @dataclass(frozen=True)
 class PodlessJob:
-    """A Job that runs without a pod, and the object that it works for."""
+    """A Job that has no pod, and the object that it works for."""
 
     about: Key
     job: Key
@@ -44,17 +44,17 @@ class PodlessJob:
 
     @property
     def subject(self) -> str:
-        """What was said about another Job does not count."""
+        """The uid of the Job: messages about another Job do not count."""
         return self.uid
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The Job's own uid: its events are asked for."""
+        """The uid of the Job, whose events are read."""
         return (self.uid,)
 
 
 class FailedCreates(Source[PodlessJob, str, str | None]):
-    """Why Jobs have no pods."""
+    """The source of FAILED_CREATE: why Jobs have no pods."""
 
     fact = FAILED_CREATE
     resource = JOBS
@@ -64,7 +64,7 @@ class FailedCreates(Source[PodlessJob, str, str | None]):
         self._api = api
 
     def round(self, view: View, key: Key, now: datetime) -> PodlessJob | None:
-        """A Job that has been without a pod for a while."""
+        """The Job, if it has had no pod for WITHOUT_PODS."""
         job = view.get(key)
         if job is None or _is_idle(job):
             return None
@@ -76,47 +76,47 @@ class FailedCreates(Source[PodlessJob, str, str | None]):
             return None
         return PodlessJob(about, key, uid(job))
 
-    async def ask(self, now: PodlessJob, target: str, at: datetime) -> str | None:
-        """The newest message."""
+    async def ask(self, current: PodlessJob, target: str, at: datetime) -> str | None:
+        """The message of the newest event; None if there is none."""
         fields = f"involvedObject.uid={target},reason=FailedCreate"
         try:
-            found = await self._api.list(EVENTS, now.job.namespace, fields=fields)
+            events = await self._api.list(EVENTS, current.job.namespace, fields=fields)
         except ApiError as error:
             raise NoAnswer(str(error)) from error
-        said = (when_and_what for _, when_and_what in each(found.items, partial(_said, now.job.name)))
-        return max(said, default=("", None))[1]
+        messages = (dated for _, dated in each(events.items, partial(_dated_message, current.job.name)))
+        return max(messages, default=("", None))[1]
 
-    def book(self, now: PodlessJob) -> Book[PodlessJob, str, str | None]:
-        """Nothing yet about a Job."""
+    def answers(self, current: PodlessJob) -> Answers[PodlessJob, str, str | None]:
+        """No messages yet."""
         return LastMessage()
 
 
 class LastMessage:
-    """What is kept of the messages. One that only differs in digits, as in how much of a quota is used, is no news."""
+    """Keeps the newest message. One that differs in digits only, such as the used part of a quota, is the same."""
 
     def __init__(self) -> None:
         self._message: str | None = None
 
-    def take(self, target: str, answer: str | Unanswered | None, at: datetime) -> None:
-        """Keeps the message, unless it says the same as the one before. No answer changes nothing."""
+    def add(self, target: str, answer: str | Unanswered | None, at: datetime) -> None:
+        """Keeps the message, unless it is the same as the one before, or there is none."""
         if isinstance(answer, Unanswered) or answer is None:
             return
         if self._message is None or _DIGITS.sub("0", answer) != _DIGITS.sub("0", self._message):
             self._message = answer
 
-    def found(self, now: PodlessJob, at: datetime) -> str | None:
+    def fact(self, current: PodlessJob, at: datetime) -> str | None:
         """The message; None if there is none."""
         return self._message
 
 
 def _is_idle(job: Body) -> bool:
-    """Whether nobody makes pods for it: it has ended, is suspended or on its way out."""
+    """True if the Job gets no more pods: it has ended, is suspended or is being deleted."""
     ended = standing(job, "Complete") or standing(job, "Failed")
     return bool(ended or job["spec"].get("suspend") or deleting(job))
 
 
 def _owner(view: View, key: Key, job: Body) -> tuple[Key, Body] | None:
-    """The object that the Job works for."""
+    """The key and body of the object that controls the Job; None if it does not exist."""
     reference = controller(job) or {}
     resource = OWNERS.get(reference.get("kind", ""))
     if resource is None:
@@ -127,24 +127,24 @@ def _owner(view: View, key: Key, job: Body) -> tuple[Key, Body] | None:
 
 
 def _is_current(about: Key, owner: Body, job: Body) -> bool:
-    """Whether the owner waits for this Job: a TrainingJob may have one of an earlier run."""
+    """True if the owner waits for this Job. A TrainingJob may also have Jobs of earlier runs."""
     run = (owner.get("status") or {}).get("run") or {}
     return about.resource != TRAINING_JOBS or run.get("job") == name(job)
 
 
-def _said(job: str, event: Body) -> tuple[str, str | None]:
-    """When an event happened last, and its message."""
+def _dated_message(job: str, event: Body) -> tuple[str, str | None]:
+    """The time and the message of an event."""
     return _time(event), _message(event, job)
 
 
 def _time(event: Body) -> str:
-    """When it happened last, in a form that orders as text. Which of the fields is filled depends on its author."""
+    """The time of the last occurrence, as text that sorts by time. Its field depends on the author of the event."""
     series: Body = event.get("series") or {}
     times = (event.get("lastTimestamp"), series.get("lastObservedTime"), event.get("eventTime"))
     return max(str(time or "") for time in times) or created(event)
 
 
 def _message(event: Body, job: str) -> str:
-    """What it says, on one line, without the random part of the names of pods that were not made."""
+    """The message on one line, without the random suffix of names of refused pods."""
     text = "".join(letter if letter.isprintable() else " " for letter in str(event.get("message") or ""))
     return re.sub(rf"{re.escape(job)}-[a-z0-9]{{5}}\b", job, " ".join(text.split()))[:MESSAGE_LENGTH]

@@ -1,4 +1,4 @@
-"""Requests to addresses that are not ours: bounded, without redirects, cookies or compression."""
+"""HTTP to servers that are not trusted: bounded, without redirects, cookies or compression."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import aiohttp
 from modelwright.engine.connector import Connector
 from modelwright.sampling.loop import NoAnswer
 
-# An aiohttp session's own limits are off: the loop has one for each question.
+# No timeouts of aiohttp: the loop has a timeout for each request.
 UNLIMITED = aiohttp.ClientTimeout(total=None)
 
 
 def session(*, reuse: bool) -> aiohttp.ClientSession:
-    """A session whose connections end with it. `reuse`: whether a connection serves several requests."""
+    """Returns a session. `reuse`: whether a connection is used for several requests."""
     return aiohttp.ClientSession(
         connector=Connector(force_close=not reuse, limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -26,11 +26,11 @@ def session(*, reuse: bool) -> aiohttp.ClientSession:
 
 
 class TooLarge(NoAnswer):
-    """An answer that is larger than any honest one."""
+    """The answer is larger than the limit."""
 
 
 async def body(answer: aiohttp.ClientResponse, most: int) -> bytes:
-    """The whole body of an answer; TooLarge if it is larger than that."""
+    """Returns the whole body of an answer. Raises TooLarge if it has more than `most` bytes."""
     try:
         await answer.content.readexactly(most + 1)
     except asyncio.IncompleteReadError as whole:

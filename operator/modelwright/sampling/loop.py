@@ -1,8 +1,9 @@
-"""The one loop that asks for what no watch tells. Sources say whom to ask; the facts lie in the cache for planners.
+"""The loop that samples facts which do not come from a watch, and stores them in the cache for planners.
 
-Every object has a task of its own, and every question to one of its targets another. So a target that is slow, broken
-or hostile costs nobody else anything: objects share no round, what takes long waits in a line of its own, and whatever
-goes wrong with one object is counted, logged once, and noted as a fact about that object.
+A `Source` defines the targets to query, how often and within which limits. Every object has a task of its own, and so
+has every query to one of its targets. A slow, broken or hostile target therefore does not delay other objects: they
+share no round, and targets that have failed use separate semaphores. An error is counted, logged once, and stored as a
+fact of its object.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from modelwright.engine.objects import Key, ResourceType
 
 logger = logging.getLogger(__name__)
 
-# Between two searches for objects that have something to ask.
+# Seconds between two searches for objects that have targets.
 PULSE = 1.0
-# How long a round waits for answers before it notes those that it has.
+# How many seconds a round waits for answers before it stores the fact.
 PATIENCE = 1.0
-# A target that does not answer is asked less and less often, but at least this often, unless it is asked less anyway.
+# A target that does not answer is queried less and less often. This is the longest pause in seconds, unless its normal
+# one is longer.
 LONGEST_PAUSE = 8.0
-# So many seconds too early count as in time.
+# A query may start at most so many seconds early.
 MOST_SLACK = 0.1
 REMEMBERED_CAUSES = 1000
 
@@ -44,44 +46,44 @@ A_contra = TypeVar("A_contra", contravariant=True)
 
 @dataclass(frozen=True)
 class Limits:
-    """How a source may ask. The bounds hold once for targets that answer and once for those that do not."""
+    """The limits of a source. Targets that answer and targets that do not have separate bounds of the same size."""
 
     # Seconds from one round of an object to the next.
     every: float
     # Seconds for one answer.
     timeout: float
-    # Questions under way for one object, and for all.
+    # Concurrent queries for one object, and for all.
     per_object: int
     in_all: int
 
 
 @dataclass(frozen=True)
 class Unanswered:
-    """Why a target gave no answer: a phrase for users that begins with "it", the same each time for the same cause."""
+    """Why a target did not answer: a phrase for users that begins with "it", and is the same for the same cause."""
 
     why: str
 
 
-class NoAnswer(Exception):  # noqa: N818 - what a target does is no error of ours
-    """Raised by a source: a target gave no answer, or none that can be believed. Its text is that of `Unanswered`."""
+class NoAnswer(Exception):  # noqa: N818 - not an error of the operator
+    """Raised by a source if a target gives no answer, or no valid one. Its text becomes that of `Unanswered`."""
 
 
 class Round(Protocol[T_co]):
-    """What is to be asked about one object now."""
+    """The targets to query for one object now."""
 
     @property
     def about(self) -> Key:
-        """The object under whose key the fact lies."""
+        """The key of the object that the fact is stored under."""
         ...
 
     @property
     def subject(self) -> Hashable:
-        """Changes when nothing that was found out so far counts any more."""
+        """A value that changes when earlier answers no longer count."""
         ...
 
     @property
     def targets(self) -> Sequence[T_co]:
-        """Whom to ask."""
+        """The targets to query."""
         ...
 
 
@@ -89,62 +91,62 @@ R = TypeVar("R", bound=Round[Any])
 R_contra = TypeVar("R_contra", bound=Round[Any], contravariant=True)
 
 
-class Book(Protocol[R_contra, T_contra, A_contra]):
-    """What has been found out so far about the subject of a round."""
+class Answers(Protocol[R_contra, T_contra, A_contra]):
+    """The answers for the subject of a round so far."""
 
-    def take(self, target: T_contra, answer: A_contra | Unanswered, at: datetime) -> None:
-        """Takes in what a target answered that was asked then."""
+    def add(self, target: T_contra, answer: A_contra | Unanswered, at: datetime) -> None:
+        """Adds the answer to a query that was sent at that time."""
         ...
 
-    def found(self, now: R_contra, at: datetime) -> object:
-        """The fact, for the targets that there are now; None if there is none yet."""
+    def fact(self, current: R_contra, at: datetime) -> object:
+        """Returns the fact for the current targets; None if there is none yet."""
         ...
 
 
 class Source(ABC, Generic[R, T, A]):
-    """Where a fact comes from."""
+    """Where a fact comes from: its targets, and how to query one."""
 
     fact: str
-    # The kind whose objects are gone through to find out whom to ask.
+    # The kind whose objects have the targets.
     resource: ResourceType
     limits: Limits
 
     @abstractmethod
     def round(self, view: View, key: Key, now: datetime) -> R | None:
-        """What is to be asked because of this object; None if nothing. Pure, and cheap where it is nothing."""
+        """Returns the targets of this object; None if it has none. Pure, and cheap if there are none."""
 
     @abstractmethod
-    async def ask(self, now: R, target: T, at: datetime) -> A:
-        """One answer. The loop ends what takes too long."""
+    async def ask(self, current: R, target: T, at: datetime) -> A:
+        """Queries a target and returns its answer. The loop cancels it after the timeout."""
 
     @abstractmethod
-    def book(self, now: R) -> Book[R, T, A]:
-        """An empty book about the subject of this round."""
+    def answers(self, current: R) -> Answers[R, T, A]:
+        """Returns empty answers for the subject of this round."""
 
     def every(self, target: T) -> float:
-        """Seconds between two questions to a target that answers."""
+        """Returns the seconds between two queries to a target that answers."""
         return self.limits.every
 
 
 class Facts(View, Protocol):
-    """The cache, as far as the loop needs it."""
+    """The part of the cache that the loop uses."""
 
     def note(self, key: Key, source: str, found: object) -> bool:
-        """Takes in what was found out about an object; None forgets it."""
+        """Stores a fact about an object; None removes it."""
         ...
 
     def noted(self, source: str) -> list[Key]:
-        """The keys of the objects that something was found out about."""
+        """Returns the keys of the objects that have this fact."""
         ...
 
 
 def _count_nothing(fact: str, outcome: str) -> None:
-    """Counts nothing."""
+    """Ignores the outcome of a query."""
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What the loop works with."""
+class Context:
+    """What the loop uses of the operator: cache, leadership, metrics and clocks."""
 
     facts: Facts
     leads: Callable[[], bool]
@@ -154,31 +156,31 @@ class Surroundings:
 
 
 class Loop:
-    """Asks for all sources, while this process leads. Only its cancellation ends it."""
+    """Samples all sources while this process leads. Runs until it is cancelled."""
 
-    def __init__(self, sources: Iterable[Source[Any, Any, Any]], surroundings: Surroundings) -> None:
-        self._desks = [_Desk(source, surroundings) for source in sources]
-        self._around = surroundings
+    def __init__(self, sources: Iterable[Source[Any, Any, Any]], context: Context) -> None:
+        self._samplers = [_SourceSampler(source, context) for source in sources]
+        self._context = context
 
     async def run(self) -> None:
-        """Until it is cancelled. What an earlier loop has noted is forgotten: it is found out again."""
-        for desk in self._desks:
-            desk.clear()
+        """Runs until it is cancelled. Facts of an earlier loop are removed and sampled again."""
+        for sampler in self._samplers:
+            sampler.clear()
         try:
             while True:
-                if self._around.leads():
-                    for desk in self._desks:
-                        desk.open()
+                if self._context.leads():
+                    for sampler in self._samplers:
+                        sampler.start()
                 await asyncio.sleep(PULSE)
         finally:
-            await _end(task for desk in self._desks for task in desk.tasks)
+            await _end(task for sampler in self._samplers for task in sampler.tasks)
 
 
-class _Desk(Generic[R, T, A]):
-    """One source: which of its objects are followed, the lines that questions wait in, and what went wrong."""
+class _SourceSampler(Generic[R, T, A]):
+    """Samples one source: holds the task of each object, the semaphores for queries, and the errors so far."""
 
-    def __init__(self, source: Source[R, T, A], around: Surroundings) -> None:
-        self.source, self.around = source, around
+    def __init__(self, source: Source[R, T, A], context: Context) -> None:
+        self.source, self.context = source, context
         self.prompt, self.slow = (asyncio.Semaphore(source.limits.in_all) for _ in range(2))
         self._following: dict[Key, asyncio.Task[None]] = {}
         self._troubled: set[Key] = set()
@@ -186,20 +188,22 @@ class _Desk(Generic[R, T, A]):
 
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
-        """One for each object that is followed."""
+        """The task of each object that is followed."""
         return list(self._following.values())
 
     def clear(self) -> None:
-        """Forgets what is known of every object."""
+        """Removes the facts of all objects."""
         for fact in (self.source.fact, trouble(self.source.fact)):
-            for key in self.around.facts.noted(fact):
-                self.around.facts.note(key, fact, None)
+            for key in self.context.facts.noted(fact):
+                self.context.facts.note(key, fact, None)
 
-    def open(self) -> None:
-        """Begins to follow every object that has something to ask and is not followed yet."""
-        for key in list(self.around.facts.keys(self.source.resource)):
+    def start(self) -> None:
+        """Starts to follow every object that has targets and is not followed yet."""
+        for key in list(self.context.facts.keys(self.source.resource)):
             if key not in self._following and self.round(key) is not None:
-                task = asyncio.create_task(_Object(self, key).follow(), name=f"{self.source.fact} {key}")
+                task = asyncio.create_task(
+                    _ObjectSampler(self, key).follow(), name=f"{self.source.fact} {key}"
+                )
                 self._following[key] = task
                 task.add_done_callback(partial(self._left, key))
 
@@ -207,31 +211,31 @@ class _Desk(Generic[R, T, A]):
         self._following.pop(key, None)
 
     def round(self, key: Key) -> R | None:
-        """What is to be asked because of an object: nothing if it trips the source."""
+        """Returns the targets of an object; None if it has none, or if the source fails on it."""
         try:
-            found = self.source.round(self.around.facts, key, self.around.now())
-        except Exception as error:  # noqa: BLE001 - one odd object must not keep the others from being asked about
+            current = self.source.round(self.context.facts, key, self.context.now())
+        except Exception as error:  # noqa: BLE001 - a malformed object must not block the others
             self.trouble(key, key, error)
             return None
-        if found is None and key in self._troubled:
-            self.well(key)
-        return found
+        if current is None and key in self._troubled:
+            self.recovered(key)
+        return current
 
     def trouble(self, key: Key, about: Key, error: Exception) -> None:
-        """An error of ours becomes a fact about the object."""
+        """Stores an error of the operator as a fact of the object."""
         self.failed(key, error)
         self._troubled.add(about)
         why = f"the operator failed with {type(error).__name__}, see its log"
-        self.around.facts.note(about, trouble(self.source.fact), why)
+        self.context.facts.note(about, trouble(self.source.fact), why)
 
-    def well(self, about: Key) -> None:
-        """The object went well again."""
+    def recovered(self, about: Key) -> None:
+        """Removes the error of an object."""
         self._troubled.discard(about)
-        self.around.facts.note(about, trouble(self.source.fact), None)
+        self.context.facts.note(about, trouble(self.source.fact), None)
 
     def failed(self, key: Key, error: Exception) -> None:
-        """Counts an error of ours, and logs it if it is a new one."""
-        self.around.count(self.source.fact, "failed")
+        """Counts an error of the operator, and logs it if it is new."""
+        self.context.count(self.source.fact, "failed")
         cause = type(error).__name__, _place(error)
         if cause not in self._causes:
             logger.error("%s: finding out its %s failed", key, self.source.fact, exc_info=error)
@@ -240,120 +244,122 @@ class _Desk(Generic[R, T, A]):
             self._causes.popitem(last=False)
 
 
-class _Object(Generic[R, T, A]):
-    """One object that is followed: round after round, until there is nothing more to ask about it."""
+class _ObjectSampler(Generic[R, T, A]):
+    """Samples one object, round after round, as long as it has targets."""
 
-    def __init__(self, desk: _Desk[R, T, A], key: Key) -> None:
-        self._desk, self._key = desk, key
-        self._source, self._around = desk.source, desk.around
-        each = desk.source.limits.per_object
-        self._prompt, self._slow = asyncio.Semaphore(each), asyncio.Semaphore(each)
+    def __init__(self, sampler: _SourceSampler[R, T, A], key: Key) -> None:
+        self._sampler, self._key = sampler, key
+        self._source, self._context = sampler.source, sampler.context
+        limit = sampler.source.limits.per_object
+        self._prompt, self._slow = asyncio.Semaphore(limit), asyncio.Semaphore(limit)
         self._subject: Hashable = object()
-        self._book: Book[R, T, A] | None = None
-        self._asked: dict[T, float] = {}
+        self._answers: Answers[R, T, A] | None = None
+        self._last_query: dict[T, float] = {}
         self._failures: dict[T, int] = {}
-        self._busy: dict[T, asyncio.Task[None]] = {}
-        self._is_well = True
-        # Rounds do not begin to the millisecond: without it every other one would find its targets not due yet.
-        self._slack = min(MOST_SLACK, desk.source.limits.every / 10)
+        self._running: dict[T, asyncio.Task[None]] = {}
+        self._succeeded = True
+        # Rounds do not start exactly on time. Without slack, targets would not be due yet in every other round.
+        self._slack = min(MOST_SLACK, sampler.source.limits.every / 10)
 
     async def follow(self) -> None:
-        """Ends when nothing is to be asked any more, and with it what was found out."""
+        """Samples until the object has no targets; then removes the fact."""
         about = None
         try:
-            while self._around.leads() and (now := self._desk.round(self._key)) is not None:
-                about, began, self._is_well = now.about, self._around.clock(), True
+            while self._context.leads() and (current := self._sampler.round(self._key)) is not None:
+                about, began, self._succeeded = current.about, self._context.clock(), True
                 try:
-                    await self._go_round(now)
-                except Exception as error:  # noqa: BLE001 - the next round may go well
-                    self._trouble(now, error)
-                if self._is_well:
-                    self._desk.well(now.about)
-                spent = self._around.clock() - began
+                    await self._run_round(current)
+                except Exception as error:  # noqa: BLE001 - the next round may succeed
+                    self._trouble(current, error)
+                if self._succeeded:
+                    self._sampler.recovered(current.about)
+                spent = self._context.clock() - began
                 await asyncio.sleep(max(0.0, self._source.limits.every - max(0.0, spent)))
             if about is not None:
-                self._around.facts.note(about, self._source.fact, None)
-                self._desk.well(about)
+                self._context.facts.note(about, self._source.fact, None)
+                self._sampler.recovered(about)
         finally:
-            for task in self._busy.values():
+            for task in self._running.values():
                 task.cancel()
 
-    async def _go_round(self, now: R) -> None:
-        """Asks who has to be asked, waits a moment for answers, and notes what is known then."""
-        book = self._opened(now)
-        for target in now.targets:
+    async def _run_round(self, current: R) -> None:
+        """Queries the targets that are due, waits up to PATIENCE for answers, and stores the fact."""
+        answers = self._answers_for(current)
+        for target in current.targets:
             if self._is_due(target):
-                self._asked[target] = self._around.clock()
-                task = asyncio.create_task(self._ask(now, target, book))
-                self._busy[target] = task
+                self._last_query[target] = self._context.clock()
+                task = asyncio.create_task(self._ask(current, target, answers))
+                self._running[target] = task
                 task.add_done_callback(partial(self._done, target))
-        # Those that have not answered before are not waited for.
-        if expected := [task for target, task in self._busy.items() if target not in self._failures]:
+        # Does not wait for targets whose last query failed.
+        if expected := [task for target, task in self._running.items() if target not in self._failures]:
             await asyncio.wait(expected, timeout=PATIENCE)
-        self._around.facts.note(now.about, self._source.fact, book.found(now, self._around.now()))
+        self._context.facts.note(current.about, self._source.fact, answers.fact(current, self._context.now()))
 
-    def _opened(self, now: R) -> Book[R, T, A]:
-        """The book of the round's subject. What is under way for another one is broken off; targets that are gone
-        are forgotten."""
-        if self._book is None or now.subject != self._subject:
-            self._subject, self._book = now.subject, self._source.book(now)
-            self._asked.clear()
+    def _answers_for(self, current: R) -> Answers[R, T, A]:
+        """Returns the answers for the round's subject.
+
+        Cancels queries for an earlier subject, and forgets targets that no longer exist.
+        """
+        if self._answers is None or current.subject != self._subject:
+            self._subject, self._answers = current.subject, self._source.answers(current)
+            self._last_query.clear()
             self._failures.clear()
-        kept = set(now.targets) if self._asked else set()  # none, where the subject is new
-        for target in [target for target in self._busy if target not in kept]:
-            self._busy.pop(target).cancel()
-        for target in [target for target in self._asked if target not in kept]:
-            del self._asked[target]
+        kept = set(current.targets) if self._last_query else set()  # empty if the subject is new
+        for target in [target for target in self._running if target not in kept]:
+            self._running.pop(target).cancel()
+        for target in [target for target in self._last_query if target not in kept]:
+            del self._last_query[target]
             self._failures.pop(target, None)
-        return self._book
+        return self._answers
 
     def _is_due(self, target: T) -> bool:
-        if target in self._busy:
+        if target in self._running:
             return False
-        asked, every = self._asked.get(target), self._source.every(target)
+        last, every = self._last_query.get(target), self._source.every(target)
         pause = min(every * 2.0 ** min(self._failures.get(target, 0), 10), max(every, LONGEST_PAUSE))
-        return asked is None or self._around.clock() - asked + self._slack >= pause
+        return last is None or self._context.clock() - last + self._slack >= pause
 
-    async def _ask(self, now: R, target: T, book: Book[R, T, A]) -> None:
+    async def _ask(self, current: R, target: T, answers: Answers[R, T, A]) -> None:
         is_slow = target in self._failures
-        own, common = (self._slow, self._desk.slow) if is_slow else (self._prompt, self._desk.prompt)
+        own, common = (self._slow, self._sampler.slow) if is_slow else (self._prompt, self._sampler.prompt)
         async with own, common:
-            at = self._around.now()
-            answer = await self._answer(now, target, at)
+            at = self._context.now()
+            answer = await self._answer(current, target, at)
         if isinstance(answer, Unanswered):
             self._failures[target] = self._failures.get(target, 0) + 1
         else:
             self._failures.pop(target, None)
-        self._around.count(self._source.fact, "unanswered" if isinstance(answer, Unanswered) else "answered")
+        self._context.count(self._source.fact, "unanswered" if isinstance(answer, Unanswered) else "answered")
         try:
-            book.take(target, answer, at)
-        except Exception as error:  # noqa: BLE001 - the next answer may go well
-            self._trouble(now, error)
+            answers.add(target, answer, at)
+        except Exception as error:  # noqa: BLE001 - the next answer may be valid
+            self._trouble(current, error)
 
-    async def _answer(self, now: R, target: T, at: datetime) -> A | Unanswered:
+    async def _answer(self, current: R, target: T, at: datetime) -> A | Unanswered:
         seconds = self._source.limits.timeout
         try:
             async with asyncio.timeout(seconds):
-                return await self._source.ask(now, target, at)
+                return await self._source.ask(current, target, at)
         except NoAnswer as error:
             return Unanswered(str(error))
         except TimeoutError:
             return Unanswered(f"it does not answer within {seconds:g} seconds")
-        except Exception as error:  # noqa: BLE001 - whatever a target sends, it is no more than no answer
-            self._desk.failed(self._key, error)
+        except Exception as error:  # noqa: BLE001 - no answer of a target may end the loop
+            self._sampler.failed(self._key, error)
             return Unanswered(f"the operator failed with {type(error).__name__}, see its log")
 
-    def _trouble(self, now: R, error: Exception) -> None:
-        self._is_well = False
-        self._desk.trouble(self._key, now.about, error)
+    def _trouble(self, current: R, error: Exception) -> None:
+        self._succeeded = False
+        self._sampler.trouble(self._key, current.about, error)
 
     def _done(self, target: T, task: asyncio.Task[None]) -> None:
-        if self._busy.get(target) is task:
-            del self._busy[target]
+        if self._running.get(target) is task:
+            del self._running[target]
 
 
 def _place(error: BaseException) -> str:
-    """Where an error was raised."""
+    """The file and line where an error was raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

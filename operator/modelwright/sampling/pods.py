@@ -1,6 +1,6 @@
-"""Asks the pods of running rollouts for their metrics: the only requests that the operator sends to pods.
+"""Scrapes the metrics of pods in running rollouts. The operator sends no other requests to pods.
 
-Which pods, and what their counts mean, is left to the kind.
+`inferenceservice.analysis` decides which pods are scraped, and interprets their counts.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from modelwright.inferenceservice.analysis.exposition import Counts, Tally, coun
 from modelwright.inferenceservice.analysis.scrape_targets import Pod, ScrapeTargets, scrape_targets
 from modelwright.inferenceservice.manifests.names import ADMIN_PORT
 from modelwright.sampling import http
-from modelwright.sampling.loop import Book, Limits, NoAnswer, Source, Unanswered
+from modelwright.sampling.loop import Answers, Limits, NoAnswer, Source, Unanswered
 
 MOST_BYTES = 256 * 1024
-# A pod that is only slow for a moment, or has just become ready, is no news.
+# A pod is reported as silent only after this time: it may be slow for a moment, or just have become ready.
 SILENT_AFTER = timedelta(seconds=10)
 
 
 class PodCounts(Source[ScrapeTargets, Pod, Counts]):
-    """What pods have counted in the present step."""
+    """The source of POD_COUNTS: what pods have counted in the current step."""
 
     fact = POD_COUNTS
     resource = INFERENCE_SERVICES
@@ -38,11 +38,11 @@ class PodCounts(Source[ScrapeTargets, Pod, Counts]):
         self._port = port
 
     def round(self, view: View, key: Key, now: datetime) -> ScrapeTargets | None:
-        """The pods of a service whose canary has traffic."""
+        """The pods to scrape; None if the service has no step that is measured."""
         return scrape_targets(view, key)
 
-    async def ask(self, now: ScrapeTargets, target: Pod, at: datetime) -> Counts:
-        """A pod's counts."""
+    async def ask(self, current: ScrapeTargets, target: Pod, at: datetime) -> Counts:
+        """Scrapes a pod and returns its counts."""
         host = f"[{target.address}]" if ":" in target.address else target.address
         url = f"http://{host}:{self._port}/metrics"
         try:
@@ -59,44 +59,45 @@ class PodCounts(Source[ScrapeTargets, Pod, Counts]):
         except ValueError as error:
             raise NoAnswer("its answer holds no metrics that can be believed") from error
 
-    def book(self, now: ScrapeTargets) -> Book[ScrapeTargets, Pod, Counts]:
-        """The counts of a step, from none."""
-        return StepBook(now.since)
+    def answers(self, current: ScrapeTargets) -> Answers[ScrapeTargets, Pod, Counts]:
+        """No counts of the step yet."""
+        return StepAnswers(current.since)
 
 
-class StepBook:
-    """The counts of all pods in one step. Those of pods that are gone stay: they were counted in it."""
+class StepAnswers:
+    """The counts of all pods in one step. Those of deleted pods remain, because they belong to the step."""
 
     def __init__(self, since: str) -> None:
         self._since = since
         self._tallies: dict[str, Tally] = {}
         self._silent: dict[str, tuple[datetime, str]] = {}
-        self._found: StepCounts | None = None
+        self._last: StepCounts | None = None
 
-    def take(self, target: Pod, answer: Counts | Unanswered, at: datetime) -> None:
-        """Adds a pod's counts; one without an answer says nothing about anybody."""
+    def add(self, target: Pod, answer: Counts | Unanswered, at: datetime) -> None:
+        """Adds the counts of a pod, or notes that it did not answer."""
         if isinstance(answer, Unanswered):
-            begun, _ = self._silent.get(target.uid, (at, ""))
-            self._silent[target.uid] = begun, answer.why
+            since, _ = self._silent.get(target.uid, (at, ""))
+            self._silent[target.uid] = since, answer.why
             return
         self._silent.pop(target.uid, None)
-        new = Tally(target.revision, since_start=target.created > self._since)
-        self._tallies.setdefault(target.uid, new).add(answer)
+        empty = Tally(target.revision, since_start=target.created > self._since)
+        self._tallies.setdefault(target.uid, empty).add(answer)
 
-    def found(self, now: ScrapeTargets, at: datetime) -> StepCounts:
-        """The counts of all, and a new look where they differ from those before."""
-        counted = step_counts(now.since, now.judged, self._tallies.values(), direct=now.direct)
-        if self._found is None or counted != replace(self._found, look=0):
-            look = 1 if self._found is None else self._found.look + 1
-            self._found = replace(counted, look=look)
-        return replace(self._found, silent=self._silences(now, at))
+    def fact(self, current: ScrapeTargets, at: datetime) -> StepCounts:
+        """The sum of all counts. Its `look` number increases when the counts change."""
+        counts = step_counts(current.since, current.judged, self._tallies.values(), direct=current.direct)
+        if self._last is None or counts != replace(self._last, look=0):
+            look = 1 if self._last is None else self._last.look + 1
+            self._last = replace(counts, look=look)
+        return replace(self._last, silent=self._silences(current, at))
 
-    def _silences(self, now: ScrapeTargets, at: datetime) -> tuple[Silence, ...]:
-        """One for each revision with ready pods that have not answered for a while; of several causes the first."""
-        self._silent = {pod.uid: self._silent[pod.uid] for pod in now.targets if pod.uid in self._silent}
-        found: dict[str, str] = {}
-        for pod in now.targets:
-            begun, why = self._silent.get(pod.uid, (at, ""))
-            if pod.uid in now.ready and at - begun >= SILENT_AFTER:
-                found[pod.revision] = min(why, found.get(pod.revision, why))
-        return tuple(Silence(revision, why) for revision, why in sorted(found.items()))
+    def _silences(self, current: ScrapeTargets, at: datetime) -> tuple[Silence, ...]:
+        """One for each revision with a ready pod that has not answered for SILENT_AFTER; of several causes, the first
+        in alphabetical order."""
+        self._silent = {pod.uid: self._silent[pod.uid] for pod in current.targets if pod.uid in self._silent}
+        causes: dict[str, str] = {}
+        for pod in current.targets:
+            since, why = self._silent.get(pod.uid, (at, ""))
+            if pod.uid in current.ready and at - since >= SILENT_AFTER:
+                causes[pod.revision] = min(why, causes.get(pod.revision, why))
+        return tuple(Silence(revision, why) for revision, why in sorted(causes.items()))

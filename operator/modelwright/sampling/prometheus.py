@@ -1,7 +1,7 @@
-"""Asks the administrator's Prometheus the queries of running rollouts.
+"""Sends the queries of running rollouts to the administrator's Prometheus.
 
-The only requests that the operator sends to Prometheus, and to no other address than the one it was started with.
-What to ask, and what the answers mean, is left to the kind.
+The operator sends no other requests to Prometheus, and none to another address than the configured one.
+`inferenceservice.analysis` decides what is queried, and interprets the answers.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from modelwright.inferenceservice.analysis.prometheus_result import (
 )
 from modelwright.inferenceservice.analysis.queries import QueryRound, Question, query_round
 from modelwright.sampling import http
-from modelwright.sampling.loop import Book, Limits, NoAnswer, Source, Unanswered
+from modelwright.sampling.loop import Answers, Limits, NoAnswer, Source, Unanswered
 
 logger = logging.getLogger(__name__)
 
 SECONDS = 5.0
 MOST_BYTES = 1024**2
-# Prometheus gives up a little before we do, and says so; two series are enough to see that there are too many.
+# Prometheus times out a little before this request, and so can report it. Two series suffice to detect more than one.
 LIMITS = {"timeout": f"{SECONDS - 1:g}s", "limit": "2"}
 NOT_CONFIGURED = NoValue(
     "PrometheusNotConfigured", "the operator was installed without the address of a Prometheus"
@@ -38,7 +38,10 @@ NOT_CONFIGURED = NoValue(
 
 
 class Queries(Source[QueryRound, Question, float | NoValue]):
-    """What Prometheus answers in the present step. One query of a service at a time, so that none takes all."""
+    """The source of QUERY_RESULTS: the values of queries in the current step.
+
+    A service has one query at a time, so that no service can use the whole limit.
+    """
 
     fact = QUERY_RESULTS
     resource = INFERENCE_SERVICES
@@ -47,21 +50,21 @@ class Queries(Source[QueryRound, Question, float | NoValue]):
     def __init__(self, session: aiohttp.ClientSession, url: str | None) -> None:
         self._session = session
         self._url = url
-        self._trouble = ""
+        self._last_error = ""
 
     def round(self, view: View, key: Key, now: datetime) -> QueryRound | None:
-        """The queries of a service whose canary has traffic."""
+        """The queries to send; None if the service has none, or its canary has no traffic."""
         return query_round(view, key, now)
 
     def every(self, target: Question) -> float:
-        """As often as the spec says."""
+        """The interval of the query in the spec."""
         return target.interval
 
-    async def ask(self, now: QueryRound, target: Question, at: datetime) -> float | NoValue:
-        """The value of a query now. Messages are for users: they name no address of the administrator's."""
+    async def ask(self, current: QueryRound, target: Question, at: datetime) -> float | NoValue:
+        """Sends a query and returns its value. Messages are for users, so they do not hold the address."""
         if self._url is None:
             return NOT_CONFIGURED
-        form = {"query": now.text(target, at), **LIMITS}
+        form = {"query": current.text(target, at), **LIMITS}
         try:
             async with self._session.post(
                 f"{self._url}/api/v1/query", data=form, allow_redirects=False
@@ -70,36 +73,36 @@ class Queries(Source[QueryRound, Question, float | NoValue]):
         except http.TooLarge as error:
             return NoValue("PrometheusFailed", str(error))
         except (aiohttp.ClientConnectionError, OSError) as error:
-            self._complain(error)
+            self._log(error)
             raise NoAnswer("it cannot be connected to, or breaks the connection") from error
         except aiohttp.ClientError as error:
-            self._complain(error)
+            self._log(error)
             return NoValue("PrometheusFailed", "its answer is not HTTP")
 
-    def book(self, now: QueryRound) -> Book[QueryRound, Question, float | NoValue]:
-        """The answers of a step, from none."""
-        return QueryBook()
+    def answers(self, current: QueryRound) -> Answers[QueryRound, Question, float | NoValue]:
+        """No answers of the step yet."""
+        return QueryAnswers()
 
-    def _complain(self, error: Exception) -> None:
-        """Tells the administrator, once, what users do not see: the address and what is wrong with it."""
-        if str(error) != self._trouble:
-            self._trouble = str(error)
+    def _log(self, error: Exception) -> None:
+        """Logs an error for the administrator, with the address that users do not see; a repeated error only once."""
+        if str(error) != self._last_error:
+            self._last_error = str(error)
             logger.warning("%s: %s", self._url, error)
 
 
-class QueryBook:
+class QueryAnswers:
     """The last answer to each query of one step."""
 
     def __init__(self) -> None:
         self._readings: dict[str, Reading] = {}
 
-    def take(self, target: Question, answer: float | NoValue | Unanswered, at: datetime) -> None:
-        """Keeps the answer; no answer is one too, of no value."""
+    def add(self, target: Question, answer: float | NoValue | Unanswered, at: datetime) -> None:
+        """Keeps the answer. If there was none, it is a NoValue."""
         if isinstance(answer, Unanswered):
             answer = NoValue("PrometheusUnreachable", answer.why)
         reading = Reading(target.query, answer, int(at.timestamp()))
         self._readings[target.name] = steady(self._readings.get(target.name), reading)
 
-    def found(self, now: QueryRound, at: datetime) -> QueryResults | None:
-        """All answers; None before the first."""
-        return QueryResults(now.since, dict(self._readings)) if self._readings else None
+    def fact(self, current: QueryRound, at: datetime) -> QueryResults | None:
+        """All answers; None if there are none yet."""
+        return QueryResults(current.since, dict(self._readings)) if self._readings else None

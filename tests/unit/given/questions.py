@@ -16,7 +16,7 @@ from unit.inferenceservice.rollout.test_canary import GOOD, a_canary, measures
 from modelwright.common.facts import QUERY_RESULTS
 from modelwright.inferenceservice.analysis.prometheus_result import NoValue, QueryResults, Reading
 from modelwright.sampling import http
-from modelwright.sampling.loop import Loop, Source, Surroundings
+from modelwright.sampling.loop import Context, Loop, Source
 from modelwright.sampling.prometheus import Queries
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -63,10 +63,8 @@ async def sampling(
     source: Source[Any, Any, Any], world: World, leads: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[None]:
     """An operator that asks for one fact; fails the test if it ends."""
-    around = Surroundings(
-        world.cache, leads, clock=lambda: float(world.now.timestamp()), now=lambda: world.now
-    )
-    task = asyncio.create_task(Loop([source], around).run())
+    context = Context(world.cache, leads, clock=lambda: float(world.now.timestamp()), now=lambda: world.now)
+    task = asyncio.create_task(Loop([source], context).run())
     yield
     assert not task.done()
     task.cancel()

@@ -137,8 +137,8 @@ def test_a_message_that_differs_in_numbers_only_is_the_same(
     messages: list[str | None], kept: str | None
 ) -> None:
     job = a_run()
-    now = PodlessJob(job.key, job.job_key, "uid")
-    book = LastMessage()
+    current = PodlessJob(job.key, job.job_key, "uid")
+    answers = LastMessage()
     for message in messages:
-        book.take("uid", message, job.world.now)
-    assert book.found(now, job.world.now) == kept
+        answers.add("uid", message, job.world.now)
+    assert answers.fact(current, job.world.now) == kept

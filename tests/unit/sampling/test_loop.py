@@ -17,14 +17,14 @@ from modelwright.common.facts import trouble
 from modelwright.engine.cache import Cache, View
 from modelwright.engine.objects import Body, Key
 from modelwright.sampling.loop import (
+    Context,
     Limits,
     Loop,
     NoAnswer,
     Source,
-    Surroundings,
     Unanswered,
-    _Desk,
-    _Object,
+    _ObjectSampler,
+    _SourceSampler,
 )
 
 FACT = "answers"
@@ -50,15 +50,15 @@ class Answers:
     def __init__(self) -> None:
         self.known: dict[str, Any] = {}
 
-    def take(self, target: str, answer: str | Unanswered, at: datetime) -> None:
+    def add(self, target: str, answer: str | Unanswered, at: datetime) -> None:
         """Trips over one answer."""
         if answer == "trips the book":
             raise Odd
         self.known[target] = answer.why if isinstance(answer, Unanswered) else answer
 
-    def found(self, now: Questions, at: datetime) -> Mapping[str, Any]:
+    def fact(self, current: Questions, at: datetime) -> Mapping[str, Any]:
         """Of the targets that there are."""
-        return {target: self.known[target] for target in now.targets if target in self.known}
+        return {target: self.known[target] for target in current.targets if target in self.known}
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Asked(Source[Questions, str, str]):
             return None
         return Questions(key, str(body["spec"].get("step")), tuple(body["spec"]["targets"]))
 
-    async def ask(self, now: Questions, target: str, at: datetime) -> str:
+    async def ask(self, current: Questions, target: str, at: datetime) -> str:
         """What the target does."""
         self.asked.append(target)
         kind = target.partition(" ")[0]
@@ -89,7 +89,7 @@ class Asked(Source[Questions, str, str]):
             raise Odd
         return target
 
-    def book(self, now: Questions) -> Answers:
+    def answers(self, current: Questions) -> Answers:
         """Empty."""
         return Answers()
 
@@ -125,10 +125,10 @@ class Toys:
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
-        around = Surroundings(
+        context = Context(
             self.cache, lambda: self.leads, lambda _, outcome: self.counted.append(outcome), now=lambda: NOW
         )
-        task = asyncio.create_task(Loop([self.source], around).run())
+        task = asyncio.create_task(Loop([self.source], context).run())
         yield
         assert not task.done(), task
         task.cancel()
@@ -284,8 +284,10 @@ def test_a_target_is_asked_at_its_pace_and_less_often_while_it_does_not_answer(
     toys: Toys, failures: int, seconds: float, due: bool
 ) -> None:
     toys.source.limits = Limits(2.0, timeout=1.0, per_object=2, in_all=2)
-    around = Surroundings(toys.cache, lambda: True, clock=lambda: seconds)
-    followed: _Object[Questions, str, str] = _Object(_Desk(toys.source, around), toys.asks("a", "good"))
-    followed._asked["good"] = 0.0
+    context = Context(toys.cache, lambda: True, clock=lambda: seconds)
+    followed: _ObjectSampler[Questions, str, str] = _ObjectSampler(
+        _SourceSampler(toys.source, context), toys.asks("a", "good")
+    )
+    followed._last_query["good"] = 0.0
     followed._failures["good"] = failures
     assert followed._is_due("good") is due
