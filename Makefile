@@ -61,7 +61,9 @@ test: venv ## Run everything: lint, then all tests, on a real cluster
 	$(VENV)/bin/pytest --numprocesses=5 --dist=loadfile --no-loadscope-reorder tests
 
 provisions:
-	@$(MAKE) --no-print-directory --jobs=1 cluster gateway images
+	@$(MAKE) --no-print-directory cluster
+	@$(MAKE) --no-print-directory gateway
+	@$(MAKE) --no-print-directory images
 
 bench: bench-servers bench-path bench-rollouts ## Measure everything: speed beside other servers, what a user waits for, what callers lose
 
