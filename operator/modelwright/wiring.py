@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from modelwright.common.reading import each
+from modelwright.common.reading import read_each
 from modelwright.common.resources import (
     CLAIMS,
     CONFIG_MAPS,
@@ -30,7 +30,7 @@ from modelwright.engine.cache import View
 from modelwright.engine.kinds import Kind, child, identity
 from modelwright.engine.objects import Body, Key, labels, name, namespace
 from modelwright.inferenceservice.planner import InferenceServicePlanner
-from modelwright.modelversion.aspects import is_quarantined, served
+from modelwright.modelversion.aspects import is_quarantined, served_versions
 from modelwright.modelversion.planner import ModelVersionPlanner
 from modelwright.trainingjob.planner import TrainingJobPlanner
 
@@ -74,21 +74,21 @@ def _users_of(view: View, version: Body) -> Iterator[Key]:
         model = service["spec"]["model"]
         return bool(model.get("version") == name(version) or model.get("name") == version["spec"]["model"])
 
-    for service, is_user in each(view.all(INFERENCE_SERVICES, namespace(version)), uses):
+    for service, is_user in read_each(view.all(INFERENCE_SERVICES, namespace(version)), uses):
         if is_user:
             yield Key(INFERENCE_SERVICES, namespace(service), name(service))
 
 
 def _versions_around(view: View, service: Body) -> Iterator[Key]:
     """The versions that a service serves or has rolled back, and all quarantined ones, whose quarantine may end."""
-    serves = set(served(service))
+    serves = set(served_versions(service))
     rejected = {rejection.get("digest") for rejection in (service.get("status") or {}).get("rejected") or ()}
 
     def is_concerned(version: Body) -> bool:
         is_bad = version["spec"]["artifact"]["digest"] in rejected or is_quarantined(version)
         return is_bad or name(version) in serves
 
-    for version, concerned in each(view.all(MODEL_VERSIONS, namespace(service)), is_concerned):
+    for version, concerned in read_each(view.all(MODEL_VERSIONS, namespace(service)), is_concerned):
         if concerned:
             yield Key(MODEL_VERSIONS, namespace(version), name(version))
 
@@ -113,6 +113,6 @@ def _gateways_of(view: View) -> Iterator[tuple[Key, tuple[str, str]]]:
         return None if gateway is None else (gateway.get("namespace") or namespace(service), gateway["name"])
 
     services = (view.get(key) or {} for key in view.keys(INFERENCE_SERVICES))
-    for service, gateway in each(services, reference):
+    for service, gateway in read_each(services, reference):
         if gateway is not None:
             yield Key(INFERENCE_SERVICES, namespace(service), name(service)), gateway

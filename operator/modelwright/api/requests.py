@@ -59,7 +59,7 @@ def pending(body: Mapping[str, Any], handled: Collection[str]) -> Request | Refu
     return Request(match[1], match[2], match[3], _requested_by(body))  # type: ignore[arg-type]
 
 
-def asked_for(requested_by: str | None) -> str:
+def requester_phrase(requested_by: str | None) -> str:
     """Returns the phrase of a message that names the requester."""
     return f"asked for by {requested_by or 'somebody unknown'}"
 

@@ -31,7 +31,7 @@ class Verdict:
     look: int | None = None
 
 
-def words(
+def verdict_text(
     metric: str,
     value: float | None,
     threshold: float | None,

@@ -95,7 +95,7 @@ def conditions(
     return [condition(aspect, known.get(aspect.type), generation, now) for aspect in ordered]
 
 
-def transition(before: Iterable[Mapping[str, Any]], summary: Summary) -> tuple[Event, ...]:
+def transition_events(before: Iterable[Mapping[str, Any]], summary: Summary) -> tuple[Event, ...]:
     """Returns the event of the summary if the status or reason of Ready changes."""
     ready = next((condition for condition in before if condition.get("type") == "Ready"), None)
     if (
@@ -107,7 +107,7 @@ def transition(before: Iterable[Mapping[str, Any]], summary: Summary) -> tuple[E
     return (summary.event,)
 
 
-def standing(body: Body, kind: str) -> Mapping[str, Any] | None:
+def true_condition(body: Body, kind: str) -> Mapping[str, Any] | None:
     """Returns the condition of this type if its status is True, else None. For objects of any kind."""
     entries = (body.get("status") or {}).get("conditions") or ()
     return next((c for c in entries if c.get("type") == kind and c.get("status") == "True"), None)

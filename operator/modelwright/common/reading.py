@@ -15,7 +15,7 @@ Place = tuple[str | int, ...]
 _GONE = object()
 
 
-def readable(model: type[Read], written: object) -> Read:
+def read_valid(model: type[Read], written: object) -> Read:
     """Returns the valid part of an object. All fields of the model must be optional.
 
     An invalid field is dropped, and the object around it too if the field is required. Of a list, only the invalid
@@ -29,7 +29,7 @@ def readable(model: type[Read], written: object) -> Read:
             written = {} if valid is _GONE else valid
 
 
-def each(bodies: Iterable[Body], read: Callable[[Body], Value]) -> Iterator[tuple[Body, Value]]:
+def read_each(bodies: Iterable[Body], read: Callable[[Body], Value]) -> Iterator[tuple[Body, Value]]:
     """Yields each body with the value read from it. Skips bodies that cannot be read, so that one malformed object does
     not block the others."""
     for body in bodies:

@@ -62,7 +62,7 @@ def orphaned(view: View, resource: ResourceType, root: Body, label: str) -> list
     ]
 
 
-def made_for(deployment: Body | None, root: Body) -> str:
+def pod_root_uid(deployment: Body | None, root: Body) -> str:
     """Returns the uid in the label of a Deployment's pods; that of the object if there is no Deployment.
 
     An adopted Deployment keeps its label, because a change of it would replace all pods.
@@ -76,7 +76,7 @@ def pods_for(view: View, root: Body, deployments: Iterable[Body] = ()) -> list[B
 
     Any user can create such pods. They must not be trusted before their controller is checked.
     """
-    uids = sorted({uid(root), *(made_for(deployment, root) for deployment in deployments)})
+    uids = sorted({uid(root), *(pod_root_uid(deployment, root) for deployment in deployments)})
     pods = (pod for root_uid in uids for pod in view.owned(PODS, root_uid))
     return [pod for pod in pods if namespace(pod) == namespace(root)]
 
@@ -89,7 +89,7 @@ def pods_of_job(view: View, root: Body, job: Body | None) -> list[Body]:
 def pods_of_deployments(view: View, root: Body, deployments: Collection[Body]) -> list[Body]:
     """Returns the pods of some of the object's Deployments: each is controlled by a ReplicaSet of one of them."""
     controllers = {uid(deployment) for deployment in deployments}
-    labelled = {made_for(deployment, root) for deployment in deployments}
+    labelled = {pod_root_uid(deployment, root) for deployment in deployments}
     candidates = (owned for root_uid in labelled for owned in view.owned(REPLICA_SETS, root_uid))
     replica_sets = {uid(owned) for owned in candidates if owner_uid(owned) in controllers}
     return [pod for pod in pods_for(view, root, deployments) if owner_uid(pod) in replica_sets]

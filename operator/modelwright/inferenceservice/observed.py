@@ -9,7 +9,7 @@ from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServ
 from modelwright.common.conditions import Aspect
 from modelwright.common.facts import POD_COUNTS, QUERY_RESULTS, trouble
 from modelwright.common.primary import Primary, refusals_of
-from modelwright.common.reading import each, readable
+from modelwright.common.reading import read_each, read_valid
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -127,7 +127,7 @@ def observe(view: View, key: Key) -> Observed | None:
     services = _ours(view, SERVICES, body)
     service = next((found for found in services if name(found) == key.name), None)
     deployments = _ours(view, DEPLOYMENTS, body)
-    status = readable(InferenceServiceStatus, body.get("status") or {})
+    status = read_valid(InferenceServiceStatus, body.get("status") or {})
     stable = recovered(status, service, deployments)
     if stable is not None:
         status = status.model_copy(update={"stable": stable})
@@ -180,7 +180,7 @@ def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:
     if "version" in model:
         version = view.get(Key(MODEL_VERSIONS, key.namespace, model["version"]))
         return (version,) if version is not None else ()
-    known = each(view.all(MODEL_VERSIONS, key.namespace), lambda version: version["spec"]["model"])
+    known = read_each(view.all(MODEL_VERSIONS, key.namespace), lambda version: version["spec"]["model"])
     return tuple(version for version, family in known if family == model.get("name"))
 
 

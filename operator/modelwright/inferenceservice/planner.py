@@ -47,7 +47,7 @@ from modelwright.inferenceservice.rollout.steps import (
     replicas,
 )
 from modelwright.inferenceservice.status import record
-from modelwright.workload.refusals import overruled
+from modelwright.workload.refusals import with_refusals
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ class InferenceServicePlanner:
             wanted = chosen.revision
         revisions = advance(observed, wanted, now)
         summary = gateway.overruled(ready.summary(observed, wanted, revisions), observed.outside)
-        summary = overruled(image.announced(summary, chosen, self.settings), observed.refusals)
+        summary = with_refusals(image.announced(summary, chosen, self.settings), observed.refusals)
         return Plan(
             status=_status(observed, revisions, summary, now),
             events=(
                 *decision_log.event(revisions.decision),
-                *conditions.transition(observed.written_conditions, summary),
+                *conditions.transition_events(observed.written_conditions, summary),
                 *_refusal(revisions),
                 *_adoption(observed),
             ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelwright.api.inferenceservice import CanaryRevision, Rejection, Revision, StableRevision
-from modelwright.api.requests import asked_for
+from modelwright.api.requests import requester_phrase
 from modelwright.common import conditions
 from modelwright.common.conditions import Aspect, Summary
 from modelwright.inferenceservice.analysis import queries, scrape_targets
@@ -84,7 +84,7 @@ def _failed(canary: CanaryRevision, stable: StableRevision | None) -> Summary:
 def _rejected(observed: Observed, rejected: Rejection, stable: StableRevision | None) -> Summary:
     """The spec asks for what was rejected, and how that ended is not remembered in detail any more."""
     kept = f"; {stable.version} keeps the traffic" if stable else ""
-    by = f": {asked_for(rejected.requested_by)}" if rejected.requested_by else ""
+    by = f": {requester_phrase(rejected.requested_by)}" if rejected.requested_by else ""
     message = f"ModelVersion {rejected.version} was rolled back: {rejected.reason}{by}{kept}"
     return conditions.stalled("RolledBack", f"{message}; {_retry(observed, rejected)}")
 
@@ -120,7 +120,7 @@ def _paused_by(observed: Observed, revisions: Revisions) -> str:
     last = revisions.decision or observed.status.last_decision
     if last is None or last.verdict != "Pause" or last.reason != decision_log.REQUESTED:
         return ""
-    return f", {asked_for(last.requested_by)}"
+    return f", {requester_phrase(last.requested_by)}"
 
 
 def _starting(observed: Observed, revision: str, version: str) -> Summary:
@@ -155,7 +155,7 @@ def _done(observed: Observed, stable: StableRevision | Revision, undone: Rejecti
         message += scrape_targets.unread(observed, stable)
         return conditions.reconciling("Baking", message, ready=False)
     if undone is not None:
-        message = f"ModelVersion {undone.version} was undone, {asked_for(undone.requested_by)}; "
+        message = f"ModelVersion {undone.version} was undone, {requester_phrase(undone.requested_by)}; "
         message += f"{stable.version} has the traffic; {_retry(observed, undone)}"
         return conditions.done(rejections.UNDONE, message)
     if observed.spec.replicas == 0:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from modelwright.common.conditions import Aspect, standing
-from modelwright.common.reading import each
+from modelwright.common.conditions import Aspect, true_condition
+from modelwright.common.reading import read_each
 from modelwright.engine.objects import Body, name
 from modelwright.engine.plan import Event
 from modelwright.modelversion.facts import Facts
@@ -65,7 +65,7 @@ def quarantined(digest: str, services: Iterable[Body]) -> Aspect | None:
         ]
 
     rejections = sorted(
-        (name(service), reason) for service, rejected in each(services, reasons) for reason in rejected
+        (name(service), reason) for service, rejected in read_each(services, reasons) for reason in rejected
     )
     if not rejections:
         return None
@@ -79,7 +79,7 @@ def in_use(version: str, services: Iterable[Body]) -> Aspect | None:
 
     While they do, the chart's admission policy forbids its deletion.
     """
-    uses = each(services, lambda service: version in served(service))
+    uses = read_each(services, lambda service: version in served_versions(service))
     names = sorted(name(service) for service, serves in uses if serves)
     if not names:
         return None
@@ -89,7 +89,7 @@ def in_use(version: str, services: Iterable[Body]) -> Aspect | None:
     return Aspect(IN_USE, True, "Served", f"InferenceServices {', '.join(names[:NAMED])}{others} serve it")
 
 
-def served(service: Body) -> Iterator[str]:
+def served_versions(service: Body) -> Iterator[str]:
     """Yields the names of the ModelVersions that an InferenceService has pods of. A failed canary has none."""
     status = _status(service)
     for role in ("stable", "canary", "retired"):
@@ -98,7 +98,7 @@ def served(service: Body) -> Iterator[str]:
             yield str(revision["version"])
 
 
-def announcements(before: Sequence[Mapping[str, Any]], now: Sequence[Aspect]) -> tuple[Event, ...]:
+def quarantine_events(before: Sequence[Mapping[str, Any]], now: Sequence[Aspect]) -> tuple[Event, ...]:
     """The events of a quarantine that begins, changes or ends."""
     known = next((c for c in before if c["type"] == QUARANTINED), None)
     quarantine = next((aspect for aspect in now if aspect.type == QUARANTINED), None)
@@ -112,7 +112,7 @@ def announcements(before: Sequence[Mapping[str, Any]], now: Sequence[Aspect]) ->
 
 def is_quarantined(version: Body) -> bool:
     """Whether a ModelVersion has the condition Quarantined."""
-    return standing(version, QUARANTINED) is not None
+    return true_condition(version, QUARANTINED) is not None
 
 
 def _status(service: Body) -> Mapping[str, Any]:

@@ -41,7 +41,7 @@ class Facts:
         return self.verified.status is True
 
 
-def recalled(status: Mapping[str, Any]) -> Facts | None:
+def facts_in_status(status: Mapping[str, Any]) -> Facts | None:
     """Returns the facts in a status; None if it has none yet. They are not validated: another release may have written
     them."""
     conditions = (c for c in status.get("conditions") or () if c["type"] == ARTIFACT_VERIFIED)
@@ -54,7 +54,7 @@ def recalled(status: Mapping[str, Any]) -> Facts | None:
     return Facts(verified, {name: status[name] for name in DETAILS if name in status})
 
 
-def of_run(run: Mapping[str, Any], digest: str) -> Facts | None:
+def facts_of_run(run: Mapping[str, Any], digest: str) -> Facts | None:
     """Returns the facts from the report of a run; None if the run made no file with this digest, or has no report."""
     if run.get("state") != "Succeeded" or run.get("digest") != digest or "report" not in run:
         return None
@@ -67,17 +67,17 @@ def of_run(run: Mapping[str, Any], digest: str) -> Facts | None:
         return None
 
 
-def of_verification(report: Mapping[str, Any]) -> Facts:
+def facts_of_verification(report: Mapping[str, Any]) -> Facts:
     """Returns the facts from the report of the Job that verified the file."""
     verified = Aspect(ARTIFACT_VERIFIED, True, "Verified", "the file has the digest and is a model that runs")
     try:
         return Facts(verified, _details(report, "Reported"))
     except ValidationError as error:
         message = f"the report of the model file is unexpected at {first_fault(error)}"
-        return rejected(Problem("ResultUnreadable", message))
+        return facts_of_failure(Problem("ResultUnreadable", message))
 
 
-def rejected(problem: Problem) -> Facts:
+def facts_of_failure(problem: Problem) -> Facts:
     """Returns the facts about a file that can never be served as this ModelVersion."""
     is_other_file = problem.reason == "DigestMismatch"
     return Facts(Aspect(ARTIFACT_VERIFIED, False if is_other_file else None, problem.reason, problem.message))

@@ -18,7 +18,7 @@ from modelwright.common.resources import (
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, name
 from modelwright.workload.podstatus import Problem, newest_first
-from modelwright.workload.refusals import explained
+from modelwright.workload.refusals import refusal_problem
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def observe(view: View, key: Key) -> Observed | None:
         run=_run(view, key, body["spec"]),
         job=job,
         pods=tuple(newest_first(pods_of_job(view, body, job))),
-        pods_refused=None if refused is None else explained(refused),
+        pods_refused=None if refused is None else refusal_problem(refused),
         services=tuple(view.all(INFERENCE_SERVICES, key.namespace)),
         refusals=refusals_of(view, key),
     )

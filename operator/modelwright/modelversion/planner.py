@@ -16,11 +16,11 @@ from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key, deleting, uid
 from modelwright.engine.plan import Delete, Effect, Plan
-from modelwright.modelversion.aspects import announcements, aspects
-from modelwright.modelversion.facts import Facts, of_run, recalled
+from modelwright.modelversion.aspects import aspects, quarantine_events
+from modelwright.modelversion.facts import Facts, facts_in_status, facts_of_run
 from modelwright.modelversion.observed import Observed, observe
 from modelwright.modelversion.verification import Pending, verification
-from modelwright.workload.refusals import problem
+from modelwright.workload.refusals import first_problem
 
 UNFINISHED = {"Pending", "Running"}
 
@@ -36,9 +36,9 @@ class ModelVersionPlanner:
         observed = observe(view, key)
         if observed is None or deleting(observed.body):
             return Plan()
-        facts = recalled(observed.written_status) or self._find_out(observed, now)
+        facts = facts_in_status(observed.written_status) or self._find_out(observed, now)
         if isinstance(facts, Pending):
-            refused = problem(observed.refusals)
+            refused = first_problem(observed.refusals)
             summary = (
                 facts.summary if refused is None else conditions.waiting(refused.reason, refused.message)
             )
@@ -52,7 +52,7 @@ class ModelVersionPlanner:
             if run.get("state") in UNFINISHED:
                 summary = conditions.reconciling("Publishing", "the run that makes it is not finished")
                 return Pending(summary)
-            if vouched := of_run(run, observed.artifact["digest"]):
+            if vouched := facts_of_run(run, observed.artifact["digest"]):
                 return vouched
         return verification(observed, self.settings, now)
 
@@ -88,7 +88,7 @@ def _plan(
     status["conditions"] = conditions.conditions(before, summary, observed.generation, now, computed)
     return Plan(
         status=status,
-        events=(*conditions.transition(before, summary), *announcements(before, computed)),
+        events=(*conditions.transition_events(before, summary), *quarantine_events(before, computed)),
         effects=effects,
         requeue_at=requeue_at,
     )

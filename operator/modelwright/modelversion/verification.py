@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from modelwright.common import conditions
-from modelwright.common.conditions import Summary, standing
+from modelwright.common.conditions import Summary, true_condition
 from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, created, deleting, uid
 from modelwright.engine.plan import Delete, Effect
-from modelwright.modelversion.facts import Facts, of_verification, rejected
+from modelwright.modelversion.facts import Facts, facts_of_failure, facts_of_verification
 from modelwright.modelversion.manifests import DEADLINE_SECONDS, STEP, previous_failure, verify_job
 from modelwright.modelversion.observed import Observed
 from modelwright.workload.following import (
@@ -55,11 +55,11 @@ def verification(observed: Observed, settings: Settings, now: datetime) -> Facts
     progress = follow(Work((STEP,), job, observed.pods, refused=observed.pods_refused, since=since), now)
     match progress:
         case Ended(results=results):
-            return of_verification(results[STEP])
+            return facts_of_verification(results[STEP])
         case Failing(problem) | Failed(problem) if _is_final(problem):
-            return rejected(problem)
+            return facts_of_failure(problem)
         case Failed(problem):
-            end = standing(job, "Failed") or standing(job, "Complete") or {}
+            end = true_condition(job, "Failed") or true_condition(job, "Complete") or {}
             return _retry(observed, job, problem, next_try(end, since), settings, now)
         case Postponed(problem, again):
             return _retry(observed, job, problem, again, settings, now)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from modelwright.common.conditions import standing
+from modelwright.common.conditions import true_condition
 from modelwright.common.facts import FAILED_CREATE
-from modelwright.common.reading import each
+from modelwright.common.reading import read_each
 from modelwright.common.resources import (
     JOBS,
     MODEL_VERSIONS,
@@ -83,7 +83,7 @@ class FailedCreates(Source[PodlessJob, str, str | None]):
             events = await self._api.list(EVENTS, current.job.namespace, fields=fields)
         except ApiError as error:
             raise NoAnswer(str(error)) from error
-        messages = (dated for _, dated in each(events.items, partial(_dated_message, current.job.name)))
+        messages = (dated for _, dated in read_each(events.items, partial(_dated_message, current.job.name)))
         return max(messages, default=("", None))[1]
 
     def answers(self, current: PodlessJob) -> Answers[PodlessJob, str, str | None]:
@@ -111,7 +111,7 @@ class LastMessage:
 
 def _is_idle(job: Body) -> bool:
     """True if the Job gets no more pods: it has ended, is suspended or is being deleted."""
-    ended = standing(job, "Complete") or standing(job, "Failed")
+    ended = true_condition(job, "Complete") or true_condition(job, "Failed")
     return bool(ended or job["spec"].get("suspend") or deleting(job))
 
 

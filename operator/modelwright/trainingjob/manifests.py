@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from modelwright.api import API_VERSION
 from modelwright.api.trainingjob import Run
-from modelwright.common.conditions import standing
+from modelwright.common.conditions import true_condition
 from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
 from modelwright.common.settings import DEFAULT_CLAIM, Settings
 from modelwright.engine.api import MANAGED_BY, MANAGER
@@ -215,7 +215,7 @@ def _lineage(run: Run, job: Body, result: Published) -> dict[str, Any]:
 
 def _completion_time(job: Body) -> str | None:
     """When the Job ended: the same time if a ModelVersion is created again after a crash."""
-    ended = (job.get("status") or {}).get("completionTime") or (standing(job, "Complete") or {}).get(
+    ended = (job.get("status") or {}).get("completionTime") or (true_condition(job, "Complete") or {}).get(
         "lastTransitionTime"
     )
     return None if ended is None else str(ended)

@@ -17,8 +17,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelwright.api.trainingjob import DataReport, Run, TrainingJobSpec, TrainingJobStatus
-from modelwright.common.conditions import standing
-from modelwright.common.reading import each, readable
+from modelwright.common.conditions import true_condition
+from modelwright.common.reading import read_each, read_valid
 from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOB
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import View
@@ -63,17 +63,17 @@ def recipe_hash(body: Body) -> str:
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def recall(view: View, body: Body) -> Memory:
+def read_memory(view: View, body: Body) -> Memory:
     """Returns what is known of the runs: from the status, or rebuilt if that is lost."""
-    status = readable(TrainingJobStatus, body.get("status") or {})
+    status = read_valid(TrainingJobStatus, body.get("status") or {})
     run = status.run
     remembered = Memory(run, tuple(status.history), status.latest_model_version, run.number if run else 0)
     if run is not None and run.generation == generation(body):
         return remembered
     recipe = recipe_hash(body)
-    versions = sorted(_versions(view, body), key=made_by)
-    jobs = [job for job in view.all(JOBS, namespace(body)) if is_ours(job, body) and made_by(job)]
-    last = max((remembered.last_number, *map(made_by, (*jobs, *versions))))
+    versions = sorted(_versions(view, body), key=run_number)
+    jobs = [job for job in view.all(JOBS, namespace(body)) if belongs_to(job, body) and run_number(job)]
+    last = max((remembered.last_number, *map(run_number, (*jobs, *versions))))
     known = replace(remembered, last_number=last)
     if run is None:
         return _rebuilt(known, body, recipe, jobs, versions)
@@ -89,12 +89,12 @@ def _rebuilt(known: Memory, body: Body, recipe: str, jobs: list[Body], versions:
     The newest run is that of the newest Job with this recipe, or else that of the newest
     ModelVersion, if it has this recipe.
     """
-    job = max((job for job in jobs if _is_made_from(recipe, job)), key=made_by, default=None)
+    job = max((job for job in jobs if _is_made_from(recipe, job)), key=run_number, default=None)
     newest = versions[-1] if versions else None
     run = None
-    if job is not None and (newest is None or made_by(job) >= made_by(newest)):
-        run = Run(number=made_by(job), generation=generation(body), state="Pending", job=name(job))
-    elif newest is not None and _is_made_from(recipe, newest) and standing(newest, "Stalled") is None:
+    if job is not None and (newest is None or run_number(job) >= run_number(newest)):
+        run = Run(number=run_number(job), generation=generation(body), state="Pending", job=name(job))
+    elif newest is not None and _is_made_from(recipe, newest) and true_condition(newest, "Stalled") is None:
         run = _run_of(newest, generation(body))
     earlier = [_run_of(version) for version in reversed(versions) if run is None or name(version) != run.job]
     latest = name(newest) if newest is not None else None
@@ -108,7 +108,7 @@ def _rebuilt(known: Memory, body: Body, recipe: str, jobs: list[Body], versions:
     )
 
 
-def is_ours(job: Body, body: Body) -> bool:
+def belongs_to(job: Body, body: Body) -> bool:
     """Whether a Job was made for a run of this TrainingJob.
 
     Its owner reference shows it, or its labels and name if it has no controller: a restored backup and
@@ -120,18 +120,18 @@ def is_ours(job: Body, body: Body) -> bool:
     return (
         controller(job) is None
         and expected.items() <= labels(job).items()
-        and name(job) == f"{name(body)}-{made_by(job)}"
+        and name(job) == f"{name(body)}-{run_number(job)}"
     )
 
 
-def own_job(view: View, body: Body, run: Run | None) -> Body | None:
+def job_of_run(view: View, body: Body, run: Run | None) -> Body | None:
     """Returns the Job of a run.
 
     A run that has had no Job yet does not take one with another recipe. Such a Job can have its name if the status
     was lost and the watch lagged.
     """
     job = view.get(Key(JOBS, namespace(body), run.job)) if run is not None else None
-    if run is None or job is None or not is_ours(job, body):
+    if run is None or job is None or not belongs_to(job, body):
         return None
     recipe, is_new = annotations_of(job).get(RECIPE_HASH), run.job_uid is None
     if is_new and run.generation == generation(body) and recipe not in {None, recipe_hash(body)}:
@@ -144,7 +144,7 @@ def _versions(view: View, body: Body) -> Iterator[Body]:
     labelled = (
         v for v in view.all(MODEL_VERSIONS, namespace(body)) if labels(v).get(TRAINING_JOB) == name(body)
     )
-    for version, lineage in each(labelled, _lineage):
+    for version, lineage in read_each(labelled, _lineage):
         if lineage.get("run"):
             yield version
 
@@ -153,7 +153,7 @@ def _lineage(version: Body) -> Mapping[str, Any]:
     return dict(version["spec"].get("lineage") or {})
 
 
-def made_by(body: Body) -> int:
+def run_number(body: Body) -> int:
     """Returns the number of the run that a Job or ModelVersion belongs to; 0 if it is not known."""
     number = _lineage(body).get("run") or name(body).rpartition("-")[2]
     return int(number) if str(number).isdecimal() else 0
@@ -173,7 +173,7 @@ def _run_of(version: Body, of_generation: int = 0) -> Run:
     lineage = _lineage(version)
     data = (lineage.get("data") or [{}])[0].get("digest")
     return Run(
-        number=made_by(version),
+        number=run_number(version),
         generation=of_generation,
         state="Succeeded",
         job=name(version),

@@ -13,7 +13,7 @@ from modelwright.common.resources import JOBS, MODEL_VERSIONS, PODS, controlled
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, owner_uid, root_uid, uid
 from modelwright.engine.plan import ABSENT
-from modelwright.trainingjob.memory import Memory, own_job, recall
+from modelwright.trainingjob.memory import Memory, job_of_run, read_memory
 from modelwright.workload.podstatus import newest_first
 
 
@@ -68,8 +68,8 @@ def observe(view: View, key: Key) -> Observed | None:
     body = view.get(key)
     if body is None:
         return None
-    memory = recall(view, body)
-    job = own_job(view, body, memory.run)
+    memory = read_memory(view, body)
+    job = job_of_run(view, body, memory.run)
     return Observed(
         body=body,
         memory=memory,

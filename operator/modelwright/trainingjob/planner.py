@@ -12,20 +12,20 @@ from datetime import datetime
 
 from modelwright.api.trainingjob import Run, TrainingJobStatus
 from modelwright.common import conditions
-from modelwright.common.conditions import Summary, standing
+from modelwright.common.conditions import Summary, true_condition
 from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOB
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, deleting, labels, name, uid
 from modelwright.engine.plan import Confirm, Create, Delete, Effect, Plan
 from modelwright.trainingjob.manifests import job_manifest, model_version_manifest, uses_default_claim
-from modelwright.trainingjob.memory import HISTORY, made_by
+from modelwright.trainingjob.memory import HISTORY, run_number
 from modelwright.trainingjob.observed import Observed, observe
 from modelwright.trainingjob.runs import (
     TERMINAL,
     Published,
+    at_step,
     ended,
-    got_to,
     postponed,
     published,
     started,
@@ -46,7 +46,7 @@ from modelwright.workload.following import (
     follow,
 )
 from modelwright.workload.podstatus import Problem
-from modelwright.workload.refusals import overruled
+from modelwright.workload.refusals import with_refusals
 from modelwright.workload.store import default_claim
 
 RUN_AGAIN = "change the spec to run again"
@@ -106,7 +106,7 @@ class TrainingJobPlanner:
 
     def _follow(self, observed: Observed, run: Run, now: datetime) -> RunPlan:
         decision = self._next(observed, run, follow(work(observed, run), now), now)
-        complete = observed.job is not None and standing(observed.job, "Complete") is not None
+        complete = observed.job is not None and true_condition(observed.job, "Complete") is not None
         if run.generation == observed.generation or complete:
             return decision
         if decision.run is not None and decision.run.state in TERMINAL:
@@ -145,7 +145,7 @@ def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: 
             summary = summary_of_progress(run, Running("publish")) if complete else None
             return RunPlan(run, summary, requeue_at=until)
         case Running(step):
-            run = got_to(run, step)
+            run = at_step(run, step)
     return RunPlan(run, summary_of_progress(run, progress))
 
 
@@ -169,7 +169,7 @@ def _by_version(observed: Observed, run: Run, now: datetime) -> RunPlan:
     """The end of a run whose pod was deleted before its result was read: Succeeded if its ModelVersion exists."""
     version = observed.version
     ours = version is not None and labels(version).get(TRAINING_JOB) == observed.name
-    if version is not None and ours and made_by(version) == run.number:
+    if version is not None and ours and run_number(version) == run.number:
         return _succeeded(run, version["spec"]["artifact"]["digest"], now)
     message = f"the pod was deleted before its result was read; {RUN_AGAIN}"
     return _failed(run, Problem("ResultLost", message), now)
@@ -188,7 +188,9 @@ def _failed(run: Run, problem: Problem, now: datetime) -> RunPlan:
 def _clear_strays(observed: Observed) -> RunPlan | None:
     """Deletes Jobs without an owner that still run another recipe; None if there are none. For a job without a run."""
     running = [
-        job for job in observed.memory.strays if not (standing(job, "Complete") or standing(job, "Failed"))
+        job
+        for job in observed.memory.strays
+        if not (true_condition(job, "Complete") or true_condition(job, "Failed"))
     ]
     if not running:
         return None
@@ -224,11 +226,11 @@ def _as_plan(observed: Observed, decision: RunPlan, now: datetime) -> Plan:
     if not history:
         status.pop("history")
     before = observed.written_conditions
-    summary = overruled(decision.summary, observed.refusals)
+    summary = with_refusals(decision.summary, observed.refusals)
     status["conditions"] = conditions.conditions(before, summary, observed.generation, now)
     return Plan(
         status=status,
-        events=conditions.transition(before, summary),
+        events=conditions.transition_events(before, summary),
         effects=effects,
         requeue_at=decision.requeue_at,
     )

@@ -32,7 +32,7 @@ from modelwright.workload.following import (
     Work,
 )
 from modelwright.workload.podstatus import NEVER_STARTABLE, Problem
-from modelwright.workload.refusals import explained
+from modelwright.workload.refusals import refusal_problem
 
 TERMINAL = {"Succeeded", "Failed", "Superseded"}
 RUN_VARIABLE = "MODELWRIGHT_RUN"
@@ -72,7 +72,7 @@ def _refused(observed: Observed, run: Run) -> Problem | None:
     """Why the pods of the Job are refused; None if they are not."""
     if observed.failed_create is None:
         return None
-    cause = explained(observed.failed_create)
+    cause = refusal_problem(observed.failed_create)
     return Problem(cause.reason, f"the pods of Job {run.job} are refused: {cause.message}", cause.permanent)
 
 
@@ -125,7 +125,7 @@ def started(run: Run, job: Body, now: datetime) -> Run:
     )
 
 
-def got_to(run: Run, step: str) -> Run:
+def at_step(run: Run, step: str) -> Run:
     """Returns the run at a step that runs.
 
     This clears the reason why it waited, unless it waited for data: only the end of fetch shows that the data exists.

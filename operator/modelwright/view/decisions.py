@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelwright.api.requests import asked_for
+from modelwright.api.requests import requester_phrase
 from modelwright.view.format import count, number, percent
 from modelwright.view.model import Decision, InferenceService
 
@@ -35,7 +35,7 @@ WHOLE = {
 def sentence(decision: Decision, service: InferenceService) -> str:
     """Returns what was decided, at which step, and why."""
     name = _name(decision, service)
-    by = f", {asked_for(decision.requested_by)}" if decision.requested_by else ""
+    by = f", {requester_phrase(decision.requested_by)}" if decision.requested_by else ""
     if decision.reason in WHOLE:
         return f"{name} {WHOLE[decision.reason]}{by}"
     verdict = VERDICTS.get(decision.verdict, decision.verdict)

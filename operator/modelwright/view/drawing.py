@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from modelwright.api.requests import asked_for
+from modelwright.api.requests import requester_phrase
 from modelwright.view.checks import checks
 from modelwright.view.decisions import dated, sentence
 from modelwright.view.format import ago, ahead, since, span
@@ -175,7 +175,7 @@ def _rejected(service: InferenceService, now: datetime) -> Iterator[str]:
                 each.version,
                 f"revision {each.revision}",
                 each.reason,
-                asked_for(each.requested_by) if each.requested_by else "",
+                requester_phrase(each.requested_by) if each.requested_by else "",
                 ago(each.at, now),
             )
             for each in rejections

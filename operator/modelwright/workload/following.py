@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from modelwright.common.conditions import standing
+from modelwright.common.conditions import true_condition
 from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, created
 from modelwright.workload.podstatus import (
@@ -165,11 +165,11 @@ def follow(work: Work, now: datetime) -> Progress:
         if not work.noted:
             return NotMade()
         return Deleted() if work.absent else NotSeen()
-    if complete := standing(work.job, "Complete"):
+    if complete := true_condition(work.job, "Complete"):
         return _completed(work, complete, now)
-    if failed := standing(work.job, "Failed"):
+    if failed := true_condition(work.job, "Failed"):
         return _failed(work, work.job, failed, now)
-    if work.job["spec"].get("suspend") or standing(work.job, "Suspended"):
+    if work.job["spec"].get("suspend") or true_condition(work.job, "Suspended"):
         return Suspended()
     return _under_way(work, work.job)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelwright.common.conditions import standing
+from modelwright.common.conditions import true_condition
 from modelwright.engine.objects import Body, created
 
 # EX_DATAERR of sysexits.h: by the contract, the exit code of a step that would fail again with the same input.
@@ -98,7 +98,7 @@ def has_begun(pod: Body) -> bool:
 
 def disrupted(pod: Body) -> bool:
     """True if the cluster ended the pod (a drained node, preemption). A Job does not count it as a failure."""
-    return standing(pod, "DisruptionTarget") is not None
+    return true_condition(pod, "DisruptionTarget") is not None
 
 
 def failure(pod: Body) -> Problem | None:

@@ -76,7 +76,7 @@ _BY_KIND: dict[RefusalKind, tuple[str, str]] = {
 }
 
 
-def explained(sentence: str, kind: RefusalKind = "Forbidden") -> Problem:
+def refusal_problem(sentence: str, kind: RefusalKind = "Forbidden") -> Problem:
     """Returns a refusal as a problem. It is permanent if only a change of the spec helps."""
     cause = next((cause for cause in _CAUSES if cause.pattern.search(sentence)), None)
     reason, remedy = _BY_KIND[kind] if cause is None else (cause.reason, cause.remedy)
@@ -84,12 +84,12 @@ def explained(sentence: str, kind: RefusalKind = "Forbidden") -> Problem:
     return Problem(reason, f"{_shortened(sentence)}; {remedy}", permanent)
 
 
-def problem(refusals: Iterable[Refusal]) -> Problem | None:
+def first_problem(refusals: Iterable[Refusal]) -> Problem | None:
     """Returns the first refusal as a problem whose message names the object; None if there are no refusals."""
     refusal = next(iter(refusals), None)
     if refusal is None:
         return None
-    cause = explained(refusal.message, refusal.kind)
+    cause = refusal_problem(refusal.message, refusal.kind)
     if refusal.kind == "AnotherOperator":
         return cause
     target = f"{refusal.object.resource.kind} {refusal.object.name}"
@@ -97,9 +97,9 @@ def problem(refusals: Iterable[Refusal]) -> Problem | None:
     return Problem(cause.reason, f"{target} {verb}: {cause.message}", cause.permanent)
 
 
-def overruled(summary: Summary, refusals: Iterable[Refusal]) -> Summary:
+def with_refusals(summary: Summary, refusals: Iterable[Refusal]) -> Summary:
     """Returns a summary of the first refusal; the given summary if there is none, or if that is stalled."""
-    cause = problem(refusals)
+    cause = first_problem(refusals)
     if cause is None or summary.progress is Progress.STALLED:
         return summary
     return stalled(cause.reason, cause.message) if cause.permanent else waiting(cause.reason, cause.message)

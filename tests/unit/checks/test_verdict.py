@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelwright.checks.statistics import Interval
-from modelwright.checks.verdict import Verdict, words
+from modelwright.checks.verdict import Verdict, verdict_text
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,12 @@ from modelwright.checks.verdict import Verdict, words
 def test_the_numbers_are_told_with_their_limit_and_what_they_are_worth(
     numbers: tuple[str, float | None, float | None, int], said: str
 ) -> None:
-    assert words(*numbers) == said
+    assert verdict_text(*numbers) == said
 
 
 def test_a_verdict_needs_no_numbers() -> None:
     found = Verdict("Inconclusive", "complaints", "NoData", 0)
     assert (
-        words(found.metric, found.value, found.threshold, found.samples)
+        verdict_text(found.metric, found.value, found.threshold, found.samples)
         == "complaints is unknown (0 samples)"
     )

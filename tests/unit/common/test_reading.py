@@ -8,7 +8,7 @@ import pytest
 from unit.given import words
 
 from modelwright.api.inferenceservice import InferenceServiceStatus
-from modelwright.common.reading import readable
+from modelwright.common.reading import read_valid
 
 STABLE = {"revision": "a", "version": "churn-1", "artifact": words.artifact(), "image": "serving:1"}
 CANARY = {
@@ -30,7 +30,7 @@ WRITTEN = {"observedGeneration": 3, "stable": STABLE, "canary": CANARY, "history
 
 
 def read(**changes: Any) -> dict[str, Any]:
-    status = readable(InferenceServiceStatus, {**WRITTEN, **changes})
+    status = read_valid(InferenceServiceStatus, {**WRITTEN, **changes})
     return status.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
 
 
@@ -82,4 +82,4 @@ def test_what_cannot_be_read_counts_as_lost_and_the_rest_is_kept(
 
 @pytest.mark.parametrize("written", [None, [], "", 5, {}, {"conditions": "x"}])
 def test_nothing_that_is_written_raises(written: object) -> None:
-    assert readable(InferenceServiceStatus, written) == InferenceServiceStatus()
+    assert read_valid(InferenceServiceStatus, written) == InferenceServiceStatus()

@@ -13,8 +13,14 @@ from modelwright.common.conditions import Aspect
 from modelwright.common.resources import MODEL_VERSIONS
 from modelwright.engine.objects import Body, Key
 from modelwright.engine.plan import Event
-from modelwright.modelversion.aspects import announcements, in_use, quarantined, served, validated
-from modelwright.modelversion.facts import Facts, of_verification, rejected
+from modelwright.modelversion.aspects import (
+    in_use,
+    quarantine_events,
+    quarantined,
+    served_versions,
+    validated,
+)
+from modelwright.modelversion.facts import Facts, facts_of_failure, facts_of_verification
 from modelwright.workload.podstatus import Problem
 
 
@@ -46,14 +52,16 @@ def rejection(letter: str, reason: str = "ErrorRateTooHigh") -> dict[str, Any]:
 def test_validated_says_what_was_compared(
     parity: Mapping[str, Any] | None, reason: str, message: str
 ) -> None:
-    known = of_verification(words.verified())
+    known = facts_of_verification(words.verified())
     facts = Facts(known.verified, {**known.details, "parity": parity} if parity else known.details)
 
     assert validated(facts) == Aspect("Validated", True, reason, message)
 
 
 def test_a_file_that_is_rejected_is_not_validated() -> None:
-    assert validated(rejected(Problem("NotOnnx", "no"))) == Aspect("Validated", False, "NotOnnx", "no")
+    assert validated(facts_of_failure(Problem("NotOnnx", "no"))) == Aspect(
+        "Validated", False, "NotOnnx", "no"
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,7 @@ def test_quarantined_while_a_service_rejects_the_bytes(
 def test_a_service_serves_the_versions_whose_pods_it_keeps(
     status: Mapping[str, Any], versions: list[str]
 ) -> None:
-    assert list(served(service(**status))) == versions
+    assert list(served_versions(service(**status))) == versions
 
 
 @pytest.mark.parametrize(
@@ -147,7 +155,7 @@ LIFTED = Event("Normal", "QuarantineLifted", "no InferenceService rejects it any
 def test_a_quarantine_is_announced_once(
     before: list[dict[str, Any]], now: list[Aspect], events: tuple[Event, ...]
 ) -> None:
-    assert announcements(before, now) == events
+    assert quarantine_events(before, now) == events
 
 
 def test_a_version_is_in_use_from_its_canary_to_the_end_of_its_pods() -> None:

@@ -9,7 +9,13 @@ import pytest
 from unit.given import words
 
 from modelwright.common.conditions import Aspect
-from modelwright.modelversion.facts import Facts, of_run, of_verification, recalled, rejected
+from modelwright.modelversion.facts import (
+    Facts,
+    facts_in_status,
+    facts_of_failure,
+    facts_of_run,
+    facts_of_verification,
+)
 from modelwright.workload.podstatus import Problem
 
 RUN: Mapping[str, Any] = {
@@ -20,7 +26,7 @@ VERIFIED = Aspect("ArtifactVerified", True, "Verified", "the file has the digest
 
 
 def test_a_run_vouches_for_the_file_that_it_made() -> None:
-    facts = of_run(RUN, words.digest())
+    facts = facts_of_run(RUN, words.digest())
 
     assert facts is not None
     assert (facts.verified, facts.good) == (PUBLISHED, True)
@@ -44,11 +50,11 @@ def test_a_run_vouches_for_the_file_that_it_made() -> None:
     ids=["another file", "failed", "superseded", "without a report", "with a report of another kind"],
 )
 def test_another_run_vouches_for_nothing(run: Mapping[str, Any]) -> None:
-    assert of_run(run, words.digest()) is None
+    assert facts_of_run(run, words.digest()) is None
 
 
 def test_what_a_job_finds_is_reported_and_not_measured() -> None:
-    facts = of_verification(words.verified())
+    facts = facts_of_verification(words.verified())
 
     assert (facts.verified, facts.good) == (VERIFIED, True)
     assert facts.details["metrics"] == [{"name": "accuracy", "value": 0.9, "source": "Reported"}]
@@ -59,7 +65,7 @@ def test_what_a_job_finds_is_reported_and_not_measured() -> None:
     ("reason", "status"), [("DigestMismatch", False), ("NotOnnx", None), ("ResultUnreadable", None)]
 )
 def test_a_rejected_file_is_another_one_or_of_no_use(reason: str, status: bool | None) -> None:
-    facts = rejected(Problem(reason, "why"))
+    facts = facts_of_failure(Problem(reason, "why"))
 
     assert (facts.verified, facts.good) == (Aspect("ArtifactVerified", status, reason, "why"), False)
 
@@ -96,4 +102,4 @@ def condition(status: str, reason: str = "Verified") -> dict[str, Any]:
 def test_facts_are_read_from_the_status_as_they_were_written(
     status: Mapping[str, Any], facts: Facts | None
 ) -> None:
-    assert recalled(status) == facts
+    assert facts_in_status(status) == facts

@@ -13,7 +13,7 @@ from unit.given.crds import defects
 from unit.statemachine.cluster import NAMESPACE, Cluster
 from unit.statemachine.gateway import named
 
-from modelwright.common.conditions import standing
+from modelwright.common.conditions import true_condition
 from modelwright.common.primary import Primary
 from modelwright.common.resources import (
     CONFIG_MAPS,
@@ -267,7 +267,7 @@ class Promises:
         run = (recipe.get("status") or {}).get("run") or {}
         if run.get("job") != metadata(job)["name"]:
             return
-        assert standing(job, "Failed"), "a Job was deleted while it ran"
+        assert true_condition(job, "Failed"), "a Job was deleted while it ran"
         assert run["state"] == "Pending", "the Job of a run that has ended was deleted"
         self.job_is_lost(job)
 

@@ -8,7 +8,7 @@ from unit.given import words
 from unit.given.resources import TrainingJob, a_training_job, a_world
 
 from modelwright.api.trainingjob import TrainingJobStatus
-from modelwright.common.reading import readable
+from modelwright.common.reading import read_valid
 from modelwright.common.resources import JOBS
 from modelwright.engine.objects import Key
 from modelwright.trainingjob.memory import recipe_hash
@@ -165,7 +165,7 @@ def test_of_a_status_that_another_release_wrote_all_is_kept_that_can_be_read() -
 def test_what_cannot_be_read_counts_as_not_there() -> None:
     written = {"run": [], "model": 7, "history": [{}, 3], "latestModelVersion": "churn-2", "later": True}
 
-    status = readable(TrainingJobStatus, written)
+    status = read_valid(TrainingJobStatus, written)
 
     assert status == TrainingJobStatus(latest_model_version="churn-2")
 

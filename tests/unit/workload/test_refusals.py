@@ -8,7 +8,7 @@ from modelwright.common.conditions import Progress, done, reconciling, stalled
 from modelwright.common.resources import JOBS
 from modelwright.engine.objects import Key
 from modelwright.engine.refusal import Refusal, RefusalKind
-from modelwright.workload.refusals import explained, overruled, problem
+from modelwright.workload.refusals import first_problem, refusal_problem, with_refusals
 
 JOB = Key(JOBS, "team", "iris-1")
 POLICY = (
@@ -66,7 +66,7 @@ def refused(message: str, kind: RefusalKind = "Forbidden") -> Refusal:
 def test_each_refuser_is_quoted_with_what_to_do(
     kind: RefusalKind, sentence: str, reason: str, remedy: str, *, permanent: bool
 ) -> None:
-    found = explained(sentence, kind)
+    found = refusal_problem(sentence, kind)
 
     assert (found.reason, found.permanent) == (reason, permanent)
     assert sentence in found.message
@@ -74,14 +74,14 @@ def test_each_refuser_is_quoted_with_what_to_do(
 
 
 def test_the_object_is_named() -> None:
-    found = problem([refused(QUOTA)])
+    found = first_problem([refused(QUOTA)])
 
     assert found is not None
     assert found.message.startswith(f"Job iris-1 is refused: {QUOTA}; ")
 
 
 def test_what_cannot_be_deleted_is_not_called_refused() -> None:
-    found = problem([Refusal(JOB, "delete", "Forbidden", RIGHT)])
+    found = first_problem([Refusal(JOB, "delete", "Forbidden", RIGHT)])
 
     assert found is not None
     assert found.message.startswith("Job iris-1 cannot be deleted: jobs.batch is forbidden")
@@ -95,17 +95,17 @@ def test_what_differs_from_try_to_try_is_left_out(pod: str, used: str) -> None:
         f"used: {used}, limited: pods=1"
     )
 
-    assert explained(sentence).message.startswith(f"{QUOTA}; ")
+    assert refusal_problem(sentence).message.startswith(f"{QUOTA}; ")
 
 
 def test_a_sentence_without_end_is_cut() -> None:
-    assert len(explained("x" * 100_000).message) < 1200
+    assert len(refusal_problem("x" * 100_000).message) < 1200
 
 
 def test_nothing_refused_changes_nothing() -> None:
     verdict = done("Serving", "it serves")
 
-    assert overruled(verdict, ()) is verdict
+    assert with_refusals(verdict, ()) is verdict
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_nothing_refused_changes_nothing() -> None:
 )
 @pytest.mark.parametrize("verdict", [done("Serving", "it serves"), reconciling("RunPending", "run 1 starts")])
 def test_a_refusal_stands_in_ready(refusal: Refusal, progress: Progress, verdict: object) -> None:
-    found = overruled(verdict, [refusal])  # type: ignore[arg-type]
+    found = with_refusals(verdict, [refusal])  # type: ignore[arg-type]
 
     assert (found.ready, found.progress) == (False, progress)
 
@@ -122,4 +122,4 @@ def test_a_refusal_stands_in_ready(refusal: Refusal, progress: Progress, verdict
 def test_what_is_stalled_for_another_reason_stays_so() -> None:
     verdict = stalled("RolledBack", "it was rolled back")
 
-    assert overruled(verdict, [refused(QUOTA)]) is verdict
+    assert with_refusals(verdict, [refused(QUOTA)]) is verdict

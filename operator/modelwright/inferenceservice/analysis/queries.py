@@ -20,7 +20,7 @@ from modelwright.api.inferenceservice import (
     StableRevision,
 )
 from modelwright.checks.verdict import Verdict
-from modelwright.common.reading import readable
+from modelwright.common.reading import read_valid
 from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, name, namespace, uid
@@ -74,7 +74,7 @@ def query_round(view: View, key: Key, now: datetime) -> QueryRound | None:
     if body is None or not _has_queries(body):
         return None
     spec = InferenceServiceSpec.model_validate(body["spec"])
-    status = readable(InferenceServiceStatus, body["status"])
+    status = read_valid(InferenceServiceStatus, body["status"])
     if spec.rollout.analysis is None or status.stable is None or status.canary is None:
         return None
     since = status.canary.step_since or status.canary.since

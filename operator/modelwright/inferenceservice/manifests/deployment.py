@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelwright.api.inferenceservice import Revision
-from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION, made_for
+from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION, pod_root_uid
 from modelwright.common.settings import Settings
 from modelwright.engine.objects import ROOT_UID, Key
 from modelwright.engine.plan import Apply
@@ -44,7 +44,7 @@ def deployment(
     name = deployment_name(observed, revision.revision)
     selector = {INFERENCE_SERVICE: observed.name, REVISION: revision.revision}
     meta = child_metadata(observed, name, **{REVISION: revision.revision})
-    root = made_for(observed.deployment(revision.revision), observed.body)
+    root = pod_root_uid(observed.deployment(revision.revision), observed.body)
     body = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

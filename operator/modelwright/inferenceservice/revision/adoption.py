@@ -11,7 +11,7 @@ from typing import Any
 
 from modelwright.api.base import Artifact, ResourceRequirements
 from modelwright.api.inferenceservice import InferenceServiceStatus, StableRevision
-from modelwright.common.reading import readable
+from modelwright.common.reading import read_valid
 from modelwright.common.resources import REVISION
 from modelwright.engine.objects import Body, controller, created, deleting, labels
 from modelwright.inferenceservice.revision.revisions import is_kept
@@ -59,7 +59,7 @@ def _revision(deployment: Body) -> StableRevision | None:
             version=_argument(server, "--model-version"),
             artifact=Artifact(uri=_argument(pull, "--uri"), digest=_argument(server, "--model-digest")),
             image=server["image"],
-            resources=readable(ResourceRequirements, server.get("resources") or {}),
+            resources=read_valid(ResourceRequirements, server.get("resources") or {}),
             since=created(deployment),
         )
     except (LookupError, ValueError):

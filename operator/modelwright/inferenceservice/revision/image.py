@@ -17,8 +17,8 @@ from modelwright.api.inferenceservice import (
     InferenceServiceStatus,
     Revision,
 )
-from modelwright.common.conditions import Summary, standing
-from modelwright.common.reading import each
+from modelwright.common.conditions import Summary, true_condition
+from modelwright.common.reading import read_each
 from modelwright.common.resources import INFERENCE_SERVICES
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
@@ -85,7 +85,7 @@ def ahead(view: View, key: Key, image: str) -> int:
         return other != key and (_is_rolled_out(service) or (other < key and _waits(service, image)))
 
     services = (view.get(other) for other in view.keys(INFERENCE_SERVICES))
-    return sum(before for _, before in each((s for s in services if s is not None), is_before))
+    return sum(before for _, before in read_each((s for s in services if s is not None), is_before))
 
 
 def _is_rolled_out(service: Body) -> bool:
@@ -99,7 +99,7 @@ def _waits(service: Body, image: str) -> bool:
     """Whether a service will begin a rollout to the image when its turn comes. One that is not ready may never."""
     status = service.get("status") or {}
     stable = status.get("stable") or {}
-    serves = bool(stable) and "canary" not in status and standing(service, "Ready") is not None
+    serves = bool(stable) and "canary" not in status and true_condition(service, "Ready") is not None
     return serves and stable.get("image") != image and not deleting(service)
 
 

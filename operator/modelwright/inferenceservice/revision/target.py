@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from modelwright.api.base import Artifact, ResourceRequirements, Signature
 from modelwright.api.inferenceservice import Revision, StableRevision
-from modelwright.api.requests import asked_for
-from modelwright.common.conditions import standing
+from modelwright.api.requests import requester_phrase
+from modelwright.common.conditions import true_condition
 from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, created, deleting, name
@@ -51,7 +51,9 @@ def _newest(observed: Observed, family: str) -> Body | Revision | Unresolved:
     """
     if not observed.versions:
         return Unresolved("ModelNotFound", f"there is no ModelVersion of the model {family}")
-    ready = [version for version in observed.versions if standing(version, "Ready") and not deleting(version)]
+    ready = [
+        version for version in observed.versions if true_condition(version, "Ready") and not deleting(version)
+    ]
     if not ready:
         return Unresolved("ModelNotReady", f"no ModelVersion of the model {family} is Ready")
     serving = observed.status.stable.version if observed.status.stable is not None else None
@@ -92,9 +94,9 @@ def _objection(observed: Observed, version: Body) -> str | None:
     digest = version["spec"]["artifact"]["digest"]
     for own in observed.status.rejected or ():
         if own.scope == "Model" and own.digest == digest:
-            by = f", {asked_for(own.requested_by)}" if own.requested_by else ""
+            by = f", {requester_phrase(own.requested_by)}" if own.requested_by else ""
             return f"revision {own.revision}: {own.reason}{by}"
-    mark = standing(version, "Quarantined")
+    mark = true_condition(version, "Quarantined")
     return f"quarantined: {mark['reason']}" if mark is not None else None
 
 
@@ -137,7 +139,7 @@ def _named(observed: Observed, wanted: str) -> Body | Unresolved:
     found = next((version for version in observed.versions if name(version) == wanted), None)
     if found is None:
         return Unresolved("ModelNotFound", f"there is no ModelVersion {wanted}")
-    if not standing(found, "Ready"):
+    if not true_condition(found, "Ready"):
         return Unresolved("ModelNotReady", f"ModelVersion {wanted} is not Ready{_why(found)}")
     return found
 

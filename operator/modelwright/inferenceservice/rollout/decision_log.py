@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from modelwright.api.inferenceservice import CanaryRevision, Decision
-from modelwright.api.requests import Request, asked_for
-from modelwright.checks.verdict import words
+from modelwright.api.requests import Request, requester_phrase
+from modelwright.checks.verdict import verdict_text
 from modelwright.common.times import to_timestamp
 from modelwright.engine.plan import Event
 from modelwright.inferenceservice.rollout.steps import Judged, Outcome
@@ -69,12 +69,12 @@ def event(decision: Decision | None) -> tuple[Event, ...]:
         return ()
     if decision.reason == REDONE:
         told = f"the undo was undone: revision {decision.revision} has the traffic again"
-        return (Event("Normal", REDONE, f"{told}, {asked_for(decision.requested_by)}"),)
+        return (Event("Normal", REDONE, f"{told}, {requester_phrase(decision.requested_by)}"),)
     told = decision.reason
     if decision.metric is not None:
-        told += ": " + words(decision.metric, decision.value, decision.threshold, decision.samples)
+        told += ": " + verdict_text(decision.metric, decision.value, decision.threshold, decision.samples)
     if decision.reason == REQUESTED:
-        told = asked_for(decision.requested_by)
+        told = requester_phrase(decision.requested_by)
     if decision.verdict in {"Advance", "Promote"}:
         told = f"step {decision.step + 1} ended: {told}"
     return (Event("Normal", reason, told),)

@@ -107,7 +107,7 @@ def _asked_of(
         return None
     match asked.action:
         case "abort":
-            problem = Problem(rejections.ABORTED, requests.asked_for(asked.requested_by))
+            problem = Problem(rejections.ABORTED, requests.requester_phrase(asked.requested_by))
             new = rejections.rejection(
                 canary, problem.reason, now, serves=revisions.stable, requested_by=asked.requested_by
             )

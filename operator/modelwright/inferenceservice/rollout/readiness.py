@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from modelwright.api.inferenceservice import CanaryRevision
-from modelwright.common.conditions import standing
+from modelwright.common.conditions import true_condition
 from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, metadata
 from modelwright.inferenceservice.analysis.judge import RESTARTED
@@ -72,7 +72,7 @@ def overdue(observed: Observed, canary: CanaryRevision, lacking: str | None, now
     if now < deadline(waits_since(canary), observed):
         return None
     late = f"not ready within progressDeadlineSeconds: {observed.spec.rollout.progress_deadline_seconds}"
-    refused = refusals.problem(observed.refusals)
+    refused = refusals.first_problem(observed.refusals)
     causes = (*_failures(observed, canary.revision), *_obstacles(observed, canary.revision), refused)
     cause = next((problem for problem in causes if problem is not None), None)
     if cause is not None:
@@ -94,12 +94,16 @@ def _obstacles(observed: Observed, revision: str) -> list[Problem]:
     """What keeps a revision's pods from starting, and its Deployment from making more."""
     obstacles = [problem for pod in observed.pods_of(revision) if (problem := obstacle(pod))]
     refused = pods_refused(observed.deployment(revision))
-    return obstacles if refused is None else [*obstacles, refusals.explained(str(refused.get("message", "")))]
+    return (
+        obstacles
+        if refused is None
+        else [*obstacles, refusals.refusal_problem(str(refused.get("message", "")))]
+    )
 
 
 def pods_refused(deployment: Body | None) -> Mapping[str, Any] | None:
     """The condition of a Deployment whose pods a quota, a LimitRange or a policy refuses."""
-    return None if deployment is None else standing(deployment, "ReplicaFailure")
+    return None if deployment is None else true_condition(deployment, "ReplicaFailure")
 
 
 def explained(observed: Observed, revision: str, problem: Problem) -> Problem:

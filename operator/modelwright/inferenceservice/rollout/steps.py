@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any, Literal
 
 from modelwright.api.inferenceservice import Analysis, CanaryRevision, InferenceServiceSpec, Step
-from modelwright.checks.verdict import Verdict, words
+from modelwright.checks.verdict import Verdict, verdict_text
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice.analysis.counts import StepCounts, counted_since
 from modelwright.inferenceservice.analysis.gateway_counts import told_by_itself
@@ -220,7 +220,7 @@ def _back(verdict: Verdict) -> Move:
 
 def problem(verdict: Verdict) -> Problem:
     """A verdict as the reason to give a revision up."""
-    told = words(verdict.metric, verdict.value, verdict.threshold, verdict.samples)
+    told = verdict_text(verdict.metric, verdict.value, verdict.threshold, verdict.samples)
     return Problem(verdict.reason, told)
 
 
