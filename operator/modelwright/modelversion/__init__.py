@@ -1,1 +1,1 @@
-"""ModelVersion: finds out, once, whether the model file is what the spec says and what it can do."""
+"""ModelVersion: verifies a model file once, and reports its facts, its use and its quarantine."""

@@ -35,8 +35,8 @@ def aspects(observed: Observed, facts: Facts | None) -> tuple[Aspect, ...]:
 
 
 def validated(facts: Facts) -> Aspect:
-    """Whether the model's answers match the predictions of the trainer's own library."""
-    if not facts.good:
+    """Returns the condition Validated: whether the model's answers match the predictions of the trainer's library."""
+    if not facts.servable:
         return Aspect(VALIDATED, False, facts.verified.reason, facts.verified.message)
     verdict = (facts.details.get("parity") or {}).get("verdict")
     if verdict == "Pass":
@@ -51,7 +51,7 @@ def validated(facts: Facts) -> Aspect:
 
 
 def quarantined(digest: str, services: Iterable[Body]) -> Aspect | None:
-    """Whether an InferenceService of the namespace has rolled back a model file with this digest; None if not.
+    """Returns the condition Quarantined if an InferenceService has rolled back a file with this digest, else None.
 
     Services that track the model skip a quarantined version.
     """
@@ -75,7 +75,7 @@ def quarantined(digest: str, services: Iterable[Body]) -> Aspect | None:
 
 
 def in_use(version: str, services: Iterable[Body]) -> Aspect | None:
-    """Which InferenceServices serve the version; None if none do.
+    """Returns the condition InUse, which names the InferenceServices that serve the version; None without any.
 
     While they do, the chart's admission policy forbids its deletion.
     """
@@ -99,7 +99,7 @@ def served_versions(service: Body) -> Iterator[str]:
 
 
 def quarantine_events(before: Sequence[Mapping[str, Any]], now: Sequence[Aspect]) -> tuple[Event, ...]:
-    """The events of a quarantine that begins, changes or ends."""
+    """Returns the event of a quarantine that begins, changes or ends."""
     known = next((c for c in before if c["type"] == QUARANTINED), None)
     quarantine = next((aspect for aspect in now if aspect.type == QUARANTINED), None)
     if quarantine is None:
@@ -111,7 +111,7 @@ def quarantine_events(before: Sequence[Mapping[str, Any]], now: Sequence[Aspect]
 
 
 def is_quarantined(version: Body) -> bool:
-    """Whether a ModelVersion has the condition Quarantined."""
+    """True if a ModelVersion has the condition Quarantined."""
     return true_condition(version, QUARANTINED) is not None
 
 

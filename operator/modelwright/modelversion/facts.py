@@ -36,8 +36,8 @@ class Facts:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def good(self) -> bool:
-        """Whether the file can be served."""
+    def servable(self) -> bool:
+        """True if the file can be served."""
         return self.verified.status is True
 
 

@@ -60,7 +60,7 @@ class ModelVersionPlanner:
 def _summary(facts: Facts) -> Summary:
     """The summary of a ModelVersion whose facts are known."""
     reason, message = facts.verified.reason, facts.verified.message
-    if facts.good:
+    if facts.servable:
         return conditions.done(reason, message)
     return conditions.stalled(
         reason, f"{message.rstrip('.')}; delete this ModelVersion and write another one"
@@ -69,7 +69,7 @@ def _summary(facts: Facts) -> Summary:
 
 def _cleanup(observed: Observed, facts: Facts) -> tuple[Effect, ...]:
     """Deletes the Job once the file is verified. A failed Job is kept for its log."""
-    if observed.job is None or not facts.good or deleting(observed.job):
+    if observed.job is None or not facts.servable or deleting(observed.job):
         return ()
     return (Delete(observed.job_key, uid(observed.job)),)
 

@@ -61,29 +61,29 @@ def verification(observed: Observed, settings: Settings, now: datetime) -> Facts
         case Failed(problem):
             end = true_condition(job, "Failed") or true_condition(job, "Complete") or {}
             return _retry(observed, job, problem, next_try(end, since), settings, now)
-        case Postponed(problem, again):
-            return _retry(observed, job, problem, again, settings, now)
+        case Postponed(problem, retry_at):
+            return _retry(observed, job, problem, retry_at, settings, now)
     requeue_at = progress.until if isinstance(progress, Ending) else None
     return Pending(_under_way(observed, job, progress), requeue_at=requeue_at)
 
 
 def _is_final(problem: Problem) -> bool:
-    """Whether the step reports that this file can never be served."""
+    """True if the step reports that this file can never be served."""
     return problem.permanent and not problem.missing and problem.reason != "DeadlineExceeded"
 
 
 def _retry(
-    observed: Observed, job: Body, problem: Problem, again: datetime, settings: Settings, now: datetime
+    observed: Observed, job: Body, problem: Problem, retry_at: datetime, settings: Settings, now: datetime
 ) -> Pending:
-    """Creates a new Job at `again` in place of one that failed.
+    """Replaces a failed Job by a new one at `retry_at`.
 
     The conditions keep the cause of the failure until the new Job has ended.
     """
     cause = _cause(observed, problem)
     if deleting(job):
         return Pending(_waiting(cause))
-    if now < again:
-        return Pending(_waiting(cause), requeue_at=again)
+    if now < retry_at:
+        return Pending(_waiting(cause), requeue_at=retry_at)
     replacement = (Delete(observed.job_key, uid(job)), verify_job(observed, settings, after=cause))
     return Pending(_waiting(cause), replacement)
 

@@ -38,7 +38,7 @@ def artifacts_uri(observed: Observed, settings: Settings) -> str:
 
 
 def uses_default_claim(observed: Observed, settings: Settings) -> bool:
-    """Whether models are stored in the claim that the operator creates."""
+    """True if models are stored in the claim that the operator creates."""
     return claim_of(artifacts_uri(observed, settings)) == DEFAULT_CLAIM
 
 
@@ -214,7 +214,7 @@ def _lineage(run: Run, job: Body, result: Published) -> dict[str, Any]:
 
 
 def _completion_time(job: Body) -> str | None:
-    """When the Job ended: the same time if a ModelVersion is created again after a crash."""
+    """When the Job ended. Read from the Job, so that a ModelVersion created again after a crash has the same time."""
     ended = (job.get("status") or {}).get("completionTime") or (true_condition(job, "Complete") or {}).get(
         "lastTransitionTime"
     )

@@ -1,4 +1,4 @@
-"""What is known of earlier runs of a TrainingJob. Pure.
+"""What is known of the runs of a TrainingJob. Pure.
 
 The status holds it. If the status is lost (removed by hand, not in a backup, written by a release that this one cannot
 read), it is rebuilt from Jobs and ModelVersions, so that nothing is trained twice. Both have the digest of their
@@ -109,7 +109,7 @@ def _rebuilt(known: Memory, body: Body, recipe: str, jobs: list[Body], versions:
 
 
 def belongs_to(job: Body, body: Body) -> bool:
-    """Whether a Job was made for a run of this TrainingJob.
+    """True if a Job was made for a run of this TrainingJob.
 
     Its owner reference shows it, or its labels and name if it has no controller: a restored backup and
     `kubectl delete --cascade=orphan` leave such Jobs. They are followed, but never changed.

@@ -40,7 +40,7 @@ class Observed(Primary):
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """The data of the spec. It always has a uri, also if the spec has a `configMapRef`."""
+        """The data of the spec. A `configMapRef` is replaced by the equivalent uri."""
         data: Mapping[str, Any] = self.spec["data"]
         reference = data.get("configMapRef")
         if reference is None:

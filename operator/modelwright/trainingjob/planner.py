@@ -105,6 +105,10 @@ class TrainingJobPlanner:
         return (job,)
 
     def _follow(self, observed: Observed, run: Run, now: datetime) -> RunPlan:
+        """Follows a run.
+
+        If the spec has changed, a new run supersedes it, unless it has ended or its Job is complete.
+        """
         decision = self._next(observed, run, follow(work(observed, run), now), now)
         complete = observed.job is not None and true_condition(observed.job, "Complete") is not None
         if run.generation == observed.generation or complete:
@@ -137,10 +141,10 @@ def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: 
             return _by_version(observed, run, now)
         case Failed(problem):
             return _failed(run, problem, now)
-        case Postponed(problem, again):
+        case Postponed(problem, retry_at):
             run = postponed(run, problem)
-            deletion = (Delete(observed.job_key(run), uid(job)),) if now >= again else ()
-            return RunPlan(run, summary_of_waiting(run), deletion, again)
+            deletion = (Delete(observed.job_key(run), uid(job)),) if now >= retry_at else ()
+            return RunPlan(run, summary_of_waiting(run), deletion, retry_at)
         case Ending(until, complete):
             summary = summary_of_progress(run, Running("publish")) if complete else None
             return RunPlan(run, summary, requeue_at=until)
@@ -186,7 +190,7 @@ def _failed(run: Run, problem: Problem, now: datetime) -> RunPlan:
 
 
 def _clear_strays(observed: Observed) -> RunPlan | None:
-    """Deletes Jobs without an owner that still run another recipe; None if there are none. For a job without a run."""
+    """Without a known run: deletes Jobs without an owner that still run another recipe; None if there are none."""
     running = [
         job
         for job in observed.memory.strays

@@ -59,10 +59,10 @@ def work(observed: Observed, run: Run) -> Work:
         job=job,
         pods=observed.pods,
         refused=_refused(observed, run),
-        noted=run.state == "Running",
+        existed=run.state == "Running",
         absent=observed.job_key(run) in observed.absent,
-        began=run.step is not None,
-        hindrance=_hindrance(observed, run),
+        step_began=run.step is not None,
+        start_problem=_start_problem(observed, run),
         since=from_timestamp(run.start_time) if run.start_time else None,
         postponed=Problem(run.reason, run.message or "") if is_postponed and run.reason else None,
     )
@@ -76,7 +76,7 @@ def _refused(observed: Observed, run: Run) -> Problem | None:
     return Problem(cause.reason, f"the pods of Job {run.job} are refused: {cause.message}", cause.permanent)
 
 
-def _hindrance(observed: Observed, run: Run) -> Problem | None:
+def _start_problem(observed: Observed, run: Run) -> Problem | None:
     """What kept the run from starting, according to its last status."""
     ready = next((c for c in observed.written_conditions if c.get("type") == "Ready"), None)
     if ready is None or ready.get("status") != "False" or run.state != "Running":
@@ -168,7 +168,7 @@ def summary_of_waiting(run: Run) -> Summary:
 
 
 def summary_of_progress(run: Run, progress: Progress) -> Summary:
-    """The summary while the Job of the newest run goes on."""
+    """The summary while the Job of the newest run has not ended."""
     match progress:
         case Starting(Problem() as problem) | Failing(problem):
             return conditions.waiting(problem.reason, f"run {run.number}: {problem.message}")

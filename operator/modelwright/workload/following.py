@@ -42,9 +42,9 @@ class Work:
     `absent`: the API server confirms that the Job does not exist.
 
     Observed earlier, from the status:
-    `noted`: the Job existed.
-    `began`: a step ran.
-    `hindrance`: what kept its pod from starting.
+    `existed`: the Job existed.
+    `step_began`: a step ran.
+    `start_problem`: what kept its pod from starting.
     `since`: when the work was first tried; None for the creation of this Job.
     `postponed`: why the work goes on after the failure of this Job.
     """
@@ -53,10 +53,10 @@ class Work:
     job: Body | None
     pods: Sequence[Body] = ()
     refused: Problem | None = None
-    noted: bool = False
+    existed: bool = False
     absent: bool = False
-    began: bool = False
-    hindrance: Problem | None = None
+    step_began: bool = False
+    start_problem: Problem | None = None
     since: datetime | None = None
     postponed: Problem | None = None
 
@@ -136,11 +136,11 @@ class Failed:
 class Postponed:
     """The Job failed because of the cluster, or because its input does not exist yet.
 
-    `again`: when to replace it by a new one. Until then it is kept for its logs.
+    `retry_at`: when to replace it by a new one. Until then it is kept for its logs.
     """
 
     problem: Problem
-    again: datetime
+    retry_at: datetime
 
 
 Progress = (
@@ -162,7 +162,7 @@ Progress = (
 def follow(work: Work, now: datetime) -> Progress:
     """Returns the progress of the work."""
     if work.job is None:
-        if not work.noted:
+        if not work.existed:
             return NotMade()
         return Deleted() if work.absent else NotSeen()
     if complete := true_condition(work.job, "Complete"):
@@ -198,15 +198,16 @@ def _failed(work: Work, job: Body, failed: Mapping[str, Any], now: datetime) -> 
 
 
 def _deadline_exceeded(work: Work, job: Body, failed: Mapping[str, Any]) -> Progress:
-    """The progress of a Job that exceeded its deadline: the work failed if a step ran, else it is postponed.
+    """The progress of a Job that exceeded its deadline: the work failed if a step ran or the cause is permanent, else
+    it is postponed.
 
     The Job's controller has deleted the running pod, so what is known of it was observed earlier.
     """
     late = f"it took longer than activeDeadlineSeconds: {job['spec'].get('activeDeadlineSeconds')}"
-    cause = work.refused or work.hindrance
-    # The hindrance in the status may come from the previous Job, and then begins with the same text.
+    cause = work.refused or work.start_problem
+    # The problem in the status may come from the previous Job, and then begins with the same text.
     message = f"{late}; {cause.message.removeprefix(f'{late}; ')}" if cause else late
-    if work.began or any(has_begun(pod) for pod in work.pods) or (cause and cause.permanent):
+    if work.step_began or any(has_begun(pod) for pod in work.pods) or (cause and cause.permanent):
         return Failed(Problem("DeadlineExceeded", message, permanent=True))
     if cause is None:
         unknown = Problem("DeadlineExceeded", f"{late}; none of its steps began")
@@ -219,7 +220,7 @@ def _postponed(work: Work, job: Body, failed: Mapping[str, Any], problem: Proble
 
 
 def next_try(end: Mapping[str, Any], since: datetime) -> datetime:
-    """Returns when to try the work again. The pause is as long as all tries before it together.
+    """Returns when to try the work again. The pause is as long as all tries before it together, within bounds.
 
     `end`: the condition that ended the Job. `since`: when the work was first tried.
     """

@@ -29,7 +29,7 @@ def test_a_run_vouches_for_the_file_that_it_made() -> None:
     facts = facts_of_run(RUN, words.digest())
 
     assert facts is not None
-    assert (facts.verified, facts.good) == (PUBLISHED, True)
+    assert (facts.verified, facts.servable) == (PUBLISHED, True)
     assert facts.details["metrics"] == [
         {"name": "accuracy", "value": 0.9, "source": "Measured"},
         {"name": "roc_auc", "value": 0.95, "source": "Measured"},
@@ -56,7 +56,7 @@ def test_another_run_vouches_for_nothing(run: Mapping[str, Any]) -> None:
 def test_what_a_job_finds_is_reported_and_not_measured() -> None:
     facts = facts_of_verification(words.verified())
 
-    assert (facts.verified, facts.good) == (VERIFIED, True)
+    assert (facts.verified, facts.servable) == (VERIFIED, True)
     assert facts.details["metrics"] == [{"name": "accuracy", "value": 0.9, "source": "Reported"}]
     assert "parity" not in facts.details
 
@@ -67,7 +67,7 @@ def test_what_a_job_finds_is_reported_and_not_measured() -> None:
 def test_a_rejected_file_is_another_one_or_of_no_use(reason: str, status: bool | None) -> None:
     facts = facts_of_failure(Problem(reason, "why"))
 
-    assert (facts.verified, facts.good) == (Aspect("ArtifactVerified", status, reason, "why"), False)
+    assert (facts.verified, facts.servable) == (Aspect("ArtifactVerified", status, reason, "why"), False)
 
 
 def condition(status: str, reason: str = "Verified") -> dict[str, Any]:

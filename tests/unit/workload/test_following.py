@@ -82,8 +82,8 @@ LATE = "it took longer than activeDeadlineSeconds: 60"
 
 CASES: dict[str, tuple[dict[str, Any], object]] = {
     "no Job": ({}, NotMade()),
-    "a Job that was there": ({"noted": True}, NotSeen()),
-    "a Job that was there and is gone": ({"noted": True, "absent": True}, Deleted()),
+    "a Job that was there": ({"existed": True}, NotSeen()),
+    "a Job that was there and is gone": ({"existed": True, "absent": True}, Deleted()),
     "a Job that is gone and was never there": ({"absent": True}, NotMade()),
     "suspended": ({"job": a_job(suspend=True)}, Suspended()),
     "suspended, by its condition": ({"job": a_job("Suspended")}, Suspended()),
@@ -162,7 +162,7 @@ CASES: dict[str, tuple[dict[str, Any], object]] = {
         Failed(Problem("DeadlineExceeded", LATE, permanent=True)),
     ),
     "too late, and a step had run": (
-        {"job": a_job("Failed", "DeadlineExceeded"), "began": True},
+        {"job": a_job("Failed", "DeadlineExceeded"), "step_began": True},
         Failed(Problem("DeadlineExceeded", LATE, permanent=True)),
     ),
     "too late for want of a pod": (
@@ -170,13 +170,13 @@ CASES: dict[str, tuple[dict[str, Any], object]] = {
         Postponed(Problem("QuotaExceeded", f"{LATE}; {QUOTA.message}"), END + timedelta(seconds=60)),
     ),
     "too late for what was seen earlier": (
-        {"job": a_job("Failed", "DeadlineExceeded"), "hindrance": UNPULLABLE},
+        {"job": a_job("Failed", "DeadlineExceeded"), "start_problem": UNPULLABLE},
         Postponed(Problem("ImagePullFailed", f"{LATE}; {UNPULLABLE.message}"), END + timedelta(seconds=60)),
     ),
     "too late for what can never start": (
         {
             "job": a_job("Failed", "DeadlineExceeded"),
-            "hindrance": Problem("InvalidImageName", "no", permanent=True),
+            "start_problem": Problem("InvalidImageName", "no", permanent=True),
         },
         Failed(Problem("DeadlineExceeded", f"{LATE}; no", permanent=True)),
     ),
@@ -206,4 +206,4 @@ def test_the_pause_grows_with_the_time_that_the_work_was_tried_for(tried: int, p
     progress = follow(Work(("verify",), job, since=END - timedelta(seconds=tried)), END)
 
     assert isinstance(progress, Postponed)
-    assert progress.again == END + timedelta(seconds=pause)
+    assert progress.retry_at == END + timedelta(seconds=pause)
