@@ -7,7 +7,7 @@ from modelwright.api.inferenceservice import Revision
 from modelwright.common.times import from_timestamp
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout.standin import STABLE_UNAVAILABLE
-from modelwright.inferenceservice.rollout.steps import asked, current, planned
+from modelwright.inferenceservice.rollout.steps import analysis_of, current, planned
 
 # Passed without a number: somebody asked for it, there was nothing that could be measured, or nobody else answers.
 WITHOUT_NUMBERS = {"Requested", "Redone", "NothingToMeasure", STABLE_UNAVAILABLE}
@@ -73,7 +73,7 @@ class Promises:
             raise BrokenPromiseError("a share went to a revision without pods")
 
     def _samples(self, after: Revisions) -> None:
-        decision, analysis = after.decision, asked(self.world.spec)
+        decision, analysis = after.decision, analysis_of(self.world.spec)
         if decision is None or decision.verdict not in {"Advance", "Promote"}:
             return
         if decision.reason in WITHOUT_NUMBERS or analysis.on_no_data == "Promote":

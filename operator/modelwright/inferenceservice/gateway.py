@@ -1,5 +1,5 @@
-"""How an InferenceService stands with the Gateway that it names: which listeners fit, what came of its route, and where
-callers outside go. Pure; the route itself is in `manifests.httproute`."""
+"""The Gateway that an InferenceService names: which listeners match, whether it accepted the route, and the URL for
+callers outside the cluster. Pure; the route itself is made in `manifests.httproute`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from modelwright.api.inferenceservice import InferenceServiceSpec
 from modelwright.common.conditions import Aspect, Progress, Summary, reconciling, waiting
 from modelwright.engine.objects import Body
 
-if TYPE_CHECKING:  # which holds what is found out here
+if TYPE_CHECKING:  # `observed` imports this module
     from modelwright.inferenceservice.observed import Observed
 
 ACCEPTED = "RouteAccepted"
 SCHEMES = {"HTTPS": ("https", 443), "HTTP": ("http", 80)}
-# As many listeners as a message speaks of.
-TOLD = 5
+# The most listeners that a message names.
+MOST_LISTENERS = 5
 
 Listener = Mapping[str, Any]
 
 
 def aspect(observed: Observed) -> Aspect | None:
-    """Whether the Gateway leads callers here; None if the spec names no Gateway."""
+    """The condition RouteAccepted; None if the spec names no Gateway."""
     named = observed.spec.gateway
     if named is None:
         return None
@@ -31,13 +31,13 @@ def aspect(observed: Observed) -> Aspect | None:
 
 
 def is_open(observed: Observed) -> bool:
-    """Whether callers come by the Gateway that is named."""
-    found = observed.outside
-    return found is not None and found.status is True
+    """True if the Gateway in the spec has accepted the route."""
+    accepted = observed.outside
+    return accepted is not None and accepted.status is True
 
 
 def paced(observed: Observed) -> InferenceServiceSpec:
-    """The spec, with the rollout paused while the Gateway that has to split the traffic leads nobody here."""
+    """The spec; with the rollout paused while the Gateway, which splits the traffic, has not accepted the route."""
     if observed.spec.gateway is None or is_open(observed):
         return observed.spec
     rollout = observed.spec.rollout.model_copy(update={"paused": True})
@@ -45,7 +45,7 @@ def paced(observed: Observed) -> InferenceServiceSpec:
 
 
 def overruled(summary: Summary, outside: Aspect | None) -> Summary:
-    """The summary, unless callers outside have none of what it says."""
+    """The summary; if the Gateway does not route callers here, the reason and message of that instead."""
     has_cause = summary.progress is Progress.STALLED or (summary.warning and not summary.ready)
     if outside is None or outside.status is True or has_cause:
         return summary
@@ -56,12 +56,12 @@ def overruled(summary: Summary, outside: Aspect | None) -> Summary:
 
 
 def url(observed: Observed) -> str | None:
-    """Where callers outside go, as far as the Gateway says."""
+    """The URL for callers outside the cluster; None if the Gateway gives none."""
     named, gateway = observed.spec.gateway, observed.gateway
     if named is None or gateway is None or not is_open(observed):
         return None
     listeners = [listener for listener, why in _judged(observed, gateway, named) if why is None]
-    for listener in sorted(listeners, key=lambda found: list(SCHEMES).index(found["protocol"])):
+    for listener in sorted(listeners, key=lambda listener: list(SCHEMES).index(listener["protocol"])):
         host = _host(listener, named) or _address(listener, named, gateway)
         if host is not None:
             scheme, usual = SCHEMES[listener["protocol"]]
@@ -74,20 +74,20 @@ def namespace_of(observed: Observed, named: Gateway) -> str:
     return named.namespace or observed.namespace
 
 
-def answers(observed: Observed) -> Iterator[Mapping[str, Any]]:
-    """What is said of the route for the Gateway that is named; of others, what was said may be left."""
+def route_statuses(observed: Observed) -> Iterator[Mapping[str, Any]]:
+    """Yields the route's status for the Gateway in the spec. Entries for other Gateways may be out of date."""
     if observed.spec.gateway is None:
         return
-    wanted = namespace_of(observed, observed.spec.gateway), observed.spec.gateway.name
+    gateway = namespace_of(observed, observed.spec.gateway), observed.spec.gateway.name
     for route in observed.routes:
         for parent in (route.get("status") or {}).get("parents") or ():
             ref = parent["parentRef"]
-            if (ref.get("namespace") or observed.namespace, ref["name"]) == wanted:
+            if (ref.get("namespace") or observed.namespace, ref["name"]) == gateway:
                 yield parent
 
 
 def _obstacle(observed: Observed, named: Gateway) -> Aspect | None:
-    """What keeps any route from leading here."""
+    """RouteAccepted, if it is False whatever the route is; None if nothing is in the way."""
     where = f"Gateway {named.name} in the namespace {namespace_of(observed, named)}"
     if "Unserved" in (observed.routes_unseen, observed.gateway_unseen):
         return _closed(
@@ -108,14 +108,14 @@ def _obstacle(observed: Observed, named: Gateway) -> Aspect | None:
     ]
     if len(refusals) < len(observed.gateway["spec"].get("listeners") or ()):
         return None
-    told = "; ".join(refusals[:TOLD]) or "it has none"
-    return _closed("NoMatchingListener", f"no listener of {where} fits: {told}")
+    reasons = "; ".join(refusals[:MOST_LISTENERS]) or "it has none"
+    return _closed("NoMatchingListener", f"no listener of {where} fits: {reasons}")
 
 
 def _answer(observed: Observed, named: Gateway) -> Aspect:
-    """What came of the route."""
+    """RouteAccepted, by the status of the route."""
     where = f"Gateway {named.name} in the namespace {namespace_of(observed, named)}"
-    conditions = [c for parent in answers(observed) for c in parent.get("conditions") or ()]
+    conditions = [c for parent in route_statuses(observed) for c in parent.get("conditions") or ()]
     for kind in ("Accepted", "ResolvedRefs"):
         refusal = next((c for c in conditions if c["type"] == kind and c["status"] == "False"), None)
         if refusal is not None:
@@ -130,17 +130,18 @@ def _answer(observed: Observed, named: Gateway) -> Aspect:
 
 
 def _closed(reason: str, message: str) -> Aspect:
+    """RouteAccepted is False."""
     return Aspect(ACCEPTED, False, reason, message)
 
 
 def _judged(observed: Observed, gateway: Body, named: Gateway) -> Iterator[tuple[Listener, str | None]]:
-    """Each listener, and why it does not take the route."""
+    """Yields each listener, and why it does not take the route (None if it does)."""
     for listener in gateway["spec"].get("listeners") or ():
         yield listener, _refusal(listener, named, same=namespace_of(observed, named) == observed.namespace)
 
 
 def _refusal(listener: Listener, named: Gateway, *, same: bool) -> str | None:
-    """Why a listener does not take the route. Whether it takes a namespace by its labels, its controller says."""
+    """Why a listener does not take the route; None if it may. A selector of namespaces is left to the controller."""
     allowed = listener.get("allowedRoutes") or {}
     kinds = allowed.get("kinds") or ()
     if named.section_name not in (None, listener["name"]):
@@ -157,15 +158,15 @@ def _refusal(listener: Listener, named: Gateway, *, same: bool) -> str | None:
 
 
 def _hosts(listener: Listener, named: Gateway) -> Iterator[str]:
-    """The names that both take; `*` where both take all."""
-    for wanted in named.hostnames or ["*"]:
-        found = _common(wanted, listener.get("hostname") or "*")
-        if found is not None:
-            yield found
+    """The hostnames that both the listener and the spec allow; `*` if both allow all."""
+    for hostname in named.hostnames or ["*"]:
+        host = _common(hostname, listener.get("hostname") or "*")
+        if host is not None:
+            yield host
 
 
 def _common(one: str, other: str) -> str | None:
-    """The names that two hostnames have in common, as a hostname: the narrower of them, if it lies in the wider."""
+    """The intersection of two hostnames: the narrower one, if the wider one covers it; None if it is empty."""
     for wide, narrow in ((one, other), (other, one)):
         if wide in (narrow, "*") or (wide.startswith("*.") and narrow.endswith(wide[1:])):
             return narrow
@@ -173,12 +174,12 @@ def _common(one: str, other: str) -> str | None:
 
 
 def _host(listener: Listener, named: Gateway) -> str | None:
-    """The first name in common that can be called."""
+    """The first common hostname without a wildcard."""
     return next((host for host in _hosts(listener, named) if not host.startswith("*")), None)
 
 
 def _address(listener: Listener, named: Gateway, gateway: Body) -> str | None:
-    """The Gateway's own address, where any name will do."""
+    """The Gateway's own address, if any hostname is allowed."""
     addresses = (gateway.get("status") or {}).get("addresses") or ()
     if "*" not in _hosts(listener, named) or not addresses:
         return None

@@ -1,4 +1,4 @@
-"""What is known about an InferenceService when its next step is decided."""
+"""What the planner of InferenceServices reads from the cache for one reconcile."""
 
 from __future__ import annotations
 
@@ -37,72 +37,76 @@ from modelwright.workload.podstatus import newest_first
 
 @dataclass(frozen=True)
 class Observed(Primary):
-    """The InferenceService, the versions that it may serve, the one that serves, and what runs for it.
+    """An InferenceService, the ModelVersions that it may serve, the objects that belong to it, and facts about it."""
 
-    `status`: as it was written last, as far as it can be read. `adopted`: its stable revision was lost, and is what
-    runs.
-    """
-
+    # As it was last written; fields that cannot be read are left out.
     status: InferenceServiceStatus
+    # The version that the spec names, or the family that it follows.
     versions: tuple[Body, ...]
     deployments: tuple[Body, ...]
-    # Of these Deployments; not those that an earlier try left behind.
+    # The pods that belong to these Deployments.
     pods: tuple[Body, ...]
     service: Body | None
-    # Whatever is labelled as a pod of the service, whoever made it: to be waited for, not to be believed.
+    # All pods labelled as this service's, whatever created them: they are waited for, and not trusted.
     labelled_pods: tuple[Body, ...] = ()
     configs: tuple[Body, ...] = ()
     services: tuple[Body, ...] = ()
     measured: StepCounts | None = None
-    # Why the pods' counts cannot be found out.
+    # Why the pods' metrics cannot be read; None if they can.
     trouble: str | None = None
+    # The ModelVersion of the stable revision.
     serving: Body | None = None
     gateway: Body | None = None
+    # Why the operator does not see Gateways, or HTTPRoutes; None if it does.
     gateway_unseen: Blindness | None = None
     routes: tuple[Body, ...] = ()
     routes_unseen: Blindness | None = None
+    # The status had lost the stable revision; it was recovered from what runs.
     adopted: bool = False
 
     @cached_property
     def spec(self) -> InferenceServiceSpec:
-        """The promise."""
+        """The spec, validated."""
         return InferenceServiceSpec.model_validate(self.body["spec"])
 
     def is_deleted(self, version: str) -> bool:
-        """Whether the ModelVersion that serves is this one, and is not there any more."""
+        """True if the stable revision serves this ModelVersion, and the object no longer exists."""
         stable = self.status.stable
         return stable is not None and stable.version == version and self.serving is None
 
     @cached_property
     def outside(self) -> Aspect | None:
-        """Whether the Gateway that the spec names leads callers here; None if it names none."""
+        """The condition RouteAccepted; None if the spec names no Gateway."""
         return gateway.aspect(self)
 
     @property
     def canary_service(self) -> Body | None:
-        """The Service that leads to the canary."""
-        return next((found for found in self.services if name(found) == canary_name(self)), None)
+        """The Service that selects the canary's pods."""
+        return next((service for service in self.services if name(service) == canary_name(self)), None)
 
     @property
     def side_services(self) -> list[Body]:
-        """The Services besides the stable revision's: the canary's, and what earlier releases called so."""
-        return [found for found in self.services if name(found) != self.name]
+        """All Services but the stable revision's: the canary's, also under the names that earlier releases gave it."""
+        return [service for service in self.services if name(service) != self.name]
 
-    def config(self, wanted: str) -> Body | None:
+    def config(self, config_name: str) -> Body | None:
         """The ConfigMap of this name."""
-        return next((found for found in self.configs if name(found) == wanted), None)
+        return next((config for config in self.configs if name(config) == config_name), None)
 
     def deployment(self, revision: str) -> Body | None:
         """The Deployment of a revision."""
-        return next((found for found in self.deployments if labels(found).get(REVISION) == revision), None)
+        return next(
+            (deployment for deployment in self.deployments if labels(deployment).get(REVISION) == revision),
+            None,
+        )
 
     def has_traffic(self, revision: str) -> bool:
-        """Whether the Service selects the revision."""
+        """True if the Service selects the revision."""
         selector = self.service["spec"].get("selector") or {} if self.service is not None else {}
         return bool(selector.get(REVISION) == revision)
 
     def pods_of(self, revision: str) -> list[Body]:
-        """The pods of a revision, the youngest first; not one that an earlier try has left for its log."""
+        """The pods of a revision, the newest first; none if its Deployment is only kept for its log."""
         deployment = self.deployment(revision)
         if deployment is not None and is_kept(deployment):
             return []
@@ -111,7 +115,7 @@ class Observed(Primary):
         )
 
     def restarts(self, revision: str) -> int:
-        """How often containers of a revision's pods have ended and were started again."""
+        """How often containers of a revision's pods were restarted."""
         return sum(
             int(container.get("restartCount", 0))
             for pod in self.pods_of(revision)
@@ -120,13 +124,13 @@ class Observed(Primary):
 
 
 def observe(view: View, key: Key) -> Observed | None:
-    """Gathers what the planner needs; None when the InferenceService is not there."""
+    """Gathers what the planner needs; None if the InferenceService does not exist."""
     body = view.get(key)
     if body is None:
         return None
-    services = _ours(view, SERVICES, body)
-    service = next((found for found in services if name(found) == key.name), None)
-    deployments = _ours(view, DEPLOYMENTS, body)
+    services = _belonging(view, SERVICES, body)
+    service = next((candidate for candidate in services if name(candidate) == key.name), None)
+    deployments = _belonging(view, DEPLOYMENTS, body)
     status = read_valid(InferenceServiceStatus, body.get("status") or {})
     stable = recovered(status, service, deployments)
     if stable is not None:
@@ -140,42 +144,42 @@ def observe(view: View, key: Key) -> Observed | None:
         pods=tuple(pods_of_deployments(view, body, deployments)),
         labelled_pods=tuple(pods_for(view, body, deployments)),
         service=service,
-        configs=_ours(view, CONFIG_MAPS, body),
+        configs=_belonging(view, CONFIG_MAPS, body),
         services=services,
         measured=_measured(view, key),
         trouble=view.fact(key, trouble(POD_COUNTS)),
         serving=_serving(view, key, status),
         gateway=view.get(named),
         gateway_unseen=view.blindness(GATEWAYS, named.namespace),
-        routes=_ours(view, HTTP_ROUTES, body),
+        routes=_belonging(view, HTTP_ROUTES, body),
         routes_unseen=view.blindness(HTTP_ROUTES, key.namespace),
         adopted=stable is not None,
         refusals=refusals_of(view, key),
     )
 
 
-def _ours(view: View, resource: ResourceType, body: Body) -> tuple[Body, ...]:
-    """The objects of a kind that are this InferenceService's, with those that have lost their owner."""
+def _belonging(view: View, resource: ResourceType, body: Body) -> tuple[Body, ...]:
+    """The objects of a kind that belong to this InferenceService, also those without an owner reference."""
     return (*controlled(view, resource, body), *orphaned(view, resource, body, INFERENCE_SERVICE))
 
 
 def _measured(view: View, key: Key) -> StepCounts | None:
-    """What the pods count, with what Prometheus answered in the same step."""
-    counted: StepCounts | None = view.fact(key, POD_COUNTS)
-    answered: QueryResults | None = view.fact(key, QUERY_RESULTS)
-    if counted is None or answered is None or answered.since != counted.since:
-        return counted
-    return replace(counted, queries=answered.readings)
+    """The pods' counts, joined with the answers of Prometheus if both are of the same step."""
+    counts: StepCounts | None = view.fact(key, POD_COUNTS)
+    results: QueryResults | None = view.fact(key, QUERY_RESULTS)
+    if counts is None or results is None or results.since != counts.since:
+        return counts
+    return replace(counts, queries=results.readings)
 
 
 def _gateway(key: Key, body: Body) -> Key:
-    """The key of the Gateway that the spec names; of none where it names none."""
+    """The key of the Gateway in the spec; a key with an empty name, which no object has, if there is none."""
     named = body["spec"].get("gateway") or {}
     return Key(GATEWAYS, named.get("namespace") or key.namespace, named.get("name", ""))
 
 
 def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:
-    """The version that the spec names, or all of the family that it tracks."""
+    """The version that the spec names, or all of the family that it follows."""
     model = body["spec"]["model"]
     if "version" in model:
         version = view.get(Key(MODEL_VERSIONS, key.namespace, model["version"]))
@@ -185,6 +189,6 @@ def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:
 
 
 def _serving(view: View, key: Key, status: InferenceServiceStatus) -> Body | None:
-    """The version that serves, as far as it is still there."""
+    """The ModelVersion of the stable revision; None if there is none or it was deleted."""
     stable = status.stable
     return None if stable is None else view.get(Key(MODEL_VERSIONS, key.namespace, stable.version))

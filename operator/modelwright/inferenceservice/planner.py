@@ -1,7 +1,7 @@
-"""Decides the next step of an InferenceService. Pure.
+"""Plans one reconcile of an InferenceService: its effects, and when to reconcile again. Pure.
 
-Everything that runs follows from the parts in status (stable, canary, retired): they are written before the
-Deployments and the Service that follow from them, so that a crash in between is made good by the next look.
+Everything that runs follows from the revisions in status (stable, canary, retired). They are written before the
+Deployments and Services that follow from them, so that the next reconcile repairs what a crash in between left undone.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from modelwright.inferenceservice.rollout.readiness import (
     waits_since,
 )
 from modelwright.inferenceservice.rollout.steps import (
-    look_again,
     planned,
     replicas,
+    times_of,
 )
 from modelwright.inferenceservice.status import record
 from modelwright.workload.refusals import with_refusals
@@ -57,18 +57,18 @@ class InferenceServicePlanner:
     settings: Settings
 
     def __call__(self, view: View, key: Key, now: datetime) -> Plan:
-        """The next step."""
+        """Returns what to write for this InferenceService now; nothing if it is gone or being deleted."""
         observed = observe(view, key)
         if observed is None or deleting(observed.body):
             return Plan()
-        wanted = target(observed, self.settings)
+        requested = target(observed, self.settings)
         chosen = None
-        if not isinstance(wanted, Unresolved):
-            before = partial(image.ahead, view, key, wanted.image)
-            chosen = image.choice(observed.status, wanted, observed.generation, self.settings, before)
-            wanted = chosen.revision
-        revisions = advance(observed, wanted, now)
-        summary = gateway.overruled(ready.summary(observed, wanted, revisions), observed.outside)
+        if not isinstance(requested, Unresolved):
+            before = partial(image.ahead, view, key, requested.image)
+            chosen = image.choice(observed.status, requested, observed.generation, self.settings, before)
+            requested = chosen.revision
+        revisions = advance(observed, requested, now)
+        summary = gateway.overruled(ready.summary(observed, requested, revisions), observed.outside)
         summary = with_refusals(image.announced(summary, chosen, self.settings), observed.refusals)
         return Plan(
             status=_status(observed, revisions, summary, now),
@@ -80,13 +80,13 @@ class InferenceServicePlanner:
             ),
             effects=(*self._effects(observed, revisions), *pod_retries.effects(observed, revisions, now)),
             requeue_at=min(
-                (*_look_again(observed, revisions, now), *image.look_again(chosen, self.settings, now)),
+                (*_times(observed, revisions, now), *image.times(chosen, self.settings, now)),
                 default=None,
             ),
         )
 
     def _effects(self, observed: Observed, revisions: Revisions) -> Iterable[Effect]:
-        """First what serves, then what is no longer needed."""
+        """Yields what the running revisions need first, then the deletion of what is left over."""
         stable, starting = revisions.stable, revisions.starting
         if stable is not None:
             yield deployment(observed, stable, observed.spec.replicas, self.settings)
@@ -107,7 +107,7 @@ class InferenceServicePlanner:
         yield from self._leftovers(observed, revisions, held)
 
     def _canary(self, observed: Observed, revisions: Revisions, canary: CanaryRevision) -> Iterable[Effect]:
-        """Pods that an earlier try has left are made anew, unless they have become ready."""
+        """Yields the canary's Deployment. One that was kept for its log is deleted first, unless it has ready pods."""
         known = observed.deployment(canary.revision)
         if known is not None and is_kept(known) and not has_ready_pods(observed, canary.revision):
             if not deleting(known):
@@ -119,44 +119,48 @@ class InferenceServicePlanner:
     def _leftovers(
         self, observed: Observed, revisions: Revisions, held: Collection[Body]
     ) -> Iterable[Delete]:
-        """What belongs to revisions that no longer run, and the canary's Service without a canary: once no caller is
-        led there any more (`held`)."""
+        """Yields the deletion of objects whose revision no longer runs, and of the Service of a canary that is over.
+
+        `held`: Services that the Gateway may still route to. They and what is behind them stay.
+        """
         kept = revisions.running | set(map(selected, held))
         if revisions.kept is not None:
             kept.add(revisions.kept.revision)
-        for found in observed.configs:
-            if labels(found).get(REVISION) not in revisions.running and not deleting(found):
-                yield Delete(Key(CONFIG_MAPS, observed.namespace, name(found)), uid(found))
-        for found in observed.side_services:
-            if found not in held and _is_left(observed, revisions, found):
-                yield Delete(Key(SERVICES, observed.namespace, name(found)), uid(found))
-        for found in observed.deployments:
-            # What a backup tool has restored may become the stable revision as long as there is none.
-            may_serve = revisions.stable is None and controller(found) is None
-            may_serve = may_serve or _still_answers(observed, revisions, found)
-            if labels(found).get(REVISION) not in kept and not deleting(found) and not may_serve:
-                yield Delete(Key(DEPLOYMENTS, observed.namespace, name(found)), uid(found))
+        for leftover in observed.configs:
+            if labels(leftover).get(REVISION) not in revisions.running and not deleting(leftover):
+                yield Delete(Key(CONFIG_MAPS, observed.namespace, name(leftover)), uid(leftover))
+        for leftover in observed.side_services:
+            if leftover not in held and _is_left(observed, revisions, leftover):
+                yield Delete(Key(SERVICES, observed.namespace, name(leftover)), uid(leftover))
+        for leftover in observed.deployments:
+            # A Deployment that a backup tool restored has no owner; without a stable revision it may become that.
+            may_serve = revisions.stable is None and controller(leftover) is None
+            may_serve = may_serve or _still_answers(observed, revisions, leftover)
+            if labels(leftover).get(REVISION) not in kept and not deleting(leftover) and not may_serve:
+                yield Delete(Key(DEPLOYMENTS, observed.namespace, name(leftover)), uid(leftover))
 
 
 def _still_answers(observed: Observed, revisions: Revisions, deployment: Body) -> bool:
-    """Whether the Service leads callers to pods that are to go: it may not have been switched yet."""
+    """True if the Service still selects this Deployment's pods: it may not have been switched yet."""
     return revisions.answering is not None and observed.has_traffic(labels(deployment).get(REVISION, ""))
 
 
-def _is_left(observed: Observed, revisions: Revisions, canarys: Body) -> bool:
-    """Whether nobody uses the canary's Service any more.
+def _is_left(observed: Observed, revisions: Revisions, canary_service: Body) -> bool:
+    """True if the Service of a canary that is over can be deleted.
 
-    Pods hear a moment later that there is no canary, and until then they ask it: better than to ask nobody.
+    Pods of the stable revision keep sending requests to it until the new traffic rule reaches them, so it stays as long
+    as pods of its revision are left to answer.
     """
-    if revisions.starting is not None or revisions.retired is not None or deleting(canarys):
+    if revisions.starting is not None or revisions.retired is not None or deleting(canary_service):
         return False
-    revision = selected(canarys)
+    revision = selected(canary_service)
     leaving = any(labels(pod).get(REVISION) == revision for pod in observed.labelled_pods)
     kept = revisions.kept is not None and revision == revisions.kept.revision
     return kept or revision in revisions.running or not leaving
 
 
 def _status(observed: Observed, revisions: Revisions, summary: Summary, now: datetime) -> dict[str, Any]:
+    """The whole status, with its conditions, as it is written."""
     status = record(observed, revisions).model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude={"conditions"}
     )
@@ -169,6 +173,7 @@ def _status(observed: Observed, revisions: Revisions, summary: Summary, now: dat
 
 
 def _adoption(observed: Observed) -> tuple[Event, ...]:
+    """The event that the stable revision was recovered from what runs; nothing if it was not."""
     stable = observed.status.stable
     if not observed.adopted or stable is None:
         return ()
@@ -179,15 +184,16 @@ def _adoption(observed: Observed) -> tuple[Event, ...]:
 
 
 def _refusal(revisions: Revisions) -> tuple[Event, ...]:
+    """The event that a request was refused; nothing if none was."""
     return () if revisions.refused is None else (Event("Warning", "RequestIgnored", revisions.refused),)
 
 
-def _look_again(observed: Observed, revisions: Revisions, now: datetime) -> list[datetime]:
-    """When time alone changes something: a canary's deadline, the end of a retired revision."""
+def _times(observed: Observed, revisions: Revisions, now: datetime) -> list[datetime]:
+    """Returns the future times at which the plan changes without an event, as at a canary's deadline."""
     times = []
     if revisions.starting is not None:
         canary = revisions.starting
-        times += [deadline(waits_since(canary), observed), *look_again(canary, observed.spec)]
+        times += [deadline(waits_since(canary), observed), *times_of(canary, observed.spec)]
         if canary.stand_in_since is not None:
             times.append(deadline(from_timestamp(canary.stand_in_since), observed))
     if revisions.canary is not None and revisions.canary.retry_at is not None:

@@ -1,4 +1,4 @@
-"""What an InferenceService's conditions say. Pure."""
+"""What an InferenceService's conditions say: its summary (Ready, Reconciling, Stalled) and Available. Pure."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ from modelwright.inferenceservice.rollout.steps import (
     planned,
 )
 
-# As many versions as a message names.
+# The most versions that a message names.
 MOST_NAMES = 5
 
 
-def summary(observed: Observed, wanted: Revision | Unresolved, revisions: Revisions) -> Summary:
-    """What Ready, Reconciling and Stalled say, before the Gateway and refused writes overrule it."""
-    if isinstance(wanted, Unresolved):
-        stand = conditions.stalled if wanted.hopeless else conditions.waiting
+def summary(observed: Observed, target: Revision | Unresolved, revisions: Revisions) -> Summary:
+    """The reason and message of Ready. The planner overrules it when the Gateway or a refused write is in the way."""
+    if isinstance(target, Unresolved):
+        stand = conditions.stalled if target.hopeless else conditions.waiting
         stable = revisions.stable
         kept = f"; {_recorded(stable)}" if stable and observed.is_deleted(stable.version) else ""
-        return stand(wanted.reason, f"{wanted.message}{kept}")
+        return stand(target.reason, f"{target.message}{kept}")
     canary = revisions.canary
     if canary is not None:
         return _replacing(observed, revisions, canary)
-    rejected = rejections.blocking(revisions.rejected, wanted)
+    rejected = rejections.blocking(revisions.rejected, target)
     if rejected is not None and rejected.reason != rejections.UNDONE:
         return _rejected(observed, rejected, revisions.stable)
-    return _serving(observed, revisions.stable or wanted, rejected)
+    return _serving(observed, revisions.stable or target, rejected)
 
 
 def _replacing(observed: Observed, revisions: Revisions, canary: CanaryRevision) -> Summary:
+    """While a canary is on its way to the traffic, or failed under the present spec."""
     stable = revisions.stable
     if canary.state == "Failed":
         return _failed(canary, stable)
@@ -56,7 +57,7 @@ def _replacing(observed: Observed, revisions: Revisions, canary: CanaryRevision)
 
 
 def _standing_in(observed: Observed, stable: StableRevision, canary: CanaryRevision) -> Summary:
-    """What callers get while no pod of the stable revision is ready, and what keeps those pods."""
+    """While no pod of the stable revision is ready: whether the canary answers, and what keeps the stable pods."""
     if has_ready_pods(observed, canary.revision):
         message = f"no pod of ModelVersion {stable.version} is ready: the canary {canary.version} answers all requests"
         message += " until one is"
@@ -69,7 +70,7 @@ def _standing_in(observed: Observed, stable: StableRevision, canary: CanaryRevis
 
 
 def _failed(canary: CanaryRevision, stable: StableRevision | None) -> Summary:
-    """The spec asks for a revision that was given up."""
+    """When the revision in the spec was given up."""
     kept = f"; {stable.version} keeps the traffic" if stable else ""
     reason = canary.reason or "RevisionFailed"
     stand = conditions.stalled
@@ -82,7 +83,7 @@ def _failed(canary: CanaryRevision, stable: StableRevision | None) -> Summary:
 
 
 def _rejected(observed: Observed, rejected: Rejection, stable: StableRevision | None) -> Summary:
-    """The spec asks for what was rejected, and how that ended is not remembered in detail any more."""
+    """When the revision in the spec was rejected earlier, and the status keeps only the reason."""
     kept = f"; {stable.version} keeps the traffic" if stable else ""
     by = f": {requester_phrase(rejected.requested_by)}" if rejected.requested_by else ""
     message = f"ModelVersion {rejected.version} was rolled back: {rejected.reason}{by}{kept}"
@@ -90,10 +91,12 @@ def _rejected(observed: Observed, rejected: Rejection, stable: StableRevision | 
 
 
 def _retry(observed: Observed, rejected: Rejection) -> str:
+    """The remedy: the command that lifts a rejection."""
     return f"to try it again: modelwright rollout retry {observed.name} --revision {rejected.revision}"
 
 
 def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) -> Summary:
+    """While the canary has a share of the traffic: its step, and what the step waits for."""
     if canary.state == "Completing":
         message = f"ModelVersion {canary.version} has passed; the rest of its pods start"
         return conditions.reconciling("CanaryCompleting", message, ready=False)
@@ -110,13 +113,13 @@ def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) 
             "CanaryPaused", f"{message}; it is paused{_paused_by(observed, revisions)}", ready=False
         )
     if awaits_approval(canary, observed.spec):
-        told = f"{message}; the step ends when spec.rollout.approvedRevision is {canary.revision}, or by promotion"
-        return conditions.reconciling("AwaitingApproval", told, ready=False)
+        message = f"{message}; the step ends when spec.rollout.approvedRevision is {canary.revision}, or by promotion"
+        return conditions.reconciling("AwaitingApproval", message, ready=False)
     return conditions.reconciling("CanaryInProgress", message, ready=False)
 
 
 def _paused_by(observed: Observed, revisions: Revisions) -> str:
-    """Who asked for the pause, as long as nothing else was decided since."""
+    """Suffix that names who requested the pause; empty if the last decision was another one."""
     last = revisions.decision or observed.status.last_decision
     if last is None or last.verdict != "Pause" or last.reason != decision_log.REQUESTED:
         return ""
@@ -124,6 +127,7 @@ def _paused_by(observed: Observed, revisions: Revisions) -> str:
 
 
 def _starting(observed: Observed, revision: str, version: str) -> Summary:
+    """While the first pods of a revision start."""
     problem = hindrance(observed, revision)
     if problem is not None:
         return conditions.waiting(problem.reason, f"ModelVersion {version}: {problem.message}")
@@ -133,7 +137,7 @@ def _starting(observed: Observed, revision: str, version: str) -> Summary:
 def _serving(
     observed: Observed, stable: StableRevision | Revision, undone: Rejection | None = None
 ) -> Summary:
-    """`undone`: what the spec asks for, and somebody has undone."""
+    """When there is no canary. `undone`: the rejection of the revision in the spec, if a person has undone it."""
     if not observed.has_traffic(stable.revision):
         return conditions.reconciling(
             "SwitchingTraffic", f"ModelVersion {stable.version} takes over the traffic", ready=False
@@ -149,7 +153,7 @@ def _serving(
 
 
 def _done(observed: Observed, stable: StableRevision | Revision, undone: Rejection | None) -> Summary:
-    """All pods of the revision that has the traffic are ready."""
+    """When all pods of the revision that has the traffic are ready."""
     if isinstance(stable, StableRevision) and stable.bake_until is not None:
         message = f"ModelVersion {stable.version} has the traffic, and may still be taken back"
         message += scrape_targets.unread(observed, stable)

@@ -1,4 +1,4 @@
-"""The status of an InferenceService as one look leaves it, all but its conditions. Pure."""
+"""The status of an InferenceService after one reconcile, without its conditions. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from modelwright.inferenceservice.rollout import decision_log
 from modelwright.inferenceservice.rollout.readiness import ready_replicas
 from modelwright.inferenceservice.rollout.steps import planned, replicas
 
-# As many tokens of requests as the status keeps.
+# The most request tokens that the status keeps.
 HANDLED = 32
 
 
 def record(observed: Observed, revisions: Revisions) -> InferenceServiceStatus:
-    """What is known of the revisions now, and what was decided."""
+    """Returns the status: the revisions with their counts of pods, the requests handled, and the decisions."""
     before = observed.status
     stable, canary = revisions.stable, revisions.canary
     if stable is not None:
@@ -26,7 +26,7 @@ def record(observed: Observed, revisions: Revisions) -> InferenceServiceStatus:
     if canary is not None:
         update = _counts(observed, canary, replicas(canary, observed.spec, beside=stable is not None))
         if stable is not None and revisions.starting is not None and planned(observed.spec):
-            # Not before the Service is there: its name may be taken.
+            # Not before the Service exists: another object may have its name.
             update["url"] = canary_url(observed) if observed.canary_service is not None else None
         canary = canary.model_copy(update=update)
     return InferenceServiceStatus(
@@ -46,11 +46,12 @@ def record(observed: Observed, revisions: Revisions) -> InferenceServiceStatus:
 
 
 def _handled(before: InferenceServiceStatus, token: str | None) -> list[str] | None:
-    """The tokens of the requests that were dealt with, the newest first."""
+    """The tokens of the requests that were handled, the newest first."""
     known = before.handled_requests or ([before.last_handled_request] if before.last_handled_request else [])
     return [*([] if token is None else [token]), *known][:HANDLED] or None
 
 
-def _counts(observed: Observed, revision: Revision, wanted: int) -> dict[str, Any]:
-    found = observed.deployment(revision.revision)
-    return {"replicas": wanted, "ready_replicas": ready_replicas(found)}
+def _counts(observed: Observed, revision: Revision, needed: int) -> dict[str, Any]:
+    """The counts of pods of a revision that needs this many."""
+    deployment = observed.deployment(revision.revision)
+    return {"replicas": needed, "ready_replicas": ready_replicas(deployment)}

@@ -1,1 +1,1 @@
-"""What is measured of a rollout, and the verdict on it."""
+"""The measurements of a rollout, and the verdict on them."""

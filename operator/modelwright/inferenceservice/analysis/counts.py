@@ -1,4 +1,4 @@
-"""What the pods of a service have counted since its canary's step began: plain numbers, found by `sampling`."""
+"""The counts of a service's pods since its canary's step began. Plain data, collected by `sampling`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 from modelwright.inferenceservice.analysis.prometheus_result import Reading
 
-# What came of a delegated request through the canary's fault.
+# Outcomes of delegated requests that are the canary's fault.
 FAULTS = frozenset(("Failed", "Timeout", "Unreachable", "Broken", "Overloaded", "Rejected"))
-# Names of gRPC's status codes that are a server's fault; of HTTP's it is those of 500 and above.
+# gRPC status codes that are the server's fault. Of HTTP status codes, those of 500 and above are.
 GRPC_FAULTS = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"))
 
 
 @dataclass(frozen=True)
 class Silence:
-    """A revision with pods whose metrics could not be read for a while, and why: a phrase that does not change."""
+    """A revision with pods whose metrics could not be read for a while. `why`: a constant phrase for messages."""
 
     revision: str
     why: str
@@ -23,40 +23,40 @@ class Silence:
 
 @dataclass(frozen=True)
 class StepCounts:
-    """The counts of one step of one canary, or of a revision that is baked."""
+    """The counts of one step of a canary, or of a revision that bakes: the judged revision."""
 
-    # When the step began. Counts of another step are never taken for those of this one.
+    # When the step began. It identifies the step.
     since: str
-    # Tells two looks with different counts apart.
+    # A number that changes whenever the counts do.
     look: int = 0
-    # Whether callers reach the judged revision by themselves. Then its own answers judge it, and nothing else.
+    # Callers reach the judged revision without the stable one, so it is judged by its own answers alone.
     direct: bool = False
-    # Requests that the stable revision's pods asked the judged one to answer, by outcome.
+    # Requests that the stable revision's pods delegated to the judged one, by outcome.
     delegated: Mapping[str, int] = field(default_factory=dict)
-    # The same of requests that were repeated for comparison.
+    # Requests that they copied to it for comparison (shadow), by outcome.
     shadowed: Mapping[str, int] = field(default_factory=dict)
-    # Labels in compared answers, and those on which the revisions agree.
+    # Labels in compared answers, and how many of them are equal in both.
     labels: int = 0
     agreeing: int = 0
-    # Numbers that are NaN or infinite in the judged revision's answers only.
+    # Numbers that are NaN or infinite in the judged revision's answers, and finite in the stable one's.
     non_finite: int = 0
-    # What the judged revision's own pods have answered, by HTTP status or by name of the gRPC status.
+    # Requests that the judged revision's own pods answered, by HTTP status code or name of the gRPC status.
     answered: Mapping[str, int] = field(default_factory=dict)
     # The same of the stable revision's pods.
     stable_answered: Mapping[str, int] = field(default_factory=dict)
-    # Differences between the numbers of two compared answers: how many are at or below each upper bound.
+    # A histogram of the differences between numbers of compared answers: how many are at most each upper bound.
     differences: Mapping[float, float] = field(default_factory=dict)
-    # Seconds per request of each revision, in the same form.
+    # Histograms of the seconds per request.
     stable_durations: Mapping[float, float] = field(default_factory=dict)
     canary_durations: Mapping[float, float] = field(default_factory=dict)
-    # What Prometheus answered in this step, by the query's name.
+    # The answers of Prometheus in this step, by the query's name.
     queries: Mapping[str, Reading] = field(default_factory=dict)
-    # The revisions with pods that could not be asked. What those pods have counted is missing above.
+    # The revisions with pods whose metrics could not be read. Their counts are missing above.
     silent: tuple[Silence, ...] = ()
 
     @property
     def asked(self) -> int:
-        """Requests, delegated or repeated or of its own, whose outcome says something about the judged revision."""
+        """How many requests count for the judged revision: those that were not the caller's fault or dropped."""
         if self.direct:
             return sum(count for code, count in self.answered.items() if not is_callers_fault(code))
         delegated = sum(count for outcome, count in self.delegated.items() if outcome != "Invalid")
@@ -64,24 +64,24 @@ class StepCounts:
 
     @property
     def faults(self) -> int:
-        """Requests that it should have answered and did not."""
+        """How many of these requests failed through its fault."""
         if self.direct:
             return sum(count for code, count in self.answered.items() if is_own_fault(code))
         delegated = sum(count for outcome, count in self.delegated.items() if outcome in FAULTS)
         return delegated + self.shadowed.get("Failed", 0)
 
 
-def counted_since(counted: StepCounts | None, since: str | None) -> StepCounts | None:
-    """What was counted since that moment; None if the counts are those of another step."""
-    return counted if counted is not None and counted.since == since else None
+def counted_since(counts: StepCounts | None, since: str | None) -> StepCounts | None:
+    """The counts, if they are of the step that began then; else None."""
+    return counts if counts is not None and counts.since == since else None
 
 
 def is_own_fault(code: str) -> bool:
-    """Whether an answer with this HTTP or gRPC status is the server's failure."""
+    """True if this HTTP or gRPC status code is the server's fault."""
     return int(code) >= 500 if code.isdigit() else code in GRPC_FAULTS
 
 
 def is_callers_fault(code: str) -> bool:
-    """Whether an answer with this status says that the request is wrong."""
+    """True if this HTTP or gRPC status code is the caller's fault."""
     succeeded = code.startswith("2") if code.isdigit() else code == "OK"
     return not succeeded and not is_own_fault(code)

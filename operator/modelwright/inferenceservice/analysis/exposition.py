@@ -1,6 +1,6 @@
-"""What a server's metrics say of a rollout, and how counts of many pods become those of one step. Pure.
+"""Parses the metrics of servers, and adds the counts of many pods up to those of one step. Pure.
 
-The text comes from a pod, and is not trusted: whatever it holds, only counts that can be added up come out of here.
+The text comes from a pod and is not trusted: the parser returns only counts that can be added up, or raises ValueError.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from math import inf, isfinite
 
 from modelwright.inferenceservice.analysis.counts import StepCounts
 
-# A metric and the labels that tell its samples apart.
+# The name of a metric, and the values of the labels that are kept.
 Sample = tuple[str, ...]
 Counts = dict[Sample, float]
 
@@ -32,7 +32,7 @@ KEPT = {
     _DURATIONS: ("le",),
     _ANSWERED: ("code",),
 }
-# What the labels that are kept may hold; a sample without the label has an empty value.
+# The allowed values of the labels that are kept. A sample without the label has an empty value.
 _VALUES = {
     "revision": re.compile(r"[A-Za-z0-9.-]{0,63}"),
     "outcome": re.compile(r"[A-Za-z]{0,32}"),
@@ -40,44 +40,45 @@ _VALUES = {
     "code": re.compile(r"[0-9]{3}|[A-Z_]{0,32}"),
     "le": re.compile(r"\+Inf|[0-9]{1,16}(\.[0-9]{1,16})?(e[+-]?[0-9]{1,2})?"),
 }
-# Only lines with a known name are taken apart: reading a whole exposition costs ten times as much.
+# Only lines with a known name are parsed: parsing a whole exposition takes ten times as long.
 _LINE = re.compile(rf"^[ \t]*({'|'.join(KEPT)})(?=[ \t{{])(.*)$", re.MULTILINE)
 _REST = re.compile(r"[ \t]*(?:\{(.*)\})?[ \t]*(\S+)(?:[ \t]+-?[0-9]+)?\s*")
-# Escapes stay as they are: no label that is kept may hold one.
+# Escapes are not decoded: no label that is kept may contain one.
 _LABEL = re.compile(r'([ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t]*(?:,|$))')
 
 MOST_SAMPLES = 1000
 LONGEST_LINE = 512
-# Beyond it a float cannot count by ones.
+# Above this a float cannot represent every whole number.
 MOST_COUNTED = 2.0**53
 
 
 def counts(text: str) -> Counts:
-    """The samples that matter, summed over all other labels; ValueError if one of them is no count."""
-    found: Counts = defaultdict(float)
+    """Returns the samples that are kept, summed over all other labels. Raises ValueError if one is not a count."""
+    sums: Counts = defaultdict(float)
     for number, (name, rest) in enumerate(_LINE.findall(text)):
         if number >= MOST_SAMPLES:
             raise ValueError(f"more than {MOST_SAMPLES} samples")
         labels, value = _parts(rest)
-        found[name, *(_valid(label, labels) for label in KEPT[name])] += value
-    return dict(found)
+        sums[name, *(_valid(label, labels) for label in KEPT[name])] += value
+    return dict(sums)
 
 
 def _parts(rest: str) -> tuple[Mapping[str, str], float]:
-    """The labels and the value of a sample, from what follows its name."""
+    """The labels and the value of a sample. `rest`: the line after the metric's name."""
     if len(rest) > LONGEST_LINE or (parts := _REST.fullmatch(rest)) is None:
         raise ValueError("a line that is no sample")
     value = float(parts[2])
     if not 0 <= value <= MOST_COUNTED:
         raise ValueError("a value that is no count")
     text = parts[1] or ""
-    found = _LABEL.findall(text)
-    if sum(len(whole) for whole, _, _ in found) != len(text):
+    matches = _LABEL.findall(text)
+    if sum(len(whole) for whole, _, _ in matches) != len(text):
         raise ValueError("labels that cannot be read")
-    return {label: content for _, label, content in found}, value
+    return {label: content for _, label, content in matches}, value
 
 
 def _valid(label: str, labels: Mapping[str, str]) -> str:
+    """The value of a label. Raises ValueError if it is not an allowed one."""
     value = labels.get(label, "")
     if _VALUES[label].fullmatch(value) is None:
         raise ValueError(f"a value of the label {label} that it cannot have")
@@ -85,7 +86,7 @@ def _valid(label: str, labels: Mapping[str, str]) -> str:
 
 
 class Tally:
-    """What one pod has counted since a step began, whatever restarts there were in between."""
+    """Adds up the counts of one pod since a step began, across restarts of its container."""
 
     def __init__(self, revision: str, *, since_start: bool) -> None:
         self.revision = revision
@@ -93,7 +94,7 @@ class Tally:
         self.sum: Counts = defaultdict(float)
 
     def add(self, now: Counts) -> None:
-        """The pod's counts as they are now; the first ones are where counting begins, unless the pod is new."""
+        """Adds the increase since the last call. The first call sets the start, unless the pod began in this step."""
         if self._last is not None:
             restarted = any(now.get(sample, 0.0) < value for sample, value in self._last.items())
             before = {} if restarted else self._last
@@ -103,9 +104,9 @@ class Tally:
 
 
 def step_counts(since: str, judged: str, pods: Iterable[Tally], *, direct: bool = False) -> StepCounts:
-    """The counts of a step: what the other revision's pods say of the judged one, and how both did.
+    """Returns the counts of a step from those of its pods. `judged`: the name of the revision that is judged.
 
-    `direct`: callers reach the judged revision by themselves.
+    `direct`: callers reach the judged revision without the stable one.
     """
     tallies = list(pods)
     stable = _added(tally.sum for tally in tallies if tally.revision != judged)
@@ -135,22 +136,22 @@ def _added(pods: Iterable[Counts]) -> Counts:
     return total
 
 
-def _outcomes(found: Counts, name: str, revision: str) -> dict[str, int]:
-    samples = {sample: value for sample, value in found.items() if sample[:2] == (name, revision)}
+def _outcomes(counts: Counts, name: str, revision: str) -> dict[str, int]:
+    samples = {sample: value for sample, value in counts.items() if sample[:2] == (name, revision)}
     return {sample[2]: round(value) for sample, value in sorted(samples.items()) if value > 0}
 
 
-def _codes(found: Counts) -> dict[str, int]:
+def _codes(counts: Counts) -> dict[str, int]:
     return {
         sample[1]: round(value)
-        for sample, value in sorted(found.items())
+        for sample, value in sorted(counts.items())
         if sample[0] == _ANSWERED and value > 0
     }
 
 
-def _buckets(found: Counts, start: Sample) -> Mapping[float, float]:
+def _buckets(counts: Counts, start: Sample) -> Mapping[float, float]:
     buckets: dict[float, float] = defaultdict(float)
-    for sample, value in found.items():
+    for sample, value in counts.items():
         if sample[:-1] == start:
             buckets[_bound(sample[-1])] += value
     return dict(sorted(buckets.items()))

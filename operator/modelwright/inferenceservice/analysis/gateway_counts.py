@@ -1,7 +1,7 @@
-"""What a canary's own pods have counted, in the words of the analysis: callers reach it by a Gateway. Pure.
+"""The counts of a canary that callers reach through a Gateway, in the form that `judge` takes. Pure.
 
-Where the stable revision delegates, its pods count what came of it. A Gateway's callers ask the canary itself, and so
-its own answers count: each was for a caller, or for the repeated request of a shadow.
+Where the stable revision delegates requests, its pods count their outcomes. A Gateway sends requests to the canary
+itself, so its own answers are counted: each is for a caller, or for the copied request of a shadow.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from modelwright.checks import statistics
 from modelwright.inferenceservice.analysis.counts import StepCounts, is_callers_fault, is_own_fault
 
 
-def told_by_itself(measured: StepCounts) -> StepCounts:
-    """The counts of the step, with the canary's own answers in place of what others have seen of it.
+def by_own_answers(measured: StepCounts) -> StepCounts:
+    """Returns the counts with `delegated` computed from the canary's own answers.
 
-    A request that the canary refuses may be wrong. It is the canary's fault as far as it refuses more of them than the
-    stable revision would of as many, at the upper end of that share's interval.
+    An answer that blames the caller may be right. Only those in excess of the stable revision's share of such answers,
+    taken at the upper end of its confidence interval, count against the canary.
     """
     faults = _counted(measured.answered, is_own_fault)
     refused = _counted(measured.answered, is_callers_fault)

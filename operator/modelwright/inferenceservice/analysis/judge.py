@@ -1,4 +1,4 @@
-"""Judges a canary by what was measured since its step began. Pure; which step follows is left to `rollout`."""
+"""Judges a canary by the counts since its step began. Pure; what follows from the verdict is decided in `rollout`."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from modelwright.inferenceservice.analysis.counts import StepCounts
 
 RESTARTED = "Restarted"
 TOO_FEW = "TooFewSamples"
-# The shares of the samples that a step needs, in percent, that are told apart.
+# The progress towards the samples that a step needs is reported in these percentages only.
 COARSE = (10, 25, 50, 75)
 _P99, _P50 = 0.99, 0.5
 
 
 def judge(analysis: Analysis, measured: StepCounts | None) -> Verdict:
-    """The verdict of all checks: the first failure, else the first that cannot be told yet, else a pass."""
+    """The verdict of all checks: the first that fails, else the first that is inconclusive, else a pass."""
     if measured is None:
         return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
     return _worst(list(_checks(analysis, measured)))
 
 
 def judge_baking(analysis: Analysis, measured: StepCounts | None) -> Verdict:
-    """The verdict on a revision that has the whole traffic: there is nothing to compare it with any more."""
+    """The verdict on a revision that bakes. It has the whole traffic, so there is nothing to compare it with."""
     if measured is None:
         return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
     return _error_rate(analysis, measured)
 
 
 def judge_pods(analysis: Analysis, restarts: int) -> Verdict | None:
-    """The failure of a revision whose containers end again and again; None as long as they do not."""
+    """A failed verdict if a revision's containers restarted more often than allowed; else None."""
     if restarts <= analysis.max_restarts:
         return None
     return Verdict("Fail", "restarts", RESTARTED, 1, float(restarts), float(analysis.max_restarts))
 
 
 def judge_unmet(analysis: Analysis, measured: StepCounts | None) -> Verdict:
-    """The verdict on a revision that meets no callers: queries alone can tell something of it."""
+    """The verdict on a revision that gets no requests: by the queries alone."""
     if not analysis.queries:
         return Verdict("Pass", "requests", "NothingToMeasure", 0)
     return _worst(list(queries.verdicts(analysis.queries, {} if measured is None else measured.queries)))
 
 
 def waiting_for(analysis: Analysis, measured: StepCounts | None) -> list[str]:
-    """What checks that cannot be told yet still need, for people. Queries without a value are told by `queries`.
+    """What inconclusive checks still need, as phrases for messages; not for queries, which `queries.wanting` names.
 
-    How many samples there are is rounded down, as it is written where a change costs a write.
+    Counts of samples are rounded down to a few levels, because every change of the status costs a write.
     """
     if measured is None:
         return ["the metrics of its pods"]
@@ -75,10 +75,11 @@ def _needs(verdict: Verdict, analysis: Analysis) -> str:
 
 
 def _worst(verdicts: list[Verdict]) -> Verdict:
+    """The first failure, else the first inconclusive verdict, else the first pass."""
     for result in ("Fail", "Inconclusive"):
-        found = next((verdict for verdict in verdicts if verdict.result == result), None)
-        if found is not None:
-            return found
+        worst = next((verdict for verdict in verdicts if verdict.result == result), None)
+        if worst is not None:
+            return worst
     return verdicts[0]
 
 
@@ -101,7 +102,7 @@ def _error_rate(analysis: Analysis, measured: StepCounts) -> Verdict:
     """Fails as soon as the rate is above its limit with confidence; passes at or below it with enough samples."""
     samples, limit = measured.asked, analysis.max_error_rate
     rate = measured.faults / samples if samples else 0.0
-    # A single failure at the start proves little, and the confidence needs something to count.
+    # A few failures at the start prove little, whatever the confidence interval.
     surely = (
         measured.faults >= analysis.min_failures and statistics.share(measured.faults, samples).low > limit
     )
@@ -115,7 +116,7 @@ def _error_rate(analysis: Analysis, measured: StepCounts) -> Verdict:
 
 
 def _latency(analysis: Analysis, metric: str, rank: float, increase: float, measured: StepCounts) -> Verdict:
-    """Compares a percentile of both revisions; fails where the intervals say that it is not chance."""
+    """Compares a percentile of both revisions; fails if the increase is above its limit with confidence."""
     canary = statistics.quantile_interval(measured.canary_durations, rank)
     stable = statistics.quantile_interval(measured.stable_durations, rank)
     samples = round(min(map(statistics.total, (measured.canary_durations, measured.stable_durations))))
@@ -129,7 +130,7 @@ def _latency(analysis: Analysis, metric: str, rank: float, increase: float, meas
 
 
 def _difference(analysis: Analysis, limit: float, measured: StepCounts) -> Verdict:
-    """Of the numbers in compared answers: 99 of 100 have to be within the limit."""
+    """Compares numbers of both revisions' answers: 99 % of the differences have to be within the limit."""
     samples = round(statistics.total(measured.differences))
     interval = statistics.quantile_interval(measured.differences, _P99)
     value = statistics.quantile(measured.differences, _P99)
@@ -143,7 +144,7 @@ def _difference(analysis: Analysis, limit: float, measured: StepCounts) -> Verdi
 
 
 def _agreement(analysis: Analysis, limit: float, measured: StepCounts) -> Verdict:
-    """Of the labels in compared answers."""
+    """Compares labels of both revisions' answers."""
     samples = measured.labels
     rate = measured.agreeing / samples if samples else 1.0
     if samples and statistics.share(measured.agreeing, samples).high < limit:
@@ -156,7 +157,7 @@ def _agreement(analysis: Analysis, limit: float, measured: StepCounts) -> Verdic
 
 
 def _non_finite(measured: StepCounts) -> Verdict:
-    """Numbers that are NaN or infinite where the stable revision has some: one is one too many."""
+    """Fails at a single number that is NaN or infinite where the stable revision's is finite."""
     samples = measured.shadowed.get("Compared", 0)
     value = float(measured.non_finite)
     if measured.non_finite:

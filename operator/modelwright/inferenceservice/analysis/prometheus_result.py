@@ -1,4 +1,4 @@
-"""What an answer of Prometheus means: one number, or why there is none. Pure; asking is left to `sampling`."""
+"""Parses an answer of Prometheus: one number, or why there is none. Pure; the request is made in `sampling`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Why = Literal[
 
 @dataclass(frozen=True)
 class NoValue:
-    """Why a query has no value: nobody can tell from it whether a canary is good or bad."""
+    """Why a query has no value. It counts neither for nor against a canary."""
 
     reason: Why
     message: str
@@ -31,9 +31,9 @@ class NoValue:
 
 @dataclass(frozen=True)
 class Reading:
-    """What came of a query, which is kept as the spec has it: a value of another text is no value of this one.
+    """The result of a query. `query`: its text in the spec at that time, to recognise a result of another text.
 
-    `look`: when it was asked, in seconds of Unix time, so that a value is not taken for the one before.
+    `look`: when it was queried, in seconds of Unix time, to distinguish it from the result before.
     """
 
     query: str
@@ -43,7 +43,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class QueryResults:
-    """What Prometheus has answered in the step that began then, by the query's name."""
+    """The answers of Prometheus in the step that began at `since`, by the query's name."""
 
     since: str
     readings: Mapping[str, Reading] = field(default_factory=dict)
@@ -81,12 +81,12 @@ class _Error(BaseModel):
 _ANSWER: TypeAdapter[_Success | _Error] = TypeAdapter(
     Annotated[_Success | _Error, Field(discriminator="status")]
 )
-# Errors that the query's author can do something about.
+# Errors that are in the query itself.
 _AUTHORS = frozenset(("bad_data", "execution"))
 
 
 def result(status: int, body: bytes) -> float | NoValue:
-    """The number that an answer holds."""
+    """Returns the number in an answer, or why there is none."""
     try:
         answer = _ANSWER.validate_json(body)
     except ValidationError:
@@ -100,8 +100,8 @@ def result(status: int, body: bytes) -> float | NoValue:
 
 
 def steady(before: Reading | None, now: Reading) -> Reading:
-    """The reading to keep: an error that goes on keeps its first words, which may name one series today and another
-    tomorrow, and would be written to the status each time."""
+    """Returns the reading to keep. An error with the same reason keeps its first message: messages may name another
+    series each time, and every change of the status costs a write."""
     if before is None or before.query != now.query:
         return now
     if isinstance(before.result, NoValue) and isinstance(now.result, NoValue):
@@ -135,7 +135,7 @@ def _number(text: str) -> float | NoValue:
         value = float(text)
     except ValueError:
         return NoValue("PrometheusFailed", "its answer holds no number")
-    # As 0 / 0 is where there were no requests.
+    # Without requests, a ratio of two rates is 0 / 0.
     return value if isfinite(value) else NoValue("NotANumber", f"it gives {value}")
 
 

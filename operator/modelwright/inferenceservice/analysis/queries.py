@@ -1,6 +1,6 @@
-"""Checks by the user's own queries: which of them Prometheus is asked, with what filled in, and what follows. Pure.
+"""Checks by the user's own queries: which to send to Prometheus, with which values, and the verdicts. Pure.
 
-A query without a value says nothing about a canary: its step waits, and Ready says for what.
+A query without a value makes no verdict: the step waits, and the message of Ready names the query.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SHIFTING = frozenset(("Shifting", "Completing"))
 
 @dataclass(frozen=True)
 class Question:
-    """A query of the spec, to be asked so often."""
+    """A query of the spec, and its interval in seconds."""
 
     name: str
     query: str
@@ -43,32 +43,32 @@ class Question:
 
 @dataclass(frozen=True)
 class QueryRound:
-    """The queries of one step of one canary that can be asked now."""
+    """The queries of one step of a canary that can be sent now."""
 
     about: Key
     uid: str
     since: str
     targets: tuple[Question, ...]
-    # What takes the place of the placeholders.
+    # The values of the placeholders.
     known: Mapping[str, str]
 
     @property
     def subject(self) -> tuple[str, str]:
-        """Answers of another step, or of an earlier object of the same name, do not count."""
+        """Identifies the step: answers of another step, or of an earlier object of the same name, do not count."""
         return self.uid, self.since
 
     def text(self, question: Question, now: datetime) -> str:
-        """The query with everything filled in."""
+        """The query with its placeholders filled in."""
         seconds = max(1, int((now - from_timestamp(self.since)).total_seconds()))
         values = {**self.known, "seconds": str(seconds)}
-        return _PLACEHOLDER.sub(lambda found: _escaped(values[found[1]]), question.query)
+        return _PLACEHOLDER.sub(lambda match: _escaped(values[match[1]]), question.query)
 
 
 def query_round(view: View, key: Key, now: datetime) -> QueryRound | None:
-    """What to ask for an InferenceService; None if no canary of it has traffic, or it has no queries.
+    """The queries to send for an InferenceService; None if it has none, or no canary with a share of the traffic.
 
-    A query is asked first when the step is as old as its interval: so a range of $(seconds) holds something, and only
-    of this step.
+    A query is first sent when the step is as old as its interval, so that a range of $(seconds) has samples, and of
+    this step only.
     """
     body = view.get(key)
     if body is None or not _has_queries(body):
@@ -88,7 +88,7 @@ def query_round(view: View, key: Key, now: datetime) -> QueryRound | None:
 
 
 def verdicts(queries: Iterable[Query], readings: Mapping[str, Reading]) -> Iterator[Verdict]:
-    """What the last answer to each query says."""
+    """Yields the verdict on the last answer to each query."""
     for query in queries:
         reading = _reading(query, readings)
         if reading is None:
@@ -120,6 +120,7 @@ def _judged(query: Query, value: float, look: int) -> Verdict:
 
 
 def _known(body: Body, stable: StableRevision, canary: CanaryRevision) -> dict[str, str]:
+    """The values of all placeholders but $(seconds)."""
     return {
         "revision": canary.revision,
         "version": canary.version,
@@ -130,18 +131,18 @@ def _known(body: Body, stable: StableRevision, canary: CanaryRevision) -> dict[s
 
 
 def _has_queries(body: Body) -> bool:
-    """Whether a canary with traffic has queries: cheap, because most services have none."""
+    """True if the canary has traffic and queries. A cheap check before validation: most services have no queries."""
     canary = (body.get("status") or {}).get("canary") or {}
     analysis = (body["spec"].get("rollout") or {}).get("analysis") or {}
     return canary.get("state") in _SHIFTING and bool(analysis.get("queries"))
 
 
 def _reading(query: Query, readings: Mapping[str, Reading]) -> Reading | None:
-    """What came of the query as it is now; None if nothing yet."""
+    """The result of the query as the spec has it now; None if there is none yet."""
     reading = readings.get(query.name)
     return reading if reading is not None and reading.query == query.query else None
 
 
 def _escaped(value: str) -> str:
-    """The value as a part of a PromQL string, whichever quotes are around it."""
+    """The value, escaped for a PromQL string with any kind of quotes."""
     return _TO_ESCAPE.sub(lambda byte: b"\\x%02x" % ord(byte[0]), value.encode()).decode()

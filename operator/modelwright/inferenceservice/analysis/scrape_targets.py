@@ -1,5 +1,5 @@
-"""Which pods have to be asked while a canary has a share of the traffic, and what users read of those that do not
-answer. Pure."""
+"""Which pods' metrics are read while a canary has a share of the traffic, and the message about those that cannot be
+read. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modelwright.inferenceservice.rollout.steps import SHIFTING
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod that can be asked."""
+    """A pod whose metrics can be read."""
 
     uid: str
     address: str
@@ -27,26 +27,26 @@ class Pod:
 
 @dataclass(frozen=True)
 class ScrapeTargets:
-    """The pods that know how one revision has done since a moment."""
+    """The pods whose metrics judge one revision since a moment."""
 
     about: Key
     uid: str
     since: str
     judged: str
     targets: tuple[Pod, ...]
-    # The uids of those that the kubelet calls ready: they have to answer.
+    # The uids of the pods that are Ready: these must answer.
     ready: frozenset[str]
-    # Whether callers reach the judged revision by themselves, so that its own counts are all of them.
+    # Callers reach the judged revision without the stable one, so its own counts are complete.
     direct: bool = False
 
     @property
     def subject(self) -> tuple[str, str]:
-        """Counts of another step, or of an earlier object of the same name, do not count."""
+        """Identifies the step: counts of another step, or of an earlier object of the same name, are not used."""
         return self.uid, self.since
 
 
 def scrape_targets(view: View, key: Key) -> ScrapeTargets | None:
-    """Those of an InferenceService; None if no canary of it has traffic and its stable revision is not baked."""
+    """The pods to read for an InferenceService; None if no canary has traffic and the stable revision does not bake."""
     status = (view.get(key) or {}).get("status") or {}
     shifting = (status.get("canary") or {}).get("state") in SHIFTING
     if not shifting and "bakeUntil" not in (status.get("stable") or {}):
@@ -55,20 +55,20 @@ def scrape_targets(view: View, key: Key) -> ScrapeTargets | None:
     return None if observed is None else _targets(observed)
 
 
-def unread(observed: Observed, *parts: Revision | None) -> str:
-    """Suffix for the Ready message that names the revisions among these whose pods could not be asked, and what to do
-    about it; empty if all were asked."""
+def unread(observed: Observed, *revisions: Revision | None) -> str:
+    """Suffix for the Ready message that names those of the revisions whose metrics could not be read, and the remedy;
+    empty if all were read."""
     if observed.trouble is not None:
         return f"; the metrics of its pods cannot be read: {observed.trouble}"
     silent = (
         {} if observed.measured is None else {each.revision: each.why for each in observed.measured.silent}
     )
-    found = [part for part in parts if part is not None and part.revision in silent]
-    if not found:
+    missing = [revision for revision in revisions if revision is not None and revision.revision in silent]
+    if not missing:
         return ""
-    whose = " and one of ".join(f"ModelVersion {part.version}" for part in found)
+    whose = " and one of ".join(f"ModelVersion {revision.version}" for revision in missing)
     return (
-        f"; a pod of {whose} cannot be asked for its metrics at port {ADMIN_PORT}: {silent[found[0].revision]}; "
+        f"; a pod of {whose} cannot be asked for its metrics at port {ADMIN_PORT}: {silent[missing[0].revision]}; "
         "NetworkPolicies have to let the operator reach that port"
     )
 
@@ -77,13 +77,13 @@ def _targets(observed: Observed) -> ScrapeTargets | None:
     stable, canary, retired = observed.status.stable, observed.status.canary, observed.status.retired
     if stable is not None and canary is not None and canary.state in SHIFTING:
         since = canary.step_since or canary.since
-        return _found(observed, since, canary.revision, {stable.revision, canary.revision})
+        return _of_step(observed, since, canary.revision, {stable.revision, canary.revision})
     if stable is not None and retired is not None and stable.since is not None:
-        return _found(observed, stable.since, stable.revision, {stable.revision}, direct=True)
+        return _of_step(observed, stable.since, stable.revision, {stable.revision}, direct=True)
     return None
 
 
-def _found(
+def _of_step(
     observed: Observed, since: str, judged: str, revisions: set[str], *, direct: bool = False
 ) -> ScrapeTargets:
     key = Key(INFERENCE_SERVICES, observed.namespace, observed.name)
@@ -101,5 +101,7 @@ def _pods(observed: Observed, revisions: set[str]) -> Iterator[Pod]:
 
 
 def _is_ready(pod: Body) -> bool:
-    found = (pod.get("status") or {}).get("conditions") or ()
-    return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in found)
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(
+        condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions
+    )

@@ -1,1 +1,1 @@
-"""The objects of an InferenceService as manifests."""
+"""The manifests of the objects that the operator makes for an InferenceService."""

@@ -28,8 +28,8 @@ from modelwright.workload.store import claim_of
 # Longer than the server's own drain, so that it always ends by itself.
 TERMINATION_GRACE_SECONDS = 60
 LOADING_SECONDS = 600
-# Where a canary gets a share of the traffic as soon as its pods count: a node learns of a Service's new pods within a
-# second or two, a busy one later, and refuses who asks sooner. That would be held against the canary.
+# Nodes need a second or two, busy ones longer, to learn of a Service's new pods, and refuse connections until then.
+# These failures would count against a canary that gets traffic as soon as its pods are ready.
 SETTLING_SECONDS = 5
 TRAFFIC = "/etc/modelwright/traffic"
 
@@ -37,9 +37,9 @@ TRAFFIC = "/etc/modelwright/traffic"
 def deployment(
     observed: Observed, revision: Revision, replicas: int, settings: Settings, *, kept: bool = False
 ) -> Apply:
-    """Runs a revision. Its pods never change but in number: another shape is another revision.
+    """The Deployment of a revision. Only its replicas ever change; any other change makes another revision.
 
-    `kept`: it was given up, and its pods are there for their logs.
+    `kept`: the revision has failed, and one pod stays for its log.
     """
     name = deployment_name(observed, revision.revision)
     selector = {INFERENCE_SERVICE: observed.name, REVISION: revision.revision}
@@ -68,9 +68,9 @@ def deployment(
 
 
 def _started(observed: Observed, revision: Revision, settings: Settings) -> Mapping[str, Any] | None:
-    """The pods of a revision that an earlier release has started, as they are.
+    """The pod spec of a revision that an earlier release started, unchanged; None for one of this release.
 
-    What this release asks of its pods need not suit that image, and would replace the pods of all services at once.
+    This release's pod spec may not suit the earlier image, and a change would replace the pods of all services at once.
     """
     known = observed.deployment(revision.revision)
     if known is None or revision.image == settings.serving_image:
@@ -142,7 +142,7 @@ def _server(
         ],
         "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": LOADING_SECONDS},
         "readinessProbe": {**ready, "periodSeconds": 5, "failureThreshold": 2},
-        # The server itself waits a minute before it says that a run is stuck: here, patience is with the network.
+        # The server itself reports an inference as stuck after a minute; these failures allow for a slow network.
         "livenessProbe": {
             "httpGet": {"path": "/v2/health/live", "port": "http"},
             "timeoutSeconds": 5,

@@ -1,7 +1,7 @@
-"""The HTTPRoute that leads callers outside to the revisions, by weight and by header, as a manifest. Pure.
+"""The HTTPRoute that routes callers outside the cluster to the revisions, by weight and by header. Pure.
 
-It names the canary's Service only while pods of the canary are ready behind it. What it has named stays until the
-Gateway has taken in that it does so no more (`held`): a Gateway follows later than the API server answers.
+It names the canary's Service only while that has ready pods. A Service that the route no longer names stays until the
+Gateway has observed the change (`held`), because a Gateway applies a route some time after it was written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from modelwright.api.inferenceservice import CanaryRevision, StableRevision
 from modelwright.common.resources import HTTP_ROUTES
 from modelwright.engine.objects import Body, Key, deleting, metadata, name, uid
 from modelwright.engine.plan import Apply, Delete, Effect
-from modelwright.inferenceservice.gateway import answers, namespace_of
+from modelwright.inferenceservice.gateway import namespace_of, route_statuses
 from modelwright.inferenceservice.manifests.names import GRPC, HTTP, canary_name, child_metadata
 from modelwright.inferenceservice.manifests.services import selected
 from modelwright.inferenceservice.observed import Observed
@@ -22,38 +22,38 @@ from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout.readiness import ready_replicas
 from modelwright.inferenceservice.rollout.steps import SHIFTING
 
-# What gRPC callers call.
+# The gRPC services, as paths.
 CALLS = ("/inference.GRPCInferenceService", "/grpc.health.v1.Health")
 
 
 def effects(observed: Observed, revisions: Revisions) -> Iterator[Effect]:
-    """The route of the Gateway that is named, and the end of one that no longer is."""
+    """The route for the Gateway in the spec; the deletion of the route if the spec names none."""
     if observed.spec.gateway is None:
-        for found in observed.routes:
-            if not deleting(found):
-                yield Delete(Key(HTTP_ROUTES, observed.namespace, name(found)), uid(found))
+        for route in observed.routes:
+            if not deleting(route):
+                yield Delete(Key(HTTP_ROUTES, observed.namespace, name(route)), uid(route))
     elif revisions.stable is not None and observed.service is not None and observed.routes_unseen is None:
-        yield _route(observed, observed.spec.gateway, revisions.stable, _led_to(observed, revisions.canary))
+        yield _route(observed, observed.spec.gateway, revisions.stable, _routable(observed, revisions.canary))
 
 
 def held(observed: Observed) -> list[Body]:
-    """The Services besides the stable revision's that the Gateway may still lead callers to."""
+    """The Services other than the stable revision's that the Gateway may still route to."""
     route, outside = next(iter(observed.routes), None), observed.outside
     if route is None or outside is None or outside.status is False:
         return []
-    taken_in = _is_taken_in(observed, route)
-    return [found for found in observed.side_services if _names(route, name(found)) or not taken_in]
+    is_observed = _is_observed(observed, route)
+    return [service for service in observed.side_services if _names(route, name(service)) or not is_observed]
 
 
 def gives_share(observed: Observed, canary: CanaryRevision) -> bool:
-    """Whether the route that is there gives the canary its weight."""
+    """True if the route in the cluster gives the canary its weight."""
     rules = observed.routes[0]["spec"]["rules"] if observed.routes else ()
     shares = {ref.get("weight", 1) for ref in _backends(rules[-1:]) if ref["name"] == canary_name(observed)}
     return shares == ({canary.weight} if canary.weight else set())
 
 
-def _led_to(observed: Observed, canary: CanaryRevision | None) -> CanaryRevision | None:
-    """The canary, if callers can be led to it."""
+def _routable(observed: Observed, canary: CanaryRevision | None) -> CanaryRevision | None:
+    """The canary, if callers can be routed to it; else None."""
     if canary is None or canary.state not in SHIFTING or observed.canary_service is None:
         return None
     there = selected(observed.canary_service) == canary.revision
@@ -69,9 +69,13 @@ def _backends(rules: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]
         yield from rule["backendRefs"]
 
 
-def _is_taken_in(observed: Observed, route: Body) -> bool:
-    """Whether everybody who follows the route has seen it as it is."""
-    seen = [c.get("observedGeneration", 0) for a in answers(observed) for c in a.get("conditions") or ()]
+def _is_observed(observed: Observed, route: Body) -> bool:
+    """True if all controllers that report on the route have observed its present generation."""
+    seen = [
+        c.get("observedGeneration", 0)
+        for status in route_statuses(observed)
+        for c in status.get("conditions") or ()
+    ]
     return all(generation >= metadata(route)["generation"] for generation in seen)
 
 
@@ -101,7 +105,7 @@ def _route(
 def _rules(
     observed: Observed, named: Gateway, stable: StableRevision, canary: CanaryRevision | None
 ) -> Iterator[dict[str, Any]]:
-    """A request follows the rule with the longest path, and of these the one with a header."""
+    """The rules. A request follows the one with the longest matching path, and of these the one with a header."""
     model = f"/v2/models/{observed.name}"
     ports = {HTTP: (model,)} if named.scope == "Model" else {HTTP: ("/",), GRPC: CALLS}
     only_stable = {observed.name: 100}
@@ -109,13 +113,13 @@ def _rules(
         for port, paths in ports.items():
             yield _rule([_match(path) for path in paths], port, only_stable)
         return
-    only_canary, told = {canary_name(observed): 100}, observed.spec.rollout.traffic
+    only_canary, traffic = {canary_name(observed): 100}, observed.spec.rollout.traffic
     for port, paths in ports.items():
-        headers = (told.headers if told else None) or ()
+        headers = (traffic.headers if traffic else None) or ()
         matches = [_match(path, (header.name, header.value)) for header in headers for path in paths]
         if matches:
             yield _rule(matches, port, only_canary)
-    # Who names a version gets that version.
+    # A request that names a version goes to the revision of that version.
     if canary.version != stable.version:
         yield _rule([_match(f"{model}/versions/{canary.version}")], HTTP, only_canary)
         yield _rule([_match(f"{model}/versions/{stable.version}")], HTTP, only_stable)
@@ -126,10 +130,10 @@ def _rules(
 
 
 def _match(path: str, header: tuple[str, str] | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = {"path": {"type": "PathPrefix", "value": path}}
+    match: dict[str, Any] = {"path": {"type": "PathPrefix", "value": path}}
     if header is not None:
-        found["headers"] = [{"type": "Exact", "name": header[0], "value": header[1]}]
-    return found
+        match["headers"] = [{"type": "Exact", "name": header[0], "value": header[1]}]
+    return match
 
 
 def _rule(matches: list[dict[str, Any]], port: int, weights: dict[str, int]) -> dict[str, Any]:

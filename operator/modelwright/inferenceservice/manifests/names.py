@@ -1,4 +1,4 @@
-"""What the objects of an InferenceService are called, their metadata, addresses and ports. Pure."""
+"""Names, metadata, addresses and ports of the objects of an InferenceService. Pure."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ HASH_LENGTH = 10
 
 
 def config_name(of: Primary, revision: str) -> str:
-    """The ConfigMap that the pods of a revision read their rule from; it need not be there."""
+    """The name of the ConfigMap with the traffic rule of a revision's pods; the ConfigMap is optional."""
     return f"{of.name}-{revision}"
 
 
 def canary_name(of: Primary) -> str:
-    """The Service of the canary. By its hash no other InferenceService has this name for its own Service."""
+    """The name of the canary's Service. The hash keeps it apart from the Service of any other InferenceService."""
     digest = hashlib.sha256(uid(of.body).encode()).hexdigest()
     return f"{of.name}-canary-{digest[:HASH_LENGTH]}"
 
 
 def child_metadata(of: Primary, child: str, **labels: str) -> dict[str, Any]:
-    """The metadata of an object that is there for the InferenceService, and goes with it."""
+    """The metadata of a child of the InferenceService; the owner reference has it deleted with its owner."""
     return {
         "name": child,
         "namespace": of.namespace,
@@ -40,20 +40,20 @@ def child_metadata(of: Primary, child: str, **labels: str) -> dict[str, Any]:
 
 
 def deployment_name(of: Primary, revision: str) -> str:
-    """The Deployment of a revision."""
+    """The name of the Deployment of a revision."""
     return f"{of.name}-{revision}"
 
 
 def url(of: Primary) -> str:
-    """Where the stable revision answers inside the cluster."""
+    """The URL of the stable revision inside the cluster."""
     return f"http://{dns_name(of, of.name)}"
 
 
 def canary_url(of: Primary) -> str:
-    """Where a canary answers inside the cluster, alone."""
+    """The URL inside the cluster at which only the canary answers."""
     return f"http://{dns_name(of, canary_name(of))}"
 
 
 def dns_name(of: Primary, service: str) -> str:
-    """A Service's name inside the cluster, whatever the cluster's domain is."""
+    """A Service's DNS name inside the cluster, without the cluster's domain."""
     return f"{service}.{of.namespace}.svc"

@@ -1,7 +1,7 @@
-"""Has pods that were refused made again soon after what refused them is gone. Pure.
+"""Has refused pods created again soon after the cause of the refusal is gone. Pure.
 
-The ReplicaSet controller waits up to 16 minutes before it tries again, and tries at once when the ReplicaSet changes.
-The Deployment controller copies a Deployment's annotations to its ReplicaSet.
+The ReplicaSet controller waits up to 16 minutes before it retries, but retries at once when the ReplicaSet changes. The
+Deployment controller copies a Deployment's annotations to its ReplicaSet, so an annotation is enough to cause a retry.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INTERVAL = timedelta(seconds=45)
 
 
 def effects(observed: Observed, revisions: Revisions, now: datetime) -> Iterator[Annotate]:
-    """A note on each Deployment whose pods are refused, and were not tried for a while."""
+    """Annotates each Deployment whose pods are refused and were not retried for a while."""
     for deployment, due in _refused(observed, revisions):
         if now >= due:
             key = Key(DEPLOYMENTS, observed.namespace, name(deployment))
@@ -30,13 +30,14 @@ def effects(observed: Observed, revisions: Revisions, now: datetime) -> Iterator
 
 
 def times(observed: Observed, revisions: Revisions) -> list[datetime]:
-    """When to try next."""
+    """The times of the next retries."""
     return [due for _, due in _refused(observed, revisions)]
 
 
 def _refused(observed: Observed, revisions: Revisions) -> Iterator[tuple[Body, datetime]]:
-    for part in (revisions.stable, revisions.starting):
-        deployment = None if part is None else observed.deployment(part.revision)
+    """Yields each Deployment whose pods are refused, and the time of its next retry."""
+    for revision in (revisions.stable, revisions.starting):
+        deployment = None if revision is None else observed.deployment(revision.revision)
         condition = pods_refused(deployment)
         if deployment is not None and condition is not None and not deleting(deployment):
             last = annotations_of(deployment).get(RETRIED_AT) or str(condition["lastTransitionTime"])

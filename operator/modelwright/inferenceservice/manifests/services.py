@@ -1,4 +1,4 @@
-"""The Services of the stable revision and of the canary, as manifests. Pure."""
+"""The Services of the stable revision and of the canary. Pure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from modelwright.inferenceservice.observed import Observed
 
 
 def service(observed: Observed, stable: Revision) -> Apply:
-    """Sends the traffic to exactly one revision, the stable one."""
+    """The Service that has the traffic. It selects exactly one revision: the stable one, or a canary that stands in."""
     return _service(observed, observed.name, stable)
 
 
 def canary_service(observed: Observed, canary: Revision) -> Apply:
-    """Leads the stable revision's pods, a Gateway, and who wants a preview, to the canary's pods that are ready."""
+    """The Service of the canary: for the stable revision's pods, a Gateway, and callers who want a preview."""
     return _service(observed, canary_name(observed), canary)
 
 
 def selected(service: Body) -> str | None:
     """The revision that a Service selects."""
-    found = (service["spec"].get("selector") or {}).get(REVISION)
-    return None if found is None else str(found)
+    revision = (service["spec"].get("selector") or {}).get(REVISION)
+    return None if revision is None else str(revision)
 
 
 def _service(observed: Observed, service_name: str, revision: Revision) -> Apply:
@@ -36,7 +36,7 @@ def _service(observed: Observed, service_name: str, revision: Revision) -> Apply
         "spec": {
             "type": "ClusterIP",
             "selector": {INFERENCE_SERVICE: observed.name, REVISION: revision.revision},
-            # Without TLS, HTTP/2 has to be told to gateways: they would speak HTTP/1.1 to it.
+            # Gateways speak HTTP/1.1 to a port without TLS unless appProtocol names h2c.
             "ports": [_port("http", HTTP, "http"), _port("grpc", GRPC, "kubernetes.io/h2c")],
         },
     }

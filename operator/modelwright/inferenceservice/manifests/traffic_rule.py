@@ -1,6 +1,6 @@
-"""The traffic rule of each revision's pods as a manifest. Pure.
+"""The traffic rules: a ConfigMap that says to each revision's pods which requests they pass on, and where to. Pure.
 
-The contract is docs/contracts/traffic.schema.json; the server of the stable revision follows it.
+The contract with the server is docs/contracts/traffic.schema.json.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from modelwright.inferenceservice.rollout import steps
 from modelwright.inferenceservice.rollout.steps import SHIFTING
 
 FILE = "traffic.json"
-# Written to pods when their rule changes: a kubelet looks at a pod's volumes when the pod changes.
+# Annotates pods when their rule changes: the kubelet updates the volumes of a pod at once when the pod changes.
 NOTE = "modelwright.dev/traffic-rule"
 NOTHING = ""
 
@@ -34,38 +34,40 @@ NOTHING = ""
 def rules(observed: Observed, revisions: Revisions) -> dict[str, str]:
     """The rule of each revision that has one.
 
-    A retired one sends everything to the stable one: a caller who has kept a connection to it meets no old answers.
-    Nothing is sent to the canary before its Service is there and ours: the name could be somebody else's.
+    A retired revision passes all requests on to the stable one, so that callers with an open connection get no answers
+    of the old model. No rule names the canary before its Service exists and belongs to the InferenceService: another
+    object could have that name.
     """
-    found: dict[str, str] = {}
+    by_revision: dict[str, str] = {}
     stable, canary, retired = revisions.stable, revisions.canary, revisions.retired
     shifting = canary is not None and canary.state in SHIFTING and observed.canary_service is not None
     if stable is not None and canary is not None and shifting:
         step = steps.current(canary, observed.spec)
-        # By the Gateway callers reach the canary themselves; who calls the Service stays with the stable revision.
+        # A Gateway routes callers to the canary itself; callers of the Service stay with the stable revision.
         weight = 0 if observed.spec.gateway is not None else canary.weight or 0
         mirror = step.mirror if step is not None and canary.state == "Shifting" else 0
-        told = observed.spec.rollout.traffic
-        more = {} if told is None else told.model_dump(mode="json", by_alias=True, exclude_none=True)
+        traffic = observed.spec.rollout.traffic
+        more = {} if traffic is None else traffic.model_dump(mode="json", by_alias=True, exclude_none=True)
         host = dns_name(observed, canary_name(observed))
-        found[stable.revision] = _rule(canary.revision, host, weight, mirror=mirror, **more)
+        by_revision[stable.revision] = _rule(canary.revision, host, weight, mirror=mirror, **more)
     if stable is not None and retired is not None:
-        found[retired.revision] = _rule(stable.revision, dns_name(observed, observed.name), 100)
-    return found
+        by_revision[retired.revision] = _rule(stable.revision, dns_name(observed, observed.name), 100)
+    return by_revision
 
 
 def effects(observed: Observed, revisions: Revisions) -> Iterator[Effect]:
-    """Every rule that holds, and an empty one where another has held."""
-    wanted = rules(observed, revisions)
+    """The ConfigMap of each revision that has a rule; an empty rule where an earlier one no longer applies."""
+    contents = rules(observed, revisions)
     for revision in sorted(revisions.running):
-        content = wanted.get(revision, NOTHING)
-        known = observed.config(config_name(observed, revision))
-        if content or known is not None:
+        content = contents.get(revision, NOTHING)
+        config = observed.config(config_name(observed, revision))
+        if content or config is not None:
             yield _config_map(observed, revision, content)
             yield from _notes(observed, revision, content)
 
 
 def _notes(observed: Observed, revision: str, content: str) -> Iterator[Annotate]:
+    """Annotates the pods of the revision that do not have this rule's digest yet."""
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     for pod in observed.pods:
         if labels(pod).get(REVISION) != revision or deleting(pod):

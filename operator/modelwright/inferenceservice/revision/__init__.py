@@ -1,1 +1,1 @@
-"""Which revision the spec asks for, which ones there are, and whether one can take the place of another."""
+"""The revision that the spec wants, those that exist, and whether one can replace another."""

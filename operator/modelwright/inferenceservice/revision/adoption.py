@@ -1,7 +1,7 @@
-"""The stable revision as what runs shows it, for a status that has lost it. Pure.
+"""Recovers the stable revision from the Service and the Deployments when the status has lost it. Pure.
 
-The status is the operator's memory, and it can be lost: backup tools leave it out, and people remove it. The Service's
-selector names the revision that has the traffic, and its Deployment was made of all that the status holds of it.
+A status can be lost: backup tools leave it out, and people remove it. The Service's selector names the revision that
+has the traffic, and the Deployment of that revision holds everything that the status held.
 """
 
 from __future__ import annotations
@@ -16,30 +16,33 @@ from modelwright.common.resources import REVISION
 from modelwright.engine.objects import Body, controller, created, deleting, labels
 from modelwright.inferenceservice.revision.revisions import is_kept
 
-# The reason of the condition Available while no revision has ever been stable.
+# The reason of Available until the first revision is stable.
 NOT_DEPLOYED = "NotDeployed"
 
 
 def recovered(
     status: InferenceServiceStatus, service: Body | None, deployments: Sequence[Body]
 ) -> StableRevision | None:
-    """The stable revision, where the status should hold one and does not: the one that the Service selects, or else
-    one that is ready. None where there is nothing to recover."""
+    """Returns the stable revision that the status should hold and does not: the one that the Service selects, or else
+    the one with the most ready pods. None if the status has one, or nothing can be recovered."""
     if status.stable is not None:
         return None
-    running = [found for found in deployments if not deleting(found) and not is_kept(found)]
+    running = [
+        deployment for deployment in deployments if not deleting(deployment) and not is_kept(deployment)
+    ]
     if _has_never_had_one(status):
-        # What has lost its owner is of an earlier life: a backup tool may restore it after the InferenceService.
-        running, wanted = [found for found in running if controller(found) is None], None
+        # Only Deployments without an owner: a backup tool may restore them after the InferenceService.
+        running, named = [deployment for deployment in running if controller(deployment) is None], None
     else:
-        wanted = None if service is None else (service["spec"].get("selector") or {}).get(REVISION)
-    selected = [found for found in running if labels(found).get(REVISION) == wanted]
+        named = None if service is None else (service["spec"].get("selector") or {}).get(REVISION)
+    selected = [deployment for deployment in running if labels(deployment).get(REVISION) == named]
     ready = sorted(filter(_ready_pods, running), key=_ready_pods, reverse=True)
     revisions = (_revision(deployment) for deployment in (*selected, *ready))
     return next((revision for revision in revisions if revision is not None), None)
 
 
 def _has_never_had_one(status: InferenceServiceStatus) -> bool:
+    """True if the status still has its conditions, and they state that no revision was stable yet."""
     known = next((condition for condition in status.conditions if condition.type == "Available"), None)
     return known is not None and known.reason == NOT_DEPLOYED
 
@@ -49,9 +52,11 @@ def _ready_pods(deployment: Body) -> int:
 
 
 def _revision(deployment: Body) -> StableRevision | None:
-    """What a Deployment runs, in the words of its pods; None if it is none of this operator's making."""
+    """The revision that a Deployment runs, read from its pod template; None if this operator did not make it."""
     pod = deployment["spec"]["template"]["spec"]
-    containers = {found["name"]: found for found in (*pod.get("initContainers", ()), *pod["containers"])}
+    containers = {
+        container["name"]: container for container in (*pod.get("initContainers", ()), *pod["containers"])
+    }
     pull, server = containers.get("pull", {}), containers.get("server", {})
     try:
         return StableRevision(

@@ -1,4 +1,4 @@
-"""Whether callers of one version would be understood by another: inputs, outputs and classes side by side. Pure."""
+"""Whether callers of one ModelVersion can use another one: compares inputs, outputs and classes. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ VARIABLE = -1
 
 
 def incompatibility(before: Signature | None, after: Signature | None) -> str | None:
-    """Why what is sent to one version cannot be sent to the other, or its answers not be read; None if it can."""
+    """Why a caller of the version `before` cannot use `after`, as a clause for messages; None if it can."""
     if before is None or after is None:
         return "the signature of one of them is not known"
     if before.truncated or after.truncated:
@@ -28,14 +28,14 @@ def _problems(before: Signature, after: Signature) -> Iterator[str]:
 
 
 def _inputs(before: Sequence[Tensor], after: Sequence[Tensor]) -> Iterator[str]:
-    known, wanted = {tensor.name: tensor for tensor in before}, {tensor.name: tensor for tensor in after}
-    for name in sorted(wanted.keys() - known.keys()):
+    given, required = {tensor.name: tensor for tensor in before}, {tensor.name: tensor for tensor in after}
+    for name in sorted(required.keys() - given.keys()):
         yield f"it asks for the input {name}"
-    for name in sorted(known.keys() - wanted.keys()):
+    for name in sorted(given.keys() - required.keys()):
         yield f"it does not take the input {name}"
-    for name in sorted(wanted):
-        if not _fits(known[name], wanted[name]):
-            yield f"it takes the input {name} as {_told(wanted[name])}, not as {_told(known[name])}"
+    for name in sorted(required):
+        if not _fits(given[name], required[name]):
+            yield f"it takes the input {name} as {_tensor(required[name])}, not as {_tensor(given[name])}"
 
 
 def _outputs(before: Sequence[Tensor], after: Sequence[Tensor]) -> Iterator[str]:
@@ -44,19 +44,19 @@ def _outputs(before: Sequence[Tensor], after: Sequence[Tensor]) -> Iterator[str]
         if tensor.name not in given:
             yield f"it does not give the output {tensor.name}"
         elif not _fits(given[tensor.name], tensor):
-            yield f"it gives the output {tensor.name} as {_told(given[tensor.name])}, not as {_told(tensor)}"
+            yield f"it gives the output {tensor.name} as {_tensor(given[tensor.name])}, not as {_tensor(tensor)}"
 
 
-def _fits(given: Tensor, wanted: Tensor) -> bool:
-    """Whether one tensor can be taken where the other is expected: a variable dimension takes any."""
+def _fits(given: Tensor, expected: Tensor) -> bool:
+    """True if a tensor `given` can be used where one is expected; a variable dimension accepts any size."""
     return (
-        given.datatype == wanted.datatype
-        and len(given.shape) == len(wanted.shape)
-        and all(b in (VARIABLE, a) for a, b in zip(given.shape, wanted.shape, strict=True))
+        given.datatype == expected.datatype
+        and len(given.shape) == len(expected.shape)
+        and all(b in (VARIABLE, a) for a, b in zip(given.shape, expected.shape, strict=True))
     )
 
 
-def _told(tensor: Tensor) -> str:
+def _tensor(tensor: Tensor) -> str:
     return f"{tensor.datatype}{list(tensor.shape)}"
 
 
@@ -65,5 +65,7 @@ def _texts(values: Sequence[object] | None) -> frozenset[str]:
 
 
 def _listed(values: Sequence[object] | None) -> str:
-    told = [str(value) for value in values or ()]
-    return ", ".join(told[:8]) + (f" and {len(told) - 8} more" if len(told) > 8 else "") if told else "none"
+    texts = [str(value) for value in values or ()]
+    return (
+        ", ".join(texts[:8]) + (f" and {len(texts) - 8} more" if len(texts) > 8 else "") if texts else "none"
+    )

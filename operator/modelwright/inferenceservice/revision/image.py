@@ -1,7 +1,7 @@
-"""What another image of the server means for revisions that run: the administrator's policy. Pure.
+"""When running revisions get another image of the server, by the administrator's policy. Pure.
 
-OnNextRollout: a revision keeps the image that it was started with until something else of it changes. Now: a rollout to
-the new image begins when the service's turn comes. Either leaves alone what is on its way, and what was rolled back.
+OnNextRollout: a revision keeps its image until something else of it changes. Now: a rollout to the new image begins
+when it is the service's turn. Neither policy touches a canary, or a revision that was rolled back.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from modelwright.engine.objects import Body, Key, deleting, name, namespace
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.revision.revisions import is_same_but_image
 
-# When a service counts again those whose turn is before its own: later, where there are many of them.
+# How soon a service checks again whether it is its turn: the more services are ahead, the later.
 PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(seconds=600)
-# What waits for a person may do so for weeks: it takes nobody's turn.
+# A rollout that waits for a person may do so for weeks: it does not count against the limit.
 BY_HAND = frozenset(("CanaryPaused", "AwaitingApproval"))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The revision to serve. `ahead`: so many services come before this one, which waits for its turn; else None."""
+    """The revision to serve. `ahead`: how many services come first, if this one waits for its turn; else None."""
 
     revision: Revision
     ahead: int | None = None
@@ -48,9 +48,9 @@ def choice(
     settings: Settings,
     ahead: Callable[[], int],
 ) -> Choice:
-    """The revision that is wanted, or one that is there already and differs from it in nothing but the image.
+    """Returns the revision in the spec, or one that exists already and differs from it in the image alone.
 
-    `ahead` counts the services whose turn is before this one's; it is asked only if this one needs a turn.
+    `ahead` counts the services whose turn comes first. It is called only if this service has to wait for a turn.
     """
     stable, canary = status.stable, status.canary
     moving = canary if canary is not None and canary.state != "Failed" else None
@@ -69,16 +69,16 @@ def choice(
     return Choice(_kept(wanted, stable), before)
 
 
-def _kept(wanted: Revision, *parts: Revision | None) -> Revision:
-    """The first of the parts that differs from what is wanted in the image alone; what is wanted if there is none."""
-    for part in parts:
-        if part is not None and is_same_but_image(part, wanted):
-            return wanted.model_copy(update={"revision": part.revision, "image": part.image})
+def _kept(wanted: Revision, *existing: Revision | None) -> Revision:
+    """The first existing revision that differs from `wanted` in the image alone; `wanted` itself if there is none."""
+    for revision in existing:
+        if revision is not None and is_same_but_image(revision, wanted):
+            return wanted.model_copy(update={"revision": revision.revision, "image": revision.image})
     return wanted
 
 
 def ahead(view: View, key: Key, image: str) -> int:
-    """How many services are being rolled out, or wait for the image and come first by their key."""
+    """How many services are being rolled out, or wait for this image and come first by their key."""
 
     def is_before(service: Body) -> bool:
         other = Key(INFERENCE_SERVICES, namespace(service), name(service))
@@ -89,6 +89,7 @@ def ahead(view: View, key: Key, image: str) -> int:
 
 
 def _is_rolled_out(service: Body) -> bool:
+    """True if a service has a canary that moves on without a person."""
     status = service.get("status") or {}
     state = (status.get("canary") or {}).get("state")
     ready = [c.get("reason") for c in status.get("conditions") or () if c.get("type") == "Ready"]
@@ -96,7 +97,7 @@ def _is_rolled_out(service: Body) -> bool:
 
 
 def _waits(service: Body, image: str) -> bool:
-    """Whether a service will begin a rollout to the image when its turn comes. One that is not ready may never."""
+    """True if a service will begin a rollout to the image at its turn. One that is not ready may never do so."""
     status = service.get("status") or {}
     stable = status.get("stable") or {}
     serves = bool(stable) and "canary" not in status and true_condition(service, "Ready") is not None
@@ -104,7 +105,7 @@ def _waits(service: Body, image: str) -> bool:
 
 
 def announced(summary: Summary, chosen: Choice | None, settings: Settings) -> Summary:
-    """The summary on a service that serves, with what it waits for."""
+    """The summary; of a ready service that waits for its turn, with a message about that."""
     if chosen is None or chosen.ahead is None or not summary.ready:
         return summary
     most = settings.max_concurrent_rollouts
@@ -113,8 +114,8 @@ def announced(summary: Summary, chosen: Choice | None, settings: Settings) -> Su
     return replace(summary, message=f"{summary.message}; {waiting}")
 
 
-def look_again(chosen: Choice | None, settings: Settings, now: datetime) -> list[datetime]:
-    """When a service that waits for its turn has to be looked at again."""
+def times(chosen: Choice | None, settings: Settings, now: datetime) -> list[datetime]:
+    """When to reconcile a service that waits for its turn; empty if it does not wait."""
     if chosen is None or chosen.ahead is None:
         return []
     return [now + min(LONGEST_PAUSE, PAUSE * (chosen.ahead // settings.max_concurrent_rollouts))]
@@ -123,8 +124,8 @@ def look_again(chosen: Choice | None, settings: Settings, now: datetime) -> list
 def eased(
     spec: InferenceServiceSpec, stable: Revision | None, canary: CanaryRevision, counted: StepCounts | None
 ) -> InferenceServiceSpec:
-    """The spec for a canary that differs from the stable revision in the image alone: it does not wait for samples that
-    a service with little traffic never has. A check that fails still ends it."""
+    """The spec to judge a canary by. One that differs from the stable revision in the image alone does not wait for
+    samples that a service with little traffic never has; a failed check still rolls it back."""
     if stable is None or not is_same_but_image(stable, canary) or counted is None:
         return spec
     analysis = spec.rollout.analysis or Analysis()

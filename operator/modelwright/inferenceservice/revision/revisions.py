@@ -1,4 +1,4 @@
-"""Which revision has which part in an InferenceService, as one look leaves them. Plain data."""
+"""The revisions of an InferenceService by their roles (stable, canary, retired). Plain data."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ from modelwright.engine.objects import Body, annotations_of
 
 HASH_LENGTH = 10
 
-# Marks the Deployment of a revision that was given up, of which one pod is kept for its log.
+# Marks the Deployment of a canary that was given up: one of its pods is kept for its log.
 KEPT = "modelwright.dev/kept-for-logs"
 
 
 def is_kept(deployment: Body) -> bool:
-    """Whether a Deployment is what an earlier try has left."""
+    """True if a Deployment is only kept for its log."""
     return KEPT in annotations_of(deployment)
 
 
 def shape(revision: Revision) -> dict[str, Any]:
-    """What a revision keeps whatever part it has: the fields of Revision, all but its counts of pods."""
+    """The fields that a revision keeps when its role changes: those of Revision without the counts of pods."""
     return revision.model_dump(include={"revision", "version", "artifact", "image", "resources"})
 
 
 def revision_name(digest: str, version: str, image: str, resources: ResourceRequirements | None) -> str:
-    """The name of the revision that serves a model in this shape of pod: a hash of both."""
+    """The name of the revision that serves a model in pods of this image and these resources: a hash of all."""
     amounts = resources.model_dump(mode="json", exclude_none=True) if resources is not None else {}
     shape = {"digest": digest, "version": version, "image": image, "resources": amounts}
     return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:HASH_LENGTH]
 
 
-def is_same_but_image(part: Revision, other: Revision) -> bool:
-    """Whether two revisions serve the same model in pods that differ in the server's image at most.
+def is_same_but_image(one: Revision, other: Revision) -> bool:
+    """True if two revisions serve the same model, with the same resources, in pods that may differ in the image.
 
-    The name of a revision tells even where its fields were read off a Deployment: the API server writes amounts in its
-    own way. The fields tell even where another release has made the name.
+    Compares names and resources, as either may be unreliable: resources that were read from a Deployment are written in
+    the API server's way, and another release may have made names in another way.
     """
     digest = other.artifact.digest
-    if (part.version, part.artifact.digest) != (other.version, digest):
+    if (one.version, one.artifact.digest) != (other.version, digest):
         return False
-    same = revision_name(digest, other.version, part.image, other.resources)
-    return part.revision == same or part.resources == other.resources
+    same = revision_name(digest, other.version, one.image, other.resources)
+    return one.revision == same or one.resources == other.resources
 
 
 @dataclass(frozen=True)
 class Revisions:
-    """Which revision has which part, and what was rejected; `decision`: what was decided in this look.
+    """The revisions by their roles, the rejections, and what this reconcile decided.
 
-    `handled`: the token of the request that was carried out, or refused for the reason `refused`.
+    `handled`: the token of the request that was carried out, or refused with the message `refused`.
     """
 
     stable: StableRevision | None = None
@@ -71,15 +71,15 @@ class Revisions:
 
     @property
     def starting(self) -> CanaryRevision | None:
-        """The canary, unless it was given up."""
+        """The canary, unless it has failed."""
         return self.canary if self.canary is not None and self.canary.state != "Failed" else None
 
     @property
     def answering(self) -> Revision | None:
         """The revision that the Service selects.
 
-        The stable one, unless the canary stands in for it. The first revision has its Service from the start: traffic
-        goes to ready pods only, and by the time that they are, the nodes know the Service.
+        The stable one, unless the canary stands in for it. The first revision has its Service from the start, so that
+        the nodes know it by the time that a pod is ready.
         """
         starting = self.starting
         stands_in = starting is not None and starting.stand_in_since is not None
@@ -87,9 +87,9 @@ class Revisions:
 
     @property
     def kept(self) -> CanaryRevision | None:
-        """The canary that was given up before it had any traffic: one of its pods stays, so that its log can be read.
+        """The canary that failed before it had any traffic: one of its pods stays, so that its log can be read.
 
-        Until another revision is asked for, or it is tried again. What somebody aborts goes.
+        It stays until the spec wants another revision, or it is retried. An aborted canary does not stay.
         """
         canary = self.canary
         if (
@@ -104,5 +104,5 @@ class Revisions:
     @property
     def running(self) -> set[str]:
         """The revisions that have pods."""
-        parts = (self.stable, self.retired, self.starting)
-        return {part.revision for part in parts if part is not None}
+        revisions = (self.stable, self.retired, self.starting)
+        return {revision.revision for revision in revisions if revision is not None}

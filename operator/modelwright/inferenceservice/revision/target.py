@@ -1,4 +1,4 @@
-"""Which revision the spec asks for, given the ModelVersions there are. Pure."""
+"""Finds the revision that the spec wants among the ModelVersions that exist: the target. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Unresolved:
-    """Why there is no revision to serve: not yet, or not until something is written anew (`hopeless`)."""
+    """Why there is no target. `hopeless`: there will be none until a person changes something."""
 
     reason: str
     message: str
@@ -34,20 +34,20 @@ class Unresolved:
 
 
 def target(observed: Observed, settings: Settings) -> Revision | Unresolved:
-    """The revision that the spec asks for now."""
-    wanted = observed.spec.model
-    version = wanted.version
-    found = _newest(observed, wanted.name or "") if version is None else _named(observed, version)
-    if isinstance(found, Unresolved | Revision):
-        return found
-    refused = _refused(observed, found) if observed.spec.rollout.require_compatible_signature else None
-    return refused or revision(found, observed.spec.resources, settings)
+    """Returns the revision that the spec wants now, or why there is none."""
+    model = observed.spec.model
+    version = model.version
+    resolved = _newest(observed, model.name or "") if version is None else _named(observed, version)
+    if isinstance(resolved, Unresolved | Revision):
+        return resolved
+    refused = _refused(observed, resolved) if observed.spec.rollout.require_compatible_signature else None
+    return refused or revision(resolved, observed.spec.resources, settings)
 
 
 def _newest(observed: Observed, family: str) -> Body | Revision | Unresolved:
-    """The newest version of a family that is Ready. One that was rejected is passed over, unless it serves.
+    """The newest version of a family that is Ready. Rejected ones are passed over, but not the one that serves.
 
-    If the version that serves was deleted, its revision serves on until there is a newer version than that.
+    If the version that serves was deleted, the target is its revision until a newer version is Ready.
     """
     if not observed.versions:
         return Unresolved("ModelNotFound", f"there is no ModelVersion of the model {family}")
@@ -73,14 +73,16 @@ def _newest(observed: Observed, family: str) -> Body | Revision | Unresolved:
 
 
 def _is_newer(version: Body, stable: StableRevision) -> bool:
-    """Whether a version was made after a revision took over whose own version is gone."""
+    """True if a version was made after the stable revision, whose own version was deleted, took over."""
     made = _made(version, version["spec"].get("lineage") or {})
     return stable.since is not None and made > from_timestamp(stable.since)
 
 
 def passed_over(observed: Observed, serving: str) -> list[str]:
-    """The versions of a family that is followed which are newer than the one that serves, each with the reason why it
-    is not started."""
+    """The versions that are newer than the one that serves, and why each of them is not started.
+
+    Empty if the spec does not follow a family.
+    """
     objections = {name(v): why for v in observed.versions if (why := _objection(observed, v))}
     if observed.spec.model.name is None or not objections:
         return []
@@ -90,7 +92,7 @@ def passed_over(observed: Observed, serving: str) -> list[str]:
 
 
 def _objection(observed: Observed, version: Body) -> str | None:
-    """Why a version is not started for a service that follows its family; None if nothing is known against it."""
+    """Why a version is passed over, as a clause for messages; None if it may be started."""
     digest = version["spec"]["artifact"]["digest"]
     for own in observed.status.rejected or ():
         if own.scope == "Model" and own.digest == digest:
@@ -103,9 +105,9 @@ def _objection(observed: Observed, version: Body) -> str | None:
 def oldest_first(versions: Iterable[Body]) -> list[Body]:
     """The versions of a family in the order in which they were made.
 
-    Objects that a backup tool restores get new creation timestamps, in any order. So the runs of one TrainingJob count
-    by their number alone: none is older than a run before it. Between TrainingJobs and versions made by hand the time
-    decides: lineage.completionTime, which a backup keeps, or else the creation timestamp.
+    A backup tool restores objects with new creation timestamps, in any order. So the versions of one TrainingJob are in
+    the order of their runs. All others are ordered by lineage.completionTime, which a backup keeps, or else by their
+    creation timestamp.
     """
     runs: dict[str, list[tuple[int, datetime, Body]]] = defaultdict(list)
     aged: list[tuple[datetime, int, str, Body]] = []
@@ -116,16 +118,16 @@ def oldest_first(versions: Iterable[Body]) -> list[Body]:
             runs[job].append((run, made, version))
         else:
             aged.append((made, run, name(version), version))
-    for found in runs.values():
+    for numbered in runs.values():
         newest = _NEVER
-        for run, made, version in sorted(found, key=lambda each: each[:2]):
+        for run, made, version in sorted(numbered, key=lambda each: each[:2]):
             newest = max(newest, made)
             aged.append((newest, run, name(version), version))
     return [version for *_, version in sorted(aged, key=lambda each: each[:3])]
 
 
 def _made(version: Body, lineage: Mapping[str, Any]) -> datetime:
-    """When a version was made; the API server takes more forms of a time than are read here."""
+    """When a version was made; the earliest time there is if neither of its times can be read."""
     for text in (lineage.get("completionTime"), created(version)):
         try:
             made = from_timestamp(str(text))
@@ -135,37 +137,39 @@ def _made(version: Body, lineage: Mapping[str, Any]) -> datetime:
     return _NEVER
 
 
-def _named(observed: Observed, wanted: str) -> Body | Unresolved:
-    found = next((version for version in observed.versions if name(version) == wanted), None)
-    if found is None:
-        return Unresolved("ModelNotFound", f"there is no ModelVersion {wanted}")
-    if not true_condition(found, "Ready"):
-        return Unresolved("ModelNotReady", f"ModelVersion {wanted} is not Ready{_why(found)}")
-    return found
+def _named(observed: Observed, version_name: str) -> Body | Unresolved:
+    """The version that the spec names, if it is Ready."""
+    version = next((version for version in observed.versions if name(version) == version_name), None)
+    if version is None:
+        return Unresolved("ModelNotFound", f"there is no ModelVersion {version_name}")
+    if not true_condition(version, "Ready"):
+        return Unresolved("ModelNotReady", f"ModelVersion {version_name} is not Ready{_why(version)}")
+    return version
 
 
 def _refused(observed: Observed, version: Body) -> Unresolved | None:
-    """Why callers of the version that serves could not use this one."""
+    """Why callers of the version that serves could not use this one; None if they can."""
     stable = observed.status.stable
     if stable is None or stable.version == name(version):
         return None
     problem = incompatibility(_signature(observed.serving), _signature(version))
     if problem is None:
         return None
-    told = f"ModelVersion {name(version)} cannot take the place of {stable.version}: {problem}"
-    return Unresolved("IncompatibleSignature", told, hopeless=True)
+    message = f"ModelVersion {name(version)} cannot take the place of {stable.version}: {problem}"
+    return Unresolved("IncompatibleSignature", message, hopeless=True)
 
 
 def _signature(version: Body | None) -> Signature | None:
-    found = ((version or {}).get("status") or {}).get("signature")
+    """The signature in the version's status; None if there is none that this release can read."""
+    signature = ((version or {}).get("status") or {}).get("signature")
     try:
-        return None if found is None else Signature.model_validate(found)
-    except ValidationError:  # of another release
+        return None if signature is None else Signature.model_validate(signature)
+    except ValidationError:  # written by another release
         return None
 
 
 def revision(version: Body, resources: ResourceRequirements | None, settings: Settings) -> Revision:
-    """The revision that serves a version in this shape of pod."""
+    """The revision that serves a version with these resources."""
     chosen = resources or ResourceRequirements.model_validate(settings.serving_resources)
     artifact = Artifact.model_validate(version["spec"]["artifact"])
     image = settings.serving_image
@@ -179,6 +183,7 @@ def revision(version: Body, resources: ResourceRequirements | None, settings: Se
 
 
 def _why(version: Body) -> str:
-    found = (version.get("status") or {}).get("conditions") or ()
-    ready = next((condition for condition in found if condition["type"] == "Ready"), None)
+    """Suffix with the reason of the version's Ready condition; empty if it has none."""
+    conditions = (version.get("status") or {}).get("conditions") or ()
+    ready = next((condition for condition in conditions if condition["type"] == "Ready"), None)
     return f": {ready['reason']}" if ready is not None else ""

@@ -1,1 +1,1 @@
-"""How a revision takes over: step by step, in one switch, or not at all."""
+"""The rollout of a revision: starting it, its steps, promotion and rollback."""

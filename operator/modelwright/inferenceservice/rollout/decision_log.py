@@ -1,4 +1,4 @@
-"""What is kept and told of a decision about a canary: the record in the status, and the event. Pure."""
+"""Records decisions about a canary in the status, and as events. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelwright.common.times import to_timestamp
 from modelwright.engine.plan import Event
 from modelwright.inferenceservice.rollout.steps import Judged, Outcome
 
-# As many decisions as the status keeps besides the last one.
+# The most decisions that status.history keeps.
 HISTORY = 20
 
 _EVENTS = {
@@ -20,12 +20,12 @@ _EVENTS = {
     "Resume": "CanaryResumed",
     "Retry": "RevisionRetried",
 }
-# The reason of decisions that somebody asked for, where no other word says it better.
+# Reasons of decisions that were made by request.
 REQUESTED, REDONE = "Requested", "Redone"
 
 
 def measured(canary: CanaryRevision, judged: Judged, now: datetime) -> Decision:
-    """The record of a decision by a number."""
+    """The record of a decision that follows from a verdict."""
     verdict = judged.verdict
     return Decision(
         at=to_timestamp(now),
@@ -41,40 +41,40 @@ def measured(canary: CanaryRevision, judged: Judged, now: datetime) -> Decision:
 
 
 def other(revision: str, step: int | None, outcome: Outcome, reason: str, now: datetime) -> Decision:
-    """The record of a decision that no number made, such as of pods that fail."""
+    """The record of a decision without a verdict, such as one for pods that fail."""
     return Decision(at=to_timestamp(now), revision=revision, step=step or 0, verdict=outcome, reason=reason)
 
 
 def requested(
     request: Request, step: int | None, outcome: Outcome, now: datetime, reason: str = REQUESTED
 ) -> Decision:
-    """The record of what somebody asked for."""
-    done = other(request.revision, step, outcome, reason, now)
-    return done.model_copy(update={"requested_by": request.requested_by})
+    """The record of a decision by request."""
+    decision = other(request.revision, step, outcome, reason, now)
+    return decision.model_copy(update={"requested_by": request.requested_by})
 
 
 def history(
     last: Decision | None, before: list[Decision] | None, new: Decision | None
 ) -> list[Decision] | None:
-    """The decisions before the last one, the newest first."""
+    """Returns status.history: the decisions before the last one, the newest first."""
     if new is None or last is None:
         return before
     return [last, *(before or [])][:HISTORY]
 
 
 def event(decision: Decision | None) -> tuple[Event, ...]:
-    """The event of a decision; rollbacks and pauses are told by the condition Ready, which changes with them."""
+    """The event of a decision. Rollbacks and pauses have none here: the change of Ready makes one."""
     reason = None if decision is None else _EVENTS.get(decision.verdict)
     if decision is None or reason is None:
         return ()
     if decision.reason == REDONE:
-        told = f"the undo was undone: revision {decision.revision} has the traffic again"
-        return (Event("Normal", REDONE, f"{told}, {requester_phrase(decision.requested_by)}"),)
-    told = decision.reason
+        message = f"the undo was undone: revision {decision.revision} has the traffic again"
+        return (Event("Normal", REDONE, f"{message}, {requester_phrase(decision.requested_by)}"),)
+    message = decision.reason
     if decision.metric is not None:
-        told += ": " + verdict_text(decision.metric, decision.value, decision.threshold, decision.samples)
+        message += ": " + verdict_text(decision.metric, decision.value, decision.threshold, decision.samples)
     if decision.reason == REQUESTED:
-        told = requester_phrase(decision.requested_by)
+        message = requester_phrase(decision.requested_by)
     if decision.verdict in {"Advance", "Promote"}:
-        told = f"step {decision.step + 1} ended: {told}"
-    return (Event("Normal", reason, told),)
+        message = f"step {decision.step + 1} ended: {message}"
+    return (Event("Normal", reason, message),)

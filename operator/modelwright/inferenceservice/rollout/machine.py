@@ -1,9 +1,9 @@
-"""Moves an InferenceService from its stable revision to the one that is asked for. Pure.
+"""Moves an InferenceService from its stable revision to the revision in the spec. Pure.
 
-The stable revision has the traffic. A canary starts beside it and takes over when it is ready: at once, or step by
-step while what is measured speaks for it. It is given up when it cannot work, takes too long or fails its analysis;
-the stable one never waits for it. The one before is retired: it runs on for a while, so that connections which still
-know it are served, and so that going back to it is one switch (`switch`).
+The stable revision has the traffic. A canary starts beside it and takes over when it is ready: at once, or step by step
+while its analysis passes. It is given up when it cannot work, takes too long or fails its analysis; the stable revision
+serves on meanwhile. After a promotion the previous revision is retired: it runs on for a while, to serve connections
+that are still open, and so that a rollback only has to switch the Service (`promotion`).
 """
 
 from __future__ import annotations
@@ -32,84 +32,87 @@ from modelwright.workload.podstatus import Problem
 
 
 def advance(observed: Observed, target: Revision | Unresolved, now: datetime) -> Revisions:
-    """The parts, one step on: by what somebody asks for, else by what time and pods bring."""
+    """Returns the revisions after this reconcile: moved by a pending request, else by time and the pods' state."""
     before = observed.status
     revisions = Revisions(
         stable=promotion.still_baking(before.stable, now),
         canary=before.canary,
         retired=promotion.still_retired(before.retired, now),
-        rejected=rejections.standing(before.rejected or (), observed.spec.model.version, target),
+        rejected=rejections.in_force(before.rejected or (), observed.spec.model.version, target),
     )
-    moved = _asked_or_moved(revisions, observed, target, now)
+    moved = _next(revisions, observed, target, now)
     return replace(moved, rejected=rejections.lifted(moved.rejected, moved.stable))
 
 
-def _asked_or_moved(
+def _next(
     revisions: Revisions, observed: Observed, target: Revision | Unresolved, now: datetime
 ) -> Revisions:
+    """Handles the pending request, if there is one. A request that is refused does not hold up the rollout."""
     before = observed.status
     last = () if before.last_handled_request is None else (before.last_handled_request,)
-    asked = requests.pending(observed.body, {*last, *(before.handled_requests or ())})
-    if asked is None:
+    request = requests.pending(observed.body, {*last, *(before.handled_requests or ())})
+    if request is None:
         return _moved(revisions, observed, target, now)
-    if isinstance(asked, requests.Refused):
-        return replace(_moved(revisions, observed, target, now), handled=asked.token, refused=asked.message)
-    done = _asked(asked, revisions, observed, target, now)
-    if done is None:  # in its time
+    if isinstance(request, requests.Refused):
+        return replace(
+            _moved(revisions, observed, target, now), handled=request.token, refused=request.message
+        )
+    outcome = _requested(request, revisions, observed, target, now)
+    if outcome is None:  # the request stays pending
         return _moved(revisions, observed, target, now)
-    if isinstance(done, str):
-        by = f" by {asked.requested_by}" if asked.requested_by else ""
+    if isinstance(outcome, str):
+        by = f" by {request.requested_by}" if request.requested_by else ""
         moved = _moved(revisions, observed, target, now)
-        return replace(moved, handled=asked.token, refused=f"{asked.action} was asked for{by}: {done}")
-    return replace(done, handled=asked.token)
+        return replace(moved, handled=request.token, refused=f"{request.action} was asked for{by}: {outcome}")
+    return replace(outcome, handled=request.token)
 
 
-def _asked(
-    asked: requests.Request,
+def _requested(
+    request: requests.Request,
     revisions: Revisions,
     observed: Observed,
     target: Revision | Unresolved,
     now: datetime,
 ) -> Revisions | str | None:
-    """The parts after what was asked for, or why it cannot be; None as long as it makes no sense yet."""
+    """Returns the revisions after a request, or why it is refused. None: keep the request pending."""
     canary = revisions.canary
-    if asked.action == "undo":
-        return promotion.undone(asked, revisions, observed, target, now)
-    if asked.action == "retry":
-        return _retried(asked, revisions, observed, now)
-    if canary is None or canary.revision != asked.revision:
-        return f"revision {asked.revision} is not the canary"
-    return _asked_of(canary, asked, revisions, observed, now)
+    if request.action == "undo":
+        return promotion.undone(request, revisions, observed, target, now)
+    if request.action == "retry":
+        return _retried(request, revisions, observed, now)
+    if canary is None or canary.revision != request.revision:
+        return f"revision {request.revision} is not the canary"
+    return _about_canary(canary, request, revisions, observed, now)
 
 
 def _retried(
-    asked: requests.Request, revisions: Revisions, observed: Observed, now: datetime
+    request: requests.Request, revisions: Revisions, observed: Observed, now: datetime
 ) -> Revisions | str | None:
-    """The parts after somebody wants another try of what was rejected or given up."""
-    canary, decision = revisions.canary, decision_log.requested(asked, None, "Retry", now)
-    is_canary = canary is not None and canary.revision == asked.revision
+    """Retry: starts a failed canary again, or lifts the rejection of the revision."""
+    canary, decision = revisions.canary, decision_log.requested(request, None, "Retry", now)
+    is_canary = canary is not None and canary.revision == request.revision
     if canary is not None and is_canary and canary.state == "Failed":
         again = _canary(canary, observed.generation, now)
         rejected = rejections.lifted(revisions.rejected, canary)
         return replace(revisions, canary=again, rejected=rejected, decision=decision)
-    rejected = rejections.without(revisions.rejected, asked.revision)
+    rejected = rejections.without(revisions.rejected, request.revision)
     if rejected != revisions.rejected:
         return replace(revisions, rejected=rejected, decision=decision)
-    return None if is_canary else f"revision {asked.revision} is not the canary, and was not rejected"
+    return None if is_canary else f"revision {request.revision} is not the canary, and was not rejected"
 
 
-def _asked_of(
-    canary: CanaryRevision, asked: requests.Request, revisions: Revisions, observed: Observed, now: datetime
+def _about_canary(
+    canary: CanaryRevision, request: requests.Request, revisions: Revisions, observed: Observed, now: datetime
 ) -> Revisions | None:
-    """The canary after what was asked for."""
-    record = partial(decision_log.requested, asked, canary.step)
+    """The requests about the canary: abort, pause, resume, promote. None: keep the request pending."""
+    record = partial(decision_log.requested, request, canary.step)
     if canary.state == "Failed":
         return None
-    match asked.action:
+    match request.action:
         case "abort":
-            problem = Problem(rejections.ABORTED, requests.requester_phrase(asked.requested_by))
+            problem = Problem(rejections.ABORTED, requests.requester_phrase(request.requested_by))
             new = rejections.rejection(
-                canary, problem.reason, now, serves=revisions.stable, requested_by=asked.requested_by
+                canary, problem.reason, now, serves=revisions.stable, requested_by=request.requested_by
             )
             return replace(
                 revisions,
@@ -118,14 +121,14 @@ def _asked_of(
                 decision=record("Rollback", now, rejections.ABORTED),
             )
         case "pause" | "resume":
-            paused = asked.action == "pause" or None
+            paused = request.action == "pause" or None
             return replace(
                 revisions,
                 canary=canary.model_copy(update={"paused": paused}),
                 decision=record("Pause" if paused else "Resume", now),
             )
         case "promote" | "promote-full" if canary.state == "Shifting":
-            fully = asked.action == "promote-full"
+            fully = request.action == "promote-full"
             moved, outcome = steps.promoted(canary, observed.spec, now, fully=fully)
             return replace(revisions, canary=moved, decision=record(outcome, now))
     return None
@@ -134,11 +137,11 @@ def _asked_of(
 def _moved(
     revisions: Revisions, observed: Observed, target: Revision | Unresolved, now: datetime
 ) -> Revisions:
-    """The parts as time and pods have them."""
-    canary = standin.noted(revisions.canary, revisions.stable, observed, now)
+    """Returns the revisions after what time and the state of the pods change."""
+    canary = standin.marked(revisions.canary, revisions.stable, observed, now)
     revisions = replace(revisions, canary=canary)
     if canary is not None and not _is(canary, target) and standin.answers(canary, observed):
-        return _replaced(revisions, canary, target, observed, now)
+        return _no_longer_named(revisions, canary, target, observed, now)
     if isinstance(target, Unresolved):
         return replace(revisions, canary=None)
     if _is(revisions.stable, target):
@@ -147,7 +150,7 @@ def _moved(
 
 
 def _approached(revisions: Revisions, target: Revision, observed: Observed, now: datetime) -> Revisions:
-    """One step towards a revision that does not have the traffic yet."""
+    """Towards a revision that does not have the traffic yet: blocked by a rejection, a rollback, or a rollout."""
     rejected = rejections.blocking(revisions.rejected, target)
     if rejected is not None:
         return replace(revisions, canary=_given_up(revisions.canary, rejected))
@@ -157,12 +160,12 @@ def _approached(revisions: Revisions, target: Revision, observed: Observed, now:
 
 
 def _rolled_out(revisions: Revisions, target: Revision, observed: Observed, now: datetime) -> Revisions:
-    """The parts where another revision than the stable one is asked for, and has to start."""
+    """Starts a canary of the revision in the spec, moves on one that runs, or retries one that failed."""
     canary = revisions.canary
     if canary is None or _starts(canary, target, observed.generation):
         return replace(revisions, canary=_canary(target, observed.generation, now))
     if canary.state != "Failed":
-        return _walked(revisions, canary, observed, now)
+        return _rolled_on(revisions, canary, observed, now)
     if not _is_due(canary, revisions, observed, now):
         return revisions
     again = _canary(target, observed.generation, now).model_copy(update={"attempts": canary.attempts})
@@ -170,36 +173,39 @@ def _rolled_out(revisions: Revisions, target: Revision, observed: Observed, now:
 
 
 def _given_up(canary: CanaryRevision | None, rejected: Rejection) -> CanaryRevision | None:
-    """What is remembered of the canary while it is rejected what the spec asks for: how that one ended."""
+    """The canary to keep in the status while the revision in the spec is rejected: the failed one that was rejected."""
     if canary is None or canary.state != "Failed" or not rejections.blocks(rejected, canary):
         return None
     return canary
 
 
-def _replaced(
+def _no_longer_named(
     revisions: Revisions,
     canary: CanaryRevision,
     target: Revision | Unresolved,
     observed: Observed,
     now: datetime,
 ) -> Revisions:
-    """A canary that answers all requests, and that is not asked for any more: they keep somebody who answers."""
+    """When the spec no longer names the canary, while the canary answers all requests: it stays until another revision
+    can answer."""
     if isinstance(target, Unresolved) or _is(revisions.stable, target):
         return revisions
-    return _stood_in(revisions, canary, observed, now)
+    return _promoted_stand_in(revisions, canary, observed, now)
 
 
-def _stood_in(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
-    """The canary has taken over for good from a stable revision that does not come back."""
+def _promoted_stand_in(
+    revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime
+) -> Revisions:
+    """Promotes a canary that stands in for a stable revision which does not come back."""
     reason = standin.STABLE_UNAVAILABLE
     decision = decision_log.other(canary.revision, canary.step, "Promote", reason, now)
     return replace(promotion.promoted(revisions, canary, observed, now), decision=decision)
 
 
-def _walked(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
-    """A canary on its way."""
+def _rolled_on(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
+    """Moves a canary on that has not failed: its steps, its promotion, or giving it up."""
     if standin.takes_over(canary, observed, now):
-        return _stood_in(revisions, canary, observed, now)
+        return _promoted_stand_in(revisions, canary, observed, now)
     if canary.state in steps.SHIFTING and revisions.stable is not None and steps.planned(observed.spec):
         return _shifted(revisions, canary, observed, now)
     needed = steps.replicas(canary, observed.spec, beside=revisions.stable is not None)
@@ -212,7 +218,8 @@ def _walked(revisions: Revisions, canary: CanaryRevision, observed: Observed, no
 
 
 def _lacks_service(revisions: Revisions, observed: Observed) -> bool:
-    """Whether nothing could reach a canary that is to take steps: the name of its Service may be taken."""
+    """True if a canary that will go through steps has no Service, without which no request can reach it. Another object
+    may have the Service's name."""
     takes_steps = revisions.stable is not None and steps.planned(observed.spec) and observed.spec.replicas > 0
     return bool(takes_steps) and observed.canary_service is None
 
@@ -224,9 +231,9 @@ def _defect(
     now: datetime,
     lacking: str | None = None,
 ) -> Problem | None:
-    """Why a canary must be given up that lacks pods, or its share: it says that it cannot work, or its time is over.
+    """Why a canary that lacks ready pods, or its share of the traffic, must be given up; None to keep waiting.
 
-    Where nobody else answers it is not given up for the time that it takes.
+    Either it cannot work, or its deadline is over. The deadline does not apply while no stable pod is ready.
     """
     stable = revisions.stable
     if stable is not None and not standin.is_lost(observed, stable):
@@ -235,7 +242,7 @@ def _defect(
 
 
 def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
-    """The pods that the canary begins with are ready: where there is traffic to take over, the steps begin."""
+    """When the canary's first pods are ready: begins its steps, or promotes it if there are none."""
     planned = steps.planned(observed.spec)
     if revisions.stable is None or not planned or observed.spec.replicas == 0:
         return promotion.promoted(revisions, canary, observed, now)
@@ -250,15 +257,17 @@ def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now
 
 
 def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
-    """A canary that has a share of the traffic: on, back, or as it is."""
+    """Moves a canary that has a share of the traffic: to the next step, back, or not at all."""
     lacking = share.missing(observed, revisions.stable, canary)
     move = _judged(revisions, canary, observed, now, has_share=lacking is None)
     decision = None if move.decision is None else decision_log.measured(canary, move.decision, now)
     if move.problem is not None:
         problem = explained(observed, canary.revision, move.problem)
-        # Without a verdict nothing is known against the model.
-        found_bad = move.decision is not None and move.decision.verdict.result == "Fail"
-        new = rejections.rejection(canary, problem.reason, now, serves=revisions.stable, quarantine=found_bad)
+        # A rollback for missing data is no proof against the model, so other services may still try it.
+        quarantine = move.decision is not None and move.decision.verdict.result == "Fail"
+        new = rejections.rejection(
+            canary, problem.reason, now, serves=revisions.stable, quarantine=quarantine
+        )
         given_up = promotion.failed(canary, problem, observed)
         rejected = rejections.added(revisions.rejected, new)
         return replace(revisions, canary=given_up, decision=decision, rejected=rejected)
@@ -282,7 +291,7 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
 def _judged(
     revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime, *, has_share: bool
 ) -> steps.Move:
-    """What the analysis says. While no pod of the stable revision is ready, there is nothing to go by, or back to."""
+    """What follows from the analysis; nothing while no stable pod is ready to compare with, or to go back to."""
     if standin.is_lost(observed, revisions.stable):
         return steps.Move()
     restarts = observed.restarts(canary.revision)
@@ -290,20 +299,21 @@ def _judged(
     return steps.move(canary, spec, observed.measured, restarts, now, has_share=has_share)
 
 
-def _is(part: Revision | None, target: Revision | Unresolved) -> bool:
-    return part is not None and isinstance(target, Revision) and part.revision == target.revision
+def _is(revision: Revision | None, target: Revision | Unresolved) -> bool:
+    """True if this is the revision in the spec."""
+    return revision is not None and isinstance(target, Revision) and revision.revision == target.revision
 
 
 def _starts(canary: CanaryRevision | None, target: Revision, generation: int) -> bool:
-    """Whether a canary starts: there is none, it is of another revision, or it failed under another spec."""
+    """True if a new canary starts: there is none, it is of another revision, or it failed under another spec."""
     if canary is None or not _is(canary, target):
         return True
     return canary.state == "Failed" and canary.generation != generation
 
 
 def _is_due(canary: CanaryRevision, revisions: Revisions, observed: Observed, now: datetime) -> bool:
-    """Whether a canary that the cluster did not let start is tried again: in its time, and at once when it could
-    answer and nobody else does."""
+    """True if a failed canary is retried now: at its time, or at once if it has ready pods and the stable revision has
+    none."""
     if canary.retry_at is None:
         return False
     alone = standin.is_lost(observed, revisions.stable) and has_ready_pods(observed, canary.revision)
@@ -311,6 +321,7 @@ def _is_due(canary: CanaryRevision, revisions: Revisions, observed: Observed, no
 
 
 def _canary(target: Revision, generation: int, now: datetime) -> CanaryRevision:
+    """A new canary at its start."""
     return CanaryRevision(
         **shape(target), state="Progressing", since=to_timestamp(now), generation=generation
     )

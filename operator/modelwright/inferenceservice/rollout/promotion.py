@@ -1,7 +1,7 @@
-"""The moments in which the traffic goes over as a whole: to a canary that has passed, or back to the one before. Pure.
+"""Switches the whole traffic: to a canary that has passed (promotion), or to the previous revision (rollback). Pure.
 
-A revision that took over is baked: the analysis goes on for a while, and takes it back if it fails. Going back is one
-switch of the Service, because the one before still runs.
+A promoted revision bakes for a while: the analysis goes on, and a failure rolls it back. A rollback only has to switch
+the Service, because the previous revision still runs.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from modelwright.inferenceservice.rollout import decision_log, rejections, steps
 from modelwright.inferenceservice.rollout.readiness import explained, is_complete, ready_replicas
 from modelwright.workload.podstatus import Problem
 
-# Between two tries of a revision that the cluster did not let start: doubled each time.
+# The pause before a revision that could not start is retried: doubled each time, up to the longest.
 FIRST_PAUSE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(hours=1)
 
 
 def promoted(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
-    """The canary has the traffic; the one before runs on for a while."""
+    """Makes the canary the stable revision, and retires the previous one."""
     retired = _retired(revisions.stable, observed, now)
     bake = observed.spec.rollout.bake_seconds if retired is not None else 0
     stable = StableRevision(
@@ -47,31 +47,34 @@ def promoted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
 def _retired(
     stable: StableRevision | None, observed: Observed, now: datetime, *, undone: bool | None = None
 ) -> RetiredRevision | None:
+    """The stable revision as a retired one. `undone`: it lost the traffic by a rollback."""
     if stable is None:
         return None
-    told = observed.spec.rollout
-    # As long as the new one may be taken back, there has to be one to go back to.
+    rollout = observed.spec.rollout
+    # It must outlast the baking of its successor, or a rollback would have nothing to switch to.
     seconds = (
-        told.scale_down_delay_seconds if undone else max(told.scale_down_delay_seconds, told.bake_seconds)
+        rollout.scale_down_delay_seconds
+        if undone
+        else max(rollout.scale_down_delay_seconds, rollout.bake_seconds)
     )
     until = to_timestamp(now + timedelta(seconds=seconds))
     return RetiredRevision(**shape(stable), until=until, undone=undone)
 
 
 def still_retired(retired: RetiredRevision | None, now: datetime) -> RetiredRevision | None:
-    """The revision before, as long as its pods run."""
+    """The retired revision; None once its time is over."""
     return retired if retired is not None and now < from_timestamp(retired.until) else None
 
 
 def still_baking(stable: StableRevision | None, now: datetime) -> StableRevision | None:
-    """The revision that has the traffic; once its time is over, it is not taken back any more."""
+    """The stable revision, no longer marked as baking once its baking time is over."""
     if stable is None or stable.bake_until is None or now < from_timestamp(stable.bake_until):
         return stable
     return stable.model_copy(update={"bake_until": None})
 
 
 def baked(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
-    """The revision that has taken over, while it may still be taken back."""
+    """Rolls a stable revision back that fails while it bakes."""
     stable = revisions.stable
     if stable is None or stable.bake_until is None:
         return revisions
@@ -80,7 +83,7 @@ def baked(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
         return revisions
     back = taken_back(revisions, observed, now)
     problem = explained(observed, stable.revision, steps.problem(verdict))
-    given_up = _as_failed(stable, problem, observed, now)
+    given_up = _as_failed_canary(stable, problem, observed, now)
     decision = decision_log.measured(given_up, steps.Judged("Rollback", verdict), now)
     new = rejections.rejection(stable, problem.reason, now, serves=back.stable, quarantine=True)
     rejected = rejections.added(revisions.rejected, new)
@@ -88,8 +91,8 @@ def baked(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
 
 
 def _judged(stable: StableRevision, observed: Observed) -> Verdict | None:
-    """The failure of a revision that is baked; None as long as there is none."""
-    analysis = steps.asked(observed.spec)
+    """The failed verdict on a baking revision; None if it has not failed."""
+    analysis = steps.analysis_of(observed.spec)
     if crashed := judge_pods(analysis, observed.restarts(stable.revision)):
         return crashed
     verdict = judge_baking(analysis, counted_since(observed.measured, stable.since))
@@ -97,7 +100,7 @@ def _judged(stable: StableRevision, observed: Observed) -> Verdict | None:
 
 
 def is_way_back(revisions: Revisions, target: Revision, observed: Observed) -> bool:
-    """Whether the revision that is asked for is the one before, and can answer at once."""
+    """True if the revision in the spec is the retired one, was not rolled back, and has all its pods available."""
     retired = revisions.retired
     if retired is None or retired.revision != target.revision or retired.undone:
         return False
@@ -105,33 +108,35 @@ def is_way_back(revisions: Revisions, target: Revision, observed: Observed) -> b
 
 
 def undone(
-    asked: Request, revisions: Revisions, observed: Observed, target: Revision | Unresolved, now: datetime
+    request: Request, revisions: Revisions, observed: Observed, target: Revision | Unresolved, now: datetime
 ) -> Revisions | str:
-    """The parts after somebody wants the other revision that still runs to have the traffic, or why that cannot be:
-    the one before, or the newer one if that was undone."""
+    """Undo: returns the revisions after the traffic is switched to the retired one, or why the request is refused.
+
+    The retired revision is the previous one, or the newer one if that was undone before.
+    """
     stable, canary, retired = revisions.stable, revisions.canary, revisions.retired
-    if stable is None or stable.revision != asked.revision:
-        return f"revision {asked.revision} does not have the traffic"
+    if stable is None or stable.revision != request.revision:
+        return f"revision {request.revision} does not have the traffic"
     if retired is None:
         return "there is no other revision that still runs; ask for its version in spec.model instead"
     if ready_replicas(observed.deployment(retired.revision)) == 0:
         return f"no pod of ModelVersion {retired.version} is ready"
     if retired.undone:
-        return _redone(asked, stable, retired, revisions, observed, target, now)
+        return _redone(request, stable, retired, revisions, observed, target, now)
     new = rejections.rejection(
-        stable, rejections.UNDONE, now, serves=retired, requested_by=asked.requested_by
+        stable, rejections.UNDONE, now, serves=retired, requested_by=request.requested_by
     )
     return replace(
         taken_back(revisions, observed, now),
-        # Where another model is on its way, it goes on.
+        # The canary of another model goes on.
         canary=None if canary is None or rejections.blocks(new, canary) else canary,
         rejected=rejections.added(revisions.rejected, new),
-        decision=decision_log.requested(asked, None, "Rollback", now, rejections.UNDONE),
+        decision=decision_log.requested(request, None, "Rollback", now, rejections.UNDONE),
     )
 
 
 def _redone(
-    asked: Request,
+    request: Request,
     stable: StableRevision,
     retired: RetiredRevision,
     revisions: Revisions,
@@ -139,7 +144,7 @@ def _redone(
     target: Revision | Unresolved,
     now: datetime,
 ) -> Revisions | str:
-    """The parts after an undo is undone."""
+    """Undo of an undo: the newer revision has the traffic again. Only after an undo, never after a failed analysis."""
     is_undone = any(
         rejected.revision == retired.revision and rejected.reason == rejections.UNDONE
         for rejected in revisions.rejected
@@ -151,7 +156,7 @@ def _redone(
         )
     if isinstance(target, Revision) and target.revision == stable.revision and observed.spec.model.version:
         return f"spec.model asks for ModelVersion {stable.version}, which has the traffic"
-    decision = decision_log.requested(asked, None, "Promote", now, decision_log.REDONE)
+    decision = decision_log.requested(request, None, "Promote", now, decision_log.REDONE)
     return replace(
         revisions,
         stable=StableRevision(**shape(retired), since=to_timestamp(now)),
@@ -162,16 +167,17 @@ def _redone(
 
 
 def taken_back(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
-    """The one before has the traffic again."""
-    before = revisions.retired
-    if before is None:
+    """Makes the retired revision the stable one again."""
+    previous = revisions.retired
+    if previous is None:
         return revisions
-    stable = StableRevision(**shape(before), since=to_timestamp(now))
+    stable = StableRevision(**shape(previous), since=to_timestamp(now))
     retired = _retired(revisions.stable, observed, now, undone=True)
     return replace(revisions, stable=stable, canary=None, retired=retired)
 
 
 def _can_go_back(revisions: Revisions, observed: Observed) -> bool:
+    """True if the previous revision still runs and has a ready pod."""
     retired = revisions.retired
     return (
         retired is not None
@@ -181,7 +187,7 @@ def _can_go_back(revisions: Revisions, observed: Observed) -> bool:
 
 
 def failed(canary: CanaryRevision, problem: Problem, observed: Observed) -> CanaryRevision:
-    """The canary, given up under the present spec: without a share, and with the reason as its verdict."""
+    """The canary as Failed, for the present generation of the spec: without traffic, the reason as its verdict."""
     update = {
         "state": "Failed",
         "weight": None if canary.weight is None else 0,
@@ -197,7 +203,10 @@ def failed(canary: CanaryRevision, problem: Problem, observed: Observed) -> Cana
 
 
 def given_up(canary: CanaryRevision, problem: Problem, observed: Observed, now: datetime) -> CanaryRevision:
-    """The canary, given up because its pods or its share did not come; tried again where the cluster is to blame."""
+    """The canary as Failed because its pods did not become ready or its share of the traffic did not take effect.
+
+    It gets a time for a retry unless the revision itself is the cause.
+    """
     over = failed(canary, problem, observed)
     if problem.own or (problem.permanent and not problem.missing):
         return over
@@ -206,8 +215,10 @@ def given_up(canary: CanaryRevision, problem: Problem, observed: Observed, now: 
     return over.model_copy(update={"attempts": attempts, "retry_at": to_timestamp(now + pause)})
 
 
-def _as_failed(stable: StableRevision, problem: Problem, observed: Observed, now: datetime) -> CanaryRevision:
-    """A revision that had taken over, remembered as one that is not tried again."""
+def _as_failed_canary(
+    stable: StableRevision, problem: Problem, observed: Observed, now: datetime
+) -> CanaryRevision:
+    """A stable revision that was rolled back, as a failed canary: so it is not started again."""
     return CanaryRevision(
         **shape(stable),
         state="Failed",

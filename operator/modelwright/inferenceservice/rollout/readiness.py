@@ -1,4 +1,4 @@
-"""Whether the pods of a revision are there and ready, and what keeps them from it. Pure."""
+"""Whether the pods of a revision are ready, and if not, why. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modelwright.workload.podstatus import Problem, failure, obstacle
 
 
 def is_complete(deployment: Body | None, replicas: int) -> bool:
-    """Whether all pods of a revision are there, up to date and available, and none too many."""
+    """True if the Deployment has exactly this many pods, all up to date and available."""
     status: Mapping[str, Any] = (deployment or {}).get("status") or {}
     if deployment is None or int(status.get("observedGeneration", 0)) < int(
         metadata(deployment).get("generation", 0)
@@ -28,47 +28,48 @@ def is_complete(deployment: Body | None, replicas: int) -> bool:
 
 
 def serves_fully(deployment: Body | None, replicas: int) -> bool:
-    """Whether as many pods of a revision are ready as the spec asks for, and none is too many.
+    """True if the Deployment has exactly this many pods, all up to date and ready.
 
-    That is enough for a revision that has the traffic: another minReadySeconds makes none of its pods worse.
+    Enough for the revision that has the traffic: after a change of minReadySeconds its pods may count as unavailable,
+    but they still answer.
     """
     if deployment is None:
         return False
     status = deployment.get("status") or {}
     enough = min(int(status.get(count, 0)) for count in ("updatedReplicas", "readyReplicas"))
-    asked, there = int(deployment["spec"].get("replicas", 1)), int(status.get("replicas", 0))
-    return asked == replicas and there <= replicas <= enough
+    requested, existing = int(deployment["spec"].get("replicas", 1)), int(status.get("replicas", 0))
+    return requested == replicas and existing <= replicas <= enough
 
 
 def ready_replicas(deployment: Body | None) -> int:
-    """Pods of a revision that are ready."""
+    """How many pods of the Deployment are ready."""
     status: Mapping[str, Any] = (deployment or {}).get("status") or {}
     return int(status.get("readyReplicas", 0))
 
 
 def has_ready_pods(observed: Observed, revision: str) -> bool:
-    """Whether a revision can answer."""
+    """True if any pod of the revision is ready."""
     return ready_replicas(observed.deployment(revision)) > 0
 
 
 def deadline(since: datetime, observed: Observed) -> datetime:
-    """When a canary is given up whose pods have had to become ready since then."""
+    """When a canary is given up that has waited for its pods since then."""
     return since + timedelta(seconds=observed.spec.rollout.progress_deadline_seconds)
 
 
 def hopeless(observed: Observed, revision: str) -> Problem | None:
-    """Why a revision cannot work, whatever the cluster does. A model file that is not there may come."""
+    """Why the revision can never become ready; None if it may. A missing model file does not count: it may appear."""
     problems = (*_failures(observed, revision), *_obstacles(observed, revision))
     return next((problem for problem in problems if problem.permanent and not problem.missing), None)
 
 
 def waits_since(canary: CanaryRevision) -> datetime:
-    """Since when the pods of a canary, or its share of the traffic, are waited for."""
+    """Since when the canary waits for its pods or its share of the traffic."""
     return from_timestamp(canary.waiting_since or canary.since)
 
 
 def overdue(observed: Observed, canary: CanaryRevision, lacking: str | None, now: datetime) -> Problem | None:
-    """Why a canary must be given up whose pods, or whose share of the traffic (`lacking`), have had their time."""
+    """Why a canary is given up whose deadline is over; None before. `lacking`: why it has no share of the traffic."""
     if now < deadline(waits_since(canary), observed):
         return None
     late = f"not ready within progressDeadlineSeconds: {observed.spec.rollout.progress_deadline_seconds}"
@@ -81,17 +82,17 @@ def overdue(observed: Observed, canary: CanaryRevision, lacking: str | None, now
 
 
 def hindrance(observed: Observed, revision: str) -> Problem | None:
-    """What keeps pods of a revision from being ready, if it shows."""
+    """What keeps a revision's pods from being ready; None if the cluster reports no reason."""
     return next(iter((*_obstacles(observed, revision), *_failures(observed, revision))), None)
 
 
 def _failures(observed: Observed, revision: str) -> list[Problem]:
-    """How containers of a revision's pods have ended."""
+    """The failures of containers of the revision's pods."""
     return [problem for pod in observed.pods_of(revision) if (problem := failure(pod))]
 
 
 def _obstacles(observed: Observed, revision: str) -> list[Problem]:
-    """What keeps a revision's pods from starting, and its Deployment from making more."""
+    """What keeps the revision's pods from starting, or its Deployment from creating them."""
     obstacles = [problem for pod in observed.pods_of(revision) if (problem := obstacle(pod))]
     refused = pods_refused(observed.deployment(revision))
     return (
@@ -102,15 +103,17 @@ def _obstacles(observed: Observed, revision: str) -> list[Problem]:
 
 
 def pods_refused(deployment: Body | None) -> Mapping[str, Any] | None:
-    """The condition of a Deployment whose pods a quota, a LimitRange or a policy refuses."""
+    """The condition ReplicaFailure, if it is True: a quota, a LimitRange or a policy refuses the Deployment's pods."""
     return None if deployment is None else true_condition(deployment, "ReplicaFailure")
 
 
 def explained(observed: Observed, revision: str, problem: Problem) -> Problem:
-    """A verdict on restarts, in the words of the container that ended."""
+    """The problem; a verdict on restarts with the reason and message of the container that failed."""
     if problem.reason != RESTARTED:
         return problem
-    cause = next((found for pod in observed.pods_of(revision) if (found := failure(pod))), None)
+    cause = next(
+        (container_failure for pod in observed.pods_of(revision) if (container_failure := failure(pod))), None
+    )
     if cause is None:
         return problem
     return Problem(cause.reason, f"{cause.message} ({problem.message})")

@@ -1,7 +1,7 @@
-"""What was rejected, by the analysis or by somebody who aborted or undid it, and is not started again. Pure.
+"""Rejections: revisions that failed their analysis, or were aborted or undone by request, are not started again. Pure.
 
-A rejection holds whatever else changes: replicas, resources, limits, the operator's image. It ends by a retry, or when
-the spec asks for the version again after it has asked for another one in between.
+A rejection holds whatever else changes in the spec or the operator. It ends by a retry, or when the spec names the
+version again after it has named another one in between.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from modelwright.api.inferenceservice import Rejection, Revision
 from modelwright.common.times import to_timestamp
 from modelwright.inferenceservice.revision.target import Unresolved
 
-# As many as the status keeps.
+# The most rejections that the status keeps.
 MOST = 20
 UNDONE, ABORTED = "Undone", "Aborted"
 
@@ -27,9 +27,9 @@ def rejection(
     requested_by: str | None = None,
     quarantine: bool = False,
 ) -> Rejection:
-    """The record of a revision that is rejected while `serves` has the traffic.
+    """The rejection of a revision while `serves` has the traffic.
 
-    Where that is the same model in another shape of pod, nothing is wrong with the model.
+    If both serve the same model, only the revision is rejected: the cause is its pods, not the model.
     """
     is_model = serves is None or serves.artifact.digest != revision.artifact.digest
     return Rejection(
@@ -45,66 +45,68 @@ def rejection(
 
 
 def blocks(rejected: Rejection, revision: Revision) -> bool:
-    """Whether a revision is not started because of it."""
+    """True if the rejection keeps the revision from being started."""
     if rejected.scope == "Revision":
         return rejected.revision == revision.revision
     return rejected.digest == revision.artifact.digest
 
 
 def blocking(known: Iterable[Rejection], revision: Revision) -> Rejection | None:
-    """Why a revision is not started; None if it may be."""
+    """The first rejection that keeps the revision from being started; None if there is none."""
     return next((rejected for rejected in known if blocks(rejected, revision)), None)
 
 
 def added(known: Iterable[Rejection], new: Rejection) -> tuple[Rejection, ...]:
-    """The rejections with a new one, the newest first; one of the same model or revision gives way to it."""
+    """The rejections with a new one, the newest first. It replaces one of the same model or revision."""
     kept = (r for r in known if (r.scope, _subject(r)) != (new.scope, _subject(new)))
     return (new, *kept)[:MOST]
 
 
 def without(known: Iterable[Rejection], revision: str) -> tuple[Rejection, ...]:
-    """The rejections without the one of this revision, which is tried again."""
+    """The rejections without the one of this revision."""
     return tuple(rejected for rejected in known if rejected.revision != revision)
 
 
-def standing(
+def in_force(
     known: Iterable[Rejection], named: str | None, target: Revision | Unresolved
 ) -> tuple[Rejection, ...]:
-    """The rejections that still hold under the present spec, which names this version, or none, and asks for `target`.
+    """The rejections that hold under the present spec. `named`: the version that it names; None if it follows a family.
 
-    One is over when what it rejects is asked for, and was not at some time since. So a spec that just goes on asking
-    for it is not taken for somebody who wants another try.
+    A rejection is marked once the spec wants something else, and ends when the spec then wants the rejected revision
+    again. A spec that has wanted it all along does not end the rejection.
     """
     return tuple(
         rejected.model_copy(update={"retry_when_named": True})
-        if _asks_for_another(rejected, named, target)
+        if _another_is_wanted(rejected, named, target)
         else rejected
         for rejected in known
-        if not (rejected.retry_when_named and _is_asked_for(rejected, named, target))
+        if not (rejected.retry_when_named and _is_wanted(rejected, named, target))
     )
 
 
 def lifted(known: Iterable[Rejection], revision: Revision | None) -> tuple[Rejection, ...]:
-    """The rejections without those that keep this revision from being started."""
+    """The rejections without those that block this revision."""
     return tuple(rejected for rejected in known if revision is None or not blocks(rejected, revision))
 
 
-def _is_asked_for(rejected: Rejection, named: str | None, target: Revision | Unresolved) -> bool:
-    """A family that is followed never asks for a model that was rejected: it is passed over."""
+def _is_wanted(rejected: Rejection, named: str | None, target: Revision | Unresolved) -> bool:
+    """True if the spec wants what was rejected. A spec that follows a family never wants a rejected model: the newest
+    version that was not rejected is its target."""
     if isinstance(target, Unresolved):
         return named == rejected.version
     return (named is not None or rejected.scope == "Revision") and blocks(rejected, target)
 
 
-def _asks_for_another(rejected: Rejection, named: str | None, target: Revision | Unresolved) -> bool:
-    """Whether the spec asks for another model. Another shape of pod says nothing: the administrator may have chosen it,
-    as an image whose turn has not come."""
+def _another_is_wanted(rejected: Rejection, named: str | None, target: Revision | Unresolved) -> bool:
+    """True if the spec wants another model. Another revision of the same model does not count: it may come from the
+    administrator's settings, such as an image that is rolled out later."""
     if rejected.scope == "Model":
-        return not _is_asked_for(rejected, named, target)
+        return not _is_wanted(rejected, named, target)
     if isinstance(target, Unresolved):
         return named not in {None, rejected.version}
     return named is not None and target.artifact.digest != rejected.digest
 
 
 def _subject(rejected: Rejection) -> str:
+    """What is rejected: a digest, or the name of a revision."""
     return rejected.digest if rejected.scope == "Model" else rejected.revision

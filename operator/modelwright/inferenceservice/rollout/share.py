@@ -1,7 +1,7 @@
-"""Whether a canary really has the share of the traffic that its step gives it. Pure.
+"""Whether the share of the traffic of a canary's step has taken effect. Pure.
 
-The share is in the status before anything follows from it, and what follows may be refused. A step counts for nothing
-as long as no caller could reach the canary.
+The status holds the share before the objects that implement it are written, and those writes may be refused. Until
+requests can reach the canary, its step must not pass.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from modelwright.inferenceservice.rollout import steps
 
 
 def missing(observed: Observed, stable: StableRevision | None, canary: CanaryRevision) -> str | None:
-    """The object that does not lead the step's share to the canary yet, in a clause; None if all do."""
+    """Which object does not implement the canary's share yet, as a clause for messages; None if all do."""
     step = steps.current(canary, observed.spec)
     if (
         stable is None
@@ -31,9 +31,9 @@ def missing(observed: Observed, stable: StableRevision | None, canary: CanaryRev
     if service is None or deleting(service) or selected(service) != canary.revision:
         return f"Service {canary_name(observed)} does not lead to its pods yet"
     name = config_name(observed, stable.revision)
-    known = observed.config(name)
-    wanted = traffic_rule.rules(observed, Revisions(stable, canary)).get(stable.revision)
-    if known is None or known["data"].get(traffic_rule.FILE) != wanted:
+    config = observed.config(name)
+    rule = traffic_rule.rules(observed, Revisions(stable, canary)).get(stable.revision)
+    if config is None or config["data"].get(traffic_rule.FILE) != rule:
         return f"ConfigMap {name} does not give it its share yet"
     if gateway.is_open(observed) and not httproute.gives_share(observed, canary):
         return f"HTTPRoute {observed.name} does not give it its share yet"

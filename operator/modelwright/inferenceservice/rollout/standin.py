@@ -1,9 +1,9 @@
-"""The canary answers all requests while no pod of the stable revision is ready. Pure.
+"""The canary answers all requests while no pod of the stable revision is ready: it stands in. Pure.
 
-A stable revision without a ready pod protects nobody: the Service selects the canary as soon as one of its pods is
-ready, and the stable revision again as soon as one of its own is. Until then nothing is judged, for the requests in
-between were never the canary's share, and nothing is rolled back to a revision that answers nobody. If the stable
-revision does not come back within progressDeadlineSeconds, the canary takes over for good.
+The Service selects the canary as soon as one of its pods is ready, and the stable revision again as soon as one of its
+own is. Meanwhile no analysis is made, because the requests are not the canary's share, and there is no rollback,
+because the stable revision answers nothing. If the stable revision does not come back within progressDeadlineSeconds,
+the canary is promoted.
 """
 
 from __future__ import annotations
@@ -16,48 +16,51 @@ from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.rollout import steps
 from modelwright.inferenceservice.rollout.readiness import deadline, has_ready_pods
 
-# The reason of the condition Ready meanwhile, and of the decision that ends it.
+# The reason of Ready while the canary stands in, and of the decision to promote it.
 STABLE_UNAVAILABLE = "StableUnavailable"
 
 
 def is_lost(observed: Observed, stable: StableRevision | None) -> bool:
-    """Whether the stable revision should answer, and no pod of it is ready."""
+    """True if the stable revision should have pods, and none of them is ready."""
     return stable is not None and observed.spec.replicas > 0 and not has_ready_pods(observed, stable.revision)
 
 
-def noted(
+def marked(
     canary: CanaryRevision | None, stable: StableRevision | None, observed: Observed, now: datetime
 ) -> CanaryRevision | None:
-    """The canary with the moment since which it stands in, or without it once the stable revision is back.
+    """The canary, marked with the time since which it stands in, or unmarked once the stable revision is back.
 
-    Then its step begins anew, as what was counted meanwhile is not of its share; so does the time for its pods, whose
-    number changes. A canary that loses its pods while it stands in keeps its place: nobody else is ready.
+    When the stable revision is back, the canary's step starts again, because the counts are not of its share. So does
+    its deadline, because its number of pods changes. A canary that loses its pods meanwhile keeps its mark: no other
+    revision is ready either.
     """
     if canary is None or canary.state == "Failed":
         return canary
     lost = is_lost(observed, stable)
     if canary.stand_in_since is not None and not lost:
-        again = {} if canary.step_since is None else {"step_since": to_timestamp(now)}
-        return canary.model_copy(update={"stand_in_since": None, "waiting_since": to_timestamp(now), **again})
+        restarted = {} if canary.step_since is None else {"step_since": to_timestamp(now)}
+        return canary.model_copy(
+            update={"stand_in_since": None, "waiting_since": to_timestamp(now), **restarted}
+        )
     if canary.stand_in_since is None and lost and has_ready_pods(observed, canary.revision):
         return canary.model_copy(update={"stand_in_since": to_timestamp(now)})
     return canary
 
 
 def answers(canary: CanaryRevision, observed: Observed) -> bool:
-    """Whether it stands in, and is able to."""
+    """True if the canary stands in and has a ready pod."""
     return canary.stand_in_since is not None and has_ready_pods(observed, canary.revision)
 
 
 def takes_over(canary: CanaryRevision, observed: Observed, now: datetime) -> bool:
-    """Whether it has stood in for long enough, and nobody wants it to wait."""
+    """True if the canary has stood in until the deadline, and needs no approval to be promoted."""
     if canary.stand_in_since is None or not answers(canary, observed) or must_wait(canary, observed):
         return False
     return now >= deadline(from_timestamp(canary.stand_in_since), observed)
 
 
 def must_wait(canary: CanaryRevision, observed: Observed) -> bool:
-    """Whether the canary may not take over without somebody's consent: it stands in for as long as it takes."""
+    """True if the canary is paused or awaits approval: then it stands in without a deadline."""
     if canary.state == "Completing":
         return False
     return steps.is_paused(canary, observed.spec) or steps.awaits_approval(canary, observed.spec)

@@ -1,8 +1,7 @@
-"""The steps of a canary: which share of the traffic it has, and what it takes to go on. Pure.
+"""The steps of a canary: its share of the traffic, and when a step ends. Pure.
 
-What became of a step is told by `decisions`.
-
-Pods come before traffic: a step's weight holds from the moment when the pods that it needs are ready.
+The record of each decision is made in `decision_log`. Pods come before traffic: a step's weight takes effect once the
+pods that the step needs are ready.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ from modelwright.api.inferenceservice import Analysis, CanaryRevision, Inference
 from modelwright.checks.verdict import Verdict, verdict_text
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice.analysis.counts import StepCounts, counted_since
-from modelwright.inferenceservice.analysis.gateway_counts import told_by_itself
+from modelwright.inferenceservice.analysis.gateway_counts import by_own_answers
 from modelwright.inferenceservice.analysis.judge import judge, judge_pods, judge_unmet, waiting_for
 from modelwright.workload.podstatus import Problem
 
 Outcome = Literal["Advance", "Promote", "Pause", "Resume", "Retry", "Rollback"]
 # The states of a canary whose pods have a share of the traffic.
 SHIFTING = frozenset(("Shifting", "Completing"))
-# No look has failed: at the beginning of a step, and after one that has not.
+# Resets the count of failed checks: when a step begins, and after a check that did not fail.
 _NO_FAILURES: Mapping[str, None] = {"failed_looks": None, "last_look": None}
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What follows from a verdict."""
+    """What a verdict leads to."""
 
     outcome: Outcome
     verdict: Verdict
@@ -38,7 +37,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Move:
-    """What changes of a canary: nothing, some fields, or that it is given up."""
+    """A change of a canary: some fields, or why it is given up (`problem`); empty if nothing changes."""
 
     update: Mapping[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
@@ -46,28 +45,28 @@ class Move:
 
 
 def planned(spec: InferenceServiceSpec) -> list[Step]:
-    """The steps that a new revision goes through; none where it takes over when it is ready."""
+    """The steps that a new revision goes through; empty if it takes over as soon as it is ready."""
     if spec.rollout.strategy == "BlueGreen":
         return spec.rollout.steps or [Step(weight=0, hold_seconds=0)]
     return spec.rollout.steps or []
 
 
 def current(canary: CanaryRevision, spec: InferenceServiceSpec) -> Step | None:
-    """The step that a canary is at; the last one where the spec has fewer by now."""
-    found = planned(spec)
-    return found[min(canary.step or 0, len(found) - 1)] if found else None
+    """The canary's present step; the last one if the spec has fewer steps by now."""
+    steps = planned(spec)
+    return steps[min(canary.step or 0, len(steps) - 1)] if steps else None
 
 
-def asked(spec: InferenceServiceSpec) -> Analysis:
-    """What has to hold at each step."""
+def analysis_of(spec: InferenceServiceSpec) -> Analysis:
+    """The analysis of the spec, or its defaults."""
     return spec.rollout.analysis or Analysis()
 
 
 def replicas(canary: CanaryRevision, spec: InferenceServiceSpec, *, beside: bool) -> int:
-    """The pods that a canary needs: its share of the stable revision's, at least one; all of them in the end, and while
-    it answers alone.
+    """How many pods a canary needs: its share of spec.replicas, at least one; all of them when it is about to take
+    over, or stands in for the stable revision.
 
-    `beside`: there is a stable revision. Without one there is nothing to take a share of.
+    `beside`: there is a stable revision. Without one the canary needs all pods.
     """
     step = current(canary, spec)
     if step is None or not beside or canary.state == "Completing" or spec.replicas == 0:
@@ -87,27 +86,30 @@ def move(
     *,
     has_share: bool = True,
 ) -> Move:
-    """What the analysis says of a canary whose containers have restarted so often; `has_share`: its step's share of the
-    traffic holds. Until it does, the step cannot end well."""
+    """Returns what follows from the analysis of a canary.
+
+    `restarts`: how often its containers were restarted. `has_share`: it really has its step's share of the traffic.
+    Without that the step can fail, but not pass.
+    """
     step = current(canary, spec)
     if step is None or canary.step_since is None:
         return Move()
-    if crashed := judge_pods(asked(spec), restarts):
+    if crashed := judge_pods(analysis_of(spec), restarts):
         return _back(crashed)
     counted = counted_since(measured, canary.step_since)
     if counted is not None and spec.gateway is not None:
-        counted = told_by_itself(counted)
+        counted = by_own_answers(counted)
     if reaches_canary(step, spec):
-        verdict, needs = judge(asked(spec), counted), waiting_for(asked(spec), counted)
+        verdict, needs = judge(analysis_of(spec), counted), waiting_for(analysis_of(spec), counted)
     else:
-        verdict, needs = judge_unmet(asked(spec), counted), []
+        verdict, needs = judge_unmet(analysis_of(spec), counted), []
     if (
         canary.state == "Completing" or canary.weight != step.weight or not has_share
-    ):  # what it waits for are pods
+    ):  # it waits for pods or routing, not for samples
         needs = []
     noted = {**_noted(canary, verdict, counted), "waiting_for": needs or None}
     if verdict.result == "Fail":
-        enough = noted.get("failed_looks", 0) >= asked(spec).consecutive_failures
+        enough = noted.get("failed_looks", 0) >= analysis_of(spec).consecutive_failures
         return _back(verdict) if enough else Move(noted)
     moved = _after_its_time(canary, step, spec, verdict, now) if has_share else Move()
     return replace(moved, update={**noted, **moved.update})
@@ -116,7 +118,7 @@ def move(
 def _after_its_time(
     canary: CanaryRevision, step: Step, spec: InferenceServiceSpec, verdict: Verdict, now: datetime
 ) -> Move:
-    """What follows from a verdict that is no failure, once the step has lasted long enough."""
+    """What follows from a verdict other than Fail: nothing before the step's hold time is over."""
     if canary.state == "Completing" or canary.weight != step.weight or is_paused(canary, spec):
         return Move()
     held = from_timestamp(canary.step_since or canary.since) + timedelta(seconds=step.hold_seconds)
@@ -128,19 +130,22 @@ def _after_its_time(
 
 
 def awaits_approval(canary: CanaryRevision, spec: InferenceServiceSpec) -> bool:
-    """Whether the step that the canary is at ends only when somebody says so."""
+    """True if the canary's step needs an approval that it does not have."""
     step = current(canary, spec)
     return step is not None and bool(step.approval) and spec.rollout.approved_revision != canary.revision
 
 
 def reaches_canary(step: Step, spec: InferenceServiceSpec) -> bool:
-    """Whether a step lets anything reach the canary that could be measured."""
+    """True if the step lets any request reach the canary, so that there is something to measure."""
     chosen = spec.rollout.traffic is not None and bool(spec.rollout.traffic.headers)
     return step.weight > 0 or step.mirror > 0 or chosen
 
 
 def _noted(canary: CanaryRevision, verdict: Verdict, measured: StepCounts | None) -> dict[str, Any]:
-    """What is kept of a look: the verdict, and how many looks in a row have failed."""
+    """The fields that record a check: its verdict, and how many checks in a row have failed.
+
+    A new number of the counts, or of the query's answer, makes a new check; the same number is not counted twice.
+    """
     counted = 0 if measured is None else measured.look
     look = counted if verdict.look is None else verdict.look
     if verdict.result != "Fail":
@@ -157,7 +162,7 @@ def _noted(canary: CanaryRevision, verdict: Verdict, measured: StepCounts | None
 def enter(
     canary: CanaryRevision, spec: InferenceServiceSpec, now: datetime, *, complete: bool
 ) -> dict[str, Any]:
-    """The fields that change when a step's weight begins to hold: at once if it is lower, else when its pods are ready.
+    """The fields that change when a step's weight takes effect: at once if it is lower, else when its pods are ready.
 
     `complete`: the pods that the step needs are ready.
     """
@@ -169,8 +174,8 @@ def enter(
     return {"weight": step.weight, "step_since": to_timestamp(now), **_NO_FAILURES}
 
 
-def look_again(canary: CanaryRevision, spec: InferenceServiceSpec) -> list[datetime]:
-    """When time alone changes something."""
+def times_of(canary: CanaryRevision, spec: InferenceServiceSpec) -> list[datetime]:
+    """The times at which a step may end without an event: after its hold time, and when its data is overdue."""
     step = current(canary, spec)
     if step is None or canary.step_since is None or canary.state != "Shifting":
         return []
@@ -179,19 +184,19 @@ def look_again(canary: CanaryRevision, spec: InferenceServiceSpec) -> list[datet
 
 
 def no_data(spec: InferenceServiceSpec) -> timedelta:
-    """How long a step waits for its verdict."""
-    return timedelta(seconds=asked(spec).no_data_seconds)
+    """How long after its hold time a step waits for a verdict other than Inconclusive."""
+    return timedelta(seconds=analysis_of(spec).no_data_seconds)
 
 
 def is_paused(canary: CanaryRevision, spec: InferenceServiceSpec) -> bool:
-    """Whether somebody wants it to stay at its step."""
+    """True if the spec or a request pauses the canary at its step."""
     return bool(spec.rollout.paused or canary.paused)
 
 
 def promoted(
     canary: CanaryRevision, spec: InferenceServiceSpec, now: datetime, *, fully: bool
 ) -> tuple[CanaryRevision, Outcome]:
-    """The canary after somebody asked to go on without a verdict: by one step, or past all of them."""
+    """The canary after a promotion by request: by one step, or past all of them (`fully`)."""
     on = _on(canary, spec, Verdict("Pass", "request", "Requested", 0), now)
     update = {"state": "Completing", "step_since": to_timestamp(now)} if fully else dict(on.update)
     outcome: Outcome = "Promote" if update.get("state") == "Completing" else "Advance"
@@ -201,9 +206,10 @@ def promoted(
 def _without_verdict(
     canary: CanaryRevision, spec: InferenceServiceSpec, verdict: Verdict, late: bool, now: datetime
 ) -> Move:
+    """What spec.rollout.analysis.onNoData has happen, once data is overdue."""
     if not late:
         return Move()
-    match asked(spec).on_no_data:
+    match analysis_of(spec).on_no_data:
         case "Wait":
             return Move()
         case "Pause":
@@ -215,16 +221,18 @@ def _without_verdict(
 
 
 def _back(verdict: Verdict) -> Move:
+    """The rollback."""
     return Move(problem=problem(verdict), decision=Judged("Rollback", verdict))
 
 
 def problem(verdict: Verdict) -> Problem:
-    """A verdict as the reason to give a revision up."""
-    told = verdict_text(verdict.metric, verdict.value, verdict.threshold, verdict.samples)
-    return Problem(verdict.reason, told)
+    """The verdict as a reason and message, for a revision that is given up."""
+    message = verdict_text(verdict.metric, verdict.value, verdict.threshold, verdict.samples)
+    return Problem(verdict.reason, message)
 
 
 def _on(canary: CanaryRevision, spec: InferenceServiceSpec, verdict: Verdict, now: datetime) -> Move:
+    """To the next step; after the last one, to the promotion."""
     following = (canary.step or 0) + 1
     update: dict[str, Any] = {"step_since": to_timestamp(now), "waiting_for": None, **_NO_FAILURES}
     if following >= len(planned(spec)):

@@ -86,7 +86,7 @@ HOLDS, TO_RETURN, OVER = "holds", "another was asked for", "over"
 def test_a_rejection_holds_until_the_spec_asks_for_something_else_and_then_for_it(
     known: Rejection, named: str | None, target: Revision | Unresolved, follows: str
 ) -> None:
-    (found,) = rejections.standing([known], named, target)
+    (found,) = rejections.in_force([known], named, target)
     assert found.retry_when_named is (follows == TO_RETURN)
 
 
@@ -108,7 +108,7 @@ def test_it_is_over_when_it_is_asked_for_again(
     known: Rejection, named: str | None, target: Revision | Unresolved, *, is_over: bool
 ) -> None:
     known = known.model_copy(update={"retry_when_named": True})
-    assert rejections.standing([known], named, target) == (() if is_over else (known,))
+    assert rejections.in_force([known], named, target) == (() if is_over else (known,))
 
 
 def test_the_memory_is_bounded_and_holds_one_entry_for_a_model() -> None:
