@@ -99,8 +99,8 @@ class InferenceServicePlanner:
             yield deployment(observed, revisions.kept, one, self.settings, kept=True)
         held = httproute.held(observed)
         if stable is not None and starting is not None and planned(observed.spec):
-            there = observed.canary_service
-            if there is None or there not in held or selected(there) == starting.revision:
+            existing = observed.canary_service
+            if existing is None or existing not in held or selected(existing) == starting.revision:
                 yield canary_service(observed, starting)
         yield from httproute.effects(observed, revisions)
         yield from traffic_rule.effects(observed, revisions)
@@ -108,10 +108,10 @@ class InferenceServicePlanner:
 
     def _canary(self, observed: Observed, revisions: Revisions, canary: CanaryRevision) -> Iterable[Effect]:
         """Yields the canary's Deployment. One that was kept for its log is deleted first, unless it has ready pods."""
-        known = observed.deployment(canary.revision)
-        if known is not None and is_kept(known) and not has_ready_pods(observed, canary.revision):
-            if not deleting(known):
-                yield Delete(Key(DEPLOYMENTS, observed.namespace, name(known)), uid(known))
+        existing = observed.deployment(canary.revision)
+        if existing is not None and is_kept(existing) and not has_ready_pods(observed, canary.revision):
+            if not deleting(existing):
+                yield Delete(Key(DEPLOYMENTS, observed.namespace, name(existing)), uid(existing))
             return
         pods = replicas(canary, observed.spec, beside=revisions.stable is not None)
         yield deployment(observed, canary, pods, self.settings)

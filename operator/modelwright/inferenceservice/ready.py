@@ -1,4 +1,4 @@
-"""What an InferenceService's conditions say: its summary (Ready, Reconciling, Stalled) and Available. Pure."""
+"""The conditions of an InferenceService: its summary (Ready, Reconciling, Stalled) and Available. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def summary(observed: Observed, target: Revision | Unresolved, revisions: Revisi
 
 
 def _replacing(observed: Observed, revisions: Revisions, canary: CanaryRevision) -> Summary:
-    """While a canary is on its way to the traffic, or failed under the present spec."""
+    """While there is a canary, running or failed."""
     stable = revisions.stable
     if canary.state == "Failed":
         return _failed(canary, stable)
@@ -137,7 +137,7 @@ def _starting(observed: Observed, revision: str, version: str) -> Summary:
 def _serving(
     observed: Observed, stable: StableRevision | Revision, undone: Rejection | None = None
 ) -> Summary:
-    """When there is no canary. `undone`: the rejection of the revision in the spec, if a person has undone it."""
+    """When there is no canary. `undone`: the rejection of the revision in the spec, if that was undone by request."""
     if not observed.has_traffic(stable.revision):
         return conditions.reconciling(
             "SwitchingTraffic", f"ModelVersion {stable.version} takes over the traffic", ready=False

@@ -47,8 +47,8 @@ def record(observed: Observed, revisions: Revisions) -> InferenceServiceStatus:
 
 def _handled(before: InferenceServiceStatus, token: str | None) -> list[str] | None:
     """The tokens of the requests that were handled, the newest first."""
-    known = before.handled_requests or ([before.last_handled_request] if before.last_handled_request else [])
-    return [*([] if token is None else [token]), *known][:HANDLED] or None
+    tokens = before.handled_requests or ([before.last_handled_request] if before.last_handled_request else [])
+    return [*([] if token is None else [token]), *tokens][:HANDLED] or None
 
 
 def _counts(observed: Observed, revision: Revision, needed: int) -> dict[str, Any]:

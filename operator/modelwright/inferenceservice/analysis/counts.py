@@ -55,7 +55,7 @@ class StepCounts:
     silent: tuple[Silence, ...] = ()
 
     @property
-    def asked(self) -> int:
+    def requests(self) -> int:
         """How many requests count for the judged revision: those that were not the caller's fault or dropped."""
         if self.direct:
             return sum(count for code, count in self.answered.items() if not is_callers_fault(code))

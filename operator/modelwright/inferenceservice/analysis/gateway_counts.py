@@ -22,15 +22,17 @@ def by_own_answers(measured: StepCounts) -> StepCounts:
     """
     faults = _counted(measured.answered, is_own_fault)
     refused = _counted(measured.answered, is_callers_fault)
-    asked = sum(measured.answered.values())
+    answers = sum(measured.answered.values())
     stable = sum(measured.stable_answered.values())
-    usual = ceil(statistics.share(_counted(measured.stable_answered, is_callers_fault), stable).high * asked)
+    usual = ceil(
+        statistics.share(_counted(measured.stable_answered, is_callers_fault), stable).high * answers
+    )
     rejected = max(0, refused - usual)
     shadows = {
         outcome: measured.shadowed.get(outcome, 0) for outcome in ("Compared", "Incomparable", "Failed")
     }
     delegated = {
-        "Answered": max(0, asked - faults - refused - shadows["Compared"] - shadows["Incomparable"]),
+        "Answered": max(0, answers - faults - refused - shadows["Compared"] - shadows["Incomparable"]),
         "Failed": max(0, faults - shadows["Failed"]),
         "Rejected": rejected,
         "Invalid": refused - rejected,

@@ -66,12 +66,12 @@ def _needs(verdict: Verdict, analysis: Analysis) -> str:
     needed, samples = analysis.min_samples, verdict.samples
     reached = [level for percent in COARSE if 0 < (level := needed * percent // 100) <= samples]
     if samples == 0:
-        known = "0"
+        progress = "0"
     elif reached:
-        known = f"at least {max(reached)}"
+        progress = f"at least {max(reached)}"
     else:
-        known = f"fewer than {ceil(needed * COARSE[0] / 100)}"
-    return f"{verdict.metric}: {known} of {needed} samples"
+        progress = f"fewer than {ceil(needed * COARSE[0] / 100)}"
+    return f"{verdict.metric}: {progress} of {needed} samples"
 
 
 def _worst(verdicts: list[Verdict]) -> Verdict:
@@ -100,7 +100,7 @@ def _checks(analysis: Analysis, measured: StepCounts) -> Iterator[Verdict]:
 
 def _error_rate(analysis: Analysis, measured: StepCounts) -> Verdict:
     """Fails as soon as the rate is above its limit with confidence; passes at or below it with enough samples."""
-    samples, limit = measured.asked, analysis.max_error_rate
+    samples, limit = measured.requests, analysis.max_error_rate
     rate = measured.faults / samples if samples else 0.0
     # A few failures at the start prove little, whatever the confidence interval.
     surely = (

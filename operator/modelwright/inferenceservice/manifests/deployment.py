@@ -72,10 +72,10 @@ def _started(observed: Observed, revision: Revision, settings: Settings) -> Mapp
 
     This release's pod spec may not suit the earlier image, and a change would replace the pods of all services at once.
     """
-    known = observed.deployment(revision.revision)
-    if known is None or revision.image == settings.serving_image:
+    existing = observed.deployment(revision.revision)
+    if existing is None or revision.image == settings.serving_image:
         return None
-    spec: Mapping[str, Any] = known["spec"]["template"]["spec"]
+    spec: Mapping[str, Any] = existing["spec"]["template"]["spec"]
     return spec
 
 

@@ -56,8 +56,8 @@ def _routable(observed: Observed, canary: CanaryRevision | None) -> CanaryRevisi
     """The canary, if callers can be routed to it; else None."""
     if canary is None or canary.state not in SHIFTING or observed.canary_service is None:
         return None
-    there = selected(observed.canary_service) == canary.revision
-    return canary if there and ready_replicas(observed.deployment(canary.revision)) > 0 else None
+    selects_canary = selected(observed.canary_service) == canary.revision
+    return canary if selects_canary and ready_replicas(observed.deployment(canary.revision)) > 0 else None
 
 
 def _names(route: Body, service: str) -> bool:

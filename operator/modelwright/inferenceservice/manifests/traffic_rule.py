@@ -1,4 +1,4 @@
-"""The traffic rules: a ConfigMap that says to each revision's pods which requests they pass on, and where to. Pure.
+"""The traffic rules: a ConfigMap for each revision's pods with the share of requests to pass on, and where to. Pure.
 
 The contract with the server is docs/contracts/traffic.schema.json.
 """

@@ -43,8 +43,8 @@ def recovered(
 
 def _has_never_had_one(status: InferenceServiceStatus) -> bool:
     """True if the status still has its conditions, and they state that no revision was stable yet."""
-    known = next((condition for condition in status.conditions if condition.type == "Available"), None)
-    return known is not None and known.reason == NOT_DEPLOYED
+    available = next((condition for condition in status.conditions if condition.type == "Available"), None)
+    return available is not None and available.reason == NOT_DEPLOYED
 
 
 def _ready_pods(deployment: Body) -> int:

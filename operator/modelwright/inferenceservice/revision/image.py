@@ -43,7 +43,7 @@ class Choice:
 
 def choice(
     status: InferenceServiceStatus,
-    wanted: Revision,
+    target: Revision,
     generation: int,
     settings: Settings,
     ahead: Callable[[], int],
@@ -55,26 +55,26 @@ def choice(
     stable, canary = status.stable, status.canary
     moving = canary if canary is not None and canary.state != "Failed" else None
     given_up = canary if canary is not None and canary.generation == generation and moving is None else None
-    if stable is None or not is_same_but_image(stable, wanted):
-        return Choice(_kept(wanted, moving, given_up, status.retired))
-    if stable.image == wanted.image or settings.serving_image_policy == "OnNextRollout":
-        return Choice(_kept(wanted, stable))
-    tried = given_up if given_up is not None and given_up.image == wanted.image else None
-    begun = _kept(wanted, moving, tried)
-    if begun is not wanted:
+    if stable is None or not is_same_but_image(stable, target):
+        return Choice(_kept(target, moving, given_up, status.retired))
+    if stable.image == target.image or settings.serving_image_policy == "OnNextRollout":
+        return Choice(_kept(target, stable))
+    tried = given_up if given_up is not None and given_up.image == target.image else None
+    begun = _kept(target, moving, tried)
+    if begun is not target:
         return Choice(begun)
     before = ahead()
     if before < settings.max_concurrent_rollouts:
-        return Choice(wanted)
-    return Choice(_kept(wanted, stable), before)
+        return Choice(target)
+    return Choice(_kept(target, stable), before)
 
 
-def _kept(wanted: Revision, *existing: Revision | None) -> Revision:
-    """The first existing revision that differs from `wanted` in the image alone; `wanted` itself if there is none."""
+def _kept(target: Revision, *existing: Revision | None) -> Revision:
+    """The first existing revision that differs from `target` in the image alone; `target` itself if there is none."""
     for revision in existing:
-        if revision is not None and is_same_but_image(revision, wanted):
-            return wanted.model_copy(update={"revision": revision.revision, "image": revision.image})
-    return wanted
+        if revision is not None and is_same_but_image(revision, target):
+            return target.model_copy(update={"revision": revision.revision, "image": revision.image})
+    return target
 
 
 def ahead(view: View, key: Key, image: str) -> int:
@@ -129,7 +129,7 @@ def eased(
     if stable is None or not is_same_but_image(stable, canary) or counted is None:
         return spec
     analysis = spec.rollout.analysis or Analysis()
-    if counted.asked == 0:
+    if counted.requests == 0:
         analysis = analysis.model_copy(update={"on_no_data": "Promote", "no_data_seconds": 0})
     elif analysis.on_no_data == "Wait":
         analysis = analysis.model_copy(update={"on_no_data": "Promote"})

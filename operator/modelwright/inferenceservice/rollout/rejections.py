@@ -51,24 +51,24 @@ def blocks(rejected: Rejection, revision: Revision) -> bool:
     return rejected.digest == revision.artifact.digest
 
 
-def blocking(known: Iterable[Rejection], revision: Revision) -> Rejection | None:
+def blocking(rejections: Iterable[Rejection], revision: Revision) -> Rejection | None:
     """The first rejection that keeps the revision from being started; None if there is none."""
-    return next((rejected for rejected in known if blocks(rejected, revision)), None)
+    return next((rejected for rejected in rejections if blocks(rejected, revision)), None)
 
 
-def added(known: Iterable[Rejection], new: Rejection) -> tuple[Rejection, ...]:
+def added(rejections: Iterable[Rejection], new: Rejection) -> tuple[Rejection, ...]:
     """The rejections with a new one, the newest first. It replaces one of the same model or revision."""
-    kept = (r for r in known if (r.scope, _subject(r)) != (new.scope, _subject(new)))
+    kept = (r for r in rejections if (r.scope, _subject(r)) != (new.scope, _subject(new)))
     return (new, *kept)[:MOST]
 
 
-def without(known: Iterable[Rejection], revision: str) -> tuple[Rejection, ...]:
+def without(rejections: Iterable[Rejection], revision: str) -> tuple[Rejection, ...]:
     """The rejections without the one of this revision."""
-    return tuple(rejected for rejected in known if rejected.revision != revision)
+    return tuple(rejected for rejected in rejections if rejected.revision != revision)
 
 
 def in_force(
-    known: Iterable[Rejection], named: str | None, target: Revision | Unresolved
+    rejections: Iterable[Rejection], named: str | None, target: Revision | Unresolved
 ) -> tuple[Rejection, ...]:
     """The rejections that hold under the present spec. `named`: the version that it names; None if it follows a family.
 
@@ -79,14 +79,14 @@ def in_force(
         rejected.model_copy(update={"retry_when_named": True})
         if _another_is_wanted(rejected, named, target)
         else rejected
-        for rejected in known
+        for rejected in rejections
         if not (rejected.retry_when_named and _is_wanted(rejected, named, target))
     )
 
 
-def lifted(known: Iterable[Rejection], revision: Revision | None) -> tuple[Rejection, ...]:
+def lifted(rejections: Iterable[Rejection], revision: Revision | None) -> tuple[Rejection, ...]:
     """The rejections without those that block this revision."""
-    return tuple(rejected for rejected in known if revision is None or not blocks(rejected, revision))
+    return tuple(rejected for rejected in rejections if revision is None or not blocks(rejected, revision))
 
 
 def _is_wanted(rejected: Rejection, named: str | None, target: Revision | Unresolved) -> bool:

@@ -202,7 +202,7 @@ def test_the_stable_pods_say_what_came_of_requests_and_both_how_fast_they_were()
         "t", "new", [tally("old", {}, first, second), tally("old", {}, first), tally("new", {}, first)]
     )
     assert found.delegated == {"Answered": 280, "Failed": 20}
-    assert (found.asked, found.faults) == (300, 20)
+    assert (found.requests, found.faults) == (300, 20)
     assert found.canary_durations == {0.1: 4.0, inf: 5.0}
     assert found.stable_durations == {0.1: 8.0, inf: 14.0}
 
