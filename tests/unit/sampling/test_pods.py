@@ -110,7 +110,7 @@ async def test_what_pods_count_during_a_step_reaches_the_planner() -> None:
     async with operator(service, pods):
         await asked(pods, 2)
         assert found(service) is not None
-        assert found(service).asked == 0, "counted before the step was seen"  # type: ignore[union-attr]
+        assert found(service).requests == 0, "counted before the step was seen"  # type: ignore[union-attr]
         pods.counts[STABLE] = {"Answered": 1050, "Failed": 50}
         await asked(pods, 4)
         measured = found(service)
