@@ -79,12 +79,12 @@ class Observed(Primary):
         """The condition RouteAccepted; None if the spec names no Gateway."""
         return gateway.aspect(self)
 
-    @property
+    @cached_property
     def canary_service(self) -> Body | None:
         """The Service that selects the canary's pods."""
         return next((service for service in self.services if name(service) == canary_name(self)), None)
 
-    @property
+    @cached_property
     def side_services(self) -> list[Body]:
         """All Services but the stable revision's: the canary's, also under the names that earlier releases gave it."""
         return [service for service in self.services if name(service) != self.name]
@@ -95,10 +95,12 @@ class Observed(Primary):
 
     def deployment(self, revision: str) -> Body | None:
         """The Deployment of a revision."""
-        return next(
-            (deployment for deployment in self.deployments if labels(deployment).get(REVISION) == revision),
-            None,
-        )
+        return self._deployment_of.get(revision)
+
+    @cached_property
+    def _deployment_of(self) -> dict[str, Body]:
+        """The first Deployment of each revision."""
+        return {labels(each).get(REVISION, ""): each for each in reversed(self.deployments)}
 
     def has_traffic(self, revision: str) -> bool:
         """True if the Service selects the revision."""
@@ -110,9 +112,15 @@ class Observed(Primary):
         deployment = self.deployment(revision)
         if deployment is not None and is_kept(deployment):
             return []
-        return newest_first(
-            pod for pod in self.pods if labels(pod).get(REVISION) == revision and not deleting(pod)
-        )
+        return self._pods_of.get(revision, [])
+
+    @cached_property
+    def _pods_of(self) -> dict[str, list[Body]]:
+        """The pods of each revision that are not being deleted, the newest first."""
+        pods: dict[str, list[Body]] = {}
+        for pod in newest_first(pod for pod in self.pods if not deleting(pod)):
+            pods.setdefault(labels(pod).get(REVISION, ""), []).append(pod)
+        return pods
 
     def restarts(self, revision: str) -> int:
         """How often containers of a revision's pods were restarted."""
