@@ -15,7 +15,18 @@ settings.register_profile("explore", deadline=None, derandomize=False, print_blo
 settings.load_profile("steady")
 
 # Files of cluster tests that take longest: they begin first, so that none is left over at the end.
-LONGEST = ("test_bad_input", "test_canary_failures", "test_gateway", "test_path", "test_engine_operator")
+LONGEST = (
+    "test_bad_input",
+    "test_path",
+    "test_gateway",
+    "test_canary_failures",
+    "test_refused_children",
+    "test_cli",
+    "test_canary_ends",
+    "test_stable_lost",
+    "test_adoption",
+    "test_engine_operator",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
