@@ -127,7 +127,7 @@ def test_an_upgrade_to_an_image_that_is_missing_leaves_what_serves_alone(
     with calling(served, 80, 8081, NAME, REQUEST) as callers:
         try:
             install(Kubectl("default"), "servingImage.tag=missing", "workloads.serving.imagePolicy=Now")
-            refused = kubectl.condition("mwisvc", NAME, "Stalled", "True", "ImagePullFailed", within=60)
+            refused = kubectl.condition("mwisvc", NAME, "Ready", "False", "ImagePullFailed", within=60)
         finally:
             install(Kubectl("default"))
         kubectl.condition("mwisvc", NAME, "Ready", "True", "Serving", within=60)
