@@ -1,0 +1,83 @@
+"""Which revision passes requests on, to which other one, and how many of them: case by case."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from unit.given.resources import InferenceService
+from unit.inferenceservice.rollout.test_canary import a_canary
+
+from modelwright.api.inferenceservice import RetiredRevision
+from modelwright.common.resources import SERVICES
+from modelwright.engine.objects import Key
+from modelwright.inferenceservice.manifests.names import canary_name
+from modelwright.inferenceservice.manifests.traffic_rule import rules
+from modelwright.inferenceservice.observed import Observed, observe
+from modelwright.inferenceservice.revision.revisions import Revisions, shape
+
+
+def observed(service: InferenceService) -> Observed:
+    found = observe(service.world.cache, service.key)
+    assert found is not None
+    return found
+
+
+def roles(now: Observed, **canary: Any) -> Revisions:
+    """The roles of the status, with these fields of the canary changed."""
+    assert now.status.canary is not None
+    changed = now.status.canary.model_copy(update=canary)
+    return Revisions(now.status.stable, changed, now.status.retired)
+
+
+def rule_of_stable(now: Observed, revisions: Revisions) -> dict[str, Any] | None:
+    assert now.status.stable is not None
+    text = rules(now, revisions).get(now.status.stable.revision)
+    return None if text is None else dict(json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("canary", "weight", "mirror"),
+    [
+        ({}, 10, 20),
+        ({"weight": 50}, 50, 20),
+        ({"weight": None}, 0, 20),
+        # All of its steps have passed: nothing is compared any more.
+        ({"state": "Completing"}, 10, 0),
+    ],
+)
+def test_the_stable_revision_passes_on_the_share_of_the_canary(
+    canary: dict[str, Any], weight: int, mirror: int
+) -> None:
+    now = observed(a_canary(steps=[{"weight": 10, "mirror": 20}, {"weight": 50}]))
+    rule = rule_of_stable(now, roles(now, **canary))
+    assert rule is not None
+    assert (rule["weight"], rule["mirror"]) == (weight, mirror)
+    assert now.status.canary is not None
+    assert rule["revision"] == now.status.canary.revision
+    assert rule["host"] == f"{canary_name(now)}.{now.namespace}.svc"
+
+
+@pytest.mark.parametrize("state", ["Progressing", "Failed"])
+def test_a_canary_without_a_share_is_sent_nothing(state: str) -> None:
+    now = observed(a_canary())
+    assert rule_of_stable(now, roles(now, state=state)) is None
+
+
+def test_nothing_is_sent_to_a_name_that_is_not_the_canarys_service() -> None:
+    service = a_canary()
+    service.world.drop(Key(SERVICES, service.key.namespace, canary_name(observed(service))))
+    now = observed(service)
+    assert rule_of_stable(now, roles(now)) is None
+
+
+def test_a_retired_revision_passes_everything_on_to_the_stable_one() -> None:
+    now = observed(a_canary())
+    assert now.status.stable is not None
+    assert now.status.canary is not None
+    retired = {**shape(now.status.canary), "until": "2026-01-01T00:00:30Z"}
+    revisions = Revisions(now.status.stable, None, RetiredRevision.model_validate(retired))
+    rule = json.loads(rules(now, revisions)[now.status.canary.revision])
+    assert (rule["weight"], rule["revision"]) == (100, now.status.stable.revision)
+    assert rule["host"] == f"{now.name}.{now.namespace}.svc"
