@@ -39,8 +39,24 @@ def wait_for_new_pods(kubectl: Kubectl, old: set[str]) -> None:
     kubectl.condition("mwisvc", NAME, "Ready", "True", within=120)
 
 
+def ready_names(kubectl: Kubectl) -> set[str]:
+    """The pods that are ready and stay."""
+    return {
+        pod["metadata"]["name"]
+        for pod in kubectl.all("pod", SELECTOR)
+        if "deletionTimestamp" not in pod["metadata"]
+        and any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for condition in pod["status"].get("conditions") or ()
+        )
+    }
+
+
 def evict_one_after_another(kubectl: Kubectl) -> None:
-    """What draining nodes does, where it is patient."""
+    """What draining nodes does, where it is patient: no pod is evicted before another has taken its place.
+
+    The condition Ready alone does not tell: just after an eviction it may still be the one from before.
+    """
     for name in sorted(names(kubectl)):
         eviction = {
             "apiVersion": "policy/v1",
@@ -50,7 +66,9 @@ def evict_one_after_another(kubectl: Kubectl) -> None:
         path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{name}/eviction"
         kubectl.run("create", "--raw", path, "-f", "-", given=json.dumps(eviction))
         kubectl.run("wait", "pod", name, "--for=delete", "--timeout=120s", timeout=130)
-        kubectl.condition("mwisvc", NAME, "Ready", "True", within=120)
+        kubectl.wait(
+            "mwisvc", NAME, lambda _: len(ready_names(kubectl)) == 2, within=120, what="served by two pods"
+        )
 
 
 def restart(kubectl: Kubectl) -> None:
