@@ -367,7 +367,7 @@ RequestedBy = Annotated[str, Field(max_length=200)]
 
 
 class Decision(Model):
-    """What was decided of a revision, and by which number or by whom."""
+    """A decision about a revision, with the number or the person that made it."""
 
     at: Timestamp = Field(description="When.")
     revision: Label = Field(description="Of which revision.")
@@ -378,7 +378,7 @@ class Decision(Model):
     reason: Reason = Field(description="Why, in one word.")
     requested_by: RequestedBy | None = Field(
         default=None,
-        description="Who asked for it, where somebody did: the name that the client gave, and the field manager that "
+        description="Who requested it, if it was requested: the name that the client gave, and the field manager that "
         "wrote the annotation. Not verified.",
     )
     metric: Annotated[str, Field(max_length=64)] | None = Field(
@@ -400,7 +400,7 @@ class RetiredRevision(Revision):
 
 
 class Rejection(Model):
-    """What was tried and rejected: it is not started again before somebody asks for it."""
+    """A rejected model or revision. It is not started again until a retry is requested."""
 
     at: Timestamp = Field(description="When.")
     revision: Label = Field(description="The revision that served it.")
@@ -413,7 +413,7 @@ class Rejection(Model):
     )
     reason: Reason = Field(description="Why, in one word: of the analysis, or Aborted or Undone.")
     requested_by: RequestedBy | None = Field(
-        default=None, description="Who asked for it, where somebody did. Not verified."
+        default=None, description="Who requested it, if it was requested. Not verified."
     )
     quarantine: bool = Field(
         default=True,
