@@ -86,10 +86,12 @@ def pods_of_job(view: View, root: Body, job: Body | None) -> list[Body]:
     return [pod for pod in pods_for(view, root) if job is not None and owner_uid(pod) == uid(job)]
 
 
-def pods_of_deployments(view: View, root: Body, deployments: Collection[Body]) -> list[Body]:
-    """Returns the pods of some of the object's Deployments: each is controlled by a ReplicaSet of one of them."""
+def pods_of_deployments(
+    view: View, root: Body, deployments: Collection[Body], pods: Iterable[Body]
+) -> list[Body]:
+    """Returns those of the object's labelled pods that a ReplicaSet of one of these Deployments controls."""
     controllers = {uid(deployment) for deployment in deployments}
     labelled = {pod_root_uid(deployment, root) for deployment in deployments}
     candidates = (owned for root_uid in labelled for owned in view.owned(REPLICA_SETS, root_uid))
     replica_sets = {uid(owned) for owned in candidates if owner_uid(owned) in controllers}
-    return [pod for pod in pods_for(view, root, deployments) if owner_uid(pod) in replica_sets]
+    return [pod for pod in pods if owner_uid(pod) in replica_sets]

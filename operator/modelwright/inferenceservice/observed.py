@@ -139,6 +139,7 @@ def observe(view: View, key: Key) -> Observed | None:
     services = _belonging(view, SERVICES, body)
     service = next((candidate for candidate in services if name(candidate) == key.name), None)
     deployments = _belonging(view, DEPLOYMENTS, body)
+    labelled_pods = tuple(pods_for(view, body, deployments))
     status = read_valid(InferenceServiceStatus, body.get("status") or {})
     stable = recovered(status, service, deployments)
     if stable is not None:
@@ -149,8 +150,8 @@ def observe(view: View, key: Key) -> Observed | None:
         status,
         versions=_versions(view, key, body),
         deployments=deployments,
-        pods=tuple(pods_of_deployments(view, body, deployments)),
-        labelled_pods=tuple(pods_for(view, body, deployments)),
+        pods=tuple(pods_of_deployments(view, body, deployments, labelled_pods)),
+        labelled_pods=labelled_pods,
         service=service,
         configs=_belonging(view, CONFIG_MAPS, body),
         services=services,
