@@ -15,6 +15,8 @@ from typing import Any
 from unit.serving.harness import Served, serving
 
 REVISION = "next"
+# Seconds that outlast any answer on a loaded machine: a test of another failure must not meet a timeout.
+AMPLE = 60.0
 Behaviour = Callable[[socketserver.StreamRequestHandler], None]
 
 
@@ -27,7 +29,7 @@ class Stable:
 
     def follow(self, **rule: Any) -> None:
         """Write a rule as a kubelet does, and wait until it holds."""
-        self.write(json.dumps({"revision": REVISION, "host": "127.0.0.1", **rule}).encode())
+        self.write(written(rule))
         self.served.wait_for("traffic rule")
 
     def write(self, content: bytes) -> None:
@@ -55,12 +57,17 @@ class Stable:
         return {outcome: count for outcome, count in counted.items() if count}
 
 
+def written(rule: dict[str, Any]) -> bytes:
+    """The rule as a file holds it, with what most tests have in common."""
+    return json.dumps({"revision": REVISION, "host": "127.0.0.1", "timeoutSeconds": AMPLE, **rule}).encode()
+
+
 @contextmanager
 def stable(model: Path, **rule: Any) -> Iterator[Stable]:
     """The stable server; with a rule from its first request on, if one is given."""
     path = Path(tempfile.mkdtemp(dir=model.parent)) / "traffic.json"
     if rule:
-        path.write_text(json.dumps({"revision": REVISION, "host": "127.0.0.1", **rule}))
+        path.write_bytes(written(rule))
     with serving(model, "--model-version", "1", "--traffic", str(path)) as served:
         yield Stable(served.wait_ready(), path)
 

@@ -69,7 +69,9 @@ def says(content: bytes) -> Behaviour:
     return said
 
 
-def ask(upstream: Upstream, count: int = 1, *, together: bool = False, seconds: float = 5.0) -> list[Outcome]:
+def ask(
+    upstream: Upstream, count: int = 1, *, together: bool = False, seconds: float = 60.0
+) -> list[Outcome]:
     """So many requests, one after the other or all at once."""
 
     async def asked() -> list[Outcome]:
@@ -137,7 +139,7 @@ def test_nobody_there_is_said_at_once() -> None:
         client = Client(asyncio.get_running_loop(), *server.sockets[0].getsockname())
         server.close()
         await server.wait_closed()
-        return await send(client, 5.0)
+        return await send(client, 60.0)
 
     assert uvloop.run(asked()) is Failure.UNREACHABLE
 
@@ -181,7 +183,7 @@ def test_a_caller_who_has_gone_hears_nothing_and_frees_the_place() -> None:
         server = await asyncio.start_server(Upstream(hangs), "127.0.0.1", 0)
         client = Client(asyncio.get_running_loop(), *server.sockets[0].getsockname())
         heard: list[Outcome] = []
-        call = client.send(REQUEST, 5.0, heard.append)
+        call = client.send(REQUEST, 60.0, heard.append)
         await asyncio.sleep(0.05)
         call.abandon()
         await asyncio.sleep(0.05)

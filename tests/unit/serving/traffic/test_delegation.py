@@ -18,7 +18,7 @@ from unit.serving import grpc_caller, models
 from unit.serving.grpc_caller import Code
 from unit.serving.harness import INFER, NAME, PATIENCE, Served, matrix, post, serving
 from unit.serving.traffic import rollout
-from unit.serving.traffic.rollout import REVISION, Behaviour, Stable
+from unit.serving.traffic.rollout import AMPLE, REVISION, Behaviour, Stable
 
 
 @pytest.fixture(scope="module")
@@ -158,23 +158,28 @@ def test_what_is_passed_on_is_not_passed_on_again(model: Path, body: dict[str, A
 
 
 FAULTS = {
-    "fails": (rollout.answers("500 Internal Server Error"), "Failed"),
-    "is not ready": (rollout.answers("503 Service Unavailable"), "Failed"),
-    "refuses everything": (rollout.answers("400 Bad Request"), "Rejected"),
-    "does not know the model": (rollout.answers("404 Not Found"), "Rejected"),
-    "hangs": (rollout.hangs, "Timeout"),
-    "breaks off": (rollout.breaks_off, "Broken"),
-    "speaks another protocol": (rollout.talks_nonsense, "Broken"),
+    "fails": (rollout.answers("500 Internal Server Error"), "Failed", AMPLE),
+    "is not ready": (rollout.answers("503 Service Unavailable"), "Failed", AMPLE),
+    "refuses everything": (rollout.answers("400 Bad Request"), "Rejected", AMPLE),
+    "does not know the model": (rollout.answers("404 Not Found"), "Rejected", AMPLE),
+    "hangs": (rollout.hangs, "Timeout", 0.05),
+    "breaks off": (rollout.breaks_off, "Broken", AMPLE),
+    "speaks another protocol": (rollout.talks_nonsense, "Broken", AMPLE),
 }
 
 
-@pytest.mark.parametrize(("behaviour", "outcome"), FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize(("behaviour", "outcome", "seconds"), FAULTS.values(), ids=FAULTS.keys())
 def test_when_the_canary_fails_every_caller_is_answered_by_the_stable_revision(
-    model: Path, cancer: models.Cancer, body: dict[str, Any], behaviour: Behaviour, outcome: str
+    model: Path,
+    cancer: models.Cancer,
+    body: dict[str, Any],
+    behaviour: Behaviour,
+    outcome: str,
+    seconds: float,
 ) -> None:
     with (
         rollout.canary(behaviour) as port,
-        rollout.stable(model, port=port, weight=50, timeoutSeconds=0.05) as stable,
+        rollout.stable(model, port=port, weight=50, timeoutSeconds=seconds) as stable,
     ):
         assert ask(stable, body, 20) == {BY_STABLE: 20}
         with grpc_caller.caller(stable.served.grpc_port) as caller:
@@ -203,10 +208,10 @@ def test_a_request_that_both_refuse_is_the_callers_fault(stable: Stable, canary:
 
 @contextmanager
 def hanging(model: Path) -> Iterator[Stable]:
-    """A stable server that would wait ten minutes for a canary that says nothing."""
+    """A stable server that would wait an hour for a canary that says nothing."""
     with (
         rollout.canary(rollout.hangs) as port,
-        rollout.stable(model, port=port, weight=100, timeoutSeconds=600) as served,
+        rollout.stable(model, port=port, weight=100, timeoutSeconds=3600, patience=0.01) as served,
     ):
         yield served
 
@@ -214,7 +219,7 @@ def hanging(model: Path) -> Iterator[Stable]:
 def test_a_callers_deadline_leaves_time_for_the_stable_revision(model: Path, cancer: models.Cancer) -> None:
     with hanging(model) as stable:
         with grpc_caller.caller(stable.served.grpc_port) as caller:
-            call = caller.infer(grpc_caller.raw(cancer.rows[:1]), timeout=2.0)
+            call = caller.infer(grpc_caller.raw(cancer.rows[:1]), timeout=AMPLE)
         assert call.code is Code.OK
         assert stable.outcomes() == {"Timeout": 1}
 
