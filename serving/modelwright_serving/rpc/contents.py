@@ -4,11 +4,11 @@ from math import prod
 
 import numpy as np
 
+from modelwright_serving import protobuf
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.signature import NUMPY_TYPES
 from modelwright_serving.oip.tensors import Tensor
-from modelwright_serving.rpc import protobuf
-from modelwright_serving.rpc.protobuf import FIXED32, FIXED64, LENGTH, VARINT, Field, WireError
+from modelwright_serving.protobuf import FIXED32, FIXED64, LENGTH, VARINT, Field, WireError
 
 _MAX_UNPACKED = 10_000
 _NAMES = (

@@ -4,12 +4,12 @@ from itertools import chain
 
 import numpy as np
 
+from modelwright_serving import protobuf
 from modelwright_serving.oip.answer import Answer, RunOutputs
 from modelwright_serving.oip.binary import to_bytes
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.oip.tensors import Tensor
-from modelwright_serving.rpc import protobuf
 from modelwright_serving.rpc.framing import HEAD
 from modelwright_serving.rpc.messages import tensor
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
+from modelwright_serving import protobuf
 from modelwright_serving.oip.errors import OipError
-from modelwright_serving.rpc import protobuf
-from modelwright_serving.rpc.protobuf import VARINT, WireError
+from modelwright_serving.protobuf import VARINT, WireError
 
 _Write = Callable[[int, Any], bytes]
 _Fields = Mapping[str, tuple[int, _Write]]

@@ -6,10 +6,10 @@ Turning a request's fields into tensors is left to `decoding`, the answer to an 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from modelwright_serving import protobuf
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.signature import Signature, TensorSpec
-from modelwright_serving.rpc import protobuf
-from modelwright_serving.rpc.protobuf import LENGTH, VARINT, Field, WireError
+from modelwright_serving.protobuf import LENGTH, VARINT, Field, WireError
 
 _MAX_TENSORS = 10_000
 _MAX_DIMENSIONS = 64

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
+from modelwright_serving import protobuf
 from modelwright_serving.oip import response
 from modelwright_serving.oip.binary import from_bytes
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.tensors import Tensor
-from modelwright_serving.rpc import messages, protobuf
+from modelwright_serving.rpc import messages
 
 
 def read(data: bytes) -> Mapping[str, Tensor]:

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as pb
 
+from modelwright_serving import protobuf
 from modelwright_serving.oip.answer import Answer, RunOutputs
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import NUMPY_TYPES, Signature, TensorSpec
 from modelwright_serving.oip.tensors import unpack
-from modelwright_serving.rpc import messages, protobuf
+from modelwright_serving.rpc import messages
 from modelwright_serving.rpc.decoding import Decoder, Target
 from modelwright_serving.rpc.encoding import Encoder
 
