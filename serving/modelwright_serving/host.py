@@ -8,18 +8,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from modelwright_serving.limits import Limits
+from modelwright_serving.memory import Account, Memory
 
 _SWEEP_SECONDS = 0.5
-
-
-class Memory:
-    """The bytes of all bodies that a listening port holds."""
-
-    __slots__ = ("limit", "used")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
 
 
 class Hosted(Protocol):
@@ -44,11 +35,12 @@ class Host:
         make: Callable[["Host"], asyncio.Protocol],
         limits: Limits,
         loop: asyncio.AbstractEventLoop,
+        memory: Memory | None = None,
     ) -> None:
         self._make = make
         self.limits = limits
         self.draining = False
-        self.memory = Memory(limits.bodies)
+        self.memory = memory or Memory(limits.memory)
         self.now = loop.time
         self.call_soon = loop.call_soon
         self._loop = loop
@@ -60,6 +52,11 @@ class Host:
 
     def __len__(self) -> int:
         return len(self._connections)
+
+    def account(self, transport: asyncio.BaseTransport) -> Account:
+        """The account of a new connection's peer address; to be left when the connection is lost."""
+        peer = transport.get_extra_info("peername")
+        return self.memory.join(peer[0] if peer else "")
 
     def admit(self, connection: Hosted) -> bool:
         """Whether there is room for one more; without room it only gets to hear that."""

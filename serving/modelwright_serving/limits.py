@@ -8,7 +8,7 @@ class Limits:
     """Sizes in bytes, times in seconds."""
 
     body: int = 16 * 1024**2
-    bodies: int = 256 * 1024**2  # of all requests that are being read or wait
+    memory: int = 128 * 1024**2  # of what all callers make the server hold: bodies, decoded values, answers
     head: int = 32 * 1024
     target: int = 8 * 1024
     connections: int = 1024

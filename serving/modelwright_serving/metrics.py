@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from modelwright_serving.histogram import DURATION_BOUNDS, Histogram
+from modelwright_serving.memory import Memory
 from modelwright_serving.oip.documents import Totals
 from modelwright_serving.traffic.counts import TrafficCounts
 
@@ -61,8 +62,9 @@ class Metrics(Collector):
         self.batch_rows = Histogram(ROW_BOUNDS)
         self.rows = 0
         self.last_run = 0.0
-        self.refusals: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter(QueueFull=0, QueueAge=0)
         self.traffic = TrafficCounts(dict(zip(_LABELS, self._labels, strict=True)))
+        self.memory = Memory(0)
         self.digest = ""
         self.load_seconds: float | None = None
         self.queue_length: Callable[[], int] = lambda: 0
@@ -138,12 +140,13 @@ class Metrics(Collector):
             "Inference requests answered without a run because the server was too busy, by reason.",
             labels=(*_LABELS, "reason"),
         )
-        for reason in ("QueueFull", "QueueAge"):
-            refusals.add_metric((*self._labels, reason), self.refusals[reason])
+        for reason, count in (*self.refusals.items(), ("Memory", self.memory.refused)):
+            refusals.add_metric((*self._labels, reason), count)
         yield refusals
         yield self._plain(
             "modelwright_queue_length", "Inference requests that wait for a run.", self.queue_length()
         )
+        yield self._plain("modelwright_memory_bytes", "What callers make the server hold.", self.memory.used)
 
     def _model(self) -> Iterator[Metric]:
         yield self._plain("modelwright_model_ready", "1 while the model takes traffic.", int(self.ready()))

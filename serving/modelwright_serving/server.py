@@ -16,6 +16,7 @@ from modelwright_serving.http import inference, paths
 from modelwright_serving.http.connection import Connection
 from modelwright_serving.limits import Limits
 from modelwright_serving.listening import Port
+from modelwright_serving.memory import Memory
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel, load
 from modelwright_serving.rpc.decoding import Target
@@ -52,7 +53,9 @@ class Server:
             settings.version,
             __version__,
         )
-        self._http = Host(partial(Connection, routes), _limits(settings), loop)
+        memory = Memory(settings.memory)
+        self._metrics.memory = memory
+        self._http = Host(partial(Connection, routes), _limits(settings), loop, memory)
         self._rpc = RpcService(
             self._state,
             Target(settings.name, settings.version),
@@ -60,7 +63,7 @@ class Server:
             self._metrics,
             _limits(settings),
         )
-        self._grpc = Host(self._rpc.connections(), _limits(settings), loop)
+        self._grpc = Host(self._rpc.connections(), _limits(settings), loop, memory)
         self._admin = Host(
             partial(Connection, admin.routes(self._metrics)), Limits(body=64 * 1024, connections=64), loop
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelwright_serving import termination
+from modelwright_serving.limits import Limits
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # What can stand in a path without being escaped, so that a target can be looked up as it arrives.
@@ -29,6 +30,7 @@ class Settings:
     drain_delay_seconds: float
     termination_log: Path
     max_body: int
+    memory: int
     max_connections: int
     queue_limit: int
     queue_seconds: float
@@ -40,7 +42,12 @@ class Settings:
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
     """The settings; ends the process with a usage message if they make no sense."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.memory_bytes < 2 * options.max_body_bytes:
+        parser.error(
+            "--memory-bytes has to be at least twice --max-body-bytes: one address gets at most half of it"
+        )
     return Settings(
         model=options.model,
         name=options.name,
@@ -54,6 +61,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         drain_delay_seconds=options.drain_delay_seconds,
         termination_log=options.termination_log,
         max_body=options.max_body_bytes,
+        memory=options.memory_bytes,
         max_connections=options.max_connections,
         queue_limit=options.queue_limit,
         queue_seconds=options.queue_seconds,
@@ -120,6 +128,12 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("limits")
     add = group.add_argument
     add("--max-body-bytes", type=_positive, default=16 * 1024**2, help="of a request; default: %(default)s")
+    add(
+        "--memory-bytes",
+        type=_positive,
+        default=Limits.memory,
+        help="of what all callers together make the server hold; default: %(default)s",
+    )
     add("--max-connections", type=_positive, default=1024, help="default: %(default)s")
     add(
         "--queue-limit",

@@ -123,7 +123,7 @@ class GrpcLayer:
 
     def _answers(self, number: int, arrival: Arrival, wire: bytes) -> tuple[Heard, Asked]:
         rig = self._rig(number)
-        limits = replace(rig.limits, bodies=4 * MAX_BODY, head=2048)
+        limits = replace(rig.limits, memory=8 * MAX_BODY, head=2048)
         played = play(rig, rig.grpc(limits), arrival, wire, watches=True)
         got, seen = heard(played.written), asked(wire[: played.read])
         check_number(got, seen, arrival)

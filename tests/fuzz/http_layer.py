@@ -31,7 +31,7 @@ class HttpLayer:
     def renew(self) -> None:
         """Limits are such that small inputs can reach them."""
         self._rig = Rig(self._model.content, "--max-body-bytes", str(MAX_BODY))
-        self._limits = replace(self._rig.limits, bodies=2 * MAX_BODY, head=2048, target=512, pipelined=8)
+        self._limits = replace(self._rig.limits, memory=4 * MAX_BODY, head=2048, target=512, pipelined=8)
 
     def seeds(self) -> Iterable[bytes]:
         for mode in range(4):

@@ -12,6 +12,7 @@ from modelwright_serving.http import responses
 from modelwright_serving.http.exchange import Application, Exchange
 from modelwright_serving.http.reader import Phase, Refusal, RequestReader
 from modelwright_serving.http.responses import Response
+from modelwright_serving.memory import Account
 
 # Bytes: of many small requests that arrive together, as much is read at once.
 _PORTION = 4096
@@ -23,13 +24,15 @@ class Connection(asyncio.Protocol):
     def __init__(self, application: Application, host: Host) -> None:
         self._host = host
         self._limits = host.limits
-        self._reader = RequestReader(self, application, host.limits, host.memory)
+        self._application = application
         self._exchanges: deque[Exchange] = deque()
         self._caller_finished = False
         self._write_blocked = False
         self._reading_paused = False
         self._unread = b""
         self._transport: asyncio.Transport
+        self._account: Account
+        self._reader: RequestReader
         self.phase = Phase.IDLE
         self.since = host.now()
 
@@ -38,6 +41,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer)
+        self._account = self._host.account(transport)
+        self._reader = RequestReader(self, self._application, self._limits, self._account)
         if not self._host.admit(self):
             self._reader.refuse(503, "the server has too many connections; try again shortly")
 
@@ -49,6 +54,7 @@ class Connection(asyncio.Protocol):
             self._release(exchange)
             exchange.abandon()
         self._exchanges.clear()
+        self._account.leave()
 
     def data_received(self, data: bytes) -> None:
         crowded = len(data) > _PORTION and data.count(b"\r\n\r\n") > self._limits.pipelined
@@ -126,7 +132,7 @@ class Connection(asyncio.Protocol):
             self._write_answers()
 
     def _release(self, exchange: Exchange) -> None:
-        self._host.memory.used -= len(exchange.body)
+        self._account.give(len(exchange.body))
         exchange.body = b""
 
     def _write_answers(self) -> None:

@@ -8,13 +8,13 @@ from typing import Protocol
 
 import httptools
 
-from modelwright_serving.host import Memory
 from modelwright_serving.http import responses
 from modelwright_serving.http.encoding import IDENTITY, BrokenError, TooLargeError, decompress
 from modelwright_serving.http.exchange import Application, Endpoint, Exchange, Owner
 from modelwright_serving.http.head import Head, Meaning
 from modelwright_serving.http.responses import Response
 from modelwright_serving.limits import Limits
+from modelwright_serving.memory import Account
 
 
 class Phase(Enum):
@@ -29,7 +29,7 @@ class Phase(Enum):
 
 # Nothing of a request has been read that is not a whole request.
 _BETWEEN = frozenset((Phase.IDLE, Phase.ANSWER))
-_TOO_MANY = "the server holds too many large requests; try again shortly"
+_TOO_MANY = "the server holds too much for this address; try again shortly, or with fewer rows at a time"
 
 
 class Listener(Owner, Protocol):
@@ -72,11 +72,13 @@ class Refusal:
 class RequestReader:
     """Reads the requests of one connection until it is told, or decides, to be deaf."""
 
-    def __init__(self, listener: Listener, application: Application, limits: Limits, memory: Memory) -> None:
+    def __init__(
+        self, listener: Listener, application: Application, limits: Limits, account: Account
+    ) -> None:
         self._listener = listener
         self._application = application
         self._limits = limits
-        self._memory = memory
+        self._account = account
         self._parser = httptools.HttpRequestParser(self)
         self._head = Head()
         self._chunks: list[bytes] = []
@@ -114,16 +116,12 @@ class RequestReader:
         """Take a whole request whose head is known, byte by byte, without parsing it again."""
         end = data.find(b"\r\n\r\n") + 4
         known = self._application.known_heads.find(data[:end])
-        if known is None or len(data) - end != known.body_length:
-            return False
+        if known is None or len(data) - end != known.body_length or not self._account.take(known.body_length):
+            return False  # the parser's way refuses what there is no memory for
         exchange = Exchange(self._listener, known.endpoint, known.method)
         exchange.http10 = known.http10
         exchange.header_length = known.header_length
         exchange.headers = known.headers
-        self._memory.used += known.body_length
-        if self._memory.used > self._memory.limit:
-            self._memory.used -= known.body_length
-            return False  # the parser's way refuses it
         exchange.body = data[end:]
         self._listener.opened(exchange)
         self._listener.complete(exchange)
@@ -155,7 +153,7 @@ class RequestReader:
     def stop(self) -> Exchange | None:
         """Be deaf from now on; gives the request that will not be finished, whose bytes are forgotten."""
         self.deaf = True
-        self._memory.used -= sum(map(len, self._chunks))
+        self._account.give(sum(map(len, self._chunks)))
         self._chunks.clear()
         unfinished, self._current = self._current, None
         return unfinished
@@ -201,11 +199,12 @@ class RequestReader:
         self._received += len(part)
         if self._received > self._limits.body:
             self._refuse_body()
-        elif self._current.endpoint.takes_body:
+        elif not self._current.endpoint.takes_body:
+            return
+        elif self._account.take(len(part)):
             self._chunks.append(part)
-            self._memory.used += len(part)
-            if self._memory.used > self._memory.limit:
-                self.refuse(503, _TOO_MANY)
+        else:
+            self.refuse(503, _TOO_MANY)
 
     def on_message_complete(self) -> None:
         exchange = self._current
@@ -225,17 +224,21 @@ class RequestReader:
     # --- the parts of it ---------------------------------------------------------------------
 
     def _decompress(self, exchange: Exchange) -> None:
-        compressed = len(exchange.body)
+        compressed = exchange.body
+        exchange.body = b""
         try:
-            exchange.body = decompress(exchange.body, self._head.encoding, self._limits.body)
+            plain = decompress(compressed, self._head.encoding, self._limits.body)
         except TooLargeError:
             exchange.endpoint = Refusal(responses.error(413, self._too_large()))
         except BrokenError as problem:
             encoding = self._head.encoding.decode()
             exchange.endpoint = Refusal(responses.error(400, f"the body is not {encoding}: {problem}"))
-        self._memory.used += len(exchange.body) - compressed
-        if self._memory.used > self._memory.limit:
-            exchange.endpoint = Refusal(responses.error(503, _TOO_MANY))
+        else:
+            if self._account.take(len(plain)):
+                exchange.body = plain
+            else:
+                exchange.endpoint = Refusal(responses.error(503, _TOO_MANY))
+        self._account.give(len(compressed))
 
     def _exchange(self, method: bytes) -> Exchange:
         version: str = self._parser.get_http_version()

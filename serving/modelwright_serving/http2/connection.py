@@ -16,6 +16,7 @@ from modelwright_serving.http2.outbox import Outbox
 from modelwright_serving.http2.reader import FrameReader
 from modelwright_serving.http2.stream import STREAM_WINDOW
 from modelwright_serving.http2.streams import MAX_STREAMS, Streams
+from modelwright_serving.memory import Account
 
 _RETIRING = b"retiring"
 _SETTINGS_PRICE = 10.0
@@ -50,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._write_blocked_since: float | None = None
         self._transport: asyncio.Transport
         self._outbox: Outbox
+        self._account: Account
         self._headers: HeaderReader
         self._streams: Streams
         self._reader: FrameReader
@@ -61,7 +63,10 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer)
         self._outbox = Outbox(self._transport, self._host.call_soon)
         self._headers = HeaderReader(self._known, self._ask_for_no_table)
-        self._streams = Streams(self._outbox, self._headers, self._host, Budget(self._since), self._quiet)
+        self._account = self._host.account(transport)
+        self._streams = Streams(
+            self._outbox, self._headers, self._host, self._account, Budget(self._since), self._quiet
+        )
         self._reader = FrameReader(self._streams, self, self._limits.head)
         if not self._host.admit(self):
             self._fail(ErrorCode.ENHANCE_YOUR_CALM, "the server has too many connections; try again shortly")
@@ -86,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._phase = Phase.CLOSED
         self._host.forget(self)
         self._streams.drop(answerable=False)
+        self._account.leave()
 
     def data_received(self, data: bytes) -> None:
         if self._reader.deaf:

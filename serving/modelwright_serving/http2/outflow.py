@@ -17,6 +17,7 @@ from modelwright_serving.http2.frames import (
 )
 from modelwright_serving.http2.outbox import Outbox
 from modelwright_serving.http2.stream import Stream
+from modelwright_serving.memory import Account
 
 _DATA_HEAD = Struct(">BHBB")
 _LARGEST_FRAME = 65_536  # of ours, even to peers that take more: others want their turn, too
@@ -26,13 +27,18 @@ class Outflow:
     """Calls `done` when the last byte of an answer is on its way."""
 
     def __init__(
-        self, outbox: Outbox, host: Host, done: Callable[[Stream], None], last: Callable[[], bool]
+        self,
+        outbox: Outbox,
+        host: Host,
+        account: Account,
+        done: Callable[[Stream], None],
+        last: Callable[[], bool],
     ) -> None:
         self._write = outbox.write
         self._push = outbox.push
         self._last = last
         self._now = host.now
-        self._memory = host.memory
+        self._account = account
         self._done = done
         self._held: dict[int, Stream] = {}
         self._window = DEFAULT_WINDOW
@@ -90,7 +96,7 @@ class Outflow:
     def forget(self, stream: Stream) -> None:
         """Drop what is held for a stream."""
         if self._held.pop(stream.id, None) is not None:
-            self._memory.used -= len(stream.pending)
+            self._account.give(len(stream.pending))
             stream.pending = b""
 
     # --- what the peer allows ----------------------------------------------------------------
@@ -137,7 +143,7 @@ class Outflow:
         self._flush(stream)
 
     def _append(self, stream: Stream, body: bytes) -> None:
-        self._memory.used += len(body)
+        self._account.charge(len(body))
         stream.since = self._now()
         stream.pending = stream.pending + body if stream.pending else body
         self._held[stream.id] = stream
@@ -160,7 +166,7 @@ class Outflow:
 
     def _flushed(self, stream: Stream) -> None:
         del self._held[stream.id]
-        self._memory.used -= len(stream.pending)
+        self._account.give(len(stream.pending))
         stream.pending, stream.sent = b"", 0
         if not stream.settled:
             return

@@ -23,6 +23,7 @@ from modelwright_serving.http2.outbox import Outbox
 from modelwright_serving.http2.outflow import Outflow
 from modelwright_serving.http2.request import MalformedError, check_trailers
 from modelwright_serving.http2.stream import STREAM_WINDOW, Stream
+from modelwright_serving.memory import Account
 
 MAX_STREAMS = 1024
 CONNECTION_WINDOW = 16 * 1024**2
@@ -38,6 +39,7 @@ class Streams:
         outbox: Outbox,
         headers: HeaderReader,
         host: Host,
+        account: Account,
         budget: Budget,
         quiet: Callable[[], None],
     ) -> None:
@@ -45,7 +47,7 @@ class Streams:
         self._headers = headers
         self._host = host
         self._limits = host.limits
-        self._memory = host.memory
+        self._account = account
         self._budget = budget
         self._quiet = quiet
         self._open: dict[int, Stream] = {}
@@ -53,7 +55,7 @@ class Streams:
         self._credit = DEFAULT_WINDOW
         self.last_id = 0
         self.final_id = frames.MAX_STREAM_ID
-        self.outflow = Outflow(outbox, host, self._sent, self._is_last)
+        self.outflow = Outflow(outbox, host, account, self._sent, self._is_last)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -230,14 +232,13 @@ class Streams:
     def _hold(self, stream: Stream, payload: bytes) -> bool:
         """Whether there is room for more of the body; otherwise the request has been answered."""
         size = len(payload)
-        stream.received += size
-        self._memory.used += size
-        if stream.received > stream.handler.body_limit:
+        if stream.received + size > stream.handler.body_limit:
             stream.handler.too_large(stream)
             return False
-        if self._memory.used > self._memory.limit:
+        if not self._account.take(size):
             stream.handler.overloaded(stream)
             return False
+        stream.received += size
         return True
 
     def _complete(self, stream: Stream) -> None:
@@ -250,7 +251,7 @@ class Streams:
 
     def _release(self, stream: Stream) -> None:
         """The body has served its purpose."""
-        self._memory.used -= stream.received
+        self._account.give(stream.received)
         stream.received = 0
         stream.body = b""
         stream.chunks.clear()

@@ -32,6 +32,7 @@ def test_metrics_can_be_read_by_prometheus(server: Served, cancer: models.Cancer
         "modelwright_rows": "counter",
         "modelwright_batch_rows": "histogram",
         "modelwright_queue_length": "gauge",
+        "modelwright_memory_bytes": "gauge",
         "modelwright_model_ready": "gauge",
         "modelwright_model_load_duration_seconds": "gauge",
         "modelwright_model_info": "gauge",

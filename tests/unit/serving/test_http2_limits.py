@@ -120,7 +120,7 @@ async def test_what_the_headers_decide_is_answered_before_the_body_ends() -> Non
 
 
 async def test_bodies_that_together_take_too_much_memory_are_turned_away() -> None:
-    async with hosted(bodies=100_000) as server, connected(server.port) as peer:
+    async with hosted(memory=200_000) as server, connected(server.port) as peer:
         for stream in (1, 3):
             peer.send(peer.head(stream, POST))
             for _ in range(4):
