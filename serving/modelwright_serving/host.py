@@ -43,6 +43,7 @@ class Host:
         self.memory = memory or Memory(limits.memory)
         self.now = loop.time
         self.call_soon = loop.call_soon
+        self.last_connected = float("-inf")
         self._loop = loop
         self._connections: set[Hosted] = set()
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
@@ -61,6 +62,7 @@ class Host:
     def admit(self, connection: Hosted) -> bool:
         """Whether there is room for one more; without room it only gets to hear that."""
         self._connections.add(connection)
+        self.last_connected = self.now()
         if len(self._connections) > 2 * self.limits.connections:
             connection.abort()
         return len(self._connections) <= self.limits.connections
