@@ -9,6 +9,7 @@ from typing import Protocol
 
 from modelwright_serving.limits import Limits
 from modelwright_serving.memory import Account, Memory
+from modelwright_serving.tracing import FailureLog
 
 _SWEEP_SECONDS = 0.5
 
@@ -36,14 +37,16 @@ class Host:
         limits: Limits,
         loop: asyncio.AbstractEventLoop,
         memory: Memory | None = None,
+        protocol: str = "http",
     ) -> None:
         self._make = make
         self.limits = limits
         self.draining = False
-        self.memory = memory or Memory(limits.memory)
+        self.memory = Memory(limits.memory) if memory is None else memory
         self.now = loop.time
         self.call_soon = loop.call_soon
         self.last_connected = float("-inf")
+        self.failures = FailureLog(protocol)
         self._loop = loop
         self._connections: set[Hosted] = set()
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)

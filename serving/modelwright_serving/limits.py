@@ -19,3 +19,6 @@ class Limits:
     body_seconds: float = 60.0
     write_seconds: float = 30.0
     linger_seconds: float = 2.0
+    request_id: int = 128  # of a caller's x-request-id that is echoed
+    logged_failures: float = 5.0  # lines about one status at once; then one a second
+    logged_error: int = 500  # characters

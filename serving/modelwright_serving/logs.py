@@ -1,4 +1,4 @@
-"""Structured lines about the server's life on standard output: one JSON object each, never one per request."""
+"""Structured lines about the server's life on standard output, one JSON object each; of requests only its failures."""
 
 import sys
 

@@ -28,8 +28,9 @@ class Memory:
         """Forget an account that holds nothing and has no connection."""
         self._accounts.pop(account.address, None)
 
-    def __len__(self) -> int:
-        """The number of accounts."""
+    @property
+    def addresses(self) -> int:
+        """How many accounts there are."""
         return len(self._accounts)
 
 

@@ -63,7 +63,7 @@ class Server:
             self._metrics,
             _limits(settings),
         )
-        self._grpc = Host(self._rpc.connections(), _limits(settings), loop, memory)
+        self._grpc = Host(self._rpc.connections(), _limits(settings), loop, memory, "grpc")
         self._admin = Host(
             partial(Connection, admin.routes(self._metrics)), Limits(body=64 * 1024, connections=64), loop
         )

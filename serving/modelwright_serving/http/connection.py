@@ -5,6 +5,7 @@ Reading requests is left to the reader, what they mean to the application, when 
 
 import asyncio
 from collections import deque
+from http import HTTPStatus
 from typing import cast
 
 from modelwright_serving.host import Host
@@ -164,9 +165,13 @@ class Connection(asyncio.Protocol):
             connection = b"connection: close\r\n"
         elif exchange.http10:
             connection = b"connection: keep-alive\r\n"
-        return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and exchange.endpoint.takes_body:
+            error = response.body.decode("utf-8", "replace")
+            self._host.failures.write(self._host.now(), response.status, error, exchange.headers)
+        return b"%b%b%b%bcontent-length: %d\r\n\r\n%b" % (
             response.head,
             responses.date_header(),
+            exchange.echo,
             connection,
             len(response.body),
             b"" if exchange.method == b"HEAD" else response.body,

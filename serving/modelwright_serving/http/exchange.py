@@ -18,12 +18,13 @@ class Owner(Protocol):
 class Exchange:
     """A request as its endpoint sees it; `respond` may be called now or in a later turn, once.
 
-    `headers`: the last of each name in lower case.
+    `headers`: the last of each name in lower case. `echo`: header lines that the answer repeats.
     """
 
     __slots__ = (
         "_owner",
         "body",
+        "echo",
         "endpoint",
         "header_length",
         "headers",
@@ -40,6 +41,7 @@ class Exchange:
         self.endpoint = endpoint
         self.method = method
         self.body = b""
+        self.echo = b""
         self.header_length: int | None = None
         self.headers: Mapping[bytes, bytes] = _NONE
         self.keep_alive = True

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from modelwright_serving import tracing
 from modelwright_serving.http import responses
 from modelwright_serving.http.encoding import ENCODINGS
 from modelwright_serving.http.responses import Response
@@ -63,6 +64,12 @@ class Head:
         value = self.headers.get(b"inference-header-content-length")
         return None if value is None else int(value)
 
+    @property
+    def echo(self) -> bytes:
+        """The header lines that the answer repeats."""
+        found = tracing.request_id(self.headers)
+        return b"%b: %b\r\n" % (tracing.REQUEST_ID, found) if found else b""
+
     def problem(self, version: str) -> Response | None:
         """Why the request cannot be served, as far as its headers tell."""
         headers = self.headers
@@ -102,6 +109,7 @@ class Meaning:
     body_length: int
     header_length: int | None
     headers: Mapping[bytes, bytes]
+    echo: bytes
 
 
 class KnownHeads:

@@ -122,6 +122,7 @@ class RequestReader:
         exchange.http10 = known.http10
         exchange.header_length = known.header_length
         exchange.headers = known.headers
+        exchange.echo = known.echo
         exchange.body = data[end:]
         self._listener.opened(exchange)
         self._listener.complete(exchange)
@@ -143,6 +144,7 @@ class RequestReader:
                     head.body_length,
                     exchange.header_length,
                     head.headers,
+                    exchange.echo,
                 ),
             )
 
@@ -246,6 +248,7 @@ class RequestReader:
         exchange.keep_alive = self._parser.should_keep_alive() and method != b"CONNECT"
         exchange.http10 = version == "1.0"
         exchange.headers = self._head.headers
+        exchange.echo = self._head.echo
         if exchange.endpoint.takes_body:
             exchange.header_length = self._head.header_length
         return exchange
