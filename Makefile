@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit conformance fuzz histories test provisions cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-docs soak
+.PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories test provisions cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ fuzz: venv ## Feed the server a million mutated inputs per layer; ARGS="http --i
 histories: venv ## Live through a million random rollouts on plain data: no promise is broken, each comes to an end
 	@PYTHONPATH=tests $(VENV)/bin/python -m histories $(ARGS)
 
+attack: venv ## Attack the server 75 times and measure what callers beside notice (6 minutes); ARGS="rapid-reset --seconds 5"
+	@PYTHONPATH=tests $(VENV)/bin/python -m attacks $(ARGS)
+
+attack-docs: venv ## Write what `make attack` measured last into docs/serving.md
+	@PYTHONPATH=tests $(VENV)/bin/python -m attacks.document
+
 conformance: venv ## Test our server, KServe's and MLServer's against the protocol, and write docs/conformance.md
 	@PYTHONPATH=tests $(VENV)/bin/python -m conformance.side_by_side docs/conformance.md
 
@@ -67,8 +73,8 @@ provisions:
 
 bench: bench-servers bench-path bench-rollouts ## Measure everything: speed beside other servers, what a user waits for, what callers lose
 
-bench-servers: venv ## Measure the server beside other servers, and soak it (12 minutes; QUICK=1: 2 minutes)
-	@PYTHONPATH=tests $(VENV)/bin/python -m bench.servers $(if $(QUICK),--quick)
+bench-servers: venv ## Measure the server beside other servers (12 minutes; QUICK=1: 2; BEFORE=COMMIT: beside itself, too)
+	@PYTHONPATH=tests $(VENV)/bin/python -m bench.servers $(if $(QUICK),--quick) $(if $(BEFORE),--before=$(BEFORE))
 
 soak: venv ## Eight hours' worth of requests at full speed: does anything grow?
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.servers --only=soak $(if $(QUICK),--quick)

@@ -7,16 +7,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import peers
 from bench.asking import answer
 from bench.bodies import NAME
 from bench.generator import SERVER_CORE, BenchError
-from bench.results import OURS
+from bench.results import BEFORE, FASTAPI, KSERVE, MLSERVER, OURS
 from bench.wrk import Request
 
 START_SECONDS = 30.0
@@ -34,6 +35,10 @@ class Contender:
     http_port: int
     grpc_port: int
     admin_port: int = 0
+
+
+# Of a server for this model, from when it has answered this request.
+Starter = Callable[[Path, Request], AbstractContextManager[Contender]]
 
 
 @contextmanager
@@ -56,6 +61,13 @@ def ours(model: Path, first: Request, program: Sequence[str] = INSTALLED) -> Ite
 
 
 @contextmanager
+def before(tree: Path, model: Path, first: Request) -> Iterator[Contender]:
+    """Our server of another checkout, with the same Python and the same packages."""
+    with ours(model, first, ("env", f"PYTHONPATH={tree / 'serving'}", *INSTALLED)) as server:
+        yield replace(server, name=BEFORE)
+
+
+@contextmanager
 def peer(name: str, model: Path, first: Request) -> Iterator[Contender]:
     """Another server, from when it has answered the first inference."""
     with peers.running(name, model, [SERVER_CORE]) as found:
@@ -63,6 +75,12 @@ def peer(name: str, model: Path, first: Request) -> Iterator[Contender]:
         if status != 200:
             raise BenchError(f"{name} answers {status}: {content[:300]!r}")
         yield Contender(name, found.pid, found.http_port, found.grpc_port)
+
+
+def starters(earlier: Path | None) -> dict[str, Starter]:
+    """How everybody is started; with a checkout of an earlier revision, that one beside ours."""
+    known = {} if earlier is None else {BEFORE: partial(before, earlier)}
+    return {OURS: ours, **known, **{name: partial(peer, name) for name in (FASTAPI, MLSERVER, KSERVE)}}
 
 
 def first_answer(process: subprocess.Popen[bytes], port: int, request: Request) -> bool:

@@ -11,16 +11,16 @@ from cluster.paths import LOCAL, REPOSITORY
 
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
 RESULTS = LOCAL / "bench" / "servers.json"
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+MARKS = BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
-def placed(document: str, content: str) -> str:
+def placed(document: str, content: str, marks: tuple[str, str] = MARKS) -> str:
     """The document with this between the marks instead of what is there."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = document.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise ValueError(f"the document has no {BEGIN} followed by {END}")
-    return f"{before}{BEGIN}\n{content}{END}{after}"
+        raise ValueError(f"the document has no {marks[0]} followed by {marks[1]}")
+    return f"{before}{begin}\n{content}{end}{after}"
 
 
 def main(results: Path = RESULTS, document: Path = DOCUMENT) -> int:

@@ -7,27 +7,30 @@ from collections.abc import Mapping
 
 from bench import proc
 from bench.bodies import as_json
-from bench.contenders import Contender, ours, peer
+from bench.contenders import Contender, Starter
 from bench.model import Model
 from bench.progress import say
-from bench.results import OURS, Footprint
+from bench.results import Footprint
 
 
-def start_seconds(name: str, model: Model) -> float:
+def start_seconds(start: Starter, model: Model) -> float:
     """From exec to the first answer. Peers are asked whether they are ready every 50 ms, ours every millisecond."""
     first = as_json(model, model.rows[:1])
     began = time.perf_counter()
-    with ours(model.path, first) if name == OURS else peer(name, model.path, first):
+    with start(model.path, first):
         return time.perf_counter() - began
 
 
 def footprints(
-    model: Model, memory: Mapping[str, tuple[float, float]], starts: Mapping[str, int]
+    model: Model,
+    memory: Mapping[str, tuple[float, float]],
+    starters: Mapping[str, Starter],
+    starts: Mapping[str, int],
 ) -> list[Footprint]:
     """Start each server so many times more; one that is already in the page cache, as after any first start."""
     found = []
     for name, count in starts.items():
-        seconds = [start_seconds(name, model) for _ in range(count)]
+        seconds = [start_seconds(starters[name], model) for _ in range(count)]
         resident, proportional = memory[name]
         say(f"{name}: first answer after {min(seconds):.2f} s, {resident:.0f} MiB")
         found.append(

@@ -15,16 +15,16 @@ from bench import bodies, proc, wrk
 from bench.arithmetic import there_and_back
 from bench.bodies import as_binary, as_json, batches
 from bench.checks import check_grpc, check_http, check_outcome
-from bench.contenders import Contender, listens, ours, peer
+from bench.contenders import Contender, Starter, listens
 from bench.generator import Outcome
 from bench.h2load import H2Load
 from bench.model import Model
 from bench.progress import Pace, say
-from bench.results import FASTAPI, KSERVE, MLSERVER, OURS, Load, Sample, Series
+from bench.results import BEFORE, FASTAPI, KSERVE, MLSERVER, OURS, Load, Sample, Series
 from bench.targets import BINARY
 from bench.wrk import Wrk
 
-EVERYBODY = (OURS, FASTAPI, MLSERVER, KSERVE)
+PEERS = (FASTAPI, MLSERVER, KSERVE)
 CHECKED = 8
 
 
@@ -86,10 +86,11 @@ class Field:
         self._model = model
         self._servers = servers
         self._folder = folder
+        self._mine = [name for name in (OURS, BEFORE) if name in servers]
 
-    def one_row(self, connections: int, names: Sequence[str], pace: Pace) -> Load:
+    def one_row(self, connections: int, pace: Pace, others: Sequence[str] = PEERS) -> Load:
         asked = [(rows, as_json(self._model, rows)) for rows in batches(self._model, 1)]
-        targets = [self._http(name, asked, connections) for name in names]
+        targets = [self._http(name, asked, connections) for name in (*self._mine, *others)]
         title = f"One row JSON, {connections} connection{'s' if connections > 1 else ''}"
         return rounds(f"one-{connections}", title, connections, targets, pace)
 
@@ -98,14 +99,13 @@ class Field:
         text = [(rows, as_json(self._model, rows)) for rows in groups]
         binary = [(rows, as_binary(self._model, rows)) for rows in groups]
         targets = [
-            self._http(OURS, text, connections),
+            *(self._http(name, text, connections) for name in (*self._mine, FASTAPI)),
             self._http(OURS, binary, connections, BINARY),
-            self._http(FASTAPI, text, connections),
         ]
         return rounds("many-16", f"32 rows, {connections} connections", connections, targets, pace)
 
     def grpc(self, connections: int, pace: Pace) -> Load:
-        targets = [self._grpc(name, connections) for name in (OURS, MLSERVER, KSERVE)]
+        targets = [self._grpc(name, connections) for name in (*self._mine, MLSERVER, KSERVE)]
         return rounds("grpc-16", f"gRPC, one row, {connections} connections", connections, targets, pace)
 
     def heavy(self, connections: int, pace: Pace) -> Load:
@@ -138,20 +138,17 @@ def write_script(folder: Path, requests: Sequence[wrk.Request]) -> Path:
     return path
 
 
-def started(model: Model, names: Sequence[str], stack: ExitStack) -> dict[str, Contender]:
+def started(model: Model, starters: Mapping[str, Starter], stack: ExitStack) -> dict[str, Contender]:
     """These servers with this model, until the stack unwinds."""
     first = as_json(model, model.rows[:1])
-    return {
-        name: stack.enter_context(ours(model.path, first) if name == OURS else peer(name, model.path, first))
-        for name in names
-    }
+    return {name: stack.enter_context(start(model.path, first)) for name, start in starters.items()}
 
 
 def all_loads(field: Field, pace: Pace) -> Iterator[Load]:
     """The loads over HTTP that share the small model."""
-    yield field.one_row(16, EVERYBODY, pace)
-    yield field.one_row(64, EVERYBODY, pace)
-    yield field.one_row(1, (OURS, FASTAPI), pace)
+    yield field.one_row(16, pace)
+    yield field.one_row(64, pace)
+    yield field.one_row(1, pace, (FASTAPI,))
     yield field.many_rows(16, pace)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import subprocess
 import time
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from bench import proc
 from bench.results import Machine
+from cluster.paths import REPOSITORY
 from peers.environments import REQUIREMENTS
 
 OUR_PARTS = ("onnxruntime", "numpy", "orjson", "uvloop", "httptools")
@@ -40,9 +42,9 @@ def busy(seconds: float) -> float:
     return (used_now - used) / max(every_now - every, 1)
 
 
-def commit() -> str:
-    """The commit, marked where the serving code differs from it."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+def commit(tree: Path = REPOSITORY) -> str:
+    """The commit of a checkout, marked where its code differs from it."""
+    command = ["git", "-C", str(tree), "describe", "--always", "--dirty", "--exclude=*"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 
@@ -63,9 +65,11 @@ def _versions() -> dict[str, str]:
 
 
 def _generators() -> dict[str, str]:
-    """wrk prints its version with its usage and ends with 1."""
+    """Of those that are installed; wrk prints its version with its usage and ends with 1."""
     found = {}
     for program, flag in (("wrk", "-v"), ("h2load", "--version")):
+        if shutil.which(program) is None:
+            continue
         done = subprocess.run([program, flag], capture_output=True, text=True, check=False)
         number = re.search(r"\d+\.\d+(\.\d+)?", done.stdout)
         found[program] = number[0] if number else "unknown"

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from bench.arithmetic import ratio
-from bench.results import OURS, Load, Results, Sample
-from bench.targets import NAMES, Verdict, verdicts
+from bench.results import BEFORE, OURS, Load, Results, Sample, Series
+from bench.targets import BINARY, NAMES, Verdict, verdicts
 
 # Of a core: what a machine does besides with nothing but an idle cluster on it.
 QUIET = 0.3
@@ -20,6 +20,7 @@ def report(results: Results) -> str:
     parts = [
         _where(results),
         "### Targets\n\n" + targets_table(verdicts(results)),
+        *_before(results),
         *(_load(load) for load in results.loads),
         *_others(results),
     ]
@@ -53,6 +54,31 @@ def _where(results: Results) -> str:
         f"{here.cores} cores, {here.memory_gib} GiB, Linux {here.kernel}, Python {here.python}. "
         f"Others used {here.busy_before:.0%} of the machine just before. Versions: {versions}."
     )
+
+
+def _before(results: Results) -> Iterable[str]:
+    """How many times each server's rate ours is, and was; the same rounds for all."""
+    if results.before is None:
+        return
+    rows = [
+        (load.title, NAMES[other.contender], *_ratios(before, other), *_ratios(ours, other))
+        for load in results.loads
+        if (ours := load.of(OURS)) is not None and (before := load.of(BEFORE)) is not None
+        for other in load.series
+        if other.contender not in {OURS, BINARY}
+    ]
+    head = ("", "", "before", "before, by CPU", "now", "now, by CPU")
+    yield (
+        f"### Beside the revision `{results.before}`\n\nHow many times the requests per second of each other server, "
+        f"and how many times its CPU time per request.\n\n{table(head, rows)}"
+    )
+
+
+def _ratios(mine: Series, other: Series) -> tuple[str, str]:
+    if mine is other:
+        return "", ""
+    rates, cpu = ratio(mine.rates(), other.rates()), ratio(other.cpu(), mine.cpu())
+    return f"{rates.middle:.2f}x ({rates.low:.2f}-{rates.high:.2f})", f"{cpu.middle:.2f}x"
 
 
 def _load(load: Load) -> str:

@@ -7,6 +7,8 @@ import statistics
 from pydantic import BaseModel, ConfigDict
 
 OURS, FASTAPI, MLSERVER, KSERVE = "modelwright", "fastapi", "mlserver", "kserve"
+# Our server at an earlier revision.
+BEFORE = "modelwright before"
 
 
 class Found(BaseModel):
@@ -53,7 +55,7 @@ class Series(Found):
 
 
 class Load(Found):
-    """All servers under one load. A contender is a server, or `modelwright binary`: ours asked in another way."""
+    """All servers under one load. A contender is a server, or a way of asking ours: `modelwright binary`."""
 
     name: str
     title: str
@@ -140,6 +142,8 @@ class Results(Found):
     date: str
     commit: str
     quick: bool
+    before: str | None = None
+    """The commit of BEFORE; None if no earlier revision was measured."""
     machine: Machine
     loads: list[Load] = []
     footprints: list[Footprint] = []

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.arithmetic import ratio
-from bench.results import FASTAPI, KSERVE, MLSERVER, OURS, Results
+from bench.results import BEFORE, FASTAPI, KSERVE, MLSERVER, OURS, Results
 
 BINARY = f"{OURS} binary"
-NAMES = {FASTAPI: "FastAPI", MLSERVER: "MLServer", KSERVE: "KServe SDK"}
+NAMES = {BEFORE: BEFORE, FASTAPI: "FastAPI", MLSERVER: "MLServer", KSERVE: "KServe SDK"}
 MAX_RESIDENT_MIB = 70.0
 MAX_START_SECONDS = 0.3
 MAX_HEALTH_P99_MS = 10.0

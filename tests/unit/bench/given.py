@@ -32,8 +32,14 @@ def sample(rate: float, *, cpu_us: float = 10, p50_us: float = 100, p99_us: floa
     )
 
 
-def load(name: str, ours: Sequence[Sample], fastapi: Sequence[Sample]) -> Load:
-    series = [Series(contender=OURS, samples=list(ours)), Series(contender=FASTAPI, samples=list(fastapi))]
+def load(name: str, ours: Sequence[Sample], fastapi: Sequence[Sample], **more: Sequence[Sample]) -> Load:
+    """`more`: samples of others, by a contender's name with an underscore for a space."""
+    samples = {
+        OURS: ours,
+        **{other.replace("_", " "): many for other, many in more.items()},
+        FASTAPI: fastapi,
+    }
+    series = [Series(contender=name, samples=list(many)) for name, many in samples.items()]
     return Load(name=name, title="one row", connections=16, series=series)
 
 

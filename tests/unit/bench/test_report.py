@@ -24,6 +24,18 @@ def test_a_server_stands_beside_ours_with_both_ratios(found: Results) -> None:
     assert "| 10.0x |" in line
 
 
+def test_an_earlier_revision_stands_beside_every_other_server() -> None:
+    ours, before, fastapi = [sample(24_000, cpu_us=8)], [sample(12_000, cpu_us=16)], [sample(1000, cpu_us=80)]
+    beside = load("one-16", ours, fastapi, modelwright_before=before)
+
+    shown = report(results(loads=[beside], before="0ld"))
+
+    assert "Beside the revision `0ld`" in shown
+    assert "| one row | FastAPI | 12.00x (12.00-12.00) | 5.00x | 24.00x (24.00-24.00) | 10.00x |" in shown
+    assert "| one row | modelwright before |  |  | 2.00x (2.00-2.00) | 2.00x |" in shown
+    assert "Beside the revision" not in report(results(loads=[beside]))
+
+
 def test_a_missed_target_stands_out() -> None:
     missed = results(footprints=[footprint(resident=99)])
 
