@@ -99,8 +99,8 @@ def _attacked(
         resident_mib=max(peak, _peak(server)),
         group_mib=server.group.peak_mib() if server.group else None,
         cpu_seconds=cpu,
-        quiet=_times(found, quiet_from, began),
-        during=_times(found, began, ended),
+        quiet=times(found, quiet_from, began),
+        during=times(found, began, ended),
     )
 
 
@@ -177,7 +177,8 @@ def _cost(attacker: subprocess.Popen[str]) -> Cost:
     return Cost(**found)
 
 
-def _times(samples: Sequence[Sample], began: float, ended: float) -> dict[str, Times]:
+def times(samples: Sequence[Sample], began: float, ended: float) -> dict[str, Times]:
+    """Of those that began in this time, by who asked."""
     found = {}
     for who in dict.fromkeys(sample.who for sample in samples):
         mine = [one for one in samples if one.who == who and began <= one.began < ended]
