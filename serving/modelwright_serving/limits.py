@@ -22,3 +22,12 @@ class Limits:
     request_id: int = 128  # of a caller's x-request-id that is echoed
     logged_failures: float = 5.0  # lines about one status at once; then one a second
     logged_error: int = 500  # characters
+    # HTTP/2 and gRPC
+    streams: int = 1024  # of one connection at a time
+    watches: int = 16  # calls of one connection that last until it ends
+    header_fields: int = 128  # of one call
+    idle_frames: float = 2_000.0  # that one connection may send at once without a request in them
+    idle_frames_per_second: float = 200.0
+    idle_frames_per_result: float = 4.0
+    unread: int = 16 * 1024**2  # of answers that one connection does not take, unless it is a single answer
+    unread_rate: float = 1024.0  # bytes per second at which an answer has to be taken after `write_seconds`

@@ -1,26 +1,37 @@
-"""How much may be asked of a connection that brings no work with it: the bound on every kind of flood."""
+"""What frames that bring no work cost a connection: the bound on every kind of flood.
 
-_FULL = 2_000.0
-_PER_SECOND = 200.0
-_PER_ANSWER = 4.0
+Time refills the budget, and so does an answer with a result that has left in full. A refusal does not: otherwise a peer
+could pay for its next flood with requests that are all refused.
+"""
+
+from modelwright_serving.limits import Limits
+
+# Prices, in frames.
+FRAME = 1.0  # PING, PRIORITY, RST_STREAM, whatever makes us reset a stream, unknown frames
+SETTINGS = 10.0  # every open stream is looked at
+SMALL_DATA = 0.25  # a few bytes of a body in a frame of their own
+FIELD = 1 / 24  # each field beyond the usual number: the largest number allowed costs what a result earns
 
 
-class Budget:
-    """Refilled by time and by answered requests; spent on frames that cost work and carry none."""
+class FrameBudget:
+    """The budget of one connection; times in seconds of the host's clock."""
 
-    __slots__ = ("_left", "_since")
+    __slots__ = ("_left", "_limits", "_since")
 
-    def __init__(self, now: float) -> None:
-        self._left = _FULL
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._left = limits.idle_frames
         self._since = now
 
-    def answered(self) -> None:
-        """A request has been worth its trouble."""
-        if self._left < _FULL:
-            self._left += _PER_ANSWER
+    def earn(self) -> None:
+        """A request was worth its cost: its result has been sent."""
+        if self._left < self._limits.idle_frames:
+            self._left += self._limits.idle_frames_per_result
 
-    def spend(self, now: float, price: float = 1.0) -> bool:
-        """Whether the peer may go on."""
-        self._left = min(_FULL, self._left + (now - self._since) * _PER_SECOND) - price
+    def spend(self, now: float, price: float) -> bool:
+        """Pay for a frame; False if the budget is used up."""
+        limits = self._limits
+        earned = (now - self._since) * limits.idle_frames_per_second
+        self._left = min(limits.idle_frames, self._left + earned) - price
         self._since = now
         return self._left > 0.0

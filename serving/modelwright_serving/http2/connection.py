@@ -8,18 +8,17 @@ from enum import IntEnum
 from typing import cast
 
 from modelwright_serving.host import Host
-from modelwright_serving.http2 import frames
-from modelwright_serving.http2.budget import Budget
+from modelwright_serving.http2 import budget, frames
+from modelwright_serving.http2.budget import FrameBudget
 from modelwright_serving.http2.frames import SETTING, BrokenConnectionError, ErrorCode
-from modelwright_serving.http2.headers import HeaderReader, KnownHeaders
+from modelwright_serving.http2.headers import HeaderReader, Route
 from modelwright_serving.http2.outbox import Outbox
 from modelwright_serving.http2.reader import FrameReader
 from modelwright_serving.http2.stream import STREAM_WINDOW
-from modelwright_serving.http2.streams import MAX_STREAMS, Streams
+from modelwright_serving.http2.streams import Streams
 from modelwright_serving.memory import Account
 
 _RETIRING = b"retiring"
-_SETTINGS_PRICE = 10.0
 _HTTP1_METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIONS ", b"DELETE ")
 _HTTP1_TEXT = b"this port speaks HTTP/2 only\n"
 _HTTP1_ANSWER = b"HTTP/1.1 400 Bad Request\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b" % (
@@ -28,31 +27,31 @@ _HTTP1_ANSWER = b"HTTP/1.1 400 Bad Request\r\ncontent-length: %d\r\nconnection: 
 )
 
 
-class Phase(IntEnum):
+class ConnectionPhase(IntEnum):
     """How near its end a connection is; each step follows the one before."""
 
     OPEN = 0
-    RETIRING = 1  # the peer has been asked to open no more streams
-    RETIRED = 2  # it has been told which was the last
+    RETIRING = 1  # GOAWAY has asked the peer to open no more streams
+    RETIRED = 2  # GOAWAY has named the last stream
     CLOSED = 3  # nothing more is sent
 
 
 class Connection(asyncio.Protocol):
     """Called by the transport, by the reader, by its streams, and by the host's clock."""
 
-    def __init__(self, known: KnownHeaders, host: Host) -> None:
-        self._known = known
+    def __init__(self, route: Route, host: Host) -> None:
+        self._route = route
         self._host = host
         self._limits = host.limits
-        self._phase = Phase.OPEN
+        self._phase = ConnectionPhase.OPEN
         self._greeted = False
         self._since = host.now()  # nothing has happened, or the phase has lasted, since then
         self._unfinished_since: float | None = self._since
         self._write_blocked_since: float | None = None
+        self._buffered = 0  # bytes of the account that the transport holds
         self._transport: asyncio.Transport
         self._outbox: Outbox
         self._account: Account
-        self._headers: HeaderReader
         self._streams: Streams
         self._reader: FrameReader
 
@@ -62,24 +61,28 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer)
         self._outbox = Outbox(self._transport, self._host.call_soon)
-        self._headers = HeaderReader(self._known, self._ask_for_no_table)
         self._account = self._host.account(transport)
         self._streams = Streams(
-            self._outbox, self._headers, self._host, self._account, Budget(self._since), self._quiet
+            self._outbox,
+            HeaderReader(self._route, self._limits.head),
+            self._host,
+            self._account,
+            FrameBudget(self._limits, self._since),
+            self._quiet,
         )
         self._reader = FrameReader(self._streams, self, self._limits.head)
         if not self._host.admit(self):
             self._fail(ErrorCode.ENHANCE_YOUR_CALM, "the server has too many connections; try again shortly")
 
     def _greet(self, data: bytes) -> None:
-        """The first word is the caller's, so that those who speak another language get an answer in it."""
+        """Send SETTINGS once the caller has sent something: a caller of HTTP/1.1 gets an answer of HTTP/1.1."""
         self._greeted = True
         if data.startswith(_HTTP1_METHODS):
             self._outbox.write(_HTTP1_ANSWER)
             self._half_close()
             return
         announced = {
-            frames.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
+            frames.MAX_CONCURRENT_STREAMS: self._limits.streams,
             frames.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
             frames.MAX_HEADER_LIST_SIZE: self._limits.head,
         }
@@ -87,14 +90,15 @@ class Connection(asyncio.Protocol):
         self._streams.grant()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._reader.deaf = True
-        self._phase = Phase.CLOSED
+        self._reader.stopped = True
+        self._phase = ConnectionPhase.CLOSED
         self._host.forget(self)
         self._streams.drop(answerable=False)
+        self._give_buffer()
         self._account.leave()
 
     def data_received(self, data: bytes) -> None:
-        if self._reader.deaf:
+        if self._reader.stopped:
             return
         if not self._greeted:
             self._greet(data)
@@ -110,53 +114,62 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """A caller that has finished sending may still want its answers."""
-        self._reader.deaf = True
+        self._reader.stopped = True
         self._unfinished_since = None
         self._streams.drop(answerable=True)
         self._streams.retire()
-        if self._phase is Phase.CLOSED or not self._streams:
+        if self._phase is ConnectionPhase.CLOSED or not self._streams:
             self._outbox.flush()
             return False
         self._streams.final_id = self._streams.last_id
-        self._enter(Phase.RETIRED)
+        self._enter(ConnectionPhase.RETIRED)
         return True
 
     def pause_writing(self) -> None:
-        """Read nothing from a caller that does not read its answers."""
+        """Read nothing from a caller that does not read its answers, and count what the transport holds of them."""
         self._write_blocked_since = self._host.now()
+        size = self._transport.get_write_buffer_size()
+        if self._account.take(size):
+            self._buffered = size
+        else:
+            self._host.call_soon(self.abort)
         self._streams.outflow.block()
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._write_blocked_since = None
-        if self._phase is Phase.CLOSED:
+        self._give_buffer()
+        if self._phase is ConnectionPhase.CLOSED:
             self._since = self._host.now()
         self._streams.outflow.unblock()
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
+    def _give_buffer(self) -> None:
+        self._account.give(self._buffered)
+        self._buffered = 0
+
     # --- called by the reader ----------------------------------------------------------------
 
     def settings(self, payload: bytes, *, ack: bool) -> None:
+        self._streams.idle_frame(budget.FRAME if ack else budget.SETTINGS)
         if ack:
-            self._headers.acknowledged()
             return
-        self._streams.idle_frame(_SETTINGS_PRICE)
-        for name, value in SETTING.iter_unpack(payload):
-            if name == frames.INITIAL_WINDOW_SIZE:
-                self._streams.set_initial_window(value)
-            elif name == frames.MAX_FRAME_SIZE:
-                self._streams.outflow.set_largest_frame(value)
-            elif name == frames.ENABLE_PUSH and value > 1:
-                raise BrokenConnectionError(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1")
+        asked: dict[int, int] = dict(SETTING.iter_unpack(payload))  # of each setting the last value counts
+        if asked.get(frames.ENABLE_PUSH, 0) > 1:
+            raise BrokenConnectionError(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1")
+        if frames.INITIAL_WINDOW_SIZE in asked:
+            self._streams.set_initial_window(asked[frames.INITIAL_WINDOW_SIZE])
+        if frames.MAX_FRAME_SIZE in asked:
+            self._streams.outflow.set_largest_frame(asked[frames.MAX_FRAME_SIZE])
         self._outbox.write(frames.settings_ack())
         self._streams.outflow.flush()
 
     def ping(self, payload: bytes, *, ack: bool) -> None:
-        self._streams.idle_frame(1.0)
+        self._streams.idle_frame(budget.FRAME)
         if not ack:
             self._outbox.write(frames.ping(payload, ack=True))
-        elif payload == _RETIRING and self._phase is Phase.RETIRING:
+        elif payload == _RETIRING and self._phase is ConnectionPhase.RETIRING:
             self._finalize()
 
     # --- ending ------------------------------------------------------------------------------
@@ -175,12 +188,12 @@ class Connection(asyncio.Protocol):
         if self._write_blocked_since is not None:
             if now - self._write_blocked_since > limits.write_seconds:
                 self.abort()
-        elif self._phase is Phase.CLOSED:
+        elif self._phase is ConnectionPhase.CLOSED:
             if now - self._since > limits.linger_seconds:
                 self.abort()
         elif self._unfinished_since is not None and now - self._unfinished_since > limits.head_seconds:
             self._fail(ErrorCode.NO_ERROR, f"a frame took longer than {limits.head_seconds:g} s")
-        elif self._phase is Phase.RETIRING and now - self._since > limits.linger_seconds:
+        elif self._phase is ConnectionPhase.RETIRING and now - self._since > limits.linger_seconds:
             self._finalize()
         elif self._is_idle(now - limits.idle_seconds):
             self._retire()
@@ -190,21 +203,18 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         self._transport.abort()
 
-    def _ask_for_no_table(self) -> None:
-        self._outbox.write(frames.settings({frames.HEADER_TABLE_SIZE: 0}))
-
     def _quiet(self) -> None:
         """The last stream has ended."""
-        if self._phase is Phase.RETIRED:
+        if self._phase is ConnectionPhase.RETIRED:
             self._half_close()
-        elif self._phase is Phase.OPEN:
+        elif self._phase is ConnectionPhase.OPEN:
             self._since = self._host.now()
 
     def _retire(self) -> None:
         """Ask for no more streams; those that are on their way until the ping comes back are still served."""
-        if self._phase is not Phase.OPEN:
+        if self._phase is not ConnectionPhase.OPEN:
             return
-        self._enter(Phase.RETIRING)
+        self._enter(ConnectionPhase.RETIRING)
         self._outbox.write(
             frames.goaway(frames.MAX_STREAM_ID, ErrorCode.NO_ERROR) + frames.ping(_RETIRING, ack=False)
         )
@@ -213,7 +223,7 @@ class Connection(asyncio.Protocol):
     def _finalize(self) -> None:
         """Say which stream was the last; whatever comes later is not served here, and its caller knows."""
         self._streams.retire()  # those that have begun meanwhile
-        self._enter(Phase.RETIRED)
+        self._enter(ConnectionPhase.RETIRED)
         self._streams.final_id = self._streams.last_id
         self._outbox.write(frames.goaway(self._streams.last_id, ErrorCode.NO_ERROR))
         if not self._streams:
@@ -221,7 +231,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, code: ErrorCode, message: str) -> None:
         """The connection cannot go on."""
-        if self._phase is Phase.CLOSED:
+        if self._phase is ConnectionPhase.CLOSED:
             return
         self._outbox.write(frames.goaway(self._streams.last_id, code, message))
         self._half_close()
@@ -229,15 +239,15 @@ class Connection(asyncio.Protocol):
 
     def _half_close(self) -> None:
         """Say that nothing more comes, then wait for the peer to close: a reset could destroy the last answer."""
-        self._enter(Phase.CLOSED)
+        self._enter(ConnectionPhase.CLOSED)
         self._outbox.flush()
-        if self._reader.deaf:
+        if self._reader.stopped:
             self._transport.close()
             return
-        self._reader.deaf = True
+        self._reader.stopped = True
         if not self._transport.is_closing():
             self._transport.write_eof()
 
-    def _enter(self, phase: Phase) -> None:
+    def _enter(self, phase: ConnectionPhase) -> None:
         self._phase = phase
         self._since = self._host.now()

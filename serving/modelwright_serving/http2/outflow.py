@@ -1,4 +1,7 @@
-"""What one connection sends: answers, cut to the peer's windows and frame size, and held back where they do not fit."""
+"""What one connection sends: answers, cut to the peer's windows and frame size.
+
+What the peer does not take yet is held and counted in its account; beyond its share an answer is given up.
+"""
 
 from collections.abc import Callable
 from struct import Struct
@@ -24,7 +27,7 @@ _LARGEST_FRAME = 65_536  # of ours, even to peers that take more: others want th
 
 
 class Outflow:
-    """Calls `done` when the last byte of an answer is on its way."""
+    """Calls `done` when the last byte of an answer is on its way, `give_up` when there is no room to hold it."""
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class Outflow:
         host: Host,
         account: Account,
         done: Callable[[Stream], None],
+        give_up: Callable[[Stream], None],
         last: Callable[[], bool],
     ) -> None:
         self._write = outbox.write
@@ -39,23 +43,23 @@ class Outflow:
         self._last = last
         self._now = host.now
         self._account = account
+        self._limit = host.limits.unread
         self._done = done
+        self._give_up = give_up
         self._held: dict[int, Stream] = {}
+        self._unread = 0  # bytes of what is held that are in the account
         self._window = DEFAULT_WINDOW
         self._largest = MAX_FRAME
         self._blocked = False
         self.initial_window = DEFAULT_WINDOW
 
-    def answer(self, stream: Stream, head: HeaderBlock, body: bytes, trailer: HeaderBlock | None) -> None:
+    def answer(self, stream: Stream, head: HeaderBlock, body: bytes, trailer: HeaderBlock) -> None:
         """Send all of it in one piece if it fits, which is the rule."""
         size = len(body)
-        if trailer is None and not body:
-            self._write(head.last + stream.wire_id + head.block)
-            self._done(stream)
-            return
-        if trailer is None or size > self._window or size > stream.window or size > self._largest:
+        if size > self._window or size > stream.window or size > self._largest or self._blocked:
             self.start(stream, head)
-            self._hold(stream, body, trailer)
+            stream.trailer = trailer
+            self.send(stream, body)
             return
         self._window -= size
         number = stream.wire_id
@@ -69,16 +73,31 @@ class Outflow:
         send(b"".join(answer))
         self._done(stream)
 
+    def refuse(self, stream: Stream, head: HeaderBlock, body: bytes) -> None:
+        """Headers and a text, either of which may end the stream."""
+        if body:
+            self.start(stream, head)
+            self.send(stream, body)
+            return
+        self._write(head.last + stream.wire_id + head.block)
+        self._done(stream)
+
     def start(self, stream: Stream, head: HeaderBlock) -> None:
         self._write(head.more + stream.wire_id + head.block)
 
     def send(self, stream: Stream, body: bytes) -> None:
-        """A part of an answer that goes on."""
-        self._append(stream, body)
+        """Part of an answer, or the rest of one that is settled."""
+        stream.since, stream.taken = self._now(), stream.sent
+        stream.pending = stream.pending + body if stream.pending else body
+        self._held[stream.id] = stream
         self._flush(stream)
+        if stream.id in self._held:
+            self._count(stream, len(body))
 
     def finish(self, stream: Stream, trailer: HeaderBlock) -> None:
-        self._hold(stream, b"", trailer)
+        """The end of an answer in parts."""
+        stream.trailer = trailer
+        self.send(stream, b"")
 
     def block(self) -> None:
         """The socket takes no more."""
@@ -91,13 +110,14 @@ class Outflow:
     def flush(self) -> None:
         """Send what has become possible."""
         for stream in list(self._held.values()):
+            if self._window <= 0 or self._blocked:
+                return
             self._flush(stream)
 
     def forget(self, stream: Stream) -> None:
         """Drop what is held for a stream."""
         if self._held.pop(stream.id, None) is not None:
-            self._account.give(len(stream.pending))
-            stream.pending = b""
+            self._release(stream)
 
     # --- what the peer allows ----------------------------------------------------------------
 
@@ -105,8 +125,9 @@ class Outflow:
         """The peer takes more on the connection."""
         if self._window + size > MAX_WINDOW:
             raise BrokenConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "the connection's window is too large")
+        waited_for = self._window <= 0
         self._window += size
-        if self._held:
+        if waited_for:
             self.flush()
 
     def widen_stream(self, stream: Stream, size: int) -> None:
@@ -137,16 +158,19 @@ class Outflow:
 
     # --- what does not fit yet ---------------------------------------------------------------
 
-    def _hold(self, stream: Stream, body: bytes, trailer: HeaderBlock | None) -> None:
-        stream.trailer = trailer
-        self._append(stream, body)
-        self._flush(stream)
+    def _count(self, stream: Stream, size: int) -> None:
+        """Hold what the peer does not take yet, if it has room for that."""
+        crowded = self._unread > 0 and self._unread + size > self._limit
+        if crowded or not self._account.take(size):
+            self._give_up(stream)
+            return
+        self._unread += size
+        stream.counted += size
 
-    def _append(self, stream: Stream, body: bytes) -> None:
-        self._account.charge(len(body))
-        stream.since = self._now()
-        stream.pending = stream.pending + body if stream.pending else body
-        self._held[stream.id] = stream
+    def _release(self, stream: Stream) -> None:
+        self._account.give(stream.counted)
+        self._unread -= stream.counted
+        stream.pending, stream.sent, stream.taken, stream.counted = b"", 0, 0, 0
 
     def _flush(self, stream: Stream) -> None:
         """Send what the windows and the socket allow."""
@@ -161,13 +185,11 @@ class Outflow:
             head = _DATA_HEAD.pack(size >> 16, size & 0xFFFF, DATA, END_STREAM if last else 0)
             self._push(b"".join((head, stream.wire_id, pending[stream.sent : stream.sent + size])))
             stream.sent += size
-            stream.since = self._now()
         self._flushed(stream)
 
     def _flushed(self, stream: Stream) -> None:
         del self._held[stream.id]
-        self._account.give(len(stream.pending))
-        stream.pending, stream.sent = b"", 0
+        self._release(stream)
         if not stream.settled:
             return
         if stream.trailer is not None:

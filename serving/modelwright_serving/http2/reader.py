@@ -5,18 +5,28 @@ What a frame means for its stream is left to the connection.
 
 from typing import Protocol
 
+from modelwright_serving.http2.budget import FRAME
 from modelwright_serving.http2.frames import (
+    ACK,
     CONTINUATION,
+    DATA,
     END_HEADERS,
     END_STREAM,
+    GOAWAY,
     HAS_PRIORITY,
     HEAD,
     HEAD_SIZE,
+    HEADERS,
     MAX_FRAME,
     MAX_STREAM_ID,
     NUMBER,
+    PING,
     PREFACE,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
     SETTINGS,
+    WINDOW_UPDATE,
     BrokenConnectionError,
     BrokenStreamError,
     ErrorCode,
@@ -51,7 +61,7 @@ class ConnectionListener(Protocol):
 
 
 class FrameReader:
-    """Reads one connection until it is told to be deaf."""
+    """Reads one connection until `stopped` is set."""
 
     def __init__(self, streams: StreamListener, connection: ConnectionListener, block_limit: int) -> None:
         self._streams = streams
@@ -63,19 +73,19 @@ class FrameReader:
         self._block = b""
         self._block_stream = 0
         self._block_end = False
-        self.deaf = False
+        self.stopped = False
         self.advanced = False  # whether the last bytes have ended anything
         self._frames = {
-            0: self._data,
-            1: self._headers,
-            2: self._priority,
-            3: self._rst_stream,
-            4: self._settings,
-            5: self._push_promise,
-            6: self._ping,
-            7: self._goaway,
-            8: self._window_update,
-            9: self._continuation,
+            DATA: self._data,
+            HEADERS: self._headers,
+            PRIORITY: self._priority,
+            RST_STREAM: self._rst_stream,
+            SETTINGS: self._settings,
+            PUSH_PROMISE: self._push_promise,
+            PING: self._ping,
+            GOAWAY: self._goaway,
+            WINDOW_UPDATE: self._window_update,
+            CONTINUATION: self._continuation,
         }
 
     @property
@@ -92,7 +102,7 @@ class FrameReader:
             if not self._greet(data):
                 return
             position = len(PREFACE)
-        while end - position >= HEAD_SIZE and not self.deaf:
+        while end - position >= HEAD_SIZE and not self.stopped:
             high, low, kind, flags, stream_id = HEAD.unpack_from(data, position)
             start = position + HEAD_SIZE
             stop = start + (high << 16 | low)
@@ -128,7 +138,7 @@ class FrameReader:
             self._settled = True
         known = self._frames.get(kind)
         if known is None:
-            self._streams.idle_frame(1.0)
+            self._streams.idle_frame(FRAME)
         else:
             known(flags, stream_id, payload)
 
@@ -156,7 +166,7 @@ class FrameReader:
     def _continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
         if not self._block_stream:
             raise BrokenConnectionError(ErrorCode.PROTOCOL_ERROR, "CONTINUATION continues nothing")
-        self._streams.idle_frame(1.0 if len(payload) < 1024 else 0.0)
+        self._streams.idle_frame(FRAME)
         self._block += payload
         if len(self._block) > self._block_limit:
             raise BrokenConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header block is too large")
@@ -169,7 +179,7 @@ class FrameReader:
         if len(payload) != 5:
             raise BrokenStreamError(stream_id, ErrorCode.FRAME_SIZE_ERROR, "PRIORITY has to have 5 bytes")
         _check_dependency(stream_id, payload)
-        self._streams.idle_frame(1.0)
+        self._streams.idle_frame(FRAME)
 
     def _rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
         _need_stream(stream_id)
@@ -192,7 +202,7 @@ class FrameReader:
 
     def _settings(self, flags: int, stream_id: int, payload: bytes) -> None:
         _need_no_stream(stream_id)
-        ack = flags & 1 != 0
+        ack = flags & ACK != 0
         if len(payload) % 6 or (ack and payload):
             raise BrokenConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS has a wrong size")
         self._connection.settings(payload, ack=ack)
@@ -200,14 +210,14 @@ class FrameReader:
     def _ping(self, flags: int, stream_id: int, payload: bytes) -> None:
         _need_no_stream(stream_id)
         _need_size(payload, 8)
-        self._connection.ping(payload, ack=flags & 1 != 0)
+        self._connection.ping(payload, ack=flags & ACK != 0)
 
     def _goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
         """The peer opens no more streams, which needs no answer: it closes the connection in its time."""
         _need_no_stream(stream_id)
         if len(payload) < 8:
             raise BrokenConnectionError(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY is too short")
-        self._streams.idle_frame(1.0)
+        self._streams.idle_frame(FRAME)
 
 
 def _need_stream(stream_id: int) -> None:

@@ -12,7 +12,7 @@ _NOT_IN_NAMES = frozenset((*range(0x21), *range(0x7F, 0x100), *_UPPER))
 _NOT_IN_VALUES = frozenset(b"\0\r\n")
 
 
-class MalformedError(Exception):
+class MalformedHeadersError(Exception):
     """A header block that is no request, or no trailers."""
 
 
@@ -31,7 +31,7 @@ class RequestHead:
 
 
 def check(fields: Fields) -> RequestHead:
-    """The request that the fields make; MalformedError if they make none."""
+    """The request that the fields make; MalformedHeadersError if they make none."""
     pseudo: dict[bytes, bytes] = {}
     regular: Fields = []
     for name, value in fields:
@@ -39,27 +39,27 @@ def check(fields: Fields) -> RequestHead:
             _check_field(name, value)
             regular.append((name, value))
         elif regular or name in pseudo or name not in _PSEUDO:
-            raise MalformedError("a pseudo-header is unknown, repeated or late")
+            raise MalformedHeadersError("a pseudo-header is unknown, repeated or late")
         else:
             pseudo[name] = value
     if not all(pseudo.get(name) for name in _NEEDED):
-        raise MalformedError("a request needs :method, :scheme and :path")
+        raise MalformedHeadersError("a request needs :method, :scheme and :path")
     return RequestHead(pseudo[b":method"], pseudo[b":path"], regular, _content_length(regular))
 
 
 def check_trailers(fields: Fields) -> None:
-    """MalformedError if the fields may not end a request."""
+    """MalformedHeadersError if the fields may not end a request."""
     for name, value in fields:
         if name[:1] == b":":
-            raise MalformedError("trailers hold a pseudo-header")
+            raise MalformedHeadersError("trailers hold a pseudo-header")
         _check_field(name, value)
 
 
 def _check_field(name: bytes, value: bytes) -> None:
     if not name or not _NOT_IN_NAMES.isdisjoint(name) or not _NOT_IN_VALUES.isdisjoint(value):
-        raise MalformedError("a field's name or value holds a forbidden character")
+        raise MalformedHeadersError("a field's name or value holds a forbidden character")
     if name in _FORBIDDEN or (name == b"te" and value.lower() != b"trailers"):
-        raise MalformedError("a field belongs to HTTP/1.1 connections")
+        raise MalformedHeadersError("a field belongs to HTTP/1.1 connections")
 
 
 def _content_length(fields: Fields) -> int | None:
@@ -68,5 +68,5 @@ def _content_length(fields: Fields) -> int | None:
         return None
     value = values.pop()
     if values or not value.isdigit() or len(value) > 19:
-        raise MalformedError("content-length is no number of bytes")
+        raise MalformedHeadersError("content-length is no number of bytes")
     return int(value)

@@ -9,12 +9,12 @@ from modelwright_serving.http2.frames import NUMBER, HeaderBlock
 STREAM_WINDOW = 1024**2  # what a peer may send before it is told to go on
 
 
-class Owner(Protocol):
-    """The connection a stream belongs to."""
+class StreamOwner(Protocol):
+    """What a stream calls: the streams of its connection."""
 
-    def answer(
-        self, stream: "Stream", head: HeaderBlock, body: bytes, trailer: HeaderBlock | None
-    ) -> None: ...
+    def answer(self, stream: "Stream", head: HeaderBlock, body: bytes, trailer: HeaderBlock) -> None: ...
+
+    def refuse(self, stream: "Stream", head: HeaderBlock, body: bytes) -> None: ...
 
     def start(self, stream: "Stream", head: HeaderBlock) -> None: ...
 
@@ -22,15 +22,18 @@ class Owner(Protocol):
 
     def finish(self, stream: "Stream", trailer: HeaderBlock) -> None: ...
 
+    def may_keep(self) -> bool: ...
+
 
 class Stream:
-    """A request as its handler sees it. It is answered at once, or started, sent parts and finished; then settled."""
+    """A request as its handler sees it: answered or refused at once, or started, sent parts and finished."""
 
     __slots__ = (
         "_owner",
         "body",
         "chunks",
         "content_length",
+        "counted",
         "credit",
         "deadline",
         "handler",
@@ -40,42 +43,54 @@ class Stream:
         "pending",
         "received",
         "remote_open",
+        "result",
         "sent",
         "settled",
         "since",
+        "taken",
         "trailer",
         "window",
         "wire_id",
     )
 
-    def __init__(self, owner: Owner, number: int, handler: "Handler", window: int, now: float) -> None:
+    def __init__(self, owner: StreamOwner, number: int, handler: "Handler", window: int, now: float) -> None:
         self._owner = owner
         self.id = number
         self.wire_id = NUMBER.pack(number)
         self.handler = handler
         self.window = window  # what may be sent
         self.credit = STREAM_WINDOW  # what the peer may send
-        self.since = now  # when something last moved
+        self.since = now  # when something last moved, or its progress was last looked at
         self.deadline = inf  # on the clock of time.monotonic
         self.content_length: int | None = None
         self.received = 0
         self.remote_open = True
         self.body = b""
         self.chunks: list[bytes] = []
-        self.settled = False
+        self.settled = False  # no more is to be decided; some may still have to be sent
+        self.result = False  # whether the answer is a result, not a refusal
         self.pending = b""
         self.sent = 0  # of what is pending
+        self.counted = 0  # of what is pending: bytes of the caller's account
+        self.taken = 0  # what was sent of it when `since` began
         self.trailer: HeaderBlock | None = None
         self.on_gone: Callable[[], None] | None = None
         self.on_retire: Callable[[], None] | None = None
 
-    def answer(self, head: HeaderBlock, body: bytes, trailer: HeaderBlock | None) -> None:
-        """Everything at once; without a trailer the body ends the answer."""
+    def answer(self, head: HeaderBlock, body: bytes, trailer: HeaderBlock) -> None:
+        """Give the result, all of it at once."""
         if not self.settled:
-            self.settled = True
+            self.settled = self.result = True
             self._owner.answer(self, head, body, trailer)
 
+    def refuse(self, head: HeaderBlock, body: bytes = b"") -> None:
+        """Say why there is no result, by headers alone or with a text."""
+        if not self.settled:
+            self.settled = True
+            self._owner.refuse(self, head, body)
+
     def start(self, head: HeaderBlock) -> None:
+        """Begin an answer in parts."""
         if not self.settled:
             self._owner.start(self, head)
 
@@ -87,6 +102,13 @@ class Stream:
         if not self.settled:
             self.settled = True
             self._owner.finish(self, trailer)
+
+    def keep(self, on_retire: Callable[[], None]) -> bool:
+        """Let the answer last until the caller or `on_retire` ends it; False if the connection has too many such."""
+        if not self._owner.may_keep():
+            return False
+        self.on_retire = on_retire
+        return True
 
     def abandon(self) -> None:
         """The caller has gone; whoever works on an answer may stop."""

@@ -1,7 +1,7 @@
-"""The streams of one connection: their states, their bodies, and the windows that we grant.
+"""The streams of one connection: their states, the bodies of their requests, and the windows that we grant.
 
-Windows are given back as soon as they are half used, so no caller can exceed one: what bounds a body is the limit of
-its handler, and what bounds all bodies is the host's memory. Reading frames is left to the reader, sending answers to
+A window is granted again as soon as half of it is used, so windows do not bound what is held: the handler's limit
+bounds one body, the caller's account bounds all of its bodies. Reading frames is left to the reader, sending answers to
 the outflow, the connection's own life to the connection.
 """
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from time import monotonic
 
 from modelwright_serving.host import Host
-from modelwright_serving.http2 import frames
-from modelwright_serving.http2.budget import Budget
+from modelwright_serving.http2 import budget, frames
+from modelwright_serving.http2.budget import FrameBudget
 from modelwright_serving.http2.frames import (
     DEFAULT_WINDOW,
     BrokenConnectionError,
@@ -18,17 +18,18 @@ from modelwright_serving.http2.frames import (
     ErrorCode,
     HeaderBlock,
 )
-from modelwright_serving.http2.headers import HeaderReader
+from modelwright_serving.http2.headers import USUAL_FIELDS, HeaderReader, RoutedHead
 from modelwright_serving.http2.outbox import Outbox
 from modelwright_serving.http2.outflow import Outflow
-from modelwright_serving.http2.request import MalformedError, check_trailers
+from modelwright_serving.http2.request import Fields, MalformedHeadersError, check_trailers
 from modelwright_serving.http2.stream import STREAM_WINDOW, Stream
 from modelwright_serving.memory import Account
 
-MAX_STREAMS = 1024
 CONNECTION_WINDOW = 16 * 1024**2
 _MAX_RESET = 256
-_TINY = 64
+# Bytes: smaller parts of a body, and smaller steps of a window, have their price.
+_SMALL_PART = 64
+_SMALL_STEP = 1024
 
 
 class Streams:
@@ -40,7 +41,7 @@ class Streams:
         headers: HeaderReader,
         host: Host,
         account: Account,
-        budget: Budget,
+        allowance: FrameBudget,
         quiet: Callable[[], None],
     ) -> None:
         self._write = outbox.write
@@ -48,14 +49,14 @@ class Streams:
         self._host = host
         self._limits = host.limits
         self._account = account
-        self._budget = budget
+        self._budget = allowance
         self._quiet = quiet
         self._open: dict[int, Stream] = {}
         self._reset: dict[int, None] = {}  # ended by us, so that the peer may still send on them
         self._credit = DEFAULT_WINDOW
         self.last_id = 0
         self.final_id = frames.MAX_STREAM_ID
-        self.outflow = Outflow(outbox, host, account, self._sent, self._is_last)
+        self.outflow = Outflow(outbox, host, account, self._sent, self._give_up, self._is_last)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -75,7 +76,7 @@ class Streams:
         elif stream_id > self.last_id and stream_id & 1:
             self._begin(stream_id, block, end=end)
         elif stream_id in self._reset:
-            self._headers.fields(block)  # only to keep up with the peer's table
+            self._fields(block, budget.FRAME)  # only to keep up with the peer's table
         else:
             code = ErrorCode.STREAM_CLOSED if stream_id & 1 else ErrorCode.PROTOCOL_ERROR
             raise BrokenConnectionError(code, f"HEADERS for stream {stream_id}, which cannot be opened")
@@ -102,14 +103,15 @@ class Streams:
     def reset(self, stream_id: int) -> None:
         """The caller has given up."""
         self._expect_begun(stream_id)
-        self.idle_frame(1.0)
+        self.idle_frame(budget.FRAME)
         stream = self._open.get(stream_id)
         if stream is not None:
             self._drop(stream)
 
     def widen(self, stream_id: int, size: int) -> None:
-        """The caller takes more of the answer."""
-        self.idle_frame(0.1)
+        """The caller takes more of its answers."""
+        if size < _SMALL_STEP:
+            self.idle_frame(budget.FRAME)
         if stream_id == 0:
             self.outflow.widen(size)
             return
@@ -129,14 +131,18 @@ class Streams:
     def stream_failed(self, fault: BrokenStreamError) -> None:
         """The peer broke the protocol on one stream."""
         self._expect_begun(fault.stream_id)  # what has not begun cannot be reset
-        self.idle_frame(1.0)
+        self.idle_frame(budget.FRAME)
         self._end(fault.stream_id, fault.code)
 
     # --- called by streams -------------------------------------------------------------------
 
-    def answer(self, stream: Stream, head: HeaderBlock, body: bytes, trailer: HeaderBlock | None) -> None:
+    def answer(self, stream: Stream, head: HeaderBlock, body: bytes, trailer: HeaderBlock) -> None:
         self._release(stream)
         self.outflow.answer(stream, head, body, trailer)
+
+    def refuse(self, stream: Stream, head: HeaderBlock, body: bytes) -> None:
+        self._release(stream)
+        self.outflow.refuse(stream, head, body)
 
     def start(self, stream: Stream, head: HeaderBlock) -> None:
         self._release(stream)
@@ -149,22 +155,35 @@ class Streams:
         self._release(stream)
         self.outflow.finish(stream, trailer)
 
+    def may_keep(self) -> bool:
+        """Whether one more answer may last as long as the connection."""
+        kept = sum(1 for other in self._open.values() if other.on_retire is not None)
+        return kept < self._limits.watches
+
     # --- called by the connection ------------------------------------------------------------
 
     def expire(self, now: float) -> None:
         """End what takes longer than its limit."""
         clock = monotonic()
         for stream in list(self._open.values()):
-            waited = now - stream.since
             if not stream.settled and clock >= stream.deadline:
                 stream.handler.late(stream)
-            elif (stream.pending and waited > self._limits.write_seconds) or (
-                stream.remote_open and waited > self._limits.body_seconds
-            ):
+            elif stream.pending:
+                self._expect_progress(stream, now - stream.since)
+            elif stream.remote_open and now - stream.since > self._limits.body_seconds:
                 self._end(stream.id, ErrorCode.CANCEL)
 
+    def _expect_progress(self, stream: Stream, waited: float) -> None:
+        """Give up an answer that is not taken, or that is taken too slowly."""
+        if waited <= self._limits.write_seconds:
+            return
+        if stream.sent - stream.taken < waited * self._limits.unread_rate:
+            self._end(stream.id, ErrorCode.CANCEL)
+        else:
+            stream.since, stream.taken = stream.since + waited, stream.sent
+
     def retire(self) -> None:
-        """Let go of streams that would go on for ever."""
+        """End the streams that would last as long as the connection."""
         for stream in list(self._open.values()):
             if stream.on_retire is not None:
                 stream.on_retire()
@@ -178,19 +197,16 @@ class Streams:
     # --- a stream's way ----------------------------------------------------------------------
 
     def _begin(self, stream_id: int, block: bytes, *, end: bool) -> None:
-        try:
-            meaning = self._headers.request(block)
-        except MalformedError as error:
-            self.last_id = stream_id
-            raise BrokenStreamError(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from None
         if stream_id > self.final_id:
-            return  # the peer has been told that it will not be answered here
+            self._fields(block, budget.FRAME)  # the peer knows that it is not answered here
+            return
         self.last_id = stream_id
-        if len(self._open) >= MAX_STREAMS:
+        head = self._headers.known(block) or self._head(stream_id, block)
+        if len(self._open) >= self._limits.streams:
             raise BrokenStreamError(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
-        handler = meaning.handler
+        handler = head.handler
         stream = Stream(self, stream_id, handler, self.outflow.initial_window, self._host.now())
-        stream.content_length = meaning.content_length
+        stream.content_length = head.content_length
         if handler.seconds is not None:
             stream.deadline = monotonic() + handler.seconds
         self._open[stream_id] = stream
@@ -198,16 +214,31 @@ class Streams:
             self._complete(stream)
         elif not handler.reads_body:
             handler.handle(stream)
-        elif (meaning.content_length or 0) > handler.body_limit:
+        elif (head.content_length or 0) > handler.body_limit:
             handler.too_large(stream)
 
-    def _trailers(self, stream: Stream, block: bytes, *, end: bool) -> None:
+    def _head(self, stream_id: int, block: bytes) -> RoutedHead:
+        fields = self._fields(block)
+        try:
+            return self._headers.request(block, fields)
+        except MalformedHeadersError as error:
+            raise BrokenStreamError(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from None
+
+    def _fields(self, block: bytes, price: float = 0.0) -> Fields:
+        """Decode a block; what it costs depends on what is in it, not on its size: a field may be a single byte."""
         fields = self._headers.fields(block)
+        price += max(0, len(fields) - USUAL_FIELDS) * budget.FIELD
+        if price:
+            self.idle_frame(price)
+        return fields
+
+    def _trailers(self, stream: Stream, block: bytes, *, end: bool) -> None:
+        fields = self._fields(block)
         if not stream.remote_open:
             raise BrokenStreamError(stream.id, ErrorCode.STREAM_CLOSED, "HEADERS after the request's end")
         try:
             check_trailers(fields)
-        except MalformedError as error:
+        except MalformedHeadersError as error:
             raise BrokenStreamError(stream.id, ErrorCode.PROTOCOL_ERROR, str(error)) from None
         if not end:
             raise BrokenStreamError(stream.id, ErrorCode.PROTOCOL_ERROR, "trailers have to end the request")
@@ -217,11 +248,12 @@ class Streams:
     def _take_part(self, stream: Stream, payload: bytes, size: int, *, end: bool) -> bool:
         """Keep a part of a body that comes in several, and let the peer go on."""
         stream.credit -= size
-        if not end and size < _TINY:
-            self.idle_frame(0.25 if payload else 1.0)
+        if not end and len(payload) < _SMALL_PART:
+            self.idle_frame(budget.SMALL_DATA if payload else budget.FRAME)
         if not self._hold(stream, payload):
             return False
-        stream.chunks.append(payload)
+        if payload:
+            stream.chunks.append(payload)
         if end:
             stream.body = b"".join(stream.chunks)
         elif stream.credit < STREAM_WINDOW // 2:
@@ -258,7 +290,8 @@ class Streams:
 
     def _sent(self, stream: Stream) -> None:
         """The answer is on its way in full; a caller that still sends may stop."""
-        self._budget.answered()
+        if stream.result:
+            self._budget.earn()
         if stream.remote_open:
             self._end(stream.id, ErrorCode.NO_ERROR)
             return
@@ -269,6 +302,10 @@ class Streams:
     def _is_last(self) -> bool:
         """Whether no other answer will follow, so that waiting for it gains nothing."""
         return len(self._open) == 1
+
+    def _give_up(self, stream: Stream) -> None:
+        """There is no room for an answer that its caller does not take."""
+        self._end(stream.id, ErrorCode.ENHANCE_YOUR_CALM)
 
     def _end(self, stream_id: int, code: ErrorCode) -> None:
         self._write(frames.rst_stream(stream_id, code))
@@ -289,7 +326,7 @@ class Streams:
 
     def _stray(self, stream_id: int) -> None:
         """DATA on a stream that takes none."""
-        self.idle_frame(0.25)
+        self.idle_frame(budget.SMALL_DATA)
         if stream_id in self._reset or stream_id > self.final_id:
             return
         self._expect_begun(stream_id)

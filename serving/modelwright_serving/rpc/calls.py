@@ -118,7 +118,7 @@ class NotGrpc:
     )
 
     def handle(self, stream: Stream) -> None:
-        stream.answer(self._head, _NOT_GRPC, None)
+        stream.refuse(self._head, _NOT_GRPC)
 
     too_large = overloaded = late = handle
 
@@ -126,9 +126,10 @@ class NotGrpc:
 class Router:
     """Finds the handler for a request's headers; always finds one, if only to say why there is none."""
 
-    def __init__(self, methods: Mapping[bytes, Method], replies: Replies) -> None:
+    def __init__(self, methods: Mapping[bytes, Method], replies: Replies, max_fields: int) -> None:
         self._methods = methods
         self._replies = replies
+        self._max_fields = max_fields
 
     def route(self, head: RequestHead) -> Handler:
         """The handler that all requests with these headers have in common."""
@@ -140,6 +141,9 @@ class Router:
             return Refusal(self._replies, error)
 
     def _call(self, head: RequestHead) -> Call:
+        if len(head.fields) > self._max_fields:
+            problem = f"the call has {len(head.fields)} fields of metadata; send at most {self._max_fields}"
+            raise RpcError(Code.RESOURCE_EXHAUSTED, problem)
         method = self._methods.get(head.path)
         if method is None:
             path = head.path[:200].decode("latin-1")

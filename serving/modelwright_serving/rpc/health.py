@@ -14,11 +14,11 @@ from modelwright_serving.state import State
 _SERVING = b"\x08\x01"
 _NOT_SERVING = b"\x08\x02"
 _SERVICE_UNKNOWN = b"\x08\x03"
-_MAX_WATCHERS = 1024
+_TOO_MANY = "this connection watches too much already; end a Watch, or use another connection"
 
 
 class Health:
-    """Knows the server's state, and who wants to hear when it changes."""
+    """Answers with the server's state, and sends it to those who watch whenever it changes."""
 
     body_limit = 64 * 1024
 
@@ -30,15 +30,12 @@ class Health:
         self.check = Unary(replies, self._check)
 
     def changed(self) -> None:
-        """Tell everybody who watches."""
+        """Send the state to all who watch."""
         for stream in list(self._watchers):
             stream.send(framing.framed(self._status))
 
     def accept(self, stream: Stream, encoding: bytes, headers: Mapping[bytes, bytes]) -> None:
         """Watch: the state now, and whenever it changes."""
-        if len(self._watchers) >= _MAX_WATCHERS:
-            self.refuse(stream, RpcError(Code.RESOURCE_EXHAUSTED, f"{_MAX_WATCHERS} callers watch already"))
-            return
         try:
             [service] = messages.texts(framing.message(stream.body, encoding, self.body_limit), 1)
         except RpcError as error:
@@ -56,12 +53,14 @@ class Health:
             self._end(stream, error.code, error.message)
 
     def _watch(self, stream: Stream, service: str) -> None:
+        if not stream.keep(partial(self._end, stream, Code.UNAVAILABLE, "the server is shutting down")):
+            self.refuse(stream, RpcError(Code.RESOURCE_EXHAUSTED, _TOO_MANY))
+            return
         stream.start(self._replies.head)
         known = service in self._services
         if known:
             self._watchers.add(stream)
             stream.on_gone = partial(self._watchers.discard, stream)
-        stream.on_retire = partial(self._end, stream, Code.UNAVAILABLE, "the server is shutting down")
         stream.send(framing.framed(self._status if known else _SERVICE_UNKNOWN))
 
     def _end(self, stream: Stream, code: Code, message: str) -> None:

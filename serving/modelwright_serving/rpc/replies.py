@@ -25,7 +25,7 @@ class Replies:
 
     def failure(self, stream: Stream, error: RpcError) -> None:
         """No message, but the reason why."""
-        stream.finish(status.failure(error, *self._metadata))
+        stream.refuse(status.failure(error, *self._metadata))
 
     def end(self, stream: Stream, code: Code, message: str) -> None:
         """The end of messages that have been started."""

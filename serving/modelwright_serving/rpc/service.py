@@ -5,7 +5,6 @@ from functools import partial
 
 from modelwright_serving.host import Host
 from modelwright_serving.http2.connection import Connection
-from modelwright_serving.http2.headers import KnownHeaders
 from modelwright_serving.limits import Limits
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel
@@ -46,9 +45,9 @@ class RpcService:
         self._server = messages.server_metadata(_NAME, server_version, documents.EXTENSIONS)
 
     def connections(self) -> Callable[[Host], Connection]:
-        """Makes the connections of a host, which share what is known of header blocks."""
-        known = KnownHeaders(Router(self._methods(), self._replies).route, self._limits.head)
-        return partial(Connection, known)
+        """Makes the connections of a host."""
+        router = Router(self._methods(), self._replies, self._limits.header_fields)
+        return partial(Connection, router.route)
 
     def install(self, serving: Serving) -> None:
         """From now on inferences are answered."""

@@ -13,7 +13,6 @@ from modelwright_serving.host import Host
 from modelwright_serving.http2 import frames
 from modelwright_serving.http2.connection import Connection
 from modelwright_serving.http2.frames import HeaderBlock
-from modelwright_serving.http2.headers import KnownHeaders
 from modelwright_serving.http2.request import RequestHead
 from modelwright_serving.http2.stream import Stream
 from modelwright_serving.limits import Limits
@@ -149,9 +148,9 @@ class Peer:
 
 
 @asynccontextmanager
-async def connected(port: int, **settings: int) -> AsyncIterator[Peer]:
-    """A greeted connection."""
-    peer = Peer(*await asyncio.open_connection("127.0.0.1", port))
+async def connected(port: int, address: str = "127.0.0.1", **settings: int) -> AsyncIterator[Peer]:
+    """A greeted connection from this address."""
+    peer = Peer(*await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0)))
     try:
         yield await peer.greet(**settings)
     finally:
@@ -179,9 +178,9 @@ class Echo:
         if self.path == b"/never":
             stream.on_gone = self._count
         elif self.path == b"/fail":
-            stream.finish(HEAD)
-        elif self.path == b"/empty":
-            stream.answer(HEAD, b"", None)
+            stream.refuse(HEAD)
+        elif self.path == b"/text":
+            stream.refuse(HEAD, b"no")
         else:
             stream.answer(HEAD, stream.body, TRAILER)
 
@@ -189,13 +188,13 @@ class Echo:
         self.gone += 1
 
     def too_large(self, stream: Stream) -> None:
-        stream.answer(HEAD, b"too large", None)
+        stream.refuse(HEAD, b"too large")
 
     def overloaded(self, stream: Stream) -> None:
-        stream.answer(HEAD, b"overloaded", None)
+        stream.refuse(HEAD, b"overloaded")
 
     def late(self, stream: Stream) -> None:
-        stream.answer(HEAD, b"late", None)
+        stream.refuse(HEAD, b"late")
 
 
 @dataclass
@@ -221,8 +220,7 @@ async def hosted(**limits: float) -> AsyncIterator[Hosted]:
         return handlers.setdefault(head.path, Echo(head.path))
 
     bounds = Limits(**limits)  # type: ignore[arg-type]
-    known = KnownHeaders(route, bounds.head)
-    host = Host(partial(Connection, known), bounds, asyncio.get_running_loop())
+    host = Host(partial(Connection, route), bounds, asyncio.get_running_loop())
     port = await Port.open(host, "127.0.0.1", 0)
     try:
         yield Hosted(host, port.number, handlers)

@@ -11,6 +11,7 @@ from unit.serving.harness import Served, serving
 from unit.serving.http2_peer import Answer, connected
 
 from modelwright_serving.http2 import frames
+from modelwright_serving.limits import Limits
 
 INFER = f"/{SERVICE}/ModelInfer"
 _LIMIT = 50_000
@@ -212,6 +213,36 @@ async def test_a_watchers_deadline_ends_the_watch_in_order(strict: Served) -> No
         peer.send(peer.request(1, headers(path, grpc_timeout="20m"), framed(b"")))
         answer = await peer.answer(1)
     assert (answer.body, answer.trailers["grpc-status"]) == (framed(b"\x08\x01"), "4")
+
+
+@pytest.mark.parametrize("service", [b"", b"\x0a\x04nope"], ids=["known", "unknown"])
+async def test_a_connection_may_watch_so_often_and_leaves_others_alone(
+    strict: Served, service: bytes
+) -> None:
+    watch = headers(f"/{HEALTH}/Watch")
+    async with connected(strict.grpc_port) as peer, connected(strict.grpc_port) as other:
+        limit = Limits().watches
+        for stream in range(1, 2 * limit + 1, 2):
+            peer.send(peer.request(stream, watch, framed(service)))
+        peer.send(peer.request(2 * limit + 1, watch, framed(service)))
+        refused = await peer.answer(2 * limit + 1)
+        assert (refused.headers["grpc-status"], "too much" in refused.headers["grpc-message"]) == ("8", True)
+        other.send(other.request(1, watch, framed(b"")))
+        assert (await other.until(frames.DATA)).payload == framed(b"\x08\x01")
+        peer.send(
+            frames.rst_stream(1, frames.ErrorCode.CANCEL), peer.request(2 * limit + 3, watch, framed(service))
+        )
+        while not peer.answers.get(2 * limit + 3, Answer()).body:
+            await peer.until(frames.DATA)
+
+
+async def test_a_call_has_a_bounded_number_of_metadata_fields(strict: Served, message: bytes) -> None:
+    limit = Limits().header_fields
+    most = [*headers(), *((f"x-{number}", "") for number in range(limit - 2))]
+    assert (await answered(strict, framed(message), most)).trailers == {"grpc-status": "0"}
+    refused = await answered(strict, framed(message), [*most, ("x-more", "")])
+    assert refused.headers["grpc-status"] == "8"
+    assert f"{limit + 1} fields of metadata; send at most {limit}" in refused.headers["grpc-message"]
 
 
 async def test_answers_wait_for_the_window_of_a_slow_caller(strict: Served, message: bytes) -> None:

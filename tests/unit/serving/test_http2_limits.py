@@ -1,53 +1,141 @@
-"""Nobody can make an HTTP/2 connection hold too much, cost too much, or last for ever."""
+"""No caller can make an HTTP/2 connection hold too much, cost too much, or last without an end."""
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import pytest
-from unit.serving.http2_peer import GET, Peer, connected, hosted
+from unit.serving.http2_peer import GET, HEAD, TRAILER, Echo, Headers, Peer, connected, hosted
 
 from modelwright_serving.http2 import frames
 from modelwright_serving.http2.frames import ErrorCode
-from modelwright_serving.http2.streams import MAX_STREAMS
+from modelwright_serving.limits import Limits
 
 POST = ((":method", "POST"), *GET[1:])
-MANY = 30_000
+NEVER = ((":method", "POST"), (":scheme", "http"), (":path", "/never"))
+FAIL = ((":method", "POST"), (":scheme", "http"), (":path", "/fail"))
+SMALL: dict[str, float] = {"idle_frames": 200, "idle_frames_per_second": 0}
+MANY = 1000
+CALM = ErrorCode.ENHANCE_YOUR_CALM
+
+Flood = Callable[[Peer, int], bytes]
 
 
-def _reset_at_once(peer: Peer, number: int) -> bytes:
-    stream = 2 * number + 1
-    return peer.head(stream, POST) + frames.rst_stream(stream, ErrorCode.CANCEL)
+def _request(peer: Peer, number: int) -> bytes:
+    """A whole request, which stays without an answer."""
+    return peer.request(number, NEVER, b"whole body")
 
 
-FLOODS: dict[str, Callable[[Peer, int], bytes]] = {
+def _then(number: int, kind: int, payload: bytes, flags: int = 0) -> bytes:
+    return frames.frame(kind, flags, number, payload)
+
+
+ENDED = frames.END_HEADERS | frames.END_STREAM
+
+# The second argument is the number of a stream that has not been opened.
+FLOODS: dict[str, Flood] = {
     "pings": lambda peer, number: frames.ping(number.to_bytes(8, "big"), ack=False),
+    "answers to pings": lambda peer, number: frames.ping(bytes(8), ack=True),
     "settings": lambda peer, number: frames.settings({frames.INITIAL_WINDOW_SIZE: number}),
-    "priorities": lambda peer, number: frames.frame(frames.PRIORITY, 0, 1, bytes(3) + b"\x07\x01"),
-    "unknown frames": lambda peer, number: frames.frame(0x55, 0, 0, b"?"),
-    "window updates": lambda peer, number: frames.window_update(0, 1),
-    "streams that are reset at once": _reset_at_once,
+    "settings that are acknowledged again": lambda peer, number: frames.settings_ack(),
+    "priorities": lambda peer, number: _then(1, frames.PRIORITY, bytes(3) + b"\x07\x01"),
+    "goaways": lambda peer, number: _then(0, frames.GOAWAY, bytes(8)),
+    "unknown frames": lambda peer, number: _then(0, 0x55, b"?"),
+    "small steps of the connection's window": lambda peer, number: frames.window_update(0, 1),
+    "resets before the body": lambda peer, number: (
+        peer.head(number, POST) + frames.rst_stream(number, ErrorCode.CANCEL)
+    ),
+    "resets after whole requests": lambda peer, number: (
+        _request(peer, number) + frames.rst_stream(number, ErrorCode.CANCEL)
+    ),
+    "resets after requests that are refused": lambda peer, number: (
+        peer.request(number, FAIL) + frames.rst_stream(number, ErrorCode.CANCEL)
+    ),
+    "small steps of windows": lambda peer, number: _request(peer, number) + frames.window_update(number, 1),
+    "windows that grow by nothing": lambda peer, number: (
+        _request(peer, number) + frames.window_update(number, 0)
+    ),
+    "windows that grow too large": lambda peer, number: (
+        _request(peer, number) + frames.window_update(number, frames.MAX_WINDOW)
+    ),
+    "data after the end": lambda peer, number: _request(peer, number) + _then(number, frames.DATA, b"more"),
+    "headers after the end": lambda peer, number: _request(peer, number) + peer.head(number, POST, end=True),
+    "priorities of a wrong size": lambda peer, number: (
+        _request(peer, number) + _then(number, frames.PRIORITY, b"")
+    ),
+    "trailers that do not end": lambda peer, number: peer.head(number, NEVER) + peer.head(number, ()),
+    "trailers that are no trailers": lambda peer, number: (
+        peer.head(number, NEVER) + peer.head(number, NEVER, end=True)
+    ),
+    "forbidden headers": lambda peer, number: peer.head(number, (*NEVER, ("connection", "close")), end=True),
+    "another length than announced": lambda peer, number: peer.request(
+        number, (*NEVER, ("content-length", "3")), b"four"
+    ),
+    "many fields in few bytes": lambda peer, number: _then(number, frames.HEADERS, b"\x83" * 500, ENDED),
+    "requests with many fields": lambda peer, number: _then(
+        number, frames.HEADERS, b"\x83\x86\x44\x05/fail" + b"\x90" * 500, ENDED
+    ),
+    "headers on a stream that was reset": lambda peer, number: _then(
+        1, frames.HEADERS, b"\x00\x01A\x00", ENDED
+    ),
+    "empty data": lambda peer, number: (
+        (peer.head(1, POST) if number == 1 else b"") + _then(1, frames.DATA, b"")
+    ),
+    "data of nothing but padding": lambda peer, number: (
+        (peer.head(1, POST) if number == 1 else b"")
+        + _then(1, frames.DATA, b"\xff" + bytes(255), frames.PADDED)
+    ),
+    "empty pieces of headers": lambda peer, number: (
+        _then(1, frames.HEADERS, b"") if number == 1 else _then(1, frames.CONTINUATION, b"")
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", list(FLOODS))
 async def test_a_flood_that_brings_no_work_ends_the_connection(kind: str) -> None:
-    async with hosted() as server, connected(server.port) as peer:
-        for number in range(MANY):
+    async with hosted(**SMALL) as server, connected(server.port) as peer:
+        for number in range(1, 2 * MANY, 2):
             peer.send(FLOODS[kind](peer, number))
         goaway = await peer.until(frames.GOAWAY)
-        assert (goaway.code, goaway.payload[8:]) == (
-            ErrorCode.ENHANCE_YOUR_CALM,
-            b"too many frames that carry no request",
-        )
+        assert (goaway.code, goaway.payload[8:]) == (CALM, b"too many frames that carry no request")
         async with connected(server.port) as other:
             other.send(other.request(1, POST, b"unharmed"))
             assert (await other.answer(1)).body == b"unharmed"
+        assert all(stream.settled for stream in server.handlers.get(b"/never", NOTHING).handled)
 
 
-async def test_empty_data_frames_end_the_connection() -> None:
+NOTHING = Echo(b"/never")
+
+
+@pytest.mark.parametrize("paid", [FAIL, POST], ids=["refusals", "results"])
+async def test_only_results_pay_for_resets(paid: Headers) -> None:
+    """Three resets for each request with an answer: results pay for them, refusals do not."""
+    async with hosted(**SMALL) as server, connected(server.port) as peer:
+        for first in range(1, 3200, 8):
+            peer.send(peer.request(first, paid))
+            for number in (first + 2, first + 4, first + 6):
+                peer.send(_request(peer, number), frames.rst_stream(number, ErrorCode.CANCEL))
+        peer.send(frames.ping(b"the end.", ack=False))
+        if paid is FAIL:
+            assert (await peer.until(frames.GOAWAY)).code == CALM
+        else:
+            assert (await peer.until(frames.PING)).payload == b"the end."
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [
+        (_then(1, frames.PRIORITY, bytes(3) + b"\x01\x00"), ErrorCode.PROTOCOL_ERROR),
+        (_then(1, frames.HEADERS, b"\x20" * 3 + b"\x83", ENDED), ErrorCode.COMPRESSION_ERROR),
+        (_then(1, frames.HEADERS, b"\x3f\xe1\x1f" * 3 + b"\x83", ENDED), ErrorCode.COMPRESSION_ERROR),
+        (frames.settings({frames.ENABLE_PUSH: 2}), ErrorCode.PROTOCOL_ERROR),
+        (frames.settings({frames.INITIAL_WINDOW_SIZE: 2**31}), ErrorCode.FLOW_CONTROL_ERROR),
+    ],
+)
+async def test_what_no_client_sends_ends_the_connection_at_once(what: bytes, code: ErrorCode) -> None:
     async with hosted() as server, connected(server.port) as peer:
-        peer.send(peer.head(1, POST), frames.frame(frames.DATA, 0, 1) * MANY)
-        assert (await peer.until(frames.GOAWAY)).code == ErrorCode.ENHANCE_YOUR_CALM
+        peer.send(what)
+        assert (await peer.until(frames.GOAWAY)).code == code
 
 
 async def test_pings_beside_requests_are_answered_for_ever() -> None:
@@ -66,13 +154,6 @@ async def test_endless_continuations_end_the_connection() -> None:
         assert (await peer.until(frames.GOAWAY)).code == ErrorCode.ENHANCE_YOUR_CALM
 
 
-async def test_empty_continuations_end_the_connection() -> None:
-    async with hosted() as server, connected(server.port) as peer:
-        peer.send(frames.frame(frames.HEADERS, 0, 1, b"\x82"))
-        peer.send(frames.frame(frames.CONTINUATION, 0, 1) * MANY)
-        assert (await peer.until(frames.GOAWAY)).code == ErrorCode.ENHANCE_YOUR_CALM
-
-
 async def test_headers_that_unpack_to_too_much_end_the_connection() -> None:
     """A field of 3 kB in the table, referred to by one byte each time."""
     async with hosted() as server, connected(server.port) as peer:
@@ -85,11 +166,11 @@ async def test_headers_that_unpack_to_too_much_end_the_connection() -> None:
 async def test_streams_beyond_the_limit_are_refused_and_the_others_live() -> None:
     never = ((":method", "GET"), (":scheme", "http"), (":path", "/never"))
     async with hosted() as server, connected(server.port) as peer:
-        for number in range(MAX_STREAMS + 1):
+        for number in range(Limits().streams + 1):
             peer.send(peer.head(2 * number + 1, never, end=True))
         refused = await peer.until(frames.RST_STREAM)
-        assert (refused.stream, refused.number) == (2 * MAX_STREAMS + 1, ErrorCode.REFUSED_STREAM)
-        assert len(server.handlers[b"/never"].handled) == MAX_STREAMS
+        assert (refused.stream, refused.number) == (2 * Limits().streams + 1, ErrorCode.REFUSED_STREAM)
+        assert len(server.handlers[b"/never"].handled) == Limits().streams
 
 
 async def test_a_body_beyond_its_limit_is_answered_early_and_stopped() -> None:
@@ -135,6 +216,76 @@ async def test_an_answer_that_is_not_taken_is_given_up() -> None:
         peer.send(peer.request(1, POST, b"unwanted"))
         assert (await peer.answer(1)).reset == ErrorCode.CANCEL
         assert server.host.memory.used == 0
+
+
+@pytest.mark.parametrize(("step", "finished"), [(1, False), (1000, True)])
+async def test_an_answer_has_to_be_taken_at_a_rate(step: int, *, finished: bool) -> None:
+    bounds = {"write_seconds": 0.1, "unread_rate": 200.0}
+    async with hosted(**bounds) as server, connected(server.port, initial_window_size=0) as peer:
+        peer.send(peer.request(1, POST, bytes(15_000)))
+        answering = asyncio.create_task(peer.answer(1))
+        for _ in range(40):
+            await asyncio.sleep(0.05)
+            peer.send(frames.window_update(1, step))
+        answer = await answering
+        assert (answer.reset, len(answer.body) == 15_000) == (
+            None if finished else ErrorCode.CANCEL,
+            finished,
+        )
+
+
+def _large(peer: Peer, stream: int) -> bytes:
+    parts = frames.frame(frames.DATA, 0, stream, bytes(15_000)) * 4
+    return peer.head(stream, POST) + parts + frames.frame(frames.DATA, frames.END_STREAM, stream)
+
+
+async def test_answers_that_are_not_taken_are_given_up_beyond_the_connections_bound() -> None:
+    async with hosted(unread=100_000) as server, connected(server.port, initial_window_size=0) as peer:
+        peer.send(_large(peer, 1), _large(peer, 3), peer.request(5, POST, b"fits"))
+        assert (await peer.answer(3)).reset == CALM
+        async with connected(server.port) as other:
+            other.send(other.request(1, POST, b"unharmed"))
+            assert (await other.answer(1)).body == b"unharmed"
+        peer.send(frames.settings({frames.INITIAL_WINDOW_SIZE: 60_000}))
+        assert len((await peer.answer(1)).body) == 60_000
+        assert (await peer.answer(5)).body == b"fits"
+
+
+async def test_an_answer_larger_than_the_bound_waits_alone() -> None:
+    async with hosted(unread=50_000) as server, connected(server.port, initial_window_size=0) as peer:
+        peer.send(_large(peer, 1))
+        await peer.until(frames.HEADERS)
+        peer.send(frames.window_update(1, 60_000))
+        assert len((await peer.answer(1)).body) == 60_000
+
+
+async def test_answers_that_are_not_taken_are_the_share_of_their_own_caller() -> None:
+    """Many connections of one address leave room for the answer of another address that is taken late."""
+    async with hosted(memory=400_000) as server, AsyncExitStack() as stack:
+        for _ in range(10):
+            peer = await stack.enter_async_context(connected(server.port, initial_window_size=0))
+            peer.send(_large(peer, 1))
+            await peer.until(frames.HEADERS)
+        other = await stack.enter_async_context(connected(server.port, "127.0.0.2", initial_window_size=0))
+        other.send(_large(other, 1))
+        await other.until(frames.HEADERS)
+        other.send(frames.window_update(1, 60_000))
+        assert len((await other.answer(1)).body) == 60_000
+
+
+async def test_what_the_socket_does_not_take_is_counted() -> None:
+    """Answers fit the windows, but the caller reads nothing."""
+    bounds = {"write_buffer": 1024, "unread": 2_000_000}
+    async with hosted(**bounds) as server, connected(server.port, initial_window_size=2**30) as peer:
+        peer.send(frames.window_update(0, 2**30))
+        for number in range(400):
+            peer.send(_request(peer, 2 * number + 1))
+        peer.send(frames.ping(b"all read", ack=False))
+        await peer.until(frames.PING)
+        peer.read_nothing()
+        for stream in server.handlers[b"/never"].handled:
+            stream.answer(HEAD, bytes(16_000), TRAILER)
+        assert 1_900_000 < server.host.memory.used < 2_200_000
 
 
 async def test_a_caller_that_reads_nothing_is_let_go() -> None:
