@@ -50,6 +50,7 @@ class Constant:
     values: tuple[float, ...] | None
 
 
+Shape: TypeAlias = "tuple[int, ...] | None"
 Attribute: TypeAlias = (
     "int | float | str | Constant | Graph | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | None"
 )
@@ -86,11 +87,11 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in the order of the file. `inputs` have a shape (-1: any size) where the file declares one."""
+    """Nodes in the order of the file. Inputs and outputs have a shape (-1: any size) where the file declares one."""
 
     nodes: tuple[Node, ...]
-    inputs: dict[str, tuple[int, ...] | None]
-    outputs: tuple[str, ...]
+    inputs: dict[str, Shape]
+    outputs: dict[str, Shape]
     constants: dict[str, Constant]
 
     def walk(self) -> Iterator[Node]:
@@ -181,8 +182,8 @@ class _Reader:
         if depth > _MAX_DEPTH:
             raise WireError("graphs are nested too deeply")
         nodes: list[Node] = []
-        inputs: dict[str, tuple[int, ...] | None] = {}
-        outputs: list[str] = []
+        inputs: dict[str, Shape] = {}
+        outputs: dict[str, Shape] = {}
         constants: dict[str, Constant] = {}
         for part in self._parts(span):
             if part.number == 1:
@@ -193,16 +194,16 @@ class _Reader:
             elif part.number == 11:
                 inputs[self._name(part)] = self._shape(part)
             elif part.number == 12:
-                outputs.append(self._name(part))
+                outputs[self._name(part)] = self._shape(part)
             elif part.number == 15:
                 constant = self._sparse(part)
                 constants[constant.name] = constant
-        return Graph(tuple(nodes), inputs, tuple(outputs), constants)
+        return Graph(tuple(nodes), inputs, outputs, constants)
 
     def _function(self, span: Field) -> tuple[tuple[str, str], Graph]:
         name = domain = ""
-        inputs: dict[str, tuple[int, ...] | None] = {}
-        outputs: list[str] = []
+        inputs: dict[str, Shape] = {}
+        outputs: dict[str, Shape] = {}
         nodes: list[Node] = []
         for part in self._parts(span):
             match part.number:
@@ -211,12 +212,12 @@ class _Reader:
                 case 4:
                     inputs[self._text(part)] = None
                 case 5:
-                    outputs.append(self._text(part))
+                    outputs[self._text(part)] = None
                 case 7:
                     nodes.append(self._node(part, 0))
                 case 10:
                     domain = self._text(part)
-        return (_domain(domain), name), Graph(tuple(nodes), inputs, tuple(outputs), {})
+        return (_domain(domain), name), Graph(tuple(nodes), inputs, outputs, {})
 
     def _node(self, span: Field, depth: int) -> Node:
         kind = domain = ""
@@ -338,20 +339,23 @@ class _Reader:
             found = [] if not numbers else None
         return tuple(found) if found is not None and len(found) == count else None
 
-    def _shape(self, span: Field) -> tuple[int, ...] | None:
-        """The dimensions of a declared tensor; None for other types and for an open rank."""
-        for number in (2, 1, 2):
-            inner = [part for part in self._parts(span) if part.number == number]
-            if len(inner) != 1:
-                return None
-            span = inner[0]
-        return tuple(self._dimension(part) for part in self._parts(span) if part.number == 1)
+    def _shape(self, value: Field) -> Shape:
+        """The dimensions of a declared tensor, or of the tensors in a sequence; None if they are open."""
+        kind = self._only(value, 2)
+        if sequence := self._only(kind, 4):
+            kind = self._only(sequence, 1)
+        shape = self._only(self._only(kind, 1), 2)
+        return shape and tuple(self._dimension(part) for part in self._parts(shape) if part.number == 1)
+
+    def _only(self, span: Field | None, number: int) -> Field | None:
+        found = [part for part in self._parts(span) if part.number == number] if span else []
+        return found[0] if len(found) == 1 else None
 
     def _dimension(self, span: Field) -> int:
         size = -1
         for part in self._parts(span):
             size = _number(part) if part.number == 1 else -1
-        return size
+        return size if size > 0 else -1
 
 
 def _domain(name: str) -> str:

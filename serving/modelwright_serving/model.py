@@ -13,7 +13,6 @@ from modelwright_serving import golden, runtime
 from modelwright_serving.failures import StepError
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Tensor
-from modelwright_serving.onnx_rewrite import plain_outputs
 from modelwright_serving.pace import Pace, measure
 
 MAX_BYTES = 2 * 1024**3
@@ -40,10 +39,8 @@ def load(path: Path, expected_digest: str | None) -> LoadedModel:
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if expected_digest is not None and digest != expected_digest:
         raise StepError("DigestMismatch", f"{path} holds {digest}, but {expected_digest} is asked for")
-    plain = plain_outputs(content)
-    session = runtime.open_session(plain.content)
-    known = {} if plain.classes is None else {"classes": plain.classes}
-    declared = LoadedModel(digest, runtime.signature_of(session, known), session, joins_rows=False)
+    session = runtime.open_session(content)
+    declared = LoadedModel(digest, runtime.signature_of(session), session, joins_rows=False)
     expectation = golden.read(path, declared.signature)
     rows: list[Tensor] | None = None
     if expectation is None:

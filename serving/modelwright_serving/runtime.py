@@ -10,46 +10,34 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import re
 from collections.abc import Mapping
-from typing import TypeAlias
+from types import MappingProxyType
 
 from onnxruntime import InferenceSession, NodeArg, SessionOptions
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
+from modelwright_serving import wrapped
 from modelwright_serving.failures import StepError
-from modelwright_serving.oip.signature import Signature, TensorSpec
+from modelwright_serving.oip.signature import NUMPY_TYPES, ONNX_TYPES, Signature, TensorSpec
 from modelwright_serving.oip.tensors import Tensor
+from modelwright_serving.wrapped import Wrapper
 
-Session: TypeAlias = InferenceSession
-
-RunFailed = (
-    native.EPFail,
-    native.Fail,
-    native.InvalidArgument,
-    native.NotImplemented,
-    native.RuntimeException,
+# ONNX Runtime's exceptions have no base of their own.
+RunFailed: tuple[type[Exception], ...] = (
     ValueError,
     RuntimeError,
+    *(kind for kind in vars(native).values() if isinstance(kind, type) and issubclass(kind, Exception)),
 )
 
-_DATATYPES = {
-    "tensor(bool)": "BOOL",
-    "tensor(uint8)": "UINT8",
-    "tensor(uint16)": "UINT16",
-    "tensor(uint32)": "UINT32",
-    "tensor(uint64)": "UINT64",
-    "tensor(int8)": "INT8",
-    "tensor(int16)": "INT16",
-    "tensor(int32)": "INT32",
-    "tensor(int64)": "INT64",
-    "tensor(float16)": "FP16",
-    "tensor(float)": "FP32",
-    "tensor(double)": "FP64",
-    "tensor(string)": "BYTES",
-}
 _PROPERTY_PREFIX = "dev.modelwright."
 _MAX_PROPERTY = 256 * 1024
 # No folder of this name can exist, so data outside the model's own bytes is never found.
 _NO_FOLDER = "/dev/null/modelwright"
+
+
+class Session(InferenceSession):  # type: ignore[misc]  # onnxruntime is not typed
+    """A model that is loaded; `wrapped` are its outputs that are no tensors, by position."""
+
+    wrapped: Mapping[int, Wrapper] = MappingProxyType({})
 
 
 def open_session(content: bytes) -> Session:
@@ -60,20 +48,24 @@ def open_session(content: bytes) -> Session:
     options.log_severity_level = 4
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
     try:
-        return InferenceSession(content, sess_options=options, providers=["CPUExecutionProvider"])
+        session = Session(content, sess_options=options, providers=["CPUExecutionProvider"])
     except native.InvalidProtobuf as error:
         raise StepError("NotOnnx", "the model file is not ONNX: its bytes are no ONNX protobuf") from error
     except (native.NoModel, native.InvalidArgument) as error:
         raise StepError("NotOnnx", f"the model file is not ONNX: {said(error)}") from error
-    except (*RunFailed, native.InvalidGraph, native.NoSuchFile, native.NotFound) as error:
+    except RunFailed as error:
         raise StepError("UnsupportedModel", _unloadable(said(error))) from error
+    session.wrapped = wrapped.find(content, [(output.name, output.type) for output in session.get_outputs()])
+    return session
 
 
-def signature_of(session: Session, known: Mapping[str, str] | None = None) -> Signature:
+def signature_of(session: Session) -> Signature:
     """What the session's model takes and gives; StepError(UnsupportedModel) if the protocol cannot say it.
 
-    `known` are properties found elsewhere; what the model itself carries counts more.
+    The classes that the model itself names count more than those of its dictionaries.
     """
+    labels = wrapped.classes(session.wrapped)
+    known = {} if labels is None else {"classes": labels}
     found = session.get_modelmeta().custom_metadata_map
     carried = {
         key.removeprefix(_PROPERTY_PREFIX): value
@@ -81,12 +73,16 @@ def signature_of(session: Session, known: Mapping[str, str] | None = None) -> Si
         if key in {f"{_PROPERTY_PREFIX}{name}" for name in ("classes", "features", "task")}
     }
     properties = {
-        key: value
-        for key, value in sorted({**(known or {}), **carried}.items())
-        if len(value) <= _MAX_PROPERTY
+        key: value for key, value in sorted({**known, **carried}.items()) if len(value) <= _MAX_PROPERTY
     }
     inputs = tuple(_spec("input", item) for item in session.get_inputs())
-    outputs = tuple(_spec("output", item) for item in session.get_outputs())
+    outputs = tuple(
+        spec
+        for position, item in enumerate(session.get_outputs())
+        for spec in (
+            session.wrapped[position].specs() if position in session.wrapped else [_spec("output", item)]
+        )
+    )
     if not inputs or not outputs:
         raise StepError(
             "UnsupportedModel", "the model has no inputs or no outputs, so there is nothing to serve"
@@ -98,7 +94,7 @@ def run(session: Session, signature: Signature, inputs: list[Tensor]) -> list[Te
     """All outputs, in the signature's order."""
     feed = {spec.name: tensor for spec, tensor in zip(signature.inputs, inputs, strict=True)}
     outputs: list[Tensor] = session.run(None, feed)
-    return outputs
+    return wrapped.opened(outputs, session.wrapped) if session.wrapped else outputs
 
 
 def blames_input(error: Exception) -> bool:
@@ -120,6 +116,8 @@ def said(error: Exception) -> str:
 
 def _unloadable(complaint: str) -> str:
     """What to do about the two refusals that users meet: weights in a second file, and operators of their own."""
+    if "ZipMap" in complaint:
+        return f"{complaint}; export it with the option zipmap=False, so that probabilities are a tensor"
     beside = re.search(r"External data.*?([^\s/\"]+)\"?$", complaint)
     if beside:
         return (
@@ -136,12 +134,12 @@ def _unloadable(complaint: str) -> str:
 
 
 def _spec(kind: str, item: NodeArg) -> TensorSpec:
-    datatype = _DATATYPES.get(item.type)
+    datatype = ONNX_TYPES.get(item.type)
     if datatype is None:
         raise StepError(
             "UnsupportedModel",
             f"{kind} {item.name!r} is of type {item.type}, but requests and responses hold "
-            f"tensors of {', '.join(_DATATYPES.values())} only; {_way_out(kind, item.type)}",
+            f"tensors of {', '.join(NUMPY_TYPES)} only; {_way_out(kind, item.type)}",
         )
     # A dimension without a fixed size is a name or None; a scalar has no dimensions at all.
     return TensorSpec(

@@ -13,7 +13,6 @@ from onnx.external_data_helper import uses_external_data
 
 from modelwright_training.errors import InputError, listing, storage
 from modelwright_training.files import digest_of
-from modelwright_training.plainoutputs import plain_outputs
 
 MAX_BYTES = 2 << 30
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
@@ -57,7 +56,6 @@ def check(model: ModelFile) -> None:
     except onnx.checker.ValidationError as error:
         detail = str(error).strip().split("\n")[0][:300]
         raise InputError("NotOnnx", f"model.onnx is not a valid ONNX model: {detail}") from error
-    _check_types(onnx.ModelProto.FromString(plain_outputs(model.content).content))
 
 
 def _graphs(graph: Graph) -> Iterator[Graph]:
@@ -114,16 +112,3 @@ def _check_operators(model: onnx.ModelProto) -> None:
             f"The model needs operators that are not in the ONNX standard: {listing(sorted(custom))}. "
             "Export it with operators of the domains ai.onnx and ai.onnx.ml only.",
         )
-
-
-def _check_types(model: onnx.ModelProto) -> None:
-    for value in (*model.graph.input, *model.graph.output):
-        kind = value.type.WhichOneof("value")
-        if kind != "tensor_type":
-            hint = (
-                " Convert scikit-learn models with the option zipmap=False."
-                if kind == "sequence_type"
-                else ""
-            )
-            what = str(kind).removesuffix("_type")
-            raise InputError("UnsupportedType", f"{value.name!r} is a {what}, not a tensor.{hint}")

@@ -1,21 +1,23 @@
 """Opens a model in ONNX Runtime, tells its signature and runs it; what the answers mean is left to predictions."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
+from modelwright_training import wrapped
 from modelwright_training.documents import Class
 from modelwright_training.errors import InputError
 from modelwright_training.message import Json
 from modelwright_training.modelfile import ModelFile
-from modelwright_training.plainoutputs import plain_outputs
 from modelwright_training.untyped import Session
+from modelwright_training.wrapped import Declared, Wrapper
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -38,20 +40,11 @@ TYPES: dict[str, tuple[str, Any]] = {
 }
 DTYPES = dict(TYPES.values())
 
-# What ONNX Runtime raises on a model or an input that it cannot work with; they have no common base.
-FAULTS = (
-    states.Fail,
-    states.InvalidArgument,
-    states.InvalidGraph,
-    states.InvalidProtobuf,
-    states.NotImplemented,
-    states.RuntimeException,
-    states.EPFail,
-    states.ModelRequiresCompilation,
-    states.NoModel,
-    states.NoSuchFile,
+# What ONNX Runtime raises on a model or an input that it cannot work with; its own have no common base.
+FAULTS: tuple[type[Exception], ...] = (
     RuntimeError,
     ValueError,
+    *(kind for kind in vars(states).values() if isinstance(kind, type) and issubclass(kind, Exception)),
 )
 
 
@@ -76,6 +69,7 @@ class Model:
     inputs: list[Tensor]
     outputs: list[Tensor]
     properties: Mapping[str, str]
+    wrappers: Mapping[str, Wrapper]
 
     def run(self, feed: Arrays) -> dict[str, Array]:
         """The outputs for one batch of inputs."""
@@ -85,7 +79,14 @@ class Model:
             raise InputError(
                 "ModelFailed", f"The model cannot be run on the data: {_first_line(error)}"
             ) from error
-        return {output.name: np.asarray(answer) for output, answer in zip(self.outputs, answers, strict=True)}
+        tensors = [
+            tensor
+            for output, answer in zip(self.session.get_outputs(), answers, strict=True)
+            for tensor in (
+                self.wrappers[output.name].open(answer) if output.name in self.wrappers else [answer]
+            )
+        ]
+        return {output.name: np.asarray(tensor) for output, tensor in zip(self.outputs, tensors, strict=True)}
 
 
 def load(file: ModelFile) -> Model:
@@ -94,19 +95,28 @@ def load(file: ModelFile) -> Model:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    plain = plain_outputs(file.content)
     try:
-        session = onnxruntime.InferenceSession(plain.content, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
     except FAULTS as error:
         version = onnxruntime.__version__
         message = f"ONNX Runtime {version} cannot load the model: {_first_line(error)}"
         raise InputError("NotLoadable", message) from error
-    known = {} if plain.classes is None else {"dev.modelwright.classes": plain.classes}
+    inputs, outputs = (
+        [(value.name, value.type, value.shape) for value in values]
+        for values in (session.get_inputs(), session.get_outputs())
+    )
+    wrappers: Mapping[str, Wrapper] = {}
+    if any(kind not in TYPES for _, kind, _ in outputs):
+        wrappers = wrapped.find(onnx.ModelProto.FromString(file.content).graph, outputs)
+    classes = wrapped.classes(wrappers)
+    opened = [tensor for output in outputs for tensor in _tensors(output, wrappers)]
+    known = {} if classes is None else {"dev.modelwright.classes": json.dumps(classes)}
     return Model(
         session,
-        [_tensor(value) for value in session.get_inputs()],
-        [_tensor(value) for value in session.get_outputs()],
+        [_tensor(*declared) for declared in inputs],
+        [_tensor(*declared) for declared in opened],
         known | session.get_modelmeta().custom_metadata_map,
+        wrappers,
     )
 
 
@@ -128,13 +138,16 @@ def listed(model: Model, key: str) -> list[Any] | None:
     return value if isinstance(value, list) and value else None
 
 
-def _tensor(value: Any) -> Tensor:  # noqa: ANN401 (onnxruntime is not typed)
-    if value.type not in TYPES:
-        raise InputError(
-            "UnsupportedType", f"{value.name!r} is of type {value.type}, which requests cannot carry."
-        )
-    shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in value.shape)
-    return Tensor(value.name, TYPES[value.type][0], shape)
+def _tensors(output: Declared, wrappers: Mapping[str, Wrapper]) -> list[Declared]:
+    return wrappers[output[0]].tensors if output[0] in wrappers else [output]
+
+
+def _tensor(name: str, kind: str, sizes: Sequence[object]) -> Tensor:
+    if kind not in TYPES:
+        hint = " Convert scikit-learn models with the option zipmap=False." if kind.startswith("seq(") else ""
+        raise InputError("UnsupportedType", f"{name!r} is of type {kind}, which requests cannot carry.{hint}")
+    shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in sizes)
+    return Tensor(name, TYPES[kind][0], shape)
 
 
 def _first_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from modelwright_serving.oip.errors import OipError, Problem
-from modelwright_serving.oip.signature import NUMPY_TYPES, Signature, TensorSpec
+from modelwright_serving.oip.signature import NUMPY_TYPES, TYPECODES, Signature, TensorSpec
 from modelwright_serving.oip.tensors import Tensor
 
 # An empty record costs a caller three bytes, but the server a value for each feature.
@@ -23,19 +23,6 @@ MAX_VALUES = 2**22
 
 _EXAMPLE = '{"records": [{"age": 41, "plan": "pro"}]}'
 _KINDS = {"BOOL": "true or false", "BYTES": "a string", "FP64": "a number"}
-_TYPECODES = {
-    "UINT8": "B",
-    "UINT16": "H",
-    "UINT32": "I",
-    "UINT64": "Q",
-    "INT8": "b",
-    "INT16": "h",
-    "INT32": "i",
-    "INT64": "q",
-    "FP16": "f",
-    "FP32": "f",
-    "FP64": "d",
-}
 # What scikit-learn's converter calls the outputs, and what they are.
 _PLAIN_NAMES = {"output_label": "label", "output_probability": "probabilities", "variable": "value"}
 _MEANINGS = {"label", "probabilities", "scores", "value"}
@@ -133,7 +120,7 @@ def _converted(values: Sequence[Any], datatype: str) -> Tensor:
         return _objects(["" if value is None else value for value in values], str)
     if datatype == "BOOL":
         return _objects(values, bool).astype(np.bool_)
-    typecode = _TYPECODES[datatype]
+    typecode = TYPECODES.get(datatype, "f")
     try:
         packed = array(typecode, values)
     except TypeError:

@@ -1,5 +1,6 @@
-"""What a model takes and gives, in the protocol's terms. Reading it from a model file is left to `onnx`."""
+"""What a model takes and gives, in the protocol's terms. Reading it from a model file is left to `runtime`."""
 
+from array import typecodes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,21 +9,26 @@ from typing import Any
 import numpy as np
 import orjson
 
-NUMPY_TYPES: Mapping[str, np.dtype[np.generic]] = {
-    "BOOL": np.dtype(np.bool_),
-    "UINT8": np.dtype(np.uint8),
-    "UINT16": np.dtype(np.uint16),
-    "UINT32": np.dtype(np.uint32),
-    "UINT64": np.dtype(np.uint64),
-    "INT8": np.dtype(np.int8),
-    "INT16": np.dtype(np.int16),
-    "INT32": np.dtype(np.int32),
-    "INT64": np.dtype(np.int64),
-    "FP16": np.dtype(np.float16),
-    "FP32": np.dtype(np.float32),
-    "FP64": np.dtype(np.float64),
-    "BYTES": np.dtype(np.object_),
-}
+# Each datatype of the protocol, with NumPy's and ONNX's name of it.
+_TYPES = (
+    ("BOOL", "bool", "bool"),
+    ("UINT8", "uint8", "uint8"),
+    ("UINT16", "uint16", "uint16"),
+    ("UINT32", "uint32", "uint32"),
+    ("UINT64", "uint64", "uint64"),
+    ("INT8", "int8", "int8"),
+    ("INT16", "int16", "int16"),
+    ("INT32", "int32", "int32"),
+    ("INT64", "int64", "int64"),
+    ("FP16", "float16", "float16"),
+    ("FP32", "float32", "float"),
+    ("FP64", "float64", "double"),
+    ("BYTES", "object", "string"),
+)
+NUMPY_TYPES: Mapping[str, np.dtype[Any]] = {name: np.dtype(numpy) for name, numpy, _ in _TYPES}
+ONNX_TYPES = {f"tensor({onnx})": name for name, _, onnx in _TYPES}
+# What `array` calls them; it has no booleans, halves and strings.
+TYPECODES = {name: dtype.char for name, dtype in NUMPY_TYPES.items() if dtype.char in typecodes}
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class TensorSpec:
     shape: tuple[int, ...]
 
     @cached_property
-    def dtype(self) -> np.dtype[np.generic]:
+    def dtype(self) -> np.dtype[Any]:
         return NUMPY_TYPES[self.datatype]
 
     def admits(self, shape: Sequence[int]) -> bool:

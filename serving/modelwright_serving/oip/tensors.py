@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelwright_serving.oip.errors import OipError
+from modelwright_serving.oip.signature import TYPECODES
 
 Tensor = npt.NDArray[Any]
 
@@ -50,33 +51,19 @@ def unpack(dtype: np.dtype[Any], part: Part) -> Tensor:
     return part
 
 
-# array.array refuses what NumPy would bend: text for numbers, fractions and gaps for integers, out of range.
-_TYPECODES = {
-    "UINT8": "B",
-    "UINT16": "H",
-    "UINT32": "I",
-    "UINT64": "Q",
-    "INT8": "b",
-    "INT16": "h",
-    "INT32": "i",
-    "INT64": "q",
-    "FP32": "f",
-    "FP64": "d",
-}
-
-
 def from_json(data: object, datatype: str, shape: list[int], count: int, *, booleans: bool = True) -> Part:
     """The tensor of `count` elements that `data` (flat, or nested exactly as `shape` says) describes.
 
     `booleans` is False when the caller knows that the document holds none, which spares looking for them.
     """
     flat = _flatten(data, shape, count)
-    typecode = _TYPECODES.get(datatype)
+    typecode = TYPECODES.get(datatype)
     if typecode is None:
         return _RARE[datatype](flat).reshape(shape)
     if booleans and bool in set(map(type, flat)):
         raise OipError(f"data holds a boolean, where {datatype} needs numbers")
     try:
+        # array refuses what NumPy would bend: text for numbers, fractions and gaps for integers, out of range.
         return Packed(array(typecode, flat), shape)
     except (TypeError, OverflowError):
         return Packed(_mended(flat, datatype, typecode), shape)

@@ -115,16 +115,6 @@ def columns() -> Exported:
     return _matrix(estimator, answers, options={"zipmap": "columns"})
 
 
-def two_targets() -> Exported:
-    """Dictionaries that ONNX Runtime itself cannot make: one of them for each target."""
-    estimator = RandomForestClassifier(n_estimators=5, random_state=0).fit(ROWS, PAIR)
-    answers = {
-        "output_label": estimator.predict(ROWS),
-        "output_probability": np.stack(estimator.predict_proba(ROWS)),
-    }
-    return _matrix(estimator, answers)
-
-
 def two_classifiers() -> Exported:
     """Probabilities as a sequence of tensors, which no option of the converter avoids."""
     estimator = MultiOutputClassifier(LogisticRegression()).fit(ROWS, PAIR)
@@ -206,7 +196,7 @@ def mixed() -> Exported:
 EVERY: dict[str, Callable[[], Exported]] = {
     build.__name__: build
     for build in (
-        *(logistic, strings, forest, boosting, calibrated, columns, two_targets, two_classifiers, margins),
+        *(logistic, strings, forest, boosting, calibrated, columns, two_classifiers, margins),
         *(clusters, outliers, regression, network, two_numbers, two_numbers_of_trees, one_row_only, mixed),
     )
 }

@@ -51,7 +51,7 @@ def test_nodes_attributes_subgraphs_functions_and_constants_are_found() -> None:
     model = graph.read(_nested())
     assert model.opsets == {"": 20, "own": 1}
     assert model.graph.inputs == {"x": (-1, 2)}
-    assert model.graph.outputs == ("y", "w")
+    assert model.graph.outputs == {"y": None, "w": None}
     assert model.graph.constants == {"top": Constant("top", 1, (), (6.0,))}
     _, choice, twice, clip = model.graph.nodes
     assert (twice.op_type, twice.domain, twice.inputs, twice.outputs) == ("Twice", "own", ("x",), ("y",))
