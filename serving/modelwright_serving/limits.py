@@ -11,7 +11,10 @@ class Limits:
     memory: int = 128 * 1024**2  # of what all callers make the server hold: bodies, decoded values, answers
     head: int = 32 * 1024
     target: int = 8 * 1024
-    connections: int = 1024
+    connections: int = 1024  # of a port
+    refused_connections: int = 256  # of a port, that are still told why
+    spare_descriptors: int = 256  # of the process, for all but the connections of the two ports
+    reuse_seconds: float = 1.0  # out of use for so long, a connection makes room for one of the same address
     pipelined: int = 64  # requests of one connection that wait for their answer before it is read on
     write_buffer: int = 256 * 1024  # of one connection, before it is read on
     idle_seconds: float = 125.0  # longer than the pools of common clients keep an unused connection
@@ -31,3 +34,7 @@ class Limits:
     idle_frames_per_result: float = 4.0
     unread: int = 16 * 1024**2  # of answers that one connection does not take, unless it is a single answer
     unread_rate: float = 1024.0  # bytes per second at which an answer has to be taken after `write_seconds`
+
+
+# Prometheus and the kubelet send no bodies and need few connections.
+ADMIN = Limits(body=64 * 1024, memory=1024**2, connections=64, refused_connections=16)

@@ -1,4 +1,4 @@
-"""One listening socket: opened so that port 0 means one port, closed so that nobody who has connected is lost."""
+"""One listening socket: opened so that port 0 means one port, closed so that no connection it has accepted is lost."""
 
 import asyncio
 import socket
@@ -7,6 +7,8 @@ from contextlib import suppress
 from modelwright_serving.host import Host
 
 _BACKLOG = 1024
+# Of a connection, in the kernel and not yet sent: how much a caller has read is seen in steps of this size.
+_UNSENT_BYTES = 64 * 1024
 
 
 class Port:
@@ -21,7 +23,9 @@ class Port:
     async def open(cls, host: Host, address: str, port: int) -> "Port":
         """Listen on one address, or on all of IPv4 and IPv6; OSError if that cannot be."""
         listener = _listen(address, port)
-        # The server gets a duplicate: closing it must not reset those whom the kernel has connected already.
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+        # The server gets a duplicate: closing it must not reset connections that the kernel has made already.
         server = await asyncio.get_running_loop().create_server(
             host.connect, sock=listener.dup(), backlog=_BACKLOG
         )
@@ -33,16 +37,16 @@ class Port:
         return number
 
     def drop(self) -> None:
-        """Stop listening at once, whoever may be connecting; may be called again, and after `close`."""
+        """Stop listening at once, with connections that were not accepted; may be called again, and after `close`."""
         self._server.close()
         self._listener.close()
 
     async def close(self) -> None:
-        """Stop listening, after taking in whoever is connected and not yet accepted."""
+        """Stop listening, after accepting every connection that the kernel has made already."""
         self._server.close()
         self._listener.setblocking(False)
         accepted: list[socket.socket] = []
-        with suppress(OSError):  # BlockingIOError: nobody is left
+        with suppress(OSError):  # BlockingIOError: none is left
             while True:
                 accepted.append(self._listener.accept()[0])
         self._listener.close()

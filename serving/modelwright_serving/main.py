@@ -2,14 +2,17 @@
 
 import asyncio
 import ctypes
+import resource
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import uvloop
 
 from modelwright_serving import settings, termination
 from modelwright_serving.failures import StepError
+from modelwright_serving.limits import Limits
 from modelwright_serving.server import serve
 
 # M_ARENA_MAX of glibc's mallopt(3).
@@ -19,6 +22,7 @@ _ARENA_MAX = -8
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to stop; the result is the exit code."""
     chosen = settings.parse(arguments)
+    chosen = replace(chosen, max_connections=min(chosen.max_connections, _affordable_connections()))
     _share_one_heap()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -31,6 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"modelwright-serving: cannot listen: {error}\n")
         return 1
     return 0
+
+
+def _affordable_connections() -> int:
+    """How many connections each of the two ports may have, with as many file descriptors as the system allows.
+
+    Without a descriptor nothing is accepted, so the server could not even choose which connection to close.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return max(1, (most - Limits.spare_descriptors) // 2 - Limits.refused_connections)
 
 
 def _share_one_heap() -> None:

@@ -14,7 +14,7 @@ from modelwright_serving.failures import StepError
 from modelwright_serving.host import Host
 from modelwright_serving.http import inference, paths
 from modelwright_serving.http.connection import Connection
-from modelwright_serving.limits import Limits
+from modelwright_serving.limits import ADMIN, Limits
 from modelwright_serving.listening import Port
 from modelwright_serving.memory import Memory
 from modelwright_serving.metrics import Metrics
@@ -64,9 +64,7 @@ class Server:
             _limits(settings),
         )
         self._grpc = Host(self._rpc.connections(), _limits(settings), loop, memory, "grpc")
-        self._admin = Host(
-            partial(Connection, admin.routes(self._metrics)), Limits(body=64 * 1024, connections=64), loop
-        )
+        self._admin = Host(partial(Connection, admin.routes(self._metrics, self._state)), ADMIN, loop)
         self._traffic = Traffic(loop, self._metrics.traffic)
         self._traffic.tell(self._infer.follow)
         self._traffic.tell(self._rpc.follow)

@@ -44,18 +44,17 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer)
         self._account = self._host.account(transport)
         self._reader = RequestReader(self, self._application, self._limits, self._account)
-        if not self._host.admit(self):
+        if not self._host.admit(self, self._account):
             self._reader.refuse(503, "the server has too many connections; try again shortly")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader.stop()
         self._unread = b""
-        self._host.forget(self)
         for exchange in self._exchanges:
             self._release(exchange)
             exchange.abandon()
         self._exchanges.clear()
-        self._account.leave()
+        self._host.forget(self, self._account)
 
     def data_received(self, data: bytes) -> None:
         crowded = len(data) > _PORTION and data.count(b"\r\n\r\n") > self._limits.pipelined
@@ -205,6 +204,18 @@ class Connection(asyncio.Protocol):
             self._reading_paused = False
             self._transport.resume_reading()
         self._transport.write_eof()
+
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when the server has waited for the caller; None while the caller waits for the server."""
+        exchanges = self._exchanges
+        if self._write_blocked or not exchanges or exchanges[0] is self._reader.unfinished:
+            return self.since
+        return None
+
+    def evict(self) -> None:
+        """Close at once, to make room for another connection."""
+        self.abort()
 
     def close_if_idle(self, since: float) -> None:
         """Close a connection that carries nothing and has carried nothing since `since`."""

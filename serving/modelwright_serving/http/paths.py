@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from modelwright_serving.http import openapi, responses
+from modelwright_serving.http import health, openapi, responses
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.inference import Inference, InferEndpoint, PinnedEndpoint
 from modelwright_serving.http.responses import Response
@@ -23,12 +23,10 @@ def routes(
     table = Routes(lambda path: responses.error(404, _unknown(path, name, version)))
     server = responses.json(200, documents.server(server_version))
     models = responses.json(200, documents.models(name))
-    live = responses.json(200, documents.live())
-    stuck = responses.error(503, "a run of the model does not end")
+    ready = responses.json(200, documents.model_ready(name))
     table.get("/v2", lambda: server)
     table.get("/v2/models", lambda: models)
-    table.get("/v2/health/live", lambda: live if state.live else stuck)
-    table.get("/v2/health/ready", lambda: _ready(state, documents.ready()))
+    health.add(table, state)
     table.get("/v2/models/stats", lambda: _statistics(metrics, name, version))
     table.get(openapi.PATH, lambda: _description(state, name, version))
     table.post("/v2/repository/index", _Index(state, name, version))
@@ -41,7 +39,7 @@ def routes(
     pinned = f"/v2/models/{name}/versions/{version}"
     for path in (f"/v2/models/{name}", pinned):
         table.get(path, lambda: _metadata(state, name, version))
-        table.get(f"{path}/ready", lambda: _ready(state, documents.model_ready(name)))
+        table.get(f"{path}/ready", lambda: health.ready(state, ready))
         table.get(f"{path}/config", lambda: _configuration(state, name))
         table.get(f"{path}/stats", lambda: _statistics(metrics, name, version))
         endpoint = PinnedEndpoint(inference) if path == pinned else InferEndpoint(inference)
@@ -74,13 +72,6 @@ def _asks_for_ready(body: bytes) -> bool:
     except orjson.JSONDecodeError:
         return False
     return isinstance(document, dict) and document.get("ready") is True
-
-
-def _ready(state: State, document: bytes) -> Response:
-    if state.ready:
-        return responses.json(200, document)
-    reason, message = state.unready_reason
-    return responses.json(503, documents.not_ready(reason, message), (b"retry-after", b"1"))
 
 
 def _metadata(state: State, name: str, version: str) -> Response:

@@ -84,7 +84,7 @@ class RequestReader:
         self._chunks: list[bytes] = []
         self._received = 0
         self._upgrade = False
-        self._current: Exchange | None = None
+        self.unfinished: Exchange | None = None
         self._last: Exchange | None = None
         self._completed = 0
         self.deaf = False
@@ -157,7 +157,7 @@ class RequestReader:
         self.deaf = True
         self._account.give(sum(map(len, self._chunks)))
         self._chunks.clear()
-        unfinished, self._current = self._current, None
+        unfinished, self.unfinished = self.unfinished, None
         return unfinished
 
     # --- called by the parser ----------------------------------------------------------------
@@ -173,7 +173,7 @@ class RequestReader:
             self.refuse(414, f"the request's target is longer than {self._limits.target} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._current is None:
+        if self.unfinished is None:
             self._head.add(name, value)
         else:  # a trailer: it says nothing about the body before it
             self._head.size += len(name) + len(value) + 4
@@ -187,7 +187,7 @@ class RequestReader:
         self._upgrade = self._parser.should_upgrade() and method != b"CONNECT"
         if self._upgrade:
             return
-        exchange = self._current = self._exchange(method)
+        exchange = self.unfinished = self._exchange(method)
         self._listener.opened(exchange)
         self._listener.enter(Phase.BODY)
         if self._head.body_length > self._limits.body:
@@ -196,12 +196,12 @@ class RequestReader:
             self._listener.body_wanted(exchange)
 
     def on_body(self, part: bytes) -> None:
-        if self.deaf or self._current is None:
+        if self.deaf or self.unfinished is None:
             return
         self._received += len(part)
         if self._received > self._limits.body:
             self._refuse_body()
-        elif not self._current.endpoint.takes_body:
+        elif not self.unfinished.endpoint.takes_body:
             return
         elif self._account.take(len(part)):
             self._chunks.append(part)
@@ -209,10 +209,10 @@ class RequestReader:
             self.refuse(503, _TOO_MANY)
 
     def on_message_complete(self) -> None:
-        exchange = self._current
+        exchange = self.unfinished
         if self.deaf or exchange is None:
             return
-        self._current = None
+        self.unfinished = None
         exchange.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._received = 0

@@ -19,6 +19,7 @@ from modelwright_serving.http2.streams import Streams
 from modelwright_serving.memory import Account
 
 _RETIRING = b"retiring"
+_EVICTED = "the server needs the room for other connections"
 _HTTP1_METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIONS ", b"DELETE ")
 _HTTP1_TEXT = b"this port speaks HTTP/2 only\n"
 _HTTP1_ANSWER = b"HTTP/1.1 400 Bad Request\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b" % (
@@ -71,7 +72,7 @@ class Connection(asyncio.Protocol):
             self._quiet,
         )
         self._reader = FrameReader(self._streams, self, self._limits.head)
-        if not self._host.admit(self):
+        if not self._host.admit(self, self._account):
             self._fail(ErrorCode.ENHANCE_YOUR_CALM, "the server has too many connections; try again shortly")
 
     def _greet(self, data: bytes) -> None:
@@ -92,10 +93,9 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader.stopped = True
         self._phase = ConnectionPhase.CLOSED
-        self._host.forget(self)
         self._streams.drop(answerable=False)
         self._give_buffer()
-        self._account.leave()
+        self._host.forget(self, self._account)
 
     def data_received(self, data: bytes) -> None:
         if self._reader.stopped:
@@ -178,6 +178,18 @@ class Connection(asyncio.Protocol):
         """Close a connection that has carried nothing since `since`, or any: HTTP/2 loses nothing by that."""
         if self._host.draining or self._is_idle(since):
             self._retire()
+
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when the server has waited for the caller; None while the caller waits for the server."""
+        return None if self._streams else self._since
+
+    def evict(self) -> None:
+        """Close at once, to make room for another connection."""
+        if self._phase is not ConnectionPhase.CLOSED:
+            self._outbox.write(frames.goaway(self._streams.last_id, ErrorCode.NO_ERROR, _EVICTED))
+            self._outbox.flush()
+        self._transport.close()
 
     def _is_idle(self, since: float) -> bool:
         return not self._streams and self._since <= since

@@ -121,7 +121,8 @@ def _server(
         resources=resources,
         mounts=(mount("model", "/model", read_only=True), mount("traffic", TRAFFIC, read_only=True)),
     )
-    ready = {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "timeoutSeconds": 2}
+    # Callers that take every connection of the other ports cannot keep the kubelet from this one.
+    ready = {"httpGet": {"path": "/v2/health/ready", "port": "admin"}, "timeoutSeconds": 2}
     return {
         **server,
         "command": [
@@ -144,7 +145,7 @@ def _server(
         "readinessProbe": {**ready, "periodSeconds": 5, "failureThreshold": 2},
         # The server itself reports an inference as stuck after a minute; these failures allow for a slow network.
         "livenessProbe": {
-            "httpGet": {"path": "/v2/health/live", "port": "http"},
+            "httpGet": {"path": "/v2/health/live", "port": "admin"},
             "timeoutSeconds": 5,
             "periodSeconds": 10,
             "failureThreshold": 6,

@@ -58,10 +58,10 @@ def test_a_port_of_the_service_leads_to_where_the_server_is_told_to_listen(name:
         ("livenessProbe", "/v2/health/live"),
     ],
 )
-def test_the_kubelet_asks_the_protocol_which_knows_of_a_stuck_run(probe: str, path: str) -> None:
+def test_the_kubelet_asks_the_admin_port_which_callers_cannot_fill(probe: str, path: str) -> None:
     asked = server_of(a_served_version())[probe]["httpGet"]
 
-    assert (asked["path"], asked["port"]) == (path, "http")
+    assert (asked["path"], asked["port"]) == (path, "admin")
 
 
 def test_a_stuck_server_is_ended_later_than_it_loses_its_traffic() -> None:
