@@ -26,10 +26,11 @@ class Limits:
     logged_failures: float = 5.0  # lines about one status at once; then one a second
     logged_error: int = 500  # characters
     # HTTP/2 and gRPC
-    streams: int = 1024  # of one connection at a time
+    streams: int = 128  # of one connection at a time
+    frames: int = 64  # of one connection before others have their turn
     watches: int = 16  # calls of one connection that last until it ends
     header_fields: int = 128  # of one call
-    idle_frames: float = 2_000.0  # that one connection may send at once without a request in them
+    idle_frames: float = 2_000.0  # without a request in them that one address may send at once
     idle_frames_per_second: float = 200.0
     idle_frames_per_result: float = 4.0
     unread: int = 16 * 1024**2  # of answers that one connection does not take, unless it is a single answer

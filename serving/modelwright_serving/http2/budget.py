@@ -1,7 +1,7 @@
-"""What frames that bring no work cost a connection: the bound on every kind of flood.
+"""What frames that bring no work cost a peer address: the bound on every kind of flood.
 
 Time refills the budget, and so does an answer with a result that has left in full. A refusal does not: otherwise a peer
-could pay for its next flood with requests that are all refused.
+could pay for its next flood with requests that are all refused. Nor does a new connection.
 """
 
 from modelwright_serving.limits import Limits
@@ -14,7 +14,7 @@ FIELD = 1 / 24  # each field beyond the usual number: the largest number allowed
 
 
 class FrameBudget:
-    """The budget of one connection; times in seconds of the host's clock."""
+    """The budget of one address; times in seconds of the host's clock."""
 
     __slots__ = ("_left", "_limits", "_since")
 
@@ -32,6 +32,37 @@ class FrameBudget:
         """Pay for a frame; False if the budget is used up."""
         limits = self._limits
         earned = (now - self._since) * limits.idle_frames_per_second
-        self._left = min(limits.idle_frames, self._left + earned) - price
+        # Never far below nothing, so that the address can come back soon.
+        self._left = max(-1.0, min(limits.idle_frames, self._left + earned) - price)
         self._since = now
         return self._left > 0.0
+
+    def is_full(self, now: float) -> bool:
+        """Whether the budget is as a new one would be."""
+        earned = (now - self._since) * self._limits.idle_frames_per_second
+        return self._left + earned >= self._limits.idle_frames
+
+
+class FrameBudgets:
+    """The budgets of all addresses, kept beyond their connections until they are full again."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._budgets: dict[str, FrameBudget] = {}
+        self._crowded = limits.connections
+
+    def __len__(self) -> int:
+        return len(self._budgets)
+
+    def of(self, address: str, now: float) -> FrameBudget:
+        """The budget of a connection from this address."""
+        found = self._budgets.get(address)
+        if found is None:
+            if len(self._budgets) >= self._crowded:
+                self._forget_full(now)
+            found = self._budgets[address] = FrameBudget(self._limits, now)
+        return found
+
+    def _forget_full(self, now: float) -> None:
+        self._budgets = {name: found for name, found in self._budgets.items() if not found.is_full(now)}
+        self._crowded = 2 * len(self._budgets) + self._limits.connections

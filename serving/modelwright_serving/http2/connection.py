@@ -9,7 +9,7 @@ from typing import cast
 
 from modelwright_serving.host import Host
 from modelwright_serving.http2 import budget, frames
-from modelwright_serving.http2.budget import FrameBudget
+from modelwright_serving.http2.budget import FrameBudgets
 from modelwright_serving.http2.frames import SETTING, BrokenConnectionError, ErrorCode
 from modelwright_serving.http2.headers import HeaderReader, Route
 from modelwright_serving.http2.outbox import Outbox
@@ -40,8 +40,9 @@ class ConnectionPhase(IntEnum):
 class Connection(asyncio.Protocol):
     """Called by the transport, by the reader, by its streams, and by the host's clock."""
 
-    def __init__(self, route: Route, host: Host) -> None:
+    def __init__(self, route: Route, budgets: FrameBudgets, host: Host) -> None:
         self._route = route
+        self._budgets = budgets
         self._host = host
         self._limits = host.limits
         self._phase = ConnectionPhase.OPEN
@@ -50,6 +51,8 @@ class Connection(asyncio.Protocol):
         self._unfinished_since: float | None = self._since
         self._write_blocked_since: float | None = None
         self._buffered = 0  # bytes of the account that the transport holds
+        self._paused = False
+        self._free = {"settings", "ack"}  # what every connection sends once
         self._transport: asyncio.Transport
         self._outbox: Outbox
         self._account: Account
@@ -68,10 +71,10 @@ class Connection(asyncio.Protocol):
             HeaderReader(self._route, self._limits.head),
             self._host,
             self._account,
-            FrameBudget(self._limits, self._since),
+            self._budgets.of(self._account.address, self._since),
             self._quiet,
         )
-        self._reader = FrameReader(self._streams, self, self._limits.head)
+        self._reader = FrameReader(self._streams, self, self._limits)
         if not self._host.admit(self, self._account):
             self._fail(ErrorCode.ENHANCE_YOUR_CALM, "the server has too many connections; try again shortly")
 
@@ -102,6 +105,10 @@ class Connection(asyncio.Protocol):
             return
         if not self._greeted:
             self._greet(data)
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """Read a portion of what has come; the rest when others have had their turn."""
         try:
             self._reader.feed(data)
         except BrokenConnectionError as fault:
@@ -111,6 +118,23 @@ class Connection(asyncio.Protocol):
             self._unfinished_since = None
         elif self._unfinished_since is None or self._reader.advanced:
             self._unfinished_since = self._host.now()
+        if self._reader.more:
+            self._host.call_soon(self._read_on)
+        self._pace_reading()
+
+    def _read_on(self) -> None:
+        if not self._reader.stopped and self._write_blocked_since is None:
+            self._read(b"")
+
+    def _pace_reading(self) -> None:
+        """Take no more from a caller that is ahead of us, or that does not read its answers."""
+        paused = self._reader.more or self._write_blocked_since is not None
+        if paused != self._paused and not self._transport.is_closing():
+            self._paused = paused
+            if paused:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         """A caller that has finished sending may still want its answers."""
@@ -126,7 +150,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """Read nothing from a caller that does not read its answers, and count what the transport holds of them."""
+        """Count what the transport holds of answers that the caller does not read."""
         self._write_blocked_since = self._host.now()
         size = self._transport.get_write_buffer_size()
         if self._account.take(size):
@@ -134,7 +158,7 @@ class Connection(asyncio.Protocol):
         else:
             self._host.call_soon(self.abort)
         self._streams.outflow.block()
-        self._transport.pause_reading()
+        self._pace_reading()
 
     def resume_writing(self) -> None:
         self._write_blocked_since = None
@@ -142,8 +166,9 @@ class Connection(asyncio.Protocol):
         if self._phase is ConnectionPhase.CLOSED:
             self._since = self._host.now()
         self._streams.outflow.unblock()
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
+        if self._reader.more:
+            self._host.call_soon(self._read_on)
+        self._pace_reading()
 
     def _give_buffer(self) -> None:
         self._account.give(self._buffered)
@@ -152,7 +177,11 @@ class Connection(asyncio.Protocol):
     # --- called by the reader ----------------------------------------------------------------
 
     def settings(self, payload: bytes, *, ack: bool) -> None:
-        self._streams.idle_frame(budget.FRAME if ack else budget.SETTINGS)
+        kind = "ack" if ack else "settings"
+        if kind in self._free:
+            self._free.remove(kind)
+        else:
+            self._streams.idle_frame(budget.FRAME if ack else budget.SETTINGS)
         if ack:
             return
         asked: dict[int, int] = dict(SETTING.iter_unpack(payload))  # of each setting the last value counts

@@ -48,7 +48,7 @@ class Outflow:
         self._give_up = give_up
         self._held: dict[int, Stream] = {}
         self._unread = 0  # bytes of what is held that are in the account
-        self._window = DEFAULT_WINDOW
+        self._window = self._widest = DEFAULT_WINDOW
         self._largest = MAX_FRAME
         self._blocked = False
         self.initial_window = DEFAULT_WINDOW
@@ -121,24 +121,29 @@ class Outflow:
 
     # --- what the peer allows ----------------------------------------------------------------
 
-    def widen(self, size: int) -> None:
-        """The peer takes more on the connection."""
+    def widen(self, size: int) -> bool:
+        """The peer takes more on the connection; False if that is more than it ever took."""
         if self._window + size > MAX_WINDOW:
             raise BrokenConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "the connection's window is too large")
         waited_for = self._window <= 0
         self._window += size
+        known = self._window <= self._widest
+        self._widest = max(self._widest, self._window)
         if waited_for:
             self.flush()
+        return known
 
-    def widen_stream(self, stream: Stream, size: int) -> None:
-        """The peer takes more on a stream."""
+    def widen_stream(self, stream: Stream, size: int) -> bool:
+        """The peer takes more on a stream; False if that is more than it takes on a new one."""
         if stream.window + size > MAX_WINDOW:
             raise BrokenStreamError(
                 stream.id, ErrorCode.FLOW_CONTROL_ERROR, "the stream's window is too large"
             )
         stream.window += size
+        known = stream.window <= self.initial_window
         if stream.id in self._held:
             self._flush(stream)
+        return known
 
     def set_initial_window(self, size: int, streams: list[Stream]) -> None:
         """The peer takes more, or less, on all streams; to be followed by `flush` once that is acknowledged."""

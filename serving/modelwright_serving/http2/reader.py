@@ -32,6 +32,7 @@ from modelwright_serving.http2.frames import (
     ErrorCode,
     unpadded,
 )
+from modelwright_serving.limits import Limits
 
 
 class StreamListener(Protocol):
@@ -63,10 +64,11 @@ class ConnectionListener(Protocol):
 class FrameReader:
     """Reads one connection until `stopped` is set."""
 
-    def __init__(self, streams: StreamListener, connection: ConnectionListener, block_limit: int) -> None:
+    def __init__(self, streams: StreamListener, connection: ConnectionListener, limits: Limits) -> None:
         self._streams = streams
         self._connection = connection
-        self._block_limit = block_limit
+        self._block_limit = limits.head
+        self._portion = limits.frames
         self._rest = b""
         self.greeted = False
         self._settled = False
@@ -75,6 +77,7 @@ class FrameReader:
         self._block_end = False
         self.stopped = False
         self.advanced = False  # whether the last bytes have ended anything
+        self.more = False  # whether whole frames may be left
         self._frames = {
             DATA: self._data,
             HEADERS: self._headers,
@@ -94,7 +97,7 @@ class FrameReader:
         return bool(self._rest) or not self._settled or self._block_stream != 0
 
     def feed(self, data: bytes) -> None:
-        """Read on; BrokenConnectionError if the peer breaks the protocol."""
+        """Read a portion of what has come so far; BrokenConnectionError if the peer breaks the protocol."""
         if self._rest:
             data = self._rest + data
         position, end = 0, len(data)
@@ -102,7 +105,8 @@ class FrameReader:
             if not self._greet(data):
                 return
             position = len(PREFACE)
-        while end - position >= HEAD_SIZE and not self.stopped:
+        left = self._portion
+        while end - position >= HEAD_SIZE and left and not self.stopped:
             high, low, kind, flags, stream_id = HEAD.unpack_from(data, position)
             start = position + HEAD_SIZE
             stop = start + (high << 16 | low)
@@ -113,11 +117,13 @@ class FrameReader:
             if stop > end:
                 break
             position = stop
+            left -= 1
             try:
                 self._frame(kind, flags, stream_id & MAX_STREAM_ID, data[start:stop])
             except BrokenStreamError as fault:
                 self._streams.stream_failed(fault)
         self._rest = data[position:]
+        self.more = not left and not self.stopped
         self.advanced = position > 0 and not self._block_stream
 
     def _greet(self, data: bytes) -> bool:

@@ -109,16 +109,15 @@ class Streams:
             self._drop(stream)
 
     def widen(self, stream_id: int, size: int) -> None:
-        """The caller takes more of its answers."""
-        if size < _SMALL_STEP:
-            self.idle_frame(budget.FRAME)
+        """The caller takes more of its answers: free in good steps, as far as it gives back what was used."""
         if stream_id == 0:
-            self.outflow.widen(size)
-            return
-        self._expect_begun(stream_id)
-        stream = self._open.get(stream_id)
-        if stream is not None:
-            self.outflow.widen_stream(stream, size)
+            known = self.outflow.widen(size)
+        else:
+            self._expect_begun(stream_id)
+            stream = self._open.get(stream_id)
+            known = stream is not None and self.outflow.widen_stream(stream, size)
+        if not known or size < _SMALL_STEP:
+            self.idle_frame(budget.FRAME)
 
     def set_initial_window(self, size: int) -> None:
         self.outflow.set_initial_window(size, list(self._open.values()))

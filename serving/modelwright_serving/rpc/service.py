@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from modelwright_serving.host import Host
+from modelwright_serving.http2.budget import FrameBudgets
 from modelwright_serving.http2.connection import Connection
 from modelwright_serving.limits import Limits
 from modelwright_serving.metrics import Metrics
@@ -47,7 +48,7 @@ class RpcService:
     def connections(self) -> Callable[[Host], Connection]:
         """Makes the connections of a host."""
         router = Router(self._methods(), self._replies, self._limits.header_fields)
-        return partial(Connection, router.route)
+        return partial(Connection, router.route, FrameBudgets(self._limits))
 
     def install(self, serving: Serving) -> None:
         """From now on inferences are answered."""

@@ -8,6 +8,7 @@ import pytest
 from unit.serving.http2_peer import GET, HEAD, TRAILER, Echo, Headers, Peer, connected, hosted
 
 from modelwright_serving.http2 import frames
+from modelwright_serving.http2.budget import FrameBudgets
 from modelwright_serving.http2.frames import ErrorCode
 from modelwright_serving.limits import Limits
 
@@ -105,6 +106,51 @@ async def test_a_flood_that_brings_no_work_ends_the_connection(kind: str) -> Non
 
 
 NOTHING = Echo(b"/never")
+
+
+async def test_a_new_connection_brings_no_new_budget_to_its_address() -> None:
+    ping = frames.ping(b"a frame.", ack=False)
+    async with hosted(**SMALL) as server:
+        async with connected(server.port) as peer:
+            peer.send(ping * 500)
+            assert (await peer.until(frames.GOAWAY)).code == CALM
+        async with connected(server.port) as again, connected(server.port, "127.0.0.2") as other:
+            again.send(again.request(1, POST, b"a request is no flood"))
+            assert (await again.answer(1)).body == b"a request is no flood"
+            again.send(ping * 10)
+            assert (await again.until(frames.GOAWAY)).code == CALM
+            other.send(ping)
+            assert (await other.until(frames.PING)).payload == b"a frame."
+
+
+def test_budgets_are_forgotten_once_they_are_full_again() -> None:
+    limits = Limits(connections=10)
+    budgets = FrameBudgets(limits)
+    assert not budgets.of("spent", 0.0).spend(0.0, 2 * limits.idle_frames)
+    for number in range(1000):
+        assert budgets.of(f"another {number}", 1.0).spend(1.0, 1.0)
+    assert len(budgets) == 1001
+    for number in range(1000):
+        budgets.of(f"late {number}", 2.0)
+    assert len(budgets) < 1100
+    assert not budgets.of("spent", 2.0).spend(2.0, 500.0)
+
+
+async def test_no_caller_reads_on_while_others_wait_for_their_turn() -> None:
+    """A thousand requests are there at once; the request of another caller is answered between them."""
+    async with (
+        hosted(streams=1000) as server,
+        connected(server.port) as peer,
+        connected(server.port) as other,
+    ):
+        peer.send(b"".join(_request(peer, number) for number in range(1, 2001, 2)))
+        other.send(other.request(1, POST, b"soon"))
+        await peer.drain()
+        assert (await other.answer(1)).body == b"soon"
+        assert len(server.handlers[b"/never"].handled) < 1000
+        peer.send(frames.ping(b"all read", ack=False))
+        await peer.until(frames.PING)
+        assert len(server.handlers[b"/never"].handled) == 1000
 
 
 @pytest.mark.parametrize("paid", [FAIL, POST], ids=["refusals", "results"])
@@ -275,7 +321,7 @@ async def test_answers_that_are_not_taken_are_the_share_of_their_own_caller() ->
 
 async def test_what_the_socket_does_not_take_is_counted() -> None:
     """Answers fit the windows, but the caller reads nothing."""
-    bounds = {"write_buffer": 1024, "unread": 2_000_000}
+    bounds = {"write_buffer": 1024, "unread": 2_000_000, "streams": 400}
     async with hosted(**bounds) as server, connected(server.port, initial_window_size=2**30) as peer:
         peer.send(frames.window_update(0, 2**30))
         for number in range(400):
