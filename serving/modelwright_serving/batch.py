@@ -1,279 +1,291 @@
 """Runs what has arrived in one turn of the event loop with as few runs of the model as possible.
 
-It delays nothing: whatever was readable when the turn began is grouped. A run that would hold up the event loop
-goes to the worker, and what arrives meanwhile is grouped for its next run. Knows no protocol: a ticket decodes
-its own request and takes its own answer. One bad request never touches its neighbours.
+It delays nothing: whatever was readable when the turn began is grouped. What would hold up the event loop goes to the
+worker - long runs, large requests, large answers - and what arrives meanwhile is grouped for its next run. Knows no
+protocol: a ticket decodes its own request and encodes its own answer. One bad request never touches its neighbours.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from time import perf_counter
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, TypeGuard
 
-from modelwright_serving import runtime
+from modelwright_serving.limits import LARGE
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel
-from modelwright_serving.oip.answer import Answer, RunOutputs
-from modelwright_serving.oip.errors import OipError, Problem
-from modelwright_serving.oip.request import InferRequest
-from modelwright_serving.oip.tensors import Tensor, stack
-from modelwright_serving.pace import Pace
+from modelwright_serving.oip.errors import CostlyError, OipError, Problem
+from modelwright_serving.runs import Delivery, Job, Outcome, Runs, Ticket, Work, rows_of
+from modelwright_serving.runtime import Stop
 from modelwright_serving.worker import Worker
 
 MAX_REQUESTS_PER_TURN = 128
 MAX_ROWS_PER_RUN = 256
+# Of one turn's decoding; the rest of what has arrived is left to the next turn.
+_TURN_SECONDS = 0.01
+_SWEEP_SECONDS = 0.25
+# Requests share a run only as far as it is expected to end within this part of its limit.
+_SHARE = 0.25
 
-Result: TypeAlias = "list[Tensor] | OipError"
-
+_BUSY = Problem.UNAVAILABLE
 _FULL = "too many requests are waiting; try again shortly"
 _LATE = "the request waited longer than {:g} s for its run; try again shortly"
 
 
-class Ticket(Protocol):
-    """One inference that a transport has accepted."""
-
-    @property
-    def settled(self) -> bool:
-        """Whether nobody waits for an answer: it is given, or the caller has gone."""
-        ...
-
-    def decode(self) -> InferRequest: ...
-
-    def succeed(self, request: InferRequest, answer: Answer) -> None: ...
-
-    def fail(self, error: OipError) -> None: ...
-
-
-@dataclass(slots=True)
-class _Job:
-    """A decoded request: `rows` is 0 if it has to run alone, `since` when its turn began, in seconds."""
-
-    ticket: Ticket
-    request: InferRequest
-    rows: int
-    since: float
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """What a run gave for a group; `by_row`: an entry of every output for each of its rows."""
-
-    group: list[_Job]
-    result: Result
-    rows: int
-    by_row: bool
-
-
 @dataclass(frozen=True)
 class Bounds:
-    """How many requests may wait, and for how long."""
+    """How many requests may wait, and for how long; how long a run may take. Times in seconds."""
 
     requests: int = 4096
     seconds: float = 10.0
+    run_seconds: float = 30.0
 
 
-def attempt(model: LoadedModel, inputs: list[Tensor]) -> Result:
-    """Run the model; what it refuses becomes an error for the caller."""
-    try:
-        return model.run(inputs)
-    except runtime.RunFailed as error:
-        problem = Problem.INVALID if runtime.blames_input(error) else Problem.INTERNAL
-        return OipError(f"the model failed on this request: {runtime.said(error)}", problem)
+class _Unread(NamedTuple):
+    """A request that the worker has to decode."""
+
+    ticket: Ticket
+    since: float
 
 
 class Executor:
-    """The queue between the transports and the model."""
+    """The queue between the transports and the model; `changed` is called when `stuck` may have changed."""
 
     def __init__(
         self,
         model: LoadedModel,
-        pace: Pace,
-        worker: Worker[list[_Outcome]],
-        call_soon: Callable[[Callable[[], None]], object],
+        worker: Worker[Work],
+        loop: asyncio.AbstractEventLoop,
         metrics: Metrics,
         bounds: Bounds,
+        changed: Callable[[], None],
     ) -> None:
-        self._model = model
-        self._pace = pace
+        self._runs = Runs(model)
+        self._pace = model.pace
         self._worker = worker
-        self._call_soon = call_soon
+        self._loop = loop
         self._metrics = metrics
         self._bounds = bounds
-        self._waiting: deque[Ticket] = deque()
-        self._slow: deque[list[_Job]] = deque()
-        self._slow_requests = 0
+        self._changed = changed
+        self._waiting: dict[Ticket, float] = {}  # since when
+        self._slow: dict[Ticket, Job | _Unread] = {}
+        self._running: dict[Ticket, None] = {}  # on the worker, and still wanted
+        self._stop = Stop()
         self._scheduled = False
-        self._kinds = [spec.dtype for spec in model.signature.inputs]
+        self._sweeping = False
+        self._was_stuck = False
+        self._most_rows = min(MAX_ROWS_PER_RUN, model.pace.rows_within(_SHARE * bounds.run_seconds))
 
     def __len__(self) -> int:
-        return len(self._waiting) + self._slow_requests
+        return len(self._waiting) + len(self._slow)
 
     def busy_seconds(self) -> float:
         """How long the worker has been at its present run."""
         return self._worker.busy_seconds()
 
+    @property
+    def stuck(self) -> bool:
+        """Whether a run takes longer than anybody waits for it."""
+        return self._worker.busy_seconds() > self._bounds.seconds
+
     def submit(self, ticket: Ticket) -> None:
         """Take a ticket; it is answered in a later turn, or refused at once when the queue is full."""
-        if len(self._waiting) + self._slow_requests >= self._bounds.requests:
-            self._metrics.refusals["QueueFull"] += 1
-            ticket.fail(OipError(_FULL, Problem.UNAVAILABLE))
+        if len(self._waiting) + len(self._slow) >= self._bounds.requests:
+            self._fail(ticket, OipError(_FULL, _BUSY, "QueueFull"))
             return
-        self._waiting.append(ticket)
+        self._waiting[ticket] = perf_counter()
         if not self._scheduled:
-            self._scheduled = True
-            self._call_soon(self._turn)
+            self._schedule()
+
+    def abandon(self, ticket: Ticket) -> None:
+        """The caller has gone: its place in the queue is free, and a run that is only for it ends."""
+        if self._waiting.pop(ticket, None) is not None or self._slow.pop(ticket, None) is not None:
+            return
+        if ticket in self._running:
+            del self._running[ticket]
+            if not self._running:
+                self._stop.set()
+
+    # --- on the event loop -------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        self._scheduled = True
+        self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         """Decode and run a bounded share of the queue, then give the event loop its turn."""
-        waiting = self._waiting
-        taken = [waiting.popleft() for _ in range(min(len(waiting), MAX_REQUESTS_PER_TURN))]
-        self._scheduled = bool(waiting)
-        if self._scheduled:
-            self._call_soon(self._turn)
-        with _nobody_left_waiting(taken):
-            for group in self._grouped(self._decode(taken)):
-                self._run(group)
+        self._scheduled = False
+        taken: list[Ticket] = []
+        try:
+            with _all_answered(taken):
+                started = perf_counter()
+                jobs = self._decode(taken, started)
+                self._metrics.decoding += perf_counter() - started
+                for group in self._grouped(jobs):
+                    self._run(group, started)
+        finally:
+            if self._waiting and not self._scheduled:
+                self._schedule()
+            self._feed_worker()
 
-    def _decode(self, tickets: list[Ticket]) -> list[_Job]:
-        jobs: list[_Job] = []
-        now = perf_counter()
-        for ticket in tickets:
-            if ticket.settled:
+    def _decode(self, taken: list[Ticket], started: float) -> list[Job]:
+        jobs: list[Job] = []
+        for ticket, since in list(islice(self._waiting.items(), MAX_REQUESTS_PER_TURN)):
+            # Answering one caller may show that another has gone.
+            if self._waiting.pop(ticket, None) is None or ticket.settled:
                 continue
+            taken.append(ticket)
             try:
-                request = ticket.decode()
-                jobs.append(_Job(ticket, request, self._rows(request), now))
+                jobs.append(self._runs.job(ticket, ticket.decode(at_once=True), since))
+            except CostlyError:
+                self._slow[ticket] = _Unread(ticket, since)
             except OipError as error:
-                ticket.fail(error)
+                self._fail(ticket, error)
+            if perf_counter() - started > _TURN_SECONDS:
+                break
         return jobs
 
-    def _rows(self, request: InferRequest) -> int:
-        """How many rows the request has; 0 if it has to run alone."""
-        if not self._model.joins_rows:
-            return 0
-        inputs = request.inputs
-        rows: int = inputs[0].shape[0]
-        if len(inputs) > 1:
-            for spec, part in zip(self._model.signature.inputs, inputs, strict=True):
-                if part.shape[0] != rows:
-                    first = self._model.signature.inputs[0].name
-                    raise OipError(
-                        f"input {spec.name!r} has {part.shape[0]} rows, but input {first!r} has {rows}"
-                    )
-        return rows
-
-    def _grouped(self, jobs: list[_Job]) -> Iterator[list[_Job]]:
+    def _grouped(self, jobs: list[Job]) -> Iterator[list[Job]]:
         if len(jobs) == 1:
             yield jobs
             return
-        groups: dict[object, list[_Job]] = {}
+        groups: dict[object, list[Job]] = {}
         for job in jobs:
             if job.rows == 0:
                 yield [job]
             else:
-                groups.setdefault(self._likeness(job.request), []).append(job)
+                groups.setdefault(self._runs.likeness(job.request), []).append(job)
         for group in groups.values():
-            yield from _portions(group)
+            yield from _portions(group, self._most_rows)
 
-    def _likeness(self, request: InferRequest) -> object:
-        """Equal for requests that can share a run: all dimensions but the number of rows."""
-        if self._model.signature.rows_only_vary:
-            return None
-        return tuple([tuple(part.shape[1:]) for part in request.inputs])
-
-    # --- running -----------------------------------------------------------------------------
-
-    def _run(self, group: list[_Job]) -> None:
+    def _run(self, group: list[Job], started: float) -> None:
         """Run a group here and now if that is quick, else leave it to the worker."""
-        if self._pace.is_quick(_rows_to_run(group)):
-            started = perf_counter()
-            outcomes = self._attempt(group)
-            self._pace.took(perf_counter() - started)
-            self._finish(outcomes)
-        else:
-            self._slow.append(group)
-            self._slow_requests += len(group)
-            self._feed_worker()
+        rows = rows_of(group)
+        if not self._pace.is_quick(rows) or rows * self._runs.answer_row > LARGE:
+            self._slow.update([(job.ticket, job) for job in group])
+            return
+        self._metrics.waited(len(group), len(group) * started - sum([job.since for job in group]))
+        outcomes = self._runs.attempt(group)
+        self._count(outcomes)
+        started = perf_counter()
+        self._deliver(self._runs.deliveries(outcomes))
+        self._metrics.encoding += perf_counter() - started
+
+    def _deliver(self, deliveries: Iterable[Delivery]) -> None:
+        for job, found, encoded in deliveries:
+            if isinstance(found, OipError):
+                self._fail(job.ticket, found)
+            else:
+                job.ticket.succeed(job.request, found, encoded)
+
+    def _fail(self, ticket: Ticket, error: OipError) -> None:
+        if ticket.settled:
+            return
+        if error.reason is not None:
+            self._metrics.refusals[error.reason] += 1
+        ticket.fail(error)
+
+    def _count(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            self._pace.took(outcome.rows, outcome.seconds)
+            if not isinstance(outcome.result, OipError):
+                self._metrics.ran(outcome.rows, len(outcome.group), outcome.seconds)
+
+    # --- by the worker -----------------------------------------------------------------------
 
     def _feed_worker(self) -> None:
+        if not self._slow:
+            return
+        self._drop_late()
         while self._slow and not self._worker.busy:
-            group = self._next_slow()
-            if group:
-                self._worker.start(partial(self._attempt, group), partial(self._worked, group))
+            stop = Stop()
+            first = next(iter(self._slow.values()))
+            if isinstance(first, _Unread):
+                del self._slow[first.ticket]
+                if not first.ticket.settled:
+                    self._start([first], partial(self._runs.whole, first.ticket, first.since, stop), stop)
+            elif group := self._take_shared(first):
+                self._start(group, partial(self._runs.shared, group, stop), stop)
+        self._watch()
 
-    def _worked(self, group: list[_Job], outcomes: list[_Outcome] | None) -> None:
-        with _nobody_left_waiting([job.ticket for job in group]):
-            if outcomes is None:
+    def _take_shared(self, first: Job) -> list[Job]:
+        """The first job that waits for the worker, and those right behind it that can share its run."""
+        group: list[Job] = []
+        rows = 0
+        for job in list(islice(self._slow.values(), self._most_rows)):
+            if job is not first and not self._can_share(job, first, rows):
+                break
+            self._slow.pop(job.ticket, None)
+            if not job.ticket.settled:
+                group.append(job)
+                rows += job.rows
+        return group
+
+    def _can_share(self, job: Job | _Unread, first: Job, rows: int) -> TypeGuard[Job]:
+        return (
+            isinstance(job, Job)
+            and first.rows > 0
+            and job.rows > 0
+            and rows + job.rows <= self._most_rows
+            and self._runs.likeness(job.request) == self._runs.likeness(first.request)
+        )
+
+    def _start(self, group: Sequence[Job | _Unread], work: Callable[[], Work], stop: Stop) -> None:
+        now = perf_counter()
+        self._metrics.waited(len(group), len(group) * now - sum([job.since for job in group]))
+        self._stop = stop
+        self._running = dict.fromkeys([job.ticket for job in group])
+        self._worker.start(work, self._worked)
+
+    def _worked(self, work: Work | None) -> None:
+        tickets, self._running = list(self._running), {}
+        with _all_answered(tickets):
+            if work is None:
                 raise RuntimeError("the run ended with a defect, whose trace stands above")
-            self._finish(outcomes)
+            self._metrics.decoding += work.decoding
+            self._metrics.encoding += work.encoding
+            self._count(work.outcomes)
+            self._deliver(work.deliveries)
         self._feed_worker()
+        self._check_stuck()
 
-    def _attempt(self, group: list[_Job]) -> list[_Outcome]:
-        """Run the model; on the worker's thread or the event loop's, so nothing but the model is touched.
+    # --- as time passes ----------------------------------------------------------------------
 
-        When somebody's rows break the run for all, halving finds them in few runs, and they fail alone.
-        """
-        rows = _rows_to_run(group)
-        result = attempt(self._model, self._inputs(group, rows))
-        by_row = False
-        if not isinstance(result, OipError):
-            by_row = group[0].rows > 0 and all(array.shape[:1] == (rows,) for array in result)
-        if by_row or len(group) == 1:
-            return [_Outcome(group, result, rows, by_row)]
-        middle = len(group) // 2
-        return self._attempt(group[:middle]) + self._attempt(group[middle:])
+    def _watch(self) -> None:
+        if not self._sweeping and self._worker.busy:
+            self._sweeping = True
+            self._loop.call_later(_SWEEP_SECONDS, self._sweep)
 
-    def _inputs(self, group: list[_Job], rows: int) -> list[Tensor]:
-        if len(self._kinds) == 1:
-            return [stack(self._kinds[0], [job.request.inputs[0] for job in group], rows)]
-        columns = zip(*[job.request.inputs for job in group], strict=True)
-        return [stack(kind, parts, rows) for kind, parts in zip(self._kinds, columns, strict=True)]
+    def _sweep(self) -> None:
+        """End what takes too long: the present run, and the wait for it."""
+        self._sweeping = False
+        if self._worker.busy_seconds() > self._bounds.run_seconds:
+            self._stop.set()
+        self._drop_late()
+        self._check_stuck()
+        self._watch()
 
-    def _finish(self, outcomes: list[_Outcome]) -> None:
-        for outcome in outcomes:
-            if isinstance(outcome.result, OipError):
-                outcome.group[0].ticket.fail(outcome.result)
-                continue
-            self._metrics.batch(outcome.rows)
-            outputs = RunOutputs(outcome.result, by_row=outcome.by_row)
-            start = 0
-            for job in outcome.group:
-                stop = start + job.rows
-                job.ticket.succeed(job.request, Answer(outputs, start, stop))
-                start = stop
-
-    def _next_slow(self) -> list[_Job]:
-        """The first group that waits for the worker, and all others that may join it; without the too old."""
-        group = self._slow.popleft()
-        if group[0].rows:
-            rows = _rows_to_run(group)
-            likeness = self._likeness(group[0].request)
-            while (
-                self._slow
-                and self._slow[0][0].rows
-                and rows + _rows_to_run(self._slow[0]) <= MAX_ROWS_PER_RUN
-                and self._likeness(self._slow[0][0].request) == likeness
-            ):
-                rows += _rows_to_run(self._slow[0])
-                group = group + self._slow.popleft()
-        self._slow_requests -= len(group)
-        return self._in_time(group)
-
-    def _in_time(self, group: list[_Job]) -> list[_Job]:
+    def _drop_late(self) -> None:
         oldest = perf_counter() - self._bounds.seconds
-        for job in group:
-            if job.since < oldest and not job.ticket.settled:
-                self._metrics.refusals["QueueAge"] += 1
-                job.ticket.fail(OipError(_LATE.format(self._bounds.seconds), Problem.UNAVAILABLE))
-        return [job for job in group if not job.ticket.settled]
+        while self._slow:
+            job = next(iter(self._slow.values()))
+            if job.since >= oldest:
+                return
+            del self._slow[job.ticket]
+            self._fail(job.ticket, OipError(_LATE.format(self._bounds.seconds), _BUSY, "QueueAge"))
+
+    def _check_stuck(self) -> None:
+        if self.stuck is not self._was_stuck:
+            self._was_stuck = self.stuck
+            self._changed()
 
 
-class _nobody_left_waiting:  # noqa: N801 - reads as the statement it is used in
-    """Should a defect of ours end a turn half-way, its callers hear of it instead of waiting for ever."""
+class _all_answered:  # noqa: N801 - reads as the statement it is used in
+    """Answers every ticket with an error should a defect of ours end a turn half-way."""
 
     __slots__ = ("_tickets",)
 
@@ -291,20 +303,12 @@ class _nobody_left_waiting:  # noqa: N801 - reads as the statement it is used in
                 ticket.fail(OipError("an internal error of the server; its log says more", Problem.INTERNAL))
 
 
-def _rows_to_run(group: list[_Job]) -> int:
-    """The rows of a run; what has to run alone counts what its first dimension says."""
-    if len(group) == 1 and not group[0].rows:
-        shape = group[0].request.inputs[0].shape
-        return shape[0] if shape else 1
-    return sum([job.rows for job in group])
-
-
-def _portions(group: list[_Job]) -> Iterator[list[_Job]]:
+def _portions(group: list[Job], most_rows: int) -> Iterator[list[Job]]:
     """Cut a group where its rows would make one run too long."""
-    portion: list[_Job] = []
+    portion: list[Job] = []
     rows = 0
     for job in group:
-        if portion and rows + job.rows > MAX_ROWS_PER_RUN:
+        if portion and rows + job.rows > most_rows:
             yield portion
             portion, rows = [], 0
         portion.append(job)

@@ -30,9 +30,9 @@ class Histogram:
         """The sum of all values."""
         return self._sum
 
-    def observe(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
+    def observe(self, value: float, times: int = 1) -> None:
+        self._counts[bisect_left(self._bounds, value)] += times
+        self._sum += value * times
 
     def add_to(self, family: HistogramMetricFamily, labels: tuple[str, ...]) -> None:
         total = 0

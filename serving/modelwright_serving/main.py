@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import os
 import resource
 import sys
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _share_one_heap()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(chosen))
+            quiet = runner.run(serve(chosen))
     except StepError as failure:
         termination.write(chosen.termination_log, "serve", failure)
         sys.stderr.write(f"modelwright-serving: {failure.reason}: {failure.message}\n")
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"modelwright-serving: cannot listen: {error}\n")
         return 1
+    if not quiet:
+        _leave_at_once()
     return 0
 
 
@@ -45,6 +48,13 @@ def _affordable_connections() -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return max(1, (most - Limits.spare_descriptors) // 2 - Limits.refused_connections)
+
+
+def _leave_at_once() -> None:
+    """End the process without Python's own end, in which ONNX Runtime, still at work on a thread, would crash."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _share_one_heap() -> None:

@@ -16,6 +16,8 @@ from modelwright_serving.traffic.counts import TrafficCounts
 
 ROW_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 _LABELS = ("model", "version")
+# Every bound that a request can meet, by its name in `OipError.reason`.
+REFUSALS = ("QueueFull", "QueueAge", "RunTime", "Rows", "DocumentSize", "AnswerSize")
 
 Code = TypeVar("Code", int, str)
 
@@ -60,9 +62,15 @@ class Metrics(Collector):
         self.http = ProtocolMetrics(200)
         self.grpc = ProtocolMetrics("OK")
         self.batch_rows = Histogram(ROW_BOUNDS)
+        self.waits = Histogram(DURATION_BOUNDS)
+        self.run_durations = Histogram(DURATION_BOUNDS)
+        self.decoding = 0.0  # seconds
+        self.encoding = 0.0
+        self.infer_seconds = 0.0  # of each request's run, summed over the requests
+        self.inferred = 0
         self.rows = 0
         self.last_run = 0.0
-        self.refusals: Counter[str] = Counter(QueueFull=0, QueueAge=0)
+        self.refusals: Counter[str] = Counter(dict.fromkeys(REFUSALS, 0))
         self.traffic = TrafficCounts(dict(zip(_LABELS, self._labels, strict=True)))
         self.memory = Memory(0)
         self.digest = ""
@@ -76,9 +84,17 @@ class Metrics(Collector):
     def render(self) -> bytes:
         return generate_latest(self._registry)
 
-    def batch(self, rows: int) -> None:
+    def waited(self, requests: int, seconds: float) -> None:
+        """Requests that began together have waited so long, all in all."""
+        self.waits.observe(seconds / requests, requests)
+
+    def ran(self, rows: int, requests: int, seconds: float) -> None:
+        """One run of the model, for so many requests."""
         self.rows += rows
         self.batch_rows.observe(rows)
+        self.run_durations.observe(seconds)
+        self.infer_seconds += requests * seconds
+        self.inferred += requests
         self.last_run = time()
 
     def totals(self) -> Totals:
@@ -93,6 +109,12 @@ class Metrics(Collector):
             failed_seconds=failed_seconds,
             rows=self.rows,
             runs=self.batch_rows.count,
+            queued=self.waits.count,
+            queue_seconds=self.waits.total,
+            inferred=self.inferred,
+            decode_seconds=self.decoding,
+            infer_seconds=self.infer_seconds,
+            encode_seconds=self.encoding,
             last_run=self.last_run,
         )
 
@@ -135,6 +157,7 @@ class Metrics(Collector):
         )
         self.batch_rows.add_to(batches, self._labels)
         yield batches
+        yield from self._times()
         refusals = CounterMetricFamily(
             "modelwright_requests_refused",
             "Inference requests answered without a run because the server was too busy, by reason.",
@@ -147,6 +170,24 @@ class Metrics(Collector):
             "modelwright_queue_length", "Inference requests that wait for a run.", self.queue_length()
         )
         yield self._plain("modelwright_memory_bytes", "What callers make the server hold.", self.memory.used)
+
+    def _times(self) -> Iterator[Metric]:
+        waits = HistogramMetricFamily(
+            "modelwright_queue_duration_seconds",
+            "From the acceptance of an inference request to the decoding or the run that it waited for.",
+            labels=_LABELS,
+        )
+        self.waits.add_to(waits, self._labels)
+        runs = HistogramMetricFamily("modelwright_run_duration_seconds", "Runs of the model.", labels=_LABELS)
+        self.run_durations.add_to(runs, self._labels)
+        yield from (waits, runs)
+        for name, what, seconds in (
+            ("decode", "Decoding inference requests.", self.decoding),
+            ("encode", "Encoding answers and handing them over.", self.encoding),
+        ):
+            total = CounterMetricFamily(f"modelwright_{name}_seconds", what, labels=_LABELS)
+            total.add_metric(self._labels, seconds)
+            yield total
 
     def _model(self) -> Iterator[Metric]:
         yield self._plain("modelwright_model_ready", "1 while the model takes traffic.", int(self.ready()))

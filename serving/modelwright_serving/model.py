@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from modelwright_serving import golden, runtime
+from modelwright_serving import golden, graph, runtime
 from modelwright_serving.failures import StepError
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Tensor
 from modelwright_serving.pace import Pace, measure
+from modelwright_serving.protobuf import WireError
+from modelwright_serving.steady import is_steady
 
 MAX_BYTES = 2 * 1024**3
 _PROBE_ROWS = 3
@@ -29,8 +31,8 @@ class LoadedModel:
     joins_rows: bool
     pace: Pace = field(default_factory=Pace)
 
-    def run(self, inputs: list[Tensor]) -> list[Tensor]:
-        return runtime.run(self.session, self.signature, inputs)
+    def run(self, inputs: list[Tensor], stop: runtime.Stop | None = None) -> list[Tensor]:
+        return runtime.run(self.session, self.signature, inputs, stop)
 
 
 def load(path: Path, expected_digest: str | None) -> LoadedModel:
@@ -50,12 +52,21 @@ def load(path: Path, expected_digest: str | None) -> LoadedModel:
         outputs = _check_golden(declared, expectation, rows)
     model = replace(declared, signature=_as_seen(declared.signature, outputs))
     model = replace(model, joins_rows=_rows_are_independent(model, rows))
-    return model if outputs is None else replace(model, pace=_pace(model, rows))
+    pace = Pace() if outputs is None else _pace(model, rows)
+    pace.steady = _is_steady(content, model.signature)
+    return replace(model, pace=pace)
 
 
 def _pace(model: LoadedModel, known: list[Tensor] | None) -> Pace:
     sample = known or [_neutral(spec) for spec in model.signature.inputs]
     return measure(model.run, sample, joins_rows=model.joins_rows)
+
+
+def _is_steady(content: bytes, signature: Signature) -> bool:
+    try:
+        return is_steady(graph.read(content), signature)
+    except WireError:
+        return False
 
 
 def _read(path: Path) -> bytes:

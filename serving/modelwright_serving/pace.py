@@ -14,26 +14,57 @@ _MANY_ROWS = 128
 _REPEATS = 5
 _LONG_SECONDS = 0.02
 _HICCUPS = 3
+_PROOFS = 16
+_MOST_PROOFS = 1024
 
 
 class Pace:
-    """Seconds for a run as a straight line over its rows, distrusted when it proves wrong."""
+    """Seconds for a run as a straight line over its rows, distrusted while it proves wrong.
 
-    def __init__(self, base: float = 0.0, per_row: float = 0.0) -> None:
+    `steady` is False for a model whose runs take longer for some values than for others: no timed run speaks for the
+    next one.
+    """
+
+    def __init__(self, base: float = 0.0, per_row: float = 0.0, *, steady: bool = True) -> None:
         self.base = base
         self.per_row = per_row
+        self.steady = steady
+        self._trusted = True
         self._surprises = 0
+        self._proofs = 0
+        self._proofs_asked = _PROOFS
 
     def is_quick(self, rows: int) -> bool:
         """Whether a run of so many rows may happen on the event loop."""
-        return self._surprises < _HICCUPS and self.base + self.per_row * rows <= QUICK_SECONDS
+        return self._trusted and self.steady and self.base + self.per_row * rows <= QUICK_SECONDS
 
-    def took(self, seconds: float) -> None:
-        """Learn from a run that was taken for quick; one slow run is the machine's, several are the model's."""
-        if seconds < 4 * QUICK_SECONDS:
-            self._surprises = 0
-        elif self._surprises < _HICCUPS:
+    def rows_within(self, seconds: float) -> int:
+        """How many rows a run of so many seconds has; at least 1."""
+        return max(1, int(min((seconds - self.base) / max(self.per_row, 1e-12), 2**31)))
+
+    def took(self, rows: int, seconds: float) -> None:
+        """Learn from a run, wherever it happened: one slow run is the machine's fault, several are the model's.
+
+        Trust comes back after many quick runs on the worker; the next time that takes twice as many.
+        """
+        if self.base + self.per_row * rows > QUICK_SECONDS:
+            return
+        if seconds >= 4 * QUICK_SECONDS:
+            self._proofs = 0
             self._surprises += 1
+            if self._trusted and self._surprises >= _HICCUPS:
+                self._trusted = False
+        else:
+            self._surprises = 0
+            if not self._trusted:
+                self._prove()
+
+    def _prove(self) -> None:
+        self._proofs += 1
+        if self._proofs >= self._proofs_asked:
+            self._trusted = True
+            self._proofs = 0
+            self._proofs_asked = min(2 * self._proofs_asked, _MOST_PROOFS)
 
 
 def measure(run: Callable[[list[Tensor]], object], sample: list[Tensor], *, joins_rows: bool) -> Pace:

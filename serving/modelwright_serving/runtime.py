@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from onnxruntime import InferenceSession, NodeArg, SessionOptions
+from onnxruntime import InferenceSession, NodeArg, RunOptions, SessionOptions
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from modelwright_serving import wrapped
@@ -90,10 +90,27 @@ def signature_of(session: Session) -> Signature:
     return Signature(inputs, outputs, properties)
 
 
-def run(session: Session, signature: Signature, inputs: list[Tensor]) -> list[Tensor]:
+class Stop:
+    """Ends a run from another thread: ONNX Runtime looks at it between two nodes of the model."""
+
+    def __init__(self) -> None:
+        self.options = RunOptions()
+
+    @property
+    def called(self) -> bool:
+        stopped: bool = self.options.terminate
+        return stopped
+
+    def set(self) -> None:
+        self.options.terminate = True
+
+
+def run(
+    session: Session, signature: Signature, inputs: list[Tensor], stop: Stop | None = None
+) -> list[Tensor]:
     """All outputs, in the signature's order."""
     feed = {spec.name: tensor for spec, tensor in zip(signature.inputs, inputs, strict=True)}
-    outputs: list[Tensor] = session.run(None, feed)
+    outputs: list[Tensor] = session.run(None, feed, stop and stop.options)
     return wrapped.opened(outputs, session.wrapped) if session.wrapped else outputs
 
 

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 
@@ -29,10 +30,14 @@ from modelwright_serving.traffic.watch import Watch
 from modelwright_serving.worker import Worker
 
 
-async def serve(settings: Settings) -> None:
-    """Run until SIGTERM has been obeyed; StepError if the model cannot be served, OSError if a port cannot."""
+async def serve(settings: Settings) -> bool:
+    """Run until SIGTERM has been obeyed; StepError if the model cannot be served, OSError if a port cannot.
+
+    False if ONNX Runtime is still at work on a thread.
+    """
     server = Server(settings, asyncio.get_running_loop())
     await server.run()
+    return server.quiet
 
 
 class Server:
@@ -71,6 +76,7 @@ class Server:
         routes.post(PATH.decode(), self._rpc.connect())
         self._stopping = asyncio.Event()
         self._loaded_or_stopped = asyncio.Event()
+        self._loading = False
 
     async def run(self) -> None:
         """Listen, load, serve, and drain once told to stop."""
@@ -103,6 +109,12 @@ class Server:
             )
             logs.event("stopped", everything_answered=finished)
 
+    @property
+    def quiet(self) -> bool:
+        """Whether no thread loads or runs the model."""
+        serving = self._state.serving
+        return not self._loading and (serving is None or serving.executor.busy_seconds() == 0)
+
     async def _open(self, host: Host, number: int, stack: ExitStack) -> Port:
         port = await Port.open(host, self._settings.host, number)
         stack.callback(host.stop)
@@ -121,17 +133,20 @@ class Server:
         loading = _in_daemon(self._loop, self._settings)
         loading.add_done_callback(lambda _: self._loaded_or_stopped.set())
         await self._loaded_or_stopped.wait()
+        self._loading = not loading.done()
         if loading.done():
             self._install(loading.result(), perf_counter() - started)
 
     def _install(self, model: LoadedModel, seconds: float) -> None:
+        settings = self._settings
+        model = replace(model, signature=replace(model.signature, max_rows=settings.max_rows))
         executor = Executor(
             model,
-            model.pace,
             Worker(self._loop),
-            self._loop.call_soon,
+            self._loop,
             self._metrics,
-            Bounds(self._settings.queue_limit, self._settings.queue_seconds),
+            Bounds(settings.queue_limit, settings.queue_seconds, settings.run_seconds),
+            self._rpc.changed,
         )
         serving = Serving(model, executor)
         self._infer.install(serving)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelwright_serving import termination
+from modelwright_serving import limits, termination
 from modelwright_serving.limits import Limits
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -30,10 +30,12 @@ class Settings:
     drain_delay_seconds: float
     termination_log: Path
     max_body: int
+    max_rows: int
     memory: int
     max_connections: int
     queue_limit: int
     queue_seconds: float
+    run_seconds: float
     stuck_seconds: float
     idle_timeout: float
     read_timeout: float
@@ -61,11 +63,13 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         drain_delay_seconds=options.drain_delay_seconds,
         termination_log=options.termination_log,
         max_body=options.max_body_bytes,
+        max_rows=options.max_rows,
         memory=options.memory_bytes,
         max_connections=options.max_connections,
         queue_limit=options.queue_limit,
         queue_seconds=options.queue_seconds,
-        stuck_seconds=options.stuck_seconds,
+        run_seconds=options.run_seconds,
+        stuck_seconds=2 * options.run_seconds if options.stuck_seconds is None else options.stuck_seconds,
         idle_timeout=options.idle_timeout,
         read_timeout=options.read_timeout,
         traffic=options.traffic,
@@ -134,6 +138,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         default=Limits.memory,
         help="of what all callers together make the server hold; default: %(default)s",
     )
+    add("--max-rows", type=_positive, default=limits.MAX_ROWS, help="of a request; default: %(default)s")
     add("--max-connections", type=_positive, default=1024, help="default: %(default)s")
     add(
         "--queue-limit",
@@ -148,10 +153,15 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         help="a request that has waited longer for its run gets 503; default: %(default)g",
     )
     add(
+        "--run-seconds",
+        type=_seconds,
+        default=30.0,
+        help="a run of the model that takes longer is ended, and its request gets 504; default: %(default)g",
+    )
+    add(
         "--stuck-seconds",
         type=_seconds,
-        default=60.0,
-        help="a run of the model that takes longer makes liveness fail; default: %(default)g",
+        help="a run that cannot be ended and takes longer makes liveness fail; default: twice --run-seconds",
     )
     add(
         "--idle-timeout", type=_seconds, default=125.0, help="of an unused connection; default: %(default)g s"

@@ -15,7 +15,7 @@ class Serving:
 
 
 class State:
-    """Loading, then ready, then draining; never back."""
+    """Loading, then ready but for the time of a stuck run, then draining."""
 
     def __init__(self, stuck_seconds: float) -> None:
         self.serving: Serving | None = None
@@ -24,16 +24,18 @@ class State:
 
     @property
     def live(self) -> bool:
-        """Whether a restart would be of no use: nothing hangs."""
+        """Whether no run of the model has lasted so long that only a restart can end it."""
         return self.serving is None or self.serving.executor.busy_seconds() <= self._stuck_seconds
 
     @property
     def ready(self) -> bool:
-        return self.serving is not None and not self.draining
+        return self.serving is not None and not self.draining and not self.serving.executor.stuck
 
     @property
     def unready_reason(self) -> tuple[str, str]:
         """Why new traffic should go elsewhere: a word for programs, a sentence for people."""
         if self.draining:
             return "Draining", "the server is shutting down"
+        if self.serving is not None:
+            return "RunStuck", "a run of the model takes longer than requests wait for one"
         return "Loading", "the model is still being loaded and checked"

@@ -169,7 +169,7 @@ class OipLayer:
     def _check(self, case: Case, got: Reply) -> None:
         """Finding if the answer does not follow from the request."""
         name = self._names[case.model]
-        if got.status not in {200, 400}:
+        if got.status not in {200, 400, 413}:
             raise Finding(f"{got.status} {got.body[:300]!r} ({name})")
         if len(got.body) > MAX_AMPLIFICATION * len(case.wire):
             raise Finding(f"{len(case.wire)} bytes are answered by {len(got.body)} ({name})")
@@ -177,7 +177,7 @@ class OipLayer:
         try:
             decoded = decode(signature, case.body, case.header_length)
         except OipError as error:
-            if got.status != 400 or got.error != error.message:
+            if got.status != error.problem.value or got.error != error.message:
                 raise Finding(f"wrong ({error.message}), but answered {got} ({name})") from None
             return
         tensors = self._tensors(case, decoded)

@@ -2,6 +2,7 @@
 
 from time import perf_counter
 
+from modelwright_serving.batch import Executor
 from modelwright_serving.http import responses
 from modelwright_serving.http.delegated import Delegated, mirrored
 from modelwright_serving.http.exchange import Exchange
@@ -12,6 +13,7 @@ from modelwright_serving.oip.answer import Answer, Encoder
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
+from modelwright_serving.runs import Encoded
 from modelwright_serving.state import Serving, State
 from modelwright_serving.traffic.delegation import STABLE, Agreed, Delegation, Mirror
 
@@ -21,29 +23,32 @@ DIGEST_HEADER = b"modelwright-model-digest"
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_agreed", "_exchange", "_infer", "_started")
+    __slots__ = ("_agreed", "_exchange", "_executor", "_infer", "_started")
 
-    def __init__(self, infer: "Inference", exchange: Exchange, agreed: Agreed | None = None) -> None:
+    def __init__(
+        self, infer: "Inference", exchange: Exchange, executor: Executor, agreed: Agreed | None = None
+    ) -> None:
         self._infer = infer
         self._exchange = exchange
+        self._executor = executor
         self._agreed = agreed
         self._started = perf_counter()
         infer.metrics.in_flight += 1
-        exchange.on_gone = infer.metrics.abandoned
+        exchange.on_gone = self._gone
 
     @property
     def settled(self) -> bool:
         return self._exchange.settled
 
-    def decode(self) -> InferRequest:
-        return request.decode(self._infer.signature, self._exchange.body, self._exchange.header_length)
+    def decode(self, *, at_once: bool) -> InferRequest:
+        exchange = self._exchange
+        return request.decode(self._infer.signature, exchange.body, exchange.header_length, at_once=at_once)
 
-    def succeed(self, decoded: InferRequest, answer: Answer) -> None:
-        try:
-            body, header_length = self._infer.encoder.encode(decoded, answer)
-        except OipError as error:
-            self.fail(error)
-            return
+    def encode(self, decoded: InferRequest, answer: Answer) -> Encoded:
+        return self._infer.encoder.encode(decoded, answer)
+
+    def succeed(self, decoded: InferRequest, answer: Answer, encoded: Encoded) -> None:
+        body, header_length = encoded
         if header_length is None:
             self._respond(Response(200, self._infer.json_head, body))
         else:
@@ -52,6 +57,10 @@ class _Ticket:
 
     def fail(self, error: OipError) -> None:
         self._respond(responses.error(error.problem.value, error.message, self._infer.digest))
+
+    def _gone(self) -> None:
+        self._infer.metrics.abandoned()
+        self._executor.abandon(self)
 
     def _respond(self, response: Response) -> None:
         self._infer.metrics.done(response.status, perf_counter() - self._started)
@@ -65,12 +74,12 @@ class _MirroredTicket(_Ticket):
 
     __slots__ = ("_mirror",)
 
-    def __init__(self, infer: "Inference", exchange: Exchange, mirror: Mirror) -> None:
-        super().__init__(infer, exchange)
+    def __init__(self, infer: "Inference", exchange: Exchange, executor: Executor, mirror: Mirror) -> None:
+        super().__init__(infer, exchange, executor)
         self._mirror = mirror
 
-    def succeed(self, decoded: InferRequest, answer: Answer) -> None:
-        super().succeed(decoded, answer)
+    def succeed(self, decoded: InferRequest, answer: Answer, encoded: Encoded) -> None:
+        super().succeed(decoded, answer, encoded)
         if not decoded.by_record:
             self._mirror(decoded, answer)
 
@@ -114,14 +123,14 @@ class Inference:
         """Answer here; `agreed` is told whether that was a refusal."""
         serving = self._ready_for(exchange)
         if serving is not None:
-            serving.executor.submit(_Ticket(self, exchange, agreed))
+            serving.executor.submit(_Ticket(self, exchange, serving.executor, agreed))
 
     def answer_and_mirror(self, exchange: Exchange, delegation: Delegation) -> None:
         """Answer here, and have the other revision repeat it."""
         serving = self._ready_for(exchange)
         if serving is not None:
             mirror = mirrored(delegation, self.path, exchange, serving.model.signature)
-            serving.executor.submit(_MirroredTicket(self, exchange, mirror))
+            serving.executor.submit(_MirroredTicket(self, exchange, serving.executor, mirror))
 
     def _ready_for(self, exchange: Exchange) -> Serving | None:
         serving = self._state.serving

@@ -1,8 +1,14 @@
 """The model's outputs to the bytes of inference responses, encoding an array once for all requests of a batch."""
 
+from math import prod
+from typing import Any
+
+import numpy as np
 import orjson
 
+from modelwright_serving.limits import MAX_ANSWER
 from modelwright_serving.oip.binary import to_bytes
+from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.records import RecordsEncoder
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
@@ -10,6 +16,43 @@ from modelwright_serving.oip.tensors import Tensor
 
 # More kinds of answers than a model with outputs of varying width usually has.
 _MAX_TEMPLATES = 64
+# Elements written in one go: others want the interpreter, too.
+_PORTION = 65_536
+# An element takes at most so many bytes of JSON for each of its own; a short string takes about as much.
+JSON_GROWTH = 8
+_TEXT = 64
+
+Wanted = tuple[tuple[int, bool], ...]
+
+
+def answer_size(signature: Signature, wanted: Wanted, rows: int) -> int:
+    """Bytes that an answer of so many rows takes, as far as the signature says."""
+    sizes = [
+        _size(
+            spec.dtype,
+            prod(rows if place == 0 else 1 if size == -1 else size for place, size in enumerate(spec.shape)),
+            binary=binary,
+        )
+        for spec, binary in ((signature.outputs[position], binary) for position, binary in wanted)
+    ]
+    return sum(sizes)
+
+
+def _size(dtype: "np.dtype[Any]", count: int, *, binary: bool) -> int:
+    if dtype.hasobject:
+        return _TEXT * count
+    return count * (dtype.itemsize if binary else 3 * dtype.itemsize + 3)
+
+
+def check_answer(size: int) -> None:
+    """OipError if an answer is too large."""
+    if size > MAX_ANSWER:
+        raise OipError(
+            f"the answer would take about {size} bytes, and at most {MAX_ANSWER} are sent; send fewer rows, select "
+            "outputs, or ask for binary data",
+            Problem.TOO_LARGE,
+            "AnswerSize",
+        )
 
 
 class RunOutputs:
@@ -26,14 +69,20 @@ class RunOutputs:
         self._rows: list[list[bytes] | None] = [None] * len(arrays)
         self.bodies: list[bytes] = []
 
+    @property
+    def size(self) -> int:
+        """The bytes of all arrays."""
+        return sum([array.nbytes for array in self.arrays])
+
     def array(self, position: int, start: int, stop: int) -> Tensor:
         return self.arrays[position][start:stop] if self.by_row else self.arrays[position]
 
     def json(self, position: int, start: int, stop: int) -> bytes:
         """The elements of one output's rows, row by row, without the brackets around them."""
-        if not self.by_row:
-            return _elements(self.arrays[position])
-        if not self.arrays[position].size:
+        array = self.arrays[position]
+        if not self.by_row or stop - start == len(array):
+            return _elements(array)
+        if not array.size:
             return b""
         rows = self.rows(position)
         return rows[start] if stop - start == 1 else b",".join(rows[start:stop])
@@ -61,6 +110,14 @@ class Answer:
         self.outputs = outputs
         self.start = start
         self.stop = stop
+
+    def size(self, wanted: Wanted) -> int:
+        """About the bytes that it takes."""
+        sizes = [
+            _array_size(self.outputs.array(position, self.start, self.stop), binary=binary)
+            for position, binary in wanted
+        ]
+        return sum(sizes)
 
 
 class Encoder:
@@ -148,10 +205,20 @@ def _identified(document: bytes, identity: str | None) -> bytes:
     return document if identity is None else b'%b,"id":%b}' % (document[:-1], orjson.dumps(identity))
 
 
-def _elements(array: Tensor) -> bytes:
+def _array_size(array: Tensor, *, binary: bool) -> int:
     if array.dtype == object:
-        return orjson.dumps(array.reshape(-1).tolist())[1:-1]
-    return _dump(array.reshape(-1))[1:-1]
+        return sum(map(len, array.flat)) + 4 * array.size
+    return _size(array.dtype, array.size, binary=binary)
+
+
+def _elements(array: Tensor) -> bytes:
+    flat = array.reshape(-1)
+    portions = [flat[start : start + _PORTION] for start in range(0, len(flat), _PORTION)]
+    return b",".join([_portion(portion)[1:-1] for portion in portions])
+
+
+def _portion(flat: Tensor) -> bytes:
+    return orjson.dumps(flat.tolist()) if flat.dtype == object else _dump(flat)
 
 
 def _split_rows(array: Tensor) -> list[bytes]:

@@ -10,8 +10,6 @@ from modelwright_serving.oip.signature import Signature, TensorSpec
 PLATFORM = "onnx_onnxv1"
 RECORDS = "modelwright_records"
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics", RECORDS]
-# Triton's configuration has to name a bound. Here only the size of a body bounds the rows of a request.
-MAX_BATCH_SIZE = 8192
 # To whoever wants a model loaded or unloaded.
 ONE_MODEL = (
     "this server serves the one model that it was started with; to serve another, start a server with it - "
@@ -21,7 +19,10 @@ ONE_MODEL = (
 
 @dataclass(frozen=True)
 class Totals:
-    """What has happened since the start; `last_run` is seconds since the epoch, 0 before the first."""
+    """What has happened since the start; `last_run` is seconds since the epoch, 0 before the first.
+
+    `infer_seconds` counts a run once for each request that shared it, as Triton does.
+    """
 
     succeeded: int
     succeeded_seconds: float
@@ -29,6 +30,12 @@ class Totals:
     failed_seconds: float
     rows: int
     runs: int
+    queued: int
+    queue_seconds: float
+    inferred: int
+    decode_seconds: float
+    infer_seconds: float
+    encode_seconds: float
     last_run: float
 
 
@@ -91,7 +98,7 @@ def configuration(name: str, digest: str, signature: Signature, *, joins_rows: b
             "platform": "onnxruntime_onnx",
             "backend": "onnxruntime",
             "version_policy": {"latest": {"num_versions": 1}},
-            "max_batch_size": MAX_BATCH_SIZE if batches else 0,
+            "max_batch_size": signature.max_rows if batches else 0,
             "input": [_configured(spec, _GIVEN, batches=batches) for spec in signature.inputs],
             "output": [_configured(spec, _TAKEN, batches=batches) for spec in signature.outputs],
             "instance_group": [{"name": name, "kind": "KIND_CPU", "count": 1}],
@@ -103,12 +110,7 @@ def configuration(name: str, digest: str, signature: Signature, *, joins_rows: b
 
 
 def statistics(name: str, version: str, totals: Totals) -> bytes:
-    """What the model has done so far; what is not measured has a count of 0, except for the queue.
-
-    Triton's perf_analyzer finds out which version it measures by seeing where the queue's count grows.
-    """
-    unmeasured = _duration(0, 0)
-    stages = ("compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
+    """What the model has done so far, by Triton's stages."""
     entry = {
         "name": name,
         "version": version,
@@ -118,8 +120,12 @@ def statistics(name: str, version: str, totals: Totals) -> bytes:
         "inference_stats": {
             "success": _duration(totals.succeeded, totals.succeeded_seconds),
             "fail": _duration(totals.failed, totals.failed_seconds),
-            "queue": _duration(totals.succeeded, 0),
-            **dict.fromkeys(stages, unmeasured),
+            "queue": _duration(totals.queued, totals.queue_seconds),
+            "compute_input": _duration(totals.inferred, totals.decode_seconds),
+            "compute_infer": _duration(totals.inferred, totals.infer_seconds),
+            "compute_output": _duration(totals.inferred, totals.encode_seconds),
+            "cache_hit": _duration(0, 0),
+            "cache_miss": _duration(0, 0),
         },
         "batch_stats": [],
     }

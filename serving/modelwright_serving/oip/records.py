@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import orjson
 
-from modelwright_serving.oip.errors import OipError, Problem
+from modelwright_serving.oip.errors import CostlyError, OipError, Problem
 from modelwright_serving.oip.signature import NUMPY_TYPES, TYPECODES, Signature, TensorSpec
 from modelwright_serving.oip.tensors import Tensor
 
 # An empty record costs a caller three bytes, but the server a value for each feature.
 MAX_VALUES = 2**22
+_AT_ONCE = 2**16
 
 _EXAMPLE = '{"records": [{"age": 41, "plan": "pro"}]}'
 _KINDS = {"BOOL": "true or false", "BYTES": "a string", "FP64": "a number"}
@@ -28,8 +29,11 @@ _PLAIN_NAMES = {"output_label": "label", "output_probability": "probabilities", 
 _MEANINGS = {"label", "probabilities", "scores", "value"}
 
 
-def decode(signature: Signature, document: dict[str, Any]) -> list[Tensor]:
-    """The model's inputs from a request with `records`, in the model's order."""
+def decode(signature: Signature, document: dict[str, Any], *, at_once: bool = False) -> list[Tensor]:
+    """The model's inputs from a request with `records`, in the model's order.
+
+    CostlyError if it has to be done `at_once` and there are many values.
+    """
     records = document.get("records")
     if type(records) is not list:
         raise OipError(f"records has to be a list of objects, such as {_EXAMPLE}")
@@ -37,6 +41,8 @@ def decode(signature: Signature, document: dict[str, Any]) -> list[Tensor]:
         raise OipError("a request has either inputs or records, not both")
     names = _names(signature)
     _check_count(signature, len(records), len(names))
+    if at_once and len(records) * len(names) > _AT_ONCE:
+        raise CostlyError
     rows = _rows(records, names)
     if len(signature.inputs) == 1:
         return [_tensor(signature.inputs[0], list(chain.from_iterable(rows)), names)]
@@ -65,10 +71,12 @@ def _names(signature: Signature) -> tuple[str, ...]:
 
 
 def _check_count(signature: Signature, count: int, width: int) -> None:
-    if count * width > MAX_VALUES:
+    most = min(signature.max_rows, MAX_VALUES // width)
+    if count > most and any(spec.shape[0] == -1 for spec in signature.inputs):
         raise OipError(
-            f"{count} records of {width} features are too many for one request; "
-            f"send at most {MAX_VALUES // width} at a time"
+            f"{count} records of {width} features are too many for one request; send at most {most} at a time",
+            Problem.TOO_LARGE,
+            "Rows",
         )
     for spec in signature.inputs:
         if spec.shape[0] not in {-1, count}:

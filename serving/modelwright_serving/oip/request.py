@@ -6,14 +6,17 @@ from typing import Any
 
 import orjson
 
+from modelwright_serving.limits import LARGE, MAX_DOCUMENT
 from modelwright_serving.oip import records
 from modelwright_serving.oip.binary import Tail, from_bytes
-from modelwright_serving.oip.errors import OipError
+from modelwright_serving.oip.errors import CostlyError, OipError, Problem
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Part, Tensor, from_json, unpack
 
 MAX_DIMENSION = 2**31 - 1
 MAX_EMPTY = 4096
+# Bytes of memory for each value that follows a comma, each list, object, and either end of a string.
+_COSTS = ((b",", 32), (b"[", 72), (b"{", 200), (b'"', 32))
 _BAD_SHAPE = "shape has to be a list of sizes, such as [1, 4]"
 
 
@@ -34,8 +37,15 @@ class InferRequest:
         return [unpack(spec.dtype, part) for spec, part in zip(signature.inputs, self.inputs, strict=True)]
 
 
-def decode(signature: Signature, body: bytes, header_length: int | None = None) -> InferRequest:
-    """Decode a body; `header_length` is the value of Inference-Header-Content-Length, if there is one."""
+def decode(
+    signature: Signature, body: bytes, header_length: int | None = None, *, at_once: bool = False
+) -> InferRequest:
+    """Decode a body; `header_length` is the value of Inference-Header-Content-Length, if there is one.
+
+    CostlyError if it has to be done `at_once` and takes long, OipError if the body is no request.
+    """
+    if at_once and len(body) > LARGE:
+        raise CostlyError
     if header_length == 0:
         return _decode_raw(signature, body)
     if header_length is None:
@@ -48,7 +58,7 @@ def decode(signature: Signature, body: bytes, header_length: int | None = None) 
         header, tail = body[:header_length], Tail(memoryview(body)[header_length:])
     document = _parse(header)
     if "records" in document and "inputs" not in document:
-        rows: list[Part] = list(records.decode(signature, document))
+        rows: list[Part] = list(records.decode(signature, document, at_once=at_once))
         return InferRequest(rows, signature.all_outputs[False], _id(document), by_record=True)
     # Two single letters are found ten times as fast as two words, and are not in the words of every request.
     booleans = (b"r" in header and b"true" in header) or (b"l" in header and b"false" in header)
@@ -59,6 +69,8 @@ def decode(signature: Signature, body: bytes, header_length: int | None = None) 
 
 
 def _parse(header: bytes) -> dict[str, Any]:
+    if len(header) > LARGE:
+        _check_cost(header)
     try:
         document = orjson.loads(header)
     except orjson.JSONDecodeError as error:
@@ -66,6 +78,18 @@ def _parse(header: bytes) -> dict[str, Any]:
     if type(document) is not dict:
         raise OipError("the body has to be a JSON object with a list of inputs")
     return document
+
+
+def _check_cost(header: bytes) -> None:
+    """OipError if the values of a document would take too much memory, wherever in it they stand."""
+    cost = len(header) + sum([header.count(mark) * size for mark, size in _COSTS])
+    if cost > MAX_DOCUMENT:
+        raise OipError(
+            f"the values of the JSON document would take about {cost} bytes of memory, and at most {MAX_DOCUMENT} "
+            "are given to one request; send fewer rows, or binary data",
+            Problem.TOO_LARGE,
+            "DocumentSize",
+        )
 
 
 def _id(document: dict[str, Any]) -> str | None:
@@ -87,9 +111,9 @@ def _inputs(
         if found[position] is not None:
             raise OipError(f"inputs[{index}]: input {entry['name']!r} is given twice")
         try:
-            found[position] = _tensor(signature.inputs[position], entry, tail, booleans=booleans)
+            found[position] = _tensor(signature, signature.inputs[position], entry, tail, booleans=booleans)
         except OipError as error:
-            raise OipError(f"inputs[{index}] ({entry['name']}): {error.message}") from None
+            raise error.within(f"inputs[{index}] ({entry['name']})") from None
     return _complete(signature, found)
 
 
@@ -113,11 +137,14 @@ def _position(entry: object, where: str, positions: dict[str, int], kind: str) -
     return position
 
 
-def _tensor(spec: TensorSpec, entry: dict[str, Any], tail: Tail | None, *, booleans: bool) -> Part:
+def _tensor(
+    signature: Signature, spec: TensorSpec, entry: dict[str, Any], tail: Tail | None, *, booleans: bool
+) -> Part:
     datatype = entry.get("datatype")
     if datatype != spec.datatype:
         raise OipError(f"datatype is {_shown(datatype)}, but the model takes {spec.datatype}")
     shape, count = _shape(spec, entry.get("shape"))
+    signature.check_rows(spec, shape)
     parameters = entry.get("parameters")
     size = parameters.get("binary_data_size") if type(parameters) is dict else None
     if size is None:
@@ -189,10 +216,11 @@ def _decode_raw(signature: Signature, body: bytes) -> InferRequest:
         shape = [1 if size == -1 else size for size in spec.shape]
     else:
         shape = _raw_shape(spec, len(body))
+    signature.check_rows(spec, shape)
     try:
         tensor = from_bytes(memoryview(body), spec.datatype, shape)
     except OipError as error:
-        raise OipError(f"input {spec.name}: {error.message}") from None
+        raise error.within(f"input {spec.name}") from None
     return InferRequest([tensor], signature.all_outputs[True])
 
 

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from modelwright_serving.limits import MAX_ROWS
+from modelwright_serving.oip.errors import OipError, Problem
+
 # Each datatype of the protocol, with NumPy's and ONNX's name of it.
 _TYPES = (
     ("BOOL", "bool", "bool"),
@@ -54,11 +57,12 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """All inputs and outputs, in the model's order."""
+    """All inputs and outputs, in the model's order, and the most rows that one request may have."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     properties: Mapping[str, str] = field(default_factory=dict)
+    max_rows: int = MAX_ROWS
 
     @cached_property
     def input_positions(self) -> dict[str, int]:
@@ -85,6 +89,15 @@ class Signature:
     def rows_only_vary(self) -> bool:
         """Whether nothing but the number of rows can differ between two valid requests."""
         return self.has_row_dimension and all(-1 not in spec.shape[1:] for spec in self.inputs)
+
+    def check_rows(self, spec: TensorSpec, shape: Sequence[int]) -> None:
+        """OipError if a tensor of this input has more rows than a request may have."""
+        if shape and shape[0] > self.max_rows and spec.shape[0] == -1:
+            raise OipError(
+                f"{shape[0]} rows are too many for one request; send at most {self.max_rows}",
+                Problem.TOO_LARGE,
+                "Rows",
+            )
 
     @cached_property
     def features(self) -> tuple[str, ...]:

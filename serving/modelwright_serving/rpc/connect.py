@@ -9,6 +9,7 @@ from time import perf_counter
 
 import orjson
 
+from modelwright_serving.batch import Executor
 from modelwright_serving.http import responses
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
@@ -19,6 +20,7 @@ from modelwright_serving.rpc import framing, status
 from modelwright_serving.rpc.delegated import PROTO
 from modelwright_serving.rpc.inference import ModelInfer
 from modelwright_serving.rpc.status import Code, RpcError
+from modelwright_serving.runs import Encoded
 
 # The HTTP status and the name of each code, from the Connect protocol.
 _ERRORS = {
@@ -35,31 +37,38 @@ _ERRORS = {
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_exchange", "_method", "_started")
+    __slots__ = ("_exchange", "_executor", "_method", "_started")
 
-    def __init__(self, method: ModelInfer, exchange: Exchange) -> None:
+    def __init__(self, method: ModelInfer, exchange: Exchange, executor: Executor) -> None:
         self._method = method
+        self._executor = executor
         self._exchange = exchange
         self._started = perf_counter()
         method.metrics.in_flight += 1
-        exchange.on_gone = method.metrics.abandoned
+        exchange.on_gone = self._gone
 
     @property
     def settled(self) -> bool:
         return self._exchange.settled
 
-    def decode(self) -> InferRequest:
-        return self._method.decoder.decode(self._exchange.body)
+    def decode(self, *, at_once: bool) -> InferRequest:
+        return self._method.decoder.decode(self._exchange.body, at_once=at_once)
 
-    def succeed(self, request: InferRequest, answer: Answer) -> None:
-        body = self._method.encoder.encode(request, answer)[framing.HEAD_SIZE :]
+    def encode(self, request: InferRequest, answer: Answer) -> Encoded:
+        return self._method.encoder.encode(request, answer)[framing.HEAD_SIZE :], None
+
+    def succeed(self, request: InferRequest, answer: Answer, encoded: Encoded) -> None:
         self._method.metrics.done("OK", perf_counter() - self._started)
-        self._exchange.respond(Response(200, self._method.connect_head, body))
+        self._exchange.respond(Response(200, self._method.connect_head, encoded[0]))
 
     def fail(self, error: OipError) -> None:
         failure = status.from_oip(error)
         self._method.metrics.done(failure.code.name, perf_counter() - self._started)
         self._exchange.respond(_failed(failure))
+
+    def _gone(self) -> None:
+        self._method.metrics.abandoned()
+        self._executor.abandon(self)
 
 
 class ConnectEndpoint:
@@ -80,7 +89,7 @@ class ConnectEndpoint:
             self._method.metrics.refused(error.code.name)
             exchange.respond(_failed(error))
             return
-        executor.submit(_Ticket(self._method, exchange))
+        executor.submit(_Ticket(self._method, exchange, executor))
 
 
 def _failed(error: RpcError) -> Response:

@@ -7,8 +7,9 @@ one of that length is only compared with it, outside its values.
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from modelwright_serving.limits import LARGE
 from modelwright_serving.oip.binary import from_bytes
-from modelwright_serving.oip.errors import OipError, Problem
+from modelwright_serving.oip.errors import CostlyError, OipError, Problem
 from modelwright_serving.oip.request import MAX_DIMENSION, InferRequest, check_empty
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Packed, Part
@@ -56,8 +57,13 @@ class Decoder:
         self._target = target
         self._templates: dict[int, _Template] = {}
 
-    def decode(self, data: bytes) -> InferRequest:
-        """The request in a message; OipError if there is none for this model."""
+    def decode(self, data: bytes, *, at_once: bool = False) -> InferRequest:
+        """The request in a message; OipError if there is none for this model.
+
+        CostlyError if it has to be done `at_once` and takes long.
+        """
+        if at_once and len(data) > LARGE:
+            raise CostlyError
         template = self._templates.get(len(data))
         request = template.read(data) if template is not None else None
         return request if request is not None else self._parse(data)
@@ -73,7 +79,7 @@ class Decoder:
             try:
                 inputs.append(self._tensor(data, found, index, places))
             except OipError as error:
-                raise OipError(f"inputs[{index}] ({given.name}): {error.message}") from None
+                raise error.within(f"inputs[{index}] ({given.name})") from None
         if len(places) == len(inputs):
             self._learn(data, found, places, wanted)
         return InferRequest(inputs, wanted, _id(data, found))
@@ -82,6 +88,7 @@ class Decoder:
         given = found.inputs[index]
         spec = self._signature.inputs[self._signature.input_positions[given.name]]
         shape = _shape(spec, given)
+        self._signature.check_rows(spec, shape)
         where = _where(found, index)
         if where is None:
             return contents.tensor(data, spec.datatype, shape, given.contents)

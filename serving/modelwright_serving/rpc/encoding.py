@@ -81,8 +81,8 @@ class Encoder:
         outputs = answer.outputs
         shared = outputs.by_row and len(outputs.arrays[0]) > answer.stop - answer.start
         small = shared and sum([array.nbytes for array in outputs.arrays]) <= _MAX_RUN
-        self._run = _Run(outputs) if small else None
-        return self._run
+        run = self._run = _Run(outputs) if small else None
+        return run  # the worker may have begun another by now
 
     def _before(
         self, request: InferRequest, shapes: tuple[Shape, ...], sizes: tuple[int, ...]

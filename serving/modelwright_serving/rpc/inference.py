@@ -10,7 +10,7 @@ from modelwright_serving.http import responses
 from modelwright_serving.http2.stream import Stream
 from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip.answer import Answer
-from modelwright_serving.oip.errors import OipError
+from modelwright_serving.oip.errors import CostlyError, OipError
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.rpc import framing, messages, status
 from modelwright_serving.rpc.decoding import Decoder, Target
@@ -18,25 +18,34 @@ from modelwright_serving.rpc.delegated import PROTO, Delegated, mirrored
 from modelwright_serving.rpc.encoding import Encoder
 from modelwright_serving.rpc.replies import DIGEST, Replies
 from modelwright_serving.rpc.status import OK_TRAILER, REFUSALS, Code, RpcError
+from modelwright_serving.runs import Encoded
 from modelwright_serving.state import Serving, State
 from modelwright_serving.traffic.delegation import STABLE, Agreed, Delegation, Mirror
+
+_SMALL = 1024
 
 
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_agreed", "_encoding", "_method", "_started", "_stream")
+    __slots__ = ("_agreed", "_encoding", "_executor", "_method", "_started", "_stream")
 
     def __init__(
-        self, method: "ModelInfer", stream: Stream, encoding: bytes, agreed: Agreed | None = None
+        self,
+        method: "ModelInfer",
+        stream: Stream,
+        encoding: bytes,
+        executor: Executor,
+        agreed: Agreed | None = None,
     ) -> None:
         self._method = method
+        self._executor = executor
         self._stream = stream
         self._agreed = agreed
         self._encoding = encoding
         self._started = perf_counter()
         method.metrics.in_flight += 1
-        stream.on_gone = method.metrics.abandoned
+        stream.on_gone = self._gone
 
     @property
     def settled(self) -> bool:
@@ -46,31 +55,39 @@ class _Ticket:
         stream.handler.late(stream)
         return True
 
-    def decode(self) -> InferRequest:
-        method = self._method
+    def decode(self, *, at_once: bool) -> InferRequest:
+        method, body = self._method, self._stream.body
+        if at_once and len(body) > _SMALL and body[0]:
+            raise CostlyError  # compressed: what it holds may be a thousand times as large
         try:
-            message = framing.message(self._stream.body, self._encoding, method.body_limit)
+            message = framing.message(body, self._encoding, method.body_limit)
         except RpcError as error:
             raise _FramingError(error) from None
-        return method.decoder.decode(message)
+        return method.decoder.decode(message, at_once=at_once)
 
-    def succeed(self, request: InferRequest, answer: Answer) -> None:
-        method = self._method
-        body = method.encoder.encode(request, answer)
+    def encode(self, request: InferRequest, answer: Answer) -> Encoded:
+        return self._method.encoder.encode(request, answer), None
+
+    def succeed(self, request: InferRequest, answer: Answer, encoded: Encoded) -> None:
         if not self._stream.settled:
+            method = self._method
             method.metrics.done("OK", perf_counter() - self._started)
-            self._stream.answer(method.head, body, OK_TRAILER)
+            self._stream.answer(method.head, encoded[0], OK_TRAILER)
             if self._agreed is not None:
                 self._agreed(False)
 
     def fail(self, error: OipError) -> None:
         if self._stream.settled:
             return
-        failure = error.reason if isinstance(error, _FramingError) else status.from_oip(error)
+        failure = error.status if isinstance(error, _FramingError) else status.from_oip(error)
         self._method.metrics.done(failure.code.name, perf_counter() - self._started)
         self._method.replies.failure(self._stream, failure)
         if self._agreed is not None:
             self._agreed(failure.code in REFUSALS)
+
+    def _gone(self) -> None:
+        self._method.metrics.abandoned()
+        self._executor.abandon(self)
 
 
 class _MirroredTicket(_Ticket):
@@ -78,21 +95,23 @@ class _MirroredTicket(_Ticket):
 
     __slots__ = ("_mirror",)
 
-    def __init__(self, method: "ModelInfer", stream: Stream, encoding: bytes, mirror: Mirror) -> None:
-        super().__init__(method, stream, encoding)
+    def __init__(
+        self, method: "ModelInfer", stream: Stream, encoding: bytes, executor: Executor, mirror: Mirror
+    ) -> None:
+        super().__init__(method, stream, encoding, executor)
         self._mirror = mirror
 
-    def succeed(self, request: InferRequest, answer: Answer) -> None:
-        super().succeed(request, answer)
+    def succeed(self, request: InferRequest, answer: Answer, encoded: Encoded) -> None:
+        super().succeed(request, answer, encoded)
         self._mirror(request, answer)
 
 
 class _FramingError(OipError):
     """Carries an error of gRPC's through the executor, which knows no protocol."""
 
-    def __init__(self, reason: RpcError) -> None:
-        super().__init__(reason.message)
-        self.reason = reason
+    def __init__(self, status: RpcError) -> None:
+        super().__init__(status.message)
+        self.status = status
 
 
 class ModelInfer:
@@ -155,7 +174,7 @@ class ModelInfer:
             Delegated(delegation, message, stream, self.metrics, answer_here)
         elif delegation.mirrors(headers):
             mirror = mirrored(delegation, message, serving.model.signature)
-            serving.executor.submit(_MirroredTicket(self, stream, encoding, mirror))
+            serving.executor.submit(_MirroredTicket(self, stream, encoding, serving.executor, mirror))
         else:
             self._answer(stream, encoding)
 
@@ -172,7 +191,7 @@ class ModelInfer:
         if executor is None:
             self.refuse(stream, RpcError(Code.UNAVAILABLE, self.unready))
             return
-        executor.submit(_Ticket(self, stream, encoding, agreed))
+        executor.submit(_Ticket(self, stream, encoding, executor, agreed))
 
     def refuse(self, stream: Stream, error: RpcError) -> None:
         if stream.on_gone is not None:

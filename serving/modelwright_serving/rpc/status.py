@@ -38,8 +38,10 @@ class RpcError(Exception):
 _CODES = {
     Problem.INVALID: Code.INVALID_ARGUMENT,
     Problem.NOT_FOUND: Code.NOT_FOUND,
+    Problem.TOO_LARGE: Code.RESOURCE_EXHAUSTED,
     Problem.INTERNAL: Code.INTERNAL,
     Problem.UNAVAILABLE: Code.UNAVAILABLE,
+    Problem.TIMEOUT: Code.DEADLINE_EXCEEDED,
 }
 
 

@@ -111,6 +111,30 @@ def slow(products: int) -> bytes:
     return model(nodes, [matrix("x")], [matrix("y")], [seed, zero])
 
 
+def loops() -> bytes:
+    """Counts up to the largest of its numbers, one by one: how long a run takes is up to the caller."""
+    scalar = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["go"]), helper.make_node("Add", ["count", "one"], ["next"])],
+        "body",
+        [scalar("trip", INT64, []), scalar("on", TensorProto.BOOL, []), scalar("count", INT64, [])],
+        [scalar("go", TensorProto.BOOL, []), scalar("next", INT64, [])],
+    )
+    constants = [
+        helper.make_tensor("one", INT64, [], [1]),
+        helper.make_tensor("zero", INT64, [], [0]),
+        helper.make_tensor("true", TensorProto.BOOL, [], [True]),
+    ]
+    nodes = [
+        helper.make_node("ReduceMax", ["n"], ["trips"], keepdims=0),
+        helper.make_node("Loop", ["trips", "true", "zero"], ["counted"], body=body),
+        helper.make_node("Mul", ["counted", "zero"], ["nothing"]),
+        helper.make_node("Add", ["n", "nothing"], ["m"]),
+    ]
+    rows = ["rows"]
+    return model(nodes, [scalar("n", INT64, rows)], [scalar("m", INT64, rows)], constants)
+
+
 def fails_always() -> bytes:
     """Loads, but no single row can take the shape it asks for."""
     shape = helper.make_tensor("shape", INT64, [2], [3, 7])

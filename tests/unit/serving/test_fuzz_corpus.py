@@ -80,9 +80,9 @@ def _other(run: Any, position: int, start: int, stop: int) -> tuple[int, int]:
 
 
 def _is_surprised(right: Any) -> Any:
-    def decode(*arguments: Any) -> Any:
+    def decode(*arguments: Any, **options: Any) -> Any:
         try:
-            return right(*arguments)
+            return right(*arguments, **options)
         except OipError:
             raise KeyError("inputs") from None
 

@@ -40,7 +40,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
     """A model that gives back what it takes, in each datatype."""
     path = tmp_path_factory.mktemp("kinds") / "model.onnx"
     path.write_bytes(models.every_datatype())
-    with serving(path) as server, caller(server.wait_ready().grpc_port) as found:
+    with serving(path, "--max-rows", "60000") as server, caller(server.wait_ready().grpc_port) as found:
         yield found
 
 

@@ -19,6 +19,7 @@ from unit.serving import models
 from unit.serving.grpc_caller import SERVICE
 from unit.serving.harness import NAME, Served, matrix, serving
 
+from modelwright_serving.limits import MAX_ROWS
 from modelwright_serving.oip import documents
 from modelwright_serving.oip.documents import Totals
 from modelwright_serving.oip.signature import NUMPY_TYPES, Signature, TensorSpec
@@ -42,7 +43,7 @@ def test_the_configuration_is_that_of_http(
 ) -> None:
     found = client.get_model_config(NAME, version).config
     assert found == _http(server, "config", model_config_pb2.ModelConfig())
-    assert found.max_batch_size == documents.MAX_BATCH_SIZE
+    assert found.max_batch_size == MAX_ROWS
 
 
 @pytest.mark.parametrize(("name", "version"), [(NAME, "7"), (NAME, ""), ("", "")])
@@ -135,7 +136,13 @@ def test_every_configuration_is_the_message_whose_json_form_it_is(
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.builds(Totals, _counts, _seconds, _counts, _seconds, _counts, _counts, _seconds))
+@given(
+    st.builds(
+        Totals,
+        *(_counts, _seconds, _counts, _seconds, _counts, _counts),
+        *(_counts, _seconds, _counts, _seconds, _seconds, _seconds, _seconds),
+    )
+)
 def test_all_statistics_are_the_message_whose_json_form_they_are(totals: Totals) -> None:
     document = documents.statistics("m", "1", totals)
     response = service_pb2.ModelStatisticsResponse.FromString(extensions.statistics(document))

@@ -27,13 +27,47 @@ def test_a_run_is_quick_up_to_its_limit(pace: Pace, rows: int, quick: bool) -> N
     assert pace.is_quick(rows) is quick
 
 
+def took(pace: Pace, *times: float) -> None:
+    for seconds in times:
+        pace.took(1, seconds)
+
+
 def test_one_hiccup_is_forgiven_and_three_in_a_row_are_not() -> None:
     pace = Pace()
-    for seconds in (1.0, 1.0, 0.0, 1.0, 1.0):
-        pace.took(seconds)
+    took(pace, 1.0, 1.0, 0.0, 1.0, 1.0)
     assert pace.is_quick(1)
-    pace.took(1.0)
+    took(pace, 1.0)
     assert not pace.is_quick(1)
+
+
+def test_a_model_that_proves_quick_on_the_worker_comes_back_to_the_event_loop() -> None:
+    pace = Pace()
+    took(pace, *[1.0] * 3, *[0.0] * 15)
+    assert not pace.is_quick(1)
+    took(pace, 0.0)
+    assert pace.is_quick(1)
+    took(pace, *[1.0] * 3, *[0.0] * 31)
+    assert not pace.is_quick(1)
+    took(pace, 0.0)
+    assert pace.is_quick(1)
+
+
+def test_a_run_that_is_expected_to_be_long_says_nothing_about_short_ones() -> None:
+    pace = Pace(per_row=QUICK_SECONDS)
+    for _ in range(9):
+        pace.took(2, 1.0)
+    assert pace.is_quick(1)
+
+
+def test_a_model_whose_time_depends_on_the_values_is_never_quick() -> None:
+    assert not Pace(steady=False).is_quick(1)
+
+
+@pytest.mark.parametrize(
+    ("pace", "rows"), [(Pace(), 2**31), (Pace(0.5, 0.25), 2), (Pace(2.0, 0.25), 1), (Pace(2.0), 1)]
+)
+def test_rows_of_a_run_follow_from_its_time(pace: Pace, rows: int) -> None:
+    assert pace.rows_within(1.0) == rows
 
 
 def recording(rows: list[int]) -> Callable[[list[Tensor]], None]:

@@ -43,10 +43,10 @@ def decoded(signature: Signature, *rows: object) -> list[Any]:
     return [tensor.tolist() for tensor in records.decode(signature, {"records": list(rows)})]
 
 
-def refusal(signature: Signature, document: dict[str, Any]) -> str:
+def refusal(signature: Signature, document: dict[str, Any], problem: Problem = Problem.INVALID) -> str:
     with pytest.raises(OipError) as caught:
         records.decode(signature, document)
-    assert caught.value.problem is Problem.INVALID
+    assert caught.value.problem is problem
     return caught.value.message
 
 
@@ -162,8 +162,10 @@ def test_records_and_inputs_exclude_each_other() -> None:
 
 
 def test_a_bomb_of_empty_records_is_refused() -> None:
-    count = records.MAX_VALUES // 3
-    assert refusal(WIDE, {"records": [{}] * (count + 1)}).endswith(f"send at most {count} at a time")
+    bound = records.MAX_VALUES // 3
+    for signature, most in ((WIDE, WIDE.max_rows), (replace(WIDE, max_rows=2**31), bound)):
+        found = refusal(signature, {"records": [{}] * (most + 1)}, Problem.TOO_LARGE)
+        assert found.endswith(f"send at most {most} at a time")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import selectors
 import socket
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,37 +67,6 @@ def test_what_arrives_during_a_run_is_one_run_together(slow: Served) -> None:
 def wire_is_running(server: Served) -> None:
     """Health is answered after the request that was sent before it has begun."""
     assert server.get("/v2/health/live").status == 200
-
-
-def test_a_request_that_waits_too_long_is_told_to_come_back(tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(models.slow(10))
-    with serving(path, "--queue-seconds", "0.01") as server, server.raw() as early, server.raw() as late:
-        server.wait_ready()
-        early.send(rows(1))
-        wire_is_running(server)
-        late.send(rows(2))
-        refused = late.reply()
-        assert early.reply().status == 200
-        assert refused.status == 503
-        assert refused.headers["retry-after"] == "1"
-        assert "waited longer than 0.01 s" in refused.error
-        assert server.metric('modelwright_requests_refused_total{model="churn",reason="QueueAge"') == 1
-
-
-def test_a_run_that_does_not_end_makes_liveness_fail(tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(models.slow(40))
-    with serving(path, "--stuck-seconds", "0") as server, server.raw() as caller:
-        server.wait_ready()
-        assert server.get("/v2/health/live").status == 200
-        caller.send(rows(1))
-        stuck = server.get("/v2/health/live")
-        while stuck.status == 200:  # the request may not have been read yet
-            stuck = server.get("/v2/health/live")
-        assert stuck.error == "a run of the model does not end"
-        assert caller.reply().status == 200
-        assert server.get("/v2/health/live").status == 200
 
 
 def test_a_caller_that_leaves_costs_no_run(slow: Served) -> None:
