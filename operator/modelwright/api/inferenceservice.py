@@ -264,6 +264,25 @@ class Rollout(Model):
     )
 
 
+class ServerOptions(Model):
+    """How the server runs the model. What is left out has the server's own default."""
+
+    run_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
+        default=None,
+        description="A run of the model that takes longer is ended, and its requests get 504 or DEADLINE_EXCEEDED. "
+        "After twice the time a run that cannot be ended makes the pod restart. Default: 30.",
+    )
+    row_sharing: Literal["Auto", "Never"] | None = Field(
+        default=None,
+        description="Auto: requests that arrive together share a run of the model if it is proved that their rows do "
+        "not influence each other. Never: each request has a run of its own. Default: Auto.",
+    )
+    max_rows: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None,
+        description="Most rows of one request; more get 413 or RESOURCE_EXHAUSTED. Default: 8192.",
+    )
+
+
 class InferenceServiceSpec(Model):
     """What is promised."""
 
@@ -278,6 +297,9 @@ class InferenceServiceSpec(Model):
     replicas: Annotated[int, Field(ge=0, le=1000)] = Field(default=1, description="Pods that serve.")
     resources: RequestedResources | None = Field(
         default=None, description="Compute resources of the server. Default: the operator's."
+    )
+    server: ServerOptions | None = Field(
+        default=None, description="How the server runs the model. A change makes a new revision."
     )
     rollout: Rollout = Field(default=Rollout(), description="How a new revision takes over.")
     gateway: Gateway | None = Field(
@@ -299,6 +321,7 @@ class Revision(Model):
     resources: ResourceRequirements | None = Field(
         default=None, description="Compute resources of the server."
     )
+    server: ServerOptions | None = Field(default=None, description="How the server runs the model.")
     replicas: int | None = Field(default=None, ge=0, description="Pods asked for.")
     ready_replicas: int | None = Field(default=None, ge=0, description="Pods that are ready.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from modelwright.api.inferenceservice import Revision
+from modelwright.api.inferenceservice import Revision, ServerOptions
 from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION, pod_root_uid
 from modelwright.common.settings import Settings
 from modelwright.engine.objects import ROOT_UID, Key
@@ -135,6 +135,7 @@ def _server(
             "--grpc-port", str(GRPC_PORT),
             "--admin-port", str(ADMIN_PORT),
             "--traffic", f"{TRAFFIC}/{FILE}",
+            *_options(revision.server or ServerOptions()),
         ],
         "ports": [
             {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
@@ -143,7 +144,7 @@ def _server(
         ],
         "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": LOADING_SECONDS},
         "readinessProbe": {**ready, "periodSeconds": 5, "failureThreshold": 2},
-        # The server itself reports an inference as stuck after a minute; these failures allow for a slow network.
+        # The server itself reports a run as stuck after twice its limit; these failures allow for a slow network.
         "livenessProbe": {
             "httpGet": {"path": "/v2/health/live", "port": "admin"},
             "timeoutSeconds": 5,
@@ -151,3 +152,13 @@ def _server(
             "failureThreshold": 6,
         },
     }  # fmt: skip
+
+
+def _options(server: ServerOptions) -> list[str]:
+    """The options that the spec sets. Without any the pods of services that are there stay as they are."""
+    chosen = (
+        ("--run-seconds", server.run_seconds),
+        ("--row-sharing", server.row_sharing and server.row_sharing.lower()),
+        ("--max-rows", server.max_rows),
+    )
+    return [text for option, value in chosen if value is not None for text in (option, str(value))]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelwright.api.base import Artifact, ResourceRequirements
-from modelwright.api.inferenceservice import InferenceServiceStatus, StableRevision
+from modelwright.api.inferenceservice import InferenceServiceStatus, ServerOptions, StableRevision
 from modelwright.common.reading import read_valid
 from modelwright.common.resources import REVISION
 from modelwright.engine.objects import Body, controller, created, deleting, labels
@@ -65,13 +65,27 @@ def _revision(deployment: Body) -> StableRevision | None:
             artifact=Artifact(uri=_argument(pull, "--uri"), digest=_argument(server, "--model-digest")),
             image=server["image"],
             resources=read_valid(ResourceRequirements, server.get("resources") or {}),
+            server=_server_options(server),
             since=created(deployment),
         )
     except (LookupError, ValueError):
         return None
 
 
-def _argument(container: Mapping[str, Any], option: str) -> str:
-    """The value of an option of the container's command. Raises ValueError if it has none."""
+def _server_options(server: Mapping[str, Any]) -> ServerOptions | None:
+    """The options of the spec in the server's command; None without any."""
+    given = {
+        "run_seconds": _argument(server, "--run-seconds", ""),
+        "row_sharing": _argument(server, "--row-sharing", "").capitalize(),
+        "max_rows": _argument(server, "--max-rows", ""),
+    }
+    options = {field: value for field, value in given.items() if value}
+    return ServerOptions.model_validate(options) if options else None
+
+
+def _argument(container: Mapping[str, Any], option: str, default: str | None = None) -> str:
+    """The value of an option of the container's command. Raises ValueError if it has none and there is no default."""
     command = list(container["command"] or ())
+    if default is not None and option not in command:
+        return default
     return str(command[command.index(option) + 1])

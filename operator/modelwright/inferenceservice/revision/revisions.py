@@ -14,6 +14,7 @@ from modelwright.api.inferenceservice import (
     Rejection,
     RetiredRevision,
     Revision,
+    ServerOptions,
     StableRevision,
 )
 from modelwright.engine.objects import Body, annotations_of
@@ -31,18 +32,35 @@ def is_kept(deployment: Body) -> bool:
 
 def shape(revision: Revision) -> dict[str, Any]:
     """The fields that a revision keeps when its role changes: those of Revision without the counts of pods."""
-    return revision.model_dump(include={"revision", "version", "artifact", "image", "resources"})
+    return revision.model_dump(include={"revision", "version", "artifact", "image", "resources", "server"})
 
 
-def revision_name(digest: str, version: str, image: str, resources: ResourceRequirements | None) -> str:
-    """The name of the revision that serves a model in pods of this image and these resources: a hash of all."""
-    amounts = resources.model_dump(mode="json", exclude_none=True) if resources is not None else {}
-    shape = {"digest": digest, "version": version, "image": image, "resources": amounts}
+def revision_name(
+    digest: str,
+    version: str,
+    image: str,
+    resources: ResourceRequirements | None,
+    server: ServerOptions | None = None,
+) -> str:
+    """The name of the revision that serves a model in pods of this image, resources and options: a hash of all."""
+    shape: dict[str, Any] = {
+        "digest": digest,
+        "version": version,
+        "image": image,
+        "resources": _given(resources),
+    }
+    if options := _given(server):  # without any, the name is that of the releases that had none
+        shape["server"] = options
     return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:HASH_LENGTH]
 
 
+def _given(part: ResourceRequirements | ServerOptions | None) -> dict[str, Any]:
+    return part.model_dump(mode="json", exclude_none=True) if part is not None else {}
+
+
 def is_same_but_image(one: Revision, other: Revision) -> bool:
-    """True if two revisions serve the same model, with the same resources, in pods that may differ in the image.
+    """True if two revisions serve the same model, with the same resources and options, in pods that may differ in the
+    image.
 
     Compares names and resources, as either may be unreliable: resources that were read from a Deployment are written in
     the API server's way, and another release may have made names in another way.
@@ -50,8 +68,9 @@ def is_same_but_image(one: Revision, other: Revision) -> bool:
     digest = other.artifact.digest
     if (one.version, one.artifact.digest) != (other.version, digest):
         return False
-    same = revision_name(digest, other.version, one.image, other.resources)
-    return one.revision == same or one.resources == other.resources
+    same = revision_name(digest, other.version, one.image, other.resources, other.server)
+    alike = (one.resources, _given(one.server)) == (other.resources, _given(other.server))
+    return one.revision == same or alike
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelwright.api.base import Artifact, ResourceRequirements, Signature
-from modelwright.api.inferenceservice import Revision, StableRevision
+from modelwright.api.inferenceservice import InferenceServiceSpec, Revision, StableRevision
 from modelwright.api.requests import requester_phrase
 from modelwright.common.conditions import true_condition
 from modelwright.common.settings import Settings
@@ -41,7 +41,7 @@ def target(observed: Observed, settings: Settings) -> Revision | Unresolved:
     if isinstance(resolved, Unresolved | Revision):
         return resolved
     refused = _refused(observed, resolved) if observed.spec.rollout.require_compatible_signature else None
-    return refused or revision(resolved, observed.spec.resources, settings)
+    return refused or revision(resolved, observed.spec, settings)
 
 
 def _newest(observed: Observed, family: str) -> Body | Revision | Unresolved:
@@ -168,17 +168,18 @@ def _signature(version: Body | None) -> Signature | None:
         return None
 
 
-def revision(version: Body, resources: ResourceRequirements | None, settings: Settings) -> Revision:
-    """The revision that serves a version with these resources."""
-    chosen = resources or ResourceRequirements.model_validate(settings.serving_resources)
+def revision(version: Body, spec: InferenceServiceSpec, settings: Settings) -> Revision:
+    """The revision that serves a version with the resources and the options of the spec."""
+    chosen = spec.resources or ResourceRequirements.model_validate(settings.serving_resources)
     artifact = Artifact.model_validate(version["spec"]["artifact"])
     image = settings.serving_image
     return Revision(
-        revision=revision_name(artifact.digest, name(version), image, chosen),
+        revision=revision_name(artifact.digest, name(version), image, chosen, spec.server),
         version=name(version),
         artifact=artifact,
         image=image,
         resources=chosen,
+        server=spec.server,
     )
 
 

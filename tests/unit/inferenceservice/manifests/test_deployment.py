@@ -80,3 +80,41 @@ def test_one_that_is_made_again_leads_to_the_service_that_is_there() -> None:
 
     labels = deployment(again)["spec"]["template"]["metadata"]["labels"]
     assert labels[ROOT_UID] == uid(again.body)
+
+
+OPTIONS = {"runSeconds": 5, "rowSharing": "Never", "maxRows": 100}
+
+
+@pytest.mark.parametrize("spec", [{}, {"server": {}}])
+def test_a_service_without_options_leaves_them_to_the_server(spec: dict[str, Any]) -> None:
+    given = command(a_served_version(None, **spec), "containers")
+    assert not {"--run-seconds", "--row-sharing", "--max-rows"} & given.keys()
+
+
+def test_options_are_on_the_servers_command_line() -> None:
+    given = command(a_served_version(server=OPTIONS), "containers")
+    assert (given["--run-seconds"], given["--row-sharing"], given["--max-rows"]) == ("5", "never", "100")
+
+
+def test_a_change_of_options_is_rolled_out_and_an_empty_one_is_none() -> None:
+    service = a_served_version()
+    before = service.revision("stable")
+    assert service.changes(server={}).settles().revision("stable") == before
+
+    service.changes(server=OPTIONS).serves()
+
+    assert service.revision("stable") != before
+
+
+def test_options_survive_a_lost_status() -> None:
+    service = a_served_version(server=OPTIONS)
+    pods = deployment(service)["spec"]["template"]
+    before = service.revision("stable")
+
+    service.world.api.edit(service.key, lambda body: body.update(status={"observedGeneration": -1}))
+    service.world.watch()
+    service.settles()
+
+    assert (service.part("stable") or {})["server"] == OPTIONS
+    assert service.revision("stable") == before
+    assert deployment(service)["spec"]["template"] == pods
