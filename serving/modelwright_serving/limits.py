@@ -48,3 +48,26 @@ class Limits:
 
 # Prometheus and the kubelet send no bodies and need few connections.
 ADMIN = Limits(body=64 * 1024, memory=1024**2, connections=64, refused_connections=16)
+
+
+@dataclass(frozen=True)
+class TrafficLimits:
+    """Between two revisions of a model, for one pod. Sizes in bytes."""
+
+    rule: int = 64 * 1024  # of the traffic rule's file
+    matches: int = 16  # headers that lead to the other revision
+    requests: int = 256  # that wait for the other revision's answer, copies included
+    idle: int = 64  # connections that are kept unused
+    head: int = 16 * 1024  # of an answer
+    answer: int = 64 * 1024**2
+    parsed: int = 64 * 1024  # JSON of an answer that is parsed before it is passed on; of more, only its ends
+    fields: int = 20_010  # of a protobuf message: 10,000 tensors in two parts each
+    unpacked: int = 1024**2  # of a compressed gRPC message that is delegated or copied
+    copies: int = 32  # copied requests that wait for their answer
+    copied: int = 256 * 1024  # of a copied request, and of each answer that is compared
+    passed_names: int = 16  # headers that the administrator lists
+    passed_value: int = 4 * 1024  # of one header that is passed on; a longer one is left out
+    passed: int = 8 * 1024  # of all of them; those that do not fit are left out
+
+
+TRAFFIC = TrafficLimits()

@@ -71,8 +71,8 @@ class Server:
         self._grpc = Host(self._rpc.connections(), _limits(settings), loop, memory, "grpc")
         self._admin = Host(partial(Connection, admin.routes(self._metrics, self._state)), ADMIN, loop)
         self._traffic = Traffic(loop, self._metrics.traffic)
-        self._traffic.tell(self._infer.follow)
-        self._traffic.tell(self._rpc.follow)
+        self._traffic.subscribe(self._infer.follow)
+        self._traffic.subscribe(self._rpc.follow)
         routes.post(PATH.decode(), self._rpc.connect())
         self._stopping = asyncio.Event()
         self._loaded_or_stopped = asyncio.Event()
@@ -95,7 +95,10 @@ class Server:
             )
             if self._settings.traffic is not None:
                 watch = Watch(
-                    self._loop, self._settings.traffic, self._traffic.follow, self._metrics.traffic.complain
+                    self._loop,
+                    self._settings.traffic,
+                    self._traffic.follow,
+                    self._metrics.traffic.count_rule_error,
                 )
                 stack.callback(watch.stop)
                 watch.start()

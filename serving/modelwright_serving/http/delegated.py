@@ -1,74 +1,119 @@
-"""The way of one inference over HTTP through another revision, and back here when that one fails."""
+"""Delegates inference over HTTP to another revision, and checks its answer before the caller gets it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
+from typing import Any
+
+import orjson
 
 from modelwright_serving.http import responses
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
+from modelwright_serving.limits import TRAFFIC
 from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip import response
-from modelwright_serving.oip.signature import Signature
-from modelwright_serving.oip.tensors import Tensor
-from modelwright_serving.traffic.client import Answer
-from modelwright_serving.traffic.delegation import CANARY, Agreed, Attempt, Delegation, Mirror
+from modelwright_serving.traffic.answers import (
+    AnswerForm,
+    CheckedAnswer,
+    InvalidAnswerError,
+    content_type,
+    digest,
+)
+from modelwright_serving.traffic.client import DIGEST, JSON_LENGTH, ReceivedResponse, Request
+from modelwright_serving.traffic.delegation import CANARY, Afterwards, Attempt, Delegation
 
-_LENGTH = b"inference-header-content-length"
-# Of the answer's headers those that describe its content or its model.
-_PASSED = (_LENGTH, b"modelwright-model-digest")
+_LISTS = re.compile(rb'"(outputs|records)"\s*:\s*\[')
 
 
-class Delegated:
-    """Asks the other revision with the caller's own body; `answer_here` is for what it does not answer."""
+class DelegatedExchange:
+    """A request that another revision is to answer. `respond` makes a response of its answer; `answer_here` is called
+    if there is none."""
 
-    __slots__ = ("_answer_here", "_attempt", "_exchange", "_metrics")
+    __slots__ = ("_answer_here", "_attempt", "_exchange", "_metrics", "_respond")
 
     def __init__(
         self,
         delegation: Delegation,
-        path: bytes,
+        request: Request,
         exchange: Exchange,
-        metrics: ProtocolMetrics[int],
-        answer_here: Callable[[Exchange, Agreed | None], None],
+        metrics: ProtocolMetrics[Any],
+        form: AnswerForm,
+        respond: Callable[[CheckedAnswer], Response],
+        answer_here: Callable[[Exchange, Afterwards | None], None],
     ) -> None:
         self._exchange = exchange
         self._metrics = metrics
+        self._respond = respond
         self._answer_here = answer_here
         metrics.in_flight += 1
         exchange.on_gone = self._gone
-        request = _request(delegation, path, exchange)
-        self._attempt = Attempt(delegation, request, delegation.seconds(), self._answered, self._failed)
+        seconds = delegation.seconds()
+        self._attempt = Attempt(delegation, request, seconds, form, self._pass_on, self._failed)
 
     def _gone(self) -> None:
         self._metrics.abandoned()
         self._attempt.abandon()
 
-    def _answered(self, answer: Answer) -> None:
+    def _pass_on(self, answer: CheckedAnswer) -> None:
         self._metrics.in_flight -= 1
-        passed = [(name, answer.headers[name]) for name in _PASSED if name in answer.headers]
-        kind = answer.headers.get(b"content-type", responses.JSON)
-        head = responses.head(answer.status, kind, *passed, CANARY)
-        self._exchange.respond(Response(answer.status, head, answer.body))
+        self._exchange.respond(self._respond(answer))
 
-    def _failed(self, agreed: Agreed | None) -> None:
+    def _failed(self, afterwards: Afterwards | None) -> None:
         self._metrics.in_flight -= 1
         self._exchange.on_gone = None
-        self._answer_here(self._exchange, agreed)
+        self._answer_here(self._exchange, afterwards)
 
 
-def mirrored(delegation: Delegation, path: bytes, exchange: Exchange, signature: Signature) -> Mirror:
-    """Has the other revision repeat the request, and compares."""
-    return delegation.mirror(_request(delegation, path, exchange), signature, _outputs)
+def request(delegation: Delegation, path: bytes, exchange: Exchange) -> Request:
+    """The caller's request for the other revision, with the body as it is without compression."""
+    length = exchange.header_length
+    if length is None:
+        return delegation.request(path, responses.JSON, exchange.body, exchange.headers)
+    more = (JSON_LENGTH, b"%d" % length)
+    return delegation.request(path, responses.BINARY, exchange.body, exchange.headers, more)
 
 
-def _outputs(answer: Answer) -> Mapping[str, Tensor]:
-    length = answer.headers.get(_LENGTH)
-    return response.read(answer.body, None if length is None else int(length))
+def passed_on(answer: CheckedAnswer) -> Response:
+    """The other revision's answer for the caller."""
+    named = (DIGEST, answer.digest)
+    if answer.json_length is None:
+        return responses.json(200, answer.body, named, CANARY)
+    length = (JSON_LENGTH, b"%d" % answer.json_length)
+    return Response(200, responses.head(200, responses.BINARY, length, named, CANARY), answer.body)
 
 
-def _request(delegation: Delegation, path: bytes, exchange: Exchange) -> bytes:
-    kind = exchange.headers.get(b"content-type", responses.JSON)
-    if exchange.header_length is None:
-        return delegation.request(path, kind, exchange.body)
-    return delegation.request(path, kind, exchange.body, (_LENGTH, b"%d" % exchange.header_length))
+def _check(received: ReceivedResponse) -> CheckedAnswer:
+    """An inference response: JSON, or JSON with binary data after it."""
+    body, length = received.body, None
+    if content_type(received, responses.JSON, responses.BINARY) == responses.BINARY:
+        length = _json_length(received)
+    document = body if length is None else body[:length]
+    if not (_is_answer(document) if len(document) <= TRAFFIC.parsed else _begins_as_answer(document)):
+        raise InvalidAnswerError("its body is no JSON object with outputs or records")
+    return CheckedAnswer(body, length, digest(received))
+
+
+def _json_length(received: ReceivedResponse) -> int:
+    found = received.headers.get(JSON_LENGTH, b"")
+    if not found.isdigit() or len(found) > 15 or int(found) > len(received.body):
+        raise InvalidAnswerError(f"its header {JSON_LENGTH.decode()} is no length of a part of its body")
+    return int(found)
+
+
+def _is_answer(document: bytes) -> bool:
+    try:
+        found = orjson.loads(document)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(found, dict) and any(isinstance(found.get(key), list) for key in ("outputs", "records"))
+
+
+def _begins_as_answer(document: bytes) -> bool:
+    """The same by both ends of a large document, as parsing it would take too long."""
+    start = document[: TRAFFIC.parsed]
+    return start[:1] == b"{" and document[-1:] == b"}" and _LISTS.search(start) is not None
+
+
+JSON_ANSWERS = AnswerForm(_check, response.read)

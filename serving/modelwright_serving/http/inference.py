@@ -4,7 +4,8 @@ from time import perf_counter
 
 from modelwright_serving.batch import Executor
 from modelwright_serving.http import responses
-from modelwright_serving.http.delegated import Delegated, mirrored
+from modelwright_serving.http.delegated import JSON_ANSWERS, DelegatedExchange, passed_on
+from modelwright_serving.http.delegated import request as delegated_request
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
 from modelwright_serving.metrics import ProtocolMetrics
@@ -15,7 +16,8 @@ from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.runs import Encoded
 from modelwright_serving.state import Serving, State
-from modelwright_serving.traffic.delegation import STABLE, Agreed, Delegation, Mirror
+from modelwright_serving.traffic.answers import OwnAnswer
+from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegation
 
 DIGEST_HEADER = b"modelwright-model-digest"
 
@@ -23,15 +25,15 @@ DIGEST_HEADER = b"modelwright-model-digest"
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_agreed", "_exchange", "_executor", "_infer", "_started")
+    __slots__ = ("_afterwards", "_exchange", "_executor", "_infer", "_started")
 
     def __init__(
-        self, infer: "Inference", exchange: Exchange, executor: Executor, agreed: Agreed | None = None
+        self, infer: "Inference", exchange: Exchange, executor: Executor, afterwards: Afterwards | None
     ) -> None:
         self._infer = infer
         self._exchange = exchange
         self._executor = executor
-        self._agreed = agreed
+        self._afterwards = afterwards
         self._started = perf_counter()
         infer.metrics.in_flight += 1
         exchange.on_gone = self._gone
@@ -54,9 +56,14 @@ class _Ticket:
         else:
             head = b"%binference-header-content-length: %d\r\n" % (self._infer.binary_head, header_length)
             self._respond(Response(200, head, body))
+        if self._afterwards is not None:
+            self._afterwards(OwnAnswer(body, header_length))
 
     def fail(self, error: OipError) -> None:
-        self._respond(responses.error(error.problem.value, error.message, self._infer.digest))
+        status = error.problem.value
+        self._respond(responses.error(status, error.message, *self._infer.origin))
+        if self._afterwards is not None:
+            self._afterwards(OwnAnswer(None, is_refusal=status < 500))
 
     def _gone(self) -> None:
         self._infer.metrics.abandoned()
@@ -65,23 +72,6 @@ class _Ticket:
     def _respond(self, response: Response) -> None:
         self._infer.metrics.done(response.status, perf_counter() - self._started)
         self._exchange.respond(response)
-        if self._agreed is not None:
-            self._agreed(400 <= response.status < 500)
-
-
-class _MirroredTicket(_Ticket):
-    """An inference that another revision is asked to repeat once its caller has been answered."""
-
-    __slots__ = ("_mirror",)
-
-    def __init__(self, infer: "Inference", exchange: Exchange, executor: Executor, mirror: Mirror) -> None:
-        super().__init__(infer, exchange, executor)
-        self._mirror = mirror
-
-    def succeed(self, decoded: InferRequest, answer: Answer, encoded: Encoded) -> None:
-        super().succeed(decoded, answer, encoded)
-        if not decoded.by_record:
-            self._mirror(decoded, answer)
 
 
 class Inference:
@@ -94,7 +84,9 @@ class Inference:
         self.metrics = metrics
         self.signature: Signature
         self.encoder: Encoder
-        self.digest: tuple[bytes, bytes]
+        self._digest: tuple[bytes, bytes]
+        # The headers that name the model and, during a rollout, the revision.
+        self.origin: tuple[tuple[bytes, bytes], ...]
         self.json_head: bytes
         self.binary_head: bytes
         self.path = f"/v2/models/{name}/infer".encode()
@@ -104,40 +96,38 @@ class Inference:
         """Prepare everything that all answers of this model have in common."""
         self.signature = serving.model.signature
         self.encoder = Encoder(self.signature, self._name, self._version)
-        self.digest = (DIGEST_HEADER, serving.model.digest.encode())
+        self._digest = (DIGEST_HEADER, serving.model.digest.encode())
         self._make_heads()
 
     def follow(self, delegation: Delegation | None) -> None:
-        """Which share of the requests another revision answers from now on."""
+        """Which share of the requests is delegated from now on."""
         self.delegation = delegation
         if self._state.serving is not None:
             self._make_heads()
 
     def _make_heads(self) -> None:
-        """During a rollout every answer says who gave it."""
-        track = () if self.delegation is None else (STABLE,)
-        self.json_head = responses.head(200, responses.JSON, self.digest, *track)
-        self.binary_head = responses.head(200, responses.BINARY, self.digest, *track)
+        self.origin = (self._digest,) if self.delegation is None else (self._digest, STABLE)
+        self.json_head = responses.head(200, responses.JSON, *self.origin)
+        self.binary_head = responses.head(200, responses.BINARY, *self.origin)
 
-    def answer(self, exchange: Exchange, agreed: Agreed | None = None) -> None:
-        """Answer here; `agreed` is told whether that was a refusal."""
-        serving = self._ready_for(exchange)
-        if serving is not None:
-            serving.executor.submit(_Ticket(self, exchange, serving.executor, agreed))
-
-    def answer_and_mirror(self, exchange: Exchange, delegation: Delegation) -> None:
-        """Answer here, and have the other revision repeat it."""
-        serving = self._ready_for(exchange)
-        if serving is not None:
-            mirror = mirrored(delegation, self.path, exchange, serving.model.signature)
-            serving.executor.submit(_MirroredTicket(self, exchange, serving.executor, mirror))
-
-    def _ready_for(self, exchange: Exchange) -> Serving | None:
+    def answer(self, exchange: Exchange, afterwards: Afterwards | None = None) -> None:
+        """Answer by this revision's model."""
         serving = self._state.serving
         if serving is None:
             self.metrics.refused(503)
             exchange.respond(responses.unready(self._state.unready_reason[1]))
-        return serving
+        else:
+            serving.executor.submit(_Ticket(self, exchange, serving.executor, afterwards))
+
+    def delegate(self, exchange: Exchange, delegation: Delegation) -> None:
+        """Answer by another revision or, if it fails, by this one."""
+        request = delegated_request(delegation, self.path, exchange)
+        DelegatedExchange(delegation, request, exchange, self.metrics, JSON_ANSWERS, passed_on, self.answer)
+
+    def answer_and_copy(self, exchange: Exchange, delegation: Delegation) -> None:
+        """Answer by this revision's model, and copy the request to another revision."""
+        request = delegated_request(delegation, self.path, exchange)
+        self.answer(exchange, delegation.copying(request, JSON_ANSWERS))
 
 
 class InferEndpoint:
@@ -154,9 +144,9 @@ class InferEndpoint:
         if delegation is None:
             inference.answer(exchange)
         elif delegation.delegates(exchange.headers):
-            Delegated(delegation, inference.path, exchange, inference.metrics, inference.answer)
+            inference.delegate(exchange, delegation)
         elif delegation.mirrors(exchange.headers):
-            inference.answer_and_mirror(exchange, delegation)
+            inference.answer_and_copy(exchange, delegation)
         else:
             inference.answer(exchange)
 

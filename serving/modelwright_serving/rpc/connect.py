@@ -1,6 +1,6 @@
 """ModelInfer as one HTTP/1.1 request with a protobuf body: a unary call of the Connect protocol.
 
-Another revision asks in this way for its gRPC callers (https://connectrpc.com/docs/protocol), and so may anybody.
+It is for callers (https://connectrpc.com/docs/protocol), and for the gRPC calls that another revision delegates.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ import orjson
 
 from modelwright_serving.batch import Executor
 from modelwright_serving.http import responses
+from modelwright_serving.http.delegated import DelegatedExchange
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
 from modelwright_serving.oip.answer import Answer
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.request import InferRequest
-from modelwright_serving.rpc import framing, status
-from modelwright_serving.rpc.delegated import PROTO
+from modelwright_serving.rpc import delegated, framing, status
+from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS
 from modelwright_serving.rpc.inference import ModelInfer
-from modelwright_serving.rpc.status import Code, RpcError
+from modelwright_serving.rpc.replies import DIGEST
+from modelwright_serving.rpc.status import REFUSALS, Code, RpcError
 from modelwright_serving.runs import Encoded
+from modelwright_serving.traffic.answers import CheckedAnswer, OwnAnswer
+from modelwright_serving.traffic.delegation import CANARY, Afterwards
 
 # The HTTP status and the name of each code, from the Connect protocol.
 _ERRORS = {
@@ -37,10 +41,13 @@ _ERRORS = {
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_exchange", "_executor", "_method", "_started")
+    __slots__ = ("_afterwards", "_exchange", "_executor", "_method", "_started")
 
-    def __init__(self, method: ModelInfer, exchange: Exchange, executor: Executor) -> None:
+    def __init__(
+        self, method: ModelInfer, exchange: Exchange, executor: Executor, afterwards: Afterwards | None
+    ) -> None:
         self._method = method
+        self._afterwards = afterwards
         self._executor = executor
         self._exchange = exchange
         self._started = perf_counter()
@@ -60,11 +67,15 @@ class _Ticket:
     def succeed(self, request: InferRequest, answer: Answer, encoded: Encoded) -> None:
         self._method.metrics.done("OK", perf_counter() - self._started)
         self._exchange.respond(Response(200, self._method.connect_head, encoded[0]))
+        if self._afterwards is not None:
+            self._afterwards(OwnAnswer(encoded[0]))
 
     def fail(self, error: OipError) -> None:
         failure = status.from_oip(error)
         self._method.metrics.done(failure.code.name, perf_counter() - self._started)
-        self._exchange.respond(_failed(failure))
+        self._exchange.respond(_error(failure, *self._method.origin))
+        if self._afterwards is not None:
+            self._afterwards(OwnAnswer(None, is_refusal=failure.code in REFUSALS))
 
     def _gone(self) -> None:
         self._method.metrics.abandoned()
@@ -83,16 +94,38 @@ class ConnectEndpoint:
         if exchange.headers.get(b"content-type") != PROTO:
             exchange.respond(responses.error(415, f"this path takes {PROTO.decode()} only"))
             return
+        method, headers = self._method, exchange.headers
+        delegation = method.delegation
+        if delegation is None or method.executor is None or delegated.stays(exchange.body):
+            self._answer(exchange)
+        elif delegation.delegates(headers):
+            request = delegated.request(delegation, exchange.body, headers)
+            DelegatedExchange(
+                delegation, request, exchange, method.metrics, PROTOBUF_ANSWERS, _passed_on, self._answer
+            )
+        elif delegation.mirrors(headers):
+            request = delegated.request(delegation, exchange.body, headers)
+            self._answer(exchange, delegation.copying(request, PROTOBUF_ANSWERS))
+        else:
+            self._answer(exchange)
+
+    def _answer(self, exchange: Exchange, afterwards: Afterwards | None = None) -> None:
+        """Answer by this revision's model."""
         executor = self._method.executor
         if executor is None:
             error = RpcError(Code.UNAVAILABLE, self._method.unready)
             self._method.metrics.refused(error.code.name)
-            exchange.respond(_failed(error))
+            exchange.respond(_error(error))
             return
-        executor.submit(_Ticket(self._method, exchange, executor))
+        executor.submit(_Ticket(self._method, exchange, executor, afterwards))
 
 
-def _failed(error: RpcError) -> Response:
+def _passed_on(answer: CheckedAnswer) -> Response:
+    """The other revision's answer for the caller."""
+    return Response(200, responses.head(200, PROTO, (DIGEST, answer.digest), CANARY), answer.body)
+
+
+def _error(error: RpcError, *headers: tuple[bytes, bytes]) -> Response:
     number, name = _ERRORS[error.code]
     body = orjson.dumps({"code": name, "message": error.message})
-    return Response(number, responses.head(number, responses.JSON), body)
+    return Response(number, responses.head(number, responses.JSON, *headers), body)

@@ -1,4 +1,7 @@
-"""The way of one inference over gRPC through another revision, and back here when that one fails."""
+"""Delegates inference over gRPC to another revision, and checks its answer before the caller gets it.
+
+The other revision gets a unary call of the Connect protocol, which `connect` answers.
+"""
 
 from __future__ import annotations
 
@@ -6,63 +9,100 @@ from collections.abc import Callable, Mapping
 from math import inf
 from time import monotonic
 
+from modelwright_serving import protobuf
 from modelwright_serving.http2.stream import Stream
+from modelwright_serving.limits import TRAFFIC
 from modelwright_serving.metrics import ProtocolMetrics
-from modelwright_serving.oip.signature import Signature
-from modelwright_serving.oip.tensors import Tensor
+from modelwright_serving.oip.response import Outputs
 from modelwright_serving.rpc import framing, response, status
 from modelwright_serving.rpc.replies import DIGEST
 from modelwright_serving.rpc.status import OK_TRAILER
-from modelwright_serving.traffic.client import Answer
-from modelwright_serving.traffic.delegation import CANARY, Agreed, Attempt, Delegation, Mirror
+from modelwright_serving.traffic.answers import (
+    AnswerForm,
+    CheckedAnswer,
+    InvalidAnswerError,
+    content_type,
+    digest,
+)
+from modelwright_serving.traffic.client import ReceivedResponse, Request
+from modelwright_serving.traffic.delegation import CANARY, Afterwards, Attempt, Delegation
 
-# A unary call of the Connect protocol, which `connect` answers.
 PATH = b"/inference.GRPCInferenceService/ModelInfer"
 PROTO = b"application/proto"
+_VERSION = 2
+_OUTPUTS = 5
 
 
-class Delegated:
-    """Asks the other revision with the caller's own message; `answer_here` is for what it does not answer."""
+class DelegatedCall:
+    """A call that another revision is to answer; `answer_here` is called if it does not."""
 
     __slots__ = ("_answer_here", "_attempt", "_metrics", "_stream")
 
     def __init__(
         self,
         delegation: Delegation,
-        message: bytes,
+        request: Request,
         stream: Stream,
         metrics: ProtocolMetrics[str],
-        answer_here: Callable[[Agreed | None], None],
+        answer_here: Callable[[Afterwards | None], None],
     ) -> None:
         self._stream = stream
         self._metrics = metrics
         self._answer_here = answer_here
         metrics.in_flight += 1
         stream.on_gone = self._gone
-        request = delegation.request(PATH, PROTO, message)
-        patience = stream.deadline - monotonic() if stream.deadline < inf else inf
-        seconds = max(0.0, delegation.seconds(patience))
-        self._attempt = Attempt(delegation, request, seconds, self._answered, self._failed)
+        seconds = delegation.seconds(stream.deadline - monotonic() if stream.deadline < inf else inf)
+        self._attempt = Attempt(delegation, request, seconds, PROTOBUF_ANSWERS, self._pass_on, self._failed)
 
     def _gone(self) -> None:
         self._metrics.abandoned()
         self._attempt.abandon()
 
-    def _answered(self, answer: Answer) -> None:
+    def _pass_on(self, answer: CheckedAnswer) -> None:
         self._metrics.in_flight -= 1
-        digest = (DIGEST, answer.headers.get(DIGEST, b""))
-        self._stream.answer(status.response(digest, CANARY), framing.framed(answer.body), OK_TRAILER)
+        head = status.response((DIGEST, answer.digest), CANARY)
+        self._stream.answer(head, framing.framed(answer.body), OK_TRAILER)
 
-    def _failed(self, agreed: Agreed | None) -> None:
+    def _failed(self, afterwards: Afterwards | None) -> None:
         self._metrics.in_flight -= 1
         self._stream.on_gone = None
-        self._answer_here(agreed)
+        self._answer_here(afterwards)
 
 
-def mirrored(delegation: Delegation, message: bytes, signature: Signature) -> Mirror:
-    """Has the other revision repeat the request, and compares."""
-    return delegation.mirror(delegation.request(PATH, PROTO, message), signature, _outputs)
+def request(delegation: Delegation, message: bytes, headers: Mapping[bytes, bytes]) -> Request:
+    """The caller's message for the other revision."""
+    return delegation.request(PATH, PROTO, message, headers)
 
 
-def _outputs(answer: Answer) -> Mapping[str, Tensor]:
-    return response.read(answer.body)
+def stays(message: bytes) -> bool:
+    """True if no other revision may answer a ModelInferRequest: it names a version, or is none."""
+    try:
+        for number, field in enumerate(protobuf.read(message, 0, len(message))):
+            if number == TRAFFIC.fields or (field.number == _VERSION and field.stop > field.start):
+                return True
+    except protobuf.WireError:
+        return True
+    return False
+
+
+def _check(received: ReceivedResponse) -> CheckedAnswer:
+    """A ModelInferResponse."""
+    content_type(received, PROTO)
+    body, outputs = received.body, 0
+    try:
+        for number, field in enumerate(protobuf.read(body, 0, len(body))):
+            if number == TRAFFIC.fields:
+                raise InvalidAnswerError(f"its message has more than {TRAFFIC.fields} fields")
+            outputs += field.number == _OUTPUTS and field.kind == protobuf.LENGTH
+    except protobuf.WireError as error:
+        raise InvalidAnswerError(f"its body is no ModelInferResponse: {error}") from None
+    if not outputs:
+        raise InvalidAnswerError("its message has no outputs")
+    return CheckedAnswer(body, None, digest(received))
+
+
+def _read(body: bytes, _: int | None) -> Outputs:
+    return response.read(body)
+
+
+PROTOBUF_ANSWERS = AnswerForm(_check, _read)

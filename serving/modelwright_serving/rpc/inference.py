@@ -8,19 +8,21 @@ from time import monotonic, perf_counter
 from modelwright_serving.batch import Executor
 from modelwright_serving.http import responses
 from modelwright_serving.http2.stream import Stream
+from modelwright_serving.limits import TRAFFIC
 from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip.answer import Answer
 from modelwright_serving.oip.errors import CostlyError, OipError
 from modelwright_serving.oip.request import InferRequest
-from modelwright_serving.rpc import framing, messages, status
+from modelwright_serving.rpc import delegated, framing, status
 from modelwright_serving.rpc.decoding import Decoder, Target
-from modelwright_serving.rpc.delegated import PROTO, Delegated, mirrored
+from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS, DelegatedCall
 from modelwright_serving.rpc.encoding import Encoder
 from modelwright_serving.rpc.replies import DIGEST, Replies
 from modelwright_serving.rpc.status import OK_TRAILER, REFUSALS, Code, RpcError
 from modelwright_serving.runs import Encoded
 from modelwright_serving.state import Serving, State
-from modelwright_serving.traffic.delegation import STABLE, Agreed, Delegation, Mirror
+from modelwright_serving.traffic.answers import OwnAnswer
+from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegation
 
 _SMALL = 1024
 
@@ -28,7 +30,7 @@ _SMALL = 1024
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_agreed", "_encoding", "_executor", "_method", "_started", "_stream")
+    __slots__ = ("_afterwards", "_encoding", "_executor", "_method", "_started", "_stream")
 
     def __init__(
         self,
@@ -36,12 +38,12 @@ class _Ticket:
         stream: Stream,
         encoding: bytes,
         executor: Executor,
-        agreed: Agreed | None = None,
+        afterwards: Afterwards | None,
     ) -> None:
         self._method = method
         self._executor = executor
         self._stream = stream
-        self._agreed = agreed
+        self._afterwards = afterwards
         self._encoding = encoding
         self._started = perf_counter()
         method.metrics.in_flight += 1
@@ -73,37 +75,21 @@ class _Ticket:
             method = self._method
             method.metrics.done("OK", perf_counter() - self._started)
             self._stream.answer(method.head, encoded[0], OK_TRAILER)
-            if self._agreed is not None:
-                self._agreed(False)
+            if self._afterwards is not None:
+                self._afterwards(OwnAnswer(encoded[0][framing.HEAD_SIZE :]))
 
     def fail(self, error: OipError) -> None:
         if self._stream.settled:
             return
         failure = error.status if isinstance(error, _FramingError) else status.from_oip(error)
         self._method.metrics.done(failure.code.name, perf_counter() - self._started)
-        self._method.replies.failure(self._stream, failure)
-        if self._agreed is not None:
-            self._agreed(failure.code in REFUSALS)
+        self._method.fail(self._stream, failure)
+        if self._afterwards is not None:
+            self._afterwards(OwnAnswer(None, is_refusal=failure.code in REFUSALS))
 
     def _gone(self) -> None:
         self._method.metrics.abandoned()
         self._executor.abandon(self)
-
-
-class _MirroredTicket(_Ticket):
-    """An inference that another revision is asked to repeat once its caller has been answered."""
-
-    __slots__ = ("_mirror",)
-
-    def __init__(
-        self, method: "ModelInfer", stream: Stream, encoding: bytes, executor: Executor, mirror: Mirror
-    ) -> None:
-        super().__init__(method, stream, encoding, executor)
-        self._mirror = mirror
-
-    def succeed(self, request: InferRequest, answer: Answer, encoded: Encoded) -> None:
-        super().succeed(request, answer, encoded)
-        self._mirror(request, answer)
 
 
 class _FramingError(OipError):
@@ -128,8 +114,11 @@ class ModelInfer:
         self.decoder: Decoder
         self.encoder: Encoder
         self._digest = ""
-        self._delegation: Delegation | None = None
+        self._track: tuple[tuple[bytes, bytes], ...] = ()
+        self.delegation: Delegation | None = None
         self.head = status.response()
+        # The headers of an HTTP response that name the model and, during a rollout, the revision.
+        self.origin: tuple[tuple[bytes, bytes], ...] = ()
         self.connect_head = b""
 
     def install(self, serving: Serving) -> None:
@@ -141,16 +130,16 @@ class ModelInfer:
         self._make_heads()
 
     def follow(self, delegation: Delegation | None) -> None:
-        """Which share of the calls another revision answers from now on."""
-        self._delegation = delegation
+        """Which share of the calls is delegated from now on."""
+        self.delegation = delegation
         self._make_heads()
 
     def _make_heads(self) -> None:
-        """During a rollout every answer says who gave it."""
         digest = ((DIGEST, self._digest.encode()),) if self._digest else ()
-        track = () if self._delegation is None else (STABLE,)
-        self.head = status.response(*digest, *track)
-        self.connect_head = responses.head(200, PROTO, *digest)
+        self._track = () if self.delegation is None else (STABLE,)
+        self.origin = (*digest, *self._track)
+        self.head = status.response(*self.origin)
+        self.connect_head = responses.head(200, PROTO, *self.origin)
 
     @property
     def executor(self) -> Executor | None:
@@ -163,38 +152,41 @@ class ModelInfer:
         return self._state.unready_reason[1]
 
     def accept(self, stream: Stream, encoding: bytes, headers: Mapping[bytes, bytes]) -> None:
-        delegation, serving = self._delegation, self._state.serving
-        message = None
-        if delegation is not None and serving is not None:
-            message = self._unpinned(stream, encoding)
-        if delegation is None or serving is None or message is None:
+        delegation = self.delegation
+        message = None if delegation is None or self.executor is None else self._message(stream, encoding)
+        if delegation is None or message is None or delegated.stays(message):
             self._answer(stream, encoding)
         elif delegation.delegates(headers):
+            request = delegated.request(delegation, message, headers)
             answer_here = partial(self._answer, stream, encoding)
-            Delegated(delegation, message, stream, self.metrics, answer_here)
+            DelegatedCall(delegation, request, stream, self.metrics, answer_here)
         elif delegation.mirrors(headers):
-            mirror = mirrored(delegation, message, serving.model.signature)
-            serving.executor.submit(_MirroredTicket(self, stream, encoding, serving.executor, mirror))
+            request = delegated.request(delegation, message, headers)
+            self._answer(stream, encoding, delegation.copying(request, PROTOBUF_ANSWERS))
         else:
             self._answer(stream, encoding)
 
-    def _unpinned(self, stream: Stream, encoding: bytes) -> bytes | None:
-        """The message, unless it is broken or names a version: who does gets no other."""
+    def _message(self, stream: Stream, encoding: bytes) -> bytes | None:
+        """The message without its frame and compression; None if it is broken, or would take too long to unpack."""
+        limit = min(self.body_limit, TRAFFIC.unpacked) if stream.body[:1] == b"\1" else self.body_limit
         try:
-            message = framing.message(stream.body, encoding, self.body_limit)
-            return None if messages.infer_request(message).model_version else message
-        except (RpcError, OipError):
+            return framing.message(stream.body, encoding, limit)
+        except RpcError:
             return None
 
-    def _answer(self, stream: Stream, encoding: bytes, agreed: Agreed | None = None) -> None:
+    def _answer(self, stream: Stream, encoding: bytes, afterwards: Afterwards | None = None) -> None:
         executor = self.executor
         if executor is None:
             self.refuse(stream, RpcError(Code.UNAVAILABLE, self.unready))
             return
-        executor.submit(_Ticket(self, stream, encoding, executor, agreed))
+        executor.submit(_Ticket(self, stream, encoding, executor, afterwards))
 
     def refuse(self, stream: Stream, error: RpcError) -> None:
         if stream.on_gone is not None:
             stream.on_gone()  # it is in flight no more
         self.metrics.refused(error.code.name)
         self.replies.failure(stream, error)
+
+    def fail(self, stream: Stream, error: RpcError) -> None:
+        """Answer with an error of this revision's model."""
+        self.replies.failure(stream, error, *self._track)

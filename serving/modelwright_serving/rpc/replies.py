@@ -23,9 +23,9 @@ class Replies:
         """One message, and nothing went wrong."""
         stream.answer(self.head, framing.framed(content), OK_TRAILER)
 
-    def failure(self, stream: Stream, error: RpcError) -> None:
+    def failure(self, stream: Stream, error: RpcError, *more: tuple[bytes, bytes]) -> None:
         """No message, but the reason why."""
-        stream.refuse(status.failure(error, *self._metadata))
+        stream.refuse(status.failure(error, *self._metadata, *more))
 
     def end(self, stream: Stream, code: Code, message: str) -> None:
         """The end of messages that have been started."""

@@ -1,23 +1,20 @@
-"""ModelInferResponse to its outputs, by name: for whoever asks another server."""
-
-from collections.abc import Mapping
+"""ModelInferResponse to its outputs, by name: to compare the answers of two servers."""
 
 from modelwright_serving import protobuf
-from modelwright_serving.oip import response
 from modelwright_serving.oip.binary import from_bytes
 from modelwright_serving.oip.errors import OipError
-from modelwright_serving.oip.tensors import Tensor
+from modelwright_serving.oip.response import Outputs, output
 from modelwright_serving.rpc import messages
 
 
-def read(data: bytes) -> Mapping[str, Tensor]:
+def read(data: bytes) -> Outputs:
     """The outputs, whose contents have to be raw, as this server sends them; OipError if they are not there."""
     try:
         fields = list(protobuf.read(data, 0, len(data)))
         described = [messages.tensor_fields(data, item) for item in fields if item.number == 5]
         raw = [memoryview(data)[item.start : item.stop] for item in fields if item.number == 6]
         return {
-            found.name: response.tensor(found.datatype, from_bytes(content, found.datatype, found.shape))
+            found.name: output(found.datatype, from_bytes(content, found.datatype, found.shape))
             for found, content in zip(described, raw, strict=True)
         }
     except (protobuf.WireError, LookupError, ValueError) as error:

@@ -56,7 +56,7 @@ class RpcService:
         self._replies.describe(serving.model.digest)
 
     def follow(self, delegation: Delegation | None) -> None:
-        """Which share of the inferences another revision answers from now on."""
+        """Which share of the inferences is delegated from now on."""
         self._infer.follow(delegation)
 
     def connect(self) -> ConnectEndpoint:

@@ -1,6 +1,6 @@
-"""Asks the other revision: HTTP/1.1 over connections that are kept, bounded in number, time and size.
+"""Sends requests to another revision: HTTP/1.1 over kept connections, bounded in number, time and size.
 
-Knows nothing of rules and models. Whoever asks gets exactly one outcome, an answer or the reason why there is none.
+Independent of rules and models. A request has exactly one outcome: a response, or the reason why there is none.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias, cast
+from typing import cast
 
 import httptools
 
-MAX_CALLS = 256
-MAX_IDLE = 64
-MAX_HEAD = 64 * 1024
-MAX_BODY = 64 * 1024**2
+from modelwright_serving.limits import TRAFFIC, TrafficLimits
+
+CONTENT_TYPE = b"content-type"
+JSON_LENGTH = b"inference-header-content-length"
+DIGEST = b"modelwright-model-digest"
+# The only headers of a response that are kept; what is passed on to callers is chosen from these.
+_KEPT = frozenset((CONTENT_TYPE, JSON_LENGTH, DIGEST))
 
 
 class Failure(Enum):
-    """Why there is no answer."""
+    """Why there is no response."""
 
     UNREACHABLE = "Unreachable"
     TIMEOUT = "Timeout"
@@ -30,24 +33,36 @@ class Failure(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back; names of headers in lower case."""
+class ReceivedResponse:
+    """A response of the other revision. `headers`: those of `_KEPT`, by name in lower case, the last of each."""
 
     status: int
     headers: dict[bytes, bytes]
     body: bytes
 
 
-Outcome: TypeAlias = Answer | Failure
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A whole HTTP request. Its parts are not joined, so that a large body is not copied."""
+
+    head: bytes
+    body: bytes
+
+    def __len__(self) -> int:
+        return len(self.head) + len(self.body)
 
 
-class Call:
+class SentRequest:
     """One request that waits for its outcome."""
 
     __slots__ = ("_done", "_release", "_timer", "connection", "is_repeated", "request", "seconds", "settled")
 
     def __init__(
-        self, request: bytes, seconds: float, done: Callable[[Outcome], None], release: Callable[[], None]
+        self,
+        request: Request,
+        seconds: float,
+        done: Callable[[ReceivedResponse | Failure], None],
+        release: Callable[[], None],
     ) -> None:
         self.request = request
         self.seconds = seconds
@@ -61,14 +76,14 @@ class Call:
     def expire_at(self, timer: asyncio.TimerHandle) -> None:
         self._timer = timer
 
-    def settle(self, outcome: Outcome) -> None:
-        """Tell the outcome, if nothing has been told yet."""
+    def settle(self, outcome: ReceivedResponse | Failure) -> None:
+        """Report the outcome, unless one was reported or the request was abandoned."""
         if not self.settled:
             self.abandon()
             self._done(outcome)
 
     def abandon(self) -> None:
-        """Nobody waits any more; a connection that is busy with it is of no further use."""
+        """The outcome is no longer needed. A connection that is busy with the request is of no further use."""
         if self.settled:
             return
         self.settled = True
@@ -82,116 +97,128 @@ class Call:
 class Client:
     """The connections to one revision."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, host: str, port: int, limits: TrafficLimits = TRAFFIC
+    ) -> None:
         self._loop = loop
         self._host = host
         self._port = port
+        self.limits = limits
         self._idle: list[_Connection] = []
         self._connecting: set[asyncio.Task[None]] = set()
-        self._calls = 0
+        self._waiting = 0
         self._closed = False
 
     def __len__(self) -> int:
-        """The calls that wait for their outcome."""
-        return self._calls
+        """The requests that wait for their outcome."""
+        return self._waiting
 
-    def send(self, request: bytes, seconds: float, done: Callable[[Outcome], None]) -> Call:
-        """Send a whole HTTP request; `done` hears of the outcome in a later turn, at the latest after `seconds`."""
-        call = Call(request, seconds, done, self._ended)
-        self._calls += 1
-        if self._closed or self._calls > MAX_CALLS:
-            self._loop.call_soon(call.settle, Failure.OVERLOADED)
-            return call
-        call.expire_at(self._loop.call_later(seconds, call.settle, Failure.TIMEOUT))
-        self._start(call)
-        return call
+    def send(
+        self, request: Request, seconds: float, done: Callable[[ReceivedResponse | Failure], None]
+    ) -> SentRequest:
+        """Send a request; `done` is called with its outcome in a later turn, at the latest after `seconds`."""
+        sent = SentRequest(request, seconds, done, self._ended)
+        self._waiting += 1
+        if self._closed or self._waiting > self.limits.requests:
+            self._loop.call_soon(sent.settle, Failure.OVERLOADED)
+            return sent
+        sent.expire_at(self._loop.call_later(seconds, sent.settle, Failure.TIMEOUT))
+        if self._idle:
+            self._idle.pop().begin(sent)
+        else:
+            self._open(sent)
+        return sent
 
     def close(self) -> None:
-        """Take no more calls; those under way end as they would."""
+        """Take no more requests; those that were sent end as they would."""
         self._closed = True
         for connection in self._idle:
             connection.drop()
         self._idle.clear()
 
     def _ended(self) -> None:
-        self._calls -= 1
+        self._waiting -= 1
 
-    def _start(self, call: Call) -> None:
-        if self._idle:
-            self._idle.pop().begin(call)
-            return
-        task = self._loop.create_task(self._connect(call))
+    def _open(self, sent: SentRequest) -> None:
+        """Send the request over a new connection."""
+        task = self._loop.create_task(self._connect(sent))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
-    async def _connect(self, call: Call) -> None:
+    async def _connect(self, sent: SentRequest) -> None:
         try:
-            async with asyncio.timeout(call.seconds):
+            async with asyncio.timeout(sent.seconds):
                 _, connection = await self._loop.create_connection(
                     lambda: _Connection(self), self._host, self._port
                 )
         except TimeoutError:
-            call.settle(Failure.TIMEOUT)
+            sent.settle(Failure.TIMEOUT)
             return
         except OSError:
-            call.settle(Failure.UNREACHABLE)
+            sent.settle(Failure.UNREACHABLE)
             return
-        if call.settled:
+        if sent.settled:
             self.returned(connection)
         else:
-            connection.begin(call)
+            connection.begin(sent)
 
     def returned(self, connection: _Connection) -> None:
-        """The connection may be used again."""
-        if self._closed or len(self._idle) >= MAX_IDLE:
+        """Keep a connection that can be used again."""
+        if self._closed or len(self._idle) >= self.limits.idle:
             connection.drop()
         else:
             self._idle.append(connection)
 
-    def lost(self, connection: _Connection, call: Call | None) -> None:
-        """The connection is no more. A kept one may have been closed just as it was used: then once more."""
+    def lost(self, connection: _Connection, sent: SentRequest | None) -> None:
+        """A connection has ended. If it was a kept one, the server may have closed it just before it was used: then
+        the request is sent once more, over a new connection."""
         with suppress(ValueError):
             self._idle.remove(connection)
-        if call is None or call.settled:
+        if sent is None or sent.settled:
             return
-        call.connection = None
-        if connection.is_reused and not connection.has_received and not call.is_repeated:
-            call.is_repeated = True
-            self._start(call)
+        sent.connection = None
+        if connection.is_reused and not connection.has_received and not sent.is_repeated:
+            sent.is_repeated = True
+            self._open(sent)
         else:
-            call.settle(Failure.BROKEN)
+            sent.settle(Failure.BROKEN)
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: at most one call at a time."""
+    """One connection: at most one request at a time. Ends at anything that is not its one response."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._call: Call | None = None
+        self._sent: SentRequest | None = None
         self._parser: httptools.HttpResponseParser
         self._transport: asyncio.Transport
         self._headers: dict[bytes, bytes] = {}
-        self._body: list[bytes] = []
-        self._size = 0
-        self._complete = False
+        self._head_size = 0
+        self._unparsed = 0  # what may be part of a head without end
+        self._body = bytearray()
+        self._in_head = True
+        self._status: int | None = None
         self._is_kept = False
+        self._is_excess = False
         self.is_reused = False
         self.has_received = False
 
-    def begin(self, call: Call) -> None:
-        """Send the call's request."""
-        self.has_received = self._complete = False
+    def begin(self, sent: SentRequest) -> None:
+        """Send a request."""
+        self.has_received = False
         if self._transport.is_closing():
-            self._client.lost(self, call)
+            self._client.lost(self, sent)
             return
-        self._call = call
-        call.connection = self
+        self._sent = sent
+        sent.connection = self
         self._parser = httptools.HttpResponseParser(self)
-        self._headers, self._body, self._size = {}, [], 0
-        self._transport.write(call.request)
+        self._headers, self._body = {}, bytearray()
+        self._head_size = self._unparsed = 0
+        self._in_head, self._status, self._is_excess = True, None, False
+        self._transport.writelines((sent.request.head, sent.request.body))
 
     def drop(self) -> None:
-        """Close at once; a call under way hears of it."""
+        """Close at once. A request that waits here fails."""
         self._transport.abort()
 
     # --- called by the transport -------------------------------------------------------------
@@ -200,43 +227,56 @@ class _Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        call, self._call = self._call, None
-        self._client.lost(self, call)
+        sent, self._sent = self._sent, None
+        self._client.lost(self, sent)
 
     def data_received(self, data: bytes) -> None:
-        if self._call is None:
-            self.drop()  # nobody has asked for anything
+        if self._sent is None:
+            self.drop()  # nothing was requested
             return
         self.has_received = True
-        self._size += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.drop()
             return
-        if self._size > MAX_HEAD + MAX_BODY:
+        if self._in_head:
+            self._unparsed += len(data)
+        if self._is_excess or max(self._head_size, self._unparsed) > self._client.limits.head:
             self.drop()
-        elif self._complete:
-            self._finish(self._call)
+        elif self._status is not None:
+            self._finish(self._sent, self._status)
 
-    def _finish(self, call: Call) -> None:
-        self._call = call.connection = None
-        answer = Answer(self._parser.get_status_code(), self._headers, b"".join(self._body))
+    def _finish(self, sent: SentRequest, status: int) -> None:
+        self._sent = sent.connection = None
+        response = ReceivedResponse(status, self._headers, bytes(self._body))
+        self._body = bytearray()
         if self._is_kept:
             self.is_reused = True
             self._client.returned(self)
         else:
             self.drop()
-        call.settle(answer)
+        sent.settle(response)
 
     # --- called by the parser ----------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        self._is_excess = self._status is not None  # a second response to one request
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.lower()] = value
+        self._head_size += len(name) + len(value)
+        if self._in_head and (known := name.lower()) in _KEPT:
+            self._headers[known] = value
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
 
     def on_body(self, part: bytes) -> None:
-        self._body.append(part)
+        if len(self._body) + len(part) > self._client.limits.answer:
+            self._is_excess = True
+        else:
+            self._body += part
 
     def on_message_complete(self) -> None:
-        self._complete = True
+        self._status = self._parser.get_status_code()
         self._is_kept = self._parser.should_keep_alive()

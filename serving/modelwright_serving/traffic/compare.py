@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
+from modelwright_serving.oip.response import Output, Outputs
 from modelwright_serving.oip.tensors import Tensor
 
-Outputs = Mapping[str, Tensor]
+
+class Uncompared(Enum):
+    """Why a request is not copied, or an output of two answers is not compared."""
+
+    BUSY = "Busy"
+    """Too many copied requests waited for their answer."""
+    TOO_LARGE = "TooLarge"
+    """The request, or one of the answers."""
+    OTHER_OUTPUTS = "OtherOutputs"
+    """The other answer has no output of this name."""
+    OTHER_CLASSES = "OtherClasses"
+    """One object by class has other classes than the other."""
+    OTHER_TYPES = "OtherTypes"
+    """Floating point numbers here, something else there, or the other way round."""
+    OTHER_SHAPES = "OtherShapes"
+    """The outputs have different numbers of elements."""
+    NO_VALUES = "NoValues"
+    """The output has no elements here, or no finite number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +35,7 @@ class Comparison:
     """Labels are the elements of outputs that are no floating point numbers; all others are numbers.
 
     `difference`: the largest absolute difference between two finite numbers. `non_finite`: numbers that are NaN or
-    infinite in their answer only.
+    infinite in the other answer only. `uncompared`: why outputs were left out.
     """
 
     labels: int = 0
@@ -25,28 +43,53 @@ class Comparison:
     numbers: int = 0
     difference: float = 0.0
     non_finite: int = 0
+    uncompared: frozenset[Uncompared] = frozenset()
+
+    @property
+    def is_empty(self) -> bool:
+        """True if nothing could be compared."""
+        return not self.labels and not self.numbers
 
 
-def compare(ours: Outputs, theirs: Outputs) -> Comparison | None:
-    """Output by output; None if they have no output of the same name, kind and shape in common."""
+def compare(ours: Outputs, theirs: Outputs) -> Comparison:
+    """Compares two answers, output by output of the same name."""
     labels = agreeing = numbers = non_finite = 0
     difference = 0.0
+    uncompared: set[Uncompared] = set()
     for name, mine in ours.items():
         other = theirs.get(name)
-        if other is None or other.size != mine.size or _is_number(other) != _is_number(mine):
+        if other is None:
+            uncompared.add(Uncompared.OTHER_OUTPUTS)
             continue
-        if not _is_number(mine):
-            labels += mine.size
-            agreeing += int(np.count_nonzero(mine.ravel() == other.ravel()))
+        if reason := _unlike(mine, other):
+            uncompared.add(reason)
             continue
-        here, there = mine.ravel().astype(np.float64), other.ravel().astype(np.float64)
-        finite, both = np.isfinite(here), np.isfinite(here) & np.isfinite(there)
-        numbers += int(np.count_nonzero(finite))
-        non_finite += int(np.count_nonzero(finite & ~both))
-        difference = max(difference, float(np.abs(here[both] - there[both]).max(initial=0.0)))
-    if not labels and not numbers:
-        return None
-    return Comparison(labels, agreeing, numbers, difference, non_finite)
+        here, there = mine.values.ravel(), other.values.ravel()
+        if _is_number(here):
+            here, there = here.astype(np.float64), there.astype(np.float64)
+            finite, both = np.isfinite(here), np.isfinite(here) & np.isfinite(there)
+            values = int(np.count_nonzero(finite))
+            numbers += values
+            non_finite += int(np.count_nonzero(finite & ~both))
+            difference = max(difference, float(np.abs(here[both] - there[both]).max(initial=0.0)))
+        else:
+            values = here.size
+            labels += values
+            agreeing += int(np.count_nonzero(here == there))
+        if not values:
+            uncompared.add(Uncompared.NO_VALUES)
+    return Comparison(labels, agreeing, numbers, difference, non_finite, frozenset(uncompared))
+
+
+def _unlike(mine: Output, other: Output) -> Uncompared | None:
+    """Why two outputs cannot be compared; None if they can."""
+    if mine.classes != other.classes:
+        return Uncompared.OTHER_CLASSES
+    if mine.values.size != other.values.size:
+        return Uncompared.OTHER_SHAPES
+    if _is_number(mine.values) != _is_number(other.values):
+        return Uncompared.OTHER_TYPES
+    return None
 
 
 def _is_number(tensor: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""What came of the requests that another revision answered or repeated, as Prometheus scrapes it."""
+"""Counts the outcomes of requests that were delegated or copied to another revision, for Prometheus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import Enum
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from modelwright_serving.histogram import DURATION_BOUNDS, Histogram
-from modelwright_serving.traffic.compare import Comparison
+from modelwright_serving.traffic.compare import Comparison, Uncompared
 
 DIFFERENCE_BOUNDS = (
     1e-6,
@@ -36,7 +36,7 @@ _MAX_REVISIONS = 4
 
 
 class Outcome(Enum):
-    """Of one delegated request. Only what is not ANSWERED was answered by this revision in its place."""
+    """Of one delegated request. This revision answered all but those with ANSWERED."""
 
     ANSWERED = "Answered"
     FAILED = "Failed"
@@ -44,47 +44,63 @@ class Outcome(Enum):
     TIMEOUT = "Timeout"
     UNREACHABLE = "Unreachable"
     BROKEN = "Broken"
-    """Its connection or its answer broke off."""
+    """Its connection broke off, or its response is no answer of the protocol."""
     OVERLOADED = "Overloaded"
-    """Too many requests waited for it already: it was not asked."""
+    """Too many requests waited for it already: this one was not sent."""
     REJECTED = "Rejected"
     """It refused a request that this revision answered."""
     INVALID = "Invalid"
     """Both refused the request: the caller's fault."""
 
 
-class Shadowed(Enum):
-    """Of one repeated request."""
+class CopyOutcome(Enum):
+    """Of one copied request."""
 
     COMPARED = "Compared"
     INCOMPARABLE = "Incomparable"
-    """The two answers have no output in common."""
+    """No output of the two answers could be compared."""
     FAILED = "Failed"
     DROPPED = "Dropped"
-    """Not asked: too many at once, or too large."""
+    """Not sent: too many at once, or too large."""
 
 
 class RevisionCounts:
     """The numbers of one other revision."""
 
-    __slots__ = ("agreeing", "differences", "durations", "labels", "non_finite", "outcomes", "shadowed")
+    __slots__ = (
+        "agreeing",
+        "copied",
+        "differences",
+        "durations",
+        "labels",
+        "non_finite",
+        "outcomes",
+        "uncompared",
+    )
 
     def __init__(self) -> None:
         self.outcomes: Counter[Outcome] = Counter()
         self.durations = Histogram(DURATION_BOUNDS)
-        self.shadowed: Counter[Shadowed] = Counter()
+        self.copied: Counter[CopyOutcome] = Counter()
+        self.uncompared: Counter[Uncompared] = Counter()
         self.labels = 0
         self.agreeing = 0
         self.non_finite = 0
         self.differences = Histogram(DIFFERENCE_BOUNDS)
 
+    def drop(self, reason: Uncompared) -> None:
+        """Count a request that was not copied."""
+        self.copied[CopyOutcome.DROPPED] += 1
+        self.uncompared[reason] += 1
+
     def add(self, comparison: Comparison) -> None:
-        """One request more whose answers were compared."""
+        """Count the comparison of two answers."""
         self.labels += comparison.labels
         self.agreeing += comparison.agreeing
         self.non_finite += comparison.non_finite
         if comparison.numbers:
             self.differences.observe(comparison.difference)
+        self.uncompared.update(comparison.uncompared)
 
 
 class TrafficCounts:
@@ -97,24 +113,24 @@ class TrafficCounts:
         self.weight: tuple[str, int] | None = None
         self.rule_errors = 0
 
-    def complain(self) -> None:
-        """A rule could not be read."""
+    def count_rule_error(self) -> None:
+        """Count a rule that could not be read."""
         self.rule_errors += 1
 
     def revision(self, name: str) -> RevisionCounts:
-        """The counts of a revision, which go on where they were."""
+        """The counts of a revision, continued if it was counted before."""
         found = self._revisions.setdefault(name, RevisionCounts())
         while len(self._revisions) > _MAX_REVISIONS:
             del self._revisions[next(other for other in self._revisions if other != name)]
         return found
 
     def collect(self) -> Iterator[Metric]:
-        """Everything, each with the labels of this server."""
+        """All metrics, each with the labels of this server."""
         yield from self._delegated()
         yield from self._shadow()
         weight = GaugeMetricFamily(
             "modelwright_traffic_weight",
-            "Percent of the inference requests that another revision is asked to answer.",
+            "Percent of the inference requests that are delegated to another revision.",
             labels=(*self._names, "revision"),
         )
         if self.weight is not None:
@@ -131,12 +147,12 @@ class TrafficCounts:
     def _delegated(self) -> Iterator[Metric]:
         outcomes = CounterMetricFamily(
             "modelwright_delegated_requests",
-            "Inference requests that another revision was asked to answer, by what came of it.",
+            "Inference requests that were delegated to another revision, by outcome.",
             labels=(*self._names, "revision", "outcome"),
         )
         durations = HistogramMetricFamily(
             "modelwright_delegated_duration_seconds",
-            "From asking another revision to its answer.",
+            "From delegating a request to the answer of the other revision.",
             labels=(*self._names, "revision"),
         )
         for revision, counts in self._revisions.items():
@@ -147,10 +163,15 @@ class TrafficCounts:
 
     def _shadow(self) -> Iterator[Metric]:
         labels = (*self._names, "revision")
-        repeated = CounterMetricFamily(
+        copied = CounterMetricFamily(
             "modelwright_shadow_requests",
-            "Inference requests repeated at another revision after they were answered, by what came of it.",
+            "Answered inference requests that were copied to another revision, by outcome.",
             labels=(*labels, "outcome"),
+        )
+        uncompared = CounterMetricFamily(
+            "modelwright_shadow_uncompared",
+            "Copied requests of which nothing, or not every output, could be compared, by reason.",
+            labels=(*labels, "reason"),
         )
         compared = CounterMetricFamily(
             "modelwright_shadow_labels",
@@ -169,10 +190,12 @@ class TrafficCounts:
         )
         for revision, counts in self._revisions.items():
             values = (*self._values, revision)
-            for shadowed in Shadowed:
-                repeated.add_metric((*values, shadowed.value), counts.shadowed[shadowed])
+            for outcome in CopyOutcome:
+                copied.add_metric((*values, outcome.value), counts.copied[outcome])
+            for reason in Uncompared:
+                uncompared.add_metric((*values, reason.value), counts.uncompared[reason])
             compared.add_metric((*values, "true"), counts.agreeing)
             compared.add_metric((*values, "false"), counts.labels - counts.agreeing)
             counts.differences.add_to(differences, values)
             non_finite.add_metric(values, counts.non_finite)
-        yield from (repeated, compared, differences, non_finite)
+        yield from (copied, uncompared, compared, differences, non_finite)

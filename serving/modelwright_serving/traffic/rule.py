@@ -1,4 +1,4 @@
-"""The traffic rule: which requests another revision answers. A document of the operator's, read and checked here."""
+"""Parses the traffic rule: which requests are delegated to another revision. The operator writes it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from dataclasses import dataclass
 
 import orjson
 
-MAX_BYTES = 64 * 1024
-MAX_MATCHES = 16
+from modelwright_serving.limits import TRAFFIC
+
 EVERY = 100
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
 _REVISION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-_KEYS = {"revision", "host", "port", "weight", "mirror", "headers", "sticky", "timeoutSeconds", "patience"}
+_SECRET = re.compile(r"[0-9a-f]{64}")
+_FIELDS = {"revision", "host", "port", "weight", "mirror", "headers", "sticky", "timeoutSeconds", "patience"}
+_FIELDS |= {"secret", "passHeaders"}
+# Headers that the server writes itself, or that describe the caller's own connection and body.
+_OWN = re.compile(
+    "host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-.*|grpc-.*|modelwright-.*|"
+    "inference-header-content-length"
+)
 
 
 class RuleError(ValueError):
@@ -31,11 +38,13 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Of every 100 requests `weight` are answered by the revision at host and port, `mirror` are repeated there.
+    """Of every 100 requests `weight` are delegated to the revision at host and port, `mirror` are copied there.
 
     `sticky`: a header in lower case whose value, instead of a count, decides. `timeout`: seconds that the other
-    revision has for an answer before this one gives it; `patience`: but no more than this share of the time that the
-    caller waits, where that is known.
+    revision has for an answer before this one gives it; `patience`: at most this share of the time that is left of the
+    caller's deadline, if it has one. `secret`: known to the servers of this model only; None in a rule of an earlier
+    operator. `passed`: headers in lower case that are passed on, besides those of traces. `unknown`: fields of a later
+    release, which are ignored.
     """
 
     revision: str
@@ -47,23 +56,23 @@ class Rule:
     sticky: bytes | None = None
     timeout: float = 1.0
     patience: float = 0.5
+    secret: str | None = None
+    passed: tuple[bytes, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 def parse(content: bytes) -> Rule | None:
-    """The rule that a file holds; None for an empty file: every request is answered here. RuleError says why not."""
+    """The rule in a file; None if the file is empty, and nothing is delegated. RuleError if it holds no rule."""
     if not content.strip():
         return None
-    if len(content) > MAX_BYTES:
-        raise RuleError(f"is larger than {MAX_BYTES} bytes")
+    if len(content) > TRAFFIC.rule:
+        raise RuleError(f"is larger than {TRAFFIC.rule} bytes")
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise RuleError(f"is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise RuleError("has to be a JSON object")
-    if unknown := sorted(set(document) - _KEYS):
-        raise RuleError(f"has the unknown field {unknown[0][:100]!r}")
-    sticky = document.get("sticky")
     return Rule(
         revision=_text(document, "revision", _REVISION),
         host=_text(document, "host", _HOST),
@@ -71,9 +80,12 @@ def parse(content: bytes) -> Rule | None:
         weight=_number(document, "weight", 0, EVERY, default=0),
         mirror=_number(document, "mirror", 0, EVERY, default=0),
         matches=_matches(document.get("headers", [])),
-        sticky=None if sticky is None else _text(document, "sticky", _HEADER).lower().encode(),
+        sticky=_text(document, "sticky", _HEADER).lower().encode() if "sticky" in document else None,
         timeout=_fraction(document, "timeoutSeconds", 1.0, 3600.0),
         patience=_fraction(document, "patience", 0.5, 1.0),
+        secret=_text(document, "secret", _SECRET) if "secret" in document else None,
+        passed=_passed(document.get("passHeaders", [])),
+        unknown=tuple(sorted(name[:100] for name in document.keys() - _FIELDS)[:10]),
     )
 
 
@@ -99,8 +111,8 @@ def _fraction(document: dict[str, object], name: str, default: float, high: floa
 
 
 def _matches(entries: object) -> tuple[Match, ...]:
-    if not isinstance(entries, list) or len(entries) > MAX_MATCHES:
-        raise RuleError(f"headers has to be a list of at most {MAX_MATCHES} names and values")
+    if not isinstance(entries, list) or len(entries) > TRAFFIC.matches:
+        raise RuleError(f"headers has to be a list of at most {TRAFFIC.matches} names and values")
     return tuple(_match(entry, f"headers[{index}]") for index, entry in enumerate(entries))
 
 
@@ -113,3 +125,14 @@ def _match(entry: object, where: str) -> Match:
     if not isinstance(value, str) or not 0 < len(value) <= 1024:
         raise RuleError(f"{where}.value has to be a text of at most 1024 characters")
     return Match(name.lower().encode(), value.encode())
+
+
+def _passed(names: object) -> tuple[bytes, ...]:
+    if not isinstance(names, list) or len(names) > TRAFFIC.passed_names:
+        raise RuleError(f"passHeaders has to be a list of at most {TRAFFIC.passed_names} names of headers")
+    for name in names:
+        if not isinstance(name, str) or not _HEADER.fullmatch(name):
+            raise RuleError("passHeaders has to hold names of headers")
+        if _OWN.fullmatch(name.lower()):
+            raise RuleError(f"passHeaders may not hold {name}, which the server writes itself")
+    return tuple(name.lower().encode() for name in names)

@@ -1,55 +1,61 @@
-"""Repeats requests at the other revision after their callers were answered, and compares what it says.
+"""Copies requests to another revision after their callers were answered, and compares both answers.
 
-Never in a caller's way: few requests at a time, and what would be too many or too large is dropped and counted.
+Never in a caller's way: copies are bounded in number and size, and what is beyond the bounds is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from modelwright_serving.oip.errors import OipError
-from modelwright_serving.traffic.client import Answer, Client, Failure
-from modelwright_serving.traffic.compare import Outputs, compare
-from modelwright_serving.traffic.counts import RevisionCounts, Shadowed
-
-MAX_CALLS = 32
-MAX_REQUEST = 1024**2
+from modelwright_serving.traffic.answers import AnswerForm, OwnAnswer
+from modelwright_serving.traffic.client import Client, Failure, ReceivedResponse, Request
+from modelwright_serving.traffic.compare import Uncompared, compare
+from modelwright_serving.traffic.counts import CopyOutcome, RevisionCounts
 
 
 class Shadow:
-    """The repeated requests of one rule."""
+    """The copied requests of one rule."""
 
     def __init__(self, client: Client, seconds: float, counts: RevisionCounts) -> None:
         self._client = client
         self._seconds = seconds
         self._counts = counts
-        self._calls = 0
+        self._waiting = 0
 
-    def repeat(self, request: bytes, ours: Outputs, read: Callable[[Answer], Outputs]) -> None:
-        """Ask, and compare with `ours`; `read` finds the outputs in an answer, or raises OipError."""
-        if self._calls >= MAX_CALLS or len(request) > MAX_REQUEST:
-            self._counts.shadowed[Shadowed.DROPPED] += 1
+    def copy(self, request: Request, ours: OwnAnswer, form: AnswerForm) -> None:
+        """Send a request that was answered here; compare the answers, which are of that form."""
+        body = ours.body
+        if body is None:
             return
-        self._calls += 1
+        limits = self._client.limits
+        if max(len(request), len(body)) > limits.copied:
+            self._counts.drop(Uncompared.TOO_LARGE)
+            return
+        if self._waiting >= limits.copies:
+            self._counts.drop(Uncompared.BUSY)
+            return
+        self._waiting += 1
 
-        def told(outcome: Answer | Failure) -> None:
-            self._calls -= 1
-            self._counts.shadowed[self._compared(outcome, ours, read)] += 1
+        def finish(received: ReceivedResponse | Failure) -> None:
+            self._waiting -= 1
+            if received is Failure.OVERLOADED:
+                self._counts.drop(Uncompared.BUSY)
+            else:
+                self._counts.copied[self._outcome(received, body, ours.json_length, form)] += 1
 
-        self._client.send(request, self._seconds, told)
+        self._client.send(request, self._seconds, finish)
 
-    def _compared(
-        self, outcome: Answer | Failure, ours: Outputs, read: Callable[[Answer], Outputs]
-    ) -> Shadowed:
-        if isinstance(outcome, Failure):
-            return Shadowed.DROPPED if outcome is Failure.OVERLOADED else Shadowed.FAILED
-        if not 200 <= outcome.status < 300:
-            return Shadowed.FAILED
+    def _outcome(
+        self, received: ReceivedResponse | Failure, body: bytes, json_length: int | None, form: AnswerForm
+    ) -> CopyOutcome:
+        if isinstance(received, Failure) or received.status != 200:
+            return CopyOutcome.FAILED
         try:
-            found = compare(ours, read(outcome))
-        except OipError:
-            return Shadowed.FAILED
-        if found is None:
-            return Shadowed.INCOMPARABLE
-        self._counts.add(found)
-        return Shadowed.COMPARED
+            other = form.check(received)
+            if len(other.body) > self._client.limits.copied:
+                self._counts.uncompared[Uncompared.TOO_LARGE] += 1
+                return CopyOutcome.INCOMPARABLE
+            theirs = form.read(other.body, other.json_length)
+        except Exception:  # noqa: BLE001 - an answer that breaks its reader is a failure of who wrote it
+            return CopyOutcome.FAILED
+        comparison = compare(form.read(body, json_length), theirs)
+        self._counts.add(comparison)
+        return CopyOutcome.INCOMPARABLE if comparison.is_empty else CopyOutcome.COMPARED

@@ -1,9 +1,9 @@
-"""Decides for each request whether another revision answers it. Pure but for a count; no clock, no chance."""
+"""Decides for each request whether it is delegated to another revision. Deterministic: a count, or a keyed hash."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from zlib import crc32
+from hashlib import blake2b
 
 from modelwright_serving.traffic.rule import EVERY, Rule
 
@@ -12,7 +12,7 @@ _BUCKETS = 10_000
 
 
 class Share:
-    """Picks an exact number out of every 100, evenly spread: of any 100 in a row exactly `weight`.
+    """Takes an exact number out of every 100, evenly spread: of any 100 in a row exactly `weight`.
 
     Of 100 numbers n in a row, n * weight mod 100 falls below the weight for exactly `weight` of them: it takes the
     multiples of gcd(weight, 100), each equally often, and there are weight / gcd of them below the weight.
@@ -25,7 +25,7 @@ class Share:
         self._count = 0
 
     def takes_next(self) -> bool:
-        """Whether the next one is picked."""
+        """True if the next one is taken."""
         position = self._count * self._weight % EVERY
         self._count = (self._count + 1) % EVERY
         return position < self._weight
@@ -34,15 +34,18 @@ class Share:
 class Split:
     """Applies one rule to one request after the other."""
 
-    __slots__ = ("_mirrored", "_rule", "_taken")
+    __slots__ = ("_hash", "_mirrored", "_rule", "_taken")
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._taken = Share(rule.weight)
         self._mirrored = Share(rule.mirror)
+        # Without the secret, a caller could compute which values of the sticky header lead to the other revision.
+        key = (rule.secret or "").encode()
+        self._hash = blake2b(rule.revision.encode(), digest_size=8, key=key, person=b"sticky")
 
     def delegates(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether the other revision answers a request with these headers (names in lower case)."""
+        """True if a request with these headers (names in lower case) is delegated."""
         rule = self._rule
         for match in rule.matches:
             if headers.get(match.header) == match.value:
@@ -50,17 +53,18 @@ class Split:
         if rule.sticky is not None:
             value = headers.get(rule.sticky)
             if value is not None:
-                return _bucket(rule.revision, value) < rule.weight * _BUCKETS // EVERY
+                return self._bucket(value) < rule.weight * _BUCKETS // EVERY
         return self._taken.takes_next()
 
     def mirrors(self) -> bool:
-        """Whether a request that was answered here is repeated there."""
+        """True if a request that is answered here is copied to the other revision."""
         return self._mirrored.takes_next()
 
+    def _bucket(self, value: bytes) -> int:
+        """The same for a value throughout a rollout, so that no user changes sides when the weight grows.
 
-def _bucket(revision: str, value: bytes) -> int:
-    """The same for a value throughout a rollout, so that nobody changes sides when the weight grows.
-
-    Another one in the next rollout, so that it is not always the same people who meet a new version first.
-    """
-    return crc32(value, crc32(revision.encode())) % _BUCKETS
+        Different in the next rollout, so that it is not always the same users who meet a new version first.
+        """
+        found = self._hash.copy()
+        found.update(value)
+        return int.from_bytes(found.digest()) % _BUCKETS

@@ -1,4 +1,4 @@
-"""Reads the traffic rule's file again whenever it changes. What the rule does is left to `delegation`."""
+"""Reads the traffic rule's file again whenever it changes. `delegation` applies the rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelwright_serving import logs
-from modelwright_serving.traffic.rule import MAX_BYTES, Rule, RuleError, parse
+from modelwright_serving.limits import TRAFFIC
+from modelwright_serving.traffic.rule import Rule, RuleError, parse
 
 # A look at a file in memory; the kubelet replaces it within a second.
 _SECONDS = 0.2
@@ -16,29 +17,29 @@ Stamp = tuple[int, int, int] | None
 
 
 class Watch:
-    """Looks at one file for ever. A file that is not there, or empty, is no rule; a broken one changes nothing."""
+    """Follows one file. A missing or empty file means no rule; an invalid one leaves the rule before it in force."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         path: Path,
         follow: Callable[[Rule | None], None],
-        complain: Callable[[], None],
+        count_error: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._path = path
         self._follow = follow
-        self._complain = complain
+        self._count_error = count_error
         self._seen: Stamp = None
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Look now, so that the first request already follows the rule, and then again and again."""
+        """Read the file now, so that the first request follows the rule, and then at intervals."""
         self._look()
         self._timer = self._loop.call_later(_SECONDS, self.start)
 
     def stop(self) -> None:
-        """Look no more."""
+        """End."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -51,11 +52,9 @@ class Watch:
             rule = None if stamp is None else parse(self._content())
         except (RuleError, OSError) as problem:
             logs.event("traffic rule ignored", path=str(self._path), problem=f"it {problem}")
-            self._complain()
+            self._count_error()
             return
-        logs.event(
-            "traffic rule", **({} if rule is None else {"revision": rule.revision, "weight": rule.weight})
-        )
+        logs.event("traffic rule", **_described(rule))
         self._follow(rule)
 
     def _stamp(self) -> Stamp:
@@ -67,4 +66,12 @@ class Watch:
 
     def _content(self) -> bytes:
         with self._path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read(TRAFFIC.rule + 1)
+
+
+def _described(rule: Rule | None) -> dict[str, object]:
+    """What the log says of a rule; never its secret."""
+    if rule is None:
+        return {}
+    ignored = {"ignored_fields": rule.unknown} if rule.unknown else {}
+    return {"revision": rule.revision, "weight": rule.weight, **ignored}

@@ -43,6 +43,7 @@ def test_metrics_can_be_read_by_prometheus(server: Served, cancer: models.Cancer
         "modelwright_delegated_requests": "counter",
         "modelwright_delegated_duration_seconds": "histogram",
         "modelwright_shadow_requests": "counter",
+        "modelwright_shadow_uncompared": "counter",
         "modelwright_shadow_labels": "counter",
         "modelwright_shadow_difference": "histogram",
         "modelwright_shadow_non_finite": "counter",

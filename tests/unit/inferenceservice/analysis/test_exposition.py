@@ -19,7 +19,8 @@ from modelwright.inferenceservice.analysis.exposition import (
     step_counts,
 )
 from modelwright_serving.metrics import Metrics
-from modelwright_serving.traffic.counts import Outcome, Shadowed
+from modelwright_serving.traffic.compare import Uncompared
+from modelwright_serving.traffic.counts import CopyOutcome, Outcome
 
 DELEGATED = "modelwright_delegated_requests_total"
 TEXT = """
@@ -119,7 +120,8 @@ def test_a_real_exposition_is_read_as_by_the_general_parser() -> None:
     for number, revision in enumerate(("abc", "def")):
         seen = server.traffic.revision(revision)
         seen.outcomes.update(dict.fromkeys(Outcome, number + 3))
-        seen.shadowed.update(dict.fromkeys(Shadowed, number + 5))
+        seen.copied.update(dict.fromkeys(CopyOutcome, number + 5))
+        seen.uncompared.update(dict.fromkeys(Uncompared, number + 6))
         seen.labels, seen.agreeing, seen.non_finite = 10, 7, 1
         seen.differences.observe(0.02)
     server.http.done(200, 0.01)

@@ -15,6 +15,8 @@ from typing import Any
 from unit.serving.harness import Served, serving
 
 REVISION = "next"
+SECRET = "5" * 64
+DIGEST = f"sha256:{'0' * 64}"
 # Seconds that outlast any answer on a loaded machine: a test of another failure must not meet a timeout.
 AMPLE = 60.0
 Behaviour = Callable[[socketserver.StreamRequestHandler], None]
@@ -46,15 +48,21 @@ class Stable:
         """What came of the delegated requests so far, where it happened at all."""
         return self._counted("modelwright_delegated_requests_total")
 
-    def shadowed(self) -> dict[str, int]:
-        """The same for repeated requests."""
-        return self._counted("modelwright_shadow_requests_total")
+    def copied(self, revision: str = REVISION) -> dict[str, int]:
+        """The same for copied requests."""
+        return self._counted("modelwright_shadow_requests_total", revision=revision)
 
-    def _counted(self, name: str) -> dict[str, int]:
+    def uncompared(self, revision: str = REVISION) -> dict[str, int]:
+        """Why copied requests were not compared, or not in full."""
+        return self._counted("modelwright_shadow_uncompared_total", "reason", revision)
+
+    def _counted(self, name: str, label: str = "outcome", revision: str = REVISION) -> dict[str, int]:
         text = self.served.call("GET", "/metrics", port=self.served.admin_port).body.decode()
-        lines = (line for line in text.splitlines() if line.startswith(f"{name}{{"))
-        counted = {line.split('outcome="')[1].split('"')[0]: int(float(line.split()[-1])) for line in lines}
-        return {outcome: count for outcome, count in counted.items() if count}
+        lines = (
+            line for line in text.splitlines() if line.startswith(f"{name}{{") and f'"{revision}"' in line
+        )
+        counted = {line.split(f'{label}="')[1].split('"')[0]: int(float(line.split()[-1])) for line in lines}
+        return {value: count for value, count in counted.items() if count}
 
 
 def written(rule: dict[str, Any]) -> bytes:
@@ -96,26 +104,36 @@ def canary(behaviour: Behaviour) -> Iterator[int]:
             thread.join()
 
 
-def read_request(handler: socketserver.StreamRequestHandler) -> bytes:
-    """The body of the next request; ConnectionError when there is none."""
-    length = 0
+def read_request(handler: socketserver.StreamRequestHandler) -> tuple[dict[str, str], bytes]:
+    """The headers and the body of the next request; ConnectionError if there is none."""
     if not handler.rfile.readline():
         raise ConnectionError
+    headers = {}
     while (line := handler.rfile.readline().strip()) != b"":
-        name, _, value = line.partition(b": ")
-        length = int(value) if name.lower() == b"content-length" else length
-    return handler.rfile.read(length)
+        name, _, value = line.decode("latin-1").partition(": ")
+        headers[name.lower()] = value
+    return headers, handler.rfile.read(int(headers["content-length"]))
 
 
-def answers(status: str, body: bytes = b'{"error":"no"}') -> Behaviour:
-    """Gives the same answer to everything."""
+def answers(
+    status: str,
+    body: bytes = b'{"error":"no"}',
+    kind: str = "application/json",
+    digest: str = DIGEST,
+    seen: list[dict[str, str]] | None = None,
+) -> Behaviour:
+    """Gives the same answer to every request, whose headers are added to `seen`."""
+    length = len(body)
+    head = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nmodelwright-model-digest: {digest}\r\n"
+    content = f"{head}content-length: {length}\r\n\r\n".encode() + body
 
     def behave(handler: socketserver.StreamRequestHandler) -> None:
-        head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         try:
             while True:
-                read_request(handler)
-                handler.wfile.write(head.encode() + body)
+                headers, _ = read_request(handler)
+                if seen is not None:
+                    seen.append(headers)
+                handler.wfile.write(content)
         except ConnectionError:
             return
 

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvloop
 
-from modelwright_serving.traffic import client as module
-from modelwright_serving.traffic.client import Answer, Client, Failure, Outcome
+from modelwright_serving.limits import TRAFFIC, TrafficLimits
+from modelwright_serving.traffic.client import Client, Failure, ReceivedResponse, Request
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-REQUEST = b"POST /v2/models/m/infer HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{}"
+REQUEST = Request(b"POST /v2/models/m/infer HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n", b"{}")
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -70,15 +70,21 @@ def says(content: bytes) -> Behaviour:
 
 
 def ask(
-    upstream: Upstream, count: int = 1, *, together: bool = False, seconds: float = 60.0
-) -> list[Outcome]:
+    upstream: Upstream,
+    count: int = 1,
+    *,
+    together: bool = False,
+    seconds: float = 60.0,
+    limits: TrafficLimits = TRAFFIC,
+) -> list[ReceivedResponse | Failure]:
     """So many requests, one after the other or all at once."""
 
-    async def asked() -> list[Outcome]:
+    async def asked() -> list[ReceivedResponse | Failure]:
         loop = asyncio.get_running_loop()
         server = await asyncio.start_server(upstream, "127.0.0.1", 0)
-        client = Client(loop, *server.sockets[0].getsockname())
-        found: list[Outcome] = []
+        host, port = server.sockets[0].getsockname()
+        client = Client(loop, host, port, limits)
+        found: list[ReceivedResponse | Failure] = []
         if together:
             waiting = [send(client, seconds) for _ in range(count)]
             found = list(await asyncio.gather(*waiting))
@@ -93,48 +99,62 @@ def ask(
     return uvloop.run(asked())
 
 
-def send(client: Client, seconds: float) -> asyncio.Future[Outcome]:
-    told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+def send(client: Client, seconds: float) -> asyncio.Future[ReceivedResponse | Failure]:
+    told: asyncio.Future[ReceivedResponse | Failure] = asyncio.get_running_loop().create_future()
     client.send(REQUEST, seconds, told.set_result)
     return told
 
 
 def test_an_answer_comes_with_its_status_headers_and_body() -> None:
-    assert ask(Upstream(answers)) == [
-        Answer(200, {b"content-type": b"application/json", b"content-length": b"2"}, b"{}")
-    ]
+    assert ask(Upstream(answers)) == [ReceivedResponse(200, {b"content-type": b"application/json"}, b"{}")]
 
 
 def test_a_connection_is_used_again() -> None:
     upstream = Upstream(answers)
-    assert [type(outcome) for outcome in ask(upstream, 20)] == [Answer] * 20
+    assert [type(outcome) for outcome in ask(upstream, 20)] == [ReceivedResponse] * 20
     assert upstream.connections == 1
 
 
 def test_as_many_connections_are_made_as_requests_wait_at_once() -> None:
     upstream = Upstream(answers)
-    assert [type(outcome) for outcome in ask(upstream, 20, together=True)] == [Answer] * 20
+    assert [type(outcome) for outcome in ask(upstream, 20, together=True)] == [ReceivedResponse] * 20
     assert upstream.connections == 20
+
+
+def test_when_all_kept_connections_close_as_they_are_used_a_new_one_is_made() -> None:
+    """As after a restart of the server, which ends them all."""
+
+    async def asked() -> ReceivedResponse | Failure:
+        upstream = Upstream(*[closes_when_asked] * 3, answers)
+        server = await asyncio.start_server(upstream, "127.0.0.1", 0)
+        client = Client(asyncio.get_running_loop(), *server.sockets[0].getsockname())
+        await asyncio.gather(*[send(client, 60.0) for _ in range(3)])
+        found = await send(client, 60.0)
+        client.close()
+        server.close()
+        return found
+
+    assert isinstance(uvloop.run(asked()), ReceivedResponse)
 
 
 def test_a_kept_connection_that_closes_as_it_is_used_is_no_failure() -> None:
     upstream = Upstream(closes_when_asked, answers)
-    assert [type(outcome) for outcome in ask(upstream, 3)] == [Answer] * 3
+    assert [type(outcome) for outcome in ask(upstream, 3)] == [ReceivedResponse] * 3
     assert upstream.connections == 2
 
 
-def test_a_server_that_closes_after_each_answer_is_asked_anew() -> None:
-    assert [type(outcome) for outcome in ask(Upstream(answers_once), 3)] == [Answer] * 3
+def test_a_server_that_closes_after_each_answer_is_connected_to_again() -> None:
+    assert [type(outcome) for outcome in ask(Upstream(answers_once), 3)] == [ReceivedResponse] * 3
 
 
 def test_connection_close_is_heeded() -> None:
     upstream = Upstream(says(OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")))
-    assert [type(outcome) for outcome in ask(upstream, 3)] == [Answer] * 3
+    assert [type(outcome) for outcome in ask(upstream, 3)] == [ReceivedResponse] * 3
     assert upstream.connections == 3
 
 
-def test_nobody_there_is_said_at_once() -> None:
-    async def asked() -> Outcome:
+def test_a_port_without_a_server_is_unreachable() -> None:
+    async def asked() -> ReceivedResponse | Failure:
         server = await asyncio.start_server(Upstream(answers), "127.0.0.1", 0)
         client = Client(asyncio.get_running_loop(), *server.sockets[0].getsockname())
         server.close()
@@ -144,7 +164,7 @@ def test_nobody_there_is_said_at_once() -> None:
     assert uvloop.run(asked()) is Failure.UNREACHABLE
 
 
-def test_a_server_that_hangs_is_waited_for_no_longer_than_said() -> None:
+def test_a_server_that_hangs_is_waited_for_until_its_time_is_over() -> None:
     assert ask(Upstream(hangs), 2, together=True, seconds=0.05) == [Failure.TIMEOUT] * 2
 
 
@@ -158,36 +178,54 @@ def test_a_server_that_hangs_is_waited_for_no_longer_than_said() -> None:
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n",
     ],
 )
-def test_a_broken_answer_is_said_to_be_one(content: bytes) -> None:
+def test_a_broken_answer_is_told_from_others(content: bytes) -> None:
     assert ask(Upstream(says(content))) == [Failure.BROKEN]
 
 
-def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_HEAD", 1000)
-    monkeypatch.setattr(module, "MAX_BODY", 1000)
-    endless = b"HTTP/1.1 200 OK\r\n" + b"x-more: yes\r\n" * 1000
-    assert ask(Upstream(says(endless))) == [Failure.BROKEN]
+OVERSIZED = {
+    "a head without end": b"HTTP/1.1 200 OK\r\nx-more: " + b"y" * 5000,
+    "many headers": b"HTTP/1.1 200 OK\r\n" + b"x-more: yes\r\n" * 500 + b"content-length: 0\r\n\r\n",
+    "one large header": b"HTTP/1.1 200 OK\r\nmodelwright-model-digest: %b\r\ncontent-length: 0\r\n\r\n"
+    % (b"a" * 5000),
+    "a large body": b"HTTP/1.1 200 OK\r\ncontent-length: 3000\r\n\r\n" + b"{" * 3000,
+    "chunks without end": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"2\r\n{}\r\n" * 1000,
+}
 
 
-def test_more_requests_than_the_limit_are_refused_at_once_and_the_others_answered(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "MAX_CALLS", 3)
-    found = ask(Upstream(answers), 5, together=True)
-    assert [type(outcome) for outcome in found[:3]] == [Answer] * 3
+@pytest.mark.parametrize("content", OVERSIZED.values(), ids=OVERSIZED)
+def test_an_answer_beyond_the_limits_is_given_up(content: bytes) -> None:
+    limits = TrafficLimits(head=1000, answer=1000)
+    assert ask(Upstream(says(content)), limits=limits) == [Failure.BROKEN]
+
+
+def test_a_second_answer_to_one_request_spoils_the_first() -> None:
+    other = OK.replace(b"application/json", b"text/plain").replace(b"200 OK", b"500 No")
+    assert ask(Upstream(says(OK + other))) == [Failure.BROKEN]
+
+
+def test_only_headers_of_use_are_kept() -> None:
+    more = b"\r\nset-cookie: a=b\r\nmodelwright-model-digest: sha256:1\r\nMODELWRIGHT-TRACK: stable\r\n\r\n"
+    (response,) = ask(Upstream(says(OK.replace(b"\r\n\r\n", more))))
+    assert isinstance(response, ReceivedResponse)
+    assert set(response.headers) == {b"content-type", b"modelwright-model-digest"}
+
+
+def test_more_requests_than_the_limit_are_refused_at_once_and_the_others_answered() -> None:
+    found = ask(Upstream(answers), 5, together=True, limits=TrafficLimits(requests=3))
+    assert [type(outcome) for outcome in found[:3]] == [ReceivedResponse] * 3
     assert found[3:] == [Failure.OVERLOADED] * 2
 
 
-def test_a_caller_who_has_gone_hears_nothing_and_frees_the_place() -> None:
+def test_an_abandoned_request_has_no_outcome_and_frees_its_place() -> None:
     async def asked() -> int:
         server = await asyncio.start_server(Upstream(hangs), "127.0.0.1", 0)
         client = Client(asyncio.get_running_loop(), *server.sockets[0].getsockname())
-        heard: list[Outcome] = []
-        call = client.send(REQUEST, 60.0, heard.append)
+        outcomes: list[ReceivedResponse | Failure] = []
+        call = client.send(REQUEST, 60.0, outcomes.append)
         await asyncio.sleep(0.05)
         call.abandon()
         await asyncio.sleep(0.05)
-        assert heard == []
+        assert outcomes == []
         server.close()
         return len(client)
 

@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tritonclient.grpc import service_pb2 as pb
 from unit.serving import grpc_caller, models
 from unit.serving.grpc_caller import Code
-from unit.serving.harness import INFER, NAME, PATIENCE, Served, matrix, post, serving
+from unit.serving.harness import INFER, NAME, PATIENCE, Reply, Served, matrix, post, serving
 from unit.serving.traffic import rollout
-from unit.serving.traffic.rollout import AMPLE, REVISION, Behaviour, Stable
+from unit.serving.traffic.rollout import AMPLE, REVISION, SECRET, Behaviour, Stable
+
+CONNECT = "/inference.GRPCInferenceService/ModelInfer"
 
 
 @pytest.fixture(scope="module")
@@ -144,28 +147,49 @@ def test_binary_tensors_pass_through_as_they_are(
         assert answer.headers[name] == direct.headers[name]
 
 
-def test_what_is_passed_on_is_not_passed_on_again(model: Path, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize("secret", [{}, {"secret": SECRET}], ids=["no secret", "secret"])
+def test_what_is_passed_on_is_not_passed_on_again(
+    model: Path, body: dict[str, Any], secret: dict[str, str]
+) -> None:
     """Two servers whose rules point at each other."""
     with rollout.stable(model) as one:
         other_model = model.parent / "other" / "model.onnx"
         other_model.parent.mkdir(exist_ok=True)
         other_model.write_bytes(model.read_bytes())
-        with rollout.stable(other_model, port=one.served.http_port, weight=100) as other:
-            one.follow(port=other.served.http_port, weight=100)
+        with rollout.stable(other_model, port=one.served.http_port, weight=100, **secret) as other:
+            one.follow(port=other.served.http_port, weight=100, **secret)
             assert ask(one, body, 3) == {(200, "1", "canary"): 3}
             assert one.outcomes() == {"Answered": 3}
             assert other.outcomes() == {}
 
 
+GOOD = b'{"outputs":[]}'
+REFUSES = rollout.answers("400 Bad Request")
 FAULTS = {
     "fails": (rollout.answers("500 Internal Server Error"), "Failed", AMPLE),
     "is not ready": (rollout.answers("503 Service Unavailable"), "Failed", AMPLE),
-    "refuses everything": (rollout.answers("400 Bad Request"), "Rejected", AMPLE),
+    "refuses everything": (REFUSES, "Rejected", AMPLE),
     "does not know the model": (rollout.answers("404 Not Found"), "Rejected", AMPLE),
     "hangs": (rollout.hangs, "Timeout", 0.05),
     "breaks off": (rollout.breaks_off, "Broken", AMPLE),
     "speaks another protocol": (rollout.talks_nonsense, "Broken", AMPLE),
-}
+    "has a status of its own": (rollout.answers("299 Fine", GOOD), "Broken", AMPLE),
+    "accepts": (rollout.answers("202 Accepted", GOOD), "Broken", AMPLE),
+    "sends elsewhere": (rollout.answers("307 Temporary Redirect", GOOD), "Broken", AMPLE),
+    "has a status beyond all": (rollout.answers("999 Odd", GOOD), "Broken", AMPLE),
+    "answers in HTML": (rollout.answers("200 OK", GOOD, "text/html"), "Broken", AMPLE),
+    "answers something": (rollout.answers("200 OK", b'{"canary":1}'), "Broken", AMPLE),
+    "answers an error": (rollout.answers("200 OK", b'{"error":"no"}'), "Broken", AMPLE),
+    "answers a list": (rollout.answers("200 OK", b"[]"), "Broken", AMPLE),
+    "answers no JSON": (rollout.answers("200 OK", b'{"outputs":['), "Broken", AMPLE),
+    "answers much that is nothing": (rollout.answers("200 OK", b"{" + b" " * 10**6 + b"}"), "Broken", AMPLE),
+    "names no model": (rollout.answers("200 OK", GOOD, digest=""), "Broken", AMPLE),
+    "names a model at length": (rollout.answers("200 OK", GOOD, digest="a" * 8000), "Broken", AMPLE),
+    "names a model at great length": (rollout.answers("200 OK", GOOD, digest="a" * 40_000), "Broken", AMPLE),
+    "has binary data of no length": (
+        rollout.answers("200 OK", GOOD, "application/octet-stream"), "Broken", AMPLE,
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("behaviour", "outcome", "seconds"), FAULTS.values(), ids=FAULTS.keys())
@@ -186,6 +210,150 @@ def test_when_the_canary_fails_every_caller_is_answered_by_the_stable_revision(
             calls = [caller.infer(grpc_caller.raw(cancer.rows[:1])) for _ in range(20)]
         assert [call.response.model_version for call in calls] == ["1"] * 20
         assert stable.outcomes() == {outcome: 20}
+
+
+def test_an_answer_of_the_protocol_is_passed_on_with_nothing_but_its_content(
+    stable: Stable, body: dict[str, Any]
+) -> None:
+    extra = f"{rollout.DIGEST}\r\nset-cookie: a=b\r\nconnection: keep-alive\r\nx-more: yes"
+    with rollout.canary(rollout.answers("200 OK", GOOD, digest=extra)) as port:
+        stable.follow(port=port, weight=100)
+        answer = stable.served.infer(body)
+    assert (answer.status, answer.body) == (200, GOOD)
+    assert answer.headers.keys() == {
+        "content-type", "content-length", "date", "modelwright-model-digest", "modelwright-track",
+    }  # fmt: skip
+    stable.forget()
+
+
+PROTO_FAULTS = {
+    "JSON in a message": b'{"canary":1}',
+    "nothing": b"",
+    "a name only": b"\x0a\x01m",
+    "half a message": pb.ModelInferResponse(model_name="m" * 50).SerializeToString()[:20],
+}
+
+
+@pytest.mark.parametrize("content", PROTO_FAULTS.values(), ids=PROTO_FAULTS)
+def test_a_message_that_is_no_answer_is_not_passed_on(
+    stable: Stable, cancer: models.Cancer, content: bytes
+) -> None:
+    with rollout.canary(rollout.answers("200 OK", content, "application/proto")) as port:
+        stable.follow(port=port, weight=100)
+        before = stable.outcomes().get("Broken", 0)
+        message = grpc_caller.raw(cancer.rows[:1])
+        with grpc_caller.caller(stable.served.grpc_port) as caller:
+            assert caller.infer(message).response.model_version == "1"
+        assert connect(stable, message).headers["modelwright-track"] == "stable"
+        assert stable.outcomes()["Broken"] == before + 2
+    stable.forget()
+
+
+def connect(stable: Stable, message: Any, **headers: str) -> Reply:
+    """A unary call of the Connect protocol."""
+    content = message.SerializeToString()
+    connection = HTTPConnection("127.0.0.1", stable.served.http_port, timeout=PATIENCE)
+    connection.request("POST", CONNECT, content, {"content-type": "application/proto", **headers})
+    answer = connection.getresponse()
+    found = Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+    connection.close()
+    return found
+
+
+def test_connect_calls_take_part(stable: Stable, canary: Served, cancer: models.Cancer) -> None:
+    stable.follow(port=canary.http_port, weight=30, secret=SECRET)
+    message = grpc_caller.raw(cancer.rows[:1])
+    found: Counter[tuple[str, str]] = Counter()
+    for _ in range(100):
+        answer = connect(stable, message)
+        version = pb.ModelInferResponse.FromString(answer.body).model_version
+        found[version, answer.headers["modelwright-track"]] += 1
+    assert found == {("1", "stable"): 70, ("2", "canary"): 30}
+    pinned = connect(stable, grpc_caller.raw(cancer.rows[:1], model_version="1"))
+    assert pinned.headers["modelwright-track"] == "stable"
+    before = stable.outcomes().get("Invalid", 0)
+    stable.follow(port=canary.http_port, weight=100, secret=SECRET)
+    refused = connect(stable, pb.ModelInferRequest(model_name=NAME))
+    assert (refused.status, refused.headers["modelwright-track"]) == (400, "stable")
+    assert stable.outcomes()["Invalid"] == before + 1
+
+
+def test_connect_calls_are_copied(stable: Stable, canary: Served, cancer: models.Cancer) -> None:
+    stable.follow(port=canary.http_port, mirror=100)
+    before = stable.copied().get("Compared", 0)
+    assert connect(stable, grpc_caller.raw(cancer.rows[:1])).status == 200
+    while stable.copied().get("Compared", 0) != before + 1:
+        pass
+
+
+def test_errors_name_the_revision_too(stable: Stable, canary: Served) -> None:
+    stable.follow(port=canary.http_port)
+    assert stable.served.infer({"inputs": []}).headers["modelwright-track"] == "stable"
+    with grpc_caller.caller(stable.served.grpc_port) as caller:
+        call = caller.infer(pb.ModelInferRequest(model_name=NAME))
+    assert (call.code, call.headers["modelwright-track"]) == (Code.INVALID_ARGUMENT, "stable")
+
+
+TRACED = {"traceparent": "00-1-2-01", "tracestate": "a=1", "x-request-id": "42", "x-tenant": "ours"}
+KEPT = {"authorization": "Bearer secret", "cookie": "session=1", "baggage": "user=1", "x-other": "a"}
+
+
+def test_trace_headers_and_listed_ones_are_passed_on_and_no_others(
+    stable: Stable, cancer: models.Cancer, body: dict[str, Any]
+) -> None:
+    seen: list[dict[str, str]] = []
+    with rollout.canary(rollout.answers("500 No", seen=seen)) as port:
+        stable.follow(port=port, weight=100, passHeaders=["X-Tenant", "traceparent"])
+        sent = {**TRACED, **KEPT}
+        stable.served.infer(body, **sent)
+        connect(stable, grpc_caller.raw(cancer.rows[:1]), **sent)
+        with grpc_caller.caller(stable.served.grpc_port) as caller:
+            caller.infer(grpc_caller.raw(cancer.rows[:1]), metadata=list(sent.items()))
+    own = {"host", "content-type", "content-length", "modelwright-delegated"}
+    assert len(seen) == 3
+    for headers in seen:
+        assert {name: value for name, value in headers.items() if name not in own} == TRACED
+    stable.forget()
+
+
+def test_headers_that_are_too_large_are_left_out(stable: Stable, body: dict[str, Any]) -> None:
+    seen: list[dict[str, str]] = []
+    names = ["x-large", *(f"x-{number}" for number in range(5))]
+    with rollout.canary(rollout.answers("500 No", seen=seen)) as port:
+        stable.follow(port=port, weight=100, passHeaders=names)
+        sizes = {"x-large": 4097, **{f"x-{number}": 3000 for number in range(5)}}
+        stable.served.infer(body, **{name: "a" * size for name, size in sizes.items()})
+    assert {name for name in seen[0] if name.startswith("x-")} == {"x-0", "x-1"}
+    stable.forget()
+
+
+def test_a_caller_cannot_leave_or_choose_the_canary_by_the_servers_own_header(
+    stable: Stable, canary: Served, body: dict[str, Any], cancer: models.Cancer
+) -> None:
+    stable.follow(port=canary.http_port, weight=100, secret=SECRET)
+    for value in ("1", SECRET, "", "0" * 32):
+        assert ask(stable, body, 2, modelwright_delegated=value) == {BY_CANARY: 2}
+    with grpc_caller.caller(stable.served.grpc_port) as caller:
+        call = caller.infer(grpc_caller.raw(cancer.rows[:1]), metadata=[("modelwright-delegated", "1")])
+    assert call.response.model_version == "2"
+    stable.follow(port=canary.http_port, weight=0, mirror=100, secret=SECRET)
+    before = stable.copied().get("Compared", 0)
+    assert ask(stable, body, 2, modelwright_delegated="1") == {BY_STABLE: 2}
+    while stable.copied().get("Compared", 0) != before + 2:
+        pass
+
+
+def test_what_the_mark_discloses_is_not_the_secret(stable: Stable, body: dict[str, Any]) -> None:
+    seen: list[dict[str, str]] = []
+    with rollout.canary(rollout.answers("500 No", seen=seen)) as port:
+        stable.follow(port=port, weight=100, secret=SECRET)
+        stable.served.infer(body)
+        mark = seen[0]["modelwright-delegated"]
+        assert len(mark) == 32
+        assert mark not in SECRET
+        assert ask(stable, body, 1, modelwright_delegated=mark) == {BY_STABLE: 1}
+    assert len(seen) == 1
+    stable.forget()
 
 
 def test_a_canary_that_is_not_there_is_made_up_for(model: Path, body: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.contracts.schemas import defects, schema
+from unit.serving.traffic.rollout import SECRET
 
 from modelwright_serving.traffic.rule import Match, Rule, RuleError, parse
 
@@ -22,6 +23,8 @@ def test_everything_that_a_rule_may_say_is_read() -> None:
         "sticky": "X-User",
         "timeoutSeconds": 0.25,
         "patience": 0.8,
+        "secret": SECRET,
+        "passHeaders": ["baggage", "x-tenant"],
     }
     assert set(said) == set(schema("traffic")["properties"])
     assert not defects("traffic", said)
@@ -35,6 +38,8 @@ def test_everything_that_a_rule_may_say_is_read() -> None:
         sticky=b"x-user",
         timeout=0.25,
         patience=0.8,
+        secret=SECRET,
+        passed=(b"baggage", b"x-tenant"),
     )
 
 
@@ -67,7 +72,16 @@ REFUSED: list[tuple[dict[str, object], str]] = [
     ({"headers": [{"name": "a:", "value": "b"}]}, "headers[0].name has to be the name of a header"),
     ({"headers": [{"name": "a", "value": ""}]}, "headers[0].value has to be a text"),
     ({"headers": [{"name": "a", "value": "b"}] * 17}, "headers has to be a list of at most 16"),
-    ({"wieght": 5}, "has the unknown field 'wieght'"),
+    ({"secret": "5"}, "secret is missing, or not of the form"),
+    ({"passHeaders": "baggage"}, "passHeaders has to be a list of at most 16"),
+    ({"passHeaders": ["baggage"] * 17}, "passHeaders has to be a list of at most 16"),
+    ({"passHeaders": ["a b"]}, "passHeaders has to hold names of headers"),
+    ({"passHeaders": ["host"]}, "passHeaders may not hold host"),
+    ({"passHeaders": ["content-length"]}, "passHeaders may not hold content-length"),
+    ({"passHeaders": ["transfer-encoding"]}, "passHeaders may not hold transfer-encoding"),
+    ({"passHeaders": ["modelwright-delegated"]}, "passHeaders may not hold modelwright-delegated"),
+    ({"passHeaders": ["te"]}, "passHeaders may not hold te"),
+    ({"passHeaders": ["grpc-timeout"]}, "passHeaders may not hold grpc-timeout"),
 ]
 
 
@@ -80,6 +94,13 @@ def test_a_rule_that_makes_no_sense_is_refused_with_the_reason(
         parse(json.dumps(document).encode())
     assert defects("traffic", document)
     assert complaint in str(caught.value)
+
+
+def test_fields_of_a_later_release_are_ignored_and_named() -> None:
+    document = {**SMALLEST, "weight": 5, "burst": [1], "after": None}
+    assert parse(json.dumps(document).encode()) == Rule(
+        "churn-5f7", "churn-canary.models.svc", 8080, weight=5, unknown=("after", "burst")
+    )
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"5", b" " * 70_000 + b"{}", b"\xff"])

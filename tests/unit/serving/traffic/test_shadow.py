@@ -1,9 +1,11 @@
-"""Answered requests are repeated at another revision, and the answers compared: never in a caller's way."""
+"""Answered requests are copied to another revision, and the answers compared: never in a caller's way."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
+from sklearn.datasets import load_breast_cancer
 from unit.serving import grpc_caller, models
 from unit.serving.harness import NAME, matrix, serving
 from unit.serving.traffic import rollout
 from unit.serving.traffic.rollout import REVISION, Stable
 
-from modelwright_serving.oip.tensors import Tensor
-from modelwright_serving.traffic.compare import Comparison, compare
+from modelwright_serving.oip import response
+from modelwright_serving.oip.errors import OipError
+from modelwright_serving.oip.response import Output, Outputs
+from modelwright_serving.traffic.compare import Comparison, Uncompared, compare
 
+REVISIONS = count()
 SAMPLE = f'{{model="{NAME}",revision="{REVISION}"'
 ROWS = np.array([[0.25, 3.0], [0.5, 1.0], [0.75, -2.0], [0.125, 5.0]], np.float32)
 
@@ -76,9 +82,9 @@ def ask(stable: Stable, count: int) -> None:
         assert (answer.status, answer.document["model_version"]) == (200, "1")
 
 
-def until(stable: Stable, repeated: int) -> None:
+def until(stable: Stable, copied: int, revision: str = REVISION) -> None:
     """Waits for the answers of the other revision; the test's time limit ends it."""
-    while sum(stable.shadowed().values()) < repeated:
+    while sum(stable.copied(revision).values()) < copied:
         pass
 
 
@@ -108,7 +114,8 @@ def test_what_the_other_revision_answers_is_compared(
             for _ in range(10):
                 assert caller.infer(grpc_caller.raw(ROWS, "x")).response.model_version == "1"
         until(stable, 10)
-        assert stable.shadowed() == {"Compared": 10}
+        assert stable.copied() == {"Compared": 10}
+        assert stable.uncompared() == {}
         agreed, disagreed = (
             stable.served.metric(
                 f'modelwright_shadow_labels_total{{agree="{word}",model="{NAME}",revision="{REVISION}"'
@@ -122,31 +129,136 @@ def test_what_the_other_revision_answers_is_compared(
         assert stable.served.metric(f"modelwright_shadow_non_finite_total{SAMPLE}") == 10 * broken
 
 
-def test_a_failing_shadow_is_counted_and_nobody_notices(stable: Stable) -> None:
+def test_a_failing_shadow_is_counted_and_no_caller_notices(stable: Stable) -> None:
     with rollout.canary(rollout.answers("500 Internal Server Error")) as port:
         stable.follow(port=port, mirror=100, revision="failing")
         ask(stable, 5)
-        until(stable, 5)
-        assert stable.shadowed()["Failed"] == 5
+        until(stable, 5, "failing")
+        assert stable.copied("failing") == {"Failed": 5}
         stable.forget()
 
 
-def test_answers_without_an_output_in_common_are_not_compared(stable: Stable) -> None:
-    answer = {"outputs": [{"name": "other", "datatype": "FP32", "shape": [1], "data": [1.0]}]}
-    with rollout.canary(rollout.answers("200 OK", json.dumps(answer).encode())) as port:
-        stable.follow(port=port, mirror=100, revision="unlike")
+def labelled(*labels: object, name: str = "label") -> bytes:
+    entry = {"name": name, "datatype": "INT64", "shape": [len(labels)], "data": labels}
+    return json.dumps({"outputs": [entry]}).encode()
+
+
+UNLIKE = {
+    "other outputs": (labelled(1, 2, 3, 4, name="other"), "Incomparable", {"OtherOutputs": 2}),
+    "other shapes": (labelled(1, 2), "Incomparable", {"OtherOutputs": 2, "OtherShapes": 2}),
+    "one output of two": (labelled(1, 2, 3, 4), "Compared", {"OtherOutputs": 2}),
+    "too large": (labelled(*[1] * 100_000), "Incomparable", {"TooLarge": 2}),
+    "no answer": (b'{"canary":1}', "Failed", {}),
+    "broken data": (
+        b'{"outputs":[{"name":"label","datatype":"INT64","shape":[4],"data":"x"}]}',
+        "Failed",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "outcome", "reasons"), UNLIKE.values(), ids=UNLIKE)
+def test_what_is_not_compared_is_counted_with_the_reason(
+    stable: Stable, answer: bytes, outcome: str, reasons: dict[str, int]
+) -> None:
+    with rollout.canary(rollout.answers("200 OK", answer)) as port:
+        revision = f"unlike-{next(REVISIONS)}"
+        stable.follow(port=port, mirror=100, revision=revision)
         ask(stable, 2)
-        while stable.shadowed().get("Incomparable") != 2:
-            pass
+        until(stable, 2, revision)
+        assert (stable.copied(revision), stable.uncompared(revision)) == ({outcome: 2}, reasons)
         stable.forget()
 
 
-def test_a_shadow_that_hangs_holds_up_nobody_and_what_is_too_much_is_dropped(stable: Stable) -> None:
+def test_a_large_request_is_not_copied(stable: Stable) -> None:
     with rollout.canary(rollout.hangs) as port:
-        stable.follow(port=port, mirror=100, revision="hanging", timeoutSeconds=600)
-        ask(stable, 40)
-        assert stable.shadowed()["Dropped"] == 8
+        stable.follow(port=port, mirror=100, revision="small")
+        answer = stable.served.infer({**matrix(ROWS, "x"), "padding": "x" * 300_000})
+        assert answer.status == 200
+        assert stable.copied("small") == {"Dropped": 1}
+        assert stable.uncompared("small") == {"TooLarge": 1}
         stable.forget()
+
+
+def test_a_shadow_that_hangs_delays_no_caller_and_what_is_too_much_is_dropped(stable: Stable) -> None:
+    with rollout.canary(rollout.hangs) as port:
+        stable.follow(port=port, mirror=100, revision="hanging")
+        ask(stable, 40)
+        assert stable.copied("hanging") == {"Dropped": 8}
+        assert stable.uncompared("hanging") == {"Busy": 8}
+        stable.forget()
+
+
+@pytest.fixture(scope="module")
+def patients(cancer: models.Cancer) -> list[dict[str, float]]:
+    """Rows by the names of their features."""
+    names = [str(name) for name in load_breast_cancer().feature_names]
+    return [dict(zip(names, map(float, row), strict=True)) for row in cancer.rows[:4]]
+
+
+def test_records_are_copied_and_compared_like_tensors(
+    cancer: models.Cancer, patients: list[dict[str, float]], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(cancer.content)
+    with (
+        serving(path) as other,
+        rollout.stable(path, port=other.wait_ready().http_port, mirror=100) as stable,
+    ):
+        for _ in range(3):
+            assert len(stable.served.infer({"records": patients}).document["records"]) == 4
+        until(stable, 3)
+        assert (stable.copied(), stable.uncompared()) == ({"Compared": 3}, {})
+        labels = f'modelwright_shadow_labels_total{{agree="true",model="{NAME}",revision="{REVISION}"'
+        assert stable.served.metric(labels) == 12
+        assert stable.served.metric(f"modelwright_shadow_difference_count{SAMPLE}") == 3
+        assert stable.served.metric(f"modelwright_shadow_difference_sum{SAMPLE}") == 0
+
+
+def by_record(*records: object) -> Outputs:
+    return response.read(json.dumps({"records": records}).encode())
+
+
+A = {"label": "no", "probabilities": {"no": 0.75, "yes": 0.25}}
+B = {"label": "yes", "probabilities": {"yes": 0.5, "no": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "expected"),
+    [
+        ([A, B], Comparison(2, 2, 4)),
+        ([A, {**B, "label": "no"}], Comparison(2, 1, 4)),
+        ([A, {**B, "probabilities": {"no": 0.25, "yes": 0.75}}], Comparison(2, 2, 4, 0.25)),
+        ([A, {**B, "probabilities": {"no": 0.5, "yes": None}}], Comparison(2, 2, 4, non_finite=1)),
+        (
+            [{**row, "probabilities": {"no": 0.5, "maybe": 0.5}} for row in (A, B)],
+            Comparison(2, 2, uncompared=frozenset((Uncompared.OTHER_CLASSES,))),
+        ),
+        (
+            [{**row, "probabilities": [0.5, 0.5]} for row in (A, B)],
+            Comparison(2, 2, uncompared=frozenset((Uncompared.OTHER_CLASSES,))),
+        ),
+        ([{"value": 0.5}] * 2, Comparison(uncompared=frozenset((Uncompared.OTHER_OUTPUTS,)))),
+        (
+            [{**row, "label": 0.5} for row in (A, B)],
+            Comparison(numbers=4, difference=0.0, uncompared=frozenset((Uncompared.OTHER_TYPES,))),
+        ),
+        ([A], Comparison(uncompared=frozenset((Uncompared.OTHER_SHAPES,)))),
+    ],
+)
+def test_records_are_compared_by_the_names_of_outputs_and_classes(
+    theirs: list[object], expected: Comparison
+) -> None:
+    found = compare(by_record(A, B), by_record(*theirs))
+    assert replace(found, difference=round(found.difference, 6)) == expected
+
+
+@pytest.mark.parametrize(
+    "records", [[A, {}], [A, 5], [{"a": {"x": 1}}, {"a": {"y": 1}}], [None], 5, {"a": 1}]
+)
+def test_records_that_do_not_fit_together_are_no_answer(records: object) -> None:
+    with pytest.raises(OipError):
+        response.read(json.dumps({"records": records}).encode())
 
 
 Numbers = st.lists(st.floats(width=32), min_size=1, max_size=8)
@@ -154,10 +266,11 @@ Numbers = st.lists(st.floats(width=32), min_size=1, max_size=8)
 
 @given(values=Numbers)
 def test_an_answer_agrees_with_itself(values: list[float]) -> None:
-    outputs: dict[str, Tensor] = {"score": np.array(values, np.float32), "label": np.arange(len(values))}
-    finite = int(np.isfinite(outputs["score"]).sum())
+    outputs = {"score": Output(np.array(values, np.float32)), "label": Output(np.arange(len(values)))}
+    finite = int(np.isfinite(values).sum())
     found = compare(outputs, outputs)
-    assert found == Comparison(len(values), len(values), finite, 0.0, 0)
+    reasons = frozenset(() if finite else (Uncompared.NO_VALUES,))
+    assert found == Comparison(len(values), len(values), finite, 0.0, 0, reasons)
 
 
 @given(values=Numbers, others=Numbers)
@@ -166,18 +279,18 @@ def test_the_largest_difference_counts_and_what_is_not_finite_is_none(
 ) -> None:
     size = min(len(values), len(others))
     ours, theirs = np.array(values[:size]), np.array(others[:size])
-    found = compare({"score": ours}, {"score": theirs})
+    found = compare({"score": Output(ours)}, {"score": Output(theirs)})
     both = np.isfinite(ours) & np.isfinite(theirs)
     expected: float = float(np.abs(ours[both] - theirs[both]).max(initial=0.0))
-    if not np.isfinite(ours).any():
-        assert found is None
-    else:
-        assert found is not None
-        assert found.difference == expected
-        assert found.non_finite == int((np.isfinite(ours) & ~np.isfinite(theirs)).sum())
+    assert found.is_empty == (not np.isfinite(ours).any())
+    assert found.difference == expected
+    assert found.non_finite == int((np.isfinite(ours) & ~np.isfinite(theirs)).sum())
 
 
 def test_outputs_of_another_size_or_kind_are_left_out() -> None:
-    ours = {"label": np.array([1, 2]), "score": np.array([0.5])}
-    assert compare(ours, {"label": np.array([1.0, 2.0]), "score": np.array([0.5, 0.5])}) is None
-    assert compare(ours, {"label": np.array([1, 3])}) == Comparison(2, 1)
+    ours = {"label": Output(np.array([1, 2])), "score": Output(np.array([0.5]))}
+    theirs = {"label": Output(np.array([1.0, 2.0])), "score": Output(np.array([0.5, 0.5]))}
+    unlike = frozenset((Uncompared.OTHER_TYPES, Uncompared.OTHER_SHAPES))
+    assert compare(ours, theirs) == Comparison(uncompared=unlike)
+    missing = frozenset((Uncompared.OTHER_OUTPUTS,))
+    assert compare(ours, {"label": Output(np.array([1, 3]))}) == Comparison(2, 1, uncompared=missing)

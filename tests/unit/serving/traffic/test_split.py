@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.serving.traffic.rollout import SECRET
 
 from modelwright_serving.traffic.rule import Match, Rule
 from modelwright_serving.traffic.split import Share, Split
@@ -48,14 +49,14 @@ def test_a_user_who_has_met_the_new_revision_stays_with_it_when_the_weight_grows
 ) -> None:
     low, high = sorted((weight, more))
     headers = {b"x-user": value}
-    before = Split(rule(weight=low, sticky=b"x-user")).delegates(headers)
-    after = Split(rule(weight=high, sticky=b"x-user")).delegates(headers)
+    before = Split(rule(weight=low, sticky=b"x-user", secret=SECRET)).delegates(headers)
+    after = Split(rule(weight=high, sticky=b"x-user", secret=SECRET)).delegates(headers)
     assert after or not before
 
 
 @pytest.mark.parametrize("weight", [1, 5, 50, 99])
 def test_many_users_are_split_by_the_weight(weight: int) -> None:
-    split = Split(rule(weight=weight, sticky=b"x-user"))
+    split = Split(rule(weight=weight, sticky=b"x-user", secret=SECRET))
     taken = sum(split.delegates({b"x-user": b"user-%d" % number}) for number in range(20_000))
     assert taken / 200 == pytest.approx(weight, abs=1.0)
 
@@ -67,6 +68,16 @@ def test_other_users_go_first_in_the_next_rollout() -> None:
         for one in (rule(weight=10, sticky=b"x-user"), rule(weight=10, sticky=b"x-user", revision="def"))
     )
     assert len(first & second) < len(first) / 2
+
+
+def test_without_the_secret_the_side_of_a_user_cannot_be_computed() -> None:
+    users = [{b"x-user": b"user-%d" % number} for number in range(2000)]
+    known, other = (
+        [Split(rule(weight=50, sticky=b"x-user", secret=secret)).delegates(user) for user in users]
+        for secret in (None, SECRET)
+    )
+    same = sum(one == two for one, two in zip(known, other, strict=True))
+    assert same == pytest.approx(1000, abs=150)
 
 
 def test_without_the_sticky_header_the_weight_decides() -> None:
