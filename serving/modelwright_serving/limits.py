@@ -36,7 +36,8 @@ class Limits:
     logged_error: int = 500  # characters
     # HTTP/2 and gRPC
     streams: int = 128  # of one connection at a time
-    frames: int = 64  # of one connection before others have their turn
+    frames: int = 32  # of one connection before others have their turn
+    reading_seconds: float = 0.002  # of one address in a turn of the event loop
     watches: int = 16  # calls of one connection that last until it ends
     header_fields: int = 128  # of one call
     idle_frames: float = 2_000.0  # without a request in them that one address may send at once

@@ -41,28 +41,3 @@ class FrameBudget:
         """Whether the budget is as a new one would be."""
         earned = (now - self._since) * self._limits.idle_frames_per_second
         return self._left + earned >= self._limits.idle_frames
-
-
-class FrameBudgets:
-    """The budgets of all addresses, kept beyond their connections until they are full again."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._budgets: dict[str, FrameBudget] = {}
-        self._crowded = limits.connections
-
-    def __len__(self) -> int:
-        return len(self._budgets)
-
-    def of(self, address: str, now: float) -> FrameBudget:
-        """The budget of a connection from this address."""
-        found = self._budgets.get(address)
-        if found is None:
-            if len(self._budgets) >= self._crowded:
-                self._forget_full(now)
-            found = self._budgets[address] = FrameBudget(self._limits, now)
-        return found
-
-    def _forget_full(self, now: float) -> None:
-        self._budgets = {name: found for name, found in self._budgets.items() if not found.is_full(now)}
-        self._crowded = 2 * len(self._budgets) + self._limits.connections

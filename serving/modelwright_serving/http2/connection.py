@@ -5,14 +5,15 @@ Reading frames is left to the reader, requests and answers to the streams, and w
 
 import asyncio
 from enum import IntEnum
+from time import perf_counter
 from typing import cast
 
 from modelwright_serving.host import Host
 from modelwright_serving.http2 import budget, frames
-from modelwright_serving.http2.budget import FrameBudgets
 from modelwright_serving.http2.frames import SETTING, BrokenConnectionError, ErrorCode
 from modelwright_serving.http2.headers import HeaderReader, Route
 from modelwright_serving.http2.outbox import Outbox
+from modelwright_serving.http2.peers import Peer, Peers
 from modelwright_serving.http2.reader import FrameReader
 from modelwright_serving.http2.stream import STREAM_WINDOW
 from modelwright_serving.http2.streams import Streams
@@ -40,9 +41,9 @@ class ConnectionPhase(IntEnum):
 class Connection(asyncio.Protocol):
     """Called by the transport, by the reader, by its streams, and by the host's clock."""
 
-    def __init__(self, route: Route, budgets: FrameBudgets, host: Host) -> None:
+    def __init__(self, route: Route, peers: Peers, host: Host) -> None:
         self._route = route
-        self._budgets = budgets
+        self._peers = peers
         self._host = host
         self._limits = host.limits
         self._phase = ConnectionPhase.OPEN
@@ -56,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._outbox: Outbox
         self._account: Account
+        self._peer: Peer
         self._streams: Streams
         self._reader: FrameReader
 
@@ -66,12 +68,13 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer)
         self._outbox = Outbox(self._transport, self._host.call_soon)
         self._account = self._host.account(transport)
+        self._peer = self._peers.of(self._account.address, self._host)
         self._streams = Streams(
             self._outbox,
             HeaderReader(self._route, self._limits.head),
             self._host,
             self._account,
-            self._budgets.of(self._account.address, self._since),
+            self._peer.budget,
             self._quiet,
         )
         self._reader = FrameReader(self._streams, self, self._limits)
@@ -105,26 +108,38 @@ class Connection(asyncio.Protocol):
             return
         if not self._greeted:
             self._greet(data)
-        self._read(data)
+        self._reader.add(data)
+        if self._peer.turns.free:
+            self._read()
+        elif not self._reader.more:
+            self._wait()
 
-    def _read(self, data: bytes) -> None:
-        """Read a portion of what has come; the rest when others have had their turn."""
+    def _wait(self) -> None:
+        """Read on when other connections have had their turn."""
+        self._reader.more = True
+        self._peer.turns.wait(self._read_on)
+        self._pace_reading()
+
+    def _read(self) -> None:
+        """Read a portion of what has come."""
+        started = perf_counter()
         try:
-            self._reader.feed(data)
+            self._reader.read()
         except BrokenConnectionError as fault:
             self._fail(fault.code, fault.message)
+        self._peer.turns.took(perf_counter() - started)
         self._outbox.flush()
         if not self._reader.unfinished:
             self._unfinished_since = None
         elif self._unfinished_since is None or self._reader.advanced:
             self._unfinished_since = self._host.now()
         if self._reader.more:
-            self._host.call_soon(self._read_on)
+            self._peer.turns.wait(self._read_on)
         self._pace_reading()
 
     def _read_on(self) -> None:
         if not self._reader.stopped and self._write_blocked_since is None:
-            self._read(b"")
+            self._read()
 
     def _pace_reading(self) -> None:
         """Take no more from a caller that is ahead of us, or that does not read its answers."""
@@ -167,7 +182,7 @@ class Connection(asyncio.Protocol):
             self._since = self._host.now()
         self._streams.outflow.unblock()
         if self._reader.more:
-            self._host.call_soon(self._read_on)
+            self._peer.turns.wait(self._read_on)
         self._pace_reading()
 
     def _give_buffer(self) -> None:

@@ -96,13 +96,17 @@ class FrameReader:
         """Whether something has begun that only more bytes can end."""
         return bool(self._rest) or not self._settled or self._block_stream != 0
 
-    def feed(self, data: bytes) -> None:
-        """Read a portion of what has come so far; BrokenConnectionError if the peer breaks the protocol."""
-        if self._rest:
-            data = self._rest + data
+    def add(self, data: bytes) -> None:
+        """Take what has come."""
+        self._rest = self._rest + data if self._rest else data
+
+    def read(self) -> None:
+        """Read a portion of what has come; BrokenConnectionError if the peer breaks the protocol."""
+        data = self._rest
         position, end = 0, len(data)
         if not self.greeted:
             if not self._greet(data):
+                self.more = False
                 return
             position = len(PREFACE)
         left = self._portion
@@ -131,8 +135,6 @@ class FrameReader:
         if data[: len(PREFACE)] != PREFACE[: len(data)]:
             raise BrokenConnectionError(ErrorCode.PROTOCOL_ERROR, "the connection does not begin as HTTP/2")
         self.greeted = len(data) >= len(PREFACE)
-        if not self.greeted:
-            self._rest = data
         return self.greeted
 
     def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:

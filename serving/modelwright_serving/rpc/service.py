@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from modelwright_serving.host import Host
-from modelwright_serving.http2.budget import FrameBudgets
 from modelwright_serving.http2.connection import Connection
+from modelwright_serving.http2.peers import Peers
 from modelwright_serving.limits import Limits
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel
@@ -48,7 +48,7 @@ class RpcService:
     def connections(self) -> Callable[[Host], Connection]:
         """Makes the connections of a host."""
         router = Router(self._methods(), self._replies, self._limits.header_fields)
-        return partial(Connection, router.route, FrameBudgets(self._limits))
+        return partial(Connection, router.route, Peers())
 
     def install(self, serving: Serving) -> None:
         """From now on inferences are answered."""

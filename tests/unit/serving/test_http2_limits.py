@@ -8,8 +8,9 @@ import pytest
 from unit.serving.http2_peer import GET, HEAD, TRAILER, Echo, Headers, Peer, connected, hosted
 
 from modelwright_serving.http2 import frames
-from modelwright_serving.http2.budget import FrameBudgets
 from modelwright_serving.http2.frames import ErrorCode
+from modelwright_serving.http2.peers import Peers
+from modelwright_serving.http2.stream import Stream
 from modelwright_serving.limits import Limits
 
 POST = ((":method", "POST"), *GET[1:])
@@ -123,34 +124,46 @@ async def test_a_new_connection_brings_no_new_budget_to_its_address() -> None:
             assert (await other.until(frames.PING)).payload == b"a frame."
 
 
-def test_budgets_are_forgotten_once_they_are_full_again() -> None:
-    limits = Limits(connections=10)
-    budgets = FrameBudgets(limits)
-    assert not budgets.of("spent", 0.0).spend(0.0, 2 * limits.idle_frames)
-    for number in range(1000):
-        assert budgets.of(f"another {number}", 1.0).spend(1.0, 1.0)
-    assert len(budgets) == 1001
-    for number in range(1000):
-        budgets.of(f"late {number}", 2.0)
-    assert len(budgets) < 1100
-    assert not budgets.of("spent", 2.0).spend(2.0, 500.0)
+async def test_budgets_are_kept_until_they_are_full_again() -> None:
+    async with hosted(connections=10, idle_frames_per_second=1e-9) as server:
+        peers, host = Peers(), server.host
+        assert not peers.of("spent", host).budget.spend(host.now(), 1e6)
+        for number in range(1000):
+            peers.of(f"another {number}", host)
+        assert len(peers) < 20
+        assert not peers.of("spent", host).budget.spend(host.now(), 1.0)
 
 
-async def test_no_caller_reads_on_while_others_wait_for_their_turn() -> None:
-    """A thousand requests are there at once; the request of another caller is answered between them."""
-    async with (
-        hosted(streams=1000) as server,
-        connected(server.port) as peer,
-        connected(server.port) as other,
-    ):
-        peer.send(b"".join(_request(peer, number) for number in range(1, 2001, 2)))
+class _Noting(Echo):
+    """Notes how many requests of others were read before its own."""
+
+    def __init__(self, others: Echo) -> None:
+        super().__init__(b"/echo")
+        self.others = others
+        self.before = 0
+
+    def handle(self, stream: Stream) -> None:
+        self.before = len(self.others.handled)
+        super().handle(stream)
+
+
+async def test_connections_of_one_address_take_turns_with_those_of_others() -> None:
+    """Three thousand requests are there at once; a request from another address is not behind them."""
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(hosted(streams=1000, reading_seconds=1e-9))
+        many = server.handlers[b"/never"] = Echo(b"/never")
+        noting = server.handlers[b"/echo"] = _Noting(many)
+        peers = [await stack.enter_async_context(connected(server.port)) for _ in range(3)]
+        other = await stack.enter_async_context(connected(server.port, "127.0.0.2"))
+        for peer in peers:
+            peer.send(b"".join(_request(peer, number) for number in range(1, 2001, 2)))
         other.send(other.request(1, POST, b"soon"))
-        await peer.drain()
         assert (await other.answer(1)).body == b"soon"
-        assert len(server.handlers[b"/never"].handled) < 1000
-        peer.send(frames.ping(b"all read", ack=False))
-        await peer.until(frames.PING)
-        assert len(server.handlers[b"/never"].handled) == 1000
+        assert noting.before < 200
+        for peer in peers:
+            peer.send(frames.ping(b"all read", ack=False))
+            await peer.until(frames.PING)
+        assert len(many.handled) == 3000
 
 
 @pytest.mark.parametrize("paid", [FAIL, POST], ids=["refusals", "results"])
