@@ -5,7 +5,7 @@ from dataclasses import dataclass
 # Bytes of a request, or of an answer as it is estimated, beyond which the worker decodes, runs and encodes it.
 LARGE = 256 * 1024
 # Bytes that the values of one decoded document may take, as they are estimated.
-MAX_DOCUMENT = 96 * 1024**2
+MAX_DOCUMENT = 64 * 1024**2
 # Bytes of one answer, as they are estimated before the run and by what it gives.
 MAX_ANSWER = 64 * 1024**2
 # What a client is told as Triton's max_batch_size.

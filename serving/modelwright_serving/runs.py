@@ -6,6 +6,7 @@ and encoding. When and where runs happen is left to `batch`.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
@@ -180,11 +181,15 @@ class Runs:
     def whole(self, ticket: Ticket, since: float, stop: Stop) -> Work:
         """Decode, run and encode a request that is too large for the event loop."""
         started = perf_counter()
+        gc.disable()  # it would look at every value of a large document again and again, and stop all threads for it
         try:
             job = self.job(ticket, ticket.decode(at_once=False), since)
         except OipError as error:
+            error.__traceback__ = None  # it would keep the document
             refused = Job(ticket, InferRequest([], ()), 0, since)
             return Work([], [(refused, error, _NOTHING)], perf_counter() - started, 0.0)
+        finally:
+            gc.enable()
         decoding = perf_counter() - started
         work = self.shared([job], stop)
         work.decoding = decoding
