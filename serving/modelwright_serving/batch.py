@@ -24,7 +24,6 @@ from modelwright_serving.runtime import Stop
 from modelwright_serving.worker import Worker
 
 MAX_REQUESTS_PER_TURN = 128
-MAX_ROWS_PER_RUN = 256
 # Of one turn's decoding; the rest of what has arrived is left to the next turn.
 _TURN_SECONDS = 0.01
 _SWEEP_SECONDS = 0.25
@@ -78,7 +77,7 @@ class Executor:
         self._scheduled = False
         self._sweeping = False
         self._was_stuck = False
-        self._most_rows = min(MAX_ROWS_PER_RUN, model.pace.rows_within(_SHARE * bounds.run_seconds))
+        self._most_rows = min(model.sharing.most_rows, model.pace.rows_within(_SHARE * bounds.run_seconds))
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._slow)

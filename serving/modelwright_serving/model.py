@@ -15,34 +15,52 @@ from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Tensor
 from modelwright_serving.pace import Pace, measure
 from modelwright_serving.protobuf import WireError
+from modelwright_serving.rows.layout import aligned, filled
+from modelwright_serving.rows.sharing import Sharing, judge
 from modelwright_serving.steady import is_steady
 
 MAX_BYTES = 2 * 1024**3
-_PROBE_ROWS = 3
+_UNKNOWN = Sharing(False, "not tried yet")
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that has passed every check; `joins_rows` says whether requests may share a run."""
+    """A model that has passed every check; `sharing` says whether requests may share a run."""
 
     digest: str
     signature: Signature
     session: runtime.Session
-    joins_rows: bool
+    sharing: Sharing
     pace: Pace = field(default_factory=Pace)
 
+    @property
+    def joins_rows(self) -> bool:
+        return self.sharing.allowed
+
     def run(self, inputs: list[Tensor], stop: runtime.Stop | None = None) -> list[Tensor]:
-        return runtime.run(self.session, self.signature, inputs, stop)
+        """All outputs. The last row is repeated up to a whole portion, so that all come out as in any other run."""
+        portion = self.sharing.portion
+        if portion > 1 and (rows := len(inputs[0])) % portion:
+            outputs = self._run(filled(inputs, -rows % portion), stop)
+            return [output[:rows] for output in outputs]
+        return self._run(inputs, stop)
+
+    def _run(self, inputs: list[Tensor], stop: runtime.Stop | None) -> list[Tensor]:
+        laid = aligned(inputs) if self.sharing.aligned else inputs
+        return runtime.run(self.session, self.signature, laid, stop)
 
 
-def load(path: Path, expected_digest: str | None) -> LoadedModel:
-    """Load and prove the model; StepError says which check it did not pass."""
+def load(path: Path, expected_digest: str | None, *, share_rows: bool = True) -> LoadedModel:
+    """Load and prove the model; StepError says which check it did not pass.
+
+    Unless `share_rows`, every request runs alone, whatever could be proved.
+    """
     content = _read(path)
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if expected_digest is not None and digest != expected_digest:
         raise StepError("DigestMismatch", f"{path} holds {digest}, but {expected_digest} is asked for")
     session = runtime.open_session(content)
-    declared = LoadedModel(digest, runtime.signature_of(session), session, joins_rows=False)
+    declared = LoadedModel(digest, runtime.signature_of(session), session, _UNKNOWN)
     expectation = golden.read(path, declared.signature)
     rows: list[Tensor] | None = None
     if expectation is None:
@@ -51,10 +69,22 @@ def load(path: Path, expected_digest: str | None) -> LoadedModel:
         rows = expectation.request.tensors(declared.signature)
         outputs = _check_golden(declared, expectation, rows)
     model = replace(declared, signature=_as_seen(declared.signature, outputs))
-    model = replace(model, joins_rows=_rows_are_independent(model, rows))
+    parsed = _graph(content)
+    sharing = judge(parsed, model.signature, model.run, rows, wanted=share_rows)
+    if sharing.allowed:
+        model = replace(model, signature=_by_row(model.signature))
+    model = replace(model, sharing=sharing)
     pace = Pace() if outputs is None else _pace(model, rows)
-    pace.steady = _is_steady(content, model.signature)
+    pace.steady = parsed is not None and _is_steady(parsed, model.signature)
     return replace(model, pace=pace)
+
+
+def _graph(content: bytes) -> graph.Model | None:
+    """The model's graph; None if it is too large, or too odd, to be followed."""
+    try:
+        return graph.read(content)
+    except WireError:
+        return None
 
 
 def _pace(model: LoadedModel, known: list[Tensor] | None) -> Pace:
@@ -62,9 +92,9 @@ def _pace(model: LoadedModel, known: list[Tensor] | None) -> Pace:
     return measure(model.run, sample, joins_rows=model.joins_rows)
 
 
-def _is_steady(content: bytes, signature: Signature) -> bool:
+def _is_steady(parsed: graph.Model, signature: Signature) -> bool:
     try:
-        return is_steady(graph.read(content), signature)
+        return is_steady(parsed, signature)
     except WireError:
         return False
 
@@ -135,50 +165,12 @@ def _seen(spec: TensorSpec, output: Tensor, rows: bool) -> TensorSpec:
     return replace(spec, shape=shape)
 
 
-def _rows_are_independent(model: LoadedModel, known: list[Tensor] | None) -> bool:
-    """Whether rows give the same results together as alone: only then may different callers' rows share a run.
-
-    A first dimension of any size does not prove it: a model may well normalise over its batch. Rows that the
-    model is known to take tell more than made-up ones, which it may refuse.
-    """
-    if not model.signature.has_row_dimension:
-        return False
-    rows = _several(known) or [_varied(spec) for spec in model.signature.inputs]
-    try:
-        together = model.run(rows)
-        alone = [model.run([tensor[row : row + 1] for tensor in rows]) for row in range(len(rows[0]))]
-    except runtime.RunFailed:
-        return False
-    return all(_same(whole, [part[position] for part in alone]) for position, whole in enumerate(together))
-
-
-def _several(known: list[Tensor] | None) -> list[Tensor] | None:
-    """The first of the known rows, if there are enough of them to influence each other."""
-    if known is None or any(len(tensor) < _PROBE_ROWS for tensor in known):
-        return None
-    return [tensor[:_PROBE_ROWS] for tensor in known]
-
-
-def _same(together: Tensor, alone: list[Tensor]) -> bool:
-    if any(part.shape[:1] != (1,) for part in alone) or together.shape[:1] != (_PROBE_ROWS,):
-        return False
-    stacked = np.concatenate(alone)
-    if stacked.shape != together.shape:
-        return False
-    if np.issubdtype(together.dtype, np.floating):
-        return bool(np.allclose(stacked, together, rtol=1e-4, atol=1e-5, equal_nan=True))
-    return bool(np.all(stacked == together))
+def _by_row(signature: Signature) -> Signature:
+    """The signature with a row of each output for each row of the inputs: some converters declare a single one."""
+    outputs = tuple(replace(spec, shape=(-1, *spec.shape[1:])) for spec in signature.outputs)
+    return replace(signature, outputs=outputs)
 
 
 def _neutral(spec: TensorSpec) -> Tensor:
     shape = [1 if size == -1 else size for size in spec.shape]
     return np.full(shape, "", dtype=np.object_) if spec.datatype == "BYTES" else np.zeros(shape, spec.dtype)
-
-
-def _varied(spec: TensorSpec) -> Tensor:
-    """A few different rows; the same ones at every start, so that the verdict never changes."""
-    shape = [_PROBE_ROWS, *(1 if size == -1 else size for size in spec.shape[1:])]
-    numbers = np.arange(np.prod(shape, dtype=np.int64)).reshape(shape) * 7 % 5
-    if spec.datatype == "BYTES":
-        return np.array(["", "a", "b", "c", "d"], dtype=np.object_)[numbers]
-    return numbers.astype(spec.dtype)

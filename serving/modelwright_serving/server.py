@@ -159,7 +159,13 @@ class Server:
         self._rpc.install(serving)
         self._state.serving = serving
         self._rpc.changed()
-        logs.event("ready", digest=model.digest, joins_rows=model.joins_rows, load_seconds=round(seconds, 4))
+        logs.event(
+            "ready",
+            digest=model.digest,
+            joins_rows=model.joins_rows,
+            reason=model.sharing.reason,
+            load_seconds=round(seconds, 4),
+        )
 
 
 def _in_daemon(loop: asyncio.AbstractEventLoop, settings: Settings) -> asyncio.Future[LoadedModel]:
@@ -177,7 +183,7 @@ def _in_daemon(loop: asyncio.AbstractEventLoop, settings: Settings) -> asyncio.F
     def work() -> None:
         result: LoadedModel | StepError
         try:
-            result = load(settings.model, settings.digest)
+            result = load(settings.model, settings.digest, share_rows=settings.share_rows)
         except StepError as failure:
             result = failure
         loop.call_soon_threadsafe(settle, result)

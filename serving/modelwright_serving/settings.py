@@ -40,6 +40,7 @@ class Settings:
     idle_timeout: float
     read_timeout: float
     traffic: Path | None
+    share_rows: bool
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -73,6 +74,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         idle_timeout=options.idle_timeout,
         read_timeout=options.read_timeout,
         traffic=options.traffic,
+        share_rows=options.row_sharing == "auto",
     )
 
 
@@ -105,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="the traffic rule of a rollout, read again whenever it changes; it need not be there",
+    )
+    add(
+        "--row-sharing",
+        choices=("auto", "never"),
+        default="auto",
+        help="whether rows of different callers may share a run of the model: where it is proved that they do not "
+        "influence each other, or never; default: %(default)s",
     )
     _add_drain(parser)
     _add_limits(parser)

@@ -72,13 +72,13 @@ def every_datatype() -> bytes:
     return model(nodes, inputs, outputs)
 
 
-def share_of_batch() -> bytes:
+def share_of_batch(width: int = 2) -> bytes:
     """Divides each row by the sum of all rows: rows that share a run change each other."""
     nodes = [
         helper.make_node("ReduceSum", ["x"], ["total"], keepdims=1),
         helper.make_node("Div", ["x", "total"], ["y"]),
     ]
-    return model(nodes, [matrix("x")], [matrix("y")])
+    return model(nodes, [matrix("x", width)], [matrix("y", width)])
 
 
 def fails_on_large_numbers() -> bytes:
@@ -95,9 +95,13 @@ def slow(products: int) -> bytes:
     size = 500
     seed = helper.make_tensor("seed", FLOAT, [size, size], np.full(size * size, 1 / size, np.float32))
     zero = helper.make_tensor("zero", FLOAT, [], [0.0])
+    last = helper.make_tensor("last", INT64, [], [1])
     nodes = [
-        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
-        helper.make_node("Mul", ["sum", "zero"], ["nothing"]),
+        # What depends on nothing but constants would be computed when the model is loaded.
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Gather", ["shape", "last"], ["width"]),
+        helper.make_node("Cast", ["width"], ["number"], to=FLOAT),
+        helper.make_node("Mul", ["number", "zero"], ["nothing"]),
         helper.make_node("Add", ["seed", "nothing"], ["product0"]),
         *(
             helper.make_node("MatMul", [f"product{number}", "seed"], [f"product{number + 1}"])
@@ -108,7 +112,7 @@ def slow(products: int) -> bytes:
         helper.make_node("Add", ["x", "x"], ["double"]),
         helper.make_node("Add", ["double", "none"], ["y"]),
     ]
-    return model(nodes, [matrix("x")], [matrix("y")], [seed, zero])
+    return model(nodes, [matrix("x")], [matrix("y")], [seed, zero, last])
 
 
 def loops() -> bytes:
@@ -155,8 +159,8 @@ def data_beside_it(folder: Path) -> bytes:
     return model([helper.make_node("Add", ["x", "w"], ["y"])], [matrix("x")], [matrix("y")], [weights])
 
 
-def matrix(name: str) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, FLOAT, ["rows", 2])
+def matrix(name: str, width: int = 2) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, FLOAT, ["rows", width])
 
 
 def model(

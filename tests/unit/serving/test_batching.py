@@ -33,11 +33,10 @@ def test_requests_that_arrive_together_share_one_run(server: Served, cancer: mod
 
 
 def test_sharing_a_run_changes_no_answer(server: Served, cancer: models.Cancer) -> None:
-    requests = [matrix(cancer.rows[start : start + size]) for start, size in ((0, 1), (1, 4), (5, 2), (7, 1))]
+    places = [*((start, 1) for start in range(60)), (60, 4), (65, 2), (67, 33), (0, 1), (7, 1)]
+    requests = [matrix(cancer.rows[start : start + size]) for start, size in places]
     for request, together in zip(requests, send_together(server, *requests), strict=True):
-        alone = server.infer(request)
-        assert together.output("label").tolist() == alone.output("label").tolist()
-        np.testing.assert_allclose(together.output("probabilities"), alone.output("probabilities"), atol=1e-6)
+        assert together.body == server.infer(request).body
 
 
 def test_requests_in_every_form_share_a_run(server: Served, cancer: models.Cancer) -> None:
@@ -70,11 +69,21 @@ def test_a_request_that_fails_the_run_leaves_its_neighbours_alone(model_file: Mo
 
 
 def test_rows_that_would_change_each_other_never_share_a_run(model_file: ModelFile) -> None:
-    row = np.array([[2.0, 4.0]], dtype=np.float32)
-    with serving(model_file(models.share_of_batch())) as server:
+    rows = [np.array([row], np.float32) for row in ([2.0, 4.0, 1.0, 1.0, 2.0], [1e6, -1e30, 0.0, 7.0, 1.0])]
+    with serving(model_file(models.share_of_batch(width=5))) as server:
+        ready = server.wait_ready().events[-1]
+        assert ready["joins_rows"] is False
+        assert "operator ReduceSum " in ready["reason"]
+        replies = send_together(server, *[matrix(rows[index % 2], "x") for index in range(6)])
+        assert {reply.body for reply in replies[::2]} == {server.infer(matrix(rows[0], "x")).body}
+
+
+def test_runs_are_not_shared_if_they_are_not_to_be(model_file: ModelFile, cancer: models.Cancer) -> None:
+    with serving(model_file(cancer.content), "--row-sharing", "never") as server:
         assert server.wait_ready().events[-1]["joins_rows"] is False
-        replies = send_together(server, *([matrix(row, "x")] * 5))
-        assert {reply.body for reply in replies} == {server.infer(matrix(row, "x")).body}
+        runs = server.metric("modelwright_batch_rows_count")
+        send_together(server, *([matrix(cancer.rows[:1])] * 5))
+        assert server.metric("modelwright_batch_rows_count") == runs + 5
 
 
 def test_more_requests_than_fit_one_turn_are_all_answered_in_order(
