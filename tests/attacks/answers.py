@@ -29,7 +29,11 @@ def in_protobuf(first: bytes, later: bytes) -> str:
     return _said(_tensors(first), _tensors(later))
 
 
-COMPARED: Mapping[str, Callable[[bytes, bytes], str]] = {"http": in_json, "grpc": in_protobuf}
+COMPARED: Mapping[str, Callable[[bytes, bytes], str]] = {
+    "http": in_json,
+    "seldom": in_json,
+    "grpc": in_protobuf,
+}
 
 
 def _tensors(message: bytes) -> dict[str, Numbers]:

@@ -60,6 +60,21 @@ def idle_10000_addresses(aim: Aim) -> None:
         aim.http(idle(), replace(PLAIN, source=source), 50)
 
 
+@attack("1,024 idle connections at each port, from one address, which come again when they are closed")
+def idle_again(aim: Aim) -> None:
+    aim.http(idle(), AGAIN, 1_024)
+    aim.grpc(idle(), AGAIN, 1_024)
+    aim.admin(idle(), AGAIN, 256)
+
+
+@attack(
+    "2,000 idle connections at the HTTP port, from as many addresses, which come again when they are closed"
+)
+def idle_again_addresses(aim: Aim) -> None:
+    for source in addresses(2_000):
+        aim.http(idle(), replace(AGAIN, source=source))
+
+
 @attack("1,024 idle connections at the admin port")
 def idle_admin(aim: Aim) -> None:
     aim.admin(idle(), count=1_024)

@@ -20,6 +20,7 @@ from attacks import answers, h2
 CALLER, KUBELET = "127.0.0.1", "127.0.0.3"
 PAUSE_SECONDS = 0.004
 PROBE_PAUSE_SECONDS = 0.05
+SELDOM_PAUSE_SECONDS = 0.4
 PATIENCE_SECONDS = 8.0
 
 Sample = tuple[str, float, float, str]
@@ -164,6 +165,7 @@ def main() -> int:
     askers: list[tuple[str, Asker, float]] = [
         ("http", Http(asked["ports"]["http"], bodies["http"]), PAUSE_SECONDS),
         ("grpc", Grpc(asked["ports"]["grpc"], bodies["grpc"]), PAUSE_SECONDS),
+        ("seldom", Http(asked["ports"]["http"], bodies["http"]), SELDOM_PAUSE_SECONDS),
         *(
             (name, Probing(asked["ports"][port], path), PROBE_PAUSE_SECONDS)
             for name, port, path in asked["probes"]

@@ -36,9 +36,9 @@ from bench.generator import GENERATOR_CORE
 from bench.wrk import Request
 from cluster.paths import REPOSITORY
 
-WARM_SECONDS = 0.3
-QUIET_SECONDS = 0.8
-AFTER_SECONDS = 0.3
+WARM_SECONDS = 0.2
+QUIET_SECONDS = 0.7
+AFTER_SECONDS = 0.2
 LATE_SECONDS = 20.0
 
 

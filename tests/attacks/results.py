@@ -8,6 +8,8 @@ RESIDENT_MIB = 300.0
 SLOWER = 5.0
 PROBE_SECONDS = 0.5
 CALLERS = ("http", "grpc")
+# Honest, too: an open connection, used too seldom for percentiles.
+SELDOM = "seldom"
 
 
 class Times(Found):
@@ -64,17 +66,19 @@ class Effect(Found):
 
     def failed(self) -> dict[str, int]:
         """Honest requests that were not answered, or wrongly."""
-        return _sum([self.during[who].failed for who in CALLERS if who in self.during])
+        return _sum([self.during[who].failed for who in (*CALLERS, SELDOM) if who in self.during])
 
     def wrong(self) -> int:
         return self.failed().get("wrong", 0)
 
     def slowest_probe(self) -> float:
         """Seconds."""
-        return max((one.highest for who, one in self.during.items() if who not in CALLERS), default=0.0)
+        return max(
+            (one.highest for who, one in self.during.items() if who not in {*CALLERS, SELDOM}), default=0.0
+        )
 
     def failed_probes(self) -> dict[str, int]:
-        return _sum([one.failed for who, one in self.during.items() if who not in CALLERS])
+        return _sum([one.failed for who, one in self.during.items() if who not in {*CALLERS, SELDOM}])
 
     def broken(self, quiet: dict[str, Times] | None = None) -> list[str]:
         """The bounds that it breaks."""

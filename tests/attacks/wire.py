@@ -148,6 +148,7 @@ class Engine:
         self.ends[f"grpc-status {status}" if status.isdigit() else "gRPC answers"] += 1
 
     def run(self) -> None:
+        """Attack; once."""
         began = time.monotonic()
         until = began + self.seconds
         todo = iter(self._plans)
@@ -171,6 +172,8 @@ class Engine:
                     self._serve(line, events)
         for line in self._lines.values():
             self.ends[line.goaway or "open at the end"] += 1
+            line.socket.close()
+        self._poll.close()
 
     def _ahead(self, seconds: float) -> bool:
         """Whether more has been sent than the network of an attacker takes in this time."""
