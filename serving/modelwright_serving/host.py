@@ -10,6 +10,7 @@ from typing import Protocol
 
 from modelwright_serving.limits import Limits
 from modelwright_serving.memory import Account, Memory
+from modelwright_serving.steps import Steps
 from modelwright_serving.tracing import FailureLog
 
 _SWEEP_SECONDS = 0.5
@@ -57,6 +58,7 @@ class Host:
         self.memory = Memory(limits.memory) if memory is None else memory
         self.now = loop.time
         self.call_soon = loop.call_soon
+        self.steps = Steps(loop.call_soon)
         self.last_connected = float("-inf")
         self.failures = FailureLog(protocol)
         self._loop = loop

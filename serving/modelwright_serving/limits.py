@@ -24,8 +24,12 @@ class Limits:
     refused_connections: int = 256  # of a port, that are still told why
     spare_descriptors: int = 256  # of the process, for all but the connections of the two ports
     reuse_seconds: float = 1.0  # out of use for so long, a connection makes room for one of the same address
-    pipelined: int = 64  # requests of one connection that wait for their answer before it is read on
-    write_buffer: int = 256 * 1024  # of one connection, before it is read on
+    pipelined: int = 4  # requests of one connection that wait for their turn before it is read on
+    portion: int = 1024  # of many small requests that arrive together, as much is read at once
+    framing: int = 64 * 1024  # of a chunked body, beside as many bytes as the body has
+    unpacked_freely: int = 1024**2  # of a compressed body, whatever its size
+    unpacked_ratio: int = 100  # to its size, beyond that
+    write_buffer: int = 64 * 1024  # of one connection, before its next request is run or read
     idle_seconds: float = 125.0  # longer than the pools of common clients keep an unused connection
     head_seconds: float = 10.0
     body_seconds: float = 60.0

@@ -4,6 +4,9 @@ What is counted are bodies, what is unpacked or decoded from them, and answers t
 model, of the process and of a connection's headers are not.
 """
 
+# To a caller whose address holds too much already.
+REFUSAL = "the server holds too much for this address; try again shortly, or with fewer rows at a time"
+
 
 class Memory:
     """One budget of `limit` bytes for all ports of the server."""

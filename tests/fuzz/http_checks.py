@@ -20,9 +20,12 @@ MAX_BODY = 4096
 _LENGTH_NAME = HEADER_LENGTH[:-2].lower()
 
 
-def check_answer(model: Model, request: Request, reply: Reply) -> None:
-    """Finding if this is no answer to that: because it is another's, or because it is wrong."""
-    if reply.status == 503 and not _is_much(request):
+def check_answer(model: Model, request: Request, reply: Reply, *, pipelined: int) -> None:
+    """Finding if this is no answer to that: because it is another's, or because it is wrong.
+
+    `pipelined`: bytes of all requests of the connection, which may wait together.
+    """
+    if reply.status == 503 and not _is_much(request) and pipelined <= MAX_BODY:
         raise Finding(f"the server is not busy: {reply} for {request}")
     if reply.bodiless and request.method != b"HEAD":
         raise Finding(f"a body is missing: {reply} for {request}")

@@ -68,5 +68,5 @@ class HttpLayer:
         seen = asked(taken)
         check_number(got, seen, taken, arrival)
         for request, reply in zip(seen.requests, final(got), strict=False):
-            check_answer(self._model, request, reply)
+            check_answer(self._model, request, reply, pipelined=len(taken))
         return got

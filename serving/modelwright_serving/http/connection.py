@@ -1,22 +1,23 @@
-"""One HTTP/1.1 connection: answers in the order of their requests, flow control, time limits, and the way it ends.
+"""One HTTP/1.1 connection: one request after another, flow control, time limits, and the way it ends.
 
-Reading requests is left to the reader, what they mean to the application, when connections have to go to the host.
+A connection's next request is run when the answer before it is on its way: a caller that does not read its answers gets
+no more of them made. Reading requests is left to the reader, what they mean to the application, when connections have
+to go to the host.
 """
 
 import asyncio
 from collections import deque
+from functools import partial
 from http import HTTPStatus
 from typing import cast
 
 from modelwright_serving.host import Host
 from modelwright_serving.http import responses
+from modelwright_serving.http.encoding import UnpackError, Unpacking
 from modelwright_serving.http.exchange import Application, Exchange
 from modelwright_serving.http.reader import Phase, Refusal, RequestReader
 from modelwright_serving.http.responses import Response
-from modelwright_serving.memory import Account
-
-# Bytes: of many small requests that arrive together, as much is read at once.
-_PORTION = 4096
+from modelwright_serving.memory import REFUSAL, Account
 
 
 class Connection(asyncio.Protocol):
@@ -26,14 +27,18 @@ class Connection(asyncio.Protocol):
         self._host = host
         self._limits = host.limits
         self._application = application
-        self._exchanges: deque[Exchange] = deque()
+        self._exchanges: deque[Exchange] = deque()  # all but the last are complete
+        self._running: Exchange | None = None
         self._caller_finished = False
         self._write_blocked = False
+        self._unsent = 0  # bytes of answers that the caller does not read, while that blocks
         self._reading_paused = False
-        self._unread = b""
+        self._has_run = False  # a request, in this turn
+        self._unread = b""  # from `_place` on
+        self._place = 0
         self._transport: asyncio.Transport
-        self._account: Account
         self._reader: RequestReader
+        self.account: Account
         self.phase = Phase.IDLE
         self.since = host.now()
 
@@ -42,57 +47,82 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer)
-        self._account = self._host.account(transport)
-        self._reader = RequestReader(self, self._application, self._limits, self._account)
-        if not self._host.admit(self, self._account):
+        self.account = self._host.account(transport)
+        self._reader = RequestReader(self, self._application, self._limits, self.account)
+        if not self._host.admit(self, self.account):
             self._reader.refuse(503, "the server has too many connections; try again shortly")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader.stop()
-        self._unread = b""
+        self._drop_unread()
+        self._account_for_unsent(0)
         for exchange in self._exchanges:
             self._release(exchange)
             exchange.abandon()
         self._exchanges.clear()
-        self._host.forget(self, self._account)
+        self._host.forget(self, self.account)
 
     def data_received(self, data: bytes) -> None:
-        crowded = len(data) > _PORTION and data.count(b"\r\n\r\n") > self._limits.pipelined
-        if crowded or self._unread:
-            self._unread += data
+        self._has_run = False
+        crowded = len(data) > self._limits.portion and data.count(b"\r\n\r\n") > self._limits.pipelined
+        if not crowded and not self._unread:
+            self._reader.feed(data)
+        elif self.account.take(len(data)):
+            self._unread = self._unread[self._place :] + data
+            self._place = 0
             self._read_on()
         else:
-            self._reader.feed(data)
+            self._reader.refuse(503, REFUSAL)
 
     def _read_on(self) -> None:
-        """Read many small requests in portions: each may ask for a large answer, which nobody may ever read."""
-        while self._unread and not self._reading_paused:
-            portion, self._unread = self._unread[:_PORTION], self._unread[_PORTION:]
+        """Read many small requests in portions, the next when all of the one before are answered."""
+        self._has_run = False
+        while self._unread and not (self._has_run or self._has_waiting or self._write_blocked):
+            portion = self._unread[self._place : self._place + self._limits.portion]
+            self._place += len(portion)
+            self.account.give(len(portion))
+            if self._place == len(self._unread):
+                self._drop_unread()
             self._reader.feed(portion)
+        self._pace_reading()
+        if self._caller_finished and not self._unread and not self._reader.stopped:
+            self._finish_reading()
+
+    def _drop_unread(self) -> None:
+        self.account.give(len(self._unread) - self._place)
+        self._unread, self._place = b"", 0
 
     def eof_received(self) -> bool:
         """A caller that has finished sending may still want its answers."""
         self._caller_finished = True
-        if self._unread:
-            self._reader.feed(self._unread)
-            self._unread = b""
+        if not self._unread:
+            self._finish_reading()
+        return bool(self._unread or self._exchanges)
+
+    def _finish_reading(self) -> None:
         unfinished = self._reader.stop()
         if unfinished is not None:
             self._exchanges.remove(unfinished)
-        if not self._exchanges:
-            return False
-        self._exchanges[-1].keep_alive = False
-        return True
+        if self._exchanges:
+            self._exchanges[-1].keep_alive = False
+        else:
+            self._transport.close()
 
     def pause_writing(self) -> None:
         self._write_blocked = True
         self.since = self._host.now()
+        self._account_for_unsent(self._transport.get_write_buffer_size())
         self._pace_reading()
 
     def resume_writing(self) -> None:
         self._write_blocked = False
         self.since = self._host.now()
-        self._pace_reading()
+        self._account_for_unsent(0)
+        self._go_on()
+
+    def _account_for_unsent(self, size: int) -> None:
+        self.account.charge(size - self._unsent)
+        self._unsent = size
 
     # --- called by the reader ----------------------------------------------------------------
 
@@ -107,13 +137,18 @@ class Connection(asyncio.Protocol):
         if not exchange.endpoint.takes_body:
             exchange.keep_alive = False  # whether the body comes nevertheless cannot be known
             self._reader.stop()
-            exchange.endpoint.handle(exchange)
+            self.complete(exchange)
         elif self._exchanges[0] is exchange:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def complete(self, exchange: Exchange) -> None:
         self.phase = Phase.ANSWER
-        exchange.endpoint.handle(exchange)
+        first = self._exchanges[0] is exchange
+        if first and not self._has_run and not self._write_blocked:
+            self._run(exchange)
+            return
+        if first:
+            self._host.call_soon(self._go_on)
         if len(self._exchanges) >= self._limits.pipelined:
             self._pace_reading()
 
@@ -126,37 +161,69 @@ class Connection(asyncio.Protocol):
 
     # --- answering ---------------------------------------------------------------------------
 
+    def _run(self, exchange: Exchange) -> None:
+        self._running = exchange
+        self._has_run = True
+        if exchange.unpacking is None:
+            exchange.endpoint.handle(exchange)
+        elif not self._unpack(exchange, exchange.unpacking):
+            self._host.steps.add(partial(self._unpack, exchange, exchange.unpacking))
+
+    def _unpack(self, exchange: Exchange, unpacking: Unpacking) -> bool:
+        """Unpack a part of the body; True if no part is left, and the request is on its way or answered."""
+        try:
+            plain = None if exchange.settled else unpacking.step()
+        except UnpackError as error:
+            unpacking.drop()
+            exchange.respond(responses.error(error.status, error.message))
+            return True
+        if exchange.settled:
+            unpacking.drop()
+        elif plain is not None:
+            self._release(exchange)
+            exchange.body = plain
+            exchange.endpoint.handle(exchange)
+        return exchange.settled or plain is not None
+
     def answered(self, exchange: Exchange) -> None:
         self._release(exchange)
-        if self._exchanges and self._exchanges[0] is exchange:
-            self._write_answers()
+        first = bool(self._exchanges) and self._exchanges[0] is exchange
+        if first and not self._write_blocked and exchange.response is not None:
+            self._write_answer(exchange, exchange.response)
 
     def _release(self, exchange: Exchange) -> None:
-        self._account.give(len(exchange.body))
+        self.account.give(len(exchange.body))
         exchange.body = b""
 
-    def _write_answers(self) -> None:
-        """Write every answer whose turn it is."""
-        parts: list[bytes] = []
-        closing = False
-        while self._exchanges and (response := self._exchanges[0].response) is not None and not closing:
-            exchange = self._exchanges.popleft()
-            closing = self._is_last(exchange, response)
-            parts.append(self._written(exchange, response, closing=closing))
-        self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+    def _write_answer(self, exchange: Exchange, response: Response) -> None:
+        """Write the first answer; what waits behind it goes on in the next turn of the event loop."""
+        self._exchanges.popleft()
+        closing = self._is_last(exchange, response)
+        self._transport.write(self._written(exchange, response, closing=closing))
         if closing:
             self._half_close()
-            return
-        if self._reading_paused:
-            self._pace_reading()
-        if not self._exchanges and self.phase is Phase.ANSWER:
+        elif self._exchanges or self._unread:
+            self._host.call_soon(self._go_on)
+        elif self.phase is Phase.ANSWER:
             self.enter(Phase.IDLE)
+
+    def _go_on(self) -> None:
+        """Write, run or read what has waited for the answer before it."""
+        if not self._write_blocked and not self._transport.is_closing():
+            if not self._has_waiting:
+                self._read_on()
+            elif (response := self._exchanges[0].response) is not None:
+                self._write_answer(self._exchanges[0], response)
+            elif self._exchanges[0] is not self._running:
+                self._run(self._exchanges[0])
+        self._pace_reading()
 
     def _is_last(self, exchange: Exchange, response: Response) -> bool:
         """Whether nothing follows: asked for, inevitable, or because the server drains and nothing waits here."""
         if response.close or not exchange.keep_alive:
             return True
-        return self._host.draining and not self._exchanges and self.phase not in {Phase.HEAD, Phase.BODY}
+        waiting = self._exchanges or self._unread or self.phase in {Phase.HEAD, Phase.BODY}
+        return self._host.draining and not waiting
 
     def _written(self, exchange: Exchange, response: Response, *, closing: bool) -> bytes:
         connection = b""
@@ -176,9 +243,15 @@ class Connection(asyncio.Protocol):
             b"" if exchange.method == b"HEAD" else response.body,
         )
 
+    @property
+    def _has_waiting(self) -> bool:
+        """Whether a request that has come in full is not answered yet."""
+        return bool(self._exchanges) and self._exchanges[0] is not self._reader.unfinished
+
     def _pace_reading(self) -> None:
-        """Read no requests from a caller that does not read its answers."""
-        paused = self._write_blocked or len(self._exchanges) >= self._limits.pipelined
+        """Read no requests from a caller that does not read its answers, or sends faster than it is answered."""
+        crowded = self._unread or len(self._exchanges) >= self._limits.pipelined
+        paused = self._write_blocked or bool(crowded)
         if paused == self._reading_paused or self._transport.is_closing():
             return
         self._reading_paused = paused
@@ -186,14 +259,13 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
-            if self._unread:
-                self._host.call_soon(self._read_on)
 
     # --- ending ------------------------------------------------------------------------------
 
     def _half_close(self) -> None:
         """Say that nothing more comes, then wait for the caller to close: a reset could destroy the last answer."""
         self._reader.stop()
+        self._drop_unread()
         self.enter(Phase.LINGER)
         if self._transport.is_closing():
             return
@@ -208,10 +280,7 @@ class Connection(asyncio.Protocol):
     @property
     def waiting_since(self) -> float | None:
         """Since when the server has waited for the caller; None while the caller waits for the server."""
-        exchanges = self._exchanges
-        if self._write_blocked or not exchanges or exchanges[0] is self._reader.unfinished:
-            return self.since
-        return None
+        return None if self._has_waiting and not self._write_blocked else self.since
 
     def evict(self) -> None:
         """Close at once, to make room for another connection."""
@@ -228,7 +297,7 @@ class Connection(asyncio.Protocol):
         limits = self._limits
         if self._write_blocked:
             if waited > limits.write_seconds:
-                self.abort()
+                self._end_if_unread(now)
         elif self.phase is Phase.IDLE:
             self.close_if_idle(now - limits.idle_seconds)
         elif self.phase is Phase.HEAD and waited > limits.head_seconds:
@@ -237,6 +306,15 @@ class Connection(asyncio.Protocol):
             self._reader.refuse(408, f"the request's body took longer than {limits.body_seconds:g} s")
         elif self.phase is Phase.LINGER and waited > limits.linger_seconds:
             self.abort()
+
+    def _end_if_unread(self, now: float) -> None:
+        """End a connection whose caller has read too little of its answers in the last `write_seconds`."""
+        left = self._transport.get_write_buffer_size()
+        if self._unsent - left < self._limits.unread_rate * self._limits.write_seconds:
+            self.abort()
+            return
+        self._account_for_unsent(left)
+        self.since = now
 
     def abort(self) -> None:
         self._transport.abort()

@@ -3,14 +3,21 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from modelwright_serving.http.encoding import Unpacking
 from modelwright_serving.http.head import KnownHeads
 from modelwright_serving.http.responses import Response
+from modelwright_serving.memory import Account
 
 _NONE: Mapping[bytes, bytes] = {}
 
 
 class Owner(Protocol):
     """The connection an exchange belongs to."""
+
+    @property
+    def account(self) -> Account:
+        """What the caller's address holds."""
+        ...
 
     def answered(self, exchange: "Exchange") -> None: ...
 
@@ -34,6 +41,7 @@ class Exchange:
         "on_gone",
         "response",
         "settled",
+        "unpacking",
     )
 
     def __init__(self, owner: Owner, endpoint: "Endpoint", method: bytes) -> None:
@@ -48,7 +56,13 @@ class Exchange:
         self.http10 = False
         self.response: Response | None = None
         self.settled = False
+        self.unpacking: Unpacking | None = None
         self.on_gone: Callable[[], None] | None = None
+
+    @property
+    def account(self) -> Account:
+        """What the caller's address holds."""
+        return self._owner.account
 
     def respond(self, response: Response) -> None:
         if self.settled:
@@ -58,7 +72,7 @@ class Exchange:
         self._owner.answered(self)
 
     def abandon(self) -> None:
-        """The caller has gone; whoever works on an answer may stop."""
+        """The caller has gone; work on an answer may stop."""
         if not self.settled:
             self.settled = True
             if self.on_gone is not None:

@@ -16,28 +16,46 @@ if TYPE_CHECKING:
     from modelwright_serving.http.exchange import Endpoint
 
 # What asks for another protocol, and is left out when the request is read without that wish.
-_UPGRADING = frozenset((b"connection", b"upgrade", b"http2-settings"))
+_UPGRADING = frozenset((b"upgrade", b"http2-settings"))
+# What a request must not say twice: two readers of it could believe one each.
+_ONCE = frozenset(
+    (b"host", b"transfer-encoding", b"content-encoding", b"expect", b"inference-header-content-length")
+)
 
 
 class Head:
     """Request line and headers by their names in lower case, the last of each.
 
-    `size` counts all headers, `unparsed` what may be part of an endless one.
+    `size` counts the bytes of all fields and `fields` their number, trailers included; `unparsed` is what may be part
+    of an endless one.
     """
 
-    __slots__ = ("headers", "size", "target", "unparsed")
+    __slots__ = ("_twice", "fields", "headers", "size", "target", "unparsed")
 
     def __init__(self) -> None:
         self.target = b""
         self.headers: dict[bytes, bytes] = {}
+        self.fields = 0
         self.size = 0
         self.unparsed = 0
+        self._twice: bytes | None = None
+
+    def count(self, name: bytes, value: bytes) -> None:
+        """Another field, be it a header or a trailer."""
+        self.fields += 1
+        self.size += len(name) + len(value) + 4
 
     def add(self, name: bytes, value: bytes) -> None:
-        self.size += len(name) + len(value) + 4
-        self.headers[name.lower()] = value.rstrip(
-            b" \t"
-        )  # which belongs to no value, but the parser leaves it
+        """A header."""
+        self.count(name, value)
+        name = name.lower()
+        value = value.rstrip(b" \t")  # which belongs to no value, but the parser leaves it
+        if name in self.headers:
+            if name in _ONCE:
+                self._twice = name
+            elif name == b"connection":
+                value = b"%b, %b" % (self.headers[name], value)
+        self.headers[name] = value
 
     @property
     def wants_continue(self) -> bool:
@@ -73,6 +91,8 @@ class Head:
     def problem(self, version: str) -> Response | None:
         """Why the request cannot be served, as far as its headers tell."""
         headers = self.headers
+        if (problem := self._framing_problem(version)) is not None:
+            return problem
         if b"host" not in headers and version == "1.1":
             return responses.error(400, "the header Host is missing")
         if b"expect" in headers and not self.wants_continue:
@@ -91,12 +111,26 @@ class Head:
             )
         return None
 
-    def replayed(self, method: bytes) -> bytes:
-        """The head once more, without the wish to upgrade."""
-        kept = b"".join(
-            b"%b: %b\r\n" % header for header in self.headers.items() if header[0] not in _UPGRADING
-        )
-        return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self.target, kept)
+    def _framing_problem(self, version: str) -> Response | None:
+        """What another reader of these bytes could take for another request."""
+        if self._twice is not None:
+            return responses.error(400, f"the header {self._twice.decode().title()} stands twice", close=True)
+        coding = self.headers.get(b"transfer-encoding")
+        if coding is None:
+            return None
+        if version == "1.0":
+            return responses.error(400, "HTTP/1.0 has no Transfer-Encoding", close=True)
+        if coding.lower() != b"chunked":
+            return responses.error(501, "no Transfer-Encoding but chunked is known", close=True)
+        return None
+
+    def without_upgrade(self, method: bytes, version: str) -> bytes:
+        """The head once more, as it would be without the wish for another protocol."""
+        kept = {name: value for name, value in self.headers.items() if name not in _UPGRADING}
+        options = [option.strip() for option in kept[b"connection"].split(b",")]
+        kept[b"connection"] = b", ".join(option for option in options if option.lower() not in _UPGRADING)
+        lines = b"".join(b"%b: %b\r\n" % header for header in kept.items() if header[1])
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.target, version.encode(), lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Bytes to exchanges: the parser's callbacks, and the bounds on what one request may send.
 
-Answers, their order and the connection's end are left to the connection, which is told of everything.
+Answers, their order and the connection's end are left to the connection, which is called for every event.
 """
 
 from enum import Enum, auto
@@ -9,12 +9,12 @@ from typing import Protocol
 import httptools
 
 from modelwright_serving.http import responses
-from modelwright_serving.http.encoding import IDENTITY, BrokenError, TooLargeError, decompress
-from modelwright_serving.http.exchange import Application, Endpoint, Exchange, Owner
+from modelwright_serving.http.encoding import IDENTITY, Unpacking
+from modelwright_serving.http.exchange import Application, Exchange, Owner
 from modelwright_serving.http.head import Head, Meaning
 from modelwright_serving.http.responses import Response
 from modelwright_serving.limits import Limits
-from modelwright_serving.memory import Account
+from modelwright_serving.memory import REFUSAL, Account
 
 
 class Phase(Enum):
@@ -29,7 +29,6 @@ class Phase(Enum):
 
 # Nothing of a request has been read that is not a whole request.
 _BETWEEN = frozenset((Phase.IDLE, Phase.ANSWER))
-_TOO_MANY = "the server holds too much for this address; try again shortly, or with fewer rows at a time"
 
 
 class Listener(Owner, Protocol):
@@ -70,7 +69,7 @@ class Refusal:
 
 
 class RequestReader:
-    """Reads the requests of one connection until it is told, or decides, to be deaf."""
+    """Reads the requests of one connection until it is stopped, or stops at what it cannot read."""
 
     def __init__(
         self, listener: Listener, application: Application, limits: Limits, account: Account
@@ -81,36 +80,45 @@ class RequestReader:
         self._account = account
         self._parser = httptools.HttpRequestParser(self)
         self._head = Head()
-        self._chunks: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._received = 0
+        self._framing = 0
         self._upgrade = False
         self.unfinished: Exchange | None = None
         self._last: Exchange | None = None
         self._completed = 0
-        self.deaf = False
+        self.stopped = False
 
     def feed(self, data: bytes) -> None:
         """Read on. A defect of ours in a callback is raised: the event loop logs it and drops the connection."""
-        if self.deaf:
+        if self.stopped:
             return
-        between = self._listener.phase in _BETWEEN
-        if between and self._read_known(data):
+        phase, completed, received = self._listener.phase, self._completed, self._received
+        if phase in _BETWEEN and self._read_known(data):
             return
-        completed = self._completed
-        in_head = self._listener.phase is Phase.HEAD
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._go_on_without_upgrade(data[upgrade.args[0] :])
+            self._pass_over_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError:
             raise
         except httptools.HttpParserError as error:
             self.refuse(400, f"the request is not valid HTTP/1.1: {error}")
-        if in_head and self._listener.phase is Phase.HEAD:
-            self._head.unparsed += len(data)
-            self._check_head_size()
-        if between and self._completed == completed + 1 and self._listener.phase in _BETWEEN:
-            self._remember(data)
+        if phase in _BETWEEN:
+            if self._completed == completed + 1 and self._listener.phase in _BETWEEN:
+                self._remember(data)
+        elif self._completed == completed and self._listener.phase is phase:
+            self._count(phase, len(data), self._received - received)
+
+    def _count(self, phase: Phase, size: int, received: int) -> None:
+        """All of what came, `size` bytes, belongs to one head, or to one body of which it holds `received` bytes."""
+        if phase is Phase.HEAD:
+            self._head.unparsed += size
+            self._check_head()
+        elif phase is Phase.BODY:
+            self._framing += size - received
+            if self._framing > self._limits.framing + self._received:
+                self.refuse(400, "the body's chunks are too small; send larger ones")
 
     def _read_known(self, data: bytes) -> bool:
         """Take a whole request whose head is known, byte by byte, without parsing it again."""
@@ -131,7 +139,7 @@ class RequestReader:
     def _remember(self, data: bytes) -> None:
         """`data` was one request, from its first byte to its last: its head means the same next time."""
         exchange, head = self._last, self._head
-        if exchange is None or self.deaf or not (exchange.endpoint.takes_body and head.is_plain):
+        if exchange is None or self.stopped or not (exchange.endpoint.takes_body and head.is_plain):
             return
         end = data.find(b"\r\n\r\n") + 4
         if len(data) - end == head.body_length and not data.startswith((b"\r", b"\n")):
@@ -149,14 +157,14 @@ class RequestReader:
             )
 
     def refuse(self, status: int, message: str) -> None:
-        if not self.deaf:
+        if not self.stopped:
             self._listener.refused(self.stop(), responses.error(status, message, close=True))
 
     def stop(self) -> Exchange | None:
-        """Be deaf from now on; gives the request that will not be finished, whose bytes are forgotten."""
-        self.deaf = True
-        self._account.give(sum(map(len, self._chunks)))
-        self._chunks.clear()
+        """Read no more; gives the request that will not be finished, whose bytes are forgotten."""
+        self.stopped = True
+        self._account.give(len(self._body))
+        self._body = b""
         unfinished, self.unfinished = self.unfinished, None
         return unfinished
 
@@ -164,7 +172,7 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         self._head = Head()
-        if not self.deaf:
+        if not self.stopped:
             self._listener.enter(Phase.HEAD)
 
     def on_url(self, part: bytes) -> None:
@@ -176,18 +184,20 @@ class RequestReader:
         if self.unfinished is None:
             self._head.add(name, value)
         else:  # a trailer: it says nothing about the body before it
-            self._head.size += len(name) + len(value) + 4
-        if self._head.size > self._limits.head:
-            self._check_head_size()
+            self._head.count(name, value)
+        if self._head.size > self._limits.head or self._head.fields > self._limits.header_fields:
+            self._check_head()
 
     def on_headers_complete(self) -> None:
-        if self.deaf:
+        if self.stopped:
             return
+        version: str = self._parser.get_http_version()
         method: bytes = self._parser.get_method()
-        self._upgrade = self._parser.should_upgrade() and method != b"CONNECT"
+        problem = self._head.problem(version)
+        self._upgrade = self._parser.should_upgrade() and method != b"CONNECT" and problem is None
         if self._upgrade:
             return
-        exchange = self.unfinished = self._exchange(method)
+        exchange = self.unfinished = self._exchange(method, version, problem)
         self._listener.opened(exchange)
         self._listener.enter(Phase.BODY)
         if self._head.body_length > self._limits.body:
@@ -196,82 +206,68 @@ class RequestReader:
             self._listener.body_wanted(exchange)
 
     def on_body(self, part: bytes) -> None:
-        if self.deaf or self.unfinished is None:
+        if self.stopped or self.unfinished is None:
             return
         self._received += len(part)
         if self._received > self._limits.body:
             self._refuse_body()
         elif not self.unfinished.endpoint.takes_body:
             return
-        elif self._account.take(len(part)):
-            self._chunks.append(part)
+        elif not self._account.take(len(part)):
+            self.refuse(503, REFUSAL)
+        elif not self._body:
+            self._body = part
         else:
-            self.refuse(503, _TOO_MANY)
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += part
 
     def on_message_complete(self) -> None:
         exchange = self.unfinished
-        if self.deaf or exchange is None:
+        if self.stopped or exchange is None:
             return
         self.unfinished = None
-        exchange.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks.clear()
-        self._received = 0
+        exchange.body = bytes(self._body)  # which copies only what came in several parts
+        self._body = b""
+        self._received = self._framing = 0
         self._completed += 1
         self._last = exchange
-        self.deaf = not exchange.keep_alive
+        self.stopped = not exchange.keep_alive
         if self._head.encoding != IDENTITY and exchange.endpoint.takes_body:
-            self._decompress(exchange)
+            exchange.unpacking = Unpacking(exchange.body, self._head.encoding, self._limits, self._account)
         self._listener.complete(exchange)
 
     # --- the parts of it ---------------------------------------------------------------------
 
-    def _decompress(self, exchange: Exchange) -> None:
-        compressed = exchange.body
-        exchange.body = b""
-        try:
-            plain = decompress(compressed, self._head.encoding, self._limits.body)
-        except TooLargeError:
-            exchange.endpoint = Refusal(responses.error(413, self._too_large()))
-        except BrokenError as problem:
-            encoding = self._head.encoding.decode()
-            exchange.endpoint = Refusal(responses.error(400, f"the body is not {encoding}: {problem}"))
-        else:
-            if self._account.take(len(plain)):
-                exchange.body = plain
-            else:
-                exchange.endpoint = Refusal(responses.error(503, _TOO_MANY))
-        self._account.give(len(compressed))
-
-    def _exchange(self, method: bytes) -> Exchange:
-        version: str = self._parser.get_http_version()
-        exchange = Exchange(self._listener, self._endpoint(method, version), method)
-        exchange.keep_alive = self._parser.should_keep_alive() and method != b"CONNECT"
+    def _exchange(self, method: bytes, version: str, problem: Response | None) -> Exchange:
+        endpoint = self._application.route(method, self._head.target) if problem is None else Refusal(problem)
+        exchange = Exchange(self._listener, endpoint, method)
+        # After a wish for another protocol that is not passed over, the parser reads no body.
+        exchange.keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         exchange.http10 = version == "1.0"
         exchange.headers = self._head.headers
         exchange.echo = self._head.echo
-        if exchange.endpoint.takes_body:
+        if problem is not None and problem.close:
+            exchange.keep_alive = False
+        elif exchange.endpoint.takes_body:
             exchange.header_length = self._head.header_length
         return exchange
 
-    def _endpoint(self, method: bytes, version: str) -> Endpoint:
-        problem = self._head.problem(version)
-        return self._application.route(method, self._head.target) if problem is None else Refusal(problem)
-
     def _refuse_body(self) -> None:
-        self.refuse(413, self._too_large())
+        limit = self._limits.body
+        self.refuse(413, f"the body is larger than {limit} bytes; send fewer rows per request")
 
-    def _too_large(self) -> str:
-        return f"the body is larger than {self._limits.body} bytes; send fewer rows per request"
+    def _check_head(self) -> None:
+        limits = self._limits
+        if max(self._head.size, self._head.unparsed) > limits.head:
+            self.refuse(431, f"the request's headers are larger than {limits.head} bytes")
+        elif self._head.fields > limits.header_fields:
+            self.refuse(431, f"the request has more than {limits.header_fields} headers and trailers")
 
-    def _check_head_size(self) -> None:
-        if max(self._head.size, self._head.unparsed) > self._limits.head:
-            self.refuse(431, f"the request's headers are larger than {self._limits.head} bytes")
-
-    def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """HTTP lets a server ignore a wish to upgrade; the parser stops at it, so a new one starts from the head."""
-        if self.deaf or not self._upgrade:
+    def _pass_over_upgrade(self, rest: bytes) -> None:
+        """A server may ignore a wish for another protocol (RFC 9110, 7.8); the parser stops there: another goes on."""
+        if self.stopped or not self._upgrade:
             return
-        method: bytes = self._parser.get_method()
-        self._upgrade = False
+        head = self._head.without_upgrade(self._parser.get_method(), self._parser.get_http_version())
         self._parser = httptools.HttpRequestParser(self)
-        self.feed(self._head.replayed(method) + rest)
+        self.feed(head + rest)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import time
 import zlib
 from collections.abc import Callable
@@ -138,11 +139,10 @@ def test_a_request_may_arrive_byte_by_byte(server: Served, request_body: bytes) 
 
 
 def test_a_chunked_body_is_a_body(server: Served, request_body: bytes) -> None:
-    head = f"POST {INFER} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     parts = [request_body[:7], request_body[7:100], request_body[100:]]
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
     with server.raw() as wire:
-        wire.send(head + chunks + b"0\r\n\r\n" + post(request_body))
+        wire.send(CHUNKED + chunks + b"0\r\n\r\n" + post(request_body))
         assert wire.reply().body == wire.reply().body == server.infer(request_body).body
 
 
@@ -176,6 +176,9 @@ def test_a_caller_that_asks_first_is_spared_a_useless_body(
         assert wire.closed_by_server()
 
 
+CHUNKED = f"POST {INFER} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+LARGE = gzip.compress(b"".join(bytes(960) + os.urandom(40) for _ in range(17_000)), 1)
+EMPTY_BLOCKS = b"\x78\x9c" + b"\x00\x00\x00\xff\xff" * 200_000
 HOSTILE = [
     (b"hello\r\n\r\n", 400, "not valid HTTP/1.1"),
     (b"GET /v2 HTTP/1.1\r\n\r\n", 400, "the header Host is missing"),
@@ -194,14 +197,23 @@ HOSTILE = [
     (b"POST /v2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "not valid HTTP/1.1"),
     (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "not valid HTTP/1.1"),
     (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "longer than 8192 bytes"),
-    (b"GET /v2 HTTP/1.1\r\nHost: a\r\n" + b"X-Many: 1\r\n" * 5000, 431, "larger than 32768 bytes"),
+    (b"GET /v2 HTTP/1.1\r\nHost: a\r\n" + b"X-Many: 1\r\n" * 5000, 431, "more than 128 headers"),
+    (b"GET /v2 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "Host stands twice"),
+    (CHUNKED + b"0\r\n" + b"X-Trailer: 1\r\n" * 200 + b"\r\n", 431, "more than 128 headers"),
+    (CHUNKED.replace(b"chunked", b"gzip, chunked") + b"0\r\n\r\n", 501, "no Transfer-Encoding but chunked"),
+    (CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + b"0\r\n\r\n", 400, "HTTP/1.0 has no Transfer-Encoding"),
+    (CHUNKED + b"1;" + b"x" * 200_000 + b"\r\n{\r\n0\r\n\r\n", 400, "chunks are too small"),
+    (CHUNKED + b"1\r\n[\r\n" * 100_000 + b"0\r\n\r\n", 400, "chunks are too small"),
     (b"GET /v2 HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * 400_000, 431, "larger than 32768 bytes"),
     (b"POST /v2 HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", 417, "may only say 100-continue"),
     (post(b"x", Content_Encoding="br"), 415, "identity, gzip"),
     (post(b"x", Content_Encoding="gzip"), 400, "the body is not gzip"),
     (post(b"", Content_Encoding="gzip"), 400, "the body is empty"),
     (post(gzip.compress(b"{}")[:-4], Content_Encoding="gzip"), 400, "ends too early"),
-    (post(gzip.compress(b"[" * 17_000_000), Content_Encoding="gzip"), 413, "fewer rows"),
+    (post(gzip.compress(b"[" * 17_000_000), Content_Encoding="gzip"), 413, "more than 100 times its size"),
+    (post(LARGE, Content_Encoding="gzip"), 413, "fewer rows"),
+    (post(gzip.compress(b"") * 100_000, Content_Encoding="gzip"), 400, "larger than what it holds"),
+    (post(EMPTY_BLOCKS, Content_Encoding="deflate"), 400, "larger than what it holds"),
     (post(b"x", Inference_Header_Content_Length="-1"), 400, "Inference-Header-Content-Length"),
     (post(b"x", Inference_Header_Content_Length="9" * 30), 400, "Inference-Header-Content-Length"),
     (post(b"x" * 0, INFER)[:-2] + b"Content-Length: 99999999999\r\n\r\n", 400, "Content-Length"),
@@ -254,6 +266,11 @@ def test_a_wish_for_http_2_is_passed_over(server: Served, request_body: bytes) -
         assert wire.reply().status == 200
         wire.send(post(request_body))
         assert wire.reply().body == server.infer(request_body).body
+        wire.send(upgrade * 100)
+        assert [wire.reply().status for _ in range(100)] == [200] * 100
+        wire.send(post(request_body, **{**wish, "Connection": "close, Upgrade"}))
+        assert wire.reply().headers["connection"] == "close"
+        assert wire.closed_by_server()
 
 
 def test_the_caller_decides_whether_the_connection_lives_on(server: Served, request_body: bytes) -> None:

@@ -1,14 +1,24 @@
-"""Nobody can make the server hold too much, or hold it for ever."""
+"""No caller can make the server hold too much, or hold it without end."""
 
+import asyncio
 import json
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
+import numpy as np
 import pytest
 from unit.serving import models
-from unit.serving.harness import INFER, Served, matrix, post, serving
+from unit.serving.harness import INFER, PATIENCE, Served, matrix, post, serving
+
+from modelwright_serving.host import Host
+from modelwright_serving.http import responses
+from modelwright_serving.http.connection import Connection
+from modelwright_serving.http.routes import Routes
+from modelwright_serving.limits import Limits
+from modelwright_serving.listening import Port
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +60,7 @@ def test_a_head_that_drips_is_cut_off(impatient: Served) -> None:
                 break
             time.sleep(0.05)
         else:
-            pytest.fail("the server listened to the drip for ever")
+            pytest.fail("the server went on reading the drip")
 
 
 def test_a_body_that_never_ends_is_cut_off(impatient: Served, cancer: models.Cancer) -> None:
@@ -99,6 +109,66 @@ def test_a_caller_that_does_not_read_its_answers_is_not_read_either(
         with pytest.raises(TimeoutError):
             wire.send(request * 2000)
         assert server.get("/v2/health/live").status == 200
+
+
+def test_of_answers_that_are_not_read_no_more_are_made(server: Served, cancer: models.Cancer) -> None:
+    many = np.repeat(cancer.rows, 10, axis=0)
+    request = post(json.dumps(matrix(many)).encode())
+    before = server.metric("modelwright_rows_total")
+    with server.raw() as wire:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.socket.settimeout(2)
+        with pytest.raises(TimeoutError):
+            wire.send(request * 100)
+        assert server.metric("modelwright_rows_total") - before <= 10 * len(many)
+        assert server.infer(matrix(cancer.rows[:1])).status == 200
+
+
+def test_one_caller_cannot_have_its_requests_run_together(server: Served, cancer: models.Cancer) -> None:
+    """Pipelined requests are run one after another: of their answers one is made at a time."""
+    runs = "modelwright_batch_rows_count"
+    before = server.metric(runs)
+    with server.raw() as wire:
+        wire.send(post(json.dumps(matrix(cancer.rows[:1])).encode()) * 20)
+        assert {wire.reply().status for _ in range(20)} == {200}
+    assert server.metric(runs) == before + 20
+
+
+async def test_a_caller_that_reads_nothing_is_let_go_and_one_that_reads_slowly_is_not() -> None:
+    body = bytes(2 * 1024**2)
+    table = Routes(lambda path: responses.json(200, body))
+    limits = Limits(write_seconds=1.0, unread_rate=32 * 1024, write_buffer=4096)
+    host = Host(partial(Connection, table), limits, asyncio.get_running_loop())
+    port = await Port.open(host, "127.0.0.1", 0)
+    slow, still = await _asking(port.number), await _asking(port.number)
+    try:
+        read = 0
+        while read < len(body):
+            part = await asyncio.get_running_loop().sock_recv(slow, 64 * 1024)
+            assert part
+            read += len(part)
+            await asyncio.sleep(0.05)
+        async with asyncio.timeout(PATIENCE):
+            while len(host) > 1:  # noqa: ASYNC110 - no event tells that a connection ends
+                await asyncio.sleep(0.05)
+        assert host.memory.used == 0
+    finally:
+        slow.close()
+        still.close()
+        port.drop()
+        host.stop()
+        await asyncio.sleep(0)
+
+
+async def _asking(port: int) -> socket.socket:
+    """A caller with a small buffer that has asked for something."""
+    caller = socket.socket()
+    caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+    caller.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(caller, ("127.0.0.1", port))
+    await loop.sock_sendall(caller, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    return caller
 
 
 def test_many_small_requests_in_one_packet_are_all_answered(server: Served) -> None:
