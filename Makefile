@@ -32,9 +32,8 @@ images: ## Build the images that have changed and load them into the cluster
 quickstart: ## From nothing to a served prediction; EXISTING=1 or CONTEXT=... and VALUES=... for a cluster of yours
 	@$(PYTHON) -m cluster.quickstart $(if $(EXISTING),--existing) $(if $(CONTEXT),--context=$(CONTEXT)) $(if $(VALUES),--values=$(VALUES))
 
-generate: venv ## Write the CRDs and the server's OpenAPI document from the code
+generate: venv ## Write the CRDs from the code
 	@$(VENV)/bin/python -m modelwright.api.crd crds charts/modelwright/files/crds
-	@$(VENV)/bin/python -m modelwright_serving.http.openapi docs/contracts/openapi.json
 
 lint: venv ## Check style, types and which module may import which
 	$(VENV)/bin/ruff check .

@@ -1,5 +1,6 @@
 """Every path of the Open Inference Protocol, and the documents behind all but inference."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
@@ -10,6 +11,7 @@ from modelwright_serving.http.inference import Inference, InferEndpoint, PinnedE
 from modelwright_serving.http.responses import Response
 from modelwright_serving.http.routes import Document, Routes
 from modelwright_serving.metrics import Metrics
+from modelwright_serving.model import LoadedModel
 from modelwright_serving.oip import documents
 from modelwright_serving.state import State
 
@@ -28,7 +30,14 @@ def routes(
     table.get("/v2/models", lambda: models)
     health.add(table, state)
     table.get("/v2/models/stats", lambda: _statistics(metrics, name, version))
-    table.get(openapi.PATH, lambda: _description(state, name, version))
+    table.get(
+        openapi.PATH,
+        _once_loaded(
+            state,
+            lambda model: openapi.document(name, version, model.signature),
+            before=openapi.document(name, version, None),
+        ),
+    )
     table.post("/v2/repository/index", _Index(state, name, version))
     for verb in ("load", "unload"):
         table.post(
@@ -37,10 +46,19 @@ def routes(
         )
     # Last, so that a model may be called as one of the paths above.
     pinned = f"/v2/models/{name}/versions/{version}"
+    metadata = _once_loaded(
+        state, lambda model: documents.model(name, version, model.digest, model.signature)
+    )
+    configuration = _once_loaded(
+        state,
+        lambda model: documents.configuration(
+            name, model.digest, model.signature, joins_rows=model.joins_rows
+        ),
+    )
     for path in (f"/v2/models/{name}", pinned):
-        table.get(path, lambda: _metadata(state, name, version))
+        table.get(path, metadata)
         table.get(f"{path}/ready", lambda: health.ready(state, ready))
-        table.get(f"{path}/config", lambda: _configuration(state, name))
+        table.get(f"{path}/config", configuration)
         table.get(f"{path}/stats", lambda: _statistics(metrics, name, version))
         endpoint = PinnedEndpoint(inference) if path == pinned else InferEndpoint(inference)
         table.post(f"{path}/infer", endpoint)
@@ -74,24 +92,21 @@ def _asks_for_ready(body: bytes) -> bool:
     return isinstance(document, dict) and document.get("ready") is True
 
 
-def _metadata(state: State, name: str, version: str) -> Response:
-    if state.serving is None:
-        return responses.unready(state.unready_reason[1])
-    model = state.serving.model
-    return responses.json(200, documents.model(name, version, model.digest, model.signature))
+def _once_loaded(
+    state: State, render: Callable[[LoadedModel], bytes], before: bytes | None = None
+) -> Callable[[], Response]:
+    """A document about the model, rendered once; until it is loaded `before`, or that it is not loaded."""
+    known = None if before is None else responses.json(200, before)
+    found: list[Response] = []
 
+    def respond() -> Response:
+        if not found:
+            if state.serving is None:
+                return known or responses.unready(state.unready_reason[1])
+            found.append(responses.json(200, render(state.serving.model)))
+        return found[0]
 
-def _configuration(state: State, name: str) -> Response:
-    if state.serving is None:
-        return responses.unready(state.unready_reason[1])
-    model = state.serving.model
-    body = documents.configuration(name, model.digest, model.signature, joins_rows=model.joins_rows)
-    return responses.json(200, body)
-
-
-def _description(state: State, name: str, version: str) -> Response:
-    signature = None if state.serving is None else state.serving.model.signature
-    return responses.json(200, orjson.dumps(openapi.document(openapi.Served(name, version, signature))))
+    return respond
 
 
 def _statistics(metrics: Metrics, name: str, version: str) -> Response:

@@ -1,28 +1,37 @@
 """The OpenAPI document says what the real server does, whatever is asked of it."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from onnx import TensorProto, helper
 from unit.serving import models
 from unit.serving.harness import Served, serving
 
-from modelwright_serving.http import openapi
+from modelwright_serving.http import openapi, paths
+from modelwright_serving.state import Serving, State
 
-CONTRACT = Path(__file__).parents[3] / "docs" / "contracts" / "openapi.json"
 GOOD = 'modelwright_requests_total{code="200",model="churn",protocol="http"'
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
 
-def test_the_contract_is_what_the_server_describes() -> None:
-    assert json.loads(CONTRACT.read_text()) == openapi.document(), (
-        f"write it again: python -m modelwright_serving.http.openapi {CONTRACT}"
-    )
+def test_a_document_before_the_model_is_loaded_is_the_contract_with_its_name() -> None:
+    contract = json.loads(openapi.CONTRACT.read_text())
+    document = json.loads(openapi.document("churn", "7", None))
+    assert document["components"] == contract["components"]
+    named = [path.replace("{model}", "churn").replace("{version}", "7") for path in contract["paths"]]
+    assert list(document["paths"]) == named
+
+
+def test_every_answer_of_the_contract_is_described_once() -> None:
+    contract = json.loads(openapi.CONTRACT.read_text())
+    described = {f"#/components/responses/{code}" for code in contract["components"]["responses"]}
+    assert set(re.findall(r"#/components/responses/\d+", openapi.CONTRACT.read_text())) == described
 
 
 def echo() -> bytes:
@@ -63,7 +72,7 @@ def test_the_server_does_what_the_document_says(served: Served, tmp_path: Path) 
     url = f"http://127.0.0.1:{served.http_port}"
     options = ("--max-examples", "8", "--exclude-checks", "positive_data_acceptance")
     found = run_schemathesis(url + openapi.PATH, url, tmp_path, *options)
-    operations = sum(len(item) - ("parameters" in item) for item in openapi.document()["paths"].values())
+    operations = sum(map(len, served.get(openapi.PATH).document["paths"].values()))
     # It leaves out the path where it got the document.
     assert f"Tested: {operations - 1}" in found
 
@@ -88,3 +97,18 @@ def test_the_document_of_a_server_is_about_its_model(served: Served) -> None:
     record = document["components"]["schemas"]["Record"]
     assert list(record["properties"]) == ["amount", "count", "plan", "active"]
     assert record["required"] == ["count", "active"]
+
+
+def test_a_document_about_the_model_is_rendered_once() -> None:
+    state = State(stuck_seconds=60.0)
+    rendered: list[object] = []
+
+    def render(model: object) -> bytes:
+        rendered.append(model)
+        return b"{}"
+
+    respond = paths._once_loaded(state, render)
+    assert respond().status == 503
+    state.serving = Serving(cast("Any", "model"), cast("Any", None))
+    assert [respond().status for _ in range(3)] == [200] * 3
+    assert rendered == ["model"]
