@@ -28,9 +28,13 @@ class Golden:
     relative: float
 
 
-def read(model: Path, signature: Signature) -> Golden | None:
-    """The golden request that lies beside `model`, or None when there is none."""
-    path = model.parent / FILE_NAME
+def beside(model: Path) -> Path:
+    """Where the golden request of a model is, if there is one."""
+    return model.parent / FILE_NAME
+
+
+def read(path: Path, signature: Signature) -> Golden | None:
+    """The golden request in a file, or None when there is none."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)

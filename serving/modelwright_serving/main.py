@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import uvloop
 
-from modelwright_serving import settings, termination
+from modelwright_serving import check, settings, termination
 from modelwright_serving.failures import StepError
 from modelwright_serving.limits import Limits
 from modelwright_serving.server import serve
@@ -21,7 +21,10 @@ _ARENA_MAX = -8
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until told to stop; the result is the exit code."""
+    """Serve until told to stop, or check a model; the result is the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["check"]:
+        return check.main(arguments[1:])
     chosen = settings.parse(arguments)
     chosen = replace(chosen, max_connections=min(chosen.max_connections, _affordable_connections()))
     _share_one_heap()

@@ -50,10 +50,13 @@ class LoadedModel:
         return runtime.run(self.session, self.signature, laid, stop)
 
 
-def load(path: Path, expected_digest: str | None, *, share_rows: bool = True) -> LoadedModel:
+def load(
+    path: Path, expected_digest: str | None, golden_file: Path | None = None, *, share_rows: bool = True
+) -> LoadedModel:
     """Load and prove the model; StepError says which check it did not pass.
 
-    Unless `share_rows`, every request runs alone, whatever could be proved.
+    Its golden request is in `golden_file`, if that is there. Unless `share_rows`, every request runs alone, whatever
+    could be proved.
     """
     content = _read(path)
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -61,7 +64,7 @@ def load(path: Path, expected_digest: str | None, *, share_rows: bool = True) ->
         raise StepError("DigestMismatch", f"{path} holds {digest}, but {expected_digest} is asked for")
     session = runtime.open_session(content)
     declared = LoadedModel(digest, runtime.signature_of(session), session, _UNKNOWN)
-    expectation = golden.read(path, declared.signature)
+    expectation = golden.read(golden_file, declared.signature) if golden_file is not None else None
     rows: list[Tensor] | None = None
     if expectation is None:
         outputs = _warm_up(declared)
@@ -88,7 +91,7 @@ def _graph(content: bytes) -> graph.Model | None:
 
 
 def _pace(model: LoadedModel, known: list[Tensor] | None) -> Pace:
-    sample = known or [_neutral(spec) for spec in model.signature.inputs]
+    sample = known or [neutral(spec) for spec in model.signature.inputs]
     return measure(model.run, sample, joins_rows=model.joins_rows)
 
 
@@ -116,7 +119,7 @@ def _warm_up(model: LoadedModel) -> list[Tensor] | None:
     A model that knows its categories may rightly refuse made-up ones. It has run far enough to see them, so it
     works; only its answer stays unknown.
     """
-    inputs = [_neutral(spec) for spec in model.signature.inputs]
+    inputs = [neutral(spec) for spec in model.signature.inputs]
     try:
         return model.run(inputs)
     except runtime.RunFailed as error:
@@ -171,6 +174,7 @@ def _by_row(signature: Signature) -> Signature:
     return replace(signature, outputs=outputs)
 
 
-def _neutral(spec: TensorSpec) -> Tensor:
+def neutral(spec: TensorSpec) -> Tensor:
+    """A row of zeros or empty strings for one input."""
     shape = [1 if size == -1 else size for size in spec.shape]
     return np.full(shape, "", dtype=np.object_) if spec.datatype == "BYTES" else np.zeros(shape, spec.dtype)

@@ -70,23 +70,23 @@ class Pace:
 def measure(run: Callable[[list[Tensor]], object], sample: list[Tensor], *, joins_rows: bool) -> Pace:
     """Time runs of `sample`, inputs that the model is known to take, and of many such rows if rows can be joined."""
     one = [tensor[:1] for tensor in sample] if joins_rows else sample
-    base = _shortest(run, one)
+    base = shortest(run, one)
     if not joins_rows:
         rows = max(1, *(len(tensor) if tensor.ndim else 1 for tensor in sample))
         return Pace(0.0, base / rows)
     if base > _LONG_SECONDS:
         return Pace(base, 0.0)
-    many = _shortest(run, [np.concatenate([tensor] * _MANY_ROWS) for tensor in one])
+    many = shortest(run, [np.concatenate([tensor] * _MANY_ROWS) for tensor in one])
     return Pace(base, max(0.0, many - base) / (_MANY_ROWS - 1))
 
 
-def _shortest(run: Callable[[list[Tensor]], object], inputs: list[Tensor]) -> float:
+def shortest(run: Callable[[list[Tensor]], object], inputs: list[Tensor]) -> float:
     """The shortest of a few runs: whatever else happened on the machine only made the others longer."""
-    shortest = float("inf")
+    best = float("inf")
     for _ in range(_REPEATS):
         started = perf_counter()
         run(inputs)
-        shortest = min(shortest, perf_counter() - started)
-        if shortest > _LONG_SECONDS:
+        best = min(best, perf_counter() - started)
+        if best > _LONG_SECONDS:
             break
-    return shortest
+    return best

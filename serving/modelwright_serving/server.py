@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from time import perf_counter
 
-from modelwright_serving import __version__, admin, logs
+from modelwright_serving import __version__, admin, golden, logs
 from modelwright_serving.batch import Bounds, Executor
 from modelwright_serving.drain import Door, drain
 from modelwright_serving.failures import StepError
@@ -183,7 +183,12 @@ def _in_daemon(loop: asyncio.AbstractEventLoop, settings: Settings) -> asyncio.F
     def work() -> None:
         result: LoadedModel | StepError
         try:
-            result = load(settings.model, settings.digest, share_rows=settings.share_rows)
+            result = load(
+                settings.model,
+                settings.digest,
+                golden.beside(settings.model),
+                share_rows=settings.share_rows,
+            )
         except StepError as failure:
             result = failure
         loop.call_soon_threadsafe(settle, result)

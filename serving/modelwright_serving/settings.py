@@ -13,6 +13,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # What can stand in a path without being escaped, so that a target can be looked up as it arrives.
 _NAME = re.compile(r"[A-Za-z0-9._~@:+-]+(/[A-Za-z0-9._~@:+-]+)*")
 
+ROW_SHARING = ("auto", "never")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -80,7 +82,9 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="modelwright-serving", description="Serves one ONNX model over the Open Inference Protocol V2."
+        prog="modelwright-serving",
+        description="Serves one ONNX model over the Open Inference Protocol V2.",
+        epilog="modelwright-serving check MODEL says what the server would make of a model.",
     )
     add = parser.add_argument
     add(
@@ -92,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--name", required=True, type=_name, help="the model's name in the protocol")
     add("--model-version", default="1", type=_name, metavar="V", help="default: %(default)s")
-    add("--model-digest", type=_digest, metavar="sha256:HEX", help="refuse a file with other bytes")
+    add("--model-digest", type=digest, metavar="sha256:HEX", help="refuse a file with other bytes")
     add("--host", default="", help="address to listen on; default: all")
     add(
         "--http-port",
@@ -110,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--row-sharing",
-        choices=("auto", "never"),
+        choices=ROW_SHARING,
         default="auto",
         help="whether rows of different callers may share a run of the model: where it is proved that they do not "
         "influence each other, or never; default: %(default)s",
@@ -183,7 +187,8 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """The digest of a model, as an argument."""
     if not _DIGEST.fullmatch(text):
         raise argparse.ArgumentTypeError("has to look like sha256:<64 hex digits>")
     return text
