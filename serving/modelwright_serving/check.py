@@ -47,6 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     checks: dict[str, Any] = {
         "expected_digest": options.model_digest,
         "golden_file": options.golden or golden.beside(options.model),
+        "memory": options.model_memory_bytes,
     }
     while True:
         memory, started = _peak_bytes(), perf_counter()
@@ -79,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--golden", type=_file, metavar="FILE", help="default: golden.json beside the model, if there is one")
     add("--model-digest", type=settings.digest, metavar="sha256:HEX", help="refuse a file with other bytes")
     add("--row-sharing", choices=settings.ROW_SHARING, default="auto", help="default: %(default)s")
+    add(
+        "--model-memory-bytes",
+        type=int,
+        default=128 * _MEBIBYTE,
+        help="that a run may take; default: %(default)s, as in a pod of the default size",
+    )
     add("--output", choices=("text", "json"), default="text", help="default: %(default)s")
     return parser
 

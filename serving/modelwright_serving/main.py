@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import uvloop
 
-from modelwright_serving import check, settings, termination
+from modelwright_serving import check, process_memory, settings, termination
 from modelwright_serving.failures import StepError
 from modelwright_serving.limits import Limits
 from modelwright_serving.server import serve
@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = settings.parse(arguments)
     chosen = replace(chosen, max_connections=min(chosen.max_connections, _affordable_connections()))
     _share_one_heap()
+    process_memory.bound_by_container()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             quiet = runner.run(serve(chosen))

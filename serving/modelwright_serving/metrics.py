@@ -17,7 +17,7 @@ from modelwright_serving.traffic.counts import TrafficCounts
 ROW_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 _LABELS = ("model", "version")
 # Every bound that a request can meet, by its name in `OipError.reason`.
-REFUSALS = ("QueueFull", "QueueAge", "RunTime", "Rows", "DocumentSize", "AnswerSize")
+REFUSALS = ("QueueFull", "QueueAge", "RunTime", "Rows", "DocumentSize", "AnswerSize", "ModelMemory")
 
 Code = TypeVar("Code", int, str)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modelwright_serving import golden, graph, runtime
+from modelwright_serving import golden, graph, process_memory, runtime
 from modelwright_serving.failures import StepError
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Tensor
@@ -21,6 +21,8 @@ from modelwright_serving.steady import is_steady
 
 MAX_BYTES = 2 * 1024**3
 _UNKNOWN = Sharing(False, "not tried yet")
+# What ONNX Runtime needs at most to load a byte of a file: trees of small integers take 14, weights 4.
+_LOADED_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,41 @@ class LoadedModel:
 
 
 def load(
-    path: Path, expected_digest: str | None, golden_file: Path | None = None, *, share_rows: bool = True
+    path: Path,
+    expected_digest: str | None,
+    golden_file: Path | None = None,
+    *,
+    memory: int = runtime.DEFAULT_MEMORY,
+    share_rows: bool = True,
 ) -> LoadedModel:
     """Load and prove the model; StepError says which check it did not pass.
 
-    Its golden request is in `golden_file`, if that is there. Unless `share_rows`, every request runs alone, whatever
-    could be proved.
+    Its golden request is in `golden_file`, if that is there. `memory` is what a run may take, in bytes; loading may
+    take as much, and what the size of the file explains. Unless `share_rows`, every request runs alone, whatever could
+    be proved.
     """
     content = _read(path)
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if expected_digest is not None and digest != expected_digest:
         raise StepError("DigestMismatch", f"{path} holds {digest}, but {expected_digest} is asked for")
-    session = runtime.open_session(content)
-    declared = LoadedModel(digest, runtime.signature_of(session), session, _UNKNOWN)
+    most = memory + _LOADED_BYTES * len(content)
+    try:
+        with process_memory.at_most(most):
+            session = runtime.open_session(content, memory)
+            declared = LoadedModel(digest, runtime.signature_of(session), session, _UNKNOWN)
+            return _proven(declared, content, golden_file, share_rows=share_rows)
+    except MemoryError as error:
+        raise StepError(
+            "ModelMemory",
+            f"loading the model and answering one row takes more memory than this server has, or more than "
+            f"{most >> 20} MiB; a small file may make large tensors (ConstantOfShape, Expand, Tile): export it "
+            "without them, or raise the container's memory limit or --model-memory-bytes",
+        ) from error
+
+
+def _proven(
+    declared: LoadedModel, content: bytes, golden_file: Path | None, *, share_rows: bool
+) -> LoadedModel:
     expectation = golden.read(golden_file, declared.signature) if golden_file is not None else None
     rows: list[Tensor] | None = None
     if expectation is None:
@@ -92,7 +116,10 @@ def _graph(content: bytes) -> graph.Model | None:
 
 def _pace(model: LoadedModel, known: list[Tensor] | None) -> Pace:
     sample = known or [neutral(spec) for spec in model.signature.inputs]
-    return measure(model.run, sample, joins_rows=model.joins_rows)
+    try:
+        return measure(model.run, sample, joins_rows=model.joins_rows)
+    except runtime.RunFailed:  # one row works, but many at once take too much memory
+        return Pace(base=1.0)
 
 
 def _is_steady(parsed: graph.Model, signature: Signature) -> bool:
@@ -104,13 +131,13 @@ def _is_steady(parsed: graph.Model, signature: Signature) -> bool:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        if path.stat().st_size > MAX_BYTES:
+            raise StepError("UnsupportedModel", f"the model {path} is larger than 2 GiB")
+        return path.read_bytes()
     except OSError as error:
         raise StepError("ModelMissing", f"the model {path} cannot be read: {error.strerror}") from error
-    if len(content) > MAX_BYTES:
-        raise StepError("UnsupportedModel", f"the model {path} is larger than 2 GiB")
-    return content
+    except MemoryError as error:
+        raise StepError("ModelMemory", f"the model {path} is larger than this server's memory") from error
 
 
 def _warm_up(model: LoadedModel) -> list[Tensor] | None:
@@ -122,6 +149,8 @@ def _warm_up(model: LoadedModel) -> list[Tensor] | None:
     inputs = [neutral(spec) for spec in model.signature.inputs]
     try:
         return model.run(inputs)
+    except MemoryError:
+        raise
     except runtime.RunFailed as error:
         if runtime.misses_category(error):
             return None
@@ -136,6 +165,8 @@ def _check_golden(model: LoadedModel, expectation: golden.Golden, rows: list[Ten
     """The stronger warm-up: real rows, and the answers that belong to them."""
     try:
         outputs = model.run(expectation.request.tensors(model.signature))
+    except MemoryError:
+        raise
     except runtime.RunFailed as error:
         raise StepError(
             "GoldenMismatch", f"the model fails on the golden request: {runtime.said(error)}"

@@ -28,6 +28,8 @@ Encoded: TypeAlias = "tuple[bytes, int | None]"
 _NOTHING: Encoded = (b"", None)
 _TOO_LONG = "the run of the model was ended because it took too long; send fewer rows, or ask for less"
 
+_TOO_MUCH = "the run needs more memory than the model may take (--model-memory-bytes); send fewer rows, or ask for less"
+
 
 class Ticket(Protocol):
     """One inference that a transport has accepted. All but `decode` and `encode` belongs to the event loop."""
@@ -140,6 +142,8 @@ class Runs:
         """The outputs; what the model refuses becomes an error for the caller."""
         try:
             return self._model.run(inputs, stop)
+        except MemoryError:
+            return OipError(_TOO_MUCH, Problem.TOO_LARGE, "ModelMemory")
         except runtime.RunFailed as error:
             if stop is not None and stop.called:
                 return OipError(_TOO_LONG, Problem.TIMEOUT, "RunTime")

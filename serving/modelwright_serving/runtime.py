@@ -10,9 +10,20 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
-from onnxruntime import InferenceSession, NodeArg, RunOptions, SessionOptions
+from onnxruntime import (
+    InferenceSession,
+    NodeArg,
+    OrtAllocatorType,
+    OrtArenaCfg,
+    OrtMemoryInfo,
+    OrtMemType,
+    RunOptions,
+    SessionOptions,
+    create_and_register_allocator,
+)
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from modelwright_serving import wrapped
@@ -21,8 +32,11 @@ from modelwright_serving.oip.signature import NUMPY_TYPES, ONNX_TYPES, Signature
 from modelwright_serving.oip.tensors import Tensor
 from modelwright_serving.wrapped import Wrapper
 
+DEFAULT_MEMORY = 1024**3
+
 # ONNX Runtime's exceptions have no base of their own.
 RunFailed: tuple[type[Exception], ...] = (
+    MemoryError,
     ValueError,
     RuntimeError,
     *(kind for kind in vars(native).values() if isinstance(kind, type) and issubclass(kind, Exception)),
@@ -32,6 +46,9 @@ _PROPERTY_PREFIX = "dev.modelwright."
 _MAX_PROPERTY = 256 * 1024
 # No folder of this name can exist, so data outside the model's own bytes is never found.
 _NO_FOLDER = "/dev/null/modelwright"
+_GIVE_BACK = RunOptions()
+_GIVE_BACK.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+_GIVE_BACK.terminate = True
 
 
 class Session(InferenceSession):  # type: ignore[misc]  # onnxruntime is not typed
@@ -39,22 +56,31 @@ class Session(InferenceSession):  # type: ignore[misc]  # onnxruntime is not typ
 
     wrapped: Mapping[int, Wrapper] = MappingProxyType({})
 
+    def give_back(self) -> None:
+        """Free what the arena keeps of earlier runs, by a run that ends before its first node."""
+        with suppress(*RunFailed):
+            self._sess.run([output.name for output in self.get_outputs()], {}, _GIVE_BACK)
 
-def open_session(content: bytes) -> Session:
-    """A single-threaded session from the model's bytes alone: no files beside it, no custom operators."""
+
+def open_session(content: bytes, memory: int = DEFAULT_MEMORY) -> Session:
+    """A single-threaded session from the model's bytes alone: no files beside it, no custom operators.
+
+    `memory` bounds what runs take, in bytes, beside the weights. StepError if the model cannot be served, MemoryError
+    if there is too little memory to load it.
+    """
     options = SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
+    # An arena of its own has no bound in a session. The last one that is registered counts.
+    arena = OrtMemoryInfo("Cpu", OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, OrtMemType.DEFAULT)
+    create_and_register_allocator(arena, OrtArenaCfg({"max_mem": memory}))
+    options.add_session_config_entry("session.use_env_allocators", "1")
     try:
         session = Session(content, sess_options=options, providers=["CPUExecutionProvider"])
-    except native.InvalidProtobuf as error:
-        raise StepError("NotOnnx", "the model file is not ONNX: its bytes are no ONNX protobuf") from error
-    except (native.NoModel, native.InvalidArgument) as error:
-        raise StepError("NotOnnx", f"the model file is not ONNX: {said(error)}") from error
     except RunFailed as error:
-        raise StepError("UnsupportedModel", _unloadable(said(error))) from error
+        raise _refusal(error) from error
     session.wrapped = wrapped.find(content, [(output.name, output.type) for output in session.get_outputs()])
     return session
 
@@ -108,10 +134,31 @@ class Stop:
 def run(
     session: Session, signature: Signature, inputs: list[Tensor], stop: Stop | None = None
 ) -> list[Tensor]:
-    """All outputs, in the signature's order."""
+    """All outputs, in the signature's order; MemoryError if the run needs more memory than the model may take."""
     feed = {spec.name: tensor for spec, tensor in zip(signature.inputs, inputs, strict=True)}
-    outputs: list[Tensor] = session.run(None, feed, stop and stop.options)
+    try:
+        outputs: list[Tensor] = session.run(None, feed, stop and stop.options)
+    except RunFailed as error:
+        if not _lacks_memory(error):
+            raise
+        session.give_back()
+        outputs = _last_try(session, feed, stop)
     return wrapped.opened(outputs, session.wrapped) if session.wrapped else outputs
+
+
+def _last_try(session: Session, feed: Mapping[str, Tensor], stop: Stop | None) -> list[Tensor]:
+    """A run with all of the memory: what earlier runs had left may have been in too small pieces."""
+    try:
+        outputs: list[Tensor] = session.run(None, feed, stop and stop.options)
+    except RunFailed as error:
+        if _lacks_memory(error):
+            raise MemoryError("a run needs more memory than the model may take") from error
+        raise
+    return outputs
+
+
+def _lacks_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(mark in str(error) for mark in ("bfc_arena", "bad_alloc"))
 
 
 def blames_input(error: Exception) -> bool:
@@ -131,14 +178,25 @@ def said(error: Exception) -> str:
     return " ".join(text.split())[:600]
 
 
+def _refusal(error: Exception) -> Exception:
+    if _lacks_memory(error):
+        return MemoryError("loading it needs more memory than there is")
+    if isinstance(error, native.InvalidProtobuf):
+        return StepError("NotOnnx", "the model file is not ONNX: its bytes are no ONNX protobuf")
+    if isinstance(error, native.NoModel | native.InvalidArgument):
+        return StepError("NotOnnx", f"the model file is not ONNX: {said(error)}")
+    return StepError("UnsupportedModel", _unloadable(said(error)))
+
+
 def _unloadable(complaint: str) -> str:
     """What to do about the two refusals that users meet: weights in a second file, and operators of their own."""
     if "ZipMap" in complaint:
         return f"{complaint}; export it with the option zipmap=False, so that probabilities are a tensor"
-    beside = re.search(r"External data.*?([^\s/\"]+)\"?$", complaint)
-    if beside:
+    if "xternal data" in complaint:
+        path = re.search(rf'xternal data path.*?: "(?:{_NO_FOLDER}/)?([^"]+)"', complaint)
         return (
-            f"the model keeps weights in a second file ({beside[1]}), but a model is one file, known by its digest; "
+            f"the model keeps weights in a second file{f' ({path[1]})' if path else ''}, but a model is one file, "
+            "known by its digest; "
             "save it as one: onnx.save_model(onnx.load(PATH), PATH, save_as_external_data=False)"
         )
     custom = re.search(r"(\S+)\(-?\d+\) is not a registered function/op", complaint)

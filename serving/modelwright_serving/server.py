@@ -187,6 +187,7 @@ def _in_daemon(loop: asyncio.AbstractEventLoop, settings: Settings) -> asyncio.F
                 settings.model,
                 settings.digest,
                 golden.beside(settings.model),
+                memory=settings.model_memory,
                 share_rows=settings.share_rows,
             )
         except StepError as failure:

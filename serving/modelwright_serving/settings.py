@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelwright_serving import limits, termination
+from modelwright_serving import limits, process_memory, termination
 from modelwright_serving.limits import Limits
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -34,6 +34,7 @@ class Settings:
     max_body: int
     max_rows: int
     memory: int
+    model_memory: int
     max_connections: int
     queue_limit: int
     queue_seconds: float
@@ -68,6 +69,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         max_body=options.max_body_bytes,
         max_rows=options.max_rows,
         memory=options.memory_bytes,
+        model_memory=options.model_memory_bytes or process_memory.share_of_model(),
         max_connections=options.max_connections,
         queue_limit=options.queue_limit,
         queue_seconds=options.queue_seconds,
@@ -145,6 +147,12 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("limits")
     add = group.add_argument
     add("--max-body-bytes", type=_positive, default=16 * 1024**2, help="of a request; default: %(default)s")
+    add(
+        "--model-memory-bytes",
+        type=_positive,
+        help="that a run of the model may take beside its weights; default: a quarter of the container's memory "
+        "limit, at least 64 MiB, or 1 GiB without a limit",
+    )
     add(
         "--memory-bytes",
         type=_positive,

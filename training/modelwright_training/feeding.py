@@ -10,7 +10,8 @@ from modelwright_training.documents import Dataset
 from modelwright_training.errors import InputError, listing
 from modelwright_training.session import DTYPES, Array, Model, Tensor
 
-BATCH = 4096
+# Few enough for models that need much memory for each row.
+BATCH = 512
 
 
 @dataclass(frozen=True)

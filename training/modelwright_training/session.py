@@ -11,9 +11,9 @@ import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-from modelwright_training import wrapped
+from modelwright_training import memory, wrapped
 from modelwright_training.documents import Class
-from modelwright_training.errors import InputError
+from modelwright_training.errors import InputError, listing
 from modelwright_training.message import Json
 from modelwright_training.modelfile import ModelFile
 from modelwright_training.untyped import Session
@@ -74,7 +74,8 @@ class Model:
     def run(self, feed: Arrays) -> dict[str, Array]:
         """The outputs for one batch of inputs."""
         try:
-            answers = self.session.run(None, dict(feed))
+            with memory.bounded(memory.BYTES, "One run of the model"):
+                answers = self.session.run(None, dict(feed))
         except FAULTS as error:
             raise InputError(
                 "ModelFailed", f"The model cannot be run on the data: {_first_line(error)}"
@@ -88,6 +89,22 @@ class Model:
         ]
         return {output.name: np.asarray(tensor) for output, tensor in zip(self.outputs, tensors, strict=True)}
 
+    def repeat(self, feed: Arrays) -> dict[str, Array]:
+        """The outputs for one batch of inputs, which have to be the same a second time."""
+        answers, again = self.run(feed), self.run(feed)
+        changing = [
+            name
+            for name, answer in answers.items()
+            if not np.array_equal(answer, again[name], equal_nan=answer.dtype.kind == "f")
+        ]
+        if changing:
+            raise InputError(
+                "NotDeterministic",
+                f"The same rows get another answer each time: {listing(changing)}. Export the model for "
+                "inference, without random numbers (RandomNormal, Bernoulli, Dropout in training mode).",
+            )
+        return answers
+
 
 def load(file: ModelFile) -> Model:
     """Load a model on one thread, so that its answers do not depend on the machine."""
@@ -95,8 +112,10 @@ def load(file: ModelFile) -> Model:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    most = memory.BYTES + memory.PER_BYTE * file.size
     try:
-        session = onnxruntime.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
+        with memory.bounded(most, "Loading the model"):
+            session = onnxruntime.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
     except FAULTS as error:
         version = onnxruntime.__version__
         message = f"ONNX Runtime {version} cannot load the model: {_first_line(error)}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwright_training import libraries, modelfile, session, store
+from modelwright_training import libraries, memory, modelfile, session, store
 from modelwright_training.documents import Artifact, VerifyDocument, from_environment
 from modelwright_training.errors import InputError, storage
 from modelwright_training.message import Json
@@ -34,7 +34,8 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     file = _read(path, document.artifact)
     modelfile.check(file)
     model = session.load(file)
-    model.run({tensor.name: _blank(tensor) for tensor in model.inputs})
+    with memory.bounded(memory.BYTES, "Answering one row"):
+        model.repeat({tensor.name: _blank(tensor) for tensor in model.inputs})
     log.info("%s is what it says, loads and runs", document.artifact.uri)
     task = model.properties.get("dev.modelwright.task")
     return {

@@ -174,9 +174,22 @@ def test_what_cannot_be_served_is_refused_with_the_way_out(
     assert way_out in message
 
 
-def test_weights_in_a_second_file_are_refused_with_the_way_out(model_file: ModelFile, tmp_path: Path) -> None:
-    message = _refusal(model_file(models.data_beside_it(tmp_path)))
-    assert "a second file (weights.bin)" in message
+@pytest.mark.parametrize(
+    ("location", "named"),
+    [
+        ("weights.bin", "a second file (weights.bin),"),
+        ("parts/the weights.bin", "a second file (parts/the weights.bin),"),
+        ("../../etc/passwd", "a second file (../../etc/passwd),"),
+        ("/etc/passwd", "a second file,"),
+    ],
+)
+def test_weights_in_a_second_file_are_refused_with_the_way_out(
+    location: str, named: str, model_file: ModelFile, tmp_path: Path
+) -> None:
+    model = onnx.load_from_string(models.data_beside_it(tmp_path))
+    model.graph.initializer[0].external_data[0].value = location
+    message = _refusal(model_file(model.SerializeToString()))
+    assert named in message
     assert "save_as_external_data=False" in message
 
 

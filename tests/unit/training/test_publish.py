@@ -125,6 +125,14 @@ CASES = {
             " { zero = Sub(input, input) probabilities = Div(zero, zero) }"
         ),
     ),
+    "an answer that is another each time": Case(
+        "NotDeterministic",
+        "'probabilities'",
+        model(
+            "agraph (float[N,5] input) => (float[N,2] probabilities) <float[5,2] w = {0,0,0,0,0,0,0,0,0,0}>"
+            " { z = MatMul(input, w) dice = RandomNormalLike(z) probabilities = Softmax(dice) }"
+        ),
+    ),
     "too many columns for its classes": Case(
         "OutputUnsuitable",
         "2 classes",
@@ -134,7 +142,7 @@ CASES = {
 
 ELSEWHERE = {
     "DocumentInvalid", "UriUnsupported", "DataNotFound", "DataUnreadable", "ModelTooLarge", "ReferenceInvalid",
-    "ParityFailed", "StoreCorrupt", "StorageFailed", "OutOfMemory", "InternalError",
+    "ParityFailed", "StoreCorrupt", "StorageFailed", "OutOfMemory", "ModelMemory", "InternalError",
 }  # fmt: skip
 
 

@@ -1,0 +1,137 @@
+"""A run that asks for more memory than the model may take fails for its caller alone, and the server goes on."""
+
+import re
+import resource
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+from onnx.helper import make_node, make_tensor
+from unit.serving import models
+from unit.serving.conftest import ModelFile
+from unit.serving.harness import Served, matrix, serving
+
+from modelwright_serving import process_memory, runtime
+
+_MIB = 1024**2
+_FLOAT = TensorProto.FLOAT
+
+
+def _as_many_as_it_says(kind: str) -> bytes:
+    """Makes as many numbers as the greatest number of its rows says."""
+    made = {
+        "ConstantOfShape": make_node("ConstantOfShape", ["size"], ["big"]),
+        "Expand": make_node("Expand", ["one", "size"], ["big"]),
+    }
+    nodes = [
+        make_node("ReduceMax", ["x"], ["most"], keepdims=0),
+        make_node("Cast", ["most"], ["count"], to=TensorProto.INT64),
+        make_node("Reshape", ["count", "flat"], ["size"]),
+        made[kind],
+        make_node("ReduceMax", ["big"], ["largest"], keepdims=0),
+        make_node("Add", ["x", "largest"], ["y"]),
+    ]
+    constants = [make_tensor("flat", TensorProto.INT64, [1], [-1]), make_tensor("one", _FLOAT, [1], [0.0])]
+    return models.model(nodes, [models.matrix("x")], [models.matrix("y")], constants)
+
+
+def _square() -> bytes:
+    """Multiplies each column with each other: its second dimension may have any size."""
+    rows = helper.make_tensor_value_info("x", _FLOAT, ["rows", "columns"])
+    nodes = [
+        make_node("Transpose", ["x"], ["turned"]),
+        make_node("MatMul", ["turned", "x"], ["products"]),
+        make_node("ReduceMax", ["products"], ["largest"], keepdims=0),
+        make_node("Add", ["x", "largest"], ["y"]),
+    ]
+    return models.model(nodes, [rows], [helper.make_tensor_value_info("y", _FLOAT, ["rows", "columns"])])
+
+
+def _text() -> bytes:
+    """Doubles a text thirty times if it holds anything: strings come from no arena."""
+    text = helper.make_tensor_value_info("x", TensorProto.STRING, ["rows", 1])
+    names = ["x", *(f"s{number}" for number in range(1, 31))]
+    nodes = [make_node("StringConcat", [old, old], [new]) for old, new in pairwise(names)]
+    outputs = [helper.make_tensor_value_info(name, TensorProto.STRING, ["rows", 1]) for name in ("y", "s30")]
+    return models.model([*nodes, make_node("Identity", ["x"], ["y"])], [text], outputs)
+
+
+def _peak(server: Served) -> int:
+    """The most memory that the server ever had, in MiB."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+)", status)
+    assert found
+    return int(found[1]) // 1024
+
+
+def _rows(*numbers: float) -> dict[str, object]:
+    return matrix(np.array([[number, 0] for number in numbers], np.float32), "x")
+
+
+@pytest.mark.parametrize(
+    ("content", "hungry"),
+    [
+        (_as_many_as_it_says("ConstantOfShape"), _rows(4e8)),
+        (_as_many_as_it_says("ConstantOfShape"), _rows(1e11)),
+        (_as_many_as_it_says("Expand"), _rows(4e8)),
+        (_square(), matrix(np.ones((1, 16_384), np.float32), "x")),
+    ],
+)
+def test_a_row_that_asks_for_gigabytes_fails_alone(
+    content: bytes, hungry: dict[str, object], model_file: ModelFile
+) -> None:
+    with serving(model_file(content), "--model-memory-bytes", str(64 * _MIB)) as server:
+        resource.prlimit(server.process.pid, resource.RLIMIT_AS, (2048 * _MIB, resource.RLIM_INFINITY))
+        server.wait_ready()
+        refused = server.infer(hungry)
+        assert refused.status == 413
+        assert "--model-memory-bytes" in refused.error
+        assert server.infer(_rows(3, 5)).status == 200
+        assert server.metric('modelwright_requests_refused_total{model="churn",reason="ModelMemory"') == 1
+        assert _peak(server) < 300
+
+
+def test_text_without_end_fails_alone(model_file: ModelFile) -> None:
+    """What the arena does not bound is bounded by the container, whose limit stands here in its place."""
+    with serving(model_file(_text()), "--model-memory-bytes", str(32 * _MIB)) as server:
+        server.wait_ready()
+        resource.prlimit(server.process.pid, resource.RLIMIT_DATA, (400 * _MIB, resource.RLIM_INFINITY))
+        tensor = {"name": "x", "datatype": "BYTES", "shape": [1, 1]}
+        refused = server.infer({"inputs": [{**tensor, "data": ["abcd"]}]})
+        assert refused.status == 413
+        assert "--model-memory-bytes" in refused.error
+        assert server.infer({"inputs": [{**tensor, "data": [""]}]}).output("y").tolist() == [[""]]
+
+
+def test_what_earlier_runs_leave_does_not_count() -> None:
+    session = runtime.open_session(_as_many_as_it_says("ConstantOfShape"), 64 * _MIB)
+    signature = runtime.signature_of(session)
+
+    def run(mebibytes: int) -> None:
+        runtime.run(session, signature, [np.full((1, 2), mebibytes * _MIB // 4, np.float32)])
+
+    for mebibytes in (1, 3, 9, 27, 60, 1):
+        run(mebibytes)
+    with pytest.raises(MemoryError, match="more memory"):
+        run(65)
+    run(60)
+
+
+@pytest.mark.parametrize(
+    ("content", "limit", "share"),
+    [
+        ("536870912\n", 512 * _MIB, 128 * _MIB),
+        ("67108864\n", 64 * _MIB, 64 * _MIB),
+        ("max\n", None, 1024 * _MIB),
+        ("9223372036854771712\n", None, 1024 * _MIB),
+    ],
+)
+def test_the_container_s_limit_decides_what_a_run_may_take(
+    content: str, limit: int | None, share: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "memory.max").write_text(content)
+    monkeypatch.setattr(process_memory, "_CONTAINER", (tmp_path / "missing", tmp_path / "memory.max"))
+    assert process_memory.container_limit() == limit
+    assert process_memory.share_of_model() == share

@@ -1,0 +1,36 @@
+"""Bounds the memory that a model takes: a small file can make large tensors, and must not use up the whole step."""
+
+import re
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelwright_training.errors import InputError
+
+BYTES = 1 << 30
+# What ONNX Runtime needs at most to load a byte of a file: trees of small integers take 14, weights 4.
+PER_BYTE = 16
+STATUS = Path("/proc/self/status")
+MARKS = ("bad_alloc", "bfc_arena")
+
+
+@contextmanager
+def bounded(size: int, what: str) -> Iterator[None]:
+    """Within it, the process can allocate at most `size` bytes more than it has; InputError if that is too little."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if STATUS.exists() and soft == resource.RLIM_INFINITY:
+        used = re.findall(r"VmData:\s+(\d+) kB", STATUS.read_text())
+        resource.setrlimit(resource.RLIMIT_DATA, (int(used[0]) * 1024 + size, hard))
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MemoryError) or any(mark in str(error) for mark in MARKS):
+            raise InputError(
+                "ModelMemory",
+                f"{what} takes more than {size >> 20} MiB of memory. A small file may make large tensors "
+                "(ConstantOfShape, Expand, Tile): export the model without them.",
+            ) from error
+        raise
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
