@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 # Bytes of a request, or of an answer as it is estimated, beyond which the worker decodes, runs and encodes it.
 LARGE = 256 * 1024
+# Fields of a gRPC message and its parts, beyond which the worker decodes it, and beyond which it is refused.
+FIELDS_AT_ONCE = 5_000
+MAX_FIELDS = 100_000
 # Bytes that the values of one decoded document may take, as they are estimated.
 MAX_DOCUMENT = 64 * 1024**2
 # Bytes of one answer, as they are estimated before the run and by what it gives.
@@ -47,6 +50,7 @@ class Limits:
     idle_frames: float = 2_000.0  # without a request in them that one address may send at once
     idle_frames_per_second: float = 200.0
     idle_frames_per_result: float = 4.0
+    counted: int = 1024  # bytes of a message, beyond which what is decoded from it is counted
     unread: int = 16 * 1024**2  # of answers that one connection does not take, unless it is a single answer
     unread_rate: float = 1024.0  # bytes per second at which an answer has to be taken after `write_seconds`
 

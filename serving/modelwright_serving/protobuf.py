@@ -1,5 +1,6 @@
 """The wire format of Protocol Buffers: fields from bytes and to bytes. Which fields there are is left to `messages`."""
 
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -30,10 +31,30 @@ class Field(NamedTuple):
     stop: int
 
 
-def read(data: bytes, start: int, stop: int) -> Iterator[Field]:
+class FieldLimit:
+    """Counts the fields of a message and of its parts; `beyond` is raised after so many."""
+
+    __slots__ = ("_beyond", "_left")
+
+    def __init__(self, most: int, beyond: Exception) -> None:
+        self._left = most
+        self._beyond = beyond
+
+    def count(self) -> None:
+        """One field more."""
+        self._left -= 1
+        if self._left < 0:
+            raise self._beyond
+
+
+_NO_LIMIT = FieldLimit(sys.maxsize, WireError("a message has too many fields"))
+
+
+def read(data: bytes, start: int, stop: int, limit: FieldLimit = _NO_LIMIT) -> Iterator[Field]:
     """Every field of a message in its order; WireError where the bytes are none."""
     position = start
     while position < stop:
+        limit.count()
         begin = position
         tag, position = varint(data, position, stop)
         number, kind = tag >> 3, tag & 7
@@ -49,7 +70,7 @@ def read(data: bytes, start: int, stop: int) -> Iterator[Field]:
             value, position = varint(data, position, stop)
             yield Field(number, kind, value, begin, position)
         else:
-            begin, position = position, _skip(data, position, stop, number, kind)
+            begin, position = position, _skip(data, position, stop, number, kind, limit)
             yield Field(number, kind, 0, begin, position)
 
 
@@ -66,7 +87,9 @@ def varint(data: bytes, position: int, stop: int) -> tuple[int, int]:
     raise WireError("a number does not end")
 
 
-def _skip(data: bytes, position: int, stop: int, number: int, kind: int, depth: int = 0) -> int:
+def _skip(
+    data: bytes, position: int, stop: int, number: int, kind: int, limit: FieldLimit, depth: int = 0
+) -> int:
     """Where a field of fixed size or a group ends."""
     if kind in {FIXED64, FIXED32}:
         position += 8 if kind == FIXED64 else 4
@@ -76,6 +99,7 @@ def _skip(data: bytes, position: int, stop: int, number: int, kind: int, depth: 
     if kind != _START_GROUP or depth == _MAX_DEPTH:
         raise WireError("a field has no valid type")
     while True:
+        limit.count()
         tag, position = varint(data, position, stop)
         if tag & 7 == _END_GROUP:
             if tag >> 3 != number:
@@ -89,7 +113,7 @@ def _skip(data: bytes, position: int, stop: int, number: int, kind: int, depth: 
             if position > stop:
                 raise WireError("a field is longer than its message")
         else:
-            position = _skip(data, position, stop, tag >> 3, tag & 7, depth + 1)
+            position = _skip(data, position, stop, tag >> 3, tag & 7, limit, depth + 1)
 
 
 def text(data: bytes, field: Field) -> str:
@@ -102,19 +126,25 @@ def text(data: bytes, field: Field) -> str:
 
 def varints(data: bytes, start: int, stop: int) -> npt.NDArray[np.uint64]:
     """All numbers of a packed field."""
+    return np.concatenate([np.empty(0, np.uint64), *portions(data, start, stop)])
+
+
+def portions(data: bytes, start: int, stop: int) -> Iterator[npt.NDArray[np.uint64]]:
+    """The numbers of a packed field, so many at a time that they take little memory."""
     raw = np.frombuffer(data, np.uint8, stop - start, start)
-    if not len(raw):
-        return np.empty(0, np.uint64)
-    if raw[-1] >= 0x80:
+    if len(raw) and raw[-1] >= 0x80:
         raise WireError("a number does not end")
-    parts: list[npt.NDArray[np.uint64]] = []
     while len(raw):
         ends = np.flatnonzero(raw[:_PORTION] < 0x80)
         if not len(ends):
             raise WireError("a number does not end")
-        parts.append(_varints(raw[: ends[-1] + 1], ends))
+        yield _varints(raw[: ends[-1] + 1], ends)
         raw = raw[ends[-1] + 1 :]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def count_varints(data: bytes, start: int, stop: int) -> int:
+    """How many numbers a packed field has."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8, stop - start, start) < 0x80))
 
 
 def _varints(raw: npt.NDArray[np.uint8], ends: npt.NDArray[np.intp]) -> npt.NDArray[np.uint64]:

@@ -1,6 +1,6 @@
 """One request and its answer. Frames, windows and the order of things are left to the connection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Protocol
 
@@ -22,7 +22,11 @@ class StreamOwner(Protocol):
 
     def finish(self, stream: "Stream", trailer: HeaderBlock) -> None: ...
 
+    def failed(self, stream: "Stream", code: str, message: str) -> None: ...
+
     def may_keep(self) -> bool: ...
+
+    def hold(self, stream: "Stream", size: int) -> bool: ...
 
 
 class Stream:
@@ -63,7 +67,7 @@ class Stream:
         self.since = now  # when something last moved, or its progress was last looked at
         self.deadline = inf  # on the clock of time.monotonic
         self.content_length: int | None = None
-        self.received = 0
+        self.received = 0  # bytes of the body and of what was made of it, in the caller's account
         self.remote_open = True
         self.body = b""
         self.chunks: list[bytes] = []
@@ -81,18 +85,22 @@ class Stream:
         """Give the result, all of it at once."""
         if not self.settled:
             self.settled = self.result = True
-            self._owner.answer(self, head, body, trailer)
+            self._owner.answer(self, self._echoing(head), body, trailer)
 
     def refuse(self, head: HeaderBlock, body: bytes = b"") -> None:
         """Say why there is no result, by headers alone or with a text."""
         if not self.settled:
             self.settled = True
-            self._owner.refuse(self, head, body)
+            self._owner.refuse(self, self._echoing(head), body)
 
     def start(self, head: HeaderBlock) -> None:
         """Begin an answer in parts."""
         if not self.settled:
-            self._owner.start(self, head)
+            self._owner.start(self, self._echoing(head))
+
+    def _echoing(self, head: HeaderBlock) -> HeaderBlock:
+        echo = self.handler.echo
+        return HeaderBlock(head.block + echo) if echo else head
 
     def send(self, body: bytes) -> None:
         if not self.settled:
@@ -102,6 +110,14 @@ class Stream:
         if not self.settled:
             self.settled = True
             self._owner.finish(self, trailer)
+
+    def failed(self, code: str, message: str) -> None:
+        """Log that the server failed on this request."""
+        self._owner.failed(self, code, message)
+
+    def hold(self, size: int) -> bool:
+        """Count so many bytes more against the caller until it is answered; False if it holds too much already."""
+        return self._owner.hold(self, size)
 
     def keep(self, on_retire: Callable[[], None]) -> bool:
         """Let the answer last until the caller or `on_retire` ends it; False if the connection has too many such."""
@@ -120,6 +136,16 @@ class Stream:
 
 class Handler(Protocol):
     """What a request is for. The same object handles all requests with equal headers."""
+
+    @property
+    def headers(self) -> Mapping[bytes, bytes]:
+        """The request's headers, the last of each name."""
+        ...
+
+    @property
+    def echo(self) -> bytes:
+        """Encoded fields that the answer's headers repeat."""
+        ...
 
     @property
     def body_limit(self) -> int: ...

@@ -154,6 +154,15 @@ class Streams:
         self._release(stream)
         self.outflow.finish(stream, trailer)
 
+    def failed(self, stream: Stream, code: str, message: str) -> None:
+        self._host.failures.write(self._host.now(), code, message, stream.handler.headers)
+
+    def hold(self, stream: Stream, size: int) -> bool:
+        if not self._account.take(size):
+            return False
+        stream.received += size
+        return True
+
     def may_keep(self) -> bool:
         """Whether one more answer may last as long as the connection."""
         kept = sum(1 for other in self._open.values() if other.on_retire is not None)

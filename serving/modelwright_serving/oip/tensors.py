@@ -32,6 +32,17 @@ class Packed:
 Part: TypeAlias = Tensor | Packed
 
 
+# Bytes of a string of a tensor, beside its characters.
+_STRING = 64
+
+
+def footprint(part: Part) -> int:
+    """About the bytes that decoded elements take beside the request that they come from."""
+    if isinstance(part, Packed):
+        return 0 if isinstance(part.data, memoryview) else len(part.data)
+    return _STRING * part.size if part.dtype.hasobject else part.nbytes
+
+
 def stack(dtype: np.dtype[Any], parts: Sequence[Part], rows: int) -> Tensor:
     """All rows of the parts, which differ in nothing but the number of rows, as one tensor."""
     if len(parts) == 1:

@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from modelwright_serving.http2.request import RequestHead
 from modelwright_serving.http2.stream import Handler, Stream
+from modelwright_serving.memory import REFUSAL
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.rpc import framing, status
 from modelwright_serving.rpc.replies import Replies
 from modelwright_serving.rpc.status import Code, RpcError
+from modelwright_serving.tracing import REQUEST_ID, request_id
 
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
@@ -33,8 +36,8 @@ class Method(Protocol):
         ...
 
 
-class Call:
-    """Handles one method's calls with one encoding and one timeout."""
+class CallHandler:
+    """Handles the calls of one method that have the same headers: one encoding, one timeout."""
 
     reads_body = True
 
@@ -43,23 +46,23 @@ class Call:
         method: Method,
         encoding: bytes,
         seconds: float | None,
-        headers: Mapping[bytes, bytes] | None = None,
+        headers: Mapping[bytes, bytes],
     ) -> None:
         self._method = method
         self._encoding = encoding
-        self._headers = headers or {}
+        self.headers = headers
+        self.echo = _echo(headers)
         self.body_limit = method.body_limit + framing.HEAD_SIZE
         self.seconds = seconds
 
     def handle(self, stream: Stream) -> None:
-        self._method.accept(stream, self._encoding, self._headers)
+        self._method.accept(stream, self._encoding, self.headers)
 
     def too_large(self, stream: Stream) -> None:
         self._method.refuse(stream, framing.too_large(self._method.body_limit))
 
     def overloaded(self, stream: Stream) -> None:
-        message = "the server holds too many large requests; try again shortly"
-        self._method.refuse(stream, RpcError(Code.UNAVAILABLE, message))
+        self._method.refuse(stream, RpcError(Code.UNAVAILABLE, REFUSAL))
 
     def late(self, stream: Stream) -> None:
         self._method.refuse(stream, RpcError(Code.DEADLINE_EXCEEDED, "the call's deadline has passed"))
@@ -88,16 +91,18 @@ class Unary:
         self._replies.failure(stream, error)
 
 
-class Refusal:
-    """Answers a call whose headers alone say that it gets no result: at once, since streams of calls do not end."""
+class RefusedCall:
+    """Answers a call whose headers alone say that it gets no result: at once, since a caller may stream for long."""
 
     body_limit = _SMALL
     seconds: float | None = None
     reads_body = False
 
-    def __init__(self, replies: Replies, error: RpcError) -> None:
+    def __init__(self, replies: Replies, error: RpcError, headers: Mapping[bytes, bytes]) -> None:
         self._replies = replies
         self._error = error
+        self.headers = headers
+        self.echo = _echo(headers)
 
     def handle(self, stream: Stream) -> None:
         self._replies.failure(stream, self._error)
@@ -106,7 +111,10 @@ class Refusal:
 
 
 class NotGrpc:
-    """Answers whoever speaks HTTP/2, but not gRPC."""
+    """Answers requests of HTTP/2 that are no gRPC calls."""
+
+    headers: Mapping[bytes, bytes] = MappingProxyType({})
+    echo = b""
 
     body_limit = _SMALL
     seconds: float | None = None
@@ -124,7 +132,7 @@ class NotGrpc:
 
 
 class Router:
-    """Finds the handler for a request's headers; always finds one, if only to say why there is none."""
+    """Finds the handler for a request's headers; one that says what is wrong if they are no call of ours."""
 
     def __init__(self, methods: Mapping[bytes, Method], replies: Replies, max_fields: int) -> None:
         self._methods = methods
@@ -135,12 +143,13 @@ class Router:
         """The handler that all requests with these headers have in common."""
         if head.method != b"POST" or not _GRPC.fullmatch(head.first(b"content-type") or b""):
             return NotGrpc()
+        headers = dict(head.fields)
         try:
-            return self._call(head)
+            return self._call(head, headers)
         except RpcError as error:
-            return Refusal(self._replies, error)
+            return RefusedCall(self._replies, error, headers)
 
-    def _call(self, head: RequestHead) -> Call:
+    def _call(self, head: RequestHead, headers: Mapping[bytes, bytes]) -> CallHandler:
         if len(head.fields) > self._max_fields:
             problem = f"the call has {len(head.fields)} fields of metadata; send at most {self._max_fields}"
             raise RpcError(Code.RESOURCE_EXHAUSTED, problem)
@@ -152,7 +161,13 @@ class Router:
         if encoding != framing.IDENTITY and encoding not in framing.WINDOW_BITS:
             name = encoding[:40].decode("latin-1")
             raise RpcError(Code.UNIMPLEMENTED, f"messages in {name} cannot be read; send identity or gzip")
-        return Call(method, encoding, _seconds(head.first(b"grpc-timeout")), dict(head.fields))
+        return CallHandler(method, encoding, _seconds(head.first(b"grpc-timeout")), headers)
+
+
+def _echo(headers: Mapping[bytes, bytes]) -> bytes:
+    """The caller's request id as an encoded field."""
+    identity = request_id(headers)
+    return status.fields((REQUEST_ID, identity)).block if identity else b""
 
 
 def _seconds(timeout: bytes | None) -> float | None:

@@ -1,11 +1,14 @@
 """The typed contents of one input tensor to an array. Which tensor it belongs to is left to `decoding`."""
 
+from collections.abc import Iterator
+from itertools import chain
 from math import prod
 
 import numpy as np
 
 from modelwright_serving import protobuf
-from modelwright_serving.oip.errors import OipError
+from modelwright_serving.limits import MAX_DOCUMENT
+from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.signature import NUMPY_TYPES
 from modelwright_serving.oip.tensors import Tensor
 from modelwright_serving.protobuf import FIXED32, FIXED64, LENGTH, VARINT, Field, WireError
@@ -54,55 +57,69 @@ def tensor(data: bytes, datatype: str, shape: list[int], fields: list[Field]) ->
     """The array that the contents describe; `check` has passed."""
     known = [field for field in fields if field.number == _FIELDS[datatype]]
     if datatype == "BYTES":
-        return _fit(_texts(data, known), shape)
+        return _texts(data, shape, [field for field in known if field.kind == LENGTH])
     if sum(field.kind != LENGTH for field in known) > _MAX_UNPACKED:
         raise OipError(f"contents hold more than {_MAX_UNPACKED} elements that are not packed")
     if datatype in _FIXED:
-        return _fit(_floats(data, datatype, known), shape)
-    return _fit(_integers(data, datatype, known), shape)
+        return _floats(data, datatype, shape, known)
+    return _integers(data, datatype, shape, known)
 
 
-def _texts(data: bytes, fields: list[Field]) -> Tensor:
+def _texts(data: bytes, shape: list[int], fields: list[Field]) -> Tensor:
+    _check_count(len(fields), shape)
     try:
-        texts = [protobuf.text(data, field) for field in fields if field.kind == LENGTH]
+        texts = [protobuf.text(data, field) for field in fields]
     except WireError:
         raise OipError("contents hold a string that is not UTF-8, which the model cannot read") from None
-    return np.array(texts, dtype=np.object_)
+    return np.array(texts, dtype=np.object_).reshape(shape)
 
 
-def _floats(data: bytes, datatype: str, fields: list[Field]) -> Tensor:
+def _floats(data: bytes, datatype: str, shape: list[int], fields: list[Field]) -> Tensor:
     dtype = NUMPY_TYPES[datatype]
-    raw = b"".join(
-        data[field.start : field.stop] for field in fields if field.kind in {LENGTH, _FIXED[datatype]}
-    )
-    if len(raw) % dtype.itemsize:
+    pieces = [field for field in fields if field.kind in {LENGTH, _FIXED[datatype]}]
+    size = sum(field.stop - field.start for field in pieces)
+    if size % dtype.itemsize:
         raise OipError("contents end within a number")
-    return np.frombuffer(raw, dtype)
+    _check_count(size // dtype.itemsize, shape)
+    raw = b"".join(data[field.start : field.stop] for field in pieces)
+    return np.frombuffer(raw, dtype).reshape(shape)
 
 
-def _integers(data: bytes, datatype: str, fields: list[Field]) -> Tensor:
-    parts = [_numbers(data, field) for field in fields if field.kind in {LENGTH, VARINT}]
-    numbers = np.concatenate(parts) if parts else np.empty(0, np.uint64)
-    if datatype == "BOOL":
-        return numbers.astype(np.bool_)
-    carried = numbers.astype(_CARRIERS[_FIELDS[datatype]])
+def _integers(data: bytes, datatype: str, shape: list[int], fields: list[Field]) -> Tensor:
+    """Integers, which are counted first: a byte may be a number that takes eight."""
+    pieces = [field for field in fields if field.kind in {LENGTH, VARINT}]
+    _check_count(sum(_count(data, field) for field in pieces), shape)
     dtype = NUMPY_TYPES[datatype]
-    found: Tensor = carried.astype(dtype)
-    if found.dtype != carried.dtype and not np.array_equal(found, carried):
-        raise OipError(f"contents hold a number outside the range of {datatype}")
-    return found
+    if prod(shape) * dtype.itemsize > MAX_DOCUMENT:
+        raise OipError(
+            f"the contents take more than {MAX_DOCUMENT} bytes; send fewer rows", Problem.TOO_LARGE
+        )
+    found: Tensor = np.empty(prod(shape), dtype)
+    start = 0
+    for numbers in chain.from_iterable(_numbers(data, field) for field in pieces):
+        carried = numbers if datatype == "BOOL" else numbers.astype(_CARRIERS[_FIELDS[datatype]])
+        part = found[start : start + len(carried)]
+        part[:] = carried.astype(dtype)
+        if dtype not in (np.bool_, carried.dtype) and not np.array_equal(part, carried):
+            raise OipError(f"contents hold a number outside the range of {datatype}")
+        start += len(carried)
+    return found.reshape(shape)
 
 
-def _numbers(data: bytes, field: Field) -> Tensor:
+def _count(data: bytes, field: Field) -> int:
+    return 1 if field.kind == VARINT else protobuf.count_varints(data, field.start, field.stop)
+
+
+def _numbers(data: bytes, field: Field) -> Iterator[Tensor]:
     if field.kind == VARINT:
-        return np.array([field.value], np.uint64)
+        yield np.array([field.value], np.uint64)
+        return
     try:
-        return protobuf.varints(data, field.start, field.stop)
+        yield from protobuf.portions(data, field.start, field.stop)
     except WireError as error:
         raise OipError(f"contents cannot be read: {error}") from None
 
 
-def _fit(flat: Tensor, shape: list[int]) -> Tensor:
-    if len(flat) != prod(shape):
-        raise OipError(f"contents hold {len(flat)} elements, but shape {shape} needs {prod(shape)}")
-    return flat.reshape(shape)
+def _check_count(found: int, shape: list[int]) -> None:
+    if found != prod(shape):
+        raise OipError(f"contents hold {found} elements, but shape {shape} needs {prod(shape)}")

@@ -56,20 +56,22 @@ class Decoder:
         self._signature = signature
         self._target = target
         self._templates: dict[int, _Template] = {}
+        # Strings are read one by one.
+        self._large = LARGE // 8 if any(spec.datatype == "BYTES" for spec in signature.inputs) else LARGE
 
     def decode(self, data: bytes, *, at_once: bool = False) -> InferRequest:
         """The request in a message; OipError if there is none for this model.
 
         CostlyError if it has to be done `at_once` and takes long.
         """
-        if at_once and len(data) > LARGE:
+        if at_once and len(data) > self._large:
             raise CostlyError
         template = self._templates.get(len(data))
         request = template.read(data) if template is not None else None
-        return request if request is not None else self._parse(data)
+        return request if request is not None else self._parse(data, at_once=at_once)
 
-    def _parse(self, data: bytes) -> InferRequest:
-        found = messages.infer_request(data)
+    def _parse(self, data: bytes, *, at_once: bool) -> InferRequest:
+        found = messages.infer_request(data, at_once=at_once)
         self._target.check(found.model_name, found.model_version)
         wanted = self._wanted(found.outputs)
         inputs: list[Part] = []

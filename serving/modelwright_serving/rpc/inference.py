@@ -8,11 +8,13 @@ from time import monotonic, perf_counter
 from modelwright_serving.batch import Executor
 from modelwright_serving.http import responses
 from modelwright_serving.http2.stream import Stream
-from modelwright_serving.limits import TRAFFIC
+from modelwright_serving.limits import TRAFFIC, Limits
+from modelwright_serving.memory import REFUSAL
 from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip.answer import Answer
-from modelwright_serving.oip.errors import CostlyError, OipError
+from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
+from modelwright_serving.oip.tensors import footprint
 from modelwright_serving.rpc import delegated, framing, status
 from modelwright_serving.rpc.decoding import Decoder, Target
 from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS, DelegatedCall
@@ -23,8 +25,6 @@ from modelwright_serving.runs import Encoded
 from modelwright_serving.state import Serving, State
 from modelwright_serving.traffic.answers import OwnAnswer
 from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegation
-
-_SMALL = 1024
 
 
 class _Ticket:
@@ -58,14 +58,22 @@ class _Ticket:
         return True
 
     def decode(self, *, at_once: bool) -> InferRequest:
-        method, body = self._method, self._stream.body
-        if at_once and len(body) > _SMALL and body[0]:
-            raise CostlyError  # compressed: what it holds may be a thousand times as large
+        method, stream = self._method, self._stream
         try:
-            message = framing.message(body, self._encoding, method.body_limit)
+            message = framing.message(stream.body, self._encoding, method.body_limit, at_once=at_once)
         except RpcError as error:
             raise _FramingError(error) from None
-        return method.decoder.decode(message, at_once=at_once)
+        request = method.decoder.decode(message, at_once=at_once)
+        # Of what the worker decodes, one message is there at a time.
+        if at_once and len(message) > Limits.counted:
+            self._count(message, request)
+        return request
+
+    def _count(self, message: bytes, request: InferRequest) -> None:
+        """Count what has become of the body, which is counted itself."""
+        unpacked = max(0, len(message) - len(self._stream.body))
+        if not self._stream.hold(unpacked + sum(map(footprint, request.inputs))):
+            raise OipError(REFUSAL, Problem.UNAVAILABLE)
 
     def encode(self, request: InferRequest, answer: Answer) -> Encoded:
         return self._method.encoder.encode(request, answer), None

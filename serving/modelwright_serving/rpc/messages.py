@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from modelwright_serving import protobuf
-from modelwright_serving.oip.errors import OipError
+from modelwright_serving.limits import FIELDS_AT_ONCE, MAX_FIELDS
+from modelwright_serving.oip.errors import CostlyError, OipError, Problem
 from modelwright_serving.oip.signature import Signature, TensorSpec
-from modelwright_serving.protobuf import LENGTH, VARINT, Field, WireError
+from modelwright_serving.protobuf import LENGTH, VARINT, Field, FieldLimit, WireError
 
 _MAX_TENSORS = 10_000
 _MAX_DIMENSIONS = 64
@@ -38,19 +39,32 @@ class InferFields:
     raw: list[Field] = field(default_factory=list)
 
 
-def infer_request(data: bytes) -> InferFields:
-    """Where everything is in a ModelInferRequest; OipError if the bytes are none."""
+def infer_request(data: bytes, *, at_once: bool = False) -> InferFields:
+    """Where everything is in a ModelInferRequest; OipError if the bytes are none.
+
+    CostlyError if it is asked for `at_once` and has many fields.
+    """
     found = InferFields()
+    limit = FieldLimit(FIELDS_AT_ONCE, CostlyError()) if at_once else FieldLimit(MAX_FIELDS, _too_many())
     try:
-        for item in protobuf.read(data, 0, len(data)):
+        for item in protobuf.read(data, 0, len(data), limit):
             if item.kind == LENGTH:
-                _infer_field(data, found, item)
+                _infer_field(data, found, item, limit)
     except WireError as error:
         raise OipError(f"the message is no ModelInferRequest: {error}") from None
     return found
 
 
-def _infer_field(data: bytes, found: InferFields, item: Field) -> None:
+def _too_many() -> OipError:
+    return OipError(
+        f"a request may have at most {MAX_FIELDS} fields, elements that are not packed among them; send tensors in "
+        "raw_input_contents",
+        Problem.TOO_LARGE,
+        "DocumentSize",
+    )
+
+
+def _infer_field(data: bytes, found: InferFields, item: Field, limit: FieldLimit) -> None:
     if item.number == 1:
         found.model_name = protobuf.text(data, item)
     elif item.number == 2:
@@ -59,19 +73,19 @@ def _infer_field(data: bytes, found: InferFields, item: Field) -> None:
         protobuf.text(data, item)
         found.id = item
     elif item.number == 5:
-        found.inputs.append(tensor_fields(data, item))
+        found.inputs.append(tensor_fields(data, item, limit))
     elif item.number == 6:
-        found.outputs.append(_name(data, item))
+        found.outputs.append(_name(data, item, limit))
     elif item.number == 7:
         found.raw.append(item)
     if len(found.inputs) + len(found.outputs) + len(found.raw) > _MAX_TENSORS:
         raise OipError(f"a request may name at most {_MAX_TENSORS} tensors")
 
 
-def tensor_fields(data: bytes, where: Field) -> InputFields:
+def tensor_fields(data: bytes, where: Field, limit: FieldLimit) -> InputFields:
     """An input tensor, or an output tensor, which is built alike."""
     found = InputFields()
-    for item in protobuf.read(data, where.start, where.stop):
+    for item in protobuf.read(data, where.start, where.stop, limit):
         if item.number == 3:
             found.shape += _int64s(data, item)
             if len(found.shape) > _MAX_DIMENSIONS:
@@ -84,7 +98,7 @@ def tensor_fields(data: bytes, where: Field) -> InputFields:
             found.datatype = protobuf.text(data, item)
         elif item.number == 5:
             found.typed = True
-            found.contents += protobuf.read(data, item.start, item.stop)
+            found.contents += protobuf.read(data, item.start, item.stop, limit)
     return found
 
 
@@ -98,11 +112,11 @@ def _int64s(data: bytes, item: Field) -> list[int]:
     return [int(number) for number in protobuf.varints(data, item.start, item.stop).astype("i8")]
 
 
-def _name(data: bytes, where: Field) -> str:
+def _name(data: bytes, where: Field, limit: FieldLimit) -> str:
     """Field 1 of a message."""
     names = [
         protobuf.text(data, item)
-        for item in protobuf.read(data, where.start, where.stop)
+        for item in protobuf.read(data, where.start, where.stop, limit)
         if item.number == 1 and item.kind == LENGTH
     ]
     return names[-1] if names else ""

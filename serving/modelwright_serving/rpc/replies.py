@@ -2,7 +2,7 @@
 
 from modelwright_serving.http2.stream import Stream
 from modelwright_serving.rpc import framing, status
-from modelwright_serving.rpc.status import OK_TRAILER, Code, RpcError
+from modelwright_serving.rpc.status import FAILURES, OK_TRAILER, Code, RpcError
 
 DIGEST = b"modelwright-model-digest"
 
@@ -24,7 +24,9 @@ class Replies:
         stream.answer(self.head, framing.framed(content), OK_TRAILER)
 
     def failure(self, stream: Stream, error: RpcError, *more: tuple[bytes, bytes]) -> None:
-        """No message, but the reason why."""
+        """No message, but the reason why; also in the log if that is the server's fault."""
+        if error.code in FAILURES and not stream.settled:
+            stream.failed(error.code.name, error.message)
         stream.refuse(status.failure(error, *self._metadata, *more))
 
     def end(self, stream: Stream, code: Code, message: str) -> None:

@@ -24,6 +24,8 @@ class Code(IntEnum):
 
 # The caller's own fault.
 REFUSALS = frozenset((Code.INVALID_ARGUMENT, Code.NOT_FOUND, Code.RESOURCE_EXHAUSTED, Code.UNIMPLEMENTED))
+# The server's.
+FAILURES = frozenset((Code.INTERNAL, Code.UNAVAILABLE))
 
 
 class RpcError(Exception):

@@ -170,6 +170,8 @@ class Echo:
         self.path = path
         self.body_limit = 1_000_000
         self.reads_body = path != b"/headers-suffice"
+        self.headers: dict[bytes, bytes] = {}
+        self.echo = b"\x00\x04echo\x03yes" if path == b"/echoing" else b""
         self.seconds: float | None = 0.2 if path == b"/short" else None
         self.handled: list[Stream] = []
         self.gone = 0

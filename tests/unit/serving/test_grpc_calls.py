@@ -1,9 +1,11 @@
 """How calls end before their time: deadlines, cancellation, limits, and what is no gRPC at all."""
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from unit.serving import models
 from unit.serving.grpc_caller import HEALTH, SERVICE, Code, caller, raw
@@ -183,6 +185,82 @@ def test_a_client_may_cancel_a_call(strict: Served, cancer: models.Cancer) -> No
         for _ in range(50):
             calls.start("ModelInfer", raw(cancer.rows[:1])).cancel()
         assert calls.infer(raw(cancer.rows[:1])).code is Code.OK
+
+
+async def test_the_request_id_is_echoed_if_it_is_short_and_plain(strict: Served, message: bytes) -> None:
+    for body, status in ((framed(message), "0"), (framed(b"\xff"), "3")):
+        answer = await answered(strict, body, headers(x_request_id="7f3/a.b:c@d="))
+        assert answer.headers["x-request-id"] == "7f3/a.b:c@d="
+        assert {**answer.headers, **answer.trailers}["grpc-status"] == status
+    nowhere = await answered(strict, framed(b""), headers("/nowhere", x_request_id="mine"))
+    assert (nowhere.headers["grpc-status"], nowhere.headers["x-request-id"]) == ("12", "mine")
+    for value in ("", "a" * 129, "a b", 'a"b'):
+        answer = await answered(strict, framed(message), headers(x_request_id=value))
+        assert "x-request-id" not in answer.headers
+    watched = headers(f"/{HEALTH}/Watch", x_request_id="watch", grpc_timeout="20m")
+    assert (await answered(strict, framed(b""), watched)).headers["x-request-id"] == "watch"
+
+
+async def test_a_failure_of_the_server_is_logged_with_what_its_caller_sent(
+    cancer: models.Cancer, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(cancer.content)
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with serving(path, "--memory-bytes", "20000", "--max-body-bytes", "10000") as server:
+        server.wait_ready()
+        async with connected(server.grpc_port) as peer:
+            body = frames.frame(frames.DATA, 0, 1, framed(bytes(9_000))[:-10])
+            peer.send(peer.head(1, headers()), body)
+            peer.send(peer.request(3, headers(x_request_id="mine", traceparent=trace), bytes(8_000)))
+            assert (await peer.answer(3)).headers["grpc-status"] == "14"
+        line = server.wait_for("request_failed")
+        assert (line["protocol"], line["code"]) == ("grpc", "UNAVAILABLE")
+        assert (line["request_id"], line["traceparent"]) == ("mine", trace)
+        assert "holds too much" in line["error"]
+
+
+async def test_calls_that_are_reset_leave_the_queue_of_a_slow_model(tmp_path: Path) -> None:
+    """Twenty times as many as may wait, each whole; an honest caller of another address is not refused."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(models.slow(20))
+    call = framed(raw(np.ones((1, 2), np.float32), "x").SerializeToString())
+    with serving(path, "--queue-limit", "50") as server:
+        server.wait_ready()
+        async with connected(server.grpc_port) as peer, connected(server.grpc_port, "127.0.0.2") as honest:
+            peer.send(peer.request(1, headers(), call))
+            for stream in range(3, 2003, 2):
+                peer.send(
+                    peer.request(stream, headers(), call),
+                    frames.rst_stream(stream, frames.ErrorCode.CANCEL),
+                )
+            peer.send(frames.ping(b"all read", ack=False))
+            honest.send(honest.request(1, headers(), call))
+            await peer.until(frames.PING)
+            honest.send(honest.request(3, headers(), call))
+            assert (await honest.answer(1)).trailers == {"grpc-status": "0"}
+            assert (await honest.answer(3)).trailers == {"grpc-status": "0"}
+            assert (await peer.answer(1)).trailers == {"grpc-status": "0"}
+        assert server.metric('modelwright_requests_refused_total{model="churn",reason="QueueFull"') == 0
+        assert server.metric("modelwright_queue_length") == 0
+        assert server.metric('modelwright_requests_in_flight{model="churn",protocol="grpc"') == 0
+
+
+ENDS: dict[str, Callable[[int], bytes]] = {
+    "reset": lambda stream: frames.rst_stream(stream, frames.ErrorCode.CANCEL),
+    "window of 0": lambda stream: frames.window_update(stream, 0),
+    "data after the end": lambda stream: frames.frame(frames.DATA, 0, stream, b"more"),
+}
+
+
+@pytest.mark.parametrize("end", list(ENDS))
+async def test_a_flood_of_whole_calls_that_are_reset_ends_the_connection(
+    strict: Served, message: bytes, end: str
+) -> None:
+    async with connected(strict.grpc_port, "127.0.0.3") as peer:
+        for stream in range(1, 10_001, 2):
+            peer.send(peer.request(stream, headers(), framed(message)), ENDS[end](stream))
+        assert (await peer.until(frames.GOAWAY)).code == frames.ErrorCode.ENHANCE_YOUR_CALM
 
 
 def test_a_watcher_hears_that_the_server_goes(tmp_path_factory: Any, cancer: models.Cancer) -> None:
