@@ -16,8 +16,8 @@ from contextlib import suppress
 from typing import Any
 
 from attacks import answers, h2
+from attacks.wire import CALLER, KUBELET
 
-CALLER, KUBELET = "127.0.0.1", "127.0.0.3"
 PAUSE_SECONDS = 0.004
 PROBE_PAUSE_SECONDS = 0.05
 SELDOM_PAUSE_SECONDS = 0.4

@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from attacks import h2
 
 Script = Callable[["Line"], Iterator[bytes | float]]
-ATTACKER = "127.0.0.2"
+# Addresses of the honest callers, the attacker and the kubelet.
+CALLER, ATTACKER, KUBELET = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 PIECE = 256 * 1024
 STATUS = re.compile(rb"HTTP/1\.1 (\d\d\d)")
 # A gigabit per second: what an attacker elsewhere in the cluster may have.
