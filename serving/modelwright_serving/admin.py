@@ -1,15 +1,44 @@
 """The admin port: metrics for Prometheus, health for the kubelet. It stays open until the end."""
 
+import asyncio
+
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from modelwright_serving.http import health, responses
+from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
 from modelwright_serving.http.routes import Routes
+from modelwright_serving.limits import ADMIN
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.state import State
 
 
-def routes(metrics: Metrics, state: State) -> Routes:
+class _Scrapes:
+    """GET /metrics: rendered at most once in `scrape_seconds`, for all who wait for it then."""
+
+    takes_body = False
+    _head = responses.head(200, CONTENT_TYPE_LATEST.encode())
+
+    def __init__(self, metrics: Metrics, loop: asyncio.AbstractEventLoop) -> None:
+        self._metrics = metrics
+        self._loop = loop
+        self._waiting: list[Exchange] = []
+        self._next = loop.time()
+
+    def handle(self, exchange: Exchange) -> None:
+        self._waiting.append(exchange)
+        if len(self._waiting) == 1:
+            self._loop.call_at(self._next, self._answer)
+
+    def _answer(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._next = self._loop.time() + ADMIN.scrape_seconds
+        response = Response(200, self._head, self._metrics.render())
+        for exchange in waiting:
+            exchange.respond(response)
+
+
+def routes(metrics: Metrics, state: State, loop: asyncio.AbstractEventLoop) -> Routes:
     """The paths of the admin port."""
     table = Routes(
         lambda path: responses.error(
@@ -17,8 +46,7 @@ def routes(metrics: Metrics, state: State) -> Routes:
         )
     )
     alive = responses.json(200, b'{"status":"ok"}')
-    head = responses.head(200, CONTENT_TYPE_LATEST.encode())
     health.add(table, state)
     table.get("/healthz", lambda: alive)
-    table.get("/metrics", lambda: Response(200, head, metrics.render()))
+    table.add("/metrics", _Scrapes(metrics, loop), b"GET", b"HEAD")
     return table

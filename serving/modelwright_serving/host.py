@@ -4,9 +4,9 @@ Knows no protocol: what is sent on a connection is left to `http` and `rpc`.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from modelwright_serving.limits import Limits
 from modelwright_serving.memory import Account, Memory
@@ -30,6 +30,11 @@ class Hosted(Protocol):
         """Since when the server has waited for the caller; None while the caller waits for the server."""
         ...
 
+    @property
+    def has_served(self) -> bool:
+        """Whether it has carried a request."""
+        ...
+
     def evict(self) -> None:
         """Close at once, to make room for another connection."""
         ...
@@ -39,6 +44,13 @@ class Hosted(Protocol):
         ...
 
     def abort(self) -> None: ...
+
+
+class _Waiting(NamedTuple):
+    """A connection that has waited for its caller since then."""
+
+    connection: Hosted
+    since: float
 
 
 class Host:
@@ -62,7 +74,7 @@ class Host:
         self.last_connected = float("-inf")
         self.failures = FailureLog(protocol)
         self._loop = loop
-        self._connections: set[Hosted] = set()
+        self._connections: dict[Hosted, str | None] = {}  # and their addresses, None for those refused
         self._admitted = 0
         self._peers: dict[str, dict[Hosted, None]] = {}  # those admitted, by address, in the order they came
         self._sweeper = loop.call_later(_SWEEP_SECONDS, self._sweep)
@@ -81,44 +93,58 @@ class Host:
     def admit(self, connection: Hosted, account: Account) -> bool:
         """Whether a new connection is served; otherwise it is to be refused and closed.
 
-        When all are taken, it takes the place of the one that has waited longest for its caller, among those of the
-        address that has the most. An address that has the most itself only replaces connections out of use.
+        When all are taken, it gets the place of one that waits for its caller, of an address that has the most: first
+        one that never sent a request, then the one that waits longest. An address that has the most itself only
+        replaces connections out of use.
         """
-        self._connections.add(connection)
         self.last_connected = self.now()
         if self._admitted >= self.limits.connections and not self._make_room(account.address):
+            self._connections[connection] = None
             if len(self._connections) - self._admitted > self.limits.refused_connections:
                 connection.abort()
             return False
+        self._connections[connection] = account.address
         self._peers.setdefault(account.address, {})[connection] = None
         self._admitted += 1
         return True
 
     def _make_room(self, address: str) -> bool:
-        crowd = max(self._peers.values(), key=len)
-        others = len(crowd) > len(self._peers.get(address, ())) + 1
-        latest = self.now() if others else self.now() - self.limits.reuse_seconds
-        waiting = ((since, one) for one in crowd if (since := one.waiting_since) is not None)
-        since, oldest = min(islice(waiting, _LOOKED_AT), key=lambda found: found[0], default=(None, None))
-        if oldest is None or since is None or since > latest:
+        most = max(map(len, self._peers.values()))
+        is_small = len(self._peers.get(address, ())) + 1 < most
+        latest = self.now() if is_small else self.now() - self.limits.reuse_seconds
+        waiting = islice((found for found in self._crowd(most) if found.since <= latest), _LOOKED_AT)
+        found = min(waiting, key=lambda found: (found.connection.has_served, found.since), default=None)
+        if found is None:
             return False
-        self._dismiss(oldest, next(name for name, peers in self._peers.items() if peers is crowd))
-        oldest.evict()
+        self._dismiss(found.connection)
+        found.connection.evict()
         return True
+
+    def _crowd(self, most: int) -> Iterator[_Waiting]:
+        """The connections that wait for their callers, of the addresses that have so many."""
+        for peers in self._peers.values():
+            if len(peers) == most:
+                for connection in peers:
+                    since = connection.waiting_since
+                    if since is not None:
+                        yield _Waiting(connection, since)
 
     def forget(self, connection: Hosted, account: Account) -> None:
         """A connection is lost."""
-        self._connections.discard(connection)
-        self._dismiss(connection, account.address)
+        self._dismiss(connection)
+        del self._connections[connection]
         account.leave()
 
-    def _dismiss(self, connection: Hosted, address: str) -> None:
-        peers = self._peers.get(address, {})
-        if connection in peers:
-            del peers[connection]
-            self._admitted -= 1
-            if not peers:
-                del self._peers[address]
+    def _dismiss(self, connection: Hosted) -> None:
+        """A connection's place is free."""
+        address = self._connections[connection]
+        if address is None:
+            return
+        self._connections[connection] = None
+        self._admitted -= 1
+        del self._peers[address][connection]
+        if not self._peers[address]:
+            del self._peers[address]
 
     def close_quiet(self, seconds: float) -> None:
         """Close the connections that have carried nothing for so long."""

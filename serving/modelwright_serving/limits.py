@@ -26,6 +26,7 @@ class Limits:
     connections: int = 1024  # of a port
     refused_connections: int = 256  # of a port, that are still told why
     spare_descriptors: int = 256  # of the process, for all but the connections of the two ports
+    scrape_seconds: float = 0.05  # between two renderings of /metrics
     reuse_seconds: float = 1.0  # out of use for so long, a connection makes room for one of the same address
     pipelined: int = 4  # requests of one connection that wait for their turn before it is read on
     portion: int = 1024  # of many small requests that arrive together, as much is read at once

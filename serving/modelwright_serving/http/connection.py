@@ -34,6 +34,7 @@ class Connection(asyncio.Protocol):
         self._unsent = 0  # bytes of answers that the caller does not read, while that blocks
         self._reading_paused = False
         self._has_run = False  # a request, in this turn
+        self.has_served = False
         self._unread = b""  # from `_place` on
         self._place = 0
         self._transport: asyncio.Transport
@@ -163,7 +164,7 @@ class Connection(asyncio.Protocol):
 
     def _run(self, exchange: Exchange) -> None:
         self._running = exchange
-        self._has_run = True
+        self._has_run = self.has_served = True
         if exchange.unpacking is None:
             exchange.endpoint.handle(exchange)
         elif not self._unpack(exchange, exchange.unpacking):

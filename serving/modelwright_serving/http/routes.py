@@ -30,11 +30,13 @@ class Routes:
         self.known_heads = KnownHeads()
 
     def get(self, path: str, render: Callable[[], Response]) -> None:
-        endpoint = Document(render)
-        self._endpoints[path.encode()] = {b"GET": endpoint, b"HEAD": endpoint}
+        self.add(path, Document(render), b"GET", b"HEAD")
 
     def post(self, path: str, endpoint: Endpoint) -> None:
-        self._endpoints[path.encode()] = {b"POST": endpoint}
+        self.add(path, endpoint, b"POST")
+
+    def add(self, path: str, endpoint: Endpoint, *methods: bytes) -> None:
+        self._endpoints[path.encode()] = dict.fromkeys(methods, endpoint)
 
     def route(self, method: bytes, target: bytes) -> Endpoint:
         methods = self._endpoints.get(target)

@@ -228,6 +228,11 @@ class Connection(asyncio.Protocol):
         """Since when the server has waited for the caller; None while the caller waits for the server."""
         return None if self._streams else self._since
 
+    @property
+    def has_served(self) -> bool:
+        """Whether it has carried a request."""
+        return self._streams.last_id > 0
+
     def evict(self) -> None:
         """Close at once, to make room for another connection."""
         if self._phase is not ConnectionPhase.CLOSED:

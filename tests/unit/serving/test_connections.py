@@ -86,6 +86,20 @@ def test_the_oldest_connection_of_the_largest_crowd_goes_first(crowded: Served) 
         assert all(map(_is_open, crowd[1:]))
 
 
+def test_a_connection_that_has_served_stays_before_those_that_never_did(crowded: Served) -> None:
+    """Many addresses with one connection each are no crowd."""
+    with crowded.raw() as honest, ExitStack() as stack:
+        honest.send(LIVE)
+        assert honest.reply().status == 200
+        for number in range(MOST - 1):
+            stack.enter_context(idle(crowded.http_port, 1, f"127.0.1.{number + 1}"))
+        for number in range(3):
+            _is_served_soon(crowded.http_port, f"127.0.2.{number + 1}")
+            stack.enter_context(idle(crowded.http_port, 1, f"127.0.2.{number + 1}", LIVE))
+        honest.send(LIVE)
+        assert honest.reply().status == 200
+
+
 def test_an_address_with_all_places_is_refused_until_its_own_are_out_of_use(crowded: Served) -> None:
     with idle(crowded.http_port, MOST, "127.0.0.2"):
         assert _status(crowded.http_port, "127.0.0.2") == b"HTTP/1.1 503"
