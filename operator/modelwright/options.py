@@ -25,6 +25,13 @@ from modelwright.api.base import (
 )
 from modelwright.common.settings import ClaimSettings, ImagePolicy, Settings
 
+MOST_HEADERS = 16
+_HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_OWN_HEADER = re.compile(
+    "host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-.*|grpc-.*|modelwright-.*|"
+    "inference-header-content-length"
+)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -48,6 +55,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         training_image=given.training_image,
         serving_image_policy=given.serving_image_policy,
         max_concurrent_rollouts=given.max_concurrent_rollouts,
+        passed_headers=given.pass_headers,
         image_pull_policy=given.image_pull_policy,
         image_pull_secrets=tuple(given.image_pull_secret),
         artifacts_uri=given.artifacts_uri,
@@ -85,6 +93,13 @@ def _parser() -> argparse.ArgumentParser:
         default=5,
         help="with Now: so many services at once (default: 5)",
     )
+    parser.add_argument(
+        "--pass-headers",
+        type=_header_names,
+        default=(),
+        metavar="NAME,NAME",
+        help="headers of callers that a canary gets too, besides traceparent, tracestate and x-request-id",
+    )
     parser.add_argument("--training-image", required=True, help="image of the training steps")
     parser.add_argument(
         "--image-pull-policy", default="IfNotPresent", choices=("Always", "IfNotPresent", "Never")
@@ -116,6 +131,17 @@ def _at_least_one(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("it has to be 1 or more")
     return number
+
+
+def _header_names(text: str) -> tuple[str, ...]:
+    """Names of headers, in lower case; none that the server writes itself."""
+    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    for name in names:
+        if not _HEADER.fullmatch(name) or _OWN_HEADER.fullmatch(name):
+            raise argparse.ArgumentTypeError(f"{name!r} is no header that can be passed on")
+    if len(names) > MOST_HEADERS:
+        raise argparse.ArgumentTypeError(f"it may hold at most {MOST_HEADERS} names")
+    return names
 
 
 def _address(text: str) -> str:

@@ -93,7 +93,7 @@ class Server:
                 grpc_port=grpc.number,
                 admin_port=admin_port.number,
             )
-            if self._settings.traffic is not None:
+            if self._settings.traffic:
                 watch = Watch(
                     self._loop,
                     self._settings.traffic,

@@ -42,7 +42,7 @@ class Settings:
     stuck_seconds: float
     idle_timeout: float
     read_timeout: float
-    traffic: Path | None
+    traffic: tuple[Path, ...]
     share_rows: bool
 
 
@@ -77,7 +77,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         stuck_seconds=2 * options.run_seconds if options.stuck_seconds is None else options.stuck_seconds,
         idle_timeout=options.idle_timeout,
         read_timeout=options.read_timeout,
-        traffic=options.traffic,
+        traffic=tuple(options.traffic),
         share_rows=options.row_sharing == "auto",
     )
 
@@ -111,8 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--traffic",
         type=Path,
+        action="append",
+        default=[],
         metavar="FILE",
-        help="the traffic rule of a rollout, read again whenever it changes; it need not be there",
+        help="the traffic rule of a rollout, read again whenever it changes; of several files the first that exists",
     )
     add(
         "--row-sharing",

@@ -23,7 +23,7 @@ from modelwright.common.resources import INFERENCE_SERVICE, REVISION
 from modelwright.engine.objects import Body
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.manifests.names import canary_name
-from modelwright.inferenceservice.manifests.traffic_rule import FILE, rules
+from modelwright.inferenceservice.manifests.traffic_rule import EARLIER_FILE, rules
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import KEPT, Revisions
 from modelwright.inferenceservice.revision.target import Unresolved
@@ -127,7 +127,7 @@ class World:
             service=None,
             services=self._services(canary_name(Primary(body))),
             configs=tuple(
-                {"metadata": {"name": f"churn-{name}"}, "data": {FILE: rule}}
+                {"metadata": {"name": f"churn-{name}"}, "data": {EARLIER_FILE: rule}}
                 for name, rule in self.rules.items()
             ),
             measured=self.measured,

@@ -32,3 +32,29 @@ def test_what_no_pod_could_have_is_no_default(
         given("serving-resources", amounts)
 
     assert message in capsys.readouterr().err
+
+
+def test_headers_to_pass_on_are_names_in_lower_case() -> None:
+    assert parse((*NEEDED, "--pass-headers=X-Tenant, baggage,")).settings.passed_headers == (
+        "x-tenant",
+        "baggage",
+    )
+    assert parse(NEEDED).settings.passed_headers == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("a b", "'a b' is no header that can be passed on"),
+        ("Content-Length", "'content-length' is no header"),
+        ("modelwright-delegated", "is no header"),
+        (",".join(f"x-{number}" for number in range(17)), "at most 16 names"),
+    ],
+)
+def test_headers_that_cannot_be_passed_on_are_refused(
+    names: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse((*NEEDED, f"--pass-headers={names}"))
+
+    assert message in capsys.readouterr().err

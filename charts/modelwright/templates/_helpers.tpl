@@ -79,6 +79,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- with .Values.prometheus.url }}{{ $args = append $args (printf "--prometheus-url=%s" .) }}{{ end }}
 {{- with .Values.workloads.training.resources }}{{ $args = append $args (printf "--training-resources=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.workloads.serving.resources }}{{ $args = append $args (printf "--serving-resources=%s" (mustToRawJson .)) }}{{ end }}
+{{- with .Values.workloads.serving.passHeaders }}{{ $args = append $args (printf "--pass-headers=%s" (join "," .)) }}{{ end }}
 {{- range .Values.workloads.imagePullSecrets }}{{ $args = append $args (printf "--image-pull-secret=%s" .) }}{{ end }}
 {{- mustToRawJson (concat $args .Values.extraArgs) }}
 {{- end }}

@@ -28,6 +28,8 @@ class Settings:
     training_image: str
     serving_image_policy: ImagePolicy = "OnNextRollout"
     max_concurrent_rollouts: int = 5
+    # Headers of callers that a server passes on to another revision, in lower case, besides those of traces.
+    passed_headers: tuple[str, ...] = ()
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
     artifacts_uri: str | None = None

@@ -103,7 +103,7 @@ class InferenceServicePlanner:
             if existing is None or existing not in held or selected(existing) == starting.revision:
                 yield canary_service(observed, starting)
         yield from httproute.effects(observed, revisions)
-        yield from traffic_rule.effects(observed, revisions)
+        yield from traffic_rule.effects(observed, revisions, self.settings)
         yield from self._leftovers(observed, revisions, held)
 
     def _canary(self, observed: Observed, revisions: Revisions, canary: CanaryRevision) -> Iterable[Effect]:

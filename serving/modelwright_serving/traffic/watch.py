@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from modelwright_serving import logs
@@ -13,24 +14,26 @@ from modelwright_serving.traffic.rule import Rule, RuleError, parse
 # A look at a file in memory; the kubelet replaces it within a second.
 _SECONDS = 0.2
 
-Stamp = tuple[int, int, int] | None
+# A file, and what changes when it is replaced.
+Stamp = tuple[Path, int, int, int]
 
 
 class Watch:
-    """Follows one file. A missing or empty file means no rule; an invalid one leaves the rule before it in force."""
+    """Follows the first file that exists. No file, or an empty one, means no rule; an invalid one leaves the last rule
+    in force."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        path: Path,
+        paths: Sequence[Path],
         follow: Callable[[Rule | None], None],
         count_error: Callable[[], None],
     ) -> None:
         self._loop = loop
-        self._path = path
+        self._paths = paths
         self._follow = follow
         self._count_error = count_error
-        self._seen: Stamp = None
+        self._seen: Stamp | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -48,25 +51,28 @@ class Watch:
         if stamp == self._seen:
             return
         self._seen = stamp
-        try:
-            rule = None if stamp is None else parse(self._content())
-        except (RuleError, OSError) as problem:
-            logs.event("traffic rule ignored", path=str(self._path), problem=f"it {problem}")
-            self._count_error()
-            return
+        rule = None
+        if stamp is not None:
+            try:
+                rule = parse(_content(stamp[0]))
+            except (RuleError, OSError) as problem:
+                logs.event("traffic rule ignored", path=str(stamp[0]), problem=f"it {problem}")
+                self._count_error()
+                return
         logs.event("traffic rule", **_described(rule))
         self._follow(rule)
 
-    def _stamp(self) -> Stamp:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+    def _stamp(self) -> Stamp | None:
+        for path in self._paths:
+            with suppress(OSError):
+                found = path.stat()
+                return path, found.st_ino, found.st_mtime_ns, found.st_size
+        return None
 
-    def _content(self) -> bytes:
-        with self._path.open("rb") as file:
-            return file.read(TRAFFIC.rule + 1)
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(TRAFFIC.rule + 1)
 
 
 def _described(rule: Rule | None) -> dict[str, object]:

@@ -48,6 +48,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"artifacts": {"size": "10 GB"}}, "size"),
     ({"workloads": {"serving": {"imagePolicy": "Later"}}}, "imagePolicy"),
     ({"workloads": {"serving": {"maxConcurrentRollouts": 0}}}, "maxConcurrentRollouts"),
+    ({"workloads": {"serving": {"passHeaders": ["a,b"]}}}, "passHeaders"),
+    ({"workloads": {"serving": {"passHeaders": ["a"] * 17}}}, "passHeaders"),
     ({"artifacts": {"accessMode": "ReadOnlyMany"}}, "accessMode"),
     ({"workloads": {"training": {"resources": {"limits": {"memory": "lots"}}}}}, "memory"),
     ({"podLabels": {"app.kubernetes.io/name": "mine"}}, "podLabels"),

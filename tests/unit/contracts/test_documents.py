@@ -177,7 +177,8 @@ def test_the_pod_of_a_revision_is_the_one_of_the_contract() -> None:
     options = dict(zip(server[1::2], server[2::2], strict=True))
     assert (options["--name"], options["--model-version"]) == ("churn", "churn-1")
     assert options["--model-digest"] == words.digest()
-    assert options["--traffic"] == "/etc/modelwright/traffic/traffic.json"
+    rules = [value for option, value in zip(server[1::2], server[2::2], strict=True) if option == "--traffic"]
+    assert rules == ["/etc/modelwright/traffic/rule.json", "/etc/modelwright/traffic/traffic.json"]
 
 
 @pytest.mark.parametrize(

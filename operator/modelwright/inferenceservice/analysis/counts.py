@@ -35,6 +35,8 @@ class StepCounts:
     delegated: Mapping[str, int] = field(default_factory=dict)
     # Requests that they copied to it for comparison (shadow), by outcome.
     shadowed: Mapping[str, int] = field(default_factory=dict)
+    # Those of which nothing, or not every output, could be compared, by reason.
+    uncompared: Mapping[str, int] = field(default_factory=dict)
     # Labels in compared answers, and how many of them are equal in both.
     labels: int = 0
     agreeing: int = 0

@@ -18,6 +18,7 @@ Counts = dict[Sample, float]
 
 _DELEGATED = "modelwright_delegated_requests_total"
 _SHADOWED = "modelwright_shadow_requests_total"
+_UNCOMPARED = "modelwright_shadow_uncompared_total"
 _LABELS = "modelwright_shadow_labels_total"
 _NON_FINITE = "modelwright_shadow_non_finite_total"
 _DIFFERENCES = "modelwright_shadow_difference_bucket"
@@ -26,6 +27,7 @@ _ANSWERED = "modelwright_requests_total"
 KEPT = {
     _DELEGATED: ("revision", "outcome"),
     _SHADOWED: ("revision", "outcome"),
+    _UNCOMPARED: ("revision", "reason"),
     _LABELS: ("revision", "agree"),
     _NON_FINITE: ("revision",),
     _DIFFERENCES: ("revision", "le"),
@@ -36,6 +38,7 @@ KEPT = {
 _VALUES = {
     "revision": re.compile(r"[A-Za-z0-9.-]{0,63}"),
     "outcome": re.compile(r"[A-Za-z]{0,32}"),
+    "reason": re.compile(r"[A-Za-z]{0,32}"),
     "agree": re.compile(r"true|false"),
     "code": re.compile(r"[0-9]{3}|[A-Z_]{0,32}"),
     "le": re.compile(r"\+Inf|[0-9]{1,16}(\.[0-9]{1,16})?(e[+-]?[0-9]{1,2})?"),
@@ -117,6 +120,7 @@ def step_counts(since: str, judged: str, pods: Iterable[Tally], *, direct: bool 
         direct=direct,
         delegated=_outcomes(stable, _DELEGATED, judged),
         shadowed=_outcomes(stable, _SHADOWED, judged),
+        uncompared=_outcomes(stable, _UNCOMPARED, judged),
         labels=sum(labels.values()),
         agreeing=labels["true"],
         non_finite=round(stable.get((_NON_FINITE, judged), 0.0)),
@@ -137,6 +141,7 @@ def _added(pods: Iterable[Counts]) -> Counts:
 
 
 def _outcomes(counts: Counts, name: str, revision: str) -> dict[str, int]:
+    """The counts of a metric about a revision, by the value of its other label."""
     samples = {sample: value for sample, value in counts.items() if sample[:2] == (name, revision)}
     return {sample[2]: round(value) for sample, value in sorted(samples.items()) if value > 0}
 

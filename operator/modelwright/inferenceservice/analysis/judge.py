@@ -15,6 +15,10 @@ RESTARTED = "Restarted"
 TOO_FEW = "TooFewSamples"
 # The progress towards the samples that a step needs is reported in these percentages only.
 COARSE = (10, 25, 50, 75)
+# The most reasons for which answers were not compared that a message names.
+MOST_REASONS = 5
+# The checks that need compared answers.
+_COMPARING = frozenset(("agreement", "difference"))
 _P99, _P50 = 0.99, 0.5
 
 
@@ -54,7 +58,7 @@ def waiting_for(analysis: Analysis, measured: StepCounts | None) -> list[str]:
     if measured is None:
         return ["the metrics of its pods"]
     return [
-        _needs(verdict, analysis)
+        _needs(verdict, analysis) + _hindrance(verdict, measured)
         for verdict in _checks(analysis, measured)
         if verdict.result == "Inconclusive" and (verdict.reason == TOO_FEW or verdict.threshold is not None)
     ]
@@ -72,6 +76,17 @@ def _needs(verdict: Verdict, analysis: Analysis) -> str:
     else:
         progress = f"fewer than {ceil(needed * COARSE[0] / 100)}"
     return f"{verdict.metric}: {progress} of {needed} samples"
+
+
+def _hindrance(verdict: Verdict, measured: StepCounts) -> str:
+    """Suffix that tells why few answers were compared; empty for other checks."""
+    if verdict.metric not in _COMPARING or verdict.reason != TOO_FEW:
+        return ""
+    if measured.uncompared:
+        return f" (not compared: {', '.join(sorted(measured.uncompared)[:MOST_REASONS])})"
+    if not measured.shadowed:
+        return " (no request was copied)"
+    return ""
 
 
 def _worst(verdicts: list[Verdict]) -> Verdict:

@@ -18,7 +18,7 @@ from modelwright.inferenceservice.manifests.names import (
     config_name,
     deployment_name,
 )
-from modelwright.inferenceservice.manifests.traffic_rule import FILE
+from modelwright.inferenceservice.manifests.traffic_rule import EARLIER_FILE, FILE
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import KEPT
 from modelwright.inferenceservice.rollout import steps
@@ -134,7 +134,9 @@ def _server(
             "--http-port", str(HTTP_PORT),
             "--grpc-port", str(GRPC_PORT),
             "--admin-port", str(ADMIN_PORT),
+            # An earlier release of the operator, after a rollback of this one, writes only the second file.
             "--traffic", f"{TRAFFIC}/{FILE}",
+            "--traffic", f"{TRAFFIC}/{EARLIER_FILE}",
             *_options(revision.server or ServerOptions()),
         ],
         "ports": [

@@ -1,6 +1,7 @@
 """The traffic rules: a ConfigMap for each revision's pods with the share of requests to pass on, and where to. Pure.
 
-The contract with the server is docs/contracts/traffic.schema.json.
+The contract with the server is docs/contracts/traffic.schema.json. A ConfigMap holds the rule twice: servers of earlier
+releases refuse a rule with fields that they do not know, and read the file without the later ones.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelwright.common.resources import CONFIG_MAPS, PODS, REVISION
+from modelwright.common.settings import Settings
 from modelwright.engine.objects import Key, annotations_of, deleting, labels, name, uid
 from modelwright.engine.plan import Annotate, Apply, Effect
 from modelwright.inferenceservice.manifests.names import (
@@ -25,14 +27,15 @@ from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout import steps
 from modelwright.inferenceservice.rollout.steps import SHIFTING
 
-FILE = "traffic.json"
+FILE = "rule.json"
+EARLIER_FILE = "traffic.json"
 # Annotates pods when their rule changes: the kubelet updates the volumes of a pod at once when the pod changes.
 NOTE = "modelwright.dev/traffic-rule"
 NOTHING = ""
 
 
 def rules(observed: Observed, revisions: Revisions) -> dict[str, str]:
-    """The rule of each revision that has one.
+    """The rule of each revision that has one, with the fields that servers of all releases know.
 
     A retired revision passes all requests on to the stable one, so that callers with an open connection get no answers
     of the old model. No rule names the canary before its Service exists and belongs to the InferenceService: another
@@ -55,15 +58,31 @@ def rules(observed: Observed, revisions: Revisions) -> dict[str, str]:
     return by_revision
 
 
-def effects(observed: Observed, revisions: Revisions) -> Iterator[Effect]:
+def effects(observed: Observed, revisions: Revisions, settings: Settings) -> Iterator[Effect]:
     """The ConfigMap of each revision that has a rule; an empty rule where an earlier one no longer applies."""
     contents = rules(observed, revisions)
     for revision in sorted(revisions.running):
-        content = contents.get(revision, NOTHING)
+        earlier = contents.get(revision, NOTHING)
         config = observed.config(config_name(observed, revision))
-        if content or config is not None:
-            yield _config_map(observed, revision, content)
+        if earlier or config is not None:
+            content = _completed(earlier, observed, settings) if earlier else NOTHING
+            yield _config_map(observed, revision, {FILE: content, EARLIER_FILE: earlier})
             yield from _notes(observed, revision, content)
+
+
+def _completed(rule: str, observed: Observed, settings: Settings) -> str:
+    """The rule with the fields that servers of this release know."""
+    more = {"secret": _secret(observed), "passHeaders": list(settings.passed_headers)}
+    return json.dumps({**json.loads(rule), **more}, sort_keys=True)
+
+
+def _secret(observed: Observed) -> str:
+    """What the servers of an InferenceService know, and callers do not: computed from its uid, which is random.
+
+    All of its rules have the same, so that a server recognises a request that was delegated by any rule, even while
+    pods still follow an earlier one.
+    """
+    return hashlib.sha256(f"modelwright traffic rule {uid(observed.body)}".encode()).hexdigest()
 
 
 def _notes(observed: Observed, revision: str, content: str) -> Iterator[Annotate]:
@@ -77,12 +96,12 @@ def _notes(observed: Observed, revision: str, content: str) -> Iterator[Annotate
             yield Annotate(Key(PODS, observed.namespace, name(pod)), uid(pod), {NOTE: digest})
 
 
-def _config_map(observed: Observed, revision: str, content: str) -> Apply:
+def _config_map(observed: Observed, revision: str, data: dict[str, str]) -> Apply:
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": child_metadata(observed, config_name(observed, revision), **{REVISION: revision}),
-        "data": {FILE: content},
+        "data": data,
     }
     return Apply(Key(CONFIG_MAPS, observed.namespace, config_name(observed, revision)), body)
 

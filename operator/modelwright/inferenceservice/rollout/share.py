@@ -33,7 +33,7 @@ def missing(observed: Observed, stable: StableRevision | None, canary: CanaryRev
     name = config_name(observed, stable.revision)
     config = observed.config(name)
     rule = traffic_rule.rules(observed, Revisions(stable, canary)).get(stable.revision)
-    if config is None or config["data"].get(traffic_rule.FILE) != rule:
+    if config is None or config["data"].get(traffic_rule.EARLIER_FILE) != rule:
         return f"ConfigMap {name} does not give it its share yet"
     if gateway.is_open(observed) and not httproute.gives_share(observed, canary):
         return f"HTTPRoute {observed.name} does not give it its share yet"

@@ -140,6 +140,7 @@ TEXTS = st.text('ab1 {}",=#\\\né💥', max_size=12)
 HELD = {
     "revision": st.from_regex(r"[a-z0-9]{0,10}", fullmatch=True),
     "outcome": st.sampled_from(["Answered", "Failed", ""]),
+    "reason": st.sampled_from(["Busy", "TooLarge", ""]),
     "agree": st.sampled_from(["true", "false"]),
     "code": st.sampled_from(["200", "503", "OK", "DATA_LOSS"]),
     "le": st.sampled_from(["0.1", "1e-06", "10.0", "+Inf"]),
@@ -214,7 +215,11 @@ def test_labels_in_compared_answers_are_counted() -> None:
         ("modelwright_shadow_labels_total", "new", "true"): 8.0,
         ("modelwright_shadow_labels_total", "new", "false"): 2.0,
         ("modelwright_shadow_requests_total", "new", "Compared"): 10.0,
+        ("modelwright_shadow_uncompared_total", "new", "OtherClasses"): 4.0,
+        ("modelwright_shadow_uncompared_total", "new", "Busy"): 0.0,
+        ("modelwright_shadow_uncompared_total", "older", "Busy"): 1.0,
         ("modelwright_shadow_non_finite_total", "new"): 3.0,
     }
     found = step_counts("t", "new", [tally("old", {}, seen)])
     assert (found.labels, found.agreeing, found.non_finite, found.shadowed) == (10, 8, 3, {"Compared": 10})
+    assert found.uncompared == {"OtherClasses": 4}

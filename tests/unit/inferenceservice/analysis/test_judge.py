@@ -200,7 +200,26 @@ def test_what_a_check_waits_for_is_told_in_coarse_numbers(samples: int, needed: 
         (
             {"min_agreement": 0.9, "max_p99_increase": 0.5},
             {"delegated": {"Answered": 100}},
-            ["p99Seconds: 0 of 100 samples", "agreement: 0 of 100 samples"],
+            ["p99Seconds: 0 of 100 samples", "agreement: 0 of 100 samples (no request was copied)"],
+        ),
+        (
+            {"min_agreement": 0.9, "max_difference": 0.1},
+            {
+                "delegated": {"Answered": 100},
+                "shadowed": {"Compared": 30, "Dropped": 9},
+                "uncompared": {"TooLarge": 9, "OtherClasses": 30},
+                "labels": 30,
+                "agreeing": 30,
+            },
+            [
+                "agreement: at least 25 of 100 samples (not compared: OtherClasses, TooLarge)",
+                "difference: 0 of 100 samples (not compared: OtherClasses, TooLarge)",
+            ],
+        ),
+        (
+            {"min_agreement": 0.9},
+            {"delegated": {"Answered": 100}, "shadowed": {"Compared": 1}, "labels": 1, "agreeing": 1},
+            ["agreement: fewer than 10 of 100 samples"],
         ),
     ],
 )
@@ -209,3 +228,10 @@ def test_each_check_that_cannot_be_told_yet_says_what_it_needs(
 ) -> None:
     measured = None if counts is None else StepCounts(since="now", **counts)
     assert waiting_for(Analysis(**analysis), measured) == told
+
+
+def test_what_a_check_waits_for_fits_into_the_status_whatever_a_pod_counts() -> None:
+    most = Analysis(min_samples=10_000_000, min_agreement=0.9)
+    reasons = {f"{letter * 32}": 1 for letter in "abcdefgh"}
+    for phrase in waiting_for(most, StepCounts(since="now", uncompared=reasons, labels=9_999_999)):
+        assert len(phrase) <= 256

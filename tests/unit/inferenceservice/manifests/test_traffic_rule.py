@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from unit.contracts.schemas import defects
 from unit.given.resources import InferenceService
+from unit.given.world import SETTINGS
 from unit.inferenceservice.rollout.test_canary import a_canary
 
 from modelwright.api.inferenceservice import RetiredRevision
-from modelwright.common.resources import SERVICES
+from modelwright.common.resources import CONFIG_MAPS, SERVICES
 from modelwright.engine.objects import Key
+from modelwright.engine.plan import Apply
 from modelwright.inferenceservice.manifests.names import canary_name
-from modelwright.inferenceservice.manifests.traffic_rule import rules
+from modelwright.inferenceservice.manifests.traffic_rule import effects, rules
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision.revisions import Revisions, shape
 
@@ -81,3 +85,51 @@ def test_a_retired_revision_passes_everything_on_to_the_stable_one() -> None:
     rule = json.loads(rules(now, revisions)[now.status.canary.revision])
     assert (rule["weight"], rule["revision"]) == (100, now.status.stable.revision)
     assert rule["host"] == f"{now.name}.{now.namespace}.svc"
+
+
+def config(service: InferenceService) -> dict[str, str]:
+    """The files that the pods of the stable revision read."""
+    name = f"{service.name}-{service.revision('stable')}"
+    data: dict[str, str] = service.world.api.objects[Key(CONFIG_MAPS, service.key.namespace, name)]["data"]
+    return data
+
+
+def test_servers_of_an_earlier_release_read_a_rule_without_fields_that_they_refuse() -> None:
+    data = config(a_canary())
+    earlier, present = json.loads(data["traffic.json"]), json.loads(data["rule.json"])
+    assert present.keys() - earlier.keys() == {"secret", "passHeaders"}
+    assert {name: present[name] for name in earlier} == earlier
+    assert not defects("traffic", present)
+
+
+def secrets(now: Observed) -> set[str]:
+    """Those in the rules of a stable and a retired revision."""
+    assert now.status.stable is not None
+    assert now.status.canary is not None
+    retired = RetiredRevision.model_validate({**shape(now.status.canary), "until": "2026-01-01T00:00:30Z"})
+    planned = (roles(now), Revisions(now.status.stable, None, retired))
+    applied = (effect for revisions in planned for effect in effects(now, revisions, SETTINGS))
+    rules = [effect.body["data"]["rule.json"] for effect in applied if isinstance(effect, Apply)]
+    return {json.loads(rule)["secret"] for rule in rules if rule}
+
+
+def test_all_rules_of_a_service_have_one_secret_and_those_of_another_have_another() -> None:
+    now = observed(a_canary())
+    body = dict(now.body, metadata={**now.body["metadata"], "uid": "another"})
+    (one,), (other,) = secrets(now), secrets(replace(now, body=body))
+    assert one != other
+
+
+def test_the_administrators_headers_are_in_the_rule() -> None:
+    service = a_canary()
+    service.world.is_upgraded(passed_headers=("baggage",))
+    service.settles()
+    data = config(service)
+    assert json.loads(data["rule.json"])["passHeaders"] == ["baggage"]
+    assert "baggage" not in data["traffic.json"]
+
+
+def test_without_a_rule_both_files_are_empty() -> None:
+    service = a_canary()
+    service.changes(model={"version": "churn-1"}).settles()
+    assert config(service) == {"rule.json": "", "traffic.json": ""}

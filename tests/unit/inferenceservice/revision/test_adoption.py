@@ -212,7 +212,7 @@ class TestChildrenWithoutAnOwner:
             again.all(CONFIG_MAPS)["churn-" + again.revision("stable")]["data"],
         ) == (
             {"churn"},
-            {"traffic.json": ""},
+            {"rule.json": "", "traffic.json": ""},
         )
         assert list(again.deployed) == [again.revision("stable")]
 

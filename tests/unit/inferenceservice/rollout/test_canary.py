@@ -54,7 +54,7 @@ def rule(service: InferenceService, part: str = "stable") -> dict[str, Any] | No
     """The traffic rule that the pods of a revision read."""
     key = Key(CONFIG_MAPS, NAMESPACE, f"{service.name}-{service.revision(part)}")
     found = service.world.api.objects.get(key)
-    content = found["data"]["traffic.json"] if found else ""
+    content = found["data"]["rule.json"] if found else ""
     if not content:
         return None
     document: dict[str, Any] = json.loads(content)
@@ -76,12 +76,15 @@ def test_the_canary_starts_with_the_pods_of_its_first_step_and_without_traffic()
 def test_once_it_is_ready_it_gets_its_first_share() -> None:
     service = a_canary()
 
-    assert rule(service) == {
+    found = rule(service) or {}
+    assert found.pop("secret")
+    assert found == {
         "revision": service.revision("canary"),
         "host": f"{service.canary_name}.team.svc",
         "port": 80,
         "weight": 10,
         "mirror": 0,
+        "passHeaders": [],
     }
     assert service.traffic == service.revision("stable")
     canary = service.world.api.objects[Key(SERVICES, NAMESPACE, service.canary_name)]
@@ -200,7 +203,7 @@ def test_a_canary_says_what_its_checks_wait_for_and_writes_it_seldom() -> None:
         measures(service, {"Answered": answered}, look=answered).settles()
     assert service.message == (
         "ModelVersion churn-2 answers 10 % (step 1 of 2); waits for errorRate: at least 25 of 100 samples, "
-        "agreement: 0 of 100 samples"
+        "agreement: 0 of 100 samples (no request was copied)"
     )
     assert len(service.world.api.writes) - before == 4, "at 0, 1, 10 and 25 of 100"
     measures(service, GOOD, labels=100, agreeing=91).settles()

@@ -76,7 +76,8 @@ def stable(model: Path, **rule: Any) -> Iterator[Stable]:
     path = Path(tempfile.mkdtemp(dir=model.parent)) / "traffic.json"
     if rule:
         path.write_bytes(written(rule))
-    with serving(model, "--model-version", "1", "--traffic", str(path)) as served:
+    newer = path.with_name("rule.json")
+    with serving(model, "--model-version", "1", "--traffic", str(newer), "--traffic", str(path)) as served:
         yield Stable(served.wait_ready(), path)
 
 

@@ -435,6 +435,19 @@ def test_a_rule_that_cannot_be_read_changes_nothing_and_is_told(
     assert ask(stable, body, 5) == {BY_CANARY: 5}
 
 
+def test_the_first_rule_file_that_exists_is_followed(
+    stable: Stable, canary: Served, body: dict[str, Any]
+) -> None:
+    newer = stable.rule.with_name("rule.json")
+    stable.follow(port=canary.http_port, weight=0)
+    newer.write_bytes(rollout.written({"port": canary.http_port, "weight": 100}))
+    stable.served.wait_for("traffic rule")
+    assert ask(stable, body, 2) == {BY_CANARY: 2}
+    newer.unlink()
+    stable.served.wait_for("traffic rule")
+    assert ask(stable, body, 2) == {BY_STABLE: 2}
+
+
 def test_who_answers_counts_the_request(model: Path, canary: Served, body: dict[str, Any]) -> None:
     counted = f'modelwright_requests_total{{code="200",model="{NAME}",protocol="http"'
     with rollout.stable(model, port=canary.http_port, weight=40) as stable:
