@@ -140,6 +140,8 @@ class _Reader:
                 opsets[domain] = version
             elif part.number == 25:
                 key, function = self._function(part)
+                if key in functions:
+                    raise WireError("two functions have one name")
                 functions[key] = function
         # Protocol Buffers would merge them; no program writes such a file.
         if len(graphs) != 1:

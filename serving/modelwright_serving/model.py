@@ -117,7 +117,7 @@ def _graph(content: bytes) -> graph.Model | None:
 def _pace(model: LoadedModel, known: list[Tensor] | None) -> Pace:
     sample = known or [neutral(spec) for spec in model.signature.inputs]
     try:
-        return measure(model.run, sample, joins_rows=model.joins_rows)
+        return measure(model.run, sample, most_rows=model.sharing.most_rows)
     except runtime.RunFailed:  # one row works, but many at once take too much memory
         return Pace(base=1.0)
 

@@ -67,8 +67,12 @@ class Pace:
             self._proofs_asked = min(2 * self._proofs_asked, _MOST_PROOFS)
 
 
-def measure(run: Callable[[list[Tensor]], object], sample: list[Tensor], *, joins_rows: bool) -> Pace:
-    """Time runs of `sample`, inputs that the model is known to take, and of many such rows if rows can be joined."""
+def measure(run: Callable[[list[Tensor]], object], sample: list[Tensor], *, most_rows: int) -> Pace:
+    """Time runs of `sample`, inputs that the model is known to take, and of many such rows if rows can be joined.
+
+    `most_rows` is how many may be; 1 if none can.
+    """
+    joins_rows = most_rows > 1
     one = [tensor[:1] for tensor in sample] if joins_rows else sample
     base = shortest(run, one)
     if not joins_rows:
@@ -76,8 +80,9 @@ def measure(run: Callable[[list[Tensor]], object], sample: list[Tensor], *, join
         return Pace(0.0, base / rows)
     if base > _LONG_SECONDS:
         return Pace(base, 0.0)
-    many = shortest(run, [np.concatenate([tensor] * _MANY_ROWS) for tensor in one])
-    return Pace(base, max(0.0, many - base) / (_MANY_ROWS - 1))
+    rows = min(_MANY_ROWS, most_rows)
+    many = shortest(run, [np.concatenate([tensor] * rows) for tensor in one])
+    return Pace(base, max(0.0, many - base) / (rows - 1))
 
 
 def shortest(run: Callable[[list[Tensor]], object], inputs: list[Tensor]) -> float:

@@ -140,22 +140,15 @@ def _matrix(call: Call) -> Tensor:
     return Tensor((shape[0], None), call.first.axis)
 
 
-def _scores(call: Call) -> Tensor:
-    return _matrix(call)
-
-
 def _labels(call: Call) -> list[Tensor]:
     """A label and scores for each row."""
     scores = _matrix(call)
     return [Tensor((shape_of(scores)[0],), scores.axis), scores]
 
 
-def _wide(call: Call) -> Tensor:
-    """By column, in the last dimension."""
-    value = call.first
-    if value.axis is not None and value.axis == len(shape_of(value)) - 1:
-        raise MixedError("takes rows for columns")
-    return plain(value)
+def _columns(call: Call) -> Tensor:
+    """A matrix, by column: as wide as it was."""
+    return Tensor((_matrix(call).shape or ())[:1] + shape_of(call.first)[1:], call.first.axis)
 
 
 def _features(call: Call) -> Tensor:
@@ -613,15 +606,15 @@ RULES: dict[tuple[str, str], _Rule] = {
     ("", "Transpose"): _transposed,
     ("", "Unsqueeze"): _unsqueezed,
     **{(ML_DOMAIN, name): _each for name in ("Binarizer", "CategoryMapper", "LabelEncoder", "ZipMap")},
-    **{(ML_DOMAIN, name): _wide for name in ("Imputer", "Scaler")},
+    **{(ML_DOMAIN, name): _columns for name in ("Imputer", "Scaler")},
     **{
-        (ML_DOMAIN, name): _scores
+        (ML_DOMAIN, name): _matrix
         for name in ("LinearRegressor", "Normalizer", "SVMRegressor", "TreeEnsemble", "TreeEnsembleRegressor")
     },
     **{
         (ML_DOMAIN, name): _labels for name in ("LinearClassifier", "SVMClassifier", "TreeEnsembleClassifier")
     },
-    ("", "TfIdfVectorizer"): _scores,
+    ("", "TfIdfVectorizer"): _matrix,
     (ML_DOMAIN, "ArrayFeatureExtractor"): _extracted,
     (ML_DOMAIN, "FeatureVectorizer"): _features,
     (ML_DOMAIN, "OneHotEncoder"): _one_hot,

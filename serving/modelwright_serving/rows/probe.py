@@ -33,6 +33,7 @@ _SIZES = (
     (2, 16),
 )
 _SECONDS = (0.1, 0.3, 2.0)  # for the trial of all sizes of each
+_BYTES = 16 * 1024**2  # of the inputs and outputs of a run
 _SLOW_SECONDS = 0.02  # of a run of one row, beyond which there is time for few runs
 _TEXTS = ("", "a", "b", "no", "yes", "0", "1.5", "ä", "a much longer text than the others")
 _HOSTILE_TEXTS = ("", "1e30", "nan", "x" * 10_000, "\N{SNOWMAN}", "a")
@@ -147,11 +148,14 @@ class _Probe:
         base = self._seconds(_mixed(sample, 1)[1])
         many = _SIZES[-1][-1]
         each = max(0.0, self._seconds(_mixed(sample, many)[1]) - base) / (many - 1)
+        row_bytes = sum(tensor.nbytes // len(tensor) for tensor in (*sample.rows, *sample.alone))
         for sizes, seconds in zip(_SIZES, _SECONDS, strict=True):
-            if base * len(sizes) + each * sum(sizes) <= seconds:
+            affordable = base * len(sizes) + each * sum(sizes) <= seconds and sizes[-1] * row_bytes <= _BYTES
+            # The memory that a run may take can be less than the largest one needs.
+            if affordable and self._attempt(_mixed(sample, sizes[-1])[1]) is not None:
                 return sizes
         raise DependentError(
-            f"runs take too long to be tried: {base:.2g} s, and {each:.2g} s more for each row"
+            f"runs are too costly to be tried: {base:.2g} s, {each:.2g} s more and {row_bytes} bytes for each row"
         )
 
     def portion(self, sample: _Sample, sizes: Sequence[int], least: int) -> int:

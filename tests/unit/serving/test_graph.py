@@ -147,3 +147,12 @@ def test_a_name_of_another_type_hides_no_operator(number: int) -> None:
     whole = node + bytes([number << 3, 0x41])
     with pytest.raises(WireError):
         graph.read(b"\x3a" + bytes([len(whole) + 2]) + b"\x0a" + bytes([len(whole)]) + whole)
+
+
+def test_two_functions_of_one_name_are_refused() -> None:
+    """ONNX Runtime may tell them apart by what is not read here."""
+    model = onnx.load_from_string(_nested())
+    function = onnx.FunctionProto(name="Twice", domain="own")
+    model.functions.extend([function, function] if not model.functions else [model.functions[0]])
+    with pytest.raises(WireError, match="one name"):
+        graph.read(model.SerializeToString())

@@ -76,21 +76,27 @@ def recording(rows: list[int]) -> Callable[[list[Tensor]], None]:
 
 def test_one_row_and_many_rows_are_timed_where_rows_can_be_joined() -> None:
     rows: list[int] = []
-    pace = measure(recording(rows), ROW, joins_rows=True)
+    pace = measure(recording(rows), ROW, most_rows=256)
     assert set(rows) == {1, 128}
     assert pace.base >= 0
     assert pace.per_row >= 0
 
 
+def test_no_more_rows_are_timed_than_may_share_a_run() -> None:
+    rows: list[int] = []
+    measure(recording(rows), ROW, most_rows=16)
+    assert set(rows) == {1, 16}
+
+
 def test_a_sample_is_timed_as_it_is_where_rows_cannot_be_joined() -> None:
     rows: list[int] = []
-    measure(recording(rows), [np.zeros((4, 3), np.float32)], joins_rows=False)
+    measure(recording(rows), [np.zeros((4, 3), np.float32)], most_rows=1)
     assert set(rows) == {4}
 
 
 def test_a_slow_model_is_timed_once() -> None:
     pause = threading.Event()
-    pace = measure(lambda _: pause.wait(0.03), ROW, joins_rows=True)
+    pace = measure(lambda _: pause.wait(0.03), ROW, most_rows=256)
     assert pace.base > 0.02
     assert not pace.is_quick(1)
 

@@ -437,6 +437,19 @@ def test_a_lone_row_is_the_same_to_the_last_bit_as_in_a_crowd(
         assert raw[position].shape == alone[0][position].shape
 
 
+def test_where_an_input_lies_in_memory_changes_no_bit(model_file: ModelFile) -> None:
+    nodes = [node("ReduceSum", ["x", "axes"], ["y"])]
+    model = load(model_file(_matrix_model(37, nodes, {"axes": np.array([1])})), None)
+    values = np.random.default_rng(1).normal(size=(64, 37)).astype(np.float32)
+    found = set()
+    for offset in range(16):
+        memory = np.empty(values.size + 16, np.float32)
+        moved = memory[offset : offset + values.size].reshape(values.shape)
+        moved[...] = values
+        found.add(model.run([moved])[0].tobytes())
+    assert len(found) == 1
+
+
 def test_rows_that_are_not_to_share_runs_do_not(cancer: models.Cancer, model_file: ModelFile) -> None:
     model = load(model_file(cancer.content), None, share_rows=False)
     assert not model.joins_rows
