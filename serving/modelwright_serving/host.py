@@ -93,9 +93,9 @@ class Host:
     def admit(self, connection: Hosted, account: Account) -> bool:
         """Whether a new connection is served; otherwise it is to be refused and closed.
 
-        When all are taken, it gets the place of one that waits for its caller, of an address that has the most: first
-        one that never sent a request, then the one that waits longest. An address that has the most itself only
-        replaces connections out of use.
+        When all places are taken, it gets that of one which waits for its caller: of the address with the most, if
+        that is a crowd, else of any; first of those that never sent a request, then of the one that waits longest.
+        Unless another address is a crowd, it only replaces those out of use.
         """
         self.last_connected = self.now()
         if self._admitted >= self.limits.connections and not self._make_room(account.address):
@@ -110,20 +110,25 @@ class Host:
 
     def _make_room(self, address: str) -> bool:
         most = max(map(len, self._peers.values()))
-        is_small = len(self._peers.get(address, ())) + 1 < most
+        crowded = most * self.limits.crowd > self.limits.connections
+        is_small = crowded and len(self._peers.get(address, ())) + 1 < most
         latest = self.now() if is_small else self.now() - self.limits.reuse_seconds
-        waiting = islice((found for found in self._crowd(most) if found.since <= latest), _LOOKED_AT)
-        found = min(waiting, key=lambda found: (found.connection.has_served, found.since), default=None)
+        waiting = self._waiting(most if crowded else 1)
+        found = min(
+            islice((each for each in waiting if each.since <= latest), _LOOKED_AT),
+            key=lambda each: (each.connection.has_served, each.since),
+            default=None,
+        )
         if found is None:
             return False
         self._dismiss(found.connection)
         found.connection.evict()
         return True
 
-    def _crowd(self, most: int) -> Iterator[_Waiting]:
-        """The connections that wait for their callers, of the addresses that have so many."""
+    def _waiting(self, least: int) -> Iterator[_Waiting]:
+        """The connections that wait for their callers, of the addresses that have at least so many."""
         for peers in self._peers.values():
-            if len(peers) == most:
+            if len(peers) >= least:
                 for connection in peers:
                     since = connection.waiting_since
                     if since is not None:

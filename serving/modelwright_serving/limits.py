@@ -27,9 +27,12 @@ class Limits:
     refused_connections: int = 256  # of a port, that are still told why
     spare_descriptors: int = 256  # of the process, for all but the connections of the two ports
     scrape_seconds: float = 0.05  # between two renderings of /metrics
-    reuse_seconds: float = 1.0  # out of use for so long, a connection makes room for one of the same address
+    crowd: int = 8  # an address with more than this part of all connections makes room for others
+    reuse_seconds: float = 1.0  # out of use for so long, a connection makes room for any other
     pipelined: int = 4  # requests of one connection that wait for their turn before it is read on
     portion: int = 1024  # of many small requests that arrive together, as much is read at once
+    chunks: int = 1024  # of a chunked body, besides
+    chunk: int = 16  # bytes of the average chunk
     framing: int = 64 * 1024  # of a chunked body, beside as many bytes as the body has
     unpacked_freely: int = 1024**2  # of a compressed body, whatever its size
     unpacked_ratio: int = 100  # to its size, beyond that

@@ -31,6 +31,9 @@ class Phase(Enum):
 _BETWEEN = frozenset((Phase.IDLE, Phase.ANSWER))
 
 
+_SMALL_CHUNKS = "the body's chunks are too small; send larger ones"
+
+
 class Listener(Owner, Protocol):
     """The connection, as the reader sees it."""
 
@@ -68,6 +71,10 @@ class Refusal:
         exchange.respond(self._response)
 
 
+class _StoppedError(Exception):
+    """Raised in a callback of the parser, so that it reads no more."""
+
+
 class RequestReader:
     """Reads the requests of one connection until it is stopped, or stops at what it cannot read."""
 
@@ -83,6 +90,7 @@ class RequestReader:
         self._body: bytes | bytearray = b""
         self._received = 0
         self._framing = 0
+        self._chunks = 0
         self._upgrade = False
         self.unfinished: Exchange | None = None
         self._last: Exchange | None = None
@@ -100,8 +108,9 @@ class RequestReader:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._pass_over_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserCallbackError:
-            raise
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _StoppedError):
+                raise
         except httptools.HttpParserError as error:
             self.refuse(400, f"the request is not valid HTTP/1.1: {error}")
         if phase in _BETWEEN:
@@ -118,7 +127,7 @@ class RequestReader:
         elif phase is Phase.BODY:
             self._framing += size - received
             if self._framing > self._limits.framing + self._received:
-                self.refuse(400, "the body's chunks are too small; send larger ones")
+                self.refuse(400, _SMALL_CHUNKS)
 
     def _read_known(self, data: bytes) -> bool:
         """Take a whole request whose head is known, byte by byte, without parsing it again."""
@@ -160,6 +169,11 @@ class RequestReader:
         if not self.stopped:
             self._listener.refused(self.stop(), responses.error(status, message, close=True))
 
+    def _refuse_now(self, status: int, message: str) -> None:
+        """Refuse what a callback of the parser finds: what follows in the same bytes is not looked at."""
+        self.refuse(status, message)
+        raise _StoppedError
+
     def stop(self) -> Exchange | None:
         """Read no more; gives the request that will not be finished, whose bytes are forgotten."""
         self.stopped = True
@@ -178,7 +192,7 @@ class RequestReader:
     def on_url(self, part: bytes) -> None:
         self._head.target += part
         if len(self._head.target) > self._limits.target:
-            self.refuse(414, f"the request's target is longer than {self._limits.target} bytes")
+            self._refuse_now(414, f"the request's target is longer than {self._limits.target} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.unfinished is None:
@@ -187,6 +201,7 @@ class RequestReader:
             self._head.count(name, value)
         if self._head.size > self._limits.head or self._head.fields > self._limits.header_fields:
             self._check_head()
+            raise _StoppedError
 
     def on_headers_complete(self) -> None:
         if self.stopped:
@@ -205,6 +220,11 @@ class RequestReader:
         elif self._head.wants_continue:
             self._listener.body_wanted(exchange)
 
+    def on_chunk_header(self) -> None:
+        self._chunks += 1
+        if self._chunks > self._limits.chunks + self._received // self._limits.chunk:
+            self._refuse_now(400, _SMALL_CHUNKS)
+
     def on_body(self, part: bytes) -> None:
         if self.stopped or self.unfinished is None:
             return
@@ -214,7 +234,7 @@ class RequestReader:
         elif not self.unfinished.endpoint.takes_body:
             return
         elif not self._account.take(len(part)):
-            self.refuse(503, REFUSAL)
+            self._refuse_now(503, REFUSAL)
         elif not self._body:
             self._body = part
         else:
@@ -229,7 +249,7 @@ class RequestReader:
         self.unfinished = None
         exchange.body = bytes(self._body)  # which copies only what came in several parts
         self._body = b""
-        self._received = self._framing = 0
+        self._received = self._framing = self._chunks = 0
         self._completed += 1
         self._last = exchange
         self.stopped = not exchange.keep_alive
@@ -255,7 +275,7 @@ class RequestReader:
 
     def _refuse_body(self) -> None:
         limit = self._limits.body
-        self.refuse(413, f"the body is larger than {limit} bytes; send fewer rows per request")
+        self._refuse_now(413, f"the body is larger than {limit} bytes; send fewer rows per request")
 
     def _check_head(self) -> None:
         limits = self._limits

@@ -202,7 +202,7 @@ HOSTILE = [
     (CHUNKED + b"0\r\n" + b"X-Trailer: 1\r\n" * 200 + b"\r\n", 431, "more than 128 headers"),
     (CHUNKED.replace(b"chunked", b"gzip, chunked") + b"0\r\n\r\n", 501, "no Transfer-Encoding but chunked"),
     (CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + b"0\r\n\r\n", 400, "HTTP/1.0 has no Transfer-Encoding"),
-    (CHUNKED + b"1;" + b"x" * 200_000 + b"\r\n{\r\n0\r\n\r\n", 400, "chunks are too small"),
+    (CHUNKED + b"1;" + b"x" * 600_000 + b"\r\n{\r\n0\r\n\r\n", 400, "chunks are too small"),
     (CHUNKED + b"1\r\n[\r\n" * 100_000 + b"0\r\n\r\n", 400, "chunks are too small"),
     (b"GET /v2 HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * 400_000, 431, "larger than 32768 bytes"),
     (b"POST /v2 HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", 417, "may only say 100-continue"),
