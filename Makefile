@@ -50,7 +50,7 @@ fuzz: venv ## Feed the server a million mutated inputs per layer; ARGS="http --i
 histories: venv ## Live through a million random rollouts on plain data: no promise is broken, each comes to an end
 	@PYTHONPATH=tests $(VENV)/bin/python -m histories $(ARGS)
 
-attack: venv ## Attack the server in 80 ways and measure what callers beside notice (7 minutes); ARGS="rapid-reset --seconds 5"
+attack: venv ## Attack the server in 87 ways and measure what callers beside it notice (8 minutes); ARGS="rapid-reset --seconds 5"
 	@PYTHONPATH=tests $(VENV)/bin/python -m attacks $(ARGS)
 
 attack-docs: venv ## Write what `make attack` measured last into docs/serving.md
