@@ -121,9 +121,10 @@ class Line:
 
 @dataclass
 class Engine:
-    """All connections, until the time is up or nothing is left."""
+    """All connections, until the time is up, nothing is left, or it is enough."""
 
     seconds: float
+    enough: Callable[[], bool] = lambda: False
     sent: int = 0
     received: int = 0
     connections: int = 0
@@ -153,7 +154,7 @@ class Engine:
         began = time.monotonic()
         until = began + self.seconds
         todo = iter(self._plans)
-        while (now := time.monotonic()) < until:
+        while (now := time.monotonic()) < until and not self.enough():
             if self._ahead(now - began):
                 time.sleep(0.001)
                 continue
