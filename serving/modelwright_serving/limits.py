@@ -5,8 +5,8 @@ from dataclasses import dataclass
 # Bytes of a request, or of an answer as it is estimated, beyond which the worker decodes, runs and encodes it.
 LARGE = 256 * 1024
 # Fields of a gRPC message and its parts, beyond which the worker decodes it, and beyond which it is refused.
-FIELDS_AT_ONCE = 5_000
-MAX_FIELDS = 100_000
+FIELDS_AT_ONCE = 1_000
+MAX_FIELDS = 30_000
 # Bytes that the values of one decoded document may take, as they are estimated.
 MAX_DOCUMENT = 64 * 1024**2
 # Bytes of one answer, as they are estimated before the run and by what it gives.
@@ -48,10 +48,10 @@ class Limits:
     # HTTP/2 and gRPC
     streams: int = 128  # of one connection at a time
     frames: int = 32  # of one connection before others have their turn
-    reading_seconds: float = 0.002  # of one address in a turn of the event loop
+    reading_seconds: float = 0.002  # of one address, and of all that are queued, in a turn of the event loop
     watches: int = 16  # calls of one connection that last until it ends
     header_fields: int = 128  # of one call
-    idle_frames: float = 2_000.0  # without a request in them that one address may send at once
+    idle_frames: float = 1_000.0  # without a request in them that one address may send at once
     idle_frames_per_second: float = 200.0
     idle_frames_per_result: float = 4.0
     counted: int = 1024  # bytes of a message, beyond which what is decoded from it is counted

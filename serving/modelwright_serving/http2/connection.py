@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         if not self._greeted:
             self._greet(data)
         self._reader.add(data)
-        if self._peer.turns.free:
+        if self._peer.may_read:
             self._read()
         elif not self._reader.more:
             self._wait()
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
     def _wait(self) -> None:
         """Read on when other connections have had their turn."""
         self._reader.more = True
-        self._peer.turns.wait(self._read_on)
+        self._peer.wait(self._read_on)
         self._pace_reading()
 
     def _read(self) -> None:
@@ -127,14 +127,14 @@ class Connection(asyncio.Protocol):
             self._reader.read()
         except BrokenConnectionError as fault:
             self._fail(fault.code, fault.message)
-        self._peer.turns.took(perf_counter() - started)
+        self._peer.has_read(perf_counter() - started)
         self._outbox.flush()
         if not self._reader.unfinished:
             self._unfinished_since = None
         elif self._unfinished_since is None or self._reader.advanced:
             self._unfinished_since = self._host.now()
         if self._reader.more:
-            self._peer.turns.wait(self._read_on)
+            self._peer.wait(self._read_on)
         self._pace_reading()
 
     def _read_on(self) -> None:
@@ -182,7 +182,7 @@ class Connection(asyncio.Protocol):
             self._since = self._host.now()
         self._streams.outflow.unblock()
         if self._reader.more:
-            self._peer.turns.wait(self._read_on)
+            self._peer.wait(self._read_on)
         self._pace_reading()
 
     def _give_buffer(self) -> None:
@@ -226,7 +226,7 @@ class Connection(asyncio.Protocol):
     @property
     def waiting_since(self) -> float | None:
         """Since when the server has waited for the caller; None while the caller waits for the server."""
-        return None if self._streams else self._since
+        return self._streams.waiting_since() if self._streams else self._since
 
     @property
     def has_served(self) -> bool:

@@ -2,62 +2,89 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from time import perf_counter
 
 from modelwright_serving.host import Host
 from modelwright_serving.http2.budget import FrameBudget
 
-CallSoon = Callable[[Callable[[], None]], object]
-
 
 class ReadingTurns:
-    """Bounds the time that one address takes in a turn of the event loop; connections that have more to read queue."""
+    """Bounds the time that queued reading takes in a turn of the event loop; addresses take turns."""
 
-    __slots__ = ("_call_soon", "_counted", "_seconds", "_share", "_waiting")
+    __slots__ = ("_busy", "_call_soon", "_queue", "_scheduled", "share")
 
-    def __init__(self, share: float, call_soon: CallSoon) -> None:
-        self._share = share
+    def __init__(self, share: float, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        self.share = share
         self._call_soon = call_soon
-        self._seconds = 0.0  # taken in this turn
-        self._counted = False
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._scheduled = False
+        self._queue: deque[Peer] = deque()
+        self._busy: list[Peer] = []  # have read much in this turn
 
-    @property
-    def free(self) -> bool:
-        """Whether a connection may read at once."""
-        return not self._waiting and self._seconds < self._share
+    def queue(self, peer: "Peer") -> None:
+        """Let one connection of this address read in a later turn."""
+        self._queue.append(peer)
+        self._schedule()
 
-    def took(self, seconds: float) -> None:
-        """A connection has read for so long."""
-        self._seconds += seconds
-        if not self._counted and self._seconds > self._share / 4:
-            self._count()
+    def note(self, peer: "Peer") -> None:
+        """This address has read much in this turn."""
+        self._busy.append(peer)
+        self._schedule()
 
-    def wait(self, read: Callable[[], None]) -> None:
-        """Have `read` called in a later turn, after those who wait already."""
-        self._waiting.append(read)
-        if not self._counted:
-            self._count()
-
-    def _count(self) -> None:
-        self._counted = True
-        self._call_soon(self._next)
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._call_soon(self._next)
 
     def _next(self) -> None:
         """Another turn of the event loop has begun."""
-        self._counted = False
-        self._seconds = 0.0
-        while self._waiting and self._seconds < self._share:
-            self._waiting.popleft()()
-        if self._waiting and not self._counted:
-            self._count()
+        self._scheduled = False
+        for peer in self._busy:
+            peer.seconds = 0.0
+        self._busy.clear()
+        end = perf_counter() + self.share
+        while self._queue:
+            self._queue.popleft().read_one()
+            if perf_counter() > end:
+                break
+        if self._queue:
+            self._schedule()
 
 
-class Peer(NamedTuple):
+class Peer:
     """One address."""
 
-    budget: FrameBudget
-    turns: ReadingTurns
+    __slots__ = ("_turns", "_waiting", "budget", "seconds")
+
+    def __init__(self, budget: FrameBudget, turns: ReadingTurns) -> None:
+        self.budget = budget
+        self.seconds = 0.0  # of reading in this turn of the event loop
+        self._turns = turns
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    @property
+    def may_read(self) -> bool:
+        """Whether a connection may read at once."""
+        return not self._waiting and self.seconds < self._turns.share
+
+    def has_read(self, seconds: float) -> None:
+        """A connection has read for so long."""
+        much = self._turns.share / 4
+        if self.seconds <= much < self.seconds + seconds:
+            self._turns.note(self)
+        self.seconds += seconds
+
+    def wait(self, read: Callable[[], None]) -> None:
+        """Have `read` called in a later turn, after the connections that wait already."""
+        self._waiting.append(read)
+        if len(self._waiting) == 1:
+            self._turns.queue(self)
+
+    def read_one(self) -> None:
+        """Let the connection read that has waited longest."""
+        read = self._waiting.popleft()
+        if self._waiting:
+            self._turns.queue(self)
+        read()
 
 
 class Peers:
@@ -66,6 +93,7 @@ class Peers:
     def __init__(self) -> None:
         self._peers: dict[str, Peer] = {}
         self._crowded = 0
+        self._turns: ReadingTurns | None = None
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -76,8 +104,9 @@ class Peers:
         if found is None:
             if len(self._peers) >= self._crowded:
                 self._forget(host)
-            turns = ReadingTurns(host.limits.reading_seconds, host.call_soon)
-            found = self._peers[address] = Peer(FrameBudget(host.limits, host.now()), turns)
+            if self._turns is None:
+                self._turns = ReadingTurns(host.limits.reading_seconds, host.call_soon)
+            found = self._peers[address] = Peer(FrameBudget(host.limits, host.now()), self._turns)
         return found
 
     def _forget(self, host: Host) -> None:

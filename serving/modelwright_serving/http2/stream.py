@@ -84,13 +84,14 @@ class Stream:
     def answer(self, head: HeaderBlock, body: bytes, trailer: HeaderBlock) -> None:
         """Give the result, all of it at once."""
         if not self.settled:
-            self.settled = self.result = True
+            self.result = True
+            self._settle()
             self._owner.answer(self, self._echoing(head), body, trailer)
 
     def refuse(self, head: HeaderBlock, body: bytes = b"") -> None:
         """Say why there is no result, by headers alone or with a text."""
         if not self.settled:
-            self.settled = True
+            self._settle()
             self._owner.refuse(self, self._echoing(head), body)
 
     def start(self, head: HeaderBlock) -> None:
@@ -108,7 +109,7 @@ class Stream:
 
     def finish(self, trailer: HeaderBlock) -> None:
         if not self.settled:
-            self.settled = True
+            self._settle()
             self._owner.finish(self, trailer)
 
     def failed(self, code: str, message: str) -> None:
@@ -129,9 +130,15 @@ class Stream:
     def abandon(self) -> None:
         """The caller has gone; whoever works on an answer may stop."""
         if not self.settled:
-            self.settled = True
-            if self.on_gone is not None:
-                self.on_gone()
+            on_gone = self.on_gone
+            self._settle()
+            if on_gone is not None:
+                on_gone()
+
+    def _settle(self) -> None:
+        """Let go of whoever has worked on the answer, who usually holds this stream: cycles live long."""
+        self.settled = True
+        self.on_gone = self.on_retire = None
 
 
 class Handler(Protocol):

@@ -170,6 +170,13 @@ class Streams:
 
     # --- called by the connection ------------------------------------------------------------
 
+    def waiting_since(self) -> float | None:
+        """Since when all streams have waited for the caller: to go on, to end a Watch, or to take its answers."""
+        streams = self._open.values()
+        if any(not (stream.remote_open or stream.settled or stream.on_retire) for stream in streams):
+            return None
+        return min([stream.since for stream in streams])
+
     def expire(self, now: float) -> None:
         """End what takes longer than its limit."""
         clock = monotonic()

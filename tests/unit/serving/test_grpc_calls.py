@@ -323,6 +323,22 @@ async def test_a_call_has_a_bounded_number_of_metadata_fields(strict: Served, me
     assert f"{limit + 1} fields of metadata; send at most {limit}" in refused.headers["grpc-message"]
 
 
+async def test_a_watcher_makes_room_for_another_address(cancer: models.Cancer, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(cancer.content)
+    watch = headers(f"/{HEALTH}/Watch")
+    with serving(path, "--max-connections", "2") as server:
+        port = server.grpc_port
+        async with connected(port) as first, connected(port) as second:
+            for peer in (first, second):
+                peer.send(peer.request(1, watch, framed(b"")))
+                await peer.until(frames.DATA)
+            async with connected(port, "127.0.0.2") as other:
+                other.send(other.request(1, headers(f"/{HEALTH}/Check"), framed(b"")))
+                assert (await other.answer(1)).trailers == {"grpc-status": "0"}
+            assert (await first.until(frames.GOAWAY)).code == frames.ErrorCode.NO_ERROR
+
+
 async def test_answers_wait_for_the_window_of_a_slow_caller(strict: Served, message: bytes) -> None:
     async with connected(strict.grpc_port, initial_window_size=10) as peer:
         peer.send(peer.request(1, headers(), framed(message)))

@@ -438,3 +438,30 @@ async def test_connections_beyond_the_limit_hear_why() -> None:
         async with asyncio.timeout(10):
             assert b"too many connections" in await reader.read()
         writer.close()
+
+
+WAITING: dict[str, Callable[[Peer], bytes]] = {
+    "half a request": lambda peer: peer.head(1, POST),
+    "an answer that is not taken": lambda peer: peer.request(1, POST, b"not taken"),
+}
+
+
+@pytest.mark.parametrize("what", list(WAITING))
+async def test_a_connection_that_waits_for_its_caller_makes_room(what: str) -> None:
+    bounds = {"connections": 1, "reuse_seconds": 0.0}
+    async with hosted(**bounds) as server, connected(server.port, initial_window_size=0) as peer:
+        peer.send(WAITING[what](peer), frames.ping(b"all read", ack=False))
+        await peer.until(frames.PING)
+        async with connected(server.port) as other:
+            other.send(other.request(1, POST, b"has room"))
+            assert (await other.answer(1)).body == b"has room"
+        assert (await peer.until(frames.GOAWAY)).code == ErrorCode.NO_ERROR
+
+
+async def test_a_connection_whose_request_is_worked_on_stays() -> None:
+    async with hosted(connections=1, reuse_seconds=0.0) as server, connected(server.port) as peer:
+        peer.send(_request(peer, 1), peer.head(3, POST), frames.ping(b"all read", ack=False))
+        await peer.until(frames.PING)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        assert b"too many connections" in await reader.read()
+        writer.close()
