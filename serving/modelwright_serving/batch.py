@@ -168,11 +168,18 @@ class Executor:
             self._slow.update([(job.ticket, job) for job in group])
             return
         self._metrics.waited(len(group), len(group) * started - sum([job.since for job in group]))
-        outcomes = self._runs.attempt(group)
+        outcomes = self._with_room(self._runs.attempt(group))
         self._count(outcomes)
         started = perf_counter()
         self._deliver(self._runs.deliveries(outcomes))
         self._metrics.encoding += perf_counter() - started
+
+    def _with_room(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """All but those that lack memory while a run of the worker may hold it: these run after it."""
+        lacking = [outcome for outcome in outcomes if self._worker.busy and outcome.lacks_memory]
+        for outcome in lacking:
+            self._slow.update([(job.ticket, job) for job in outcome.group])
+        return [outcome for outcome in outcomes if outcome not in lacking] if lacking else outcomes
 
     def _deliver(self, deliveries: Iterable[Delivery]) -> None:
         for job, found, encoded in deliveries:

@@ -28,7 +28,7 @@ Encoded: TypeAlias = "tuple[bytes, int | None]"
 _NOTHING: Encoded = (b"", None)
 _TOO_LONG = "the run of the model was ended because it took too long; send fewer rows, or ask for less"
 
-_TOO_MUCH = "the run needs more memory than the model may take (--model-memory-bytes); send fewer rows, or ask for less"
+TOO_MUCH = "the run needs more memory than the model may take (--model-memory-bytes); send fewer rows, or ask for less"
 
 
 class Ticket(Protocol):
@@ -60,7 +60,7 @@ class Job:
     since: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Outcome:
     """What a run gave for a group in `seconds`; `by_row`: an entry of every output for each of its rows."""
 
@@ -69,6 +69,10 @@ class Outcome:
     rows: int
     by_row: bool
     seconds: float
+
+    @property
+    def lacks_memory(self) -> bool:
+        return isinstance(self.result, OipError) and self.result.reason == "ModelMemory"
 
 
 # A job, what it gets, and that answer's bytes: none for an error.
@@ -143,7 +147,7 @@ class Runs:
         try:
             return self._model.run(inputs, stop)
         except MemoryError:
-            return OipError(_TOO_MUCH, Problem.TOO_LARGE, "ModelMemory")
+            return OipError(TOO_MUCH, Problem.TOO_LARGE, "ModelMemory")
         except runtime.RunFailed as error:
             if stop is not None and stop.called:
                 return OipError(_TOO_LONG, Problem.TIMEOUT, "RunTime")

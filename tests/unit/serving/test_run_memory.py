@@ -1,7 +1,10 @@
 """A run that asks for more memory than the model may take fails for its caller alone, and the server goes on."""
 
+import asyncio
+import json
 import re
 import resource
+import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +16,17 @@ from unit.serving import models
 from unit.serving.conftest import ModelFile
 from unit.serving.harness import Served, matrix, serving
 
-from modelwright_serving import process_memory, runtime
+from modelwright_serving import process_memory, runs, runtime
+from modelwright_serving.batch import Bounds, Executor
+from modelwright_serving.metrics import Metrics
+from modelwright_serving.model import LoadedModel, load
+from modelwright_serving.oip.answer import Answer
+from modelwright_serving.oip.errors import CostlyError, OipError
+from modelwright_serving.oip.request import InferRequest, decode
+from modelwright_serving.oip.tensors import Tensor
+from modelwright_serving.pace import Pace
+from modelwright_serving.runs import Encoded
+from modelwright_serving.worker import Worker
 
 _MIB = 1024**2
 _FLOAT = TensorProto.FLOAT
@@ -117,6 +130,65 @@ def test_what_earlier_runs_leave_does_not_count() -> None:
     with pytest.raises(MemoryError, match="more memory"):
         run(65)
     run(60)
+
+
+class _Ticket:
+    """A request of one row; a `costly` one is decoded by the worker, as soon as it is `free`."""
+
+    settled = False
+
+    def __init__(self, model: LoadedModel, request: bytes, *, costly: bool) -> None:
+        self.answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.free = threading.Event()
+        self._signature, self._request, self._costly = model.signature, request, costly
+
+    def decode(self, *, at_once: bool) -> InferRequest:
+        if at_once and self._costly:
+            raise CostlyError
+        assert at_once or not self._costly or self.free.wait(10)
+        return decode(self._signature, self._request)
+
+    def encode(self, request: InferRequest, answer: Answer) -> Encoded:
+        return b"", None
+
+    def succeed(self, request: InferRequest, answer: Answer, encoded: Encoded) -> None:
+        self.answered.set_result("answered")
+
+    def fail(self, error: OipError) -> None:
+        self.answered.set_result(error.message)
+
+
+class _Crowded(LoadedModel):
+    """A model without memory for a run on the event loop, as while the worker's run holds all of it."""
+
+    def run(self, inputs: list[Tensor], stop: runtime.Stop | None = None) -> list[Tensor]:
+        if threading.current_thread() is threading.main_thread():
+            raise MemoryError
+        return super().run(inputs, stop)
+
+
+def test_a_run_that_another_one_leaves_no_memory_waits_for_its_end(
+    cancer: models.Cancer, model_file: ModelFile
+) -> None:
+    found = load(model_file(cancer.content), None)
+    model = _Crowded(found.digest, found.signature, found.session, found.sharing, Pace())
+    request = json.dumps(matrix(cancer.rows[:1])).encode()
+
+    async def answers() -> tuple[str, str, str]:
+        loop = asyncio.get_running_loop()
+        executor = Executor(model, Worker(loop), loop, Metrics("churn", "1"), Bounds(), lambda: None)
+        hungry, small, alone = (_Ticket(model, request, costly=costly) for costly in (True, False, False))
+        executor.submit(hungry)
+        await asyncio.sleep(0.01)
+        executor.submit(small)
+        await asyncio.sleep(0.01)
+        assert not small.answered.done()
+        hungry.free.set()
+        first, second = await hungry.answered, await small.answered
+        executor.submit(alone)
+        return first, second, await alone.answered
+
+    assert asyncio.run(answers()) == ("answered", "answered", runs.TOO_MUCH)
 
 
 @pytest.mark.parametrize(
