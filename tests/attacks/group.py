@@ -7,12 +7,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+NAME = "modelwright-attacks-"
 TOPS = (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup"))
 # For version 2 and version 1, whichever there is.
 LIMIT = ("memory.max", "memory.limit_in_bytes")
 SWAP = ("memory.swap.max",)
 PEAK = ("memory.peak", "memory.max_usage_in_bytes")
-EVENTS = ("memory.events", "memory.oom_control")
 
 
 class MemoryGroup:
@@ -25,7 +25,8 @@ class MemoryGroup:
     def made(cls, limit: int) -> MemoryGroup | None:
         """A new group, or None where this user, this kernel or this container allows none."""
         for top in TOPS:
-            folder = top / f"modelwright-attacks-{os.getpid()}"
+            _remove_abandoned(top)
+            folder = top / f"{NAME}{os.getpid()}"
             try:
                 folder.mkdir()
             except OSError:
@@ -45,11 +46,6 @@ class MemoryGroup:
     def peak_mib(self) -> float:
         """The most that it has taken, the kernel's buffers for sockets included."""
         return int(self._read(PEAK).strip() or 0) / 2**20
-
-    def kills(self) -> int:
-        """How many of its processes were killed for want of memory."""
-        lines = (line.split() for line in self._read(EVENTS).splitlines())
-        return sum(int(words[1]) for words in lines if words[0] == "oom_kill")
 
     def remove(self) -> None:
         """Once its processes have ended."""
@@ -72,3 +68,11 @@ class MemoryGroup:
         except OSError:
             return False
         return True
+
+
+def _remove_abandoned(top: Path) -> None:
+    """The groups of harnesses that were killed."""
+    for folder in top.glob(f"{NAME}*"):
+        if not Path("/proc", folder.name.removeprefix(NAME)).exists():
+            with suppress(OSError):
+                folder.rmdir()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from attacks import document
 from attacks.answers import COMPARED
 from attacks.catalogue import ATTACKS
+from attacks.group import MemoryGroup
 from attacks.measure import Sample, times
 from attacks.pod import Probe, pod, read
 from attacks.report import report
@@ -154,3 +158,16 @@ def _answers_twice(listener: socket.socket) -> None:
         assert len(connection.recv(300, socket.MSG_WAITALL)) == 300
         connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\nHTTP/1.1 5")
         connection.sendall(b"03 Busy\r\n\r\n")
+
+
+def test_a_process_that_takes_more_than_its_group_may_is_killed() -> None:
+    group = MemoryGroup.made(32 * 2**20)
+    if group is None:
+        pytest.skip("no control group can be made here")
+    greedy = "data = bytearray(64 * 2**20); data[::4096] = bytes(len(data[::4096]))"
+    joining = ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group.joined), sys.executable, "-c", greedy]
+    try:
+        assert subprocess.run(joining, check=False).returncode == -signal.SIGKILL
+        assert group.peak_mib() > 30
+    finally:
+        group.remove()
