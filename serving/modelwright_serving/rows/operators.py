@@ -451,6 +451,7 @@ def _padded(call: Call) -> Tensor:
 
 def _reshaped(call: Call) -> Tensor:
     """Rows stay apart if what lies before them stays before them and each remains whole."""
+    call.same_for_all(1)
     value, target = call.first, call.optional(1)
     sizes: Shape | None = integers(call.node, "shape") if target is None else target.data
     if sizes is None:
@@ -503,10 +504,12 @@ def _shapes(call: Call) -> Tensor:
 
 def _filled(call: Call) -> Tensor:
     """The same value everywhere, in a shape that may have rows."""
+    call.same_for_all(0)
     return _stretched(Tensor(()), call.first.data)
 
 
 def _expanded(call: Call) -> Tensor:
+    call.same_for_all(1)
     value, target = call.pair
     return _stretched(value, target.data)
 

@@ -2,7 +2,7 @@
 
 Follows the rows through the graph: along which axis of each tensor they lie, one after the other, each a function of
 its own row alone. An operator that is not known to keep them apart ends the proof, so what is new or unusual counts
-as mixing. Values are never computed; what the model does with real rows is left to `independence`.
+as mixing. Values are never computed; what the model does with real rows is left to `probe`.
 """
 
 from collections.abc import Sequence
@@ -50,9 +50,9 @@ _LEFT_OVER = {
     *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Celu", "Cos", "Cosh", "Elu", "Log", "Mish", "Pow"),
     *("ReduceLogSum", "ReduceLogSumExp", "Selu", "Sin", "Sinh", "Softplus", "Softsign", "Swish", "Tan"),
 }
+_LEFT_OVER_DOUBLES = {"Erf", "Exp", "Gelu", "LogSoftmax", "Sigmoid", "Softmax", "Tanh"}
 # Kernels add up from where a load is aligned on.
 _BY_PLACE = {"Einsum", "InstanceNormalization", "MeanVarianceNormalization", "ReduceMean", "ReduceSum"}
-_LEFT_OVER_DOUBLES = {"Erf", "Exp", "Gelu", "LogSoftmax", "Sigmoid", "Softmax", "Tanh"}
 _DOUBLE = 11  # of TensorProto.DataType
 _ALIEN = "not known to keep rows apart"
 # Domains whose operators ONNX Runtime may have itself, whatever function of that name the file brings.
@@ -201,15 +201,19 @@ class _Steps:
             raise MixedError(UNKNOWN)
         if node.op_type not in OF_SIZES and any(value.counts for value in present(values)):
             raise MixedError(COUNTING)
-        same = not any(value.axis is not None or value.counts for value in present(values))
+        by_row = any(value.axis is not None for value in present(values))
         try:
             found = RULES.get(key, unknown)(Call(node, values, self.opset, self.fixed))
         except MixedError:
             # What comes from nothing but constants is one, whatever is done to them.
-            if not same or key == ("", "Dropout"):
+            if by_row or any(value.counts for value in present(values)) or key == ("", "Dropout"):
                 raise
             return [Tensor(None)] * len(node.outputs)
-        return [found] if isinstance(found, Tensor) else found
+        results = [found] if isinstance(found, Tensor) else found
+        # Whatever a rule overlooks: what comes from rows is by row, but for their number.
+        if by_row and key != ("", "Shape") and any(result.axis is None for result in results):
+            raise MixedError(UNKNOWN)
+        return results
 
     def _call(self, function: Graph, values: list[Tensor | None], depth: int) -> Sequence[_Value]:
         names = zip(function.inputs, values, strict=False)

@@ -240,10 +240,24 @@ def flatter(build: Builder, draw: Draw) -> None:
     build.then(build.node("Flatten", build.top, axis=int(draw(st.integers(0, 1)))), (None, None))
 
 
+def sized_by_values(build: Builder, draw: Draw) -> None:
+    """Makes a tensor whose shape are the values of all rows, and adds up its ones."""
+    low, high = build.constant(1.0), build.constant(3.0)
+    whole = build.node("Cast", build.node("Clip", "x", low, high), to=TensorProto.INT64)
+    flat = build.node("Reshape", whole, build.constant([-1], np.int64))
+    if draw(st.booleans()):
+        ones = build.node(
+            "ConstantOfShape", flat, value=helper.make_tensor("", TensorProto.FLOAT, [1], [1.0])
+        )
+    else:
+        ones = build.node("Expand", build.constant(1.0), flat)
+    build.then(build.node("Add", "x", build.node("ReduceSum", ones, keepdims=0)), (None, build.width))
+
+
 STEPS: list[Callable[[Builder, Draw], None]] = [
     *(elementwise, weighted, by_position, reduced, along, running, largest, best, transposed, reshaped),
     *(reshaped_by_count, counted, filled, product, gram, gemm, with_input, chosen, chosen_for_all, joined),
-    *(cut, gathered, quantized, layer, deeper, flatter),
+    *(cut, gathered, quantized, layer, deeper, flatter, sized_by_values),
 ]
 
 
