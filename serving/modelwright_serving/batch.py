@@ -26,6 +26,7 @@ from modelwright_serving.worker import Worker
 MAX_REQUESTS_PER_TURN = 128
 # Of one turn's decoding; the rest of what has arrived is left to the next turn.
 _TURN_SECONDS = 0.01
+_LOOK = 8  # requests between two looks at the clock
 _SWEEP_SECONDS = 0.25
 # Requests share a run only as far as it is expected to end within this part of its limit.
 _SHARE = 0.25
@@ -48,7 +49,6 @@ class _Unread(NamedTuple):
     """A request that the worker has to decode."""
 
     ticket: Ticket
-    since: float
 
 
 class Executor:
@@ -70,7 +70,7 @@ class Executor:
         self._metrics = metrics
         self._bounds = bounds
         self._changed = changed
-        self._waiting: dict[Ticket, float] = {}  # since when
+        self._waiting: dict[Ticket, None] = {}
         self._slow: dict[Ticket, Job | _Unread] = {}
         self._running: dict[Ticket, None] = {}  # on the worker, and still wanted
         self._stop = Stop()
@@ -96,15 +96,17 @@ class Executor:
         if len(self._waiting) + len(self._slow) >= self._bounds.requests:
             self._fail(ticket, OipError(_FULL, _BUSY, "QueueFull"))
             return
-        self._waiting[ticket] = perf_counter()
+        self._waiting[ticket] = None
         if not self._scheduled:
             self._schedule()
 
     def abandon(self, ticket: Ticket) -> None:
         """The caller has gone: its place in the queue is free, and a run that is only for it ends."""
-        if self._waiting.pop(ticket, None) is not None or self._slow.pop(ticket, None) is not None:
-            return
-        if ticket in self._running:
+        if ticket in self._waiting:
+            del self._waiting[ticket]
+        elif ticket in self._slow:
+            del self._slow[ticket]
+        elif ticket in self._running:
             del self._running[ticket]
             if not self._running:
                 self._stop.set()
@@ -118,11 +120,11 @@ class Executor:
     def _turn(self) -> None:
         """Decode and run a bounded share of the queue, then give the event loop its turn."""
         self._scheduled = False
-        taken: list[Ticket] = []
+        tickets = self._next()
         try:
-            with _all_answered(taken):
+            with _all_answered(tickets):
                 started = perf_counter()
-                jobs = self._decode(taken, started)
+                jobs = self._decode(tickets, started)
                 self._metrics.decoding += perf_counter() - started
                 for group in self._grouped(jobs):
                     self._run(group, started)
@@ -131,20 +133,31 @@ class Executor:
                 self._schedule()
             self._feed_worker()
 
-    def _decode(self, taken: list[Ticket], started: float) -> list[Job]:
+    def _next(self) -> list[Ticket]:
+        waiting = self._waiting
+        tickets = list(islice(waiting, MAX_REQUESTS_PER_TURN))
+        if len(tickets) == len(waiting):
+            waiting.clear()
+        else:
+            for ticket in tickets:
+                del waiting[ticket]
+        return tickets
+
+    def _decode(self, tickets: list[Ticket], started: float) -> list[Job]:
+        """The requests as jobs; tickets that there is no time for go back to the head of the queue."""
         jobs: list[Job] = []
-        for ticket, since in list(islice(self._waiting.items(), MAX_REQUESTS_PER_TURN)):
-            # Answering one caller may show that another has gone.
-            if self._waiting.pop(ticket, None) is None or ticket.settled:
+        for index, ticket in enumerate(tickets, 1):
+            if ticket.settled:
                 continue
-            taken.append(ticket)
             try:
-                jobs.append(self._runs.job(ticket, ticket.decode(at_once=True), since))
+                jobs.append(self._runs.job(ticket, ticket.decode(at_once=True)))
             except CostlyError:
-                self._slow[ticket] = _Unread(ticket, since)
+                self._slow[ticket] = _Unread(ticket)
             except OipError as error:
                 self._fail(ticket, error)
-            if perf_counter() - started > _TURN_SECONDS:
+            if not index % _LOOK and perf_counter() - started > _TURN_SECONDS:
+                self._waiting = dict.fromkeys(tickets[index:]) | self._waiting
+                del tickets[index:]
                 break
         return jobs
 
@@ -167,7 +180,7 @@ class Executor:
         if not self._pace.is_quick(rows) or rows * self._runs.answer_row > LARGE:
             self._slow.update([(job.ticket, job) for job in group])
             return
-        self._metrics.waited(len(group), len(group) * started - sum([job.since for job in group]))
+        self._count_wait(group, started)
         outcomes = self._with_room(self._runs.attempt(group))
         self._count(outcomes)
         started = perf_counter()
@@ -180,6 +193,10 @@ class Executor:
         for outcome in lacking:
             self._slow.update([(job.ticket, job) for job in outcome.group])
         return [outcome for outcome in outcomes if outcome not in lacking] if lacking else outcomes
+
+    def _count_wait(self, group: Sequence[Job | _Unread], now: float) -> None:
+        accepted = [job.ticket.accepted for job in group]
+        self._metrics.waited(len(group), len(group) * now - sum(accepted))
 
     def _deliver(self, deliveries: Iterable[Delivery]) -> None:
         for job, found, encoded in deliveries:
@@ -213,7 +230,7 @@ class Executor:
             if isinstance(first, _Unread):
                 del self._slow[first.ticket]
                 if not first.ticket.settled:
-                    self._start([first], partial(self._runs.whole, first.ticket, first.since, stop), stop)
+                    self._start([first], partial(self._runs.whole, first.ticket, stop), stop)
             elif group := self._take_shared(first):
                 self._start(group, partial(self._runs.shared, group, stop), stop)
         self._watch()
@@ -241,21 +258,20 @@ class Executor:
         )
 
     def _start(self, group: Sequence[Job | _Unread], work: Callable[[], Work], stop: Stop) -> None:
-        now = perf_counter()
-        self._metrics.waited(len(group), len(group) * now - sum([job.since for job in group]))
+        self._count_wait(group, perf_counter())
         self._stop = stop
         self._running = dict.fromkeys([job.ticket for job in group])
         self._worker.start(work, self._worked)
 
     def _worked(self, work: Work | None) -> None:
-        tickets, self._running = list(self._running), {}
-        with _all_answered(tickets):
+        wanted, self._running = self._running, {}
+        with _all_answered(list(wanted)):
             if work is None:
                 raise RuntimeError("the run ended with a defect, whose trace stands above")
             self._metrics.decoding += work.decoding
             self._metrics.encoding += work.encoding
             self._count(work.outcomes)
-            self._deliver(work.deliveries)
+            self._deliver([delivery for delivery in work.deliveries if delivery[0].ticket in wanted])
         self._feed_worker()
         self._check_stuck()
 
@@ -279,7 +295,7 @@ class Executor:
         oldest = perf_counter() - self._bounds.seconds
         while self._slow:
             job = next(iter(self._slow.values()))
-            if job.since >= oldest:
+            if job.ticket.accepted >= oldest:
                 return
             del self._slow[job.ticket]
             self._fail(job.ticket, OipError(_LATE.format(self._bounds.seconds), _BUSY, "QueueAge"))

@@ -35,6 +35,11 @@ class Ticket(Protocol):
     """One inference that a transport has accepted. All but `decode` and `encode` belongs to the event loop."""
 
     @property
+    def accepted(self) -> float:
+        """When, in seconds on the clock of time.perf_counter."""
+        ...
+
+    @property
     def settled(self) -> bool:
         """Whether nobody waits for an answer: it is given, or the caller has gone."""
         ...
@@ -50,14 +55,13 @@ class Ticket(Protocol):
     def fail(self, error: OipError) -> None: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
-    """A decoded request: `rows` is 0 if it has to run alone, `since` when it was accepted, in seconds."""
+    """A decoded request: `rows` is 0 if it has to run alone."""
 
     ticket: Ticket
     request: InferRequest
     rows: int
-    since: float
 
 
 @dataclass(slots=True, eq=False)
@@ -101,7 +105,7 @@ class Runs:
 
     # --- before a run ------------------------------------------------------------------------
 
-    def job(self, ticket: Ticket, request: InferRequest, since: float) -> Job:
+    def job(self, ticket: Ticket, request: InferRequest) -> Job:
         """The request as a job; OipError if its inputs differ in rows, or its answer would be too large."""
         inputs = request.inputs
         shape = inputs[0].shape
@@ -110,7 +114,7 @@ class Runs:
             self._check_rows(inputs, rows)
         if rows * self.answer_row > MAX_ANSWER:
             check_answer(answer_size(self._model.signature, request.wanted, rows))
-        return Job(ticket, request, rows if self._joins_rows else 0, since)
+        return Job(ticket, request, rows if self._joins_rows else 0)
 
     def _check_rows(self, inputs: list[Part], rows: int) -> None:
         for spec, part in zip(self._inputs, inputs, strict=True):
@@ -170,31 +174,30 @@ class Runs:
                     yield job, outcome.result, _NOTHING
                 continue
             outputs = RunOutputs(outcome.result, by_row=outcome.by_row)
+            is_small = outputs.size <= MAX_ANSWER // JSON_GROWTH
             start = 0
             for job in outcome.group:
                 answer = Answer(outputs, start, start + job.rows)
                 start += job.rows
-                yield self._encoded(job, answer)
-
-    def _encoded(self, job: Job, answer: Answer) -> Delivery:
-        try:
-            if answer.outputs.size > MAX_ANSWER // JSON_GROWTH:
-                check_answer(answer.size(job.request.wanted))
-            return job, answer, job.ticket.encode(job.request, answer)
-        except OipError as error:
-            return job, error, _NOTHING
+                try:
+                    if not is_small:
+                        check_answer(answer.size(job.request.wanted))
+                    delivery: Delivery = job, answer, job.ticket.encode(job.request, answer)
+                except OipError as error:
+                    delivery = job, error, _NOTHING
+                yield delivery
 
     # --- all of it, on the worker ------------------------------------------------------------
 
-    def whole(self, ticket: Ticket, since: float, stop: Stop) -> Work:
+    def whole(self, ticket: Ticket, stop: Stop) -> Work:
         """Decode, run and encode a request that is too large for the event loop."""
         started = perf_counter()
         gc.disable()  # it would look at every value of a large document again and again, and stop all threads for it
         try:
-            job = self.job(ticket, ticket.decode(at_once=False), since)
+            job = self.job(ticket, ticket.decode(at_once=False))
         except OipError as error:
             error.__traceback__ = None  # it would keep the document
-            refused = Job(ticket, InferRequest([], ()), 0, since)
+            refused = Job(ticket, InferRequest([], ()), 0)
             return Work([], [(refused, error, _NOTHING)], perf_counter() - started, 0.0)
         finally:
             gc.enable()

@@ -25,7 +25,7 @@ DIGEST_HEADER = b"modelwright-model-digest"
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_afterwards", "_exchange", "_executor", "_infer", "_started")
+    __slots__ = ("_afterwards", "_exchange", "_executor", "_infer", "accepted")
 
     def __init__(
         self, infer: "Inference", exchange: Exchange, executor: Executor, afterwards: Afterwards | None
@@ -34,7 +34,7 @@ class _Ticket:
         self._exchange = exchange
         self._executor = executor
         self._afterwards = afterwards
-        self._started = perf_counter()
+        self.accepted = perf_counter()
         infer.metrics.in_flight += 1
         exchange.on_gone = self._gone
 
@@ -66,11 +66,13 @@ class _Ticket:
             self._afterwards(OwnAnswer(None, is_refusal=status < 500))
 
     def _gone(self) -> None:
+        self._exchange.on_gone = None
         self._infer.metrics.abandoned()
         self._executor.abandon(self)
 
     def _respond(self, response: Response) -> None:
-        self._infer.metrics.done(response.status, perf_counter() - self._started)
+        self._infer.metrics.done(response.status, perf_counter() - self.accepted)
+        self._exchange.on_gone = None  # no cycle: the collector would have to find each request
         self._exchange.respond(response)
 
 

@@ -41,7 +41,7 @@ _ERRORS = {
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_afterwards", "_exchange", "_executor", "_method", "_started")
+    __slots__ = ("_afterwards", "_exchange", "_executor", "_method", "accepted")
 
     def __init__(
         self, method: ModelInfer, exchange: Exchange, executor: Executor, afterwards: Afterwards | None
@@ -50,7 +50,7 @@ class _Ticket:
         self._afterwards = afterwards
         self._executor = executor
         self._exchange = exchange
-        self._started = perf_counter()
+        self.accepted = perf_counter()
         method.metrics.in_flight += 1
         exchange.on_gone = self._gone
 
@@ -65,19 +65,24 @@ class _Ticket:
         return self._method.encoder.encode(request, answer)[framing.HEAD_SIZE :], None
 
     def succeed(self, request: InferRequest, answer: Answer, encoded: Encoded) -> None:
-        self._method.metrics.done("OK", perf_counter() - self._started)
-        self._exchange.respond(Response(200, self._method.connect_head, encoded[0]))
+        self._method.metrics.done("OK", perf_counter() - self.accepted)
+        self._respond(Response(200, self._method.connect_head, encoded[0]))
         if self._afterwards is not None:
             self._afterwards(OwnAnswer(encoded[0]))
 
     def fail(self, error: OipError) -> None:
         failure = status.from_oip(error)
-        self._method.metrics.done(failure.code.name, perf_counter() - self._started)
-        self._exchange.respond(_error(failure, *self._method.origin))
+        self._method.metrics.done(failure.code.name, perf_counter() - self.accepted)
+        self._respond(_error(failure, *self._method.origin))
         if self._afterwards is not None:
             self._afterwards(OwnAnswer(None, is_refusal=failure.code in REFUSALS))
 
+    def _respond(self, response: Response) -> None:
+        self._exchange.on_gone = None  # no cycle: the collector would have to find each request
+        self._exchange.respond(response)
+
     def _gone(self) -> None:
+        self._exchange.on_gone = None
         self._method.metrics.abandoned()
         self._executor.abandon(self)
 

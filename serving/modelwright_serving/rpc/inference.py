@@ -30,7 +30,7 @@ from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegatio
 class _Ticket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_afterwards", "_encoding", "_executor", "_method", "_started", "_stream")
+    __slots__ = ("_afterwards", "_encoding", "_executor", "_method", "_stream", "accepted")
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class _Ticket:
         self._stream = stream
         self._afterwards = afterwards
         self._encoding = encoding
-        self._started = perf_counter()
+        self.accepted = perf_counter()
         method.metrics.in_flight += 1
         stream.on_gone = self._gone
 
@@ -81,7 +81,8 @@ class _Ticket:
     def succeed(self, request: InferRequest, answer: Answer, encoded: Encoded) -> None:
         if not self._stream.settled:
             method = self._method
-            method.metrics.done("OK", perf_counter() - self._started)
+            method.metrics.done("OK", perf_counter() - self.accepted)
+            self._stream.on_gone = None  # no cycle: the collector would have to find each call
             self._stream.answer(method.head, encoded[0], OK_TRAILER)
             if self._afterwards is not None:
                 self._afterwards(OwnAnswer(encoded[0][framing.HEAD_SIZE :]))
@@ -90,12 +91,14 @@ class _Ticket:
         if self._stream.settled:
             return
         failure = error.status if isinstance(error, _FramingError) else status.from_oip(error)
-        self._method.metrics.done(failure.code.name, perf_counter() - self._started)
+        self._method.metrics.done(failure.code.name, perf_counter() - self.accepted)
+        self._stream.on_gone = None
         self._method.fail(self._stream, failure)
         if self._afterwards is not None:
             self._afterwards(OwnAnswer(None, is_refusal=failure.code in REFUSALS))
 
     def _gone(self) -> None:
+        self._stream.on_gone = None
         self._method.metrics.abandoned()
         self._executor.abandon(self)
 

@@ -1,5 +1,6 @@
 """Requests that arrive together share a run, and nobody's rows ever touch anybody else's answer."""
 
+import gc
 import json
 import signal
 from contextlib import ExitStack
@@ -7,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fuzz.rig import Rig
+from fuzz.transport import Recorder
 from unit.serving import models
 from unit.serving.conftest import ModelFile
 from unit.serving.harness import INFER, Reply, Served, Wire, matrix, post, serving
@@ -136,3 +139,22 @@ def test_answers_of_two_connections_do_not_mix(server: Served, cancer: models.Ca
                 wire.send(post(json.dumps(matrix(cancer.rows[:1], id=f"{name}{round_}")).encode(), INFER))
             assert second.reply().document["id"] == f"b{round_}"
             assert first.reply().document["id"] == f"a{round_}"
+
+
+def test_answered_requests_leave_nothing_to_the_garbage_collector(cancer: models.Cancer) -> None:
+    rig = Rig(cancer.content)
+    host = rig.http(rig.limits)
+    connection = host.connect()
+    transport = Recorder(connection)
+    wire = post(json.dumps(matrix(cancer.rows[:1])).encode())
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            connection.data_received(wire)
+            rig.settle()
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
+    assert transport.written.count(b"HTTP/1.1 200") == 100
+    rig.lose(host, (connection, transport))
