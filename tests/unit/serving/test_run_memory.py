@@ -7,6 +7,7 @@ import resource
 import threading
 from itertools import pairwise
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -140,6 +141,7 @@ class _Ticket:
     def __init__(self, model: LoadedModel, request: bytes, *, costly: bool) -> None:
         self.answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.free = threading.Event()
+        self.accepted = perf_counter()
         self._signature, self._request, self._costly = model.signature, request, costly
 
     def decode(self, *, at_once: bool) -> InferRequest:
