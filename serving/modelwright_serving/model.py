@@ -103,6 +103,7 @@ def _proven(
     model = replace(model, sharing=sharing)
     pace = Pace() if outputs is None else _pace(model, rows)
     pace.steady = parsed is not None and _is_steady(parsed, model.signature)
+    model.session.give_back()  # trying many rows takes more than most requests will
     return replace(model, pace=pace)
 
 

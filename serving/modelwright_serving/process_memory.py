@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_CONTAINER = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
 # Without a limit, cgroup v1 shows the largest number of pages.
 _NO_LIMIT = 2**60
 # A container that is smaller than the process at its start still lets it say what is wrong.
@@ -17,12 +18,24 @@ _LEAST = 64 * 1024**2
 
 
 def container_limit() -> int | None:
-    """The bytes that the container may use; None without a limit."""
-    for path in _CONTAINER:
+    """The bytes that the container, or the control group, may use; None without a limit."""
+    limits: list[int] = []
+    for path in _limit_files():
         with suppress(OSError, ValueError):  # "max" is no number
-            size = int(path.read_text())
-            return size if size < _NO_LIMIT else None
-    return None
+            limits.append(int(path.read_text()))
+    return min((limit for limit in limits if limit < _NO_LIMIT), default=None)
+
+
+def _limit_files() -> Iterator[Path]:
+    """Where the limit may stand: a container sees its own group as the root, other processes see the path to theirs."""
+    yield from (_GROUPS / "memory.max", _GROUPS / "memory/memory.limit_in_bytes")
+    with suppress(OSError):
+        for line in _OWN_GROUPS.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers:
+                yield _GROUPS / path[1:] / "memory.max"
+            elif controllers == "memory":
+                yield _GROUPS / "memory" / path[1:] / "memory.limit_in_bytes"
 
 
 def share_of_model() -> int:

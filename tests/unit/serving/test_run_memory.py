@@ -194,18 +194,25 @@ def test_a_run_that_another_one_leaves_no_memory_waits_for_its_end(
 
 
 @pytest.mark.parametrize(
-    ("content", "limit", "share"),
+    ("file", "content", "limit", "share"),
     [
-        ("536870912\n", 512 * _MIB, 128 * _MIB),
-        ("67108864\n", 64 * _MIB, 64 * _MIB),
-        ("max\n", None, 1024 * _MIB),
-        ("9223372036854771712\n", None, 1024 * _MIB),
+        ("memory.max", "536870912\n", 512 * _MIB, 128 * _MIB),
+        ("memory.max", "67108864\n", 64 * _MIB, 64 * _MIB),
+        ("memory.max", "max\n", None, 1024 * _MIB),
+        ("memory/memory.limit_in_bytes", "536870912\n", 512 * _MIB, 128 * _MIB),
+        ("memory/memory.limit_in_bytes", "9223372036854771712\n", None, 1024 * _MIB),
+        ("system.slice/churn.service/memory.max", "536870912\n", 512 * _MIB, 128 * _MIB),
+        ("memory/churn/memory.limit_in_bytes", "536870912\n", 512 * _MIB, 128 * _MIB),
     ],
 )
 def test_the_container_s_limit_decides_what_a_run_may_take(
-    content: str, limit: int | None, share: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: str, content: str, limit: int | None, share: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "memory.max").write_text(content)
-    monkeypatch.setattr(process_memory, "_CONTAINER", (tmp_path / "missing", tmp_path / "memory.max"))
+    path = tmp_path / "groups" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    (tmp_path / "own").write_text("9:name=systemd:/\n4:memory:/churn\n0::/system.slice/churn.service\n")
+    monkeypatch.setattr(process_memory, "_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(process_memory, "_OWN_GROUPS", tmp_path / "own")
     assert process_memory.container_limit() == limit
     assert process_memory.share_of_model() == share
