@@ -112,10 +112,9 @@ class Host:
         most = max(map(len, self._peers.values()))
         crowded = most * self.limits.crowd > self.limits.connections
         is_small = crowded and len(self._peers.get(address, ())) + 1 < most
-        latest = self.now() if is_small else self.now() - self.limits.reuse_seconds
         waiting = self._waiting(most if crowded else 1)
         found = min(
-            islice((each for each in waiting if each.since <= latest), _LOOKED_AT),
+            islice((each for each in waiting if is_small or self._is_out_of_use(each)), _LOOKED_AT),
             key=lambda each: (each.connection.has_served, each.since),
             default=None,
         )
@@ -124,6 +123,11 @@ class Host:
         self._dismiss(found.connection)
         found.connection.evict()
         return True
+
+    def _is_out_of_use(self, waiting: _Waiting) -> bool:
+        limits = self.limits
+        seconds = limits.reuse_seconds if waiting.connection.has_served else limits.unused_seconds
+        return self.now() - waiting.since >= seconds
 
     def _waiting(self, least: int) -> Iterator[_Waiting]:
         """The connections that wait for their callers, of the addresses that have at least so many."""

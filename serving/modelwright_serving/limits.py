@@ -28,7 +28,10 @@ class Limits:
     spare_descriptors: int = 256  # of the process, for all but the connections of the two ports
     scrape_seconds: float = 0.05  # between two renderings of /metrics
     crowd: int = 8  # an address with more than this part of all connections makes room for others
-    reuse_seconds: float = 1.0  # out of use for so long, a connection makes room for any other
+    unused_seconds: float = 0.25  # without a request for so long, a new connection makes room for any other
+    reuse_seconds: float = (
+        1.0  # so does one that has carried requests, when it waits for so long for the next
+    )
     pipelined: int = 4  # requests of one connection that wait for their turn before it is read on
     portion: int = 1024  # of many small requests that arrive together, as much is read at once
     chunks: int = 1024  # of a chunked body, besides

@@ -8,7 +8,6 @@ to go to the host.
 import asyncio
 from collections import deque
 from functools import partial
-from http import HTTPStatus
 from typing import cast
 
 from modelwright_serving.host import Host
@@ -18,6 +17,8 @@ from modelwright_serving.http.exchange import Application, Exchange
 from modelwright_serving.http.reader import Phase, Refusal, RequestReader
 from modelwright_serving.http.responses import Response
 from modelwright_serving.memory import REFUSAL, Account
+
+_SERVER_ERROR = 500
 
 
 class Connection(asyncio.Protocol):
@@ -34,7 +35,6 @@ class Connection(asyncio.Protocol):
         self._unsent = 0  # bytes of answers that the caller does not read, while that blocks
         self._reading_paused = False
         self._has_run = False  # a request, in this turn
-        self.has_served = False
         self._unread = b""  # from `_place` on
         self._place = 0
         self._transport: asyncio.Transport
@@ -144,11 +144,14 @@ class Connection(asyncio.Protocol):
 
     def complete(self, exchange: Exchange) -> None:
         self.phase = Phase.ANSWER
-        first = self._exchanges[0] is exchange
-        if first and not self._has_run and not self._write_blocked:
+        if self._has_run or self._write_blocked or self._exchanges[0] is not exchange:
+            self._keep_waiting(exchange)
+        else:
             self._run(exchange)
-            return
-        if first:
+
+    def _keep_waiting(self, exchange: Exchange) -> None:
+        """A request has come in full, and it is not its turn."""
+        if self._exchanges[0] is exchange:
             self._host.call_soon(self._go_on)
         if len(self._exchanges) >= self._limits.pipelined:
             self._pace_reading()
@@ -164,7 +167,7 @@ class Connection(asyncio.Protocol):
 
     def _run(self, exchange: Exchange) -> None:
         self._running = exchange
-        self._has_run = self.has_served = True
+        self._has_run = True
         if exchange.unpacking is None:
             exchange.endpoint.handle(exchange)
         elif not self._unpack(exchange, exchange.unpacking):
@@ -187,10 +190,11 @@ class Connection(asyncio.Protocol):
         return exchange.settled or plain is not None
 
     def answered(self, exchange: Exchange) -> None:
-        self._release(exchange)
-        first = bool(self._exchanges) and self._exchanges[0] is exchange
-        if first and not self._write_blocked and exchange.response is not None:
-            self._write_answer(exchange, exchange.response)
+        if exchange.body:
+            self._release(exchange)
+        exchanges, response = self._exchanges, exchange.response
+        if exchanges and exchanges[0] is exchange and response is not None and not self._write_blocked:
+            self._write_answer(exchange, response)
 
     def _release(self, exchange: Exchange) -> None:
         self.account.give(len(exchange.body))
@@ -223,8 +227,9 @@ class Connection(asyncio.Protocol):
         """Whether nothing follows: asked for, inevitable, or because the server drains and nothing waits here."""
         if response.close or not exchange.keep_alive:
             return True
-        waiting = self._exchanges or self._unread or self.phase in {Phase.HEAD, Phase.BODY}
-        return self._host.draining and not waiting
+        if not self._host.draining or self._exchanges or self._unread:
+            return False
+        return self.phase not in {Phase.HEAD, Phase.BODY}
 
     def _written(self, exchange: Exchange, response: Response, *, closing: bool) -> bytes:
         connection = b""
@@ -232,7 +237,7 @@ class Connection(asyncio.Protocol):
             connection = b"connection: close\r\n"
         elif exchange.http10:
             connection = b"connection: keep-alive\r\n"
-        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and exchange.endpoint.takes_body:
+        if response.status >= _SERVER_ERROR and exchange.endpoint.takes_body:
             error = response.body.decode("utf-8", "replace")
             self._host.failures.write(self._host.now(), response.status, error, exchange.headers)
         return b"%b%b%b%bcontent-length: %d\r\n\r\n%b" % (
@@ -282,6 +287,11 @@ class Connection(asyncio.Protocol):
     def waiting_since(self) -> float | None:
         """Since when the server has waited for the caller; None while the caller waits for the server."""
         return None if self._has_waiting and not self._write_blocked else self.since
+
+    @property
+    def has_served(self) -> bool:
+        """Whether it has carried a request."""
+        return self._running is not None
 
     def evict(self) -> None:
         """Close at once, to make room for another connection."""

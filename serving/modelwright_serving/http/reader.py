@@ -27,10 +27,6 @@ class Phase(Enum):
     LINGER = auto()
 
 
-# Nothing of a request has been read that is not a whole request.
-_BETWEEN = frozenset((Phase.IDLE, Phase.ANSWER))
-
-
 _SMALL_CHUNKS = "the body's chunks are too small; send larger ones"
 
 
@@ -102,7 +98,8 @@ class RequestReader:
         if self.stopped:
             return
         phase, completed, received = self._listener.phase, self._completed, self._received
-        if phase in _BETWEEN and self._read_known(data):
+        between = phase is Phase.ANSWER or phase is Phase.IDLE  # no part of a request has been read
+        if between and self._read_known(data):
             return
         try:
             self._parser.feed_data(data)
@@ -113,8 +110,8 @@ class RequestReader:
                 raise
         except httptools.HttpParserError as error:
             self.refuse(400, f"the request is not valid HTTP/1.1: {error}")
-        if phase in _BETWEEN:
-            if self._completed == completed + 1 and self._listener.phase in _BETWEEN:
+        if between:
+            if self._completed == completed + 1 and self._listener.phase in {Phase.ANSWER, Phase.IDLE}:
                 self._remember(data)
         elif self._completed == completed and self._listener.phase is phase:
             self._count(phase, len(data), self._received - received)
