@@ -70,7 +70,7 @@ class Server:
         )
         self._grpc = Host(self._rpc.connections(), _limits(settings), loop, memory, "grpc")
         self._admin = Host(partial(Connection, admin.routes(self._metrics, self._state, loop)), ADMIN, loop)
-        self._traffic = Traffic(loop, self._metrics.traffic)
+        self._traffic = Traffic(loop, self._metrics.traffic, memory)
         self._traffic.subscribe(self._infer.follow)
         self._traffic.subscribe(self._rpc.follow)
         routes.post(PATH.decode(), self._rpc.connect())

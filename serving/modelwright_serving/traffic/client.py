@@ -15,6 +15,7 @@ from typing import cast
 import httptools
 
 from modelwright_serving.limits import TRAFFIC, TrafficLimits
+from modelwright_serving.memory import Memory
 
 CONTENT_TYPE = b"content-type"
 JSON_LENGTH = b"inference-header-content-length"
@@ -30,6 +31,8 @@ class Failure(Enum):
     TIMEOUT = "Timeout"
     BROKEN = "Broken"
     OVERLOADED = "Overloaded"
+    NO_MEMORY = "NoMemory"
+    """This server had no memory left for the request, or for the response: the other revision is not to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +58,27 @@ class Request:
 class SentRequest:
     """One request that waits for its outcome."""
 
-    __slots__ = ("_done", "_release", "_timer", "connection", "is_repeated", "request", "seconds", "settled")
+    __slots__ = (
+        "_done",
+        "_release",
+        "_timer",
+        "connection",
+        "held",
+        "is_repeated",
+        "request",
+        "seconds",
+        "settled",
+    )
 
     def __init__(
         self,
         request: Request,
         seconds: float,
         done: Callable[[ReceivedResponse | Failure], None],
-        release: Callable[[], None],
+        release: Callable[[SentRequest], None],
     ) -> None:
         self.request = request
+        self.held = 0  # bytes of the client's account
         self.seconds = seconds
         self.settled = False
         self.is_repeated = False
@@ -87,7 +101,7 @@ class SentRequest:
         if self.settled:
             return
         self.settled = True
-        self._release()
+        self._release(self)
         if self._timer is not None:
             self._timer.cancel()
         if self.connection is not None:
@@ -95,15 +109,21 @@ class SentRequest:
 
 
 class Client:
-    """The connections to one revision."""
+    """The connections to one revision. What they hold is in an account of the server's memory of its own."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, host: str, port: int, limits: TrafficLimits = TRAFFIC
+        self,
+        loop: asyncio.AbstractEventLoop,
+        host: str,
+        port: int,
+        memory: Memory,
+        limits: TrafficLimits = TRAFFIC,
     ) -> None:
         self._loop = loop
         self._host = host
         self._port = port
         self.limits = limits
+        self._account = memory.join(f"to {host}")
         self._idle: list[_Connection] = []
         self._connecting: set[asyncio.Task[None]] = set()
         self._waiting = 0
@@ -122,6 +142,9 @@ class Client:
         if self._closed or self._waiting > self.limits.requests:
             self._loop.call_soon(sent.settle, Failure.OVERLOADED)
             return sent
+        if not self.hold(sent, len(request)):
+            self._loop.call_soon(sent.settle, Failure.NO_MEMORY)
+            return sent
         sent.expire_at(self._loop.call_later(seconds, sent.settle, Failure.TIMEOUT))
         if self._idle:
             self._idle.pop().begin(sent)
@@ -129,15 +152,24 @@ class Client:
             self._open(sent)
         return sent
 
+    def hold(self, sent: SentRequest, size: int) -> bool:
+        """Hold `size` bytes more until the request is settled; False if there is no memory for them."""
+        taken = self._account.take(size)
+        if taken:
+            sent.held += size
+        return taken
+
     def close(self) -> None:
         """Take no more requests; those that were sent end as they would."""
         self._closed = True
+        self._account.leave()
         for connection in self._idle:
             connection.drop()
         self._idle.clear()
 
-    def _ended(self) -> None:
+    def _ended(self, sent: SentRequest) -> None:
         self._waiting -= 1
+        self._account.give(sent.held)
 
     def _open(self, sent: SentRequest) -> None:
         """Send the request over a new connection."""
@@ -272,10 +304,13 @@ class _Connection(asyncio.Protocol):
         self._in_head = False
 
     def on_body(self, part: bytes) -> None:
-        if len(self._body) + len(part) > self._client.limits.answer:
+        sent = self._sent
+        if sent is None or len(self._body) + len(part) > self._client.limits.answer:
             self._is_excess = True
-        else:
+        elif self._client.hold(sent, len(part)):
             self._body += part
+        else:
+            sent.settle(Failure.NO_MEMORY)
 
     def on_message_complete(self) -> None:
         self._status = self._parser.get_status_code()

@@ -14,6 +14,7 @@ from math import inf
 from time import perf_counter
 
 from modelwright_serving import logs
+from modelwright_serving.memory import Memory
 from modelwright_serving.traffic.answers import AnswerForm, CheckedAnswer, OwnAnswer
 from modelwright_serving.traffic.client import Client, Failure, ReceivedResponse, Request
 from modelwright_serving.traffic.counts import Outcome, TrafficCounts
@@ -44,7 +45,7 @@ Afterwards = Callable[[OwnAnswer], None]
 
 def judge(received: ReceivedResponse | Failure) -> Outcome:
     """The outcome of a delegated request by its status alone. ANSWERED: the answer is still to be checked.
-    REJECTED: whether this revision refuses the request too is still to be found out."""
+    REJECTED: whether this revision refuses the request too is still to be found out. Not for NO_MEMORY."""
     if isinstance(received, Failure):
         return _FAILURES[received]
     if received.status == 200:
@@ -162,6 +163,9 @@ class Attempt:
         self._sent.abandon()
 
     def _finish(self, received: ReceivedResponse | Failure) -> None:
+        if received is Failure.NO_MEMORY:
+            self._answer_here(None)
+            return
         counts, outcome, answer = self._delegation.counts, judge(received), None
         if outcome is Outcome.REJECTED:
             self._answer_here(self._count_refusal)
@@ -192,9 +196,10 @@ class Attempt:
 class Traffic:
     """Holds the rule in force, and the delegation by it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, counts: TrafficCounts) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, counts: TrafficCounts, memory: Memory) -> None:
         self._loop = loop
         self._counts = counts
+        self._memory = memory
         self._listeners: list[Callable[[Delegation | None], None]] = []
         self._current: Delegation | None = None
 
@@ -218,4 +223,4 @@ class Traffic:
         before = self._current
         if before is not None and (before.rule.host, before.rule.port) == (rule.host, rule.port):
             return before.client
-        return Client(self._loop, rule.host, rule.port)
+        return Client(self._loop, rule.host, rule.port, self._memory)

@@ -36,7 +36,7 @@ class Shadow:
 
         def finish(received: ReceivedResponse | Failure) -> None:
             self._waiting -= 1
-            if received is Failure.OVERLOADED:
+            if received is Failure.OVERLOADED or received is Failure.NO_MEMORY:
                 self._counts.drop(Uncompared.BUSY)
             else:
                 self._counts.copied[self._outcome(received, body, ours.json_length, form)] += 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 import uvloop
 from unit.serving.traffic.test_client import OK, Upstream
 
+from modelwright_serving.memory import Memory
 from modelwright_serving.traffic.answers import AnswerForm, CheckedAnswer, InvalidAnswerError
 from modelwright_serving.traffic.client import ReceivedResponse
 from modelwright_serving.traffic.counts import Outcome, TrafficCounts
@@ -21,6 +23,39 @@ async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         writer.write(OK)
 
 
+async def attempted(form: AnswerForm, memory: Memory) -> tuple[list[str], TrafficCounts]:
+    """What becomes of three requests, and the counts."""
+    loop = asyncio.get_running_loop()
+    server = await asyncio.start_server(Upstream(answers), "127.0.0.1", 0)
+    counts = TrafficCounts({})
+    traffic = Traffic(loop, counts, memory)
+    host, port = server.sockets[0].getsockname()
+    traffic.follow(Rule("new", host, port, timeout=60.0))
+    followed: list[Delegation | None] = []
+    traffic.subscribe(followed.append)
+    (delegation,) = followed
+    assert delegation is not None
+    called: asyncio.Queue[str] = asyncio.Queue()
+    for _ in range(3):
+        request = delegation.request(b"/v2/models/m/infer", b"application/json", b"{}", {})
+        Attempt(
+            delegation,
+            request,
+            60.0,
+            form,
+            lambda _: called.put_nowait("passed on"),
+            lambda _: called.put_nowait("answered here"),
+        )
+    found = [await called.get() for _ in range(3)]
+    traffic.follow(None)
+    server.close()
+    return found, counts
+
+
+def form(check: Callable[[ReceivedResponse], CheckedAnswer]) -> AnswerForm:
+    return AnswerForm(check, lambda *_: {})
+
+
 @pytest.mark.parametrize("error", [InvalidAnswerError("no"), RuntimeError("a defect"), RecursionError()])
 def test_whatever_goes_wrong_with_an_answer_its_caller_is_answered_here(
     error: Exception, capsys: pytest.CaptureFixture[str]
@@ -28,35 +63,17 @@ def test_whatever_goes_wrong_with_an_answer_its_caller_is_answered_here(
     def check(received: ReceivedResponse) -> CheckedAnswer:
         raise error
 
-    async def attempted() -> tuple[list[str], TrafficCounts]:
-        loop = asyncio.get_running_loop()
-        server = await asyncio.start_server(Upstream(answers), "127.0.0.1", 0)
-        counts = TrafficCounts({})
-        traffic = Traffic(loop, counts)
-        host, port = server.sockets[0].getsockname()
-        traffic.follow(Rule("new", host, port, timeout=60.0))
-        followed: list[Delegation | None] = []
-        traffic.subscribe(followed.append)
-        (delegation,) = followed
-        assert delegation is not None
-        called: asyncio.Queue[str] = asyncio.Queue()
-        form = AnswerForm(check, lambda *_: {})
-        for _ in range(3):
-            request = delegation.request(b"/v2/models/m/infer", b"application/json", b"{}", {})
-            Attempt(
-                delegation,
-                request,
-                60.0,
-                form,
-                lambda _: called.put_nowait("passed on"),
-                lambda _: called.put_nowait("answered here"),
-            )
-        found = [await called.get() for _ in range(3)]
-        traffic.follow(None)
-        server.close()
-        return found, counts
-
-    called, counts = uvloop.run(attempted())
+    called, counts = uvloop.run(attempted(form(check), Memory(2**20)))
     assert called == ["answered here"] * 3
     assert counts.revision("new").outcomes == {Outcome.BROKEN: 3}
     assert capsys.readouterr().out.count("answer of another revision refused") == 1
+
+
+def test_without_memory_nothing_is_counted_against_the_other_revision() -> None:
+    def check(received: ReceivedResponse) -> CheckedAnswer:
+        return CheckedAnswer(received.body, None, b"")
+
+    called, counts = uvloop.run(attempted(form(check), Memory(2**20)))
+    assert (called, counts.revision("new").outcomes) == (["passed on"] * 3, {Outcome.ANSWERED: 3})
+    called, counts = uvloop.run(attempted(form(check), Memory(0)))
+    assert (called, counts.revision("new").outcomes) == (["answered here"] * 3, {})

@@ -7,6 +7,7 @@ import pytest
 import uvloop
 
 from modelwright_serving.limits import TRAFFIC, TrafficLimits
+from modelwright_serving.memory import Memory
 from modelwright_serving.traffic.client import Client, Failure, ReceivedResponse, Request
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -76,14 +77,17 @@ def ask(
     together: bool = False,
     seconds: float = 60.0,
     limits: TrafficLimits = TRAFFIC,
+    available: int = 2**20,
 ) -> list[ReceivedResponse | Failure]:
     """So many requests, one after the other or all at once."""
+
+    memory = Memory(available)
 
     async def asked() -> list[ReceivedResponse | Failure]:
         loop = asyncio.get_running_loop()
         server = await asyncio.start_server(upstream, "127.0.0.1", 0)
         host, port = server.sockets[0].getsockname()
-        client = Client(loop, host, port, limits)
+        client = Client(loop, host, port, memory, limits)
         found: list[ReceivedResponse | Failure] = []
         if together:
             waiting = [send(client, seconds) for _ in range(count)]
@@ -93,10 +97,15 @@ def ask(
                 found.append(await send(client, seconds))
         client.close()
         server.close()
-        assert len(client) == 0
+        assert len(client) == memory.used == memory.addresses == 0
         return found
 
     return uvloop.run(asked())
+
+
+def client_of(server: asyncio.Server) -> Client:
+    host, port = server.sockets[0].getsockname()
+    return Client(asyncio.get_running_loop(), host, port, Memory(2**20))
 
 
 def send(client: Client, seconds: float) -> asyncio.Future[ReceivedResponse | Failure]:
@@ -127,7 +136,7 @@ def test_when_all_kept_connections_close_as_they_are_used_a_new_one_is_made() ->
     async def asked() -> ReceivedResponse | Failure:
         upstream = Upstream(*[closes_when_asked] * 3, answers)
         server = await asyncio.start_server(upstream, "127.0.0.1", 0)
-        client = Client(asyncio.get_running_loop(), *server.sockets[0].getsockname())
+        client = client_of(server)
         await asyncio.gather(*[send(client, 60.0) for _ in range(3)])
         found = await send(client, 60.0)
         client.close()
@@ -156,7 +165,7 @@ def test_connection_close_is_heeded() -> None:
 def test_a_port_without_a_server_is_unreachable() -> None:
     async def asked() -> ReceivedResponse | Failure:
         server = await asyncio.start_server(Upstream(answers), "127.0.0.1", 0)
-        client = Client(asyncio.get_running_loop(), *server.sockets[0].getsockname())
+        client = client_of(server)
         server.close()
         await server.wait_closed()
         return await send(client, 60.0)
@@ -198,6 +207,14 @@ def test_an_answer_beyond_the_limits_is_given_up(content: bytes) -> None:
     assert ask(Upstream(says(content)), limits=limits) == [Failure.BROKEN]
 
 
+@pytest.mark.parametrize("available", [0, 100, 1000])
+def test_what_the_servers_memory_has_no_room_for_is_not_the_other_revisions_fault(available: int) -> None:
+    large = b"HTTP/1.1 200 OK\r\ncontent-length: 2000\r\n\r\n" + b"{" * 2000
+    assert ask(Upstream(says(large)), available=available) == [Failure.NO_MEMORY]
+    (response,) = ask(Upstream(says(large)), available=10_000)
+    assert isinstance(response, ReceivedResponse)
+
+
 def test_a_second_answer_to_one_request_spoils_the_first() -> None:
     other = OK.replace(b"application/json", b"text/plain").replace(b"200 OK", b"500 No")
     assert ask(Upstream(says(OK + other))) == [Failure.BROKEN]
@@ -219,7 +236,7 @@ def test_more_requests_than_the_limit_are_refused_at_once_and_the_others_answere
 def test_an_abandoned_request_has_no_outcome_and_frees_its_place() -> None:
     async def asked() -> int:
         server = await asyncio.start_server(Upstream(hangs), "127.0.0.1", 0)
-        client = Client(asyncio.get_running_loop(), *server.sockets[0].getsockname())
+        client = client_of(server)
         outcomes: list[ReceivedResponse | Failure] = []
         call = client.send(REQUEST, 60.0, outcomes.append)
         await asyncio.sleep(0.05)

@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2 as pb
@@ -20,6 +21,8 @@ from unit.serving.grpc_caller import Code
 from unit.serving.harness import INFER, NAME, PATIENCE, Reply, Served, matrix, post, serving
 from unit.serving.traffic import rollout
 from unit.serving.traffic.rollout import AMPLE, REVISION, SECRET, Behaviour, Stable
+
+from modelwright_serving.rpc.delegated import stays
 
 CONNECT = "/inference.GRPCInferenceService/ModelInfer"
 
@@ -284,6 +287,42 @@ def test_connect_calls_are_copied(stable: Stable, canary: Served, cancer: models
     assert connect(stable, grpc_caller.raw(cancer.rows[:1])).status == 200
     while stable.copied().get("Compared", 0) != before + 1:
         pass
+
+
+@pytest.mark.parametrize(("size", "version"), [(1000, "2"), (2**20 + 1, "1")])
+def test_compressed_messages_are_delegated_unless_they_are_large(
+    stable: Stable, canary: Served, cancer: models.Cancer, size: int, version: str
+) -> None:
+    stable.follow(port=canary.http_port, weight=100)
+    message = grpc_caller.raw(cancer.rows[:1], id="a" * size)
+    with grpc_caller.caller(stable.served.grpc_port) as caller:
+        call = caller.infer(message, compression=grpc.Compression.Gzip)
+    assert call.response.model_version == version
+
+
+def test_records_are_delegated(stable: Stable, canary: Served) -> None:
+    stable.follow(port=canary.http_port, weight=100)
+    answer = stable.served.infer({"records": [{}]})
+    assert (answer.document["model_version"], len(answer.document["records"])) == ("2", 1)
+
+
+LENGTH_THEN_VERSION = b"\x2a\x00" * 3 + b"\x12\x01" + b"1"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (b"", False),
+        (b"\x12\x00", False),
+        (pb.ModelInferRequest(model_name="m", id="1").SerializeToString(), False),
+        (pb.ModelInferRequest(model_name="m", model_version="1").SerializeToString(), True),
+        (LENGTH_THEN_VERSION, True),
+        (b"\x10\x00" * 20_011, True),
+        (b"\x0a\x05m", True),
+    ],
+)
+def test_a_message_that_names_a_version_or_is_none_stays_here(message: bytes, expected: bool) -> None:
+    assert stays(message) is expected
 
 
 def test_errors_name_the_revision_too(stable: Stable, canary: Served) -> None:
