@@ -6,6 +6,7 @@ on how long the model takes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from math import prod
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -56,6 +57,9 @@ def tried(run: Run, signature: Signature, known: list[Tensor] | None, portion: i
     The former is at least `portion`. `known` are rows that the model is known to take. DependentError if there are no
     such numbers.
     """
+    row_bytes = sum(spec.dtype.itemsize * prod(map(abs, spec.shape[1:])) for spec in signature.inputs)
+    if row_bytes * _SIZES[-1][-1] > _BYTES:
+        raise DependentError(f"a row of {row_bytes} bytes is too large to be tried beside others")
     probe = _Probe(run, signature)
     samples = [sample for rows in _samples(signature, known) if (sample := probe.answered(rows)) is not None]
     if not samples:

@@ -500,17 +500,28 @@ def test_a_slow_model_is_tried_in_few_runs_and_shares_small_ones() -> None:
     assert len(runs) < 15
 
 
-def test_a_model_of_large_rows_is_not_tried_in_runs_that_take_much_memory() -> None:
-    spec = TensorSpec("x", "FP32", (-1, 1024, 1024))
+def _tried_with_images(side: int) -> tuple[int, set[int]]:
+    """The most rows of a run that is shared, and the numbers of rows that were tried."""
+    signature = Signature((TensorSpec("x", "FP32", (-1, side, side)),), (TensorSpec("y", "FP32", (-1,)),))
     sizes: set[int] = set()
 
     def run(inputs: list[Array]) -> list[Array]:
         sizes.add(len(inputs[0]))
         return [part[:, 0, 0] for part in inputs]
 
-    with pytest.raises(DependentError, match="too costly"):
-        tried(run, Signature((spec,), (TensorSpec("y", "FP32", (-1,)),)), None)
-    assert max(sizes) <= 16
+    return tried(run, signature, None)[1], sizes
+
+
+@pytest.mark.parametrize(("side", "most"), [(100, 256), (200, 32), (400, 16)])
+def test_large_rows_are_tried_in_runs_that_take_little_memory(side: int, most: int) -> None:
+    found, sizes = _tried_with_images(side)
+    assert found <= most
+    assert max(sizes) <= max(most, 32)  # those beside hostile ones are a few more
+
+
+def test_rows_too_large_to_be_tried_run_alone() -> None:
+    with pytest.raises(DependentError, match="too large"):
+        _tried_with_images(1024)
 
 
 @pytest.mark.parametrize("size", [1, 3, 20, 64])
