@@ -16,8 +16,12 @@ from modelwright_serving.failures import StepError
 from modelwright_serving.limits import Limits
 from modelwright_serving.server import serve
 
-# M_ARENA_MAX of glibc's mallopt(3).
+# Of glibc's mallopt(3).
+_TRIM_THRESHOLD = -1
+_MMAP_THRESHOLD = -3
 _ARENA_MAX = -8
+# Bytes: what is larger is given back to the system as soon as it is freed.
+_LARGE_BLOCK = 256 * 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,9 +66,15 @@ def _leave_at_once() -> None:
 
 
 def _share_one_heap() -> None:
-    """Let the thread that loads the model leave no heap of its own behind, which nobody would use again."""
+    """Let the thread that loads the model leave no heap of its own behind, and no large body stay in the shared one.
+
+    Left to itself glibc raises the size from which it gives memory back to that of the largest block it has freed.
+    """
     with suppress(AttributeError):  # not glibc
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_ARENA_MAX, 1)
+        mallopt(_MMAP_THRESHOLD, _LARGE_BLOCK)
+        mallopt(_TRIM_THRESHOLD, _LARGE_BLOCK)
 
 
 if __name__ == "__main__":

@@ -179,11 +179,13 @@ class Connection(asyncio.Protocol):
             plain = None if exchange.settled else unpacking.step()
         except UnpackError as error:
             unpacking.drop()
+            exchange.unpacking = None
             exchange.respond(responses.error(error.status, error.message))
             return True
         if exchange.settled:
             unpacking.drop()
         elif plain is not None:
+            exchange.unpacking = None
             self._release(exchange)
             exchange.body = plain
             exchange.endpoint.handle(exchange)
@@ -203,6 +205,7 @@ class Connection(asyncio.Protocol):
     def _write_answer(self, exchange: Exchange, response: Response) -> None:
         """Write the first answer; what waits behind it goes on in the next turn of the event loop."""
         self._exchanges.popleft()
+        exchange.response = None  # the exchange may be kept, its answer must not
         closing = self._is_last(exchange, response)
         self._transport.write(self._written(exchange, response, closing=closing))
         if closing:

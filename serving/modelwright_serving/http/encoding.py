@@ -24,7 +24,7 @@ class UnpackError(Exception):
 
 
 class Unpacking:
-    """One compressed body; what it has unpacked is in the account until the plain body is handed over."""
+    """One compressed body; what it has unpacked is in the account, and stays there for the caller of the last step."""
 
     __slots__ = ("_account", "_body", "_encoding", "_limits", "_place", "_plain", "_stream", "_tail")
 
@@ -52,7 +52,8 @@ class Unpacking:
         if self._stream.eof:  # a gzip body may be several members
             self._tail = self._stream.unused_data
             if not self._tail and self._place == len(self._body):
-                return bytes(self._plain)
+                plain, self._plain = bytes(self._plain), bytearray()
+                return plain
             self._stream = zlib.decompressobj(ENCODINGS[self._encoding])
         elif not self._tail and self._place == len(self._body) and len(part) < _STEP_OUT:
             raise self._broken("the compressed data ends too early" if self._body else "the body is empty")

@@ -18,12 +18,13 @@ LIMITS = Limits(body=4 * 1024**2)
 def unpack(body: bytes, encoding: bytes = b"gzip", memory: int = 64 * 1024**2) -> tuple[bytes, int]:
     """The plain body and the number of steps; nothing stays in the account."""
     shared = Memory(memory)
-    unpacking = Unpacking(body, encoding, LIMITS, shared.join("10.0.0.1"))
+    account = shared.join("10.0.0.1")
+    unpacking = Unpacking(body, encoding, LIMITS, account)
     try:
         for steps in count(1):
             plain = unpacking.step()
             if plain is not None:
-                assert shared.used == len(plain)
+                account.give(len(plain))
                 return plain, steps
     finally:
         unpacking.drop()

@@ -1,8 +1,10 @@
 """No caller can make the server hold too much, or hold it without end."""
 
 import asyncio
+import gzip
 import json
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,6 +18,8 @@ from unit.serving.harness import INFER, PATIENCE, Served, matrix, post, serving
 from modelwright_serving.host import Host
 from modelwright_serving.http import responses
 from modelwright_serving.http.connection import Connection
+from modelwright_serving.http.exchange import Exchange
+from modelwright_serving.http.responses import Response
 from modelwright_serving.http.routes import Routes
 from modelwright_serving.limits import Limits
 from modelwright_serving.listening import Port
@@ -158,6 +162,44 @@ async def test_a_caller_that_reads_nothing_is_let_go_and_one_that_reads_slowly_i
         port.drop()
         host.stop()
         await asyncio.sleep(0)
+
+
+async def test_an_answer_that_is_read_is_not_kept_until_the_next_request() -> None:
+    body = bytes(1024**2)
+    held = sys.getrefcount(body)
+    endpoint = _Answers(body)
+    table = Routes(lambda path: responses.error(404, path))
+    table.post("/", endpoint)
+    host = Host(partial(Connection, table), Limits(), asyncio.get_running_loop())
+    port = await Port.open(host, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+    try:
+        packed = gzip.compress(bytes(1024))
+        writer.write(post(packed, "/", Content_Encoding="gzip"))
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(len(body))
+        assert endpoint.asked == [bytes(1024)]
+        assert sys.getrefcount(body) == held + 1  # by the endpoint
+        assert host.memory.used == 0
+    finally:
+        writer.close()
+        port.drop()
+        host.stop()
+        await asyncio.sleep(0)
+
+
+class _Answers:
+    """Answers every request with the same bytes."""
+
+    takes_body = True
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.asked: list[bytes] = []
+
+    def handle(self, exchange: Exchange) -> None:
+        self.asked.append(exchange.body)
+        exchange.respond(Response(200, responses.head(200, responses.BINARY), self._body))
 
 
 async def _asking(port: int) -> socket.socket:
