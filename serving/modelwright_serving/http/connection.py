@@ -199,8 +199,9 @@ class Connection(asyncio.Protocol):
             self._write_answer(exchange, response)
 
     def _release(self, exchange: Exchange) -> None:
-        self.account.give(len(exchange.body))
+        self.account.give(len(exchange.body) + exchange.held)
         exchange.body = b""
+        exchange.held = 0
 
     def _write_answer(self, exchange: Exchange, response: Response) -> None:
         """Write the first answer; what waits behind it goes on in the next turn of the event loop."""

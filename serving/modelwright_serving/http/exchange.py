@@ -35,6 +35,7 @@ class Exchange:
         "endpoint",
         "header_length",
         "headers",
+        "held",
         "http10",
         "keep_alive",
         "method",
@@ -49,6 +50,7 @@ class Exchange:
         self.endpoint = endpoint
         self.method = method
         self.body = b""
+        self.held = 0  # bytes of what is made of the body, in the caller's account
         self.echo = b""
         self.header_length: int | None = None
         self.headers: Mapping[bytes, bytes] = _NONE
@@ -63,6 +65,13 @@ class Exchange:
     def account(self) -> Account:
         """What the caller's address holds."""
         return self._owner.account
+
+    def hold(self, size: int) -> bool:
+        """Count what is made of the body, until the answer; False if the caller's address may not hold it."""
+        if not self.account.take(size):
+            return False
+        self.held += size
+        return True
 
     def respond(self, response: Response) -> None:
         if self.settled:

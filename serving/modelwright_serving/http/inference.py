@@ -8,10 +8,12 @@ from modelwright_serving.http.delegated import JSON_ANSWERS, DelegatedExchange, 
 from modelwright_serving.http.delegated import request as delegated_request
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
+from modelwright_serving.limits import Limits
+from modelwright_serving.memory import REFUSAL
 from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip import request
 from modelwright_serving.oip.answer import Answer, Encoder
-from modelwright_serving.oip.errors import OipError
+from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.runs import Encoded
@@ -44,7 +46,14 @@ class _Ticket:
 
     def decode(self, *, at_once: bool) -> InferRequest:
         exchange = self._exchange
-        return request.decode(self._infer.signature, exchange.body, exchange.header_length, at_once=at_once)
+        size = len(exchange.body)
+        decoded = request.decode(
+            self._infer.signature, exchange.body, exchange.header_length, at_once=at_once
+        )
+        # Of what the worker decodes, one request is there at a time. A record may leave out nearly all of its values.
+        if at_once and (size > Limits.counted or decoded.by_record) and not exchange.hold(decoded.footprint):
+            raise OipError(REFUSAL, Problem.UNAVAILABLE)
+        return decoded
 
     def encode(self, decoded: InferRequest, answer: Answer) -> Encoded:
         return self._infer.encoder.encode(decoded, answer)

@@ -11,7 +11,7 @@ from modelwright_serving.oip import records
 from modelwright_serving.oip.binary import Tail, from_bytes
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
 from modelwright_serving.oip.signature import Signature, TensorSpec
-from modelwright_serving.oip.tensors import Part, Tensor, from_json, unpack
+from modelwright_serving.oip.tensors import Part, Tensor, footprint, from_json, unpack
 
 MAX_DIMENSION = 2**31 - 1
 MAX_EMPTY = 4096
@@ -31,6 +31,11 @@ class InferRequest:
     wanted: tuple[tuple[int, bool], ...]
     id: str | None = None
     by_record: bool = False
+
+    @property
+    def footprint(self) -> int:
+        """About the bytes that the inputs take beside the body."""
+        return sum(map(footprint, self.inputs))
 
     def tensors(self, signature: Signature) -> list[Tensor]:
         """The inputs as arrays."""

@@ -39,7 +39,7 @@ _STRING = 64
 def footprint(part: Part) -> int:
     """About the bytes that decoded elements take beside the request that they come from."""
     if isinstance(part, Packed):
-        return 0 if isinstance(part.data, memoryview) else len(part.data)
+        return 0 if isinstance(part.data, memoryview) else memoryview(part.data).nbytes
     return _STRING * part.size if part.dtype.hasobject else part.nbytes
 
 

@@ -14,8 +14,10 @@ from modelwright_serving.http import responses
 from modelwright_serving.http.delegated import DelegatedExchange
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
+from modelwright_serving.limits import Limits
+from modelwright_serving.memory import REFUSAL
 from modelwright_serving.oip.answer import Answer
-from modelwright_serving.oip.errors import OipError
+from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.rpc import delegated, framing, status
 from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS
@@ -59,7 +61,11 @@ class _Ticket:
         return self._exchange.settled
 
     def decode(self, *, at_once: bool) -> InferRequest:
-        return self._method.decoder.decode(self._exchange.body, at_once=at_once)
+        exchange = self._exchange
+        request = self._method.decoder.decode(exchange.body, at_once=at_once)
+        if at_once and len(exchange.body) > Limits.counted and not exchange.hold(request.footprint):
+            raise OipError(REFUSAL, Problem.UNAVAILABLE)
+        return request
 
     def encode(self, request: InferRequest, answer: Answer) -> Encoded:
         return self._method.encoder.encode(request, answer)[framing.HEAD_SIZE :], None

@@ -14,7 +14,6 @@ from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip.answer import Answer
 from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
-from modelwright_serving.oip.tensors import footprint
 from modelwright_serving.rpc import delegated, framing, status
 from modelwright_serving.rpc.decoding import Decoder, Target
 from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS, DelegatedCall
@@ -72,7 +71,7 @@ class _Ticket:
     def _count(self, message: bytes, request: InferRequest) -> None:
         """Count what has become of the body, which is counted itself."""
         unpacked = max(0, len(message) - len(self._stream.body))
-        if not self._stream.hold(unpacked + sum(map(footprint, request.inputs))):
+        if not self._stream.hold(unpacked + request.footprint):
             raise OipError(REFUSAL, Problem.UNAVAILABLE)
 
     def encode(self, request: InferRequest, answer: Answer) -> Encoded:

@@ -4,8 +4,9 @@ import json
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from select import select
 from time import sleep
 from typing import Any
 
@@ -14,6 +15,8 @@ from tritonclient.grpc import service_pb2 as pb
 from unit.serving import models
 from unit.serving.grpc_caller import HEALTH, Code, caller
 from unit.serving.harness import NAME, Served, Wire, post, serving
+
+from modelwright_serving.memory import REFUSAL
 
 FOREVER = 2**60
 REFUSED = f'modelwright_requests_refused_total{{model="{NAME}",reason="%s"'
@@ -131,3 +134,28 @@ def test_a_run_that_lasts_too_long_makes_liveness_fail(tmp_path: Path) -> None:
         assert server.get("/v2/health/live").error == "a run of the model does not end"
         leave(endless)
         until(lambda: server.get("/v2/health/live").status == 200)
+
+
+def test_what_is_decoded_counts_as_long_as_it_waits(tmp_path: Path) -> None:
+    """The bodies alone would have room: it is the numbers in them, four times as large, that do not."""
+    body = post(
+        b'{"inputs":[{"name":"n","datatype":"INT64","shape":[8000],"data":[%b]}]}' % (b"0," * 8000)[:-1]
+    )
+    limits = ("--memory-bytes", str(2 * 2**20), "--max-body-bytes", str(2**20))
+    with counter(tmp_path, *limits) as server, ExitStack() as stack, server.raw() as endless:
+        sent(endless, FOREVER)
+        assert server.get("/v2/health/live").status == 200
+        wires = [stack.enter_context(server.raw()) for _ in range(30)]
+        for wire in wires:
+            wire.send(body)
+        sockets = [wire.socket for wire in wires]
+        length = "modelwright_queue_length"
+        until(lambda: len(select(sockets, [], [], 0)[0]) + server.metric(length) == 30)
+        waiting = int(server.metric(length))
+        assert 8000 * (2 + 8) * waiting < server.metric("modelwright_memory_bytes") < 2**20
+        assert 8000 * 2 * 30 < 2**20 < 8000 * (2 + 8) * 30
+        leave(endless)
+        replies = [wire.reply() for wire in wires]
+        assert sorted(reply.status for reply in replies) == [200] * waiting + [503] * (30 - waiting)
+        assert {reply.error for reply in replies if reply.status == 503} == {REFUSAL}
+        until(lambda: server.metric("modelwright_memory_bytes") == 0)
