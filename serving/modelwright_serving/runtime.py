@@ -1,4 +1,4 @@
-"""ONNX Runtime behind four functions: a session from bytes, its signature, a run, its errors.
+"""ONNX Runtime behind four functions: a session from bytes, its signature, a run within its memory, its errors.
 
 The only module that imports onnxruntime; what a model has to pass before it serves is left to `model`.
 """

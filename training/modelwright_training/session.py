@@ -40,6 +40,8 @@ TYPES: dict[str, tuple[str, Any]] = {
 }
 DTYPES = dict(TYPES.values())
 
+UNZIPPED = " Convert scikit-learn models with the option zipmap=False."
+
 # What ONNX Runtime raises on a model or an input that it cannot work with; its own have no common base.
 FAULTS: tuple[type[Exception], ...] = (
     RuntimeError,
@@ -117,8 +119,8 @@ def load(file: ModelFile) -> Model:
         with memory.bounded(most, "Loading the model"):
             session = onnxruntime.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
     except FAULTS as error:
-        version = onnxruntime.__version__
-        message = f"ONNX Runtime {version} cannot load the model: {_first_line(error)}"
+        version, hint = onnxruntime.__version__, UNZIPPED if "ZipMap" in str(error) else ""
+        message = f"ONNX Runtime {version} cannot load the model: {_first_line(error)}{hint}"
         raise InputError("NotLoadable", message) from error
     inputs, outputs = (
         [(value.name, value.type, value.shape) for value in values]
@@ -163,7 +165,7 @@ def _tensors(output: Declared, wrappers: Mapping[str, Wrapper]) -> list[Declared
 
 def _tensor(name: str, kind: str, sizes: Sequence[object]) -> Tensor:
     if kind not in TYPES:
-        hint = " Convert scikit-learn models with the option zipmap=False." if kind.startswith("seq(") else ""
+        hint = UNZIPPED if kind.startswith("seq(") else ""
         raise InputError("UnsupportedType", f"{name!r} is of type {kind}, which requests cannot carry.{hint}")
     shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in sizes)
     return Tensor(name, TYPES[kind][0], shape)

@@ -115,6 +115,12 @@ def columns() -> Exported:
     return _matrix(estimator, answers, options={"zipmap": "columns"})
 
 
+def two_targets() -> bytes:
+    """Dictionaries that ONNX Runtime cannot make: one of them for each target."""
+    estimator = RandomForestClassifier(n_estimators=2, random_state=0).fit(ROWS, PAIR)
+    return bytes(to_onnx(estimator, ROWS[:1]).SerializeToString())
+
+
 def two_classifiers() -> Exported:
     """Probabilities as a sequence of tensors, which no option of the converter avoids."""
     estimator = MultiOutputClassifier(LogisticRegression()).fit(ROWS, PAIR)

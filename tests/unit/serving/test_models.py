@@ -9,7 +9,6 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from sklearn.ensemble import RandomForestClassifier
 from unit.serving import estimators, models
 from unit.serving.conftest import ModelFile
 from unit.serving.estimators import Exported
@@ -144,12 +143,6 @@ def _hidden_dictionaries() -> bytes:
     return models.model(nodes, list(inner.input), list(inner.output), list(inner.initializer), opsets)
 
 
-def _a_dictionary_for_each_target() -> bytes:
-    """What the converter makes of a forest with two targets: ONNX Runtime has no such dictionaries."""
-    estimator = RandomForestClassifier(n_estimators=2, random_state=0).fit(estimators.ROWS, estimators.PAIR)
-    return bytes(estimators.to_onnx(estimator, estimators.ROWS[:1]).SerializeToString())
-
-
 @pytest.mark.parametrize(
     ("build", "what", "way_out"),
     [
@@ -162,7 +155,7 @@ def _a_dictionary_for_each_target() -> bytes:
         (_optional_out, "output 'maybe' is of type optional(tensor(float))", "a tensor that is always there"),
         (_bfloat_out, "output 'y' is of type tensor(bfloat16)", "let the model cast this output"),
         (_hidden_dictionaries, "output 'output_probability' is of type seq(map(", "zipmap=False"),
-        (_a_dictionary_for_each_target, "ZipMap input shape", "zipmap=False"),
+        (estimators.two_targets, "ZipMap input shape", "zipmap=False"),
         (models.unknown_operator, "the operator evil:Steal", "export it with the operators of ONNX"),
     ],
 )
