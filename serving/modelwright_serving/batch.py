@@ -15,7 +15,7 @@ from itertools import islice
 from time import perf_counter
 from typing import NamedTuple, TypeGuard
 
-from modelwright_serving.limits import LARGE
+from modelwright_serving.limits import LARGE, QUEUE_REQUESTS, QUEUE_SECONDS, RUN_SECONDS
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
@@ -40,9 +40,9 @@ _LATE = "the request waited longer than {:g} s for its run; try again shortly"
 class Bounds:
     """How many requests may wait, and for how long; how long a run may take. Times in seconds."""
 
-    requests: int = 4096
-    seconds: float = 10.0
-    run_seconds: float = 30.0
+    requests: int = QUEUE_REQUESTS
+    seconds: float = QUEUE_SECONDS
+    run_seconds: float = RUN_SECONDS
 
 
 class _Unread(NamedTuple):

@@ -1,4 +1,8 @@
-"""Every bound on what a caller can make the server hold, in size and in time."""
+"""Every bound on what a caller can make the server hold or do, in size, in number and in time.
+
+docs/serving.md, "Bounds", is the table of them. What only divides work, such as the bytes of one step, stands where the
+work is done.
+"""
 
 from dataclasses import dataclass
 
@@ -11,8 +15,20 @@ MAX_FIELDS = 30_000
 MAX_DOCUMENT = 64 * 1024**2
 # Bytes of one answer, as they are estimated before the run and by what it gives.
 MAX_ANSWER = 64 * 1024**2
-# What a client is told as Triton's max_batch_size.
+# Rows of a request; what a client is told as Triton's max_batch_size.
 MAX_ROWS = 8192
+# Values of the records of one request, named or not.
+MAX_VALUES = 2**22
+# Elements that the sizes of a tensor without elements, such as [0, 4096], may make without the zeros.
+MAX_EMPTY = 4096
+# Tensors that a gRPC request may name, dimensions of a shape there, and elements in a form that is not packed.
+MAX_TENSORS = 10_000
+MAX_DIMENSIONS = 64
+MAX_UNPACKED = 10_000
+# Requests that may wait for a run, seconds that one may wait, and seconds that a run may take.
+QUEUE_REQUESTS = 1024
+QUEUE_SECONDS = 10.0
+RUN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +46,7 @@ class Limits:
     crowd: int = 8  # an address with more than this part of all connections makes room for others
     unused_seconds: float = 0.25  # without a request for so long, a new connection makes room for any other
     reuse_seconds: float = (
-        1.0  # so does one that has carried requests, when it waits for so long for the next
+        1.0  # so does one that has carried requests, when the next does not come for so long
     )
     pipelined: int = 4  # requests of one connection that wait for their turn before it is read on
     portion: int = 1024  # of many small requests that arrive together, as much is read at once

@@ -148,7 +148,7 @@ def _add_drain(parser: argparse.ArgumentParser) -> None:
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("limits")
     add = group.add_argument
-    add("--max-body-bytes", type=_positive, default=16 * 1024**2, help="of a request; default: %(default)s")
+    add("--max-body-bytes", type=_positive, default=Limits.body, help="of a request; default: %(default)s")
     add(
         "--model-memory-bytes",
         type=_positive,
@@ -162,23 +162,23 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         help="of what all callers together make the server hold; default: %(default)s",
     )
     add("--max-rows", type=_positive, default=limits.MAX_ROWS, help="of a request; default: %(default)s")
-    add("--max-connections", type=_positive, default=1024, help="default: %(default)s")
+    add("--max-connections", type=_positive, default=Limits.connections, help="default: %(default)s")
     add(
         "--queue-limit",
         type=_positive,
-        default=1024,
+        default=limits.QUEUE_REQUESTS,
         help="requests that wait for a run; default: %(default)s",
     )
     add(
         "--queue-seconds",
         type=_seconds,
-        default=10.0,
+        default=limits.QUEUE_SECONDS,
         help="a request that has waited longer for its run gets 503; default: %(default)g",
     )
     add(
         "--run-seconds",
         type=_seconds,
-        default=30.0,
+        default=limits.RUN_SECONDS,
         help="a run of the model that takes longer is ended, and its request gets 504; default: %(default)g",
     )
     add(
@@ -187,12 +187,15 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         help="a run that cannot be ended and takes longer makes liveness fail; default: twice --run-seconds",
     )
     add(
-        "--idle-timeout", type=_seconds, default=125.0, help="of an unused connection; default: %(default)g s"
+        "--idle-timeout",
+        type=_seconds,
+        default=Limits.idle_seconds,
+        help="of an unused connection; default: %(default)g s",
     )
     add(
         "--read-timeout",
         type=_seconds,
-        default=10.0,
+        default=Limits.head_seconds,
         help="for a request's headers; its body gets six times it",
     )
 

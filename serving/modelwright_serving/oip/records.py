@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import orjson
 
+from modelwright_serving.limits import MAX_VALUES
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
 from modelwright_serving.oip.signature import NUMPY_TYPES, TYPECODES, Signature, TensorSpec
 from modelwright_serving.oip.tensors import Tensor
 
 # An empty record costs a caller three bytes, but the server a value for each feature.
-MAX_VALUES = 2**22
 _AT_ONCE = 2**16
 
 _EXAMPLE = '{"records": [{"age": 41, "plan": "pro"}]}'

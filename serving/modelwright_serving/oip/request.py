@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from modelwright_serving.limits import LARGE, MAX_DOCUMENT
+from modelwright_serving.limits import LARGE, MAX_DOCUMENT, MAX_EMPTY
 from modelwright_serving.oip import records
 from modelwright_serving.oip.binary import Tail, from_bytes
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
@@ -14,7 +14,6 @@ from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Part, Tensor, footprint, from_json, unpack
 
 MAX_DIMENSION = 2**31 - 1
-MAX_EMPTY = 4096
 # Bytes of memory for each value that follows a comma, each list, object, and either end of a string.
 _COSTS = ((b",", 32), (b"[", 72), (b"{", 200), (b'"', 32))
 _BAD_SHAPE = "shape has to be a list of sizes, such as [1, 4]"

@@ -7,13 +7,12 @@ from math import prod
 import numpy as np
 
 from modelwright_serving import protobuf
-from modelwright_serving.limits import MAX_DOCUMENT
+from modelwright_serving.limits import MAX_DOCUMENT, MAX_UNPACKED
 from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.signature import NUMPY_TYPES
 from modelwright_serving.oip.tensors import Tensor
 from modelwright_serving.protobuf import FIXED32, FIXED64, LENGTH, VARINT, Field, WireError
 
-_MAX_UNPACKED = 10_000
 _NAMES = (
     *("", "bool_contents", "int_contents", "int64_contents", "uint_contents", "uint64_contents"),
     *("fp32_contents", "fp64_contents", "bytes_contents"),
@@ -58,8 +57,8 @@ def tensor(data: bytes, datatype: str, shape: list[int], fields: list[Field]) ->
     known = [field for field in fields if field.number == _FIELDS[datatype]]
     if datatype == "BYTES":
         return _texts(data, shape, [field for field in known if field.kind == LENGTH])
-    if sum(field.kind != LENGTH for field in known) > _MAX_UNPACKED:
-        raise OipError(f"contents hold more than {_MAX_UNPACKED} elements that are not packed")
+    if sum(field.kind != LENGTH for field in known) > MAX_UNPACKED:
+        raise OipError(f"contents hold more than {MAX_UNPACKED} elements that are not packed")
     if datatype in _FIXED:
         return _floats(data, datatype, shape, known)
     return _integers(data, datatype, shape, known)

@@ -7,13 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from modelwright_serving import protobuf
-from modelwright_serving.limits import FIELDS_AT_ONCE, MAX_FIELDS
+from modelwright_serving.limits import FIELDS_AT_ONCE, MAX_DIMENSIONS, MAX_FIELDS, MAX_TENSORS
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.protobuf import LENGTH, VARINT, Field, FieldLimit, WireError
-
-_MAX_TENSORS = 10_000
-_MAX_DIMENSIONS = 64
 
 
 @dataclass(slots=True)
@@ -78,8 +75,8 @@ def _infer_field(data: bytes, found: InferFields, item: Field, limit: FieldLimit
         found.outputs.append(_name(data, item, limit))
     elif item.number == 7:
         found.raw.append(item)
-    if len(found.inputs) + len(found.outputs) + len(found.raw) > _MAX_TENSORS:
-        raise OipError(f"a request may name at most {_MAX_TENSORS} tensors")
+    if len(found.inputs) + len(found.outputs) + len(found.raw) > MAX_TENSORS:
+        raise OipError(f"a request may name at most {MAX_TENSORS} tensors")
 
 
 def tensor_fields(data: bytes, where: Field, limit: FieldLimit) -> InputFields:
@@ -88,8 +85,8 @@ def tensor_fields(data: bytes, where: Field, limit: FieldLimit) -> InputFields:
     for item in protobuf.read(data, where.start, where.stop, limit):
         if item.number == 3:
             found.shape += _int64s(data, item)
-            if len(found.shape) > _MAX_DIMENSIONS:
-                raise OipError(f"a shape may have at most {_MAX_DIMENSIONS} dimensions")
+            if len(found.shape) > MAX_DIMENSIONS:
+                raise OipError(f"a shape may have at most {MAX_DIMENSIONS} dimensions")
         elif item.kind != LENGTH:
             continue
         elif item.number == 1:
@@ -107,8 +104,8 @@ def _int64s(data: bytes, item: Field) -> list[int]:
         return [item.value - (item.value >> 63 << 64)]
     if item.kind != LENGTH:
         return []
-    if item.stop - item.start > 10 * _MAX_DIMENSIONS:
-        raise OipError(f"a shape may have at most {_MAX_DIMENSIONS} dimensions")
+    if item.stop - item.start > 10 * MAX_DIMENSIONS:
+        raise OipError(f"a shape may have at most {MAX_DIMENSIONS} dimensions")
     return [int(number) for number in protobuf.varints(data, item.start, item.stop).astype("i8")]
 
 

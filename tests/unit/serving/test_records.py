@@ -15,6 +15,7 @@ from unit.serving import estimators, models
 from unit.serving.conftest import ModelFile
 from unit.serving.harness import Served, serving
 
+from modelwright_serving.limits import MAX_VALUES
 from modelwright_serving.model import LoadedModel, load
 from modelwright_serving.oip import records
 from modelwright_serving.oip.errors import OipError, Problem
@@ -162,7 +163,7 @@ def test_records_and_inputs_exclude_each_other() -> None:
 
 
 def test_a_bomb_of_empty_records_is_refused() -> None:
-    bound = records.MAX_VALUES // 3
+    bound = MAX_VALUES // 3
     for signature, most in ((WIDE, WIDE.max_rows), (replace(WIDE, max_rows=2**31), bound)):
         found = refusal(signature, {"records": [{}] * (most + 1)}, Problem.TOO_LARGE)
         assert found.endswith(f"send at most {most} at a time")
