@@ -26,6 +26,8 @@ GROWTH_MIB = 220
 STOPPED = {
     "gzip-rows": ("413", "503"),
     "gzip-members": ("400", "413"),
+    "gzip-noise": ("413", "503"),
+    "wide-read": ("200", "413"),
     "rapid-reset": ("GOAWAY 11",),
     "trailers": ("GOAWAY 11",),
     "grpc-gzip": ("grpc-status 8", "gRPC answers"),
