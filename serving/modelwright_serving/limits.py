@@ -15,7 +15,7 @@ MAX_FIELDS = 30_000
 MAX_DOCUMENT = 64 * 1024**2
 # Bytes of one answer, as they are estimated before the run and by what it gives.
 MAX_ANSWER = 64 * 1024**2
-# Rows of a request; what a client is told as Triton's max_batch_size.
+# Rows of a request, and Triton's max_batch_size in the model's configuration.
 MAX_ROWS = 8192
 # Values of the records of one request, named or not.
 MAX_VALUES = 2**22
@@ -40,7 +40,7 @@ class Limits:
     head: int = 32 * 1024
     target: int = 8 * 1024
     connections: int = 1024  # of a port
-    refused_connections: int = 256  # of a port, that are still told why
+    refused_connections: int = 256  # of a port, that still get an answer
     spare_descriptors: int = 256  # of the process, for all but the connections of the two ports
     scrape_seconds: float = 0.05  # between two renderings of /metrics
     crowd: int = 8  # an address with more than this part of all connections makes room for others

@@ -25,7 +25,7 @@ _LARGE_BLOCK = 256 * 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until told to stop, or check a model; the result is the exit code."""
+    """Serve until SIGTERM, or check a model; the result is the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["check"]:
         return check.main(arguments[1:])

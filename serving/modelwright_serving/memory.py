@@ -41,7 +41,7 @@ class Account:
     """What one peer address holds, in bytes; shared by all its connections.
 
     An account may not take more than is free afterwards: one hungry peer gets half of the budget, two get a third
-    each, n get 1/(n+1) each, so that something is left for whoever comes next.
+    each, n get 1/(n+1) each, so that something is left for the next.
     """
 
     __slots__ = ("_memory", "address", "connections", "used")

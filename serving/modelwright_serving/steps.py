@@ -1,4 +1,4 @@
-"""Work that is too long for one turn of the event loop: one step of it is made in each turn, whoever waits for it."""
+"""Work that is too long for one turn of the event loop: in each turn one step of it is made, of all work together."""
 
 from collections import deque
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Request lines to endpoints: a table of exact targets, and what is said about every other one."""
+"""Request lines to endpoints: a table of exact targets, and an answer for every other one."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

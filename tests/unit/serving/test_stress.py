@@ -115,7 +115,7 @@ def test_bodies_that_together_are_too_large_are_refused_and_the_others_go_on(
     with ExitStack() as stack:
         wires = [stack.enter_context(stressed.raw()) for _ in range(18)]
         for wire in wires:
-            with suppress(OSError):  # whoever is refused may find the connection closed while it sends
+            with suppress(OSError):  # one that is refused may find the connection closed while it sends
                 wire.send(head + bytes(15 * MIB))
         replies = [wire.reply() for wire in wires[4:]]
         assert {(reply.status, reply.headers["retry-after"]) for reply in replies} == {(503, "1")}
@@ -138,7 +138,7 @@ def test_more_requests_than_may_wait_are_refused_and_counted(tmp_path: Path) -> 
         assert server.metric("modelwright_queue_length") == 0
 
 
-def test_whoever_comes_and_goes_is_forgotten(stressed: Served, body: bytes) -> None:
+def test_callers_that_come_and_go_leave_nothing_behind(stressed: Served, body: bytes) -> None:
     """In every state of a connection: silent, within a head, within a body, waiting, and after an answer."""
     request = post(body)
     stressed.infer(body)
