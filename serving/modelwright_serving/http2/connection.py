@@ -20,6 +20,7 @@ from modelwright_serving.http2.streams import Streams
 from modelwright_serving.memory import Account
 
 _RETIRING = b"retiring"
+_LITTLE = 512  # bytes: it takes longer to measure how long it takes to read them
 _EVICTED = "the server needs the room for other connections"
 _HTTP1_METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIONS ", b"DELETE ")
 _HTTP1_TEXT = b"this port speaks HTTP/2 only\n"
@@ -108,26 +109,29 @@ class Connection(asyncio.Protocol):
             return
         if not self._greeted:
             self._greet(data)
+        if self._peer.busy:
+            self._keep(data)
+        elif len(data) <= _LITTLE:
+            self._read(data)
+        else:
+            started = perf_counter()
+            self._read(data)
+            self._peer.has_read(perf_counter() - started)
+
+    def _keep(self, data: bytes) -> None:
+        """Read it when other connections have had their turn."""
         self._reader.add(data)
-        if self._peer.may_read:
-            self._read()
-        elif not self._reader.more:
-            self._wait()
+        if not self._reader.more:
+            self._reader.more = True
+            self._peer.wait(self._read_on)
+            self._pace_reading()
 
-    def _wait(self) -> None:
-        """Read on when other connections have had their turn."""
-        self._reader.more = True
-        self._peer.wait(self._read_on)
-        self._pace_reading()
-
-    def _read(self) -> None:
+    def _read(self, data: bytes) -> None:
         """Read a portion of what has come."""
-        started = perf_counter()
         try:
-            self._reader.read()
+            self._reader.feed(data)
         except BrokenConnectionError as fault:
             self._fail(fault.code, fault.message)
-        self._peer.has_read(perf_counter() - started)
         self._outbox.flush()
         if not self._reader.unfinished:
             self._unfinished_since = None
@@ -135,11 +139,14 @@ class Connection(asyncio.Protocol):
             self._unfinished_since = self._host.now()
         if self._reader.more:
             self._peer.wait(self._read_on)
-        self._pace_reading()
+        if self._reader.more != self._paused:
+            self._pace_reading()
 
     def _read_on(self) -> None:
         if not self._reader.stopped and self._write_blocked_since is None:
-            self._read()
+            started = perf_counter()
+            self._read(b"")
+            self._peer.has_read(perf_counter() - started)
 
     def _pace_reading(self) -> None:
         """Take no more from a caller that is ahead of us, or that does not read its answers."""
@@ -230,8 +237,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def has_served(self) -> bool:
-        """Whether it has carried a request."""
-        return self._streams.last_id > 0
+        """Whether it has carried a request that got a result."""
+        return self._streams.has_served
 
     def evict(self) -> None:
         """Close at once, to make room for another connection."""

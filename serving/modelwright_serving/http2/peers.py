@@ -39,7 +39,7 @@ class ReadingTurns:
         """Another turn of the event loop has begun."""
         self._scheduled = False
         for peer in self._busy:
-            peer.seconds = 0.0
+            peer.begin_turn()
         self._busy.clear()
         end = perf_counter() + self.share
         while self._queue:
@@ -53,28 +53,31 @@ class ReadingTurns:
 class Peer:
     """One address."""
 
-    __slots__ = ("_turns", "_waiting", "budget", "seconds")
+    __slots__ = ("_seconds", "_turns", "_waiting", "budget", "busy")
 
     def __init__(self, budget: FrameBudget, turns: ReadingTurns) -> None:
         self.budget = budget
-        self.seconds = 0.0  # of reading in this turn of the event loop
+        self.busy = False  # whether its connections have to wait for a turn
+        self._seconds = 0.0  # of reading in this turn of the event loop
         self._turns = turns
         self._waiting: deque[Callable[[], None]] = deque()
-
-    @property
-    def may_read(self) -> bool:
-        """Whether a connection may read at once."""
-        return not self._waiting and self.seconds < self._turns.share
 
     def has_read(self, seconds: float) -> None:
         """A connection has read for so long."""
         much = self._turns.share / 4
-        if self.seconds <= much < self.seconds + seconds:
+        if self._seconds <= much < self._seconds + seconds:
             self._turns.note(self)
-        self.seconds += seconds
+        self._seconds += seconds
+        self.busy = self.busy or self._seconds > self._turns.share
+
+    def begin_turn(self) -> None:
+        """Another turn of the event loop has begun."""
+        self._seconds = 0.0
+        self.busy = bool(self._waiting)
 
     def wait(self, read: Callable[[], None]) -> None:
         """Have `read` called in a later turn, after the connections that wait already."""
+        self.busy = True
         self._waiting.append(read)
         if len(self._waiting) == 1:
             self._turns.queue(self)
@@ -84,6 +87,8 @@ class Peer:
         read = self._waiting.popleft()
         if self._waiting:
             self._turns.queue(self)
+        else:
+            self.busy = False
         read()
 
 

@@ -97,15 +97,17 @@ class FrameReader:
         return bool(self._rest) or not self._settled or self._block_stream != 0
 
     def add(self, data: bytes) -> None:
-        """Take what has come."""
-        self._rest = self._rest + data if self._rest else data
+        """Keep what has come."""
+        self._rest += data
 
-    def read(self) -> None:
+    def feed(self, data: bytes) -> None:
         """Read a portion of what has come; BrokenConnectionError if the peer breaks the protocol."""
-        data = self._rest
+        if self._rest:
+            data = self._rest + data
         position, end = 0, len(data)
         if not self.greeted:
             if not self._greet(data):
+                self._rest = data
                 self.more = False
                 return
             position = len(PREFACE)

@@ -84,8 +84,8 @@ class Stream:
     def answer(self, head: HeaderBlock, body: bytes, trailer: HeaderBlock) -> None:
         """Give the result, all of it at once."""
         if not self.settled:
-            self.result = True
-            self._settle()
+            self.settled = self.result = True
+            self.on_gone = None
             self._owner.answer(self, self._echoing(head), body, trailer)
 
     def refuse(self, head: HeaderBlock, body: bytes = b"") -> None:

@@ -54,6 +54,7 @@ class Streams:
         self._open: dict[int, Stream] = {}
         self._reset: dict[int, None] = {}  # ended by us, so that the peer may still send on them
         self._credit = DEFAULT_WINDOW
+        self.has_served = False  # whether a result has been sent
         self.last_id = 0
         self.final_id = frames.MAX_STREAM_ID
         self.outflow = Outflow(outbox, host, account, self._sent, self._give_up, self._is_last)
@@ -306,6 +307,7 @@ class Streams:
     def _sent(self, stream: Stream) -> None:
         """The answer is on its way in full; a caller that still sends may stop."""
         if stream.result:
+            self.has_served = True
             self._budget.earn()
         if stream.remote_open:
             self._end(stream.id, ErrorCode.NO_ERROR)

@@ -448,7 +448,7 @@ WAITING: dict[str, Callable[[Peer], bytes]] = {
 
 @pytest.mark.parametrize("what", list(WAITING))
 async def test_a_connection_that_waits_for_its_caller_makes_room(what: str) -> None:
-    bounds = {"connections": 1, "reuse_seconds": 0.0}
+    bounds = {"connections": 1, "reuse_seconds": 0.0, "unused_seconds": 0.0}
     async with hosted(**bounds) as server, connected(server.port, initial_window_size=0) as peer:
         peer.send(WAITING[what](peer), frames.ping(b"all read", ack=False))
         await peer.until(frames.PING)
@@ -459,7 +459,10 @@ async def test_a_connection_that_waits_for_its_caller_makes_room(what: str) -> N
 
 
 async def test_a_connection_whose_request_is_worked_on_stays() -> None:
-    async with hosted(connections=1, reuse_seconds=0.0) as server, connected(server.port) as peer:
+    async with (
+        hosted(connections=1, reuse_seconds=0.0, unused_seconds=0.0) as server,
+        connected(server.port) as peer,
+    ):
         peer.send(_request(peer, 1), peer.head(3, POST), frames.ping(b"all read", ack=False))
         await peer.until(frames.PING)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
