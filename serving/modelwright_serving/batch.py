@@ -8,14 +8,16 @@ protocol: a ticket decodes its own request and encodes its own answer. One bad r
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from time import perf_counter
 from typing import NamedTuple, TypeGuard
 
+from modelwright_serving.fair import in_turns
 from modelwright_serving.limits import LARGE, QUEUE_REQUESTS, QUEUE_SECONDS, RUN_SECONDS
+from modelwright_serving.memory import Account
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
@@ -72,6 +74,8 @@ class Executor:
         self._changed = changed
         self._waiting: dict[Ticket, None] = {}
         self._slow: dict[Ticket, Job | _Unread] = {}
+        self._places: Counter[Account] | None = None  # of each address, while the queue is full
+        self._served: dict[Account, int] = {}  # by how many runs of the worker before, since it was idle
         self._running: dict[Ticket, None] = {}  # on the worker, and still wanted
         self._stop = Stop()
         self._scheduled = False
@@ -93,12 +97,30 @@ class Executor:
 
     def submit(self, ticket: Ticket) -> None:
         """Take a ticket; it is answered in a later turn, or refused at once when the queue is full."""
-        if len(self._waiting) + len(self._slow) >= self._bounds.requests:
+        if len(self._waiting) + len(self._slow) >= self._bounds.requests and not self._gives_way(ticket):
             self._fail(ticket, OipError(_FULL, _BUSY, "QueueFull"))
             return
         self._waiting[ticket] = None
         if not self._scheduled:
             self._schedule()
+
+    def _gives_way(self, ticket: Ticket) -> bool:
+        """Whether the newest request of the address with the most has left the full queue for this one."""
+        places = self._places
+        if places is None:
+            places = self._places = Counter([other.account for other in (*self._waiting, *self._slow)])
+        most = max(places.values())
+        if places[ticket.account] + 1 >= most:
+            return False
+        for queue in (self._waiting, self._slow):
+            for other in reversed(queue):
+                if places[other.account] == most:
+                    del queue[other]
+                    places[other.account] -= 1
+                    places[ticket.account] += 1
+                    self._fail(other, OipError(_FULL, _BUSY, "QueueFull"))
+                    return True
+        return False
 
     def abandon(self, ticket: Ticket) -> None:
         """The caller has gone: its place in the queue is free, and a run that is only for it ends."""
@@ -135,12 +157,14 @@ class Executor:
 
     def _next(self) -> list[Ticket]:
         waiting = self._waiting
-        tickets = list(islice(waiting, MAX_REQUESTS_PER_TURN))
-        if len(tickets) == len(waiting):
+        self._places = None
+        if len(waiting) <= MAX_REQUESTS_PER_TURN:
+            tickets = list(waiting)
             waiting.clear()
-        else:
-            for ticket in tickets:
-                del waiting[ticket]
+            return tickets
+        tickets = in_turns(waiting, _account, MAX_REQUESTS_PER_TURN)
+        for ticket in tickets:
+            del waiting[ticket]
         return tickets
 
     def _decode(self, tickets: list[Ticket], started: float) -> list[Job]:
@@ -226,7 +250,7 @@ class Executor:
         self._drop_late()
         while self._slow and not self._worker.busy:
             stop = Stop()
-            first = next(iter(self._slow.values()))
+            first = self._first_slow()
             if isinstance(first, _Unread):
                 del self._slow[first.ticket]
                 if not first.ticket.settled:
@@ -235,15 +259,26 @@ class Executor:
                 self._start(group, partial(self._runs.shared, group, stop), stop)
         self._watch()
 
+    def _first_slow(self) -> Job | _Unread:
+        """The next for the worker: of the address that it has served least recently."""
+        oldest: dict[Account, Job | _Unread] = {}
+        for job in self._slow.values():
+            oldest.setdefault(job.ticket.account, job)
+        served = self._served
+        account = min(oldest, key=lambda found: served.get(found, -1))
+        self._served = {found: served[found] for found in oldest if found in served}
+        self._served[account] = max(served.values(), default=0) + 1
+        return oldest[account]
+
     def _take_shared(self, first: Job) -> list[Job]:
-        """The first job that waits for the worker, and those right behind it that can share its run."""
+        """A job that waits for the worker, and those that can share its run."""
         group: list[Job] = []
         rows = 0
-        for job in list(islice(self._slow.values(), self._most_rows)):
+        others = in_turns(self._slow.values(), lambda job: job.ticket.account, self._most_rows)
+        for job in (first, *others):
             if job is not first and not self._can_share(job, first, rows):
-                break
-            self._slow.pop(job.ticket, None)
-            if not job.ticket.settled:
+                continue
+            if self._slow.pop(job.ticket, None) is not None and not job.ticket.settled:
                 group.append(job)
                 rows += job.rows
         return group
@@ -323,6 +358,10 @@ class _all_answered:  # noqa: N801 - reads as the statement it is used in
         for ticket in self._tickets:
             if not ticket.settled:
                 ticket.fail(OipError("an internal error of the server; its log says more", Problem.INTERNAL))
+
+
+def _account(ticket: Ticket) -> Account:
+    return ticket.account
 
 
 def _portions(group: list[Job], most_rows: int) -> Iterator[list[Job]]:

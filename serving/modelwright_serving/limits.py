@@ -11,6 +11,9 @@ LARGE = 256 * 1024
 # Fields of a gRPC message and its parts, beyond which the worker decodes it, and beyond which it is refused.
 FIELDS_AT_ONCE = 1_000
 MAX_FIELDS = 30_000
+# Bytes of a JSON document, and of records, that are decoded on the event loop: about a millisecond.
+AT_ONCE = 64 * 1024
+RECORDS_AT_ONCE = 16 * 1024
 # Bytes that the values of one decoded document may take, as they are estimated.
 MAX_DOCUMENT = 64 * 1024**2
 # Bytes of one answer, as they are estimated before the run and by what it gives.

@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 
 from modelwright_serving import runtime
 from modelwright_serving.limits import MAX_ANSWER
+from modelwright_serving.memory import Account
 from modelwright_serving.model import LoadedModel
 from modelwright_serving.oip.answer import JSON_GROWTH, Answer, RunOutputs, answer_size, check_answer
 from modelwright_serving.oip.errors import OipError, Problem
@@ -37,6 +38,11 @@ class Ticket(Protocol):
     @property
     def accepted(self) -> float:
         """When, in seconds on the clock of time.perf_counter."""
+        ...
+
+    @property
+    def account(self) -> Account:
+        """That of the caller's address: addresses take turns."""
         ...
 
     @property

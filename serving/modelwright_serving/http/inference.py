@@ -9,7 +9,7 @@ from modelwright_serving.http.delegated import request as delegated_request
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
 from modelwright_serving.limits import Limits
-from modelwright_serving.memory import REFUSAL
+from modelwright_serving.memory import REFUSAL, Account
 from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip import request
 from modelwright_serving.oip.answer import Answer, Encoder
@@ -39,6 +39,10 @@ class _Ticket:
         self.accepted = perf_counter()
         infer.metrics.in_flight += 1
         exchange.on_gone = self._gone
+
+    @property
+    def account(self) -> Account:
+        return self._exchange.account
 
     @property
     def settled(self) -> bool:

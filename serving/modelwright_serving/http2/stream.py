@@ -5,6 +5,7 @@ from math import inf
 from typing import Protocol
 
 from modelwright_serving.http2.frames import NUMBER, HeaderBlock
+from modelwright_serving.memory import Account
 
 STREAM_WINDOW = 1024**2  # what a peer may send before it is told to go on
 
@@ -25,6 +26,9 @@ class StreamOwner(Protocol):
     def failed(self, stream: "Stream", code: str, message: str) -> None: ...
 
     def may_keep(self) -> bool: ...
+
+    @property
+    def account(self) -> Account: ...
 
     def hold(self, stream: "Stream", size: int) -> bool: ...
 
@@ -115,6 +119,11 @@ class Stream:
     def failed(self, code: str, message: str) -> None:
         """Log that the server failed on this request."""
         self._owner.failed(self, code, message)
+
+    @property
+    def account(self) -> Account:
+        """What the caller's address holds."""
+        return self._owner.account
 
     def hold(self, size: int) -> bool:
         """Count so many bytes more against the caller until it is answered; False if it holds too much already."""

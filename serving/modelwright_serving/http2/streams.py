@@ -48,7 +48,7 @@ class Streams:
         self._headers = headers
         self._host = host
         self._limits = host.limits
-        self._account = account
+        self.account = account
         self._budget = allowance
         self._quiet = quiet
         self._open: dict[int, Stream] = {}
@@ -159,7 +159,7 @@ class Streams:
         self._host.failures.write(self._host.now(), code, message, stream.handler.headers)
 
     def hold(self, stream: Stream, size: int) -> bool:
-        if not self._account.take(size):
+        if not self.account.take(size):
             return False
         stream.received += size
         return True
@@ -283,7 +283,7 @@ class Streams:
         if stream.received + size > stream.handler.body_limit:
             stream.handler.too_large(stream)
             return False
-        if not self._account.take(size):
+        if not self.account.take(size):
             stream.handler.overloaded(stream)
             return False
         stream.received += size
@@ -299,7 +299,7 @@ class Streams:
 
     def _release(self, stream: Stream) -> None:
         """The body has served its purpose."""
-        self._account.give(stream.received)
+        self.account.give(stream.received)
         stream.received = 0
         stream.body = b""
         stream.chunks.clear()

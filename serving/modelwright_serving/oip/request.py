@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from modelwright_serving.limits import LARGE, MAX_DOCUMENT, MAX_EMPTY
+from modelwright_serving.limits import AT_ONCE, LARGE, MAX_DOCUMENT, MAX_EMPTY, RECORDS_AT_ONCE
 from modelwright_serving.oip import records
 from modelwright_serving.oip.binary import Tail, from_bytes
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
@@ -48,7 +48,7 @@ def decode(
 
     CostlyError if it has to be done `at_once` and takes long, OipError if the body is no request.
     """
-    if at_once and len(body) > LARGE:
+    if at_once and (len(body) > LARGE or (len(body) > AT_ONCE and header_length is None)):
         raise CostlyError
     if header_length == 0:
         return _decode_raw(signature, body)
@@ -62,6 +62,8 @@ def decode(
         header, tail = body[:header_length], Tail(memoryview(body)[header_length:])
     document = _parse(header)
     if "records" in document and "inputs" not in document:
+        if at_once and len(header) > RECORDS_AT_ONCE:
+            raise CostlyError
         rows: list[Part] = list(records.decode(signature, document, at_once=at_once))
         return InferRequest(rows, signature.all_outputs[False], _id(document), by_record=True)
     # Two single letters are found ten times as fast as two words, and are not in the words of every request.

@@ -15,7 +15,7 @@ from modelwright_serving.http.delegated import DelegatedExchange
 from modelwright_serving.http.exchange import Exchange
 from modelwright_serving.http.responses import Response
 from modelwright_serving.limits import Limits
-from modelwright_serving.memory import REFUSAL
+from modelwright_serving.memory import REFUSAL, Account
 from modelwright_serving.oip.answer import Answer
 from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
@@ -55,6 +55,10 @@ class _Ticket:
         self.accepted = perf_counter()
         method.metrics.in_flight += 1
         exchange.on_gone = self._gone
+
+    @property
+    def account(self) -> Account:
+        return self._exchange.account
 
     @property
     def settled(self) -> bool:

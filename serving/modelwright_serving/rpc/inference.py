@@ -9,7 +9,7 @@ from modelwright_serving.batch import Executor
 from modelwright_serving.http import responses
 from modelwright_serving.http2.stream import Stream
 from modelwright_serving.limits import TRAFFIC, Limits
-from modelwright_serving.memory import REFUSAL
+from modelwright_serving.memory import REFUSAL, Account
 from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip.answer import Answer
 from modelwright_serving.oip.errors import OipError, Problem
@@ -47,6 +47,10 @@ class _Ticket:
         self.accepted = perf_counter()
         method.metrics.in_flight += 1
         stream.on_gone = self._gone
+
+    @property
+    def account(self) -> Account:
+        return self._stream.account
 
     @property
     def settled(self) -> bool:

@@ -23,6 +23,8 @@ def bounds() -> dict[str, tuple[str, ...]]:
     return {
         "LARGE": (f"more than {bytes_of(limits.LARGE)} is decoded",),
         "FIELDS_AT_ONCE": (f"more than {limits.FIELDS_AT_ONCE:,} fields",),
+        "AT_ONCE": (f"JSON document of more than {bytes_of(limits.AT_ONCE)}",),
+        "RECORDS_AT_ONCE": (f"records of more than {bytes_of(limits.RECORDS_AT_ONCE)}",),
         "MAX_FIELDS": (f"a message may have {limits.MAX_FIELDS:,} fields",),
         "MAX_DOCUMENT": (f"{bytes_of(limits.MAX_DOCUMENT)} of memory",),
         "MAX_ANSWER": (f"may take {bytes_of(limits.MAX_ANSWER)}, estimated",),

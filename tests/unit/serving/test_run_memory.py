@@ -19,6 +19,7 @@ from unit.serving.harness import Served, matrix, serving
 
 from modelwright_serving import process_memory, runs, runtime
 from modelwright_serving.batch import Bounds, Executor
+from modelwright_serving.memory import Memory
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel, load
 from modelwright_serving.oip.answer import Answer
@@ -142,6 +143,7 @@ class _Ticket:
         self.answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.free = threading.Event()
         self.accepted = perf_counter()
+        self.account = Memory(_MIB).join("address")
         self._signature, self._request, self._costly = model.signature, request, costly
 
     def decode(self, *, at_once: bool) -> InferRequest:
