@@ -11,7 +11,9 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 from onnxruntime import (
     InferenceSession,
@@ -56,10 +58,19 @@ class Session(InferenceSession):  # type: ignore[misc]  # onnxruntime is not typ
 
     wrapped: Mapping[int, Wrapper] = MappingProxyType({})
 
+    def answer(self, feed: Mapping[str, Tensor], options: RunOptions | None) -> list[Any]:
+        """All outputs as ONNX Runtime has them; spares the checks of `run`, a fifth of a small run."""
+        outputs: list[Any] = self._sess.run(self._names, feed, options)
+        return outputs
+
     def give_back(self) -> None:
         """Free what the arena keeps of earlier runs, by a run that ends before its first node."""
         with suppress(*RunFailed):
-            self._sess.run([output.name for output in self.get_outputs()], {}, _GIVE_BACK)
+            self._sess.run(self._names, {}, _GIVE_BACK)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [output.name for output in self.get_outputs()]
 
 
 def open_session(content: bytes, memory: int = DEFAULT_MEMORY) -> Session:
@@ -137,7 +148,7 @@ def run(
     """All outputs, in the signature's order; MemoryError if the run needs more memory than the model may take."""
     feed = {spec.name: tensor for spec, tensor in zip(signature.inputs, inputs, strict=True)}
     try:
-        outputs: list[Tensor] = session.run(None, feed, stop and stop.options)
+        outputs = session.answer(feed, stop and stop.options)
     except RunFailed as error:
         if not _lacks_memory(error):
             raise
@@ -146,15 +157,14 @@ def run(
     return wrapped.opened(outputs, session.wrapped) if session.wrapped else outputs
 
 
-def _last_try(session: Session, feed: Mapping[str, Tensor], stop: Stop | None) -> list[Tensor]:
+def _last_try(session: Session, feed: Mapping[str, Tensor], stop: Stop | None) -> list[Any]:
     """A run with all of the memory: what earlier runs had left may have been in too small pieces."""
     try:
-        outputs: list[Tensor] = session.run(None, feed, stop and stop.options)
+        return session.answer(feed, stop and stop.options)
     except RunFailed as error:
         if _lacks_memory(error):
             raise MemoryError("a run needs more memory than the model may take") from error
         raise
-    return outputs
 
 
 def _lacks_memory(error: Exception) -> bool:
