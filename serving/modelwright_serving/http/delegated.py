@@ -107,7 +107,7 @@ def _is_answer(document: bytes) -> bool:
         found = orjson.loads(document)
     except orjson.JSONDecodeError:
         return False
-    return isinstance(found, dict) and any(isinstance(found.get(key), list) for key in ("outputs", "records"))
+    return isinstance(found, dict) and list in {type(found.get("outputs")), type(found.get("records"))}
 
 
 def _begins_as_answer(document: bytes) -> bool:

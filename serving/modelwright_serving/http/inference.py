@@ -24,7 +24,7 @@ from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegatio
 DIGEST_HEADER = b"modelwright-model-digest"
 
 
-class _Ticket:
+class _HttpTicket:
     """One inference on its way through the executor."""
 
     __slots__ = ("_afterwards", "_exchange", "_executor", "_infer", "accepted")
@@ -132,7 +132,7 @@ class Inference:
             self.metrics.refused(503)
             exchange.respond(responses.unready(self._state.unready_reason[1]))
         else:
-            serving.executor.submit(_Ticket(self, exchange, serving.executor, afterwards))
+            serving.executor.submit(_HttpTicket(self, exchange, serving.executor, afterwards))
 
     def delegate(self, exchange: Exchange, delegation: Delegation) -> None:
         """Answer by another revision or, if it fails, by this one."""

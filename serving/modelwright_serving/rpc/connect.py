@@ -40,7 +40,7 @@ _ERRORS = {
 }
 
 
-class _Ticket:
+class _ConnectTicket:
     """One inference on its way through the executor."""
 
     __slots__ = ("_afterwards", "_exchange", "_executor", "_method", "accepted")
@@ -132,7 +132,7 @@ class ConnectEndpoint:
             self._method.metrics.refused(error.code.name)
             exchange.respond(_error(error))
             return
-        executor.submit(_Ticket(self._method, exchange, executor, afterwards))
+        executor.submit(_ConnectTicket(self._method, exchange, executor, afterwards))
 
 
 def _passed_on(answer: CheckedAnswer) -> Response:

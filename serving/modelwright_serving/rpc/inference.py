@@ -26,7 +26,7 @@ from modelwright_serving.traffic.answers import OwnAnswer
 from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegation
 
 
-class _Ticket:
+class _GrpcTicket:
     """One inference on its way through the executor."""
 
     __slots__ = ("_afterwards", "_encoding", "_executor", "_method", "_stream", "accepted")
@@ -193,7 +193,7 @@ class ModelInfer:
         if executor is None:
             self.refuse(stream, RpcError(Code.UNAVAILABLE, self.unready))
             return
-        executor.submit(_Ticket(self, stream, encoding, executor, afterwards))
+        executor.submit(_GrpcTicket(self, stream, encoding, executor, afterwards))
 
     def refuse(self, stream: Stream, error: RpcError) -> None:
         if stream.on_gone is not None:

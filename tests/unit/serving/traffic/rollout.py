@@ -89,7 +89,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def canary(behaviour: Behaviour) -> Iterator[int]:
-    """A revision that does to every connection what it is told; gives its port."""
+    """A revision with a behaviour for every connection; gives its port."""
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:

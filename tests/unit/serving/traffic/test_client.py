@@ -60,14 +60,14 @@ async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def says(content: bytes) -> Behaviour:
-    async def said(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request_of(reader)
         writer.write(content)
         await writer.drain()
         writer.write_eof()
         await reader.read()
 
-    return said
+    return behave
 
 
 def ask(
@@ -109,9 +109,9 @@ def client_of(server: asyncio.Server) -> Client:
 
 
 def send(client: Client, seconds: float) -> asyncio.Future[ReceivedResponse | Failure]:
-    told: asyncio.Future[ReceivedResponse | Failure] = asyncio.get_running_loop().create_future()
-    client.send(REQUEST, seconds, told.set_result)
-    return told
+    outcome: asyncio.Future[ReceivedResponse | Failure] = asyncio.get_running_loop().create_future()
+    client.send(REQUEST, seconds, outcome.set_result)
+    return outcome
 
 
 def test_an_answer_comes_with_its_status_headers_and_body() -> None:
@@ -187,7 +187,7 @@ def test_a_server_that_hangs_is_waited_for_until_its_time_is_over() -> None:
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n",
     ],
 )
-def test_a_broken_answer_is_told_from_others(content: bytes) -> None:
+def test_a_broken_answer_is_recognised(content: bytes) -> None:
     assert ask(Upstream(says(content))) == [Failure.BROKEN]
 
 

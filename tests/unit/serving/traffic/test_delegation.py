@@ -42,7 +42,7 @@ def stable(model: Path) -> Iterator[Stable]:
 
 @pytest.fixture(scope="module")
 def canary(model: Path) -> Iterator[Served]:
-    """The same model as version 2, so that an answer tells who gave it."""
+    """The same model as version 2, so that an answer shows its revision."""
     with serving(model, "--model-version", "2") as served:
         yield served.wait_ready()
 
@@ -91,8 +91,10 @@ def test_over_grpc_the_share_is_the_same(stable: Stable, canary: Served, cancer:
     stable.follow(port=canary.http_port, weight=30)
     with grpc_caller.caller(stable.served.grpc_port) as caller:
         outcomes = [caller.infer(grpc_caller.raw(cancer.rows[:1])) for _ in range(100)]
-    said = Counter((found.response.model_version, found.headers["modelwright-track"]) for found in outcomes)
-    assert said == {("1", "stable"): 70, ("2", "canary"): 30}
+    answered = Counter(
+        (found.response.model_version, found.headers["modelwright-track"]) for found in outcomes
+    )
+    assert answered == {("1", "stable"): 70, ("2", "canary"): 30}
     here, there = ({o.response.model_version: o for o in outcomes}[version] for version in "12")
     np.testing.assert_array_equal(here.output("probabilities"), there.output("probabilities"))
     assert here.headers["modelwright-model-digest"] == there.headers["modelwright-model-digest"]
@@ -439,7 +441,7 @@ def test_a_caller_who_leaves_is_forgotten(model: Path, body: dict[str, Any]) -> 
             wire.send(post(content))
             while stable.served.metric(in_flight) != 1:
                 pass
-            # Who only stops sending may still want an answer; a reset leaves no doubt.
+            # A caller that only stops sending may still want an answer; a reset leaves no doubt.
             wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         while stable.served.metric(in_flight) != 0:
             pass
@@ -453,7 +455,7 @@ def test_a_pod_that_starts_during_a_rollout_follows_the_rule_from_its_first_requ
         assert ask(stable, body, 1) == {BY_CANARY: 1}
 
 
-def test_without_a_rule_nothing_is_delegated_and_nothing_said(
+def test_without_a_rule_nothing_is_delegated_and_no_answer_names_a_revision(
     stable: Stable, canary: Served, body: dict[str, Any]
 ) -> None:
     stable.follow(port=canary.http_port, weight=100)
@@ -461,7 +463,7 @@ def test_without_a_rule_nothing_is_delegated_and_nothing_said(
     assert ask(stable, body, 5) == {(200, "1", ""): 5}
 
 
-def test_a_rule_that_cannot_be_read_changes_nothing_and_is_told(
+def test_a_rule_that_cannot_be_read_changes_nothing_and_is_logged(
     stable: Stable, canary: Served, body: dict[str, Any]
 ) -> None:
     stable.follow(port=canary.http_port, weight=100)

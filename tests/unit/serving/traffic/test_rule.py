@@ -15,7 +15,7 @@ SMALLEST = {"revision": "churn-5f7", "host": "churn-canary.models.svc", "port": 
 
 
 def test_everything_that_a_rule_may_say_is_read() -> None:
-    said = {
+    document = {
         **SMALLEST,
         "weight": 5,
         "mirror": 10,
@@ -26,9 +26,9 @@ def test_everything_that_a_rule_may_say_is_read() -> None:
         "secret": SECRET,
         "passHeaders": ["baggage", "x-tenant"],
     }
-    assert set(said) == set(schema("traffic")["properties"])
-    assert not defects("traffic", said)
-    assert parse(json.dumps(said).encode()) == Rule(
+    assert set(document) == set(schema("traffic")["properties"])
+    assert not defects("traffic", document)
+    assert parse(json.dumps(document).encode()) == Rule(
         "churn-5f7",
         "churn-canary.models.svc",
         8080,

@@ -1,4 +1,4 @@
-"""Who answers a request: exactly the share that the rule says, in any hundred, and always the same for one user."""
+"""Which revision answers a request: exactly the share of the rule in any hundred, and the same one for one user."""
 
 import pytest
 from hypothesis import given
