@@ -20,6 +20,7 @@ from modelwright.inferenceservice.manifests.names import canary_name
 from modelwright.inferenceservice.manifests.traffic_rule import effects, rules
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision.revisions import Revisions, shape
+from modelwright_serving.traffic.rule import parse
 
 
 def observed(service: InferenceService) -> Observed:
@@ -95,11 +96,30 @@ def config(service: InferenceService) -> dict[str, str]:
 
 
 def test_servers_of_an_earlier_release_read_a_rule_without_fields_that_they_refuse() -> None:
-    data = config(a_canary())
+    chosen = {"headers": [{"name": "x", "value": "y"}], "sticky": "x", "timeoutSeconds": 2, "patience": 0.5}
+    data = config(a_canary(traffic=chosen))
     earlier, present = json.loads(data["traffic.json"]), json.loads(data["rule.json"])
     assert present.keys() - earlier.keys() == {"secret", "passHeaders"}
     assert {name: present[name] for name in earlier} == earlier
     assert not defects("traffic", present)
+    assert earlier.keys() <= EARLIER_FIELDS
+    rule = parse(data["rule.json"].encode())
+    assert rule is not None
+    assert (rule.secret, rule.unknown) == (present["secret"], ())
+
+
+# What servers take that refuse every other field.
+EARLIER_FIELDS = {
+    "revision",
+    "host",
+    "port",
+    "weight",
+    "mirror",
+    "headers",
+    "sticky",
+    "timeoutSeconds",
+    "patience",
+}
 
 
 def secrets(now: Observed) -> set[str]:
