@@ -100,7 +100,7 @@ def _varied(spec: TensorSpec, width: int, random: np.random.Generator) -> Tensor
 
 
 def _hostile(spec: TensorSpec, row: Tensor) -> list[Tensor]:
-    """Rows that nobody should have to be beside, of the shape of `row`."""
+    """Rows of extreme values, of the shape of `row`."""
     kind = spec.dtype.kind
     element: Any = spec.dtype
     values: list[float] | list[int]

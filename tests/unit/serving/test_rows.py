@@ -1,4 +1,4 @@
-"""Rows share a run only where nobody's row can change anybody else's answer, not even its last bit."""
+"""Rows share a run only where no row can change the answer to another, not even its last bit."""
 
 import time
 from collections.abc import Callable
@@ -63,7 +63,7 @@ class Opened:
         try:
             (output,) = self.run([batch])
         except runtime.RunFailed:
-            return False  # Nobody is answered; the server tries again with fewer.
+            return False  # No row is answered; the server tries again with fewer.
         if output.shape != (len(batch), *expected.shape):
             return True
         return not np.allclose(output[place], expected, rtol=1e-3, atol=1e-4, equal_nan=True)
