@@ -39,7 +39,7 @@ class ConnectionPhase(IntEnum):
     CLOSED = 3  # nothing more is sent
 
 
-class Connection(asyncio.Protocol):
+class Http2Connection(asyncio.Protocol):
     """Called by the transport, by the reader, by its streams, and by the host's clock."""
 
     def __init__(self, route: Route, peers: Peers, host: Host) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from modelwright_serving.http2.frames import NUMBER, HeaderBlock
 from modelwright_serving.memory import Account
 
-STREAM_WINDOW = 1024**2  # what a peer may send before it is told to go on
+STREAM_WINDOW = 1024**2  # what a peer may send before it gets more window
 
 
 class StreamOwner(Protocol):
@@ -137,7 +137,7 @@ class Stream:
         return True
 
     def abandon(self) -> None:
-        """The caller has gone; whoever works on an answer may stop."""
+        """The caller has gone; work on an answer may stop."""
         if not self.settled:
             on_gone = self.on_gone
             self._settle()
@@ -145,7 +145,7 @@ class Stream:
                 on_gone()
 
     def _settle(self) -> None:
-        """Let go of whoever has worked on the answer, who usually holds this stream: cycles live long."""
+        """Drop the callbacks: what they belong to usually holds this stream, and cycles live long."""
         self.settled = True
         self.on_gone = self.on_retire = None
 

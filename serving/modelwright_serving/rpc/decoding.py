@@ -1,7 +1,7 @@
 """ModelInferRequest to the tensors that the model takes.
 
-A caller's requests differ in little but their values, so where everything was in one request is remembered: the next
-one of that length is only compared with it, outside its values.
+The requests of a caller differ in little but their values, so the decoder remembers where the values were in a message.
+The next message of that length is compared with it outside the values; if it is equal there, it is not parsed.
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Target:
             )
 
 
-class Decoder:
+class RequestDecoder:
     """Decodes the requests of one model."""
 
     def __init__(self, signature: Signature, target: Target) -> None:

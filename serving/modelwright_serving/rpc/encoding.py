@@ -49,7 +49,7 @@ class _Run:
         return shapes
 
 
-class Encoder:
+class ResponseEncoder:
     """Writes the responses of one model, each with its gRPC prefix."""
 
     def __init__(self, signature: Signature, name: str, version: str) -> None:

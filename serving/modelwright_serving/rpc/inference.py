@@ -15,9 +15,9 @@ from modelwright_serving.oip.answer import Answer
 from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.rpc import delegated, framing, status
-from modelwright_serving.rpc.decoding import Decoder, Target
+from modelwright_serving.rpc.decoding import RequestDecoder, Target
 from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS, DelegatedCall
-from modelwright_serving.rpc.encoding import Encoder
+from modelwright_serving.rpc.encoding import ResponseEncoder
 from modelwright_serving.rpc.replies import DIGEST, Replies
 from modelwright_serving.rpc.status import OK_TRAILER, REFUSALS, Code, RpcError
 from modelwright_serving.runs import Encoded
@@ -125,8 +125,8 @@ class ModelInfer:
         self.replies = replies
         self.metrics = metrics
         self.body_limit = body_limit
-        self.decoder: Decoder
-        self.encoder: Encoder
+        self.decoder: RequestDecoder
+        self.encoder: ResponseEncoder
         self._digest = ""
         self._track: tuple[tuple[bytes, bytes], ...] = ()
         self.delegation: Delegation | None = None
@@ -138,8 +138,8 @@ class ModelInfer:
     def install(self, serving: Serving) -> None:
         """Prepare everything that all answers of this model have in common."""
         signature = serving.model.signature
-        self.decoder = Decoder(signature, self._target)
-        self.encoder = Encoder(signature, self._target.name, self._target.version)
+        self.decoder = RequestDecoder(signature, self._target)
+        self.encoder = ResponseEncoder(signature, self._target.name, self._target.version)
         self._digest = serving.model.digest
         self._make_heads()
 

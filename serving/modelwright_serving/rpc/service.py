@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from modelwright_serving.host import Host
-from modelwright_serving.http2.connection import Connection
+from modelwright_serving.http2.connection import Http2Connection
 from modelwright_serving.http2.peers import Peers
 from modelwright_serving.limits import Limits
 from modelwright_serving.metrics import Metrics
@@ -45,10 +45,10 @@ class RpcService:
         self._health = Health(state, self._replies, ("", SERVICE))
         self._server = messages.server_metadata(_NAME, server_version, documents.EXTENSIONS)
 
-    def connections(self) -> Callable[[Host], Connection]:
+    def connections(self) -> Callable[[Host], Http2Connection]:
         """Makes the connections of a host."""
         router = Router(self._methods(), self._replies, self._limits.header_fields)
-        return partial(Connection, router.route, Peers())
+        return partial(Http2Connection, router.route, Peers())
 
     def install(self, serving: Serving) -> None:
         """From now on inferences are answered."""

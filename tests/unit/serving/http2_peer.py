@@ -11,7 +11,7 @@ from hpack import Decoder, Encoder
 
 from modelwright_serving.host import Host
 from modelwright_serving.http2 import frames
-from modelwright_serving.http2.connection import Connection
+from modelwright_serving.http2.connection import Http2Connection
 from modelwright_serving.http2.frames import HeaderBlock
 from modelwright_serving.http2.peers import Peers
 from modelwright_serving.http2.request import RequestHead
@@ -223,7 +223,7 @@ async def hosted(**limits: float) -> AsyncIterator[Hosted]:
         return handlers.setdefault(head.path, Echo(head.path))
 
     bounds = Limits(**limits)  # type: ignore[arg-type]
-    host = Host(partial(Connection, route, Peers()), bounds, asyncio.get_running_loop())
+    host = Host(partial(Http2Connection, route, Peers()), bounds, asyncio.get_running_loop())
     port = await Port.open(host, "127.0.0.1", 0)
     try:
         yield Hosted(host, port.number, handlers)

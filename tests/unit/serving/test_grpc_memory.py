@@ -20,7 +20,7 @@ from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import footprint
 from modelwright_serving.protobuf import Field
 from modelwright_serving.rpc import contents, framing, messages
-from modelwright_serving.rpc.decoding import Decoder, Target
+from modelwright_serving.rpc.decoding import RequestDecoder, Target
 from modelwright_serving.rpc.status import RpcError
 
 MIB = 1024**2
@@ -123,7 +123,7 @@ def test_strings_count_for_what_python_makes_of_them() -> None:
     tensor = typed("text", "BYTES", [2000], bytes_contents=[b""] * 2000)
     data = bytes(pb.ModelInferRequest(model_name="m", inputs=[tensor]).SerializeToString())
     signature = Signature((TensorSpec("text", "BYTES", (-1,)),), (TensorSpec("y", "FP32", (-1,)),))
-    [part] = Decoder(signature, Target("m", "1")).decode(data).inputs
+    [part] = RequestDecoder(signature, Target("m", "1")).decode(data).inputs
     assert footprint(part) > 20 * len(data)
 
 

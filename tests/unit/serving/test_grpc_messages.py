@@ -16,8 +16,8 @@ from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import NUMPY_TYPES, Signature, TensorSpec
 from modelwright_serving.oip.tensors import unpack
 from modelwright_serving.rpc import messages
-from modelwright_serving.rpc.decoding import Decoder, Target
-from modelwright_serving.rpc.encoding import Encoder
+from modelwright_serving.rpc.decoding import RequestDecoder, Target
+from modelwright_serving.rpc.encoding import ResponseEncoder
 
 # Datatype, field of InferTensorContents, and values that both can hold.
 TYPED: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
@@ -37,11 +37,11 @@ TYPED: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
 ECHO = Signature(tuple(TensorSpec(kind, kind, (-1,)) for kind in TYPED), (TensorSpec("y", "FP32", (-1, 2)),))
 
 
-def decoder(signature: Signature = ECHO) -> Decoder:
-    return Decoder(signature, Target("m", "1"))
+def decoder(signature: Signature = ECHO) -> RequestDecoder:
+    return RequestDecoder(signature, Target("m", "1"))
 
 
-def one(kind: str) -> Decoder:
+def one(kind: str) -> RequestDecoder:
     return decoder(Signature((TensorSpec("x", kind, (-1,)),), ECHO.outputs, max_rows=10**6))
 
 
@@ -174,7 +174,7 @@ def test_no_bytes_break_the_decoder(sound: bytes, data: st.DataObject) -> None:
 @given(st.lists(st.floats(width=32), min_size=2, max_size=2), st.text(max_size=40), st.integers(0, 300))
 def test_answers_are_written_as_googles_library_reads_them(row: list[float], name: str, rows: int) -> None:
     outputs = RunOutputs([np.array([row] * rows, np.float32).reshape(rows, 2)], by_row=True)
-    encoder = Encoder(ECHO, "m", "1")
+    encoder = ResponseEncoder(ECHO, "m", "1")
     for _ in range(2):
         content = encoder.encode(InferRequest([], ((0, True),), name or None), Answer(outputs, 0, rows))
         assert content[:1] == b"\0"
