@@ -12,7 +12,6 @@ from time import perf_counter
 from modelwright_serving import __version__, admin, golden, logs
 from modelwright_serving.batch import Bounds, Executor
 from modelwright_serving.drain import Door, drain
-from modelwright_serving.failures import StepError
 from modelwright_serving.host import Host
 from modelwright_serving.http import inference, paths
 from modelwright_serving.http.connection import Connection
@@ -180,16 +179,16 @@ def _in_daemon(loop: asyncio.AbstractEventLoop, settings: Settings) -> asyncio.F
     """Load on a thread that does not keep the process alive: SIGTERM must not wait for a large model."""
     future: asyncio.Future[LoadedModel] = loop.create_future()
 
-    def settle(result: LoadedModel | StepError) -> None:
+    def settle(result: LoadedModel | Exception) -> None:
         if future.cancelled():
             return
-        if isinstance(result, StepError):
+        if isinstance(result, Exception):
             future.set_exception(result)
         else:
             future.set_result(result)
 
     def work() -> None:
-        result: LoadedModel | StepError
+        result: LoadedModel | Exception
         try:
             result = load(
                 settings.model,
@@ -198,7 +197,7 @@ def _in_daemon(loop: asyncio.AbstractEventLoop, settings: Settings) -> asyncio.F
                 memory=settings.model_memory,
                 share_rows=settings.share_rows,
             )
-        except StepError as failure:
+        except Exception as failure:  # noqa: BLE001 - a defect of ours ends the process, too, instead of this thread alone
             result = failure
         loop.call_soon_threadsafe(settle, result)
 

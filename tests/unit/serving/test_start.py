@@ -206,6 +206,17 @@ def test_a_server_that_still_loads_can_be_ended(tmp_path: Path) -> None:
         assert server.exit_code() == 0
 
 
+def test_a_defect_while_the_model_loads_ends_the_server(
+    model_file: ModelFile, cancer: models.Cancer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("modelwright_serving.server.load", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(arguments(model_file(cancer.content), "--drain-delay-seconds", "0"))
+
+
 def test_a_port_in_use_is_said_plainly(ending: Ending, model_file: ModelFile, cancer: models.Cancer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
