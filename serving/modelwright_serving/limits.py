@@ -24,8 +24,9 @@ MAX_ROWS = 8192
 MAX_VALUES = 2**22
 # Elements that the sizes of a tensor without elements, such as [0, 4096], may make without the zeros.
 MAX_EMPTY = 4096
-# Tensors that a gRPC request may name, dimensions of a shape there, and elements in a form that is not packed.
-MAX_TENSORS = 10_000
+# Tensors that a gRPC request may name beyond those of the model, dimensions of a shape there, and elements in a form
+# that is not packed.
+SURPLUS_TENSORS = 100
 MAX_DIMENSIONS = 64
 MAX_UNPACKED = 10_000
 # Requests that may wait for a run, seconds that one may wait, and seconds that a run may take.

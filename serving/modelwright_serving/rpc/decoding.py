@@ -7,7 +7,7 @@ The next message of that length is compared with it outside the values; if it is
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from modelwright_serving.limits import LARGE
+from modelwright_serving.limits import LARGE, SURPLUS_TENSORS
 from modelwright_serving.oip.binary import from_bytes
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
 from modelwright_serving.oip.request import MAX_DIMENSION, InferRequest, check_empty
@@ -56,6 +56,8 @@ class RequestDecoder:
         self._signature = signature
         self._target = target
         self._templates: dict[int, _Template] = {}
+        tensors = 2 * len(signature.inputs) + len(signature.outputs)
+        self._most_tensors = tensors + SURPLUS_TENSORS
         # Strings are read one by one.
         self._large = LARGE // 8 if any(spec.datatype == "BYTES" for spec in signature.inputs) else LARGE
 
@@ -71,7 +73,7 @@ class RequestDecoder:
         return request if request is not None else self._parse(data, at_once=at_once)
 
     def _parse(self, data: bytes, *, at_once: bool) -> InferRequest:
-        found = messages.infer_request(data, at_once=at_once)
+        found = messages.infer_request(data, self._most_tensors, at_once=at_once)
         self._target.check(found.model_name, found.model_version)
         wanted = self._wanted(found.outputs)
         inputs: list[Part] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from modelwright_serving import protobuf
-from modelwright_serving.limits import FIELDS_AT_ONCE, MAX_DIMENSIONS, MAX_FIELDS, MAX_TENSORS
+from modelwright_serving.limits import FIELDS_AT_ONCE, MAX_DIMENSIONS, MAX_FIELDS
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.protobuf import LENGTH, VARINT, Field, FieldLimit, WireError
@@ -36,7 +36,7 @@ class InferFields:
     raw: list[Field] = field(default_factory=list)
 
 
-def infer_request(data: bytes, *, at_once: bool = False) -> InferFields:
+def infer_request(data: bytes, most_tensors: int = MAX_FIELDS, *, at_once: bool = False) -> InferFields:
     """Where everything is in a ModelInferRequest; OipError if the bytes are none.
 
     CostlyError if it is asked for `at_once` and has many fields.
@@ -47,6 +47,8 @@ def infer_request(data: bytes, *, at_once: bool = False) -> InferFields:
         for item in protobuf.read(data, 0, len(data), limit):
             if item.kind == LENGTH:
                 _infer_field(data, found, item, limit)
+                if len(found.inputs) + len(found.outputs) + len(found.raw) > most_tensors:
+                    raise OipError(f"a request may name at most {most_tensors} tensors")
     except WireError as error:
         raise OipError(f"the message is no ModelInferRequest: {error}") from None
     return found
@@ -75,8 +77,6 @@ def _infer_field(data: bytes, found: InferFields, item: Field, limit: FieldLimit
         found.outputs.append(_name(data, item, limit))
     elif item.number == 7:
         found.raw.append(item)
-    if len(found.inputs) + len(found.outputs) + len(found.raw) > MAX_TENSORS:
-        raise OipError(f"a request may name at most {MAX_TENSORS} tensors")
 
 
 def tensor_fields(data: bytes, where: Field, limit: FieldLimit) -> InputFields:

@@ -31,7 +31,7 @@ def bounds() -> dict[str, tuple[str, ...]]:
         "MAX_ROWS": (f"| {limits.MAX_ROWS:,} rows of a request",),
         "MAX_VALUES": (f"{limits.MAX_VALUES:,} values",),
         "MAX_EMPTY": (f"may make {limits.MAX_EMPTY:,} without the zeros",),
-        "MAX_TENSORS": (f"{limits.MAX_TENSORS:,} tensors",),
+        "SURPLUS_TENSORS": (f"{limits.SURPLUS_TENSORS} tensors beyond the model's",),
         "MAX_DIMENSIONS": (f"of {limits.MAX_DIMENSIONS} dimensions",),
         "MAX_UNPACKED": (f"with {limits.MAX_UNPACKED:,} elements that are not packed",),
         "QUEUE_REQUESTS": (f"| {limits.QUEUE_REQUESTS} requests that wait",),

@@ -70,6 +70,13 @@ def test_a_request_has_a_bounded_number_of_fields(what: str) -> None:
         messages.infer_request(MANY[what], at_once=True)
 
 
+def test_a_request_with_many_more_tensors_than_the_model_has_is_read_no_further() -> None:
+    """What follows is no message, which only reading on shows."""
+    signature = Signature((TensorSpec("x", "FP32", (-1,)),), (TensorSpec("y", "FP32", (-1,)),))
+    with pytest.raises(OipError, match="at most 103 tensors"):
+        RequestDecoder(signature, Target("m", "1")).decode(b"\x2a\x00" * 104 + b"\xff", at_once=True)
+
+
 def test_many_fields_are_read_where_there_is_time() -> None:
     sound = b"\x78\x01" * (FIELDS_AT_ONCE + 1)
     assert messages.infer_request(sound).inputs == []
