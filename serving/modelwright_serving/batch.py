@@ -30,6 +30,8 @@ MAX_REQUESTS_PER_TURN = 128
 _TURN_SECONDS = 0.01
 _LOOK = 8  # requests between two looks at the clock
 _SWEEP_SECONDS = 0.25
+# That a run has to end once it is asked to: one that obeys is not stuck.
+_ENDING_SECONDS = 1.0
 # Requests share a run only as far as it is expected to end within this part of its limit.
 _SHARE = 0.25
 
@@ -92,8 +94,8 @@ class Executor:
 
     @property
     def stuck(self) -> bool:
-        """Whether a run takes longer than anybody waits for it."""
-        return self._worker.busy_seconds() > self._bounds.seconds
+        """Whether a run takes longer than requests wait for one."""
+        return self._worker.busy_seconds() > self._bounds.seconds + _ENDING_SECONDS
 
     def submit(self, ticket: Ticket) -> None:
         """Take a ticket; it is answered in a later turn, or refused at once when the queue is full."""

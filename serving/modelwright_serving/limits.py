@@ -32,7 +32,7 @@ MAX_UNPACKED = 10_000
 # Requests that may wait for a run, seconds that one may wait, and seconds that a run may take.
 QUEUE_REQUESTS = 1024
 QUEUE_SECONDS = 10.0
-RUN_SECONDS = 30.0
+RUN_SECONDS = 10.0
 
 
 @dataclass(frozen=True)

@@ -270,7 +270,7 @@ class ServerOptions(Model):
     run_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
         default=None,
         description="A run of the model that takes longer is ended, and its requests get 504 or DEADLINE_EXCEEDED. "
-        "After twice the time a run that cannot be ended makes the pod restart. Default: 30.",
+        "After twice the time a run that cannot be ended makes the pod restart. Default: 10.",
     )
     row_sharing: Literal["Auto", "Never"] | None = Field(
         default=None,

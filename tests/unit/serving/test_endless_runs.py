@@ -94,9 +94,9 @@ def test_the_age_of_what_waits_is_kept_while_a_run_is_on(tmp_path: Path) -> None
         assert "waited longer than 0.3 s" in late.error
         assert server.metric(REFUSED % "QueueAge") == 1
 
+        assert next(watch) == b"\x08\x02"
         unready = server.get("/v2/health/ready")
         assert (unready.status, unready.document["reason"]) == (503, "RunStuck")
-        assert next(watch) == b"\x08\x02"
         assert server.get("/v2/health/live").status == 200
 
         leave(endless)  # nobody wants the run any more, so it ends
