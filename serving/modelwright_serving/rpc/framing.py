@@ -3,7 +3,7 @@
 import zlib
 from struct import Struct
 
-from modelwright_serving.limits import LARGE, Limits
+from modelwright_serving.limits import AT_ONCE, LARGE, Limits
 from modelwright_serving.oip.errors import CostlyError
 from modelwright_serving.rpc.status import Code, RpcError
 
@@ -51,7 +51,7 @@ def framed(content: bytes) -> bytes:
 
 def _unpacked(body: bytes, encoding: bytes, limit: int, *, at_once: bool) -> bytes:
     most = min(limit, Limits.unpacked_freely + Limits.unpacked_ratio * len(body))
-    portion = min(most, LARGE) if at_once else most
+    portion = min(most, AT_ONCE) if at_once else most
     decompressor = zlib.decompressobj(WINDOW_BITS[encoding])
     try:
         content = decompressor.decompress(memoryview(body)[HEAD_SIZE:], portion + 1)

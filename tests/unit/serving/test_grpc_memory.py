@@ -14,7 +14,7 @@ from unit.serving.http2_peer import connected
 from unit.serving.test_grpc_calls import framed, headers
 
 from modelwright_serving.http2 import frames
-from modelwright_serving.limits import FIELDS_AT_ONCE, LARGE, MAX_FIELDS
+from modelwright_serving.limits import AT_ONCE, FIELDS_AT_ONCE, LARGE, MAX_FIELDS
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import footprint
@@ -42,8 +42,8 @@ def test_a_message_may_unpack_to_a_hundred_times_its_size() -> None:
 
 
 def test_what_takes_long_to_unpack_is_not_unpacked_at_once() -> None:
-    assert len(framing.message(compressed(LARGE), b"gzip", 16 * MIB, at_once=True)) == LARGE
-    for large in (compressed(LARGE + 1), framed(bytes(LARGE + 1))):
+    assert len(framing.message(compressed(AT_ONCE), b"gzip", 16 * MIB, at_once=True)) == AT_ONCE
+    for large in (compressed(AT_ONCE + 1), framed(bytes(LARGE + 1))):
         with pytest.raises(CostlyError):
             framing.message(large, b"gzip", 16 * MIB, at_once=True)
 
