@@ -23,14 +23,14 @@ _ANSWERING = 0.2
 _CHECK_SECONDS = 0.05
 
 
-class Door(NamedTuple):
+class ServedPort(NamedTuple):
     """A port, and the host of its connections."""
 
     host: Host
     port: Port
 
 
-async def drain(doors: Sequence[Door], delay: float, limit: float) -> bool:
+async def drain(ports: Sequence[ServedPort], delay: float, limit: float) -> bool:
     """Close the ports and answer what was accepted; False if some requests were unanswered at the limit.
 
     `delay` and `limit` are in seconds from now. New connections are accepted for `delay` at least, and then as long
@@ -38,29 +38,29 @@ async def drain(doors: Sequence[Door], delay: float, limit: float) -> bool:
     """
     now = asyncio.get_running_loop().time
     deadline = now() + limit
-    for door in doors:
-        door.host.draining = True
+    for served in ports:
+        served.host.draining = True
     await asyncio.sleep(min(delay, limit))
     latest = deadline - _ANSWERING * limit
     unused = min(delay, _UNUSED_SECONDS)
-    await asyncio.gather(*[_close_once_unused(door, unused, latest) for door in doors])
-    while _are_left(doors) and now() < deadline:
-        for door in doors:
-            door.host.close_quiet(QUIET_SECONDS)
+    await asyncio.gather(*[_close_once_unused(served, unused, latest) for served in ports])
+    while _are_left(ports) and now() < deadline:
+        for served in ports:
+            served.host.close_quiet(QUIET_SECONDS)
         await asyncio.sleep(_CHECK_SECONDS)
-    return not _are_left(doors)
+    return not _are_left(ports)
 
 
-async def _close_once_unused(door: Door, unused: float, latest: float) -> None:
+async def _close_once_unused(served: ServedPort, unused: float, latest: float) -> None:
     """Close the port once no new connection has come for `unused` seconds, at the time `latest` in any case."""
     now = asyncio.get_running_loop().time
     while True:
-        closing = min(latest, door.host.last_connected + unused)
+        closing = min(latest, served.host.last_connected + unused)
         if closing <= now():
             break
         await asyncio.sleep(closing - now())
-    await door.port.close()
+    await served.port.close()
 
 
-def _are_left(doors: Sequence[Door]) -> bool:
-    return any(len(door.host) for door in doors)
+def _are_left(ports: Sequence[ServedPort]) -> bool:
+    return any(len(served.host) for served in ports)

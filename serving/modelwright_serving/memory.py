@@ -52,10 +52,15 @@ class Account:
         self.connections = 0
         self.used = 0
 
+    def fits(self, size: int) -> bool:
+        """Whether `size` bytes more are there for this peer."""
+        memory = self._memory
+        return self.used + size <= memory.limit - memory.used - size
+
     def take(self, size: int) -> bool:
         """Hold `size` bytes more; False, and nothing is held, if they are not there for this peer."""
         memory = self._memory
-        if self.used + size > memory.limit - memory.used - size:
+        if not self.fits(size):
             memory.refused += 1
             return False
         memory.used += size

@@ -11,7 +11,7 @@ from time import perf_counter
 
 from modelwright_serving import __version__, admin, golden, logs
 from modelwright_serving.batch import Bounds, Executor
-from modelwright_serving.drain import Door, drain
+from modelwright_serving.drain import ServedPort, drain
 from modelwright_serving.host import Host
 from modelwright_serving.http import inference, paths
 from modelwright_serving.http.connection import Connection
@@ -106,7 +106,7 @@ class Server:
             await self._stopping.wait()
             logs.event("draining")
             finished = await drain(
-                (Door(self._http, http), Door(self._grpc, grpc)),
+                (ServedPort(self._http, http), ServedPort(self._grpc, grpc)),
                 self._settings.drain_delay_seconds,
                 self._settings.drain_seconds,
             )

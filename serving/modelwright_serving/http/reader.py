@@ -130,8 +130,9 @@ class RequestReader:
         """Take a whole request whose head is known, byte by byte, without parsing it again."""
         end = data.find(b"\r\n\r\n") + 4
         known = self._application.known_heads.find(data[:end])
-        if known is None or len(data) - end != known.body_length or not self._account.take(known.body_length):
+        if known is None or len(data) - end != known.body_length or not self._account.fits(known.body_length):
             return False  # the parser's way refuses what there is no memory for
+        self._account.charge(known.body_length)
         exchange = Exchange(self._listener, known.endpoint, known.method)
         exchange.http10 = known.http10
         exchange.header_length = known.header_length

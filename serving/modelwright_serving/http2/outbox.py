@@ -36,10 +36,11 @@ class Outbox:
         self.flush()
 
     def flush(self) -> None:
-        """Send what has been gathered."""
+        """Send what has been gathered, if the connection still is there."""
         parts = self._parts
         if parts:
-            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+            if not self._transport.is_closing():
+                self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
             parts.clear()
             self._size = 0
 

@@ -16,6 +16,7 @@ from modelwright_serving.oip.tensors import Part, Tensor, footprint, from_json, 
 MAX_DIMENSION = 2**31 - 1
 # Bytes of memory for each value that follows a comma, each list, object, and either end of a string.
 _COSTS = ((b",", 32), (b"[", 72), (b"{", 200), (b'"', 32))
+_COUNTED_AT_ONCE = 256 * 1024
 _BAD_SHAPE = "shape has to be a list of sizes, such as [1, 4]"
 
 
@@ -88,7 +89,9 @@ def _parse(header: bytes) -> dict[str, Any]:
 
 def _check_cost(header: bytes) -> None:
     """OipError if the values of a document would take too much memory, wherever in it they stand."""
-    cost = len(header) + sum([header.count(mark) * size for mark, size in _COSTS])
+    cost = len(header)
+    for start in range(0, len(header), _COUNTED_AT_ONCE):  # between two parts other threads have their turn
+        cost += sum([header.count(mark, start, start + _COUNTED_AT_ONCE) * size for mark, size in _COSTS])
     if cost > MAX_DOCUMENT:
         raise OipError(
             f"the values of the JSON document would take about {cost} bytes of memory, and at most {MAX_DOCUMENT} "

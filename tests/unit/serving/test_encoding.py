@@ -57,6 +57,7 @@ def test_a_step_is_small_and_a_small_body_takes_one() -> None:
         (gzip.compress(b"{}") + b"more", 400, "not gzip"),
         (b"", 400, "empty"),
     ],
+    ids=["zeros", "all bytes", "empty members", "cut off", "with more behind", "empty"],
 )
 def test_what_is_refused_leaves_nothing_behind(body: bytes, status: int, words: str) -> None:
     with pytest.raises(UnpackError, match=words) as refusal:
