@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeGuard
 
 from modelwright_serving.fair import in_turns
 from modelwright_serving.limits import LARGE, QUEUE_REQUESTS, QUEUE_SECONDS, RUN_SECONDS
-from modelwright_serving.memory import Account
+from modelwright_serving.memory import REFUSAL, Account
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
@@ -228,8 +228,13 @@ class Executor:
         for job, found, encoded in deliveries:
             if isinstance(found, OipError):
                 self._fail(job.ticket, found)
-            else:
+            elif (size := len(encoded[0])) <= LARGE:
                 job.ticket.succeed(job.request, found, encoded)
+            elif job.ticket.account.take(size):
+                job.ticket.succeed(job.request, found, encoded)
+                job.ticket.account.give(size)  # what the caller does not read is counted by its connection
+            else:
+                self._fail(job.ticket, OipError(REFUSAL, _BUSY))
 
     def _fail(self, ticket: Ticket, error: OipError) -> None:
         if ticket.settled:

@@ -17,9 +17,11 @@ RECORDS_AT_ONCE = 16 * 1024
 # Bytes that the values of one decoded document may take, as they are estimated.
 MAX_DOCUMENT = 64 * 1024**2
 # Bytes of one answer, as they are estimated before the run and by what it gives.
-MAX_ANSWER = 64 * 1024**2
-# Rows of a request, and Triton's max_batch_size in the model's configuration.
-MAX_ROWS = 8192
+MAX_ANSWER = 32 * 1024**2
+# Rows of a request.
+MAX_ROWS = 2**21
+# Triton's max_batch_size in the model's configuration: clients that send more rows at a time split them.
+MAX_BATCH_SIZE = 8192
 # Values of the records of one request, named or not.
 MAX_VALUES = 2**22
 # Elements that the sizes of a tensor without elements, such as [0, 4096], may make without the zeros.

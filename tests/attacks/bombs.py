@@ -183,6 +183,13 @@ def rows_unread(aim: Aim) -> None:
     aim.http(repeated(many_rows(8_192), 64, ahead=64), deaf, 8)
 
 
+@attack("the largest answers that are given, unread, 2 connections from each of 32 addresses")
+def rows_unread_addresses(aim: Aim) -> None:
+    how = How(reads=False, receive_buffer=4_096)
+    for source in addresses(32):
+        aim.http(repeated(many_rows(400_000), 8, ahead=8), replace(how, source=source), 2)
+
+
 @attack("large answers read at 4 kB/s by 64 connections")
 def slow_readers(aim: Aim) -> None:
     aim.http(_dripping(many_rows(8_192)), How(reads=False, receive_buffer=4_096), 64)

@@ -277,9 +277,9 @@ class ServerOptions(Model):
         description="Auto: requests that arrive together share a run of the model if it is proved that their rows do "
         "not influence each other. Never: each request has a run of its own. Default: Auto.",
     )
-    max_rows: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+    max_rows: Annotated[int, Field(ge=1, le=16_777_216)] | None = Field(
         default=None,
-        description="Most rows of one request; more get 413 or RESOURCE_EXHAUSTED. Default: 8192.",
+        description="Most rows of one request; more get 413 or RESOURCE_EXHAUSTED. Default: 2097152.",
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from modelwright_serving.limits import MAX_BATCH_SIZE
 from modelwright_serving.oip.signature import Signature, TensorSpec
 
 PLATFORM = "onnx_onnxv1"
@@ -98,7 +99,7 @@ def configuration(name: str, digest: str, signature: Signature, *, joins_rows: b
             "platform": "onnxruntime_onnx",
             "backend": "onnxruntime",
             "version_policy": {"latest": {"num_versions": 1}},
-            "max_batch_size": signature.max_rows if batches else 0,
+            "max_batch_size": min(signature.max_rows, MAX_BATCH_SIZE) if batches else 0,
             "input": [_configured(spec, _GIVEN, batches=batches) for spec in signature.inputs],
             "output": [_configured(spec, _TAKEN, batches=batches) for spec in signature.outputs],
             "instance_group": [{"name": name, "kind": "KIND_CPU", "count": 1}],

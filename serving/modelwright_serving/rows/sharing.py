@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from modelwright_serving.graph import Model
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.oip.tensors import Tensor
-from modelwright_serving.rows.layout import aligned
 from modelwright_serving.rows.probe import DependentError, Run, tried
 from modelwright_serving.rows.structure import examine
 
@@ -17,7 +16,8 @@ class Sharing:
     """Whether rows of different callers may share a run, and why (not).
 
     A run has a multiple of `portion` rows, a shared one at most `most_rows`: within these bounds the answer to a row
-    is the same to the last bit, whatever else is in the run. `aligned`: only if the inputs begin at a cache line.
+    is the same to the last bit, whatever else is in the run. `aligned`: of a model whose requests run alone, the answer
+    is the same each time only if the inputs begin at a cache line.
     """
 
     allowed: bool
@@ -47,12 +47,7 @@ def judge(
     if structure.meeting is not None:
         return alone(structure.meeting)
     try:
-        portion, most = tried(
-            (lambda rows: run(aligned(rows))) if structure.aligned else run,
-            signature,
-            known,
-            structure.portion,
-        )
+        portion, most = tried(run, signature, known, structure.portion)
     except DependentError as error:
         return alone(str(error))
-    return Sharing(True, _PROVED.format(most), portion, most, structure.aligned)
+    return Sharing(True, _PROVED.format(most), portion, most)

@@ -103,9 +103,12 @@ def examine(model: graph.Model | None, signature: Signature) -> Structure:
     if model is None:
         return Structure("the graph is too large to be followed, or malformed")
     try:
-        aligned = any(node.op_type in _BY_PLACE for node in model.walk())
+        by_place = next((node.op_type for node in model.walk() if node.op_type in _BY_PLACE), None)
         meeting = _meeting(model, signature)
-        return Structure(meeting, _portion(model, signature) if meeting is None else 1, aligned)
+        if meeting is None and by_place is not None:
+            meeting = f"operator {by_place} rounds by where in memory a row begins"
+        portion = _portion(model, signature) if meeting is None else 1
+        return Structure(meeting, portion, by_place is not None)
     except WireError as error:
         return Structure(f"the graph is malformed: {error}")
 

@@ -38,7 +38,7 @@ def judge(path):
     model.run({tensor.name: _blank(tensor) for tensor in model.inputs})
 """
 _CHILD = """
-import json, resource, sys
+import json, re, resource, sys
 from pathlib import Path
 
 resource.setrlimit(resource.RLIMIT_AS, (1536 << 20, resource.RLIM_INFINITY))
@@ -51,7 +51,9 @@ def reason(path):
     return "Loaded"
 
 reasons = {path.stem: reason(path) for path in sorted(Path(sys.argv[1]).iterdir())}
-print(json.dumps([reasons, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+# The peak of getrusage would be the parent's, which the child has been for a moment.
+peak = re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())
+print(json.dumps([reasons, int(peak[1])]))
 """
 
 

@@ -29,6 +29,7 @@ def bounds() -> dict[str, tuple[str, ...]]:
         "MAX_DOCUMENT": (f"{bytes_of(limits.MAX_DOCUMENT)} of memory",),
         "MAX_ANSWER": (f"may take {bytes_of(limits.MAX_ANSWER)}, estimated",),
         "MAX_ROWS": (f"| {limits.MAX_ROWS:,} rows of a request",),
+        "MAX_BATCH_SIZE": (f"{limits.MAX_BATCH_SIZE:,} as Triton's `max_batch_size`",),
         "MAX_VALUES": (f"{limits.MAX_VALUES:,} values",),
         "MAX_EMPTY": (f"may make {limits.MAX_EMPTY:,} without the zeros",),
         "SURPLUS_TENSORS": (f"{limits.SURPLUS_TENSORS} tensors beyond the model's",),

@@ -19,7 +19,7 @@ from unit.serving import models
 from unit.serving.grpc_caller import SERVICE
 from unit.serving.harness import NAME, Served, matrix, serving
 
-from modelwright_serving.limits import MAX_ROWS
+from modelwright_serving.limits import MAX_BATCH_SIZE
 from modelwright_serving.oip import documents
 from modelwright_serving.oip.documents import Totals
 from modelwright_serving.oip.signature import NUMPY_TYPES, Signature, TensorSpec
@@ -43,7 +43,7 @@ def test_the_configuration_is_that_of_http(
 ) -> None:
     found = client.get_model_config(NAME, version).config
     assert found == _http(server, "config", model_config_pb2.ModelConfig())
-    assert found.max_batch_size == MAX_ROWS
+    assert found.max_batch_size == MAX_BATCH_SIZE
 
 
 @pytest.mark.parametrize(("name", "version"), [(NAME, "7"), (NAME, ""), ("", "")])

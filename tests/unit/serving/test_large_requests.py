@@ -109,12 +109,24 @@ def test_an_answer_that_would_be_too_large_is_refused_before_the_run(model_file:
     with serving(model_file(wide(20_000))) as server:
         server.wait_ready()
         runs = server.metric(RUNS)
-        rows = np.zeros((500, 2), np.float32)
+        rows = np.zeros((300, 2), np.float32)
         reply = server.infer(matrix(rows, "x"))
         assert (reply.status, "ask for binary data" in reply.error) == (413, True)
         assert (server.metric(RUNS), server.metric(REFUSED % "AnswerSize")) == (runs, 1)
         binary = server.infer(matrix(rows, "x", parameters={"binary_data_output": True}))
         assert (binary.status, len(binary.body) > 4 * rows.shape[0] * 20_000) == (200, True)
+
+
+def test_an_answer_that_its_address_has_no_memory_for_is_refused(model_file: ModelFile) -> None:
+    """Many addresses that leave one large answer unread each would hold more than the server has."""
+    limits = ("--max-body-bytes", "1000000", "--memory-bytes", "8000000")
+    request = matrix(np.zeros((60, 2), np.float32), "x", parameters={"binary_data_output": True})
+    with serving(model_file(wide(20_000)), *limits) as server:
+        server.wait_ready()
+        refused = server.infer(request)
+        assert (refused.status, "holds too much" in refused.error) == (503, True)
+        request["inputs"][0] = matrix(np.zeros((40, 2), np.float32), "x")["inputs"][0]
+        assert server.infer(request).status == 200
 
 
 def test_an_answer_whose_size_only_the_run_shows_is_refused_after_it(model_file: ModelFile) -> None:

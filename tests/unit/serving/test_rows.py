@@ -382,7 +382,7 @@ def _images() -> bytes:
 
 
 def _texts() -> bytes:
-    """Words to vectors, attention within a row, and a mean over its words."""
+    """Words to vectors, attention within a row, and the largest of its words."""
     given_ = helper.make_tensor_value_info("x", TensorProto.INT64, ["rows", 3])
     nodes = [
         node("Gather", ["table", "x"], ["e"]),
@@ -391,7 +391,7 @@ def _texts() -> bytes:
         node("Softmax", ["s"], ["a"], axis=-1),
         node("MatMul", ["a", "e"], ["v"]),
         node("LayerNormalization", ["v", "ones"], ["n"]),
-        node("ReduceMean", ["n", "axes"], ["y"], keepdims=0),
+        node("ReduceMax", ["n", "axes"], ["y"], keepdims=0),
     ]
     held = {"table": _floats(6, 4), "ones": np.ones(4, np.float32), "axes": np.array([1])}
     constants = [numpy_helper.from_array(value, name) for name, value in held.items()]
@@ -417,7 +417,7 @@ def _shaped_by_count() -> bytes:
         node("Unsqueeze", ["count", "axes"], ["rows"]),
         node("Concat", ["rows", "rest"], ["target"], axis=0),
         node("Reshape", ["x", "target"], ["wide"]),
-        node("ReduceSum", ["wide", "last"], ["sums"], keepdims=0),
+        node("ReduceMax", ["wide", "last"], ["sums"], keepdims=0),
         node("ConstantOfShape", ["rows"], ["zeros"], value=helper.make_tensor("", 1, [1], [2.0])),
         node("Unsqueeze", ["zeros", "last"], ["twos"]),
         node("Mul", ["sums", "twos"], ["y"]),

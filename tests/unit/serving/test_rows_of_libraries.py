@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from unit.serving import libraries
 from unit.serving.conftest import ModelFile
-from unit.serving.libraries import ROWS, WIDTH
+from unit.serving.libraries import ROWS, SUMMING_BY_PLACE, WIDTH
 
 from modelwright_serving.model import LoadedModel, load
 
@@ -31,10 +31,11 @@ def test_rows_share_runs_and_come_out_as_alone(name: str, model_file: ModelFile)
         assert [output[-size - 1 : -1] for output in together] == alone
 
 
-def test_rows_whose_last_bits_depend_on_their_place_run_alone(model_file: ModelFile) -> None:
-    model = load(model_file(libraries.summing_by_place()), None)
+@pytest.mark.parametrize("name", SUMMING_BY_PLACE)
+def test_rows_whose_last_bits_depend_on_their_place_run_alone(name: str, model_file: ModelFile) -> None:
+    model = load(model_file(SUMMING_BY_PLACE[name]()), None)
     assert not model.joins_rows
-    assert "is not the same in a run of" in model.sharing.reason
+    assert model.sharing.reason == "operator ReduceSum rounds by where in memory a row begins"
 
 
 def test_a_dynamically_quantized_model_shares_no_runs(
