@@ -101,20 +101,27 @@ class RequestReader:
         between = phase is Phase.ANSWER or phase is Phase.IDLE  # no part of a request has been read
         if between and self._read_known(data):
             return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._pass_over_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, _StoppedError):
-                raise
-        except httptools.HttpParserError as error:
-            self.refuse(400, f"the request is not valid HTTP/1.1: {error}")
+        self._parse(data)
         if between:
             if self._completed == completed + 1 and self._listener.phase in {Phase.ANSWER, Phase.IDLE}:
                 self._remember(data)
         elif self._completed == completed and self._listener.phase is phase:
             self._count(phase, len(data), self._received - received)
+
+    def _parse(self, data: bytes) -> None:
+        behind_upgrade: bytes | None = None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            behind_upgrade = data[upgrade.args[0] :]
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _StoppedError):
+                raise
+        except httptools.HttpParserError as error:
+            self.refuse(400, f"the request is not valid HTTP/1.1: {error}")
+        # Not while an exception is handled: that would become the context of one that is raised here.
+        if behind_upgrade is not None:
+            self._pass_over_upgrade(behind_upgrade)
 
     def _count(self, phase: Phase, size: int, received: int) -> None:
         """All of what came, `size` bytes, belongs to one head, or to one body of which it holds `received` bytes."""

@@ -271,6 +271,10 @@ def test_a_wish_for_http_2_is_passed_over(server: Served, request_body: bytes) -
         wire.send(post(request_body, **{**wish, "Connection": "close, Upgrade"}))
         assert wire.reply().headers["connection"] == "close"
         assert wire.closed_by_server()
+    with server.raw() as wire:
+        wire.send(upgrade + CHUNKED + b"1\r\n[\r\n" * 10_000)
+        assert [wire.reply().status for _ in range(2)] == [200, 400]
+        assert wire.closed_by_server()
 
 
 def test_the_caller_decides_whether_the_connection_lives_on(server: Served, request_body: bytes) -> None:
