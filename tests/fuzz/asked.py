@@ -18,6 +18,7 @@ class Request:
     headers: dict[bytes, bytes]
     twice: frozenset[bytes]
     body: bytes
+    version: bytes
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def _next(server: h11.Connection) -> tuple[Request | None, bytes]:
         elif isinstance(event, h11.EndOfMessage) and head is not None:
             names = [name for name, _ in head.headers]
             twice = frozenset(name for name in names if names.count(name) > 1)
-            return Request(head.method, head.target, dict(head.headers), twice, body), head.http_version
+            version = head.http_version
+            return Request(head.method, head.target, dict(head.headers), twice, body, version), version
         else:
             return None, b""

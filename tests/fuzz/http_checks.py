@@ -58,6 +58,8 @@ def _is_plain(request: Request) -> bool:
     """Whether nothing but its body decides about the answer."""
     length = request.headers.get(_LENGTH_NAME, b"0")
     special = {b"content-encoding", b"expect", b"upgrade"} & set(request.headers)
+    if request.version == b"1.0" and b"transfer-encoding" in request.headers:  # which HTTP/1.0 does not know
+        return False
     return not special and not request.twice and length.isdigit() and len(length) < 16
 
 

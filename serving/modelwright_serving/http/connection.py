@@ -85,6 +85,8 @@ class Connection(asyncio.Protocol):
             if self._place == len(self._unread):
                 self._drop_unread()
             self._reader.feed(portion)
+        if self.phase is Phase.ANSWER and not self._exchanges:  # what was left was no request
+            self.enter(Phase.IDLE)
         self._pace_reading()
         if self._caller_finished and not self._unread and not self._reader.stopped:
             self._finish_reading()
