@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from modelwright_serving import golden, settings
+from modelwright_serving import golden, process_memory, settings
 from modelwright_serving.failures import StepError
 from modelwright_serving.model import LoadedModel, load, neutral
 from modelwright_serving.oip.signature import TensorSpec
@@ -98,12 +98,8 @@ def _file(text: str) -> Path:
 
 def _peak_bytes() -> int:
     """The most memory that this program has had so far; what the operating system accounts to it alone."""
-    status = Path("/proc/self/status")
-    if not status.exists():  # another system than Linux
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return next(
-        1024 * int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")
-    )
+    peak = process_memory.status_bytes("VmHWM")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if peak is None else peak  # None: not Linux
 
 
 def _timed(model: LoadedModel, golden_file: Path | None) -> dict[str, float]:

@@ -21,8 +21,8 @@ _MOST_PROOFS = 1024
 class Pace:
     """Seconds for a run as a straight line over its rows, distrusted while it proves wrong.
 
-    `steady` is False for a model whose runs take longer for some values than for others: no timed run speaks for the
-    next one.
+    `steady` is False for a model whose runs take longer for some values than for others: a timed run does not predict
+    the next one.
     """
 
     def __init__(self, base: float = 0.0, per_row: float = 0.0, *, steady: bool = True) -> None:

@@ -39,14 +39,14 @@ def _limit_files() -> Iterator[Path]:
 
 
 def share_of_model() -> int:
-    """The bytes that a run of the model may take unless somebody chooses them."""
+    """The bytes that a run of the model may take by default."""
     limit = container_limit()
     return 1024**3 if limit is None else max(limit // 4, 64 * 1024**2)
 
 
 def bound_by_container() -> None:
     """From here on, more than the container's limit cannot be allocated: that fails instead."""
-    limit, used = container_limit(), _used()
+    limit, used = container_limit(), status_bytes("VmData")
     if limit is not None and used is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         _bound(max(limit, used + _LEAST), hard)
@@ -56,7 +56,7 @@ def bound_by_container() -> None:
 def at_most(size: int) -> Iterator[None]:
     """Within it, the process can allocate at most `size` bytes more than it has."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    used = _used()
+    used = status_bytes("VmData")
     if used is not None:
         _bound(used + size, soft)
     try:
@@ -71,9 +71,12 @@ def _bound(size: int, other: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (least, hard))
 
 
-def _used() -> int | None:
-    """What RLIMIT_DATA counts, in bytes; None where the kernel does not say it."""
+def status_bytes(field: str) -> int | None:
+    """A number of bytes in /proc/self/status; None where the kernel does not give it.
+
+    VmData is what RLIMIT_DATA counts, VmHWM the largest resident memory of this program so far.
+    """
     with suppress(OSError):
-        found = re.search(r"VmData:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        found = re.search(rf"^{field}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
         return int(found[1]) * 1024 if found else None
     return None

@@ -47,7 +47,7 @@ class Ticket(Protocol):
 
     @property
     def settled(self) -> bool:
-        """Whether nobody waits for an answer: it is given, or the caller has gone."""
+        """Whether no caller waits for an answer: it is given, or the caller has gone."""
         ...
 
     def decode(self, *, at_once: bool) -> InferRequest:
@@ -139,7 +139,7 @@ class Runs:
     # --- a run -------------------------------------------------------------------------------
 
     def attempt(self, group: list[Job], stop: Stop | None = None) -> list[Outcome]:
-        """Run the model. When somebody's rows break the run for all, halving finds them in few runs."""
+        """Run the model. When one request's rows fail the run for all, halving finds them in few runs."""
         rows = rows_of(group)
         started = perf_counter()
         result = self._run(self._stacked(group, rows), stop)

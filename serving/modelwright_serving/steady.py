@@ -1,6 +1,7 @@
 """Says whether the time and the memory of a run follow from the number of its rows, by the model's graph.
 
-If they follow from the values, one small request can ask for a run without end, and no timed run speaks for the next.
+If they follow from the values, one small request can ask for a run without end, and a timed run does not predict
+the next.
 """
 
 from modelwright_serving.graph import Graph, Model, Node

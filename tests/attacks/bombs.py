@@ -162,11 +162,11 @@ def chunks(aim: Aim) -> None:
     aim.http(repeated(head + b"2\r\n[[\r\n" * 3_000_000 + b"0\r\n\r\n"), AGAIN, 2)
 
 
-@attack("wide answers that nobody reads, 8 pipelined on 32 connections", "wide")
+@attack("wide answers that are not read, 8 pipelined on 32 connections", "wide")
 def wide_unread(aim: Aim) -> None:
     body = b'{"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[0.123]}]}'
-    deaf = How(reads=False, receive_buffer=4_096)
-    aim.http(repeated(post(body), 8, ahead=8), deaf, 32)
+    unread = How(reads=False, receive_buffer=4_096)
+    aim.http(repeated(post(body), 8, ahead=8), unread, 32)
 
 
 @attack("wide answers, 10 rows in 90 bytes, read at full speed by 16 connections", "wide")
@@ -176,11 +176,11 @@ def wide_read(aim: Aim) -> None:
     aim.http(repeated(post(body)), AGAIN, 16)
 
 
-@attack("large answers that nobody reads, 64 pipelined on 8 connections, then on 8 more")
+@attack("large answers that are not read, 64 pipelined on 8 connections, then on 8 more")
 def rows_unread(aim: Aim) -> None:
-    deaf = How(reads=False, receive_buffer=4_096)
-    aim.http(repeated(many_rows(60_000), 64, ahead=64), deaf, 8)
-    aim.http(repeated(many_rows(8_192), 64, ahead=64), deaf, 8)
+    unread = How(reads=False, receive_buffer=4_096)
+    aim.http(repeated(many_rows(60_000), 64, ahead=64), unread, 8)
+    aim.http(repeated(many_rows(8_192), 64, ahead=64), unread, 8)
 
 
 @attack("the largest answers that are given, unread, 2 connections from each of 32 addresses")

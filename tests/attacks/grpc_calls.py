@@ -108,11 +108,11 @@ def _held(body: bytes, count: int = 16, *, drip: bool = False) -> Script:
     return script
 
 
-@attack("gRPC: answers that nobody reads, 100 calls of 8,192 rows on each of 16 connections")
+@attack("gRPC: answers that are not read, 100 calls of 8,192 rows on each of 16 connections")
 def grpc_unread(aim: Aim) -> None:
     body = zipped(rows(8_192))
-    deaf = How(reads=False, receive_buffer=4_096, http2=True)
-    aim.grpc(repeated(body, ZIPPED, ahead=100, most=100), deaf, 16)
+    unread = How(reads=False, receive_buffer=4_096, http2=True)
+    aim.grpc(repeated(body, ZIPPED, ahead=100, most=100), unread, 16)
 
 
 @attack("gRPC: Watch, 1,024 on each of 8 connections")

@@ -14,6 +14,7 @@ from modelwright_serving.http.responses import Response
 from modelwright_serving.limits import TRAFFIC
 from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip import response
+from modelwright_serving.oip.signature import DIGEST
 from modelwright_serving.traffic.answers import (
     AnswerForm,
     CheckedAnswer,
@@ -21,7 +22,7 @@ from modelwright_serving.traffic.answers import (
     content_type,
     digest,
 )
-from modelwright_serving.traffic.client import DIGEST, JSON_LENGTH, ReceivedResponse, Request
+from modelwright_serving.traffic.client import JSON_LENGTH, ReceivedResponse, Request
 from modelwright_serving.traffic.delegation import CANARY, Afterwards, Attempt, Delegation
 
 _LISTS = re.compile(rb'"(outputs|records)"\s*:\s*\[')

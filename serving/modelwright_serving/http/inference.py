@@ -15,13 +15,11 @@ from modelwright_serving.oip import request
 from modelwright_serving.oip.answer import Answer, Encoder
 from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
-from modelwright_serving.oip.signature import Signature
+from modelwright_serving.oip.signature import DIGEST, Signature
 from modelwright_serving.runs import Encoded
 from modelwright_serving.state import Serving, State
 from modelwright_serving.traffic.answers import OwnAnswer
 from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegation
-
-DIGEST_HEADER = b"modelwright-model-digest"
 
 
 class _HttpTicket:
@@ -111,7 +109,7 @@ class Inference:
         """Prepare everything that all answers of this model have in common."""
         self.signature = serving.model.signature
         self.encoder = Encoder(self.signature, self._name, self._version)
-        self._digest = (DIGEST_HEADER, serving.model.digest.encode())
+        self._digest = (DIGEST, serving.model.digest.encode())
         self._make_heads()
 
     def follow(self, delegation: Delegation | None) -> None:

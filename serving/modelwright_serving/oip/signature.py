@@ -12,6 +12,9 @@ import orjson
 from modelwright_serving.limits import MAX_ROWS
 from modelwright_serving.oip.errors import OipError, Problem
 
+# The header of a response, or the gRPC metadata, that names the bytes of the model.
+DIGEST = b"modelwright-model-digest"
+
 # Each datatype of the protocol, with NumPy's and ONNX's name of it.
 _TYPES = (
     ("BOOL", "bool", "bool"),

@@ -19,10 +19,10 @@ from modelwright_serving.memory import REFUSAL, Account
 from modelwright_serving.oip.answer import Answer
 from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
+from modelwright_serving.oip.signature import DIGEST
 from modelwright_serving.rpc import delegated, framing, status
 from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS
 from modelwright_serving.rpc.inference import ModelInfer
-from modelwright_serving.rpc.replies import DIGEST
 from modelwright_serving.rpc.status import REFUSALS, Code, RpcError
 from modelwright_serving.runs import Encoded
 from modelwright_serving.traffic.answers import CheckedAnswer, OwnAnswer

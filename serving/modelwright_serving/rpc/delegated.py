@@ -14,8 +14,8 @@ from modelwright_serving.http2.stream import Stream
 from modelwright_serving.limits import TRAFFIC
 from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip.response import Outputs
+from modelwright_serving.oip.signature import DIGEST
 from modelwright_serving.rpc import framing, response, status
-from modelwright_serving.rpc.replies import DIGEST
 from modelwright_serving.rpc.status import OK_TRAILER
 from modelwright_serving.traffic.answers import (
     AnswerForm,

@@ -14,11 +14,12 @@ from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip.answer import Answer
 from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
+from modelwright_serving.oip.signature import DIGEST
 from modelwright_serving.rpc import delegated, framing, status
 from modelwright_serving.rpc.decoding import RequestDecoder, Target
 from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS, DelegatedCall
 from modelwright_serving.rpc.encoding import ResponseEncoder
-from modelwright_serving.rpc.replies import DIGEST, Replies
+from modelwright_serving.rpc.replies import Replies
 from modelwright_serving.rpc.status import OK_TRAILER, REFUSALS, Code, RpcError
 from modelwright_serving.runs import Encoded
 from modelwright_serving.state import Serving, State

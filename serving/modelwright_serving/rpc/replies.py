@@ -1,10 +1,9 @@
 """Answers to calls, each with the digest of the model behind it."""
 
 from modelwright_serving.http2.stream import Stream
+from modelwright_serving.oip.signature import DIGEST
 from modelwright_serving.rpc import framing, status
 from modelwright_serving.rpc.status import FAILURES, OK_TRAILER, Code, RpcError
-
-DIGEST = b"modelwright-model-digest"
 
 
 class Replies:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelwright_serving.oip.response import Outputs
-from modelwright_serving.traffic.client import CONTENT_TYPE, DIGEST, ReceivedResponse
+from modelwright_serving.oip.signature import DIGEST
+from modelwright_serving.traffic.client import CONTENT_TYPE, ReceivedResponse
 
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 

@@ -16,10 +16,10 @@ import httptools
 
 from modelwright_serving.limits import TRAFFIC, TrafficLimits
 from modelwright_serving.memory import Memory
+from modelwright_serving.oip.signature import DIGEST
 
 CONTENT_TYPE = b"content-type"
 JSON_LENGTH = b"inference-header-content-length"
-DIGEST = b"modelwright-model-digest"
 # The only headers of a response that are kept; what is passed on to callers is chosen from these.
 _KEPT = frozenset((CONTENT_TYPE, JSON_LENGTH, DIGEST))
 

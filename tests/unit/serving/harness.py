@@ -20,6 +20,8 @@ import numpy.typing as npt
 
 NAME = "churn"
 INFER = f"/v2/models/{NAME}/infer"
+# The metric of requests that met a bound, by its reason.
+REFUSED = f'modelwright_requests_refused_total{{model="{NAME}",reason="%s"'
 PATIENCE = 20.0
 
 

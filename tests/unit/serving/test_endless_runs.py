@@ -14,12 +14,11 @@ import numpy as np
 from tritonclient.grpc import service_pb2 as pb
 from unit.serving import models
 from unit.serving.grpc_caller import HEALTH, Code, caller
-from unit.serving.harness import NAME, Served, Wire, post, serving
+from unit.serving.harness import NAME, REFUSED, Served, Wire, post, serving
 
 from modelwright_serving.memory import REFUSAL
 
 FOREVER = 2**60
-REFUSED = f'modelwright_requests_refused_total{{model="{NAME}",reason="%s"'
 
 
 def counting(to: int) -> dict[str, Any]:

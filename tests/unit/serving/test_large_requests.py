@@ -12,7 +12,7 @@ from onnx import helper
 from unit.serving import models
 from unit.serving.conftest import ModelFile
 from unit.serving.grpc_caller import Code, caller, raw
-from unit.serving.harness import NAME, Served, matrix, serving
+from unit.serving.harness import NAME, REFUSED, Served, matrix, serving
 
 from modelwright_serving.limits import LARGE
 from modelwright_serving.oip import request
@@ -21,7 +21,6 @@ from modelwright_serving.oip.errors import CostlyError
 from modelwright_serving.oip.signature import Signature, TensorSpec
 
 MIB = 1024**2
-REFUSED = f'modelwright_requests_refused_total{{model="{NAME}",reason="%s"'
 RUNS = "modelwright_batch_rows_count"
 PLANS = Signature(
     tuple(TensorSpec(f"f{index}", "FP32", (-1,)) for index in range(100)), (TensorSpec("y", "FP32", (-1,)),)

@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 from unit.serving import models
 from unit.serving.grpc_caller import Code, caller, raw
-from unit.serving.harness import INFER, NAME, PATIENCE, Served, Wire, matrix, post, serving
+from unit.serving.harness import INFER, NAME, PATIENCE, REFUSED, Served, Wire, matrix, post, serving
 
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: test\r\n\r\n"
-REFUSED = f'modelwright_requests_refused_total{{model="{NAME}",reason="%s"'
 MIB = 1024**2
 
 

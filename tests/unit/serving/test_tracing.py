@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 from unit.serving import models
-from unit.serving.harness import NAME, Served, matrix, post, serving
+from unit.serving.harness import REFUSED, Served, matrix, post, serving
 
 from modelwright_serving import logs
 from modelwright_serving.limits import Limits
 from modelwright_serving.tracing import FailureLog, request_id
 
-REFUSED = f'modelwright_requests_refused_total{{model="{NAME}",reason="Memory"'
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -49,7 +48,7 @@ def test_a_failure_of_the_server_is_logged_with_what_its_caller_sent(
             reply = server.infer(b"x" * 5000, X_Request_Id="mine", Traceparent=TRACE)
             wire.send(post(b"x" * 5000))
             assert wire.reply().status == 503
-            while (refused := server.metric(REFUSED)) == 0:
+            while (refused := server.metric(REFUSED % "Memory")) == 0:
                 pass  # metrics are rendered at most twenty times a second
             assert refused == 2
         assert (reply.status, reply.headers["x-request-id"]) == (503, "mine")
