@@ -1,6 +1,12 @@
-"""A histogram that costs little per value and shows itself to Prometheus when it is scraped."""
+"""A histogram that costs little per value and shows itself to Prometheus when it is scraped.
+
+One that has fine cells counts a value once as well: the coarse buckets for Prometheus are sums of whole cells.
+"""
 
 from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import pairwise
+from math import ceil, inf, log
 
 from prometheus_client.core import HistogramMetricFamily
 
@@ -8,15 +14,38 @@ DURATION_BOUNDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
+# Between the upper and the lower bound of a fine cell. The bounds are rounded, so that they are short as text.
+MOST_RATIO = 1.05
+_RATIO = 1.048
+
+
+def fine(coarse: tuple[float, ...], low: float, high: float) -> tuple[float, ...]:
+    """Bounds from `low` to `high`, neighbours at most MOST_RATIO apart, and those of `coarse` among them."""
+    stops = (low, *coarse, high)
+    bounds = [low]
+    for start, end in pairwise(stops):
+        cells = ceil(log(end / start) / log(_RATIO))
+        bounds += [float(f"{start * (end / start) ** (cell / cells):.4g}") for cell in range(1, cells)]
+        bounds.append(end)
+    return tuple(bounds)
+
+
+# Seconds. The first cell begins at 0: no request is as quick.
+FINE_DURATION_BOUNDS = fine(DURATION_BOUNDS, 2e-5, 120.0)
 
 
 class Histogram:
-    """Counts per bucket; a tenth of the cost of a locked, labelled one."""
+    """Counts per cell; a tenth of the cost of a locked, labelled one.
 
-    __slots__ = ("_bounds", "_counts", "_sum")
+    `bounds`: the upper bounds of the cells, of which each includes its own; what is above the last is one more cell.
+    `shown`: those of the buckets for Prometheus, which have to be among them; all of them by default.
+    """
 
-    def __init__(self, bounds: tuple[float, ...]) -> None:
+    __slots__ = ("_bounds", "_counts", "_shown", "_sum")
+
+    def __init__(self, bounds: tuple[float, ...], shown: tuple[float, ...] | None = None) -> None:
         self._bounds = bounds
+        self._shown = bounds if shown is None else shown
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
 
@@ -34,10 +63,26 @@ class Histogram:
         self._counts[bisect_left(self._bounds, value)] += times
         self._sum += value * times
 
+    def __add__(self, other: "Histogram") -> "Histogram":
+        """The values of both, which have to have the same bounds."""
+        both = Histogram(self._bounds, self._shown)
+        both._counts = [one + more for one, more in zip(self._counts, other._counts, strict=True)]
+        both._sum = self._sum + other._sum
+        return both
+
+    def cells(self) -> Iterator[tuple[float, int]]:
+        """The upper bound and the count of each cell that is not empty, in order."""
+        for bound, count in zip((*self._bounds, inf), self._counts, strict=True):
+            if count:
+                yield bound, count
+
     def add_to(self, family: HistogramMetricFamily, labels: tuple[str, ...]) -> None:
-        total = 0
+        total = start = 0
         buckets: list[tuple[str, float]] = []
-        for bound, count in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
-            total += count
-            buckets.append((bound, total))
+        for bound in self._shown:
+            end = bisect_left(self._bounds, bound) + 1
+            total += sum(self._counts[start:end])
+            start = end
+            buckets.append((str(bound), total))
+        buckets.append(("+Inf", total + sum(self._counts[start:])))
         family.add_metric(labels, buckets, sum_value=self._sum)

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from modelwright_serving.histogram import DURATION_BOUNDS, Histogram
+from modelwright_serving.histogram import DURATION_BOUNDS, FINE_DURATION_BOUNDS, Histogram
 from modelwright_serving.memory import Memory
 from modelwright_serving.oip.documents import Totals
 from modelwright_serving.traffic.counts import TrafficCounts
@@ -30,7 +30,7 @@ class ProtocolMetrics(Generic[Code]):
     def __init__(self, success: Code) -> None:
         self.success: Code = success
         self.codes: Counter[Code] = Counter()
-        self.durations = Histogram(DURATION_BOUNDS)
+        self.durations = Histogram(FINE_DURATION_BOUNDS, DURATION_BOUNDS)
         self.failed_seconds = 0.0
         self.in_flight = 0
 
@@ -52,6 +52,12 @@ class ProtocolMetrics(Generic[Code]):
     def abandoned(self) -> None:
         """The caller went away before its answer: neither a success nor a failure."""
         self.in_flight -= 1
+
+
+def _start(process: ProcessCollector) -> float:
+    """When this process began: Unix time. 0 if the system does not say."""
+    samples = (sample for metric in process.collect() for sample in metric.samples)
+    return next((sample.value for sample in samples if sample.name == "process_start_time_seconds"), 0.0)
 
 
 class Metrics(Collector):
@@ -79,7 +85,7 @@ class Metrics(Collector):
         self.ready: Callable[[], bool] = lambda: False
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
-        ProcessCollector(registry=self._registry)
+        self.started = _start(ProcessCollector(registry=self._registry))
 
     def render(self) -> bytes:
         return generate_latest(self._registry)

@@ -34,15 +34,16 @@ class Uncompared(Enum):
 class Comparison:
     """Labels are the elements of outputs that are no floating point numbers; all others are numbers.
 
-    `difference`: the largest absolute difference between two finite numbers. `non_finite`: numbers that are NaN or
-    infinite in the other answer only. `uncompared`: why outputs were left out.
+    `numbers`: how many of this revision's are finite. `difference`: the largest absolute difference between two finite
+    numbers. `non_finite`: the other answer has a number that is NaN or infinite, and this one has none. Where both have
+    one, the row is odd, and no evidence against either. `uncompared`: why outputs were left out.
     """
 
     labels: int = 0
     agreeing: int = 0
     numbers: int = 0
     difference: float = 0.0
-    non_finite: int = 0
+    non_finite: bool = False
     uncompared: frozenset[Uncompared] = frozenset()
 
     @property
@@ -53,8 +54,9 @@ class Comparison:
 
 def compare(ours: Outputs, theirs: Outputs) -> Comparison:
     """Compares two answers, output by output of the same name."""
-    labels = agreeing = numbers = non_finite = 0
+    labels = agreeing = numbers = 0
     difference = 0.0
+    all_finite_here = all_finite_there = True
     uncompared: set[Uncompared] = set()
     for name, mine in ours.items():
         other = theirs.get(name)
@@ -67,17 +69,20 @@ def compare(ours: Outputs, theirs: Outputs) -> Comparison:
         here, there = mine.values.ravel(), other.values.ravel()
         if _is_number(here):
             here, there = here.astype(np.float64), there.astype(np.float64)
-            finite, both = np.isfinite(here), np.isfinite(here) & np.isfinite(there)
-            values = int(np.count_nonzero(finite))
+            finite_here, finite_there = np.isfinite(here), np.isfinite(there)
+            both = finite_here & finite_there
+            values = int(np.count_nonzero(finite_here))
             numbers += values
-            non_finite += int(np.count_nonzero(finite & ~both))
             difference = max(difference, float(np.abs(here[both] - there[both]).max(initial=0.0)))
+            all_finite_here &= bool(finite_here.all())
+            all_finite_there &= bool(finite_there.all())
         else:
             values = here.size
             labels += values
             agreeing += int(np.count_nonzero(here == there))
         if not values:
             uncompared.add(Uncompared.NO_VALUES)
+    non_finite = all_finite_here and not all_finite_there
     return Comparison(labels, agreeing, numbers, difference, non_finite, frozenset(uncompared))
 
 

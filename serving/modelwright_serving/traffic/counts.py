@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from modelwright_serving.histogram import DURATION_BOUNDS, Histogram
+from modelwright_serving.histogram import DURATION_BOUNDS, Histogram, fine
 from modelwright_serving.traffic.compare import Comparison, Uncompared
 
 DIFFERENCE_BOUNDS = (
-    1e-6,
-    1e-5,
-    1e-4,
-    0.001,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    10.0,
-    100.0,
-    1e3,
-    1e4,
-    1e5,
-    1e6,
+    *(1e-6, 1e-5, 1e-4, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6),
 )
+# The first cell holds the answers that are equal, so that a limit of 0 can be checked.
+FINE_DIFFERENCE_BOUNDS = (0.0, *fine(DIFFERENCE_BOUNDS, 1e-9, 1e7))
 # Of revisions before the present one, whose counters a scrape may not have seen yet.
 _MAX_REVISIONS = 4
 
@@ -68,11 +54,11 @@ class RevisionCounts:
     """The numbers of one other revision."""
 
     __slots__ = (
-        "agreeing",
+        "agreement",
         "copied",
         "differences",
         "durations",
-        "labels",
+        "labelled",
         "non_finite",
         "outcomes",
         "uncompared",
@@ -83,10 +69,11 @@ class RevisionCounts:
         self.durations = Histogram(DURATION_BOUNDS)
         self.copied: Counter[CopyOutcome] = Counter()
         self.uncompared: Counter[Uncompared] = Counter()
-        self.labels = 0
-        self.agreeing = 0
-        self.non_finite = 0
-        self.differences = Histogram(DIFFERENCE_BOUNDS)
+        # Compared requests, each of which counts once, however many rows it has: its rows depend on each other.
+        self.labelled = 0  # with labels
+        self.agreement = 0.0  # the sum of the shares of their labels that are equal
+        self.non_finite = 0  # with a number that is not finite, in the other answer only
+        self.differences = Histogram(FINE_DIFFERENCE_BOUNDS, DIFFERENCE_BOUNDS)
 
     def drop(self, reason: Uncompared) -> None:
         """Count a request that was not copied."""
@@ -95,8 +82,9 @@ class RevisionCounts:
 
     def add(self, comparison: Comparison) -> None:
         """Count the comparison of two answers."""
-        self.labels += comparison.labels
-        self.agreeing += comparison.agreeing
+        if comparison.labels:
+            self.labelled += 1
+            self.agreement += comparison.agreeing / comparison.labels
         self.non_finite += comparison.non_finite
         if comparison.numbers:
             self.differences.observe(comparison.difference)
@@ -123,6 +111,11 @@ class TrafficCounts:
         while len(self._revisions) > _MAX_REVISIONS:
             del self._revisions[next(other for other in self._revisions if other != name)]
         return found
+
+    @property
+    def revisions(self) -> Mapping[str, RevisionCounts]:
+        """The counts of each revision, by its name."""
+        return self._revisions
 
     def collect(self) -> Iterator[Metric]:
         """All metrics, each with the labels of this server."""
@@ -173,10 +166,15 @@ class TrafficCounts:
             "Copied requests of which nothing, or not every output, could be compared, by reason.",
             labels=(*labels, "reason"),
         )
-        compared = CounterMetricFamily(
-            "modelwright_shadow_labels",
-            "Labels in compared answers, by whether the revisions agree.",
-            labels=(*labels, "agree"),
+        labelled = CounterMetricFamily(
+            "modelwright_shadow_labelled_requests",
+            "Copied requests with labels in both answers.",
+            labels=labels,
+        )
+        agreement = CounterMetricFamily(
+            "modelwright_shadow_agreement",
+            "The sum of the shares of labels that are equal, over the copied requests with labels in both answers.",
+            labels=labels,
         )
         differences = HistogramMetricFamily(
             "modelwright_shadow_difference",
@@ -184,8 +182,8 @@ class TrafficCounts:
             labels=labels,
         )
         non_finite = CounterMetricFamily(
-            "modelwright_shadow_non_finite",
-            "Numbers that are NaN or infinite in the other revision's answer only.",
+            "modelwright_shadow_non_finite_requests",
+            "Copied requests with a number that is NaN or infinite in the other revision's answer only.",
             labels=labels,
         )
         for revision, counts in self._revisions.items():
@@ -194,8 +192,8 @@ class TrafficCounts:
                 copied.add_metric((*values, outcome.value), counts.copied[outcome])
             for reason in Uncompared:
                 uncompared.add_metric((*values, reason.value), counts.uncompared[reason])
-            compared.add_metric((*values, "true"), counts.agreeing)
-            compared.add_metric((*values, "false"), counts.labels - counts.agreeing)
+            labelled.add_metric(values, counts.labelled)
+            agreement.add_metric(values, counts.agreement)
             counts.differences.add_to(differences, values)
             non_finite.add_metric(values, counts.non_finite)
-        yield from (copied, uncompared, compared, differences, non_finite)
+        yield from (copied, uncompared, labelled, agreement, differences, non_finite)

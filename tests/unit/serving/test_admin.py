@@ -44,9 +44,10 @@ def test_metrics_can_be_read_by_prometheus(server: Served, cancer: models.Cancer
         "modelwright_delegated_duration_seconds": "histogram",
         "modelwright_shadow_requests": "counter",
         "modelwright_shadow_uncompared": "counter",
-        "modelwright_shadow_labels": "counter",
+        "modelwright_shadow_labelled_requests": "counter",
+        "modelwright_shadow_agreement": "counter",
         "modelwright_shadow_difference": "histogram",
-        "modelwright_shadow_non_finite": "counter",
+        "modelwright_shadow_non_finite_requests": "counter",
         "modelwright_traffic_weight": "gauge",
         "modelwright_traffic_rule_errors": "counter",
     }

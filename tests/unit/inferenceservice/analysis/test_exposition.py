@@ -19,7 +19,7 @@ from modelwright.inferenceservice.analysis.exposition import (
     step_counts,
 )
 from modelwright_serving.metrics import Metrics
-from modelwright_serving.traffic.compare import Uncompared
+from modelwright_serving.traffic.compare import Comparison, Uncompared
 from modelwright_serving.traffic.counts import CopyOutcome, Outcome
 
 DELEGATED = "modelwright_delegated_requests_total"
@@ -122,8 +122,7 @@ def test_a_real_exposition_is_read_as_by_the_general_parser() -> None:
         seen.outcomes.update(dict.fromkeys(Outcome, number + 3))
         seen.copied.update(dict.fromkeys(CopyOutcome, number + 5))
         seen.uncompared.update(dict.fromkeys(Uncompared, number + 6))
-        seen.labels, seen.agreeing, seen.non_finite = 10, 7, 1
-        seen.differences.observe(0.02)
+        seen.add(Comparison(10, 7, 3, 0.02, non_finite=True))
     server.http.done(200, 0.01)
     server.http.done(503, 3.0)
     server.grpc.done("OK", 0.2)

@@ -24,6 +24,7 @@ from modelwright_serving.oip import response
 from modelwright_serving.oip.errors import OipError
 from modelwright_serving.oip.response import Output, Outputs
 from modelwright_serving.traffic.compare import Comparison, Uncompared, compare
+from modelwright_serving.traffic.counts import RevisionCounts
 
 REVISIONS = count()
 SAMPLE = f'{{model="{NAME}",revision="{REVISION}"'
@@ -91,7 +92,7 @@ def until(stable: Stable, copied: int, revision: str = REVISION) -> None:
 CASES = {
     "the same": (same, 1.0, 0.0, 0),
     "other numbers": (other_numbers, 1.0, 0.5, 0),
-    "numbers that are none": (no_numbers, 1.0, 0.0, 4),
+    "numbers that are none": (no_numbers, 1.0, 0.0, 1),
     "other labels": (other_labels, 0.0, 0.0, 0),
 }
 
@@ -116,17 +117,12 @@ def test_what_the_other_revision_answers_is_compared(
         until(stable, 10)
         assert stable.copied() == {"Compared": 10}
         assert stable.uncompared() == {}
-        agreed, disagreed = (
-            stable.served.metric(
-                f'modelwright_shadow_labels_total{{agree="{word}",model="{NAME}",revision="{REVISION}"'
-            )
-            for word in ("true", "false")
-        )
-        assert (agreed, disagreed) == (40 * agreement, 40 * (1 - agreement))
+        assert stable.served.metric(f"modelwright_shadow_labelled_requests_total{SAMPLE}") == 10
+        assert stable.served.metric(f"modelwright_shadow_agreement_total{SAMPLE}") == 10 * agreement
         assert stable.served.metric(f"modelwright_shadow_difference_sum{SAMPLE}") == pytest.approx(
             10 * difference
         )
-        assert stable.served.metric(f"modelwright_shadow_non_finite_total{SAMPLE}") == 10 * broken
+        assert stable.served.metric(f"modelwright_shadow_non_finite_requests_total{SAMPLE}") == 10 * broken
 
 
 def test_a_failing_shadow_is_counted_and_no_caller_notices(stable: Stable) -> None:
@@ -209,8 +205,8 @@ def test_records_are_copied_and_compared_like_tensors(
             assert len(stable.served.infer({"records": patients}).document["records"]) == 4
         until(stable, 3)
         assert (stable.copied(), stable.uncompared()) == ({"Compared": 3}, {})
-        labels = f'modelwright_shadow_labels_total{{agree="true",model="{NAME}",revision="{REVISION}"'
-        assert stable.served.metric(labels) == 12
+        assert stable.served.metric(f"modelwright_shadow_labelled_requests_total{SAMPLE}") == 3
+        assert stable.served.metric(f"modelwright_shadow_agreement_total{SAMPLE}") == 3
         assert stable.served.metric(f"modelwright_shadow_difference_count{SAMPLE}") == 3
         assert stable.served.metric(f"modelwright_shadow_difference_sum{SAMPLE}") == 0
 
@@ -229,7 +225,7 @@ B = {"label": "yes", "probabilities": {"yes": 0.5, "no": 0.5}}
         ([A, B], Comparison(2, 2, 4)),
         ([A, {**B, "label": "no"}], Comparison(2, 1, 4)),
         ([A, {**B, "probabilities": {"no": 0.25, "yes": 0.75}}], Comparison(2, 2, 4, 0.25)),
-        ([A, {**B, "probabilities": {"no": 0.5, "yes": None}}], Comparison(2, 2, 4, non_finite=1)),
+        ([A, {**B, "probabilities": {"no": 0.5, "yes": None}}], Comparison(2, 2, 4, non_finite=True)),
         (
             [{**row, "probabilities": {"no": 0.5, "maybe": 0.5}} for row in (A, B)],
             Comparison(2, 2, uncompared=frozenset((Uncompared.OTHER_CLASSES,))),
@@ -270,7 +266,7 @@ def test_an_answer_agrees_with_itself(values: list[float]) -> None:
     finite = int(np.isfinite(values).sum())
     found = compare(outputs, outputs)
     reasons = frozenset(() if finite else (Uncompared.NO_VALUES,))
-    assert found == Comparison(len(values), len(values), finite, 0.0, 0, reasons)
+    assert found == Comparison(len(values), len(values), finite, 0.0, uncompared=reasons)
 
 
 @given(values=Numbers, others=Numbers)
@@ -284,7 +280,22 @@ def test_the_largest_difference_counts_and_what_is_not_finite_is_none(
     expected: float = float(np.abs(ours[both] - theirs[both]).max(initial=0.0))
     assert found.is_empty == (not np.isfinite(ours).any())
     assert found.difference == expected
-    assert found.non_finite == int((np.isfinite(ours) & ~np.isfinite(theirs)).sum())
+    assert found.non_finite == bool(np.isfinite(ours).all() and not np.isfinite(theirs).all())
+
+
+def test_a_row_that_both_models_make_no_number_of_is_no_evidence_against_one() -> None:
+    """In any compared output: one of them may show it where the other model shows another one."""
+    ours = {"score": Output(np.array([0.5, np.nan])), "other": Output(np.array([1.0]))}
+    theirs = {"score": Output(np.array([np.inf, 0.5])), "other": Output(np.array([np.nan]))}
+    assert not compare(ours, theirs).non_finite
+    assert compare({"other": ours["other"]}, theirs).non_finite
+
+
+def test_a_request_is_one_sample_however_many_rows_it_has() -> None:
+    counts = RevisionCounts()
+    for comparison in (Comparison(100, 75), Comparison(1, 1), Comparison(numbers=4, non_finite=True)):
+        counts.add(comparison)
+    assert (counts.labelled, counts.agreement, counts.non_finite) == (2, 1.75, 1)
 
 
 def test_outputs_of_another_size_or_kind_are_left_out() -> None:
