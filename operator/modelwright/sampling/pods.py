@@ -15,7 +15,7 @@ from modelwright.common.resources import INFERENCE_SERVICES
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key
 from modelwright.inferenceservice.analysis.counts import Silence, StepCounts
-from modelwright.inferenceservice.analysis.exposition import Counts, Tally, counts, step_counts
+from modelwright.inferenceservice.analysis.exposition import Scrape, Tally, scraped, step_counts
 from modelwright.inferenceservice.analysis.scrape_targets import Pod, ScrapeTargets, scrape_targets
 from modelwright.inferenceservice.manifests.names import ADMIN_PORT
 from modelwright.sampling import http
@@ -26,7 +26,7 @@ MOST_BYTES = 256 * 1024
 SILENT_AFTER = timedelta(seconds=10)
 
 
-class PodCounts(Source[ScrapeTargets, Pod, Counts]):
+class PodCounts(Source[ScrapeTargets, Pod, Scrape]):
     """The source of POD_COUNTS: what pods have counted in the current step."""
 
     fact = POD_COUNTS
@@ -41,10 +41,10 @@ class PodCounts(Source[ScrapeTargets, Pod, Counts]):
         """The pods to scrape; None if the service has no step that is measured."""
         return scrape_targets(view, key)
 
-    async def ask(self, current: ScrapeTargets, target: Pod, at: datetime) -> Counts:
+    async def ask(self, current: ScrapeTargets, target: Pod, at: datetime) -> Scrape:
         """Scrapes a pod and returns its counts."""
         host = f"[{target.address}]" if ":" in target.address else target.address
-        url = f"http://{host}:{self._port}/metrics"
+        url = f"http://{host}:{self._port}/metrics?view=rollout"
         try:
             async with self._session.get(url, allow_redirects=False) as answer:
                 if answer.status != 200:
@@ -55,11 +55,11 @@ class PodCounts(Source[ScrapeTargets, Pod, Counts]):
         except aiohttp.ClientError as error:
             raise NoAnswer("its answer is not HTTP, or breaks off") from error
         try:
-            return counts(content.decode())
+            return scraped(content.decode())
         except ValueError as error:
             raise NoAnswer("its answer holds no metrics that can be believed") from error
 
-    def answers(self, current: ScrapeTargets) -> Answers[ScrapeTargets, Pod, Counts]:
+    def answers(self, current: ScrapeTargets) -> Answers[ScrapeTargets, Pod, Scrape]:
         """No counts of the step yet."""
         return StepAnswers(current.since)
 
@@ -73,7 +73,7 @@ class StepAnswers:
         self._silent: dict[str, tuple[datetime, str]] = {}
         self._last: StepCounts | None = None
 
-    def add(self, target: Pod, answer: Counts | Unanswered, at: datetime) -> None:
+    def add(self, target: Pod, answer: Scrape | Unanswered, at: datetime) -> None:
         """Adds the counts of a pod, or notes that it did not answer."""
         if isinstance(answer, Unanswered):
             since, _ = self._silent.get(target.uid, (at, ""))

@@ -41,9 +41,7 @@ def sends(*parts: bytes, pause: float = 0.0, again: bool = False) -> Hostile:
     return send
 
 
-def counting(
-    value: bytes, name: bytes = b'modelwright_shadow_labels_total{revision="C",agree="true"}'
-) -> Hostile:
+def counting(value: bytes, name: bytes = b'modelwright_shadow_agreement_total{revision="C"}') -> Hostile:
     body = name + b" " + value + b"\n"
     return sends(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 

@@ -31,6 +31,7 @@ class Pods:
         self.questions: asyncio.Queue[str] = asyncio.Queue()
 
     async def answer(self, request: web.Request) -> web.Response:
+        assert request.query_string == "view=rollout"
         self.asked += 1
         host = request.host.partition(":")[0]
         self.questions.put_nowait(host)

@@ -9,8 +9,13 @@ from modelwright.inferenceservice.analysis.prometheus_result import Reading
 
 # Outcomes of delegated requests that are the canary's fault.
 FAULTS = frozenset(("Failed", "Timeout", "Unreachable", "Broken", "Overloaded", "Rejected"))
+# Outcomes that say nothing about the canary: both revisions refused the request, or failed on it.
+NOT_COUNTED = frozenset(("Invalid", "FailedAlike"))
 # gRPC status codes that are the server's fault. Of HTTP status codes, those of 500 and above are.
 GRPC_FAULTS = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"))
+# The reason in `StepCounts.uncompared` for answers of servers of earlier releases, whose counters of labels and of
+# non-finite numbers do not tell how many requests they are from.
+SERVER_TOO_OLD = "ServerTooOld"
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,15 @@ class Silence:
 
 @dataclass(frozen=True)
 class StepCounts:
-    """The counts of one step of a canary, or of a revision that bakes: the judged revision."""
+    """The counts of one step of a canary, or of a revision that bakes: the judged revision.
+
+    `differences`, `stable_durations` and `canary_durations` are histograms: the number of values in each cell, by the
+    cell's upper bound, ascending and not cumulative. A value that is counted at a key is at most that key, and above
+    the next smaller key of the mapping; at the smallest key it is at least 0. The last key may be infinity. Keys with
+    the count 0 are lower bounds of the cells above them. So the exact values are unknown, but not their bounds: a
+    comparison is sound if it uses that end of each cell which speaks against its result. The cells of one revision are
+    either all fine (neighbours' ratio at most 1.05) or, of servers of earlier releases, all coarse.
+    """
 
     # When the step began. It identifies the step.
     since: str
@@ -37,18 +50,21 @@ class StepCounts:
     shadowed: Mapping[str, int] = field(default_factory=dict)
     # Those of which nothing, or not every output, could be compared, by reason.
     uncompared: Mapping[str, int] = field(default_factory=dict)
-    # Labels in compared answers, and how many of them are equal in both.
-    labels: int = 0
-    agreeing: int = 0
-    # Numbers that are NaN or infinite in the judged revision's answers, and finite in the stable one's.
+    # Compared requests with labels, and the sum over them of the share of labels (0 to 1) that are equal in both.
+    labelled: int = 0
+    agreement: float = 0.0
+    # Compared requests with a number that is NaN or infinite in the judged revision's answer, and none in the stable
+    # one's.
     non_finite: int = 0
     # Requests that the judged revision's own pods answered, by HTTP status code or name of the gRPC status.
     answered: Mapping[str, int] = field(default_factory=dict)
     # The same of the stable revision's pods.
     stable_answered: Mapping[str, int] = field(default_factory=dict)
-    # A histogram of the differences between numbers of compared answers: how many are at most each upper bound.
+    # Requests that a revision which bakes refused, and that the retired revision answered.
+    rescued: int = 0
+    # The largest absolute difference between the numbers of two compared answers.
     differences: Mapping[float, float] = field(default_factory=dict)
-    # Histograms of the seconds per request.
+    # The seconds per request.
     stable_durations: Mapping[float, float] = field(default_factory=dict)
     canary_durations: Mapping[float, float] = field(default_factory=dict)
     # The answers of Prometheus in this step, by the query's name.
@@ -60,15 +76,16 @@ class StepCounts:
     def requests(self) -> int:
         """How many requests count for the judged revision: those that were not the caller's fault or dropped."""
         if self.direct:
-            return sum(count for code, count in self.answered.items() if not is_callers_fault(code))
-        delegated = sum(count for outcome, count in self.delegated.items() if outcome != "Invalid")
+            own = sum(count for code, count in self.answered.items() if not is_callers_fault(code))
+            return own + self.rescued
+        delegated = sum(count for outcome, count in self.delegated.items() if outcome not in NOT_COUNTED)
         return delegated + sum(count for outcome, count in self.shadowed.items() if outcome != "Dropped")
 
     @property
     def faults(self) -> int:
         """How many of these requests failed through its fault."""
         if self.direct:
-            return sum(count for code, count in self.answered.items() if is_own_fault(code))
+            return self.rescued + sum(count for code, count in self.answered.items() if is_own_fault(code))
         delegated = sum(count for outcome, count in self.delegated.items() if outcome in FAULTS)
         return delegated + self.shadowed.get("Failed", 0)
 

@@ -1,6 +1,8 @@
 """Parses the metrics of servers, and adds the counts of many pods up to those of one step. Pure.
 
 The text comes from a pod and is not trusted: the parser returns only counts that can be added up, or raises ValueError.
+Servers of this release count values in fine cells. Those of earlier releases show coarse, cumulative buckets instead;
+the parser returns these as cells as well.
 """
 
 from __future__ import annotations
@@ -8,9 +10,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from math import inf, isfinite
 
-from modelwright.inferenceservice.analysis.counts import StepCounts
+from modelwright.inferenceservice.analysis.counts import SERVER_TOO_OLD, StepCounts
 
 # The name of a metric, and the values of the labels that are kept.
 Sample = tuple[str, ...]
@@ -19,33 +23,44 @@ Counts = dict[Sample, float]
 _DELEGATED = "modelwright_delegated_requests_total"
 _SHADOWED = "modelwright_shadow_requests_total"
 _UNCOMPARED = "modelwright_shadow_uncompared_total"
-_LABELS = "modelwright_shadow_labels_total"
-_NON_FINITE = "modelwright_shadow_non_finite_total"
-_DIFFERENCES = "modelwright_shadow_difference_bucket"
-_DURATIONS = "modelwright_request_duration_seconds_bucket"
+_LABELLED = "modelwright_shadow_labelled_requests_total"
+_AGREEMENT = "modelwright_shadow_agreement_total"
+_NON_FINITE = "modelwright_shadow_non_finite_requests_total"
+_DIFFERENCES = "modelwright_shadow_difference_cell"
+_DURATIONS = "modelwright_request_duration_seconds_cell"
 _ANSWERED = "modelwright_requests_total"
+# Of servers of earlier releases: single labels, and cumulative buckets.
+_LABELS = "modelwright_shadow_labels_total"
+_DIFFERENCE_BUCKETS = "modelwright_shadow_difference_bucket"
+_DURATION_BUCKETS = "modelwright_request_duration_seconds_bucket"
 KEPT = {
     _DELEGATED: ("revision", "outcome"),
     _SHADOWED: ("revision", "outcome"),
     _UNCOMPARED: ("revision", "reason"),
-    _LABELS: ("revision", "agree"),
+    _LABELLED: ("revision",),
+    _AGREEMENT: ("revision",),
     _NON_FINITE: ("revision",),
     _DIFFERENCES: ("revision", "le"),
     _DURATIONS: ("le",),
     _ANSWERED: ("code",),
+    _LABELS: ("revision",),
+    _DIFFERENCE_BUCKETS: ("revision", "le"),
+    _DURATION_BUCKETS: ("le",),
 }
+_CUMULATIVE = frozenset((_DIFFERENCE_BUCKETS, _DURATION_BUCKETS))
+# Identifies the process that counts: when it started, in seconds since 1970.
+_STARTED = "process_start_time_seconds"
 # The allowed values of the labels that are kept. A sample without the label has an empty value.
 _VALUES = {
     "revision": re.compile(r"[A-Za-z0-9.-]{0,63}"),
     "outcome": re.compile(r"[A-Za-z]{0,32}"),
     "reason": re.compile(r"[A-Za-z]{0,32}"),
-    "agree": re.compile(r"true|false"),
     "code": re.compile(r"[0-9]{3}|[A-Z_]{0,32}"),
-    "le": re.compile(r"\+Inf|[0-9]{1,16}(\.[0-9]{1,16})?(e[+-]?[0-9]{1,2})?"),
+    "le": re.compile(r"\+Inf|[0-9]{1,17}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,2})?"),
 }
 # Only lines with a known name are parsed: parsing a whole exposition takes ten times as long.
-_LINE = re.compile(rf"^[ \t]*({'|'.join(KEPT)})(?=[ \t{{])(.*)$", re.MULTILINE)
-_REST = re.compile(r"[ \t]*(?:\{(.*)\})?[ \t]*(\S+)(?:[ \t]+-?[0-9]+)?\s*")
+_LINE = re.compile(rf"^[ \t]*({'|'.join((*KEPT, _STARTED))})(?=[ \t{{])(.*)$", re.MULTILINE)
+_REST = re.compile(r"[ \t]*(\{.*\})?[ \t]*(\S+)(?:[ \t]+-?[0-9]+)?\s*")
 # Escapes are not decoded: no label that is kept may contain one.
 _LABEL = re.compile(r'([ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t]*(?:,|$))')
 
@@ -53,39 +68,82 @@ MOST_SAMPLES = 1000
 LONGEST_LINE = 512
 # Above this a float cannot represent every whole number.
 MOST_COUNTED = 2.0**53
+# A server shows the same labels at each scrape. So many of them are remembered, 150 for each pod of 200.
+REMEMBERED_LABELS = 32_768
+# The ratio of a fine cell's bounds is at most this.
+CELL_RATIO = 1.05
+# The bounds of two adjacent cells may differ in their last digits.
+_ROUNDING = 1e-9
 
 
-def counts(text: str) -> Counts:
+@dataclass(frozen=True)
+class Scrape:
+    """What one scrape of a pod gives. `started`: identifies the process of the pod's server; 0 if it is unknown."""
+
+    counts: Counts = field(default_factory=dict)
+    started: float = 0.0
+
+
+def scraped(text: str) -> Scrape:
     """Returns the samples that are kept, summed over all other labels. Raises ValueError if one is not a count."""
     sums: Counts = defaultdict(float)
+    started = 0.0
     for number, (name, rest) in enumerate(_LINE.findall(text)):
         if number >= MOST_SAMPLES:
             raise ValueError(f"more than {MOST_SAMPLES} samples")
-        labels, value = _parts(rest)
-        sums[name, *(_valid(label, labels) for label in KEPT[name])] += value
-    return dict(sums)
+        if len(rest) > LONGEST_LINE:
+            raise ValueError("a line that is too long")
+        labels, _, value = rest.rpartition(" ")
+        if not labels.endswith("}"):  # unusual spaces, a timestamp or no labels
+            labels, value = _parts(rest)
+        counted = float(value)
+        if not 0 <= counted <= MOST_COUNTED:
+            raise ValueError("a value that is no count")
+        if name == _STARTED:
+            started = counted
+        else:
+            sums[_sample(name, labels)] += counted
+    return Scrape(_cells(sums), started)
 
 
-def _parts(rest: str) -> tuple[Mapping[str, str], float]:
-    """The labels and the value of a sample. `rest`: the line after the metric's name."""
-    if len(rest) > LONGEST_LINE or (parts := _REST.fullmatch(rest)) is None:
+def _parts(rest: str) -> tuple[str, str]:
+    """The labels in their braces, and the value. `rest`: the line after the metric's name."""
+    if (parts := _REST.fullmatch(rest)) is None:
         raise ValueError("a line that is no sample")
-    value = float(parts[2])
-    if not 0 <= value <= MOST_COUNTED:
-        raise ValueError("a value that is no count")
-    text = parts[1] or ""
+    return parts[1] or "{}", parts[2]
+
+
+@lru_cache(REMEMBERED_LABELS)
+def _sample(name: str, labels: str) -> Sample:
+    """The sample with the labels that are kept. `labels`: with braces. Raises ValueError if they are not allowed."""
+    text = labels.strip(" \t")[1:-1]
     matches = _LABEL.findall(text)
-    if sum(len(whole) for whole, _, _ in matches) != len(text):
+    if not labels.lstrip(" \t").startswith("{") or sum(len(whole) for whole, _, _ in matches) != len(text):
         raise ValueError("labels that cannot be read")
-    return {label: content for _, label, content in matches}, value
+    found = {label: content for _, label, content in matches}
+    return (name, *(_valid(label, found.get(label, "")) for label in KEPT[name]))
 
 
-def _valid(label: str, labels: Mapping[str, str]) -> str:
+def _valid(label: str, value: str) -> str:
     """The value of a label. Raises ValueError if it is not an allowed one."""
-    value = labels.get(label, "")
     if _VALUES[label].fullmatch(value) is None:
         raise ValueError(f"a value of the label {label} that it cannot have")
     return value
+
+
+def _cells(sums: Counts) -> Counts:
+    """The samples with the count of each bucket instead of the cumulative one. Raises ValueError if one decreases."""
+    cells = {sample: value for sample, value in sums.items() if sample[0] not in _CUMULATIVE}
+    if len(cells) == len(sums):
+        return cells
+    below: dict[Sample, float] = {}
+    for sample in sorted(sums.keys() - cells.keys(), key=lambda sample: _bound(sample[-1])):
+        histogram = sample[:-1]
+        cells[sample] = sums[sample] - below.get(histogram, 0.0)
+        if cells[sample] < 0:
+            raise ValueError("buckets whose counts decrease")
+        below[histogram] = sums[sample]
+    return cells
 
 
 class Tally:
@@ -94,10 +152,12 @@ class Tally:
     def __init__(self, revision: str, *, since_start: bool) -> None:
         self.revision = revision
         self._last: Counts | None = {} if since_start else None
+        self._started = 0.0
         self.sum: Counts = defaultdict(float)
 
-    def add(self, now: Counts) -> None:
+    def add(self, scrape: Scrape) -> None:
         """Adds the increase since the last call. The first call sets the start, unless the pod began in this step."""
+        now = scrape.counts
         if self._last is not None:
             restarted = any(now.get(sample, 0.0) < value for sample, value in self._last.items())
             before = {} if restarted else self._last
@@ -114,21 +174,25 @@ def step_counts(since: str, judged: str, pods: Iterable[Tally], *, direct: bool 
     tallies = list(pods)
     stable = _added(tally.sum for tally in tallies if tally.revision != judged)
     own = _added(tally.sum for tally in tallies if tally.revision == judged)
-    labels = {agree: round(stable.get((_LABELS, judged, agree), 0.0)) for agree in ("true", "false")}
+    shadowed = _by_label(stable, _SHADOWED, judged)
+    uncompared = _by_label(stable, _UNCOMPARED, judged)
+    labelled = round(stable.get((_LABELLED, judged), 0.0))
+    if not labelled and stable.get((_LABELS, judged), 0.0) > 0:
+        uncompared[SERVER_TOO_OLD] = shadowed.get("Compared", 0)
     return StepCounts(
         since=since,
         direct=direct,
-        delegated=_outcomes(stable, _DELEGATED, judged),
-        shadowed=_outcomes(stable, _SHADOWED, judged),
-        uncompared=_outcomes(stable, _UNCOMPARED, judged),
-        labels=sum(labels.values()),
-        agreeing=labels["true"],
+        delegated=_by_label(stable, _DELEGATED, judged),
+        shadowed=shadowed,
+        uncompared=uncompared,
+        labelled=labelled,
+        agreement=min(stable.get((_AGREEMENT, judged), 0.0), float(labelled)),
         non_finite=round(stable.get((_NON_FINITE, judged), 0.0)),
-        answered=_codes(own),
-        stable_answered=_codes(stable),
-        differences=_buckets(stable, (_DIFFERENCES, judged)),
-        stable_durations=_buckets(stable, (_DURATIONS,)),
-        canary_durations=_buckets(own, (_DURATIONS,)),
+        answered=_by_label(own, _ANSWERED),
+        stable_answered=_by_label(stable, _ANSWERED),
+        differences=_histogram(stable, (_DIFFERENCES, judged), (_DIFFERENCE_BUCKETS, judged)),
+        stable_durations=_histogram(stable, (_DURATIONS,), (_DURATION_BUCKETS,)),
+        canary_durations=_histogram(own, (_DURATIONS,), (_DURATION_BUCKETS,)),
     )
 
 
@@ -140,26 +204,27 @@ def _added(pods: Iterable[Counts]) -> Counts:
     return total
 
 
-def _outcomes(counts: Counts, name: str, revision: str) -> dict[str, int]:
-    """The counts of a metric about a revision, by the value of its other label."""
-    samples = {sample: value for sample, value in counts.items() if sample[:2] == (name, revision)}
-    return {sample[2]: round(value) for sample, value in sorted(samples.items()) if value > 0}
+def _by_label(counts: Counts, *start: str) -> dict[str, int]:
+    """The counts of the samples that begin like this, by the value of their last label."""
+    found = sorted((sample[-1], value) for sample, value in counts.items() if sample[:-1] == start)
+    return {label: round(value) for label, value in found if value > 0}
 
 
-def _codes(counts: Counts) -> dict[str, int]:
-    return {
-        sample[1]: round(value)
-        for sample, value in sorted(counts.items())
-        if sample[0] == _ANSWERED and value > 0
-    }
+def _histogram(counts: Counts, fine: Sample, coarse: Sample) -> Mapping[float, float]:
+    """The cells of `StepCounts`: the fine ones, or the coarse ones if the servers have no others."""
+    cells: dict[float, float] = {}
+    below = 0.0
+    for bound, value in _by_bound(counts, fine):
+        lower = bound / CELL_RATIO
+        if lower != inf and below < lower * (1 - _ROUNDING):
+            cells[lower] = 0.0
+        cells[bound] = cells.get(bound, 0.0) + value
+        below = bound
+    return cells or dict(_by_bound(counts, coarse))
 
 
-def _buckets(counts: Counts, start: Sample) -> Mapping[float, float]:
-    buckets: dict[float, float] = defaultdict(float)
-    for sample, value in counts.items():
-        if sample[:-1] == start:
-            buckets[_bound(sample[-1])] += value
-    return dict(sorted(buckets.items()))
+def _by_bound(counts: Counts, start: Sample) -> list[tuple[float, float]]:
+    return sorted((_bound(sample[-1]), value) for sample, value in counts.items() if sample[:-1] == start)
 
 
 def _bound(text: str) -> float:

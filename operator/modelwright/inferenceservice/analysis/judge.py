@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import ceil
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from math import ceil, inf
 
 from modelwright.api.inferenceservice import Analysis
 from modelwright.checks import statistics
@@ -132,13 +133,15 @@ def _error_rate(analysis: Analysis, measured: StepCounts) -> Verdict:
 
 def _latency(analysis: Analysis, metric: str, rank: float, increase: float, measured: StepCounts) -> Verdict:
     """Compares a percentile of both revisions; fails if the increase is above its limit with confidence."""
-    canary = statistics.quantile_interval(measured.canary_durations, rank)
-    stable = statistics.quantile_interval(measured.stable_durations, rank)
-    samples = round(min(map(statistics.total, (measured.canary_durations, measured.stable_durations))))
+    canary = statistics.quantile_interval(_buckets(measured.canary_durations), rank)
+    stable = statistics.quantile_interval(_buckets(measured.stable_durations), rank)
+    samples = round(
+        min(map(statistics.total, (_buckets(measured.canary_durations), _buckets(measured.stable_durations))))
+    )
     if canary is None or stable is None or samples < analysis.min_samples:
         return Verdict("Inconclusive", metric, TOO_FEW, samples)
     limit = stable.high * (1 + increase)
-    value = statistics.quantile(measured.canary_durations, rank)
+    value = statistics.quantile(_buckets(measured.canary_durations), rank)
     if canary.low > limit:
         return Verdict("Fail", metric, "TooSlow", samples, value, limit)
     return Verdict("Pass", metric, "FastEnough", samples, value, limit)
@@ -146,9 +149,9 @@ def _latency(analysis: Analysis, metric: str, rank: float, increase: float, meas
 
 def _difference(analysis: Analysis, limit: float, measured: StepCounts) -> Verdict:
     """Compares numbers of both revisions' answers: 99 % of the differences have to be within the limit."""
-    samples = round(statistics.total(measured.differences))
-    interval = statistics.quantile_interval(measured.differences, _P99)
-    value = statistics.quantile(measured.differences, _P99)
+    samples = round(statistics.total(_buckets(measured.differences)))
+    interval = statistics.quantile_interval(_buckets(measured.differences), _P99)
+    value = statistics.quantile(_buckets(measured.differences), _P99)
     if interval is not None and samples >= analysis.min_failures and interval.low > limit:
         return Verdict("Fail", "difference", "NumbersDiffer", samples, value, limit)
     if samples < analysis.min_samples:
@@ -160,9 +163,9 @@ def _difference(analysis: Analysis, limit: float, measured: StepCounts) -> Verdi
 
 def _agreement(analysis: Analysis, limit: float, measured: StepCounts) -> Verdict:
     """Compares labels of both revisions' answers."""
-    samples = measured.labels
-    rate = measured.agreeing / samples if samples else 1.0
-    if samples and statistics.share(measured.agreeing, samples).high < limit:
+    samples = measured.labelled
+    rate = measured.agreement / samples if samples else 1.0
+    if samples and statistics.share(round(measured.agreement), samples).high < limit:
         return Verdict("Fail", "agreement", "AnswersDiffer", samples, rate, limit)
     if samples < analysis.min_samples:
         return Verdict("Inconclusive", "agreement", TOO_FEW, samples, rate, limit)
@@ -178,3 +181,9 @@ def _non_finite(measured: StepCounts) -> Verdict:
     if measured.non_finite:
         return Verdict("Fail", "nonFinite", "NonFiniteAnswers", samples, value, 0.0)
     return Verdict("Pass", "nonFinite", "AnswersFinite", samples, value, 0.0)
+
+
+def _buckets(cells: Mapping[float, float]) -> dict[float, float]:
+    """The cells as cumulative buckets."""
+    below = dict(zip(cells, accumulate(cells.values()), strict=True))
+    return below | {inf: sum(cells.values())} if cells else {}

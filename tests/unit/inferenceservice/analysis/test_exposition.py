@@ -14,8 +14,10 @@ from modelwright.inferenceservice.analysis.exposition import (
     KEPT,
     MOST_SAMPLES,
     Counts,
+    Sample,
+    Scrape,
     Tally,
-    counts,
+    scraped,
     step_counts,
 )
 from modelwright_serving.metrics import Metrics
@@ -39,6 +41,10 @@ process_cpu_seconds_total 1.5
 """
 
 
+def counts(text: str) -> Counts:
+    return scraped(text).counts
+
+
 def answered(value: float) -> Counts:
     return {(DELEGATED, "new", "Answered"): value}
 
@@ -46,7 +52,7 @@ def answered(value: float) -> Counts:
 def tally(revision: str, *seen: Counts, since_start: bool = False) -> Tally:
     found = Tally(revision, since_start=since_start)
     for each in seen:
-        found.add(each)
+        found.add(Scrape(each))
     return found
 
 
@@ -56,8 +62,34 @@ def test_the_samples_that_matter_are_read_and_protocols_added_up() -> None:
         (DELEGATED, "new", "Failed"): 10.0,
         (DELEGATED, "old", "Failed"): 7.0,
         ("modelwright_request_duration_seconds_bucket", "0.1"): 4.0,
-        ("modelwright_request_duration_seconds_bucket", "+Inf"): 5.0,
+        ("modelwright_request_duration_seconds_bucket", "+Inf"): 1.0,
     }
+
+
+def test_the_process_that_counts_is_identified_by_its_start() -> None:
+    assert scraped("process_start_time_seconds 1767225600.25\n").started == 1767225600.25
+    assert scraped(TEXT).started == 0
+
+
+def test_cells_are_read_as_they_are_and_cumulative_buckets_become_cells() -> None:
+    fine = "".join(f'modelwright_request_duration_seconds_cell{{le="{le}"}} 2\n' for le in ("0.1", "0.105"))
+    assert list(counts(fine).values()) == [2.0, 2.0]
+    bounds = (("10.0", 7), ("+Inf", 9), ("2.0", 3), ("1.0", 3))
+    coarse = "".join(
+        f'modelwright_shadow_difference_bucket{{revision="{revision}",le="{le}"}} {count}\n'
+        for le, count in bounds
+        for revision in ("a", "b")
+    )
+    for revision in ("a", "b"):
+        name = "modelwright_shadow_difference_bucket", revision
+        found = {sample[2]: value for sample, value in counts(coarse).items() if sample[:2] == name}
+        assert found == {"1.0": 3.0, "2.0": 0.0, "10.0": 4.0, "+Inf": 2.0}
+
+
+def test_buckets_whose_counts_decrease_are_not_believed() -> None:
+    name = "modelwright_request_duration_seconds_bucket"
+    with pytest.raises(ValueError, match="decrease"):
+        counts(f'{name}{{le="1.0"}} 3\n{name}{{le="2.0"}} 2\n')
 
 
 @pytest.mark.parametrize(
@@ -81,7 +113,7 @@ def test_a_value_that_is_no_count_is_not_believed(value: str) -> None:
         'modelwright_request_duration_seconds_bucket{le="NaN"}',
         'modelwright_request_duration_seconds_bucket{le="-1"}',
         'modelwright_request_duration_seconds_bucket{le=""}',
-        'modelwright_shadow_labels_total{revision="C",agree="maybe"}',
+        'modelwright_requests_total code="200"}',
         f'{DELEGATED}{{revision="{"x" * 64}",outcome="Failed"}}',
         f'{DELEGATED}{{revision="new\\n",outcome="Failed"}}',
     ],
@@ -105,13 +137,19 @@ def test_lines_without_a_known_name_are_passed_over(text: str) -> None:
 
 
 def general(text: str) -> Counts:
-    """The same by the parser of prometheus_client."""
+    """The same by the parser of prometheus_client, with the count of each bucket instead of the cumulative one."""
     found: Counts = defaultdict(float)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name in KEPT:
                 labels = (sample.labels.get(label, "") for label in KEPT[sample.name])
                 found[sample.name, *labels] += sample.value
+    below: dict[Sample, float] = {}
+    buckets = [key for key in found if key[0].endswith("_bucket")]
+    for key in sorted(buckets, key=lambda key: float(key[-1])):
+        cumulative = found[key]
+        found[key] -= below.get(key[:-1], 0.0)
+        below[key[:-1]] = cumulative
     return dict(found)
 
 
@@ -140,7 +178,6 @@ HELD = {
     "revision": st.from_regex(r"[a-z0-9]{0,10}", fullmatch=True),
     "outcome": st.sampled_from(["Answered", "Failed", ""]),
     "reason": st.sampled_from(["Busy", "TooLarge", ""]),
-    "agree": st.sampled_from(["true", "false"]),
     "code": st.sampled_from(["200", "503", "OK", "DATA_LOSS"]),
     "le": st.sampled_from(["0.1", "1e-06", "10.0", "+Inf"]),
 }
@@ -168,7 +205,12 @@ def lines(draw: st.DrawFn) -> str:
 @given(found=st.lists(lines(), max_size=20))
 def test_generated_expositions_are_read_as_by_the_general_parser(found: list[str]) -> None:
     text = "\n".join([*found, ""])
-    assert counts(text) == general(text)
+    expected = general(text)
+    if min(expected.values(), default=0.0) < 0:
+        with pytest.raises(ValueError, match="decrease"):
+            counts(text)
+    else:
+        assert counts(text) == expected
 
 
 @given(
@@ -205,20 +247,60 @@ def test_the_stable_pods_say_what_came_of_requests_and_both_how_fast_they_were()
     )
     assert found.delegated == {"Answered": 280, "Failed": 20}
     assert (found.requests, found.faults) == (300, 20)
-    assert found.canary_durations == {0.1: 4.0, inf: 5.0}
-    assert found.stable_durations == {0.1: 8.0, inf: 14.0}
+    assert found.canary_durations == {0.1: 4.0, inf: 1.0}
+    assert found.stable_durations == {0.1: 8.0, inf: 6.0}
+
+
+def durations(**cells: float) -> Counts:
+    return {("modelwright_request_duration_seconds_cell", le): count for le, count in cells.items()}
+
+
+def test_a_fine_cell_has_a_lower_bound_also_where_the_cells_below_are_empty() -> None:
+    cells = {"0.1": 4.0, "0.105": 2.0, "2.1": 1.0, "+Inf": 3.0}
+    found = step_counts("t", "new", [tally("new", {}, durations(**cells))]).canary_durations
+    assert list(found) == pytest.approx([0.1 / 1.05, 0.1, 0.105, 2.0, 2.1, inf])
+    assert list(found.values()) == [0.0, 4.0, 2.0, 0.0, 1.0, 3.0]
+
+
+def test_a_cell_of_zeros_has_no_lower_bound() -> None:
+    found = step_counts("t", "new", [tally("new", {}, durations(**{"0.0": 7.0}))])
+    assert found.canary_durations == {0.0: 7.0}
+
+
+def test_coarse_buckets_do_not_count_beside_cells_of_the_same_metric() -> None:
+    coarse: Counts = {("modelwright_request_duration_seconds_bucket", "0.25"): 5.0}
+    found = step_counts("t", "new", [tally("new", {}, durations(**{"0.2": 5.0}) | coarse)])
+    assert sum(found.canary_durations.values()) == 5
+
+
+def test_the_bounds_of_coarse_buckets_are_kept_where_they_are_empty() -> None:
+    name = "modelwright_request_duration_seconds_bucket"
+    seen: Counts = {(name, "0.1"): 0.0, (name, "0.25"): 5.0, (name, "+Inf"): 0.0}
+    found = step_counts("t", "new", [tally("old", {}, seen)])
+    assert found.stable_durations == {0.1: 0.0, 0.25: 5.0, inf: 0.0}
+
+
+def test_the_labels_of_an_earlier_release_are_no_samples_and_that_is_the_reason() -> None:
+    seen: Counts = {
+        ("modelwright_shadow_labels_total", "new"): 800.0,
+        ("modelwright_shadow_requests_total", "new", "Compared"): 8.0,
+    }
+    found = step_counts("t", "new", [tally("old", {}, seen)])
+    assert (found.labelled, found.agreement, found.uncompared) == (0, 0.0, {"ServerTooOld": 8})
 
 
 def test_labels_in_compared_answers_are_counted() -> None:
     seen: Counts = {
-        ("modelwright_shadow_labels_total", "new", "true"): 8.0,
-        ("modelwright_shadow_labels_total", "new", "false"): 2.0,
+        ("modelwright_shadow_labelled_requests_total", "new"): 10.0,
+        ("modelwright_shadow_agreement_total", "new"): 7.25,
+        ("modelwright_shadow_labels_total", "new"): 1000.0,
         ("modelwright_shadow_requests_total", "new", "Compared"): 10.0,
         ("modelwright_shadow_uncompared_total", "new", "OtherClasses"): 4.0,
         ("modelwright_shadow_uncompared_total", "new", "Busy"): 0.0,
         ("modelwright_shadow_uncompared_total", "older", "Busy"): 1.0,
-        ("modelwright_shadow_non_finite_total", "new"): 3.0,
+        ("modelwright_shadow_non_finite_requests_total", "new"): 3.0,
     }
     found = step_counts("t", "new", [tally("old", {}, seen)])
-    assert (found.labels, found.agreeing, found.non_finite, found.shadowed) == (10, 8, 3, {"Compared": 10})
+    assert (found.labelled, found.agreement, found.non_finite) == (10, 7.25, 3)
+    assert found.shadowed == {"Compared": 10}
     assert found.uncompared == {"OtherClasses": 4}

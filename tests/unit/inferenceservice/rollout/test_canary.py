@@ -206,7 +206,7 @@ def test_a_canary_says_what_its_checks_wait_for_and_writes_it_seldom() -> None:
         "agreement: 0 of 100 samples (no request was copied)"
     )
     assert len(service.world.api.writes) - before == 4, "at 0, 1, 10 and 25 of 100"
-    measures(service, GOOD, labels=100, agreeing=91).settles()
+    measures(service, GOOD, labelled=100, agreement=91.0).settles()
     assert service.message == "ModelVersion churn-2 answers 10 % (step 1 of 2)"
     assert "waitingFor" not in service.status["canary"]
 
@@ -308,7 +308,7 @@ def test_labels_that_differ_roll_back_and_a_shadow_needs_no_traffic() -> None:
     assert rule(service) is not None
     assert (rule(service)["weight"], rule(service)["mirror"]) == (0, 100)  # type: ignore[index]
 
-    measures(service, {}, shadowed={"Compared": 200}, labels=200, agreeing=150).settles()
+    measures(service, {}, shadowed={"Compared": 200}, labelled=200, agreement=150.0).settles()
 
     assert service.reason == "RolledBack"
     assert "agreement is 0.75, the limit 0.95 (200 samples)" in service.message
@@ -321,8 +321,8 @@ def test_answers_that_are_no_numbers_roll_back() -> None:
 
 
 def test_a_canary_that_is_much_slower_rolls_back_and_one_that_is_as_fast_does_not() -> None:
-    fast = {0.001: 0.0, 0.01: 990.0, 0.1: 1000.0, 1.0: 1000.0, float("inf"): 1000.0}
-    slow = {0.001: 0.0, 0.01: 10.0, 0.1: 20.0, 1.0: 1000.0, float("inf"): 1000.0}
+    fast = {0.001: 0.0, 0.01: 990.0, 0.1: 10.0}
+    slow = {0.001: 0.0, 0.01: 10.0, 0.1: 10.0, 1.0: 980.0}
     service = a_canary(analysis={"maxP99Increase": 1.0})
     measures(service, GOOD, stable_durations=fast, canary_durations=fast).settles()
     assert service.reason == "CanaryInProgress"
