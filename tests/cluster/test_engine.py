@@ -182,6 +182,17 @@ class TestApi:
         with pytest.raises(NotFound):
             await place.api.get(place.map())
 
+    async def test_a_delete_may_mean_one_version_alone(self, place: Place) -> None:
+        made = await place.make_map()
+        changed = await place.apply(a="2")
+        with pytest.raises(Conflict):
+            await place.api.delete(
+                place.map(), uid=uid(made), resource_version=made["metadata"]["resourceVersion"]
+            )
+
+        version = changed["metadata"]["resourceVersion"]
+        assert await place.api.delete(place.map(), uid=uid(made), resource_version=version) is None
+
     async def test_a_deleted_object_that_is_held_is_still_there(self, place: Place) -> None:
         made = await place.make_map()
         await place.api.patch(place.map(), {"metadata": {"finalizers": ["example.com/hold"]}})

@@ -126,12 +126,14 @@ class FakeApi:
         with self._call("get", key):
             return copy.deepcopy(self._existing(key))
 
-    async def delete(self, key: Key, *, uid: str) -> Body | None:
+    async def delete(self, key: Key, *, uid: str, resource_version: str | None = None) -> Body | None:
         """Asks the object to go; a finalizer holds it."""
         with self._call("delete", key):
             known = copy.deepcopy(self._existing(key))
             if metadata(known)["uid"] != uid:
                 raise Conflict(f"the UID in the precondition ({uid}) does not match")
+            if resource_version not in {None, metadata(known)["resourceVersion"]}:
+                raise Conflict(f"the version in the precondition ({resource_version}) does not match")
             if metadata(known).get("finalizers"):
                 known["metadata"].setdefault("deletionTimestamp", BORN)
                 return self._update(key, known)

@@ -46,9 +46,9 @@ class Api(Protocol):
         """The object as it is now; NotFound without one."""
         ...
 
-    async def delete(self, key: Key, *, uid: str) -> Body | None:
-        """Asks the object with this uid to go, its dependents in the background. Gives the object while something
-        still holds it, None when it is gone."""
+    async def delete(self, key: Key, *, uid: str, resource_version: str | None = None) -> Body | None:
+        """Asks the object with this uid, and this version if one is given, to go, its dependents in the background.
+        Returns the object while a finalizer holds it, None when it is gone; Conflict when it is another one."""
         ...
 
     async def list(

@@ -93,10 +93,11 @@ class Client:
         """The object as it is now; NotFound without one."""
         return await self._send(_Request("GET", key.resource.path(key.namespace, key.name), {}))
 
-    async def delete(self, key: Key, *, uid: str) -> Body | None:
-        """Asks the object with this uid to go, its dependents in the background. Gives the object while something
-        still holds it, None when it is gone."""
-        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+    async def delete(self, key: Key, *, uid: str, resource_version: str | None = None) -> Body | None:
+        """Asks the object with this uid, and this version if one is given, to go, its dependents in the background.
+        Returns the object while a finalizer holds it, None when it is gone; Conflict when it is another one."""
+        version = {} if resource_version is None else {"resourceVersion": resource_version}
+        options = {"preconditions": {"uid": uid, **version}, "propagationPolicy": "Background"}
         path = key.resource.path(key.namespace, key.name)
         answer = await self._send(_Request("DELETE", path, {}, options))
         return answer if "deletionTimestamp" in answer.get("metadata", {}) else None

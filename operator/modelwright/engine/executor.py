@@ -37,7 +37,19 @@ from modelwright.engine.objects import (
     root_uid,
     uid,
 )
-from modelwright.engine.plan import ABSENT, Annotate, Apply, Confirm, Create, Delete, Effect, Event, Plan
+from modelwright.engine.plan import (
+    ABSENT,
+    CURRENT,
+    Annotate,
+    Apply,
+    Confirm,
+    Create,
+    Delete,
+    Effect,
+    Event,
+    Plan,
+    Relist,
+)
 from modelwright.engine.refusal import REFUSALS, Action, Refusal, refusal_of, steady
 from modelwright.engine.retries import Retries
 from modelwright.engine.rivals import Rivals
@@ -116,6 +128,8 @@ class Executor:
         """Why nothing is to be written for an object: another operator undoes it. None where all is well."""
         theirs, due = {}, set()
         for effect in plan.effects:
+            if isinstance(effect, Relist):
+                continue
             known = self._store.get(effect.key)
             author = None if known is None else self._rivals.author(known)
             if known is None or author is None:
@@ -141,7 +155,9 @@ class Executor:
         """Keeps refusals and absences as facts of the object, and posts an event for each new refusal."""
         missing = {effect.key for effect in plan.effects if isinstance(effect, Confirm)}
         absent = frozenset(found for found in missing if self._store.get(found) is None)
+        current = frozenset(effect for effect in plan.effects if isinstance(effect, Relist))
         changed = self._store.note(key, ABSENT, absent or None)
+        changed = self._store.note(key, CURRENT, current or None) or changed
         before = self._store.fact(key, REFUSALS) or ()
         now = steady(before, refusals)
         if not self._store.note(key, REFUSALS, now or None):
@@ -188,6 +204,8 @@ class Executor:
                 return await self._annotate(effect)
             case Confirm():
                 return await self._confirm(key, effect.key)
+            case Relist():
+                return await self._relist(effect)
             case _:
                 assert_never(effect)
 
@@ -262,6 +280,13 @@ class Executor:
             return False
         return self._store.put(key.resource, answer)
 
+    async def _relist(self, effect: Relist) -> bool:
+        """Puts the objects of a kind into the cache as they are now. Always True: the next plan rests on them."""
+        listing = await self._api.list(effect.resource, effect.namespace)
+        for body in listing.items:
+            self._store.put(effect.resource, body)
+        return True
+
     async def _sent(
         self, key: Key, action: Action, content: object, write: Coroutine[Any, Any, bool]
     ) -> bool:
@@ -319,7 +344,9 @@ class Executor:
     async def _remove(self, effect: Delete) -> bool:
         self._check_leadership()
         try:
-            answer = await self._api.delete(effect.key, uid=effect.uid)
+            answer = await self._api.delete(
+                effect.key, uid=effect.uid, resource_version=effect.resource_version
+            )
             self._rivals.wrote(effect.key)
         except NotFound:
             answer = None

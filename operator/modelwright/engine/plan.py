@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key
+from modelwright.engine.objects import Body, Key, ResourceType
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,14 @@ class Apply:
 
 @dataclass(frozen=True)
 class Delete:
-    """Remove an object, if it still is the one with this uid; its dependents go in the background."""
+    """Remove an object, if it still is the one with this uid; its dependents go in the background.
+
+    `resource_version`: if given, only this version is removed: a change that the planner has not seen keeps it.
+    """
 
     key: Key
     uid: str
+    resource_version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,25 @@ class Confirm:
     key: Key
 
 
+@dataclass(frozen=True)
+class Relist:
+    """Read all objects of a kind in a namespace, before something is lost that one of them may need.
+
+    What the cache has not seen yet comes into it; what is no longer there stays until its watch shows that. The next
+    plan finds the effect in the fact `CURRENT` of the planned object. `since`: when the plan was made.
+    """
+
+    resource: ResourceType
+    namespace: str
+    since: datetime
+
+
 # The fact's source: the keys (a frozenset) that the last plan wanted confirmed and that are not there.
 ABSENT = "absent"
+# The fact's source: the effects `Relist` (a frozenset) of the last plan.
+CURRENT = "current"
 
-Effect = Create | Apply | Delete | Annotate | Confirm
+Effect = Create | Apply | Delete | Annotate | Confirm | Relist
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,7 +24,19 @@ from modelwright.engine.errors import (
 )
 from modelwright.engine.executor import APPLIED_HASH, Executor
 from modelwright.engine.objects import ROOT_UID, Body, Key, owned_by, uid
-from modelwright.engine.plan import ABSENT, Annotate, Apply, Confirm, Create, Delete, Effect, Event, Plan
+from modelwright.engine.plan import (
+    ABSENT,
+    CURRENT,
+    Annotate,
+    Apply,
+    Confirm,
+    Create,
+    Delete,
+    Effect,
+    Event,
+    Plan,
+    Relist,
+)
 from modelwright.engine.refusal import REFUSALS
 
 KEY, CHILD = toy_key(), map_key()
@@ -487,6 +500,31 @@ class TestConfirm:
         assert world.cache.fact(KEY, ABSENT) is None
 
 
+class TestRelist:
+    """Before something is lost, the cache takes in what its watch has not shown yet."""
+
+    LOOK = Relist(CHILD.resource, CHILD.namespace, datetime(2026, 1, 1, tzinfo=UTC))
+
+    async def test_what_the_watch_has_not_shown_comes_into_the_cache(self, world: World) -> None:
+        world.api.put(CHILD, config_map(CHILD, world.toy, a="1"))
+
+        assert await world.run(self.LOOK)
+        assert world.cache.get(CHILD) is not None
+        assert world.cache.fact(KEY, CURRENT) == {self.LOOK}
+
+    async def test_it_always_asks(self, world: World) -> None:
+        await world.run(self.LOOK)
+
+        assert await world.run(self.LOOK), "and the next plan is due: it rests on the answer"
+        assert [call.verb for call in world.api.calls] == ["list", "list"]
+
+    async def test_the_fact_goes_with_the_plan_that_wanted_it(self, world: World) -> None:
+        await world.run(self.LOOK)
+        await world.run()
+
+        assert world.cache.fact(KEY, CURRENT) is None
+
+
 class TestAnnotate:
     """Notes on objects that others make, such as the pods of a Deployment."""
 
@@ -546,6 +584,20 @@ class TestDelete:
 
         assert world.live()["data"] == {"a": "2"}
         assert world.cache.get(CHILD) is not None, "and has learnt of it"
+
+    async def test_leaves_a_version_that_the_planner_has_not_seen(self, world: World) -> None:
+        child = await self.given_child(world)
+        planned_for = world.live()["metadata"]["resourceVersion"]
+        world.api.edit(CHILD, lambda body: body["data"].update(a="2"))
+
+        assert await world.run(Delete(CHILD, child, planned_for))
+        assert world.live()["data"] == {"a": "2"}
+        known = world.cache.get(CHILD)
+        assert known is not None
+        assert known["data"] == {"a": "2"}, "and has learnt of it"
+
+        assert await world.run(Delete(CHILD, child, world.live()["metadata"]["resourceVersion"]))
+        assert CHILD not in world.api.objects
 
     async def test_of_what_is_gone_already_is_fine(self, world: World) -> None:
         child = await self.given_child(world)

@@ -362,12 +362,12 @@ class Watched(Cluster):
     promises: Promises
     known: Callable[[], View]
 
-    async def delete(self, key: Key, *, uid: str) -> Body | None:
+    async def delete(self, key: Key, *, uid: str, resource_version: str | None = None) -> Body | None:
         """Asks the object to go."""
         known = self.objects.get(key)
         if known is not None and metadata(known)["uid"] == uid:
             self.promises.before_delete(key)
-        return await super().delete(key, uid=uid)
+        return await super().delete(key, uid=uid, resource_version=resource_version)
 
     async def create(self, key: Key, body: Body) -> Body:
         """Makes a new object."""

@@ -11,6 +11,7 @@ from modelwright.api.trainingjob import TrainingJobStatus
 from modelwright.common.reading import read_valid
 from modelwright.common.resources import JOBS
 from modelwright.engine.objects import Key
+from modelwright.engine.plan import Create
 from modelwright.trainingjob.memory import recipe_hash
 
 
@@ -185,6 +186,6 @@ def test_a_job_of_somebody_else_is_not_followed() -> None:
 
     plan = job.world.plan(job.key)
 
-    assert [effect.key for effect in plan.effects if hasattr(effect, "body")][-1] == Key(
+    assert [effect.key for effect in plan.effects if isinstance(effect, Create)][-1] == Key(
         JOBS, "team", "churn-1"
     )
