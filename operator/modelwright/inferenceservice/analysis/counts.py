@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from modelwright.checks.quantiles import Cells
 from modelwright.inferenceservice.analysis.prometheus_result import Reading
 
 # Outcomes of delegated requests that are the canary's fault.
 FAULTS = frozenset(("Failed", "Timeout", "Unreachable", "Broken", "Overloaded", "Rejected"))
-# Outcomes that say nothing about the canary: both revisions refused the request, or failed on it.
-NOT_COUNTED = frozenset(("Invalid", "FailedAlike"))
+# Outcomes that say nothing about the canary: both revisions refused the request or failed on it, or the caller's own
+# deadline was too short.
+NOT_COUNTED = frozenset(("Invalid", "FailedAlike", "Hurried"))
 # gRPC status codes that are the server's fault. Of HTTP status codes, those of 500 and above are.
 GRPC_FAULTS = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"))
 # The reason in `StepCounts.uncompared` for answers of servers of earlier releases, whose counters of labels and of
@@ -30,12 +32,11 @@ class Silence:
 class StepCounts:
     """The counts of one step of a canary, or of a revision that bakes: the judged revision.
 
-    `differences`, `stable_durations` and `canary_durations` are histograms: the number of values in each cell, by the
-    cell's upper bound, ascending and not cumulative. A value that is counted at a key is at most that key, and above
-    the next smaller key of the mapping; at the smallest key it is at least 0. The last key may be infinity. Keys with
-    the count 0 are lower bounds of the cells above them. So the exact values are unknown, but not their bounds: a
-    comparison is sound if it uses that end of each cell which speaks against its result. The cells of one revision are
-    either all fine (neighbours' ratio at most 1.05) or, of servers of earlier releases, all coarse.
+    `differences`, `stable_durations` and `canary_durations` are histograms: how many values are in each cell. The cell
+    (lower, upper) counts values above `lower` (or equal, at 0) and up to `upper`, which may be infinite. Cells of
+    servers of this release are fine, with a ratio of the bounds of at most 1.05; those of earlier releases are coarse,
+    and both may overlap. So the exact values are unknown, but not their bounds: a comparison is sound if it takes each
+    value at that end of its cell which speaks against the result.
     """
 
     # When the step began. It identifies the step.
@@ -63,10 +64,10 @@ class StepCounts:
     # Requests that a revision which bakes refused, and that the retired revision answered.
     rescued: int = 0
     # The largest absolute difference between the numbers of two compared answers.
-    differences: Mapping[float, float] = field(default_factory=dict)
+    differences: Cells = field(default_factory=dict)
     # The seconds per request.
-    stable_durations: Mapping[float, float] = field(default_factory=dict)
-    canary_durations: Mapping[float, float] = field(default_factory=dict)
+    stable_durations: Cells = field(default_factory=dict)
+    canary_durations: Cells = field(default_factory=dict)
     # The answers of Prometheus in this step, by the query's name.
     queries: Mapping[str, Reading] = field(default_factory=dict)
     # The revisions with pods whose metrics could not be read. Their counts are missing above.

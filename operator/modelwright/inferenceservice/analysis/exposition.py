@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf, isfinite
 
+from modelwright.checks.quantiles import Cells
 from modelwright.inferenceservice.analysis.counts import SERVER_TOO_OLD, StepCounts
 
 # The name of a metric, and the values of the labels that are kept.
@@ -47,7 +48,7 @@ KEPT = {
     _DIFFERENCE_BUCKETS: ("revision", "le"),
     _DURATION_BUCKETS: ("le",),
 }
-_CUMULATIVE = frozenset((_DIFFERENCE_BUCKETS, _DURATION_BUCKETS))
+_CELLS_OF = {_DIFFERENCE_BUCKETS: _DIFFERENCES, _DURATION_BUCKETS: _DURATIONS}
 # Identifies the process that counts: when it started, in seconds since 1970.
 _STARTED = "process_start_time_seconds"
 # The allowed values of the labels that are kept. A sample without the label has an empty value.
@@ -72,8 +73,6 @@ MOST_COUNTED = 2.0**53
 REMEMBERED_LABELS = 32_768
 # The ratio of a fine cell's bounds is at most this.
 CELL_RATIO = 1.05
-# The bounds of two adjacent cells may differ in their last digits.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -132,12 +131,16 @@ def _valid(label: str, value: str) -> str:
 
 
 def _cells(sums: Counts) -> Counts:
-    """The samples with the count of each bucket instead of the cumulative one. Raises ValueError if one decreases."""
-    cells = {sample: value for sample, value in sums.items() if sample[0] not in _CUMULATIVE}
+    """The samples with the count of each bucket instead of the cumulative one; without the buckets of a metric that has
+    cells. Raises ValueError if buckets decrease."""
+    cells = {sample: value for sample, value in sums.items() if sample[0] not in _CELLS_OF}
     if len(cells) == len(sums):
         return cells
     below: dict[Sample, float] = {}
+    fine = {sample[0] for sample in cells}
     for sample in sorted(sums.keys() - cells.keys(), key=lambda sample: _bound(sample[-1])):
+        if _CELLS_OF[sample[0]] in fine:
+            continue
         histogram = sample[:-1]
         cells[sample] = sums[sample] - below.get(histogram, 0.0)
         if cells[sample] < 0:
@@ -210,20 +213,22 @@ def _by_label(counts: Counts, *start: str) -> dict[str, int]:
     return {label: round(value) for label, value in found if value > 0}
 
 
-def _histogram(counts: Counts, fine: Sample, coarse: Sample) -> Mapping[float, float]:
-    """The cells of `StepCounts`: the fine ones, or the coarse ones if the servers have no others."""
-    cells: dict[float, float] = {}
+def _histogram(counts: Counts, fine: Sample, coarse: Sample) -> Cells:
+    """The cells that are not empty, of servers of this release and of earlier ones."""
+    cells: dict[tuple[float, float], float] = defaultdict(float)
     below = 0.0
     for bound, value in _by_bound(counts, fine):
-        lower = bound / CELL_RATIO
-        if lower != inf and below < lower * (1 - _ROUNDING):
-            cells[lower] = 0.0
-        cells[bound] = cells.get(bound, 0.0) + value
+        cells[below if bound == inf else bound / CELL_RATIO, bound] += value
         below = bound
-    return cells or dict(_by_bound(counts, coarse))
+    below = 0.0
+    for bound, value in _by_bound(counts, coarse):
+        cells[below, bound] += value
+        below = bound
+    return {cell: value for cell, value in cells.items() if value > 0}
 
 
 def _by_bound(counts: Counts, start: Sample) -> list[tuple[float, float]]:
+    """The samples of a histogram in the order of their upper bounds."""
     return sorted((_bound(sample[-1]), value) for sample, value in counts.items() if sample[:-1] == start)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import accumulate
 from math import ceil, inf
 
 from modelwright.api.inferenceservice import Analysis
 from modelwright.checks import statistics
+from modelwright.checks.quantiles import Cells
 from modelwright.checks.verdict import Verdict
 from modelwright.inferenceservice.analysis import queries
 from modelwright.inferenceservice.analysis.counts import StepCounts
@@ -183,7 +184,8 @@ def _non_finite(measured: StepCounts) -> Verdict:
     return Verdict("Pass", "nonFinite", "AnswersFinite", samples, value, 0.0)
 
 
-def _buckets(cells: Mapping[float, float]) -> dict[float, float]:
+def _buckets(cells: Cells) -> dict[float, float]:
     """The cells as cumulative buckets."""
-    below = dict(zip(cells, accumulate(cells.values()), strict=True))
+    counts = sorted((upper, count) for (_, upper), count in cells.items())
+    below = dict(zip((upper for upper, _ in counts), accumulate(count for _, count in counts), strict=True))
     return below | {inf: sum(cells.values())} if cells else {}

@@ -137,7 +137,8 @@ def test_lines_without_a_known_name_are_passed_over(text: str) -> None:
 
 
 def general(text: str) -> Counts:
-    """The same by the parser of prometheus_client, with the count of each bucket instead of the cumulative one."""
+    """The same by the parser of prometheus_client, with the count of each bucket instead of the cumulative one, and no
+    buckets beside cells."""
     found: Counts = defaultdict(float)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -150,7 +151,9 @@ def general(text: str) -> Counts:
         cumulative = found[key]
         found[key] -= below.get(key[:-1], 0.0)
         below[key[:-1]] = cumulative
-    return dict(found)
+    names = {key[0] for key in found}
+    doubled = {f"{name.removesuffix('_cell')}_bucket" for name in names if name.endswith("_cell")}
+    return {key: value for key, value in found.items() if key[0] not in doubled}
 
 
 def test_a_real_exposition_is_read_as_by_the_general_parser() -> None:
@@ -247,8 +250,8 @@ def test_the_stable_pods_say_what_came_of_requests_and_both_how_fast_they_were()
     )
     assert found.delegated == {"Answered": 280, "Failed": 20}
     assert (found.requests, found.faults) == (300, 20)
-    assert found.canary_durations == {0.1: 4.0, inf: 1.0}
-    assert found.stable_durations == {0.1: 8.0, inf: 6.0}
+    assert found.canary_durations == {(0.0, 0.1): 4.0, (0.1, inf): 1.0}
+    assert found.stable_durations == {(0.0, 0.1): 8.0, (0.1, inf): 6.0}
 
 
 def durations(**cells: float) -> Counts:
@@ -256,28 +259,25 @@ def durations(**cells: float) -> Counts:
 
 
 def test_a_fine_cell_has_a_lower_bound_also_where_the_cells_below_are_empty() -> None:
-    cells = {"0.1": 4.0, "0.105": 2.0, "2.1": 1.0, "+Inf": 3.0}
+    cells = {"0.1": 4.0, "2.1": 1.0, "0.0": 7.0, "+Inf": 3.0, "0.3": 0.0}
     found = step_counts("t", "new", [tally("new", {}, durations(**cells))]).canary_durations
-    assert list(found) == pytest.approx([0.1 / 1.05, 0.1, 0.105, 2.0, 2.1, inf])
-    assert list(found.values()) == [0.0, 4.0, 2.0, 0.0, 1.0, 3.0]
+    assert found == {(0.0, 0.0): 7.0, (0.1 / 1.05, 0.1): 4.0, (2.0, 2.1): 1.0, (2.1, inf): 3.0}
 
 
-def test_a_cell_of_zeros_has_no_lower_bound() -> None:
-    found = step_counts("t", "new", [tally("new", {}, durations(**{"0.0": 7.0}))])
-    assert found.canary_durations == {0.0: 7.0}
+def test_coarse_buckets_of_one_pod_do_not_count_beside_its_cells_and_those_of_another_do() -> None:
+    coarse = 'modelwright_request_duration_seconds_bucket{le="0.25"} 5\n'
+    fine = 'modelwright_request_duration_seconds_cell{le="0.21"} 5\n'
+    both = step_counts(
+        "t", "new", [tally("new", {}, counts(coarse + fine)), tally("new", {}, counts(coarse))]
+    )
+    assert both.canary_durations == {(0.21 / 1.05, 0.21): 5.0, (0.0, 0.25): 5.0}
 
 
-def test_coarse_buckets_do_not_count_beside_cells_of_the_same_metric() -> None:
-    coarse: Counts = {("modelwright_request_duration_seconds_bucket", "0.25"): 5.0}
-    found = step_counts("t", "new", [tally("new", {}, durations(**{"0.2": 5.0}) | coarse)])
-    assert sum(found.canary_durations.values()) == 5
-
-
-def test_the_bounds_of_coarse_buckets_are_kept_where_they_are_empty() -> None:
+def test_a_coarse_bucket_begins_at_the_bound_below_also_where_that_bucket_is_empty() -> None:
     name = "modelwright_request_duration_seconds_bucket"
     seen: Counts = {(name, "0.1"): 0.0, (name, "0.25"): 5.0, (name, "+Inf"): 0.0}
     found = step_counts("t", "new", [tally("old", {}, seen)])
-    assert found.stable_durations == {0.1: 0.0, 0.25: 5.0, inf: 0.0}
+    assert found.stable_durations == {(0.1, 0.25): 5.0}
 
 
 def test_the_labels_of_an_earlier_release_are_no_samples_and_that_is_the_reason() -> None:

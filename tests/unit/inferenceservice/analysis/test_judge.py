@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
 from typing import Any
 
 import pytest
 
 from modelwright.api.inferenceservice import Analysis
+from modelwright.checks.quantiles import Cells
 from modelwright.inferenceservice.analysis.counts import (
     StepCounts,
     counted_since,
@@ -38,9 +38,9 @@ def step(**counts: Any) -> StepCounts:
     return StepCounts(since=SINCE, **{"delegated": ENOUGH, **counts})
 
 
-def took(seconds: float, count: int = 1000) -> Mapping[float, float]:
+def took(seconds: float, count: int = 1000) -> Cells:
     """Durations of as many requests, all just below that."""
-    return {bound: float(count if bound == seconds else 0) for bound in (0.01, 0.1, 1.0, 10.0, inf)}
+    return {(seconds / 10, seconds): float(count)}
 
 
 @pytest.mark.parametrize(

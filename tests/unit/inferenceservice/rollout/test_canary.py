@@ -321,8 +321,8 @@ def test_answers_that_are_no_numbers_roll_back() -> None:
 
 
 def test_a_canary_that_is_much_slower_rolls_back_and_one_that_is_as_fast_does_not() -> None:
-    fast = {0.001: 0.0, 0.01: 990.0, 0.1: 10.0}
-    slow = {0.001: 0.0, 0.01: 10.0, 0.1: 10.0, 1.0: 980.0}
+    fast = {(0.001, 0.01): 990.0, (0.01, 0.1): 10.0}
+    slow = {(0.001, 0.01): 10.0, (0.01, 0.1): 10.0, (0.1, 1.0): 980.0}
     service = a_canary(analysis={"maxP99Increase": 1.0})
     measures(service, GOOD, stable_durations=fast, canary_durations=fast).settles()
     assert service.reason == "CanaryInProgress"
