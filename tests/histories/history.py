@@ -130,8 +130,8 @@ def _counts(random: Random) -> dict[str, Any]:
         "delegated": {"Answered": total - failed, "Failed": failed},
         "answered": {"200": total - failed, "500": failed},
         "shadowed": {"Compared": labels},
-        "labels": labels,
-        "agreeing": agreeing,
+        "labelled": labels,
+        "agreement": float(agreeing),
         "non_finite": random.choice((0, 0, 0, 0, 3)) if labels else 0,
     }
 
@@ -146,7 +146,7 @@ def _calm(world: World, promises: Promises) -> None:
         if world.spec.rollout.paused or world.spec.rollout.approved_revision != approved:
             world.edit(paused=False, approved_revision=approved)
         good = {"delegated": {"Answered": 10**5}, "answered": {"200": 10**5}, "shadowed": {"Compared": 10**4}}
-        world.measure(look, **good, labels=10**4, agreeing=10**4)
+        world.measure(look, **good, labelled=10**4, agreement=1e4)
         _look(world, promises)
         if world.status.canary is not None and world.status.canary.paused:
             world.asked = f"resume@{world.status.canary.revision}#calm{look}"

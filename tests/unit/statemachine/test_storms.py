@@ -51,10 +51,10 @@ STEPS = [{"weight": 10, "holdSeconds": 5}, {"weight": 60, "mirror": 20, "holdSec
 # What pods may say of a canary: all is well, nothing, all fails, or the answers differ.
 SAID: tuple[dict[str, Any], ...] = (
     {"delegated": {"Answered": 500}, "answered": {"200": 500}, "stable_answered": {"200": 900}},
-    {"delegated": {"Answered": 500}, "shadowed": {"Compared": 90}, "labels": 90, "agreeing": 90},
+    {"delegated": {"Answered": 500}, "shadowed": {"Compared": 90}, "labelled": 90, "agreement": 90.0},
     {"delegated": {}},
     {"delegated": {"Failed": 40, "Timeout": 10, "Answered": 50}, "answered": {"200": 50, "500": 50}},
-    {"delegated": {"Answered": 500}, "shadowed": {"Compared": 90}, "labels": 90, "agreeing": 9},
+    {"delegated": {"Answered": 500}, "shadowed": {"Compared": 90}, "labelled": 90, "agreement": 9.0},
     {"answered": {"200": 500}},
     {"answered": {"200": 50, "500": 50}},
 )
