@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from modelwright.common.reading import read_each
+from modelwright.common.indexes import (
+    INDEXES,
+    SERVICES_OF_GATEWAY,
+    SERVICES_OF_MODEL,
+    SERVICES_OF_VERSION,
+    VERSIONS_OF_DIGEST,
+    YES,
+    rejected_digests,
+    served_versions,
+)
 from modelwright.common.resources import (
     CLAIMS,
     CONFIG_MAPS,
@@ -30,14 +39,13 @@ from modelwright.engine.cache import View
 from modelwright.engine.kinds import Kind, child, identity
 from modelwright.engine.objects import Body, Key, labels, name, namespace
 from modelwright.inferenceservice.planner import InferenceServicePlanner
-from modelwright.modelversion.aspects import is_quarantined, served_versions
 from modelwright.modelversion.planner import ModelVersionPlanner
 from modelwright.trainingjob.planner import TrainingJobPlanner
 
 
 def kinds(settings: Settings) -> list[Kind]:
     """Returns the kinds to watch."""
-    return [
+    watched = [
         Kind(TRAINING_JOBS, TrainingJobPlanner(settings), wakes=_versions_of),
         Kind(MODEL_VERSIONS, ModelVersionPlanner(settings), wakes=_users_of),
         Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_versions_around),
@@ -47,6 +55,10 @@ def kinds(settings: Settings) -> list[Kind]:
         child(CLAIMS),
         Kind(GATEWAYS, wakes=_callers_of, optional=True, needed=_names_a_gateway),
         replace(child(HTTP_ROUTES, _labelled), optional=True, needed=_names_a_gateway),
+    ]
+    return [
+        replace(kind, indexes=tuple(index for index in INDEXES if index.resource == kind.resource))
+        for kind in watched
     ]
 
 
@@ -70,49 +82,28 @@ def _users_of(view: View, version: Body) -> Iterator[Key]:
     if job:
         yield Key(TRAINING_JOBS, namespace(version), job)
 
-    def uses(service: Body) -> bool:
-        model = service["spec"]["model"]
-        return bool(model.get("version") == name(version) or model.get("name") == version["spec"]["model"])
-
-    for service, is_user in read_each(view.all(INFERENCE_SERVICES, namespace(version)), uses):
-        if is_user:
-            yield Key(INFERENCE_SERVICES, namespace(service), name(service))
+    model = str((version.get("spec") or {}).get("model"))
+    for service in (
+        *view.indexed(SERVICES_OF_VERSION, namespace(version), name(version)),
+        *view.indexed(SERVICES_OF_MODEL, namespace(version), model),
+    ):
+        yield Key(INFERENCE_SERVICES, namespace(service), name(service))
 
 
 def _versions_around(view: View, service: Body) -> Iterator[Key]:
-    """The versions that a service serves or has rolled back, and all quarantined ones, whose quarantine may end."""
-    serves = set(served_versions(service))
-    rejected = {rejection.get("digest") for rejection in (service.get("status") or {}).get("rejected") or ()}
-
-    def is_concerned(version: Body) -> bool:
-        is_bad = version["spec"]["artifact"]["digest"] in rejected or is_quarantined(version)
-        return is_bad or name(version) in serves
-
-    for version, concerned in read_each(view.all(MODEL_VERSIONS, namespace(service)), is_concerned):
-        if concerned:
-            yield Key(MODEL_VERSIONS, namespace(version), name(version))
+    """The versions that a service serves, and those of the files that it has rolled back."""
+    for version in served_versions(service):
+        yield Key(MODEL_VERSIONS, namespace(service), version)
+    for digest in rejected_digests(service):
+        for rejected in view.indexed(VERSIONS_OF_DIGEST, namespace(service), digest):
+            yield Key(MODEL_VERSIONS, namespace(rejected), name(rejected))
 
 
 def _callers_of(view: View, gateway: Body) -> Iterator[Key]:
     """The services of all namespaces that name this Gateway."""
-    for key, reference in _gateways_of(view):
-        if reference == (namespace(gateway), name(gateway)):
-            yield key
+    yield from view.indexed_keys(SERVICES_OF_GATEWAY, f"{namespace(gateway)}/{name(gateway)}")
 
 
 def _names_a_gateway(view: View) -> bool:
     """True if any service names a Gateway."""
-    return any(True for _ in _gateways_of(view))
-
-
-def _gateways_of(view: View) -> Iterator[tuple[Key, tuple[str, str]]]:
-    """Yields each service that names a Gateway, with the namespace and name of that."""
-
-    def reference(service: Body) -> tuple[str, str] | None:
-        gateway = service["spec"].get("gateway")
-        return None if gateway is None else (gateway.get("namespace") or namespace(service), gateway["name"])
-
-    services = (view.get(key) or {} for key in view.keys(INFERENCE_SERVICES))
-    for service, gateway in read_each(services, reference):
-        if gateway is not None:
-            yield Key(INFERENCE_SERVICES, namespace(service), name(service)), gateway
+    return any(True for _ in view.indexed_keys(SERVICES_OF_GATEWAY, YES))

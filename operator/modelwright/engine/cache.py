@@ -6,9 +6,10 @@ Holds no tasks and does no I/O. `View` is the read side that planners get.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeVar
 
+from modelwright.engine.indexes import Index, Indexes
 from modelwright.engine.objects import (
     ROOT_UID,
     Body,
@@ -26,6 +27,8 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 OUR_ANNOTATIONS = "f:modelwright.dev/"
 REMEMBERED_ENDS = 10_000
 NEVER_AGAIN = 1 << 63
+
+T = TypeVar("T")
 
 # Why nothing is known of a kind: the API server does not have it, we may not read it, or not in that namespace.
 Blindness = Literal["Unserved", "Forbidden", "OutOfReach"]
@@ -46,12 +49,26 @@ class View(Protocol):
         """The objects of a kind that nobody controls, and that were made for this one or for one that is gone."""
         ...
 
-    def all(self, resource: ResourceType, namespace: str) -> list[Body]:
-        """The objects of a kind in a namespace, ordered by name."""
+    def indexed(self, index: Index, namespace: str | None, value: str) -> list[Body]:
+        """The objects that an index has under this value, ordered by name; None stands for all namespaces."""
+        ...
+
+    def computed(self, index: Index, namespace: str, value: str, compute: Callable[[Sequence[Body]], T]) -> T:
+        """The result of `compute`, a pure function of a module, for the objects that an index has under this value.
+
+        It is kept until one of them changes, and shared: it must not be changed.
+        """
+        ...
+
+    def indexed_keys(self, index: Index, value: str) -> Iterable[Key]:
+        """The keys of the objects of all namespaces that an index has under this value, in no order.
+
+        They are read one by one from what changes with each write.
+        """
         ...
 
     def keys(self, resource: ResourceType) -> Iterable[Key]:
-        """The keys of all objects of a kind."""
+        """The keys of all objects of a kind, one by one as in `indexed_keys`."""
         ...
 
     def blindness(self, resource: ResourceType, namespace: str) -> Blindness | None:
@@ -134,8 +151,9 @@ class Cache:
     while.
     """
 
-    def __init__(self, namespace: str | None = None) -> None:
+    def __init__(self, namespace: str | None = None, indexes: Iterable[Index] = ()) -> None:
         self._namespace = namespace
+        self._indexes = Indexes(indexes)
         self._unseen: dict[ResourceType, Blindness] = {}
         self._bodies: dict[ResourceType, dict[str, dict[str, Body]]] = defaultdict(lambda: defaultdict(dict))
         self._by_owner: dict[tuple[ResourceType, str], set[Key]] = defaultdict(set)
@@ -170,17 +188,24 @@ class Cache:
             if labels(body)[ROOT_UID] == root_uid or labels(body)[ROOT_UID] not in self._by_uid
         ]
 
-    def all(self, resource: ResourceType, namespace: str) -> list[Body]:
-        """The objects of a kind in a namespace, ordered by name."""
-        return [body for _, body in sorted(self._bodies[resource].get(namespace, {}).items(), key=_name)]
+    def indexed(self, index: Index, namespace: str | None, value: str) -> list[Body]:
+        """The objects that an index has under this value, ordered by name; None stands for all namespaces."""
+        return self._indexes.find(index, namespace, value)
+
+    def computed(self, index: Index, namespace: str, value: str, compute: Callable[[Sequence[Body]], T]) -> T:
+        """The result of `compute` for the objects under a value of an index, kept until one of them changes."""
+        return self._indexes.computed(index, namespace, value, compute)
+
+    def indexed_keys(self, index: Index, value: str) -> Iterator[Key]:
+        """The keys of the objects of all namespaces that an index has under this value, in no order, one by one."""
+        for namespace, name in self._indexes.names(index, value):
+            yield Key(index.resource, namespace, name)
 
     def keys(self, resource: ResourceType) -> Iterator[Key]:
-        """The keys of all objects of a kind."""
-        yield from [
-            Key(resource, namespace, name)
-            for namespace, bodies in self._bodies[resource].items()
-            for name in bodies
-        ]
+        """The keys of all objects of a kind, one by one: nothing may be taken in meanwhile."""
+        for namespace, bodies in self._bodies[resource].items():
+            for name in bodies:
+                yield Key(resource, namespace, name)
 
     def fact(self, key: Key, source: str) -> Any:  # noqa: ANN401 - each source has a type of its own
         """What a source has found out about an object; None if nothing."""
@@ -229,8 +254,7 @@ class Cache:
             self._bury(uid(known), NEVER_AGAIN)
             self._facts.pop(key, None)
         self._unlink(key)
-        self._bodies[resource][key.namespace][key.name] = slim(body)
-        self._index(key, body)
+        self._link(key, slim(body))
         return True
 
     def remove(self, resource: ResourceType, body: Body) -> bool:
@@ -253,7 +277,7 @@ class Cache:
         """Takes in a full list: what is not in it and is older than the list is gone. Gives the changed keys."""
         listed = {key_of(resource, body): body for body in bodies}
         changed = {key for key, body in listed.items() if self.put(resource, body)}
-        for key in self.keys(resource):
+        for key in list(self.keys(resource)):
             known = self.get(key)
             if key in listed or known is None or resource_version(known) > listed_at:
                 continue
@@ -275,6 +299,7 @@ class Cache:
         if not bodies:
             del self._bodies[key.resource][key.namespace]
         self._by_uid.pop(uid(known), None)
+        self._indexes.remove(key, known)
         owner = root_uid(known)
         if owner is not None:
             owned = self._by_owner[key.resource, owner]
@@ -289,14 +314,12 @@ class Cache:
         while len(self._buried) > REMEMBERED_ENDS:
             self._buried.popitem(last=False)
 
-    def _index(self, key: Key, body: Body) -> None:
+    def _link(self, key: Key, body: Body) -> None:
+        self._bodies[key.resource][key.namespace][key.name] = body
+        self._indexes.add(key, body)
         self._by_uid[uid(body)] = key
         owner = root_uid(body)
         if owner is not None:
             self._by_owner[key.resource, owner].add(key)
             if controller(body) is None:
                 self._orphans[key.resource, key.namespace].add(key)
-
-
-def _name(item: tuple[str, Body]) -> str:
-    return item[0]

@@ -22,7 +22,7 @@ class Intake(Cache):
     def __init__(
         self, kinds: Sequence[Kind], add: Callable[[Key], None], namespace: str | None = None
     ) -> None:
-        super().__init__(namespace)
+        super().__init__(namespace, [index for kind in kinds for index in kind.indexes])
         self._kinds: Mapping[ResourceType, Kind] = {kind.resource: kind for kind in kinds}
         self._primary = {
             (kind.resource.api_version, kind.resource.kind): kind.resource for kind in kinds if kind.planner
@@ -43,7 +43,7 @@ class Intake(Cache):
             self.replace(resource, (), NEVER_AGAIN)
         changed = super().blind(resource, why)
         for planned in self._primary.values() if changed else ():
-            for key in self.keys(planned):
+            for key in list(self.keys(planned)):
                 self._add(key)
         return changed
 
@@ -72,9 +72,12 @@ class Intake(Cache):
 
     def remove(self, resource: ResourceType, body: Body) -> bool:
         """Takes in that an object left the watch. True if anything changed."""
-        changed = self._is_sound(resource, body) and super().remove(resource, body)
+        if not self._is_sound(resource, body):
+            return False
+        before = self.get(key_of(resource, body))
+        changed = super().remove(resource, body)
         if changed:
-            self._wake(resource, body)
+            self._wake(resource, *(() if before is None else (before,)), body)
         return changed
 
     def gone(self, key: Key, uid: str) -> bool:
@@ -119,8 +122,9 @@ class Intake(Cache):
 
     def _woken(self, wakes: Wakes, resource: ResourceType, body: Body) -> set[Key]:
         """What a kind names. A body that it cannot bear must not keep others from being taken in."""
+        found: set[Key] = set()
         try:
-            return set(wakes(self, body))
+            found.update(wakes(self, body))
         except Exception:
             where = metadata(body)
             logger.exception(
@@ -129,7 +133,7 @@ class Intake(Cache):
                 where.get("namespace", ""),
                 where["name"],
             )
-            return set()
+        return found
 
 
 def _is_same(before: Body, now: Body) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import View
+from modelwright.engine.indexes import Index
 from modelwright.engine.objects import Body, Key, ResourceType, metadata
 from modelwright.engine.plan import Planner
 
@@ -43,7 +44,7 @@ class Kind:
     One with a planner is looked after for its own sake; one without is there for others. `wakes` names further
     objects that a change concerns. An optional kind may be unknown to the API server, or come and go: then there are
     none of it. While it is not there the API server is asked for it as long as it is `needed`, and not otherwise.
-    `keep` is what is kept of a body; a change of anything else wakes nobody.
+    `keep` is what is kept of a body; a change of anything else wakes nobody. `indexes` find objects of this kind.
     """
 
     resource: ResourceType
@@ -53,6 +54,7 @@ class Kind:
     optional: bool = False
     needed: Needed = _never
     keep: Keep = whole
+    indexes: tuple[Index, ...] = ()
 
 
 def child(resource: ResourceType, wakes: Wakes | None = None) -> Kind:

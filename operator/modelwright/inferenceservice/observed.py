@@ -8,8 +8,9 @@ from functools import cached_property
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
 from modelwright.common.conditions import Aspect
 from modelwright.common.facts import POD_COUNTS, QUERY_RESULTS, trouble
+from modelwright.common.indexes import VERSIONS_OF_MODEL
 from modelwright.common.primary import Primary, refusals_of
-from modelwright.common.reading import read_each, read_valid
+from modelwright.common.reading import read_valid
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -31,6 +32,7 @@ from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import QueryResults
 from modelwright.inferenceservice.manifests.names import canary_name
 from modelwright.inferenceservice.revision.adoption import recovered
+from modelwright.inferenceservice.revision.family import oldest_first
 from modelwright.inferenceservice.revision.revisions import is_kept
 from modelwright.workload.podstatus import newest_first
 
@@ -41,7 +43,7 @@ class Observed(Primary):
 
     # As it was last written; fields that cannot be read are left out.
     status: InferenceServiceStatus
-    # The version that the spec names, or the family that it follows.
+    # The version that the spec names, or the family that it follows, the oldest first.
     versions: tuple[Body, ...]
     deployments: tuple[Body, ...]
     # The pods that belong to these Deployments.
@@ -193,8 +195,7 @@ def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:
     if "version" in model:
         version = view.get(Key(MODEL_VERSIONS, key.namespace, model["version"]))
         return (version,) if version is not None else ()
-    known = read_each(view.all(MODEL_VERSIONS, key.namespace), lambda version: version["spec"]["model"])
-    return tuple(version for version, family in known if family == model.get("name"))
+    return view.computed(VERSIONS_OF_MODEL, key.namespace, str(model.get("name")), oldest_first)
 
 
 def _serving(view: View, key: Key, status: InferenceServiceStatus) -> Body | None:

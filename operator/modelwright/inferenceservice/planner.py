@@ -64,7 +64,8 @@ class InferenceServicePlanner:
         requested = target(observed, self.settings)
         chosen = None
         if not isinstance(requested, Unresolved):
-            before = partial(image.ahead, view, key, requested.image)
+            most = image.MOST_TURNS * self.settings.max_concurrent_rollouts
+            before = partial(image.ahead, view, key, requested.image, most)
             chosen = image.choice(observed.status, requested, observed.generation, self.settings, before)
             requested = chosen.revision
         revisions = advance(observed, requested, now)

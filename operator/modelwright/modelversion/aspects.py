@@ -6,10 +6,11 @@ function; a new one (a gate, an approval) is added to `aspects`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from modelwright.common.conditions import Aspect, true_condition
+from modelwright.common.conditions import Aspect
+from modelwright.common.indexes import served_versions
 from modelwright.common.reading import read_each
 from modelwright.engine.objects import Body, name
 from modelwright.engine.plan import Event
@@ -89,15 +90,6 @@ def in_use(version: str, services: Iterable[Body]) -> Aspect | None:
     return Aspect(IN_USE, True, "Served", f"InferenceServices {', '.join(names[:NAMED])}{others} serve it")
 
 
-def served_versions(service: Body) -> Iterator[str]:
-    """Yields the names of the ModelVersions that an InferenceService has pods of. A failed canary has none."""
-    status = _status(service)
-    for role in ("stable", "canary", "retired"):
-        revision = status.get(role) or {}
-        if "version" in revision and revision.get("state") != "Failed":
-            yield str(revision["version"])
-
-
 def quarantine_events(before: Sequence[Mapping[str, Any]], now: Sequence[Aspect]) -> tuple[Event, ...]:
     """Returns the event of a quarantine that begins, changes or ends."""
     known = next((c for c in before if c["type"] == QUARANTINED), None)
@@ -108,11 +100,6 @@ def quarantine_events(before: Sequence[Mapping[str, Any]], now: Sequence[Aspect]
     if known is not None and (known["reason"], known["message"]) == (quarantine.reason, quarantine.message):
         return ()
     return (Event("Warning", QUARANTINED, quarantine.message),)
-
-
-def is_quarantined(version: Body) -> bool:
-    """True if a ModelVersion has the condition Quarantined."""
-    return true_condition(version, QUARANTINED) is not None
 
 
 def _status(service: Body) -> Mapping[str, Any]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelwright.common.facts import FAILED_CREATE
+from modelwright.common.indexes import SERVICES_REJECTING, SERVICES_SERVING
 from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.resources import (
-    INFERENCE_SERVICES,
     JOBS,
     TRAINING_JOBS,
     controlled,
@@ -23,7 +23,8 @@ from modelwright.workload.refusals import refusal_problem
 
 @dataclass(frozen=True)
 class Observed(Primary):
-    """The ModelVersion, the run that it names, the Job that verifies it, and all InferenceServices of the namespace."""
+    """The ModelVersion, the run that it names, the Job that verifies it, and the InferenceServices that serve it or
+    have rolled back its file."""
 
     run: Mapping[str, Any] | None
     job: Body | None
@@ -68,13 +69,20 @@ def observe(view: View, key: Key) -> Observed | None:
         job=job,
         pods=tuple(newest_first(pods_of_job(view, body, job))),
         pods_refused=None if refused is None else refusal_problem(refused),
-        services=tuple(view.all(INFERENCE_SERVICES, key.namespace)),
+        services=_services(view, key, body["spec"]["artifact"]["digest"]),
         refusals=refusals_of(view, key),
     )
 
 
 def _job_name(version: str) -> str:
     return f"{version}-verify"
+
+
+def _services(view: View, key: Key, digest: str) -> tuple[Body, ...]:
+    """The InferenceServices of the namespace that serve the version, or have rolled back its file."""
+    serving = view.indexed(SERVICES_SERVING, key.namespace, key.name)
+    rejecting = view.indexed(SERVICES_REJECTING, key.namespace, digest)
+    return tuple({name(service): service for service in (*serving, *rejecting)}.values())
 
 
 def _run(view: View, key: Key, spec: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -6,12 +6,14 @@ A quota, a LimitRange, an admission policy or Pod Security can accept a Job and 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from modelwright.common.conditions import true_condition
 from modelwright.common.facts import FAILED_CREATE
+from modelwright.common.indexes import JOBS_AT_WORK, YES
 from modelwright.common.reading import read_each
 from modelwright.common.resources import (
     JOBS,
@@ -62,6 +64,10 @@ class FailedCreates(Source[PodlessJob, str, str | None]):
 
     def __init__(self, api: Api) -> None:
         self._api = api
+
+    def candidates(self, view: View) -> Iterable[Key]:
+        """Jobs that may still get pods."""
+        return view.indexed_keys(JOBS_AT_WORK, YES)
 
     def round(self, view: View, key: Key, now: datetime) -> PodlessJob | None:
         """The Job, if it has had no pod for WITHOUT_PODS."""

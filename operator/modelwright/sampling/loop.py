@@ -115,6 +115,10 @@ class Source(ABC, Generic[R, T, A]):
     def round(self, view: View, key: Key, now: datetime) -> R | None:
         """Returns the targets of this object; None if it has none. Pure, and cheap if there are none."""
 
+    def candidates(self, view: View) -> Iterable[Key]:
+        """The keys of the objects that may have targets, as an index has them; else of all objects of the kind."""
+        return view.keys(self.resource)
+
     @abstractmethod
     async def ask(self, current: R, target: T, at: datetime) -> A:
         """Queries a target and returns its answer. The loop cancels it after the timeout."""
@@ -199,7 +203,8 @@ class _SourceSampler(Generic[R, T, A]):
 
     def start(self) -> None:
         """Starts to follow every object that has targets and is not followed yet."""
-        for key in list(self.context.facts.keys(self.source.resource)):
+        troubled = (key for key in self._troubled if key.resource == self.source.resource)
+        for key in {*self.source.candidates(self.context.facts), *troubled}:
             if key not in self._following and self.round(key) is not None:
                 task = asyncio.create_task(
                     _ObjectSampler(self, key).follow(), name=f"{self.source.fact} {key}"

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import aiohttp
 
 from modelwright.common.facts import POD_COUNTS
+from modelwright.common.indexes import SERVICES_MEASURED, YES
 from modelwright.common.resources import INFERENCE_SERVICES
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key
@@ -36,6 +38,10 @@ class PodCounts(Source[ScrapeTargets, Pod, Scrape]):
     def __init__(self, session: aiohttp.ClientSession, port: int = ADMIN_PORT) -> None:
         self._session = session
         self._port = port
+
+    def candidates(self, view: View) -> Iterable[Key]:
+        """Services with a canary that has a share of the traffic, or with a revision that is baked."""
+        return view.indexed_keys(SERVICES_MEASURED, YES)
 
     def round(self, view: View, key: Key, now: datetime) -> ScrapeTargets | None:
         """The pods to scrape; None if the service has no step that is measured."""

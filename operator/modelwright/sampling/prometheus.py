@@ -7,11 +7,13 @@ The operator sends no other requests to Prometheus, and none to another address 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 
 import aiohttp
 
 from modelwright.common.facts import QUERY_RESULTS
+from modelwright.common.indexes import SERVICES_MEASURED, YES
 from modelwright.common.resources import INFERENCE_SERVICES
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key
@@ -51,6 +53,10 @@ class Queries(Source[QueryRound, Question, float | NoValue]):
         self._session = session
         self._url = url
         self._last_error = ""
+
+    def candidates(self, view: View) -> Iterable[Key]:
+        """Services with a canary that has a share of the traffic, or with a revision that is baked."""
+        return view.indexed_keys(SERVICES_MEASURED, YES)
 
     def round(self, view: View, key: Key, now: datetime) -> QueryRound | None:
         """The queries to send; None if the service has none, or its canary has no traffic."""

@@ -18,8 +18,9 @@ from pydantic import ValidationError
 
 from modelwright.api.trainingjob import DataReport, Run, TrainingJobSpec, TrainingJobStatus
 from modelwright.common.conditions import true_condition
+from modelwright.common.indexes import JOBS_OF_JOB, VERSIONS_OF_JOB
 from modelwright.common.reading import read_each, read_valid
-from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOB
+from modelwright.common.resources import JOBS, TRAINING_JOB, controlled
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import View
 from modelwright.engine.objects import (
@@ -72,7 +73,7 @@ def read_memory(view: View, body: Body) -> Memory:
         return remembered
     recipe = recipe_hash(body)
     versions = sorted(_versions(view, body), key=run_number)
-    jobs = [job for job in view.all(JOBS, namespace(body)) if belongs_to(job, body) and run_number(job)]
+    jobs = [job for job in _jobs(view, body) if belongs_to(job, body) and run_number(job)]
     last = max((remembered.last_number, *map(run_number, (*jobs, *versions))))
     known = replace(remembered, last_number=last)
     if run is None:
@@ -139,11 +140,15 @@ def job_of_run(view: View, body: Body, run: Run | None) -> Body | None:
     return job
 
 
+def _jobs(view: View, body: Body) -> list[Body]:
+    """The Jobs that this TrainingJob controls, or that its name in their label leads to."""
+    labelled = view.indexed(JOBS_OF_JOB, namespace(body), name(body))
+    return list({name(job): job for job in (*controlled(view, JOBS, body), *labelled)}.values())
+
+
 def _versions(view: View, body: Body) -> Iterator[Body]:
     """The ModelVersions made by runs of this TrainingJob, or of an earlier one with the same name."""
-    labelled = (
-        v for v in view.all(MODEL_VERSIONS, namespace(body)) if labels(v).get(TRAINING_JOB) == name(body)
-    )
+    labelled = view.indexed(VERSIONS_OF_JOB, namespace(body), name(body))
     for version, lineage in read_each(labelled, _lineage):
         if lineage.get("run"):
             yield version

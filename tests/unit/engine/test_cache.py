@@ -166,13 +166,6 @@ def test_a_deleted_object_is_found_no_more(cache: Cache) -> None:
     assert not cache._by_owner
 
 
-def test_all_gives_one_namespace_only(cache: Cache) -> None:
-    cache.put(MAPS, seen(map_key("a", "shop"), 5, "1"))
-    cache.put(MAPS, seen(map_key("b", "mall"), 6, "2"))
-
-    assert [body["metadata"]["name"] for body in cache.all(MAPS, "mall")] == ["b"]
-
-
 def test_what_no_planner_reads_is_not_kept_and_the_callers_body_stays_whole(cache: Cache) -> None:
     body = seen(KEY, 5)
     body["metadata"]["managedFields"] = [{"manager": "kubectl"}]

@@ -14,6 +14,7 @@ from fakes.api import FakeApi
 from unit.given.checks import check_plan
 from unit.given.crds import defects, first_status, with_defaults
 
+from modelwright.common.indexes import INDEXES
 from modelwright.common.resources import INFERENCE_SERVICES, MODEL_VERSIONS, TRAINING_JOBS
 from modelwright.common.settings import Settings
 from modelwright.common.times import to_timestamp
@@ -81,7 +82,7 @@ class World:
 
     def __init__(self, settings: Settings = SETTINGS) -> None:
         self.api = Clocked()
-        self.cache = Cache()
+        self.cache = Cache(indexes=INDEXES)
         self.told = Told()
         self.executor = Executor(self.api, self.cache, self.told, clock=self._seconds)
         self.planners = _planners(settings)
@@ -93,7 +94,7 @@ class World:
 
     def restart(self, *, unseen: ResourceType | None = None) -> None:
         """The operator starts anew: it knows what the API server holds, but for a kind whose watch lags."""
-        self.cache, self._seen = Cache(), len(self.api.history)
+        self.cache, self._seen = Cache(indexes=INDEXES), len(self.api.history)
         self.executor = Executor(self.api, self.cache, self.told, clock=self._seconds)
         for key, body in self.api.objects.items():
             if key.resource != unseen:

@@ -10,6 +10,7 @@ from unit.given import words
 from unit.given.resources import a_served_version, a_service, a_version, a_world
 
 from modelwright.common.conditions import Aspect
+from modelwright.common.indexes import served_versions
 from modelwright.common.resources import MODEL_VERSIONS
 from modelwright.engine.objects import Body, Key
 from modelwright.engine.plan import Event
@@ -17,7 +18,6 @@ from modelwright.modelversion.aspects import (
     in_use,
     quarantine_events,
     quarantined,
-    served_versions,
     validated,
 )
 from modelwright.modelversion.facts import Facts, facts_of_failure, facts_of_verification

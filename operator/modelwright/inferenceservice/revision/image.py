@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from modelwright.api.inferenceservice import (
     Analysis,
@@ -18,19 +19,20 @@ from modelwright.api.inferenceservice import (
     Revision,
 )
 from modelwright.common.conditions import Summary, true_condition
+from modelwright.common.indexes import SERVICES_ROLLED_OUT, YES
 from modelwright.common.reading import read_each
 from modelwright.common.resources import INFERENCE_SERVICES
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, deleting, name, namespace
+from modelwright.engine.objects import Body, Key, deleting
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.revision.revisions import is_same_but_image
 
 # How soon a service checks again whether it is its turn: the more services are ahead, the later.
 PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(seconds=600)
-# A rollout that waits for a person may do so for weeks: it does not count against the limit.
-BY_HAND = frozenset(("CanaryPaused", "AwaitingApproval"))
+# With so many turns ahead the pause is the longest: more need not be counted.
+MOST_TURNS = LONGEST_PAUSE // PAUSE
 
 
 @dataclass(frozen=True)
@@ -77,23 +79,14 @@ def _kept(target: Revision, *existing: Revision | None) -> Revision:
     return target
 
 
-def ahead(view: View, key: Key, image: str) -> int:
-    """How many services are being rolled out, or wait for this image and come first by their key."""
-
-    def is_before(service: Body) -> bool:
-        other = Key(INFERENCE_SERVICES, namespace(service), name(service))
-        return other != key and (_is_rolled_out(service) or (other < key and _waits(service, image)))
-
-    services = (view.get(other) for other in view.keys(INFERENCE_SERVICES))
-    return sum(before for _, before in read_each((s for s in services if s is not None), is_before))
-
-
-def _is_rolled_out(service: Body) -> bool:
-    """True if a service has a canary that moves on without a person."""
-    status = service.get("status") or {}
-    state = (status.get("canary") or {}).get("state")
-    ready = [c.get("reason") for c in status.get("conditions") or () if c.get("type") == "Ready"]
-    return state not in {None, "Failed"} and BY_HAND.isdisjoint(ready)
+def ahead(view: View, key: Key, image: str, most: int) -> int:
+    """How many services are being rolled out, or wait for this image and come first by their key; `most` if there are
+    more."""
+    moving = {other for other in view.indexed_keys(SERVICES_ROLLED_OUT, YES) if other != key}
+    waiting = (other for other in view.keys(INFERENCE_SERVICES) if other < key and other not in moving)
+    services = (service for other in waiting if (service := view.get(other)) is not None)
+    first = (True for _, waits in read_each(services, lambda service: _waits(service, image)) if waits)
+    return len(moving) + sum(islice(first, max(0, most - len(moving))))
 
 
 def _waits(service: Body, image: str) -> bool:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,12 +12,11 @@ from modelwright.api.requests import requester_phrase
 from modelwright.common.conditions import true_condition
 from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp
-from modelwright.engine.objects import Body, created, deleting, name
+from modelwright.engine.objects import Body, deleting, name
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.compatibility import incompatibility
+from modelwright.inferenceservice.revision.family import made
 from modelwright.inferenceservice.revision.revisions import revision_name, shape
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -51,44 +46,47 @@ def _newest(observed: Observed, family: str) -> Body | Revision | Unresolved:
     """
     if not observed.versions:
         return Unresolved("ModelNotFound", f"there is no ModelVersion of the model {family}")
-    ready = [
-        version for version in observed.versions if true_condition(version, "Ready") and not deleting(version)
-    ]
-    if not ready:
-        return Unresolved("ModelNotReady", f"no ModelVersion of the model {family} is Ready")
-    serving = observed.status.stable.version if observed.status.stable is not None else None
-    good = [version for version in ready if name(version) == serving or not _objection(observed, version)]
-    if not good:
+    stable = observed.status.stable
+    deleted = stable if stable is not None and observed.is_deleted(stable.version) else None
+    some_ready = some_good = False
+    for version in reversed(observed.versions):
+        if deleting(version) or not true_condition(version, "Ready"):
+            continue
+        some_ready = True
+        if not (stable is not None and name(version) == stable.version) and _objection(observed, version):
+            continue
+        some_good = True
+        if deleted is None or _is_newer(version, deleted):
+            return version
+    if deleted is not None and some_good:
+        return Revision(**shape(deleted))
+    if some_ready:
         return Unresolved(
             "ModelQuarantined",
             f"every ModelVersion of the model {family} that is Ready is quarantined, or was rejected here",
         )
-    stable = observed.status.stable
-    if stable is not None and observed.is_deleted(stable.version):
-        good = [version for version in good if _is_newer(version, stable)]
-        if not good:
-            return Revision(**shape(stable))
-    eligible = set(map(name, good))
-    return next(version for version in reversed(oldest_first(observed.versions)) if name(version) in eligible)
+    return Unresolved("ModelNotReady", f"no ModelVersion of the model {family} is Ready")
 
 
 def _is_newer(version: Body, stable: StableRevision) -> bool:
     """True if a version was made after the stable revision, whose own version was deleted, took over."""
-    made = _made(version, version["spec"].get("lineage") or {})
-    return stable.since is not None and made > from_timestamp(stable.since)
+    return stable.since is not None and made(version) > from_timestamp(stable.since)
 
 
 def passed_over(observed: Observed, serving: str) -> list[str]:
     """The versions that are newer than the one that serves, and why each of them is not started.
 
-    Empty if the spec does not follow a family.
+    Empty if the spec does not follow a family, or the version that serves is not in it.
     """
-    objections = {name(v): why for v in observed.versions if (why := _objection(observed, v))}
-    if observed.spec.model.name is None or not objections:
+    if observed.spec.model.name is None:
         return []
-    ordered = [name(version) for version in oldest_first(observed.versions)]
-    place = ordered.index(serving) if serving in ordered else len(ordered)
-    return [f"{newer} ({objections[newer]})" for newer in ordered[place + 1 :] if newer in objections]
+    newer: list[str] = []
+    for version in reversed(observed.versions):
+        if name(version) == serving:
+            return newer[::-1]
+        if why := _objection(observed, version):
+            newer.append(f"{name(version)} ({why})")
+    return []
 
 
 def _objection(observed: Observed, version: Body) -> str | None:
@@ -100,41 +98,6 @@ def _objection(observed: Observed, version: Body) -> str | None:
             return f"revision {own.revision}: {own.reason}{by}"
     mark = true_condition(version, "Quarantined")
     return f"quarantined: {mark['reason']}" if mark is not None else None
-
-
-def oldest_first(versions: Iterable[Body]) -> list[Body]:
-    """The versions of a family in the order in which they were made.
-
-    A backup tool restores objects with new creation timestamps, in any order. So the versions of one TrainingJob are in
-    the order of their runs. All others are ordered by lineage.completionTime, which a backup keeps, or else by their
-    creation timestamp.
-    """
-    runs: dict[str, list[tuple[int, datetime, Body]]] = defaultdict(list)
-    aged: list[tuple[datetime, int, str, Body]] = []
-    for version in versions:
-        lineage = version["spec"].get("lineage") or {}
-        job, run, made = lineage.get("trainingJob"), int(lineage.get("run") or 0), _made(version, lineage)
-        if job and run:
-            runs[job].append((run, made, version))
-        else:
-            aged.append((made, run, name(version), version))
-    for numbered in runs.values():
-        newest = _NEVER
-        for run, made, version in sorted(numbered, key=lambda each: each[:2]):
-            newest = max(newest, made)
-            aged.append((newest, run, name(version), version))
-    return [version for *_, version in sorted(aged, key=lambda each: each[:3])]
-
-
-def _made(version: Body, lineage: Mapping[str, Any]) -> datetime:
-    """When a version was made; the earliest time there is if neither of its times can be read."""
-    for text in (lineage.get("completionTime"), created(version)):
-        try:
-            made = from_timestamp(str(text))
-        except ValueError:
-            continue
-        return made if made.tzinfo is not None else made.replace(tzinfo=UTC)
-    return _NEVER
 
 
 def _named(observed: Observed, version_name: str) -> Body | Unresolved:

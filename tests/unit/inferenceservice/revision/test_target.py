@@ -10,7 +10,7 @@ from unit.given.resources import ModelVersion, a_service, a_version, a_world
 from unit.given.world import World
 
 from modelwright.engine.objects import Body
-from modelwright.inferenceservice.revision.target import oldest_first
+from modelwright.inferenceservice.revision.family import oldest_first
 
 MORNING, NOON, EVENING = (f"2026-01-01T{hour}:00:00Z" for hour in ("06", "12", "18"))
 

@@ -1,0 +1,117 @@
+"""The indexes of the cache: how objects are found without a scan of their namespace. `wiring` declares them.
+
+A function here may meet an object that another release wrote: one that it fails on is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from modelwright.common.conditions import true_condition
+from modelwright.common.resources import INFERENCE_SERVICES, JOBS, MODEL_VERSIONS, TRAINING_JOB
+from modelwright.engine.indexes import Index
+from modelwright.engine.objects import Body, deleting, labels, namespace
+
+# The value of objects that are in an index at all.
+YES = "yes"
+# A rollout that waits for a person may do so for weeks: it does not count as one that is under way.
+BY_HAND = frozenset(("CanaryPaused", "AwaitingApproval"))
+
+
+def served_versions(service: Body) -> Iterator[str]:
+    """Yields the names of the ModelVersions that an InferenceService has pods of. A failed canary has none."""
+    status = _status(service)
+    for role in ("stable", "canary", "retired"):
+        revision = status.get(role) or {}
+        if "version" in revision and revision.get("state") != "Failed":
+            yield str(revision["version"])
+
+
+def rejected_digests(service: Body) -> Iterator[str]:
+    """Yields the digests of the model files that an InferenceService has rolled back."""
+    for rejection in _status(service).get("rejected") or ():
+        if "digest" in rejection:
+            yield str(rejection["digest"])
+
+
+def gateway_of(service: Body) -> tuple[str, str] | None:
+    """The namespace and name of the Gateway that an InferenceService names; None if it names none."""
+    named = service["spec"].get("gateway")
+    return None if named is None else (named.get("namespace") or namespace(service), named["name"])
+
+
+def is_measured(service: Body) -> bool:
+    """True if an InferenceService has a canary with a share of the traffic, or a stable revision that is baked."""
+    status = _status(service)
+    state = (status.get("canary") or {}).get("state")
+    return state in {"Shifting", "Completing"} or "bakeUntil" in (status.get("stable") or {})
+
+
+def is_rolled_out(service: Body) -> bool:
+    """True if an InferenceService has a canary that moves on without a person."""
+    status = _status(service)
+    state = (status.get("canary") or {}).get("state")
+    ready = [c.get("reason") for c in status.get("conditions") or () if c.get("type") == "Ready"]
+    return state not in {None, "Failed"} and BY_HAND.isdisjoint(ready)
+
+
+def _gateways(service: Body) -> Iterator[str]:
+    gateway = gateway_of(service)
+    if gateway is not None:
+        yield YES
+        yield "/".join(gateway)
+
+
+def _works(job: Body) -> bool:
+    """True if a Job may still get pods."""
+    ended = true_condition(job, "Complete") or true_condition(job, "Failed")
+    return not ended and not deleting(job)
+
+
+def _status(service: Body) -> Mapping[str, Any]:
+    status: Mapping[str, Any] = service.get("status") or {}
+    return status
+
+
+def _if(holds: bool) -> tuple[str, ...]:
+    return (YES,) if holds else ()
+
+
+# ModelVersions: by model, by the digest of the file, by the name of the TrainingJob in the label.
+VERSIONS_OF_MODEL = Index("model", MODEL_VERSIONS, lambda version: (version["spec"]["model"],))
+VERSIONS_OF_DIGEST = Index("digest", MODEL_VERSIONS, lambda version: (version["spec"]["artifact"]["digest"],))
+VERSIONS_OF_JOB = Index("training-job", MODEL_VERSIONS, lambda version: (labels(version).get(TRAINING_JOB),))
+# Jobs: by the name of the TrainingJob in the label; those that may still get pods.
+JOBS_OF_JOB = Index("training-job", JOBS, lambda job: (labels(job).get(TRAINING_JOB),))
+JOBS_AT_WORK = Index("at-work", JOBS, lambda job: _if(_works(job)))
+# InferenceServices: by the version, or the model, in the spec.
+SERVICES_OF_VERSION = Index(
+    "version", INFERENCE_SERVICES, lambda service: (service["spec"]["model"].get("version"),)
+)
+SERVICES_OF_MODEL = Index(
+    "model", INFERENCE_SERVICES, lambda service: (service["spec"]["model"].get("name"),)
+)
+# InferenceServices: by a version that they have pods of, and by the digest of a file that they have rolled back.
+SERVICES_SERVING = Index("serving", INFERENCE_SERVICES, served_versions)
+SERVICES_REJECTING = Index("rejecting", INFERENCE_SERVICES, rejected_digests)
+# InferenceServices: by the Gateway in the spec, as NAMESPACE/NAME; YES finds all that name one.
+SERVICES_OF_GATEWAY = Index("gateway", INFERENCE_SERVICES, _gateways)
+# InferenceServices whose pods are measured, and those with a canary that moves on without a person.
+SERVICES_MEASURED = Index("measured", INFERENCE_SERVICES, lambda service: _if(is_measured(service)))
+SERVICES_ROLLED_OUT = Index("rolled-out", INFERENCE_SERVICES, lambda service: _if(is_rolled_out(service)))
+
+INDEXES = (
+    VERSIONS_OF_MODEL,
+    VERSIONS_OF_DIGEST,
+    VERSIONS_OF_JOB,
+    JOBS_OF_JOB,
+    JOBS_AT_WORK,
+    SERVICES_OF_VERSION,
+    SERVICES_OF_MODEL,
+    SERVICES_SERVING,
+    SERVICES_REJECTING,
+    SERVICES_OF_GATEWAY,
+    SERVICES_MEASURED,
+    SERVICES_ROLLED_OUT,
+)
