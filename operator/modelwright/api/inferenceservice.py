@@ -23,6 +23,7 @@ from modelwright.api.base import (
     rule,
     rules,
 )
+from modelwright.api.checks import Check
 from modelwright.api.gateway import Gateway
 
 # Deployments are named NAME-HASH. Their pods have another suffix, and a label has at most 63 characters.
@@ -326,12 +327,24 @@ class Revision(Model):
     ready_replicas: int | None = Field(default=None, ge=0, description="Pods that are ready.")
 
 
+Checks = Annotated[
+    list[Check],
+    Field(
+        max_length=32,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    ),
+]
+
+
 class StableRevision(Revision):
     """The revision that has the traffic."""
 
     since: Timestamp | None = Field(default=None, description="When it took over.")
     bake_until: Timestamp | None = Field(
         default=None, description="Until when it may be taken back by what is measured."
+    )
+    checks: Checks | None = Field(
+        default=None, description="The checks while it may be taken back, as status.canary.checks."
     )
 
 
@@ -359,7 +372,13 @@ class CanaryRevision(Revision):
     )
     paused: bool | None = Field(default=None, description="True: somebody asked for a pause.")
     verdict: Reason | None = Field(
-        default=None, description="What the analysis says of it at present, in one word."
+        default=None,
+        description="What the analysis says of it at present, in one word: CollectingSamples, Passing, or why not.",
+    )
+    checks: Checks | None = Field(
+        default=None,
+        description="The checks of its step. The numbers are those of the last change of a result or a reason, or of "
+        "the last time that the samples of a check had grown by about an eighth.",
     )
     waiting_for: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=16)] | None = Field(
         default=None,

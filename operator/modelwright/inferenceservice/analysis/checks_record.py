@@ -1,0 +1,111 @@
+"""The record of the checks in the status, which changes seldom. Pure.
+
+Every change of the status costs a write, and a look comes every two seconds. So the record is written anew when the
+result, reason or message of a check changes, or when the samples of one reach the next of a series of levels; then all
+of it is of that moment. One check with a million samples causes at most 109 writes, and one without new samples none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import isfinite
+
+from modelwright.api.checks import MESSAGE_LENGTH, NOT_MEASURED, TOO_FEW, Check
+from modelwright.checks.verdict import Verdict
+from modelwright.inferenceservice.analysis.counts import StepCounts
+from modelwright.inferenceservice.analysis.prometheus_result import NoValue
+
+# What `kubectl get` shows of checks that lack samples, and of checks that all pass.
+COLLECTING, PASSING = "CollectingSamples", "Passing"
+# The first two digits of the levels, 20 a decade: the preferred numbers R20 of ISO 3, rounded down.
+LEVELS = (10, 11, 12, 14, 16, 18, 20, 22, 25, 28, 31, 35, 40, 45, 50, 56, 63, 71, 80, 90)
+# The most reasons for which answers were not compared that a message names.
+MOST_REASONS = 5
+# The most checks that the record holds.
+MOST_CHECKS = 32
+# The checks that need compared answers.
+_COMPARING = frozenset(("agreement", "difference"))
+
+
+def recorded(
+    verdicts: Iterable[Verdict], measured: StepCounts | None, before: Sequence[Check] | None
+) -> list[Check] | None:
+    """Returns the record of these verdicts, or the one before if the difference is not worth a write.
+
+    `measured`: the counts behind the verdicts. They tell why there are no samples.
+    """
+    now: dict[str, Check] = {}
+    for verdict in verdicts:
+        # A query may have the name of a check. The names of queries have no dot.
+        name = verdict.metric if verdict.metric not in now else f"query.{verdict.metric}"
+        now[name] = _check(name, verdict, measured)
+    checks = list(now.values())[:MOST_CHECKS]
+    if before is not None and list(map(_mark, checks)) == list(map(_mark, before)):
+        return list(before)
+    return checks or None
+
+
+def word(overall: Verdict) -> str:
+    """Returns the word for `kubectl get`: all checks pass, samples are collected, or the reason of the verdict."""
+    if overall.result == "Pass":
+        return PASSING
+    return COLLECTING if overall.reason == TOO_FEW else overall.reason
+
+
+def level(samples: int) -> int:
+    """Returns the largest level that is not above the number of samples."""
+    if samples < LEVELS[0]:
+        return samples
+    scale: int = 10 ** (len(str(samples)) - 2)
+    return max(first for first in LEVELS if first * scale <= samples) * scale
+
+
+def _mark(check: Check) -> tuple[object, ...]:
+    """What has to change of a check for the record to be written."""
+    return check.name, check.result, check.reason, check.message, level(check.samples)
+
+
+def _check(name: str, verdict: Verdict, measured: StepCounts | None) -> Check:
+    interval, needed = verdict.interval, verdict.samples_needed
+    message = _hindrance(verdict, measured)
+    return Check(
+        name=name,
+        result=verdict.result,
+        reason=verdict.reason,
+        message=message and message[:MESSAGE_LENGTH],
+        value=_short(verdict.value),
+        low=None if interval is None else _short(interval.low),
+        high=None if interval is None else _short(interval.high),
+        threshold=_short(verdict.threshold),
+        samples=verdict.samples,
+        samples_needed=needed if needed is None or verdict.reason == TOO_FEW else _rounded_up(needed),
+    )
+
+
+def _hindrance(verdict: Verdict, measured: StepCounts | None) -> str | None:
+    """What keeps a check from having samples or a value; None if that is not known, or nothing does."""
+    if measured is None or verdict.result != "Inconclusive" or verdict.reason == NOT_MEASURED:
+        return None
+    reading = measured.queries.get(verdict.metric)
+    if (
+        reading is not None
+        and isinstance(reading.result, NoValue)
+        and reading.result.reason == verdict.reason
+    ):
+        return reading.result.message
+    if verdict.metric not in _COMPARING or verdict.reason != TOO_FEW:
+        return None
+    if measured.uncompared:
+        return f"not compared: {', '.join(sorted(measured.uncompared)[:MOST_REASONS])}"
+    return None if measured.shadowed else "no request was copied"
+
+
+def _short(value: float | None) -> float | None:
+    """The value with four significant digits; None if it is not finite, which JSON cannot hold."""
+    return None if value is None or not isfinite(value) else float(f"{value:.4g}")
+
+
+def _rounded_up(samples: int) -> int:
+    """The number of samples with two significant digits."""
+    scale: int = 10 ** max(0, len(str(samples)) - 2)
+    return -(-samples // scale) * scale
