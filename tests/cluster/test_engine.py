@@ -10,7 +10,7 @@ from fakes.objects import MAPS, TOYS, config_map, toy
 from fakes.places import Place, real_place
 from support.kubectl import KUBECONFIG, Kubectl
 
-from modelwright.engine.api import MANAGED_BY, MANAGER
+from modelwright.engine.api import ABSENT_VERSION, MANAGED_BY, MANAGER
 from modelwright.engine.cache import Cache, resource_version
 from modelwright.engine.client import Client
 from modelwright.engine.connection import configure
@@ -112,6 +112,20 @@ class TestApi:
         body["metadata"]["uid"] = "b3c5e3a0-0000-4000-8000-000000000000"
         with pytest.raises(Conflict):
             await place.api.apply(place.map(), body, manager=MANAGER)
+
+    async def test_apply_with_the_version_of_no_object_makes_a_new_one_and_touches_none_that_is_there(
+        self, place: Place
+    ) -> None:
+        wanted = config_map(place.map(), a="1", b="2")
+        wanted["metadata"]["resourceVersion"] = ABSENT_VERSION
+        made = await place.api.apply(place.map(), wanted, manager=MANAGER)
+        with pytest.raises(Conflict):
+            await place.api.apply(place.map(), wanted, manager=MANAGER)
+        with pytest.raises(Conflict):
+            await place.api.apply(place.map(), {**wanted, "data": {"a": "2"}}, manager="other")
+
+        assert resource_version(await place.api.get(place.map())) == resource_version(made)
+        assert (await place.apply(a="1"))["data"] == {"a": "1"}, "its fields are those of the manager"
 
     async def test_apply_to_an_object_that_is_gone_does_not_make_a_new_one(self, place: Place) -> None:
         body = config_map(place.map(), a="1")
@@ -367,6 +381,29 @@ class TestRealApiServer:
 
         restarted = Executor(real.api, cache, EventRecorder(real.api, "test"))
         assert not await restarted.execute(real.toy(), plan)
+
+    @pytest.mark.parametrize("kind", ["Service", "Deployment", "Toy"])
+    async def test_it_compares_the_version_of_each_kind_that_is_applied(self, real: Place, kind: str) -> None:
+        pod = {"containers": [{"name": "c", "image": "c:1"}]}
+        template = {"metadata": {"labels": {"app": "m"}}, "spec": pod}
+        resource, spec = {
+            "Service": (ResourceType("v1", "Service", "services"), {"ports": [{"port": 80}]}),
+            "Deployment": (
+                DEPLOYMENTS,
+                {"replicas": 0, "selector": {"matchLabels": {"app": "m"}}, "template": template},
+            ),
+            "Toy": (TOYS, {"colour": "red"}),
+        }[kind]
+        key = Key(resource, real.namespace, "m")
+        identity = {"name": key.name, "namespace": key.namespace, "resourceVersion": ABSENT_VERSION}
+        body = {"apiVersion": resource.api_version, "kind": kind, "metadata": identity, "spec": spec}
+        made = await real.api.apply(key, body, manager=MANAGER)
+        with pytest.raises(Conflict):
+            await real.api.apply(key, body, manager=MANAGER)
+
+        assert [(m["manager"], m["operation"]) for m in made["metadata"]["managedFields"]] == [
+            (MANAGER, "Apply")
+        ]
 
     async def test_it_says_what_is_wrong_with_an_object(self, real: Place) -> None:
         with pytest.raises(Invalid, match="choose another colour than beige"):

@@ -15,6 +15,10 @@ from modelwright.engine.objects import Body, Key, ResourceType
 MANAGER = "modelwright"
 STATUS_MANAGER = "modelwright-status"
 
+# The version of no object: etcd's first write is its second revision. Server-side apply ignores the version of an
+# object that it makes, and compares that of one that exists.
+ABSENT_VERSION = "1"
+
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
 
@@ -34,7 +38,10 @@ class Api(Protocol):
         ...
 
     async def apply(self, key: Key, body: Body, *, manager: str) -> Body:
-        """Server-side apply. A uid in the metadata is a precondition: Conflict when it is not that object."""
+        """Server-side apply. A uid in the metadata is a precondition: Conflict when it is not that object.
+
+        So is a version. With the version `ABSENT_VERSION` only a new object is made: Conflict when one exists.
+        """
         ...
 
     async def apply_status(self, key: Key, body: Body, *, manager: str) -> Body:

@@ -6,7 +6,7 @@ Holds no tasks and does no I/O. `View` is the read side that planners get.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 from modelwright.engine.indexes import Index, Indexes
@@ -160,6 +160,8 @@ class Cache:
         self._by_uid: dict[str, Key] = {}
         self._orphans: dict[tuple[ResourceType, str], set[Key]] = defaultdict(set)
         self._buried: OrderedDict[str, int] = OrderedDict()
+        # The version of the last full list of a kind: what it lacks was gone by then.
+        self._complete_at: dict[ResourceType, int] = {}
         self._facts: dict[Key, dict[str, object]] = {}
 
     def get(self, key: Key) -> Body | None:
@@ -240,6 +242,7 @@ class Cache:
         before = self._unseen.pop(resource, None)
         if why is not None:
             self._unseen[resource] = why
+            self._complete_at.pop(resource, None)
         return before != why
 
     def put(self, resource: ResourceType, body: Body) -> bool:
@@ -248,7 +251,7 @@ class Cache:
         known = self.get(key)
         if version <= self._buried.get(uid(body), -1):
             return False
-        if known is not None and version <= resource_version(known):
+        if version <= (self._complete_at.get(resource, -1) if known is None else resource_version(known)):
             return False
         if known is not None and uid(known) != uid(body):
             self._bury(uid(known), NEVER_AGAIN)
@@ -275,16 +278,34 @@ class Cache:
 
     def replace(self, resource: ResourceType, bodies: Iterable[Body], listed_at: int) -> set[Key]:
         """Takes in a full list: what is not in it and is older than the list is gone. Gives the changed keys."""
-        listed = {key_of(resource, body): body for body in bodies}
-        changed = {key for key, body in listed.items() if self.put(resource, body)}
+        listed, changed = set(), set()
+        for body in bodies:
+            key = key_of(resource, body)
+            listed.add(key)
+            if self.put(resource, body):
+                changed.add(key)
+        return changed | {key for key in self.end_unlisted(resource, listed, listed_at) if key is not None}
+
+    def end_unlisted(
+        self, resource: ResourceType, listed: Collection[Key], listed_at: int
+    ) -> Iterator[Key | None]:
+        """Ends the objects of a kind that a full list of this version does not have, one by one.
+
+        Yields the key of each that is ended, and None for each that stays. Anything may be taken in between two of
+        them: what is newer than the list stays.
+        """
+        self._complete_at[resource] = listed_at
         for key in list(self.keys(resource)):
             known = self.get(key)
-            if key in listed or known is None or resource_version(known) > listed_at:
-                continue
-            self._bury(uid(known), listed_at)
-            self._drop(key)
-            changed.add(key)
-        return changed
+            ends = key not in listed and known is not None and resource_version(known) <= listed_at
+            if ends and known is not None:
+                self._end(key, known, listed_at)
+            yield key if ends else None
+
+    def _end(self, key: Key, known: Body, version: int) -> None:
+        """Takes in that an object no longer existed at a version."""
+        self._bury(uid(known), version)
+        self._drop(key)
 
     def _drop(self, key: Key) -> bool:
         """Forgets an object and all that was found out about it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -32,7 +32,8 @@ TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 # A write that is under way when the Lease runs out must not reach the API server after another process leads: it ends
 # within what lies between `lease.DEADLINE` and `lease.DURATION`.
 WRITE_TIMEOUT = aiohttp.ClientTimeout(total=DURATION - DEADLINE)
-PAGE = 500
+# The JSON of a page is parsed at once, without a pause of the event loop.
+PAGE = 200
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 
@@ -81,7 +82,10 @@ class Client:
         return await self._send(_Request("POST", path, {"fieldManager": "modelwright"}, body))
 
     async def apply(self, key: Key, body: Body, *, manager: str) -> Body:
-        """Server-side apply. A uid in the metadata is a precondition: Conflict when it is not that object."""
+        """Server-side apply. A uid in the metadata is a precondition: Conflict when it is not that object.
+
+        So is a version. With the version `ABSENT_VERSION` only a new object is made: Conflict when one exists.
+        """
         return await self._apply(key.resource.path(key.namespace, key.name), body, manager)
 
     async def apply_status(self, key: Key, body: Body, *, manager: str) -> Body:
@@ -106,16 +110,26 @@ class Client:
         self, resource: ResourceType, namespace: str | None, *, selector: str = "", fields: str = ""
     ) -> Listing:
         """All objects of a kind, in one namespace or in all of them, that the label and field selectors pick."""
+        items, version = [], 0
+        async for page in self.pages(resource, namespace, selector=selector, fields=fields):
+            items.extend(page.items)
+            version = page.resource_version
+        return Listing(items, version)
+
+    async def pages(
+        self, resource: ResourceType, namespace: str | None, *, selector: str = "", fields: str = ""
+    ) -> AsyncIterator[Listing]:
+        """The same, page by page: so only one page of a long list has to be held at a time."""
         selectors = {"labelSelector": selector, "fieldSelector": fields}
         query = {"limit": str(PAGE), **{name: text for name, text in selectors.items() if text}}
-        items: list[Body] = []
+        named = {"apiVersion": resource.api_version, "kind": resource.kind}
         while True:
             page = await self._send(_Request("GET", resource.path(namespace), query))
-            named = {"apiVersion": resource.api_version, "kind": resource.kind}
-            items.extend({**named, **item} for item in page.get("items") or [])
+            # Every page of a list shows the version of the first.
+            version = int(page["metadata"]["resourceVersion"])
+            yield Listing([{**named, **item} for item in page.get("items") or []], version)
             if not page["metadata"].get("continue"):
-                # Every page of a list shows the version of the first.
-                return Listing(items, int(page["metadata"]["resourceVersion"]))
+                return
             query = {**query, "continue": page["metadata"]["continue"]}
 
     async def replace(self, key: Key, body: Body) -> Body:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol, assert_never
 
-from modelwright.engine.api import MANAGED_BY, MANAGER, STATUS_MANAGER, Api
+from modelwright.engine.api import ABSENT_VERSION, MANAGED_BY, MANAGER, STATUS_MANAGER, Api
 from modelwright.engine.cache import Store
 from modelwright.engine.compare import Settled, covers, differs_at, digest, without_nulls
 from modelwright.engine.errors import (
@@ -242,31 +242,29 @@ class Executor:
         return await self._sent(key, "apply", manifest, self._bring(key, manifest, known))
 
     async def _bring(self, key: Key, manifest: Body, known: Body | None) -> bool:
-        self._check_leadership()
         if known is None:
-            known = await self._unseen(key, manifest)
-        if known is not None:
-            self._check_ours(key, manifest, known)
-            if self._is_applied(manifest, known):
-                return False
-            if deleting(known):
-                raise Retryable(f"{key} is being deleted; it is made anew when it is gone")
-        self._check_leadership()
-        await self._send(key, manifest, known)
+            return await self._bring_new(key, manifest)
+        self._check_ours(key, manifest, known)
+        if self._is_applied(manifest, known):
+            return False
+        if deleting(known):
+            raise Retryable(f"{key} is being deleted; it is made anew when it is gone")
+        await self._send(key, manifest, {"uid": uid(known)})
         return True
 
-    async def _unseen(self, key: Key, manifest: Body) -> Body | None:
-        """Reads an object that the cache lacks: it may belong to another owner, and server-side apply would take it.
-
-        Only an object of ours enters the cache: no watch shows the deletion of others.
-        """
+    async def _bring_new(self, key: Key, manifest: Body) -> bool:
+        """Applies what the cache lacks, and only if nothing has the name: it may belong to another owner, and
+        server-side apply would take it. One of ours that was not seen yet comes into the cache."""
         try:
-            answer = await self._api.get(key)
-        except NotFound:
-            return None
-        self._check_ours(key, manifest, answer)
-        self._store.put(key.resource, answer)
-        return answer
+            await self._send(key, manifest, {"resourceVersion": ABSENT_VERSION})
+        except Conflict:
+            try:
+                found = await self._api.get(key)
+            except NotFound as error:  # it is gone again
+                raise Conflict(str(error)) from error
+            self._check_ours(key, manifest, found)
+            self._store.put(key.resource, found)
+        return True
 
     async def _confirm(self, planned: Key, key: Key) -> bool:
         """Reads an object that the cache lacks. One that is not ours counts as absent."""
@@ -309,16 +307,18 @@ class Executor:
         same = annotations_of(known).get(APPLIED_HASH) == annotations_of(manifest)[APPLIED_HASH]
         return (same and covers(manifest, known)) or self._settled.holds(uid(known), manifest, known)
 
-    async def _send(self, key: Key, manifest: Body, known: Body | None) -> None:
-        """Applies. The uid of a known object goes along, so that no other object is changed in its place."""
+    async def _send(self, key: Key, manifest: Body, expected: Mapping[str, str]) -> None:
+        """Applies to the object that `expected` names by its uid, so that no other object is changed in its place; or
+        to none, by a version that no object has."""
+        self._check_leadership()
         sent = self._rivals.signed(manifest)
-        if known is not None:
-            sent = {**sent, "metadata": {**metadata(sent), "uid": uid(known)}}
         try:
-            answer = await self._api.apply(key, sent, manager=MANAGER)
+            answer = await self._api.apply(
+                key, {**sent, "metadata": {**metadata(sent), **expected}}, manager=MANAGER
+            )
         except Conflict:
-            if known is not None:
-                await self._refresh(key, uid(known))
+            if "uid" in expected:
+                await self._refresh(key, expected["uid"])
             raise
         self._rivals.wrote(key)
         if not covers(manifest, answer):

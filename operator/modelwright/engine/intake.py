@@ -6,14 +6,19 @@ the watch event that follows it brings nothing new and wakes nobody.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
+from modelwright.engine.api import Listing
 from modelwright.engine.cache import NEVER_AGAIN, Blindness, Cache, key_of
 from modelwright.engine.kinds import Kind, Wakes
 from modelwright.engine.objects import Body, Key, ResourceType, is_object, metadata, root_uid
 
 logger = logging.getLogger(__name__)
+
+# So many objects are taken in at once: some milliseconds.
+TURN = 20
 
 
 class Intake(Cache):
@@ -90,14 +95,31 @@ class Intake(Cache):
 
     def replace(self, resource: ResourceType, bodies: Iterable[Body], listed_at: int) -> set[Key]:
         """Takes in a full list. Returns the changed keys."""
-        before = {key: self.get(key) for key in self.keys(resource)}
-        sound = [body for body in bodies if self._is_sound(resource, body)]
-        changed = super().replace(resource, sound, listed_at)
-        for key in changed:
-            known = before.get(key)
-            if known is not None and self.get(key) is None:  # what was put has woken already
-                self._wake(resource, known)
-        return changed
+        return super().replace(
+            resource, (body for body in bodies if self._is_sound(resource, body)), listed_at
+        )
+
+    async def take_list(self, resource: ResourceType, pages: AsyncIterator[Listing]) -> None:
+        """Takes in a full list page by page, in short turns of the event loop.
+
+        Watches and our own writes go on meanwhile. A body only gives way to a newer one and the end of an object is
+        remembered, so their order does not matter.
+        """
+        listed: set[Key] = set()
+        listed_at, turns = 0, Turns()
+        async for page in pages:
+            listed_at = page.resource_version
+            for body in page.items:
+                if self._is_sound(resource, body):
+                    listed.add(key_of(resource, body))
+                    self.put(resource, body)
+                await turns.take()
+        for _ in self.end_unlisted(resource, listed, listed_at):
+            await turns.take()
+
+    def _end(self, key: Key, known: Body, version: int) -> None:
+        super()._end(key, known, version)
+        self._wake(key.resource, known)
 
     def _wake(self, resource: ResourceType, *bodies: Body) -> None:
         for key in {key for body in bodies for key in self._concerned(resource, body)}:
@@ -134,6 +156,19 @@ class Intake(Cache):
                 where["name"],
             )
         return found
+
+
+class Turns:
+    """Lets the event loop run after every `TURN` objects."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    async def take(self) -> None:
+        """Counts one object."""
+        self._taken += 1
+        if self._taken % TURN == 0:
+            await asyncio.sleep(0)
 
 
 def _is_same(before: Body, now: Body) -> bool:

@@ -1,8 +1,9 @@
 """Watches some kinds with kopf, and lists them where kopf's watches are not enough.
 
-kopf reports neither the end of its first list nor deletions during a gap in a watch. One list solves both: whenever
-kopf has listed a kind and its watch is open, the kind is listed here too. An object that is not in this list is gone,
-and the watch reports what changes after it. `watching` decides which kinds to watch.
+kopf reports neither the end of its first list nor deletions during a gap in a watch, and handles all objects of a list
+at once. So kopf's own lists are kept empty by a selector: they only give the version from which it watches. Once its
+watch is open, the kind is listed here. An object that is not in this list is gone, and the watch reports what changes
+after it. `watching` decides which kinds to watch.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ LIST_PAUSE = 2.0
 END_PATIENCE = 4.0
 # How long kopf may miss an optional kind that the API server serves.
 LISTING_PATIENCE = 30.0
+
+
+# No object has this name: names hold no capitals.
+NOTHING = "metadata.name=NONE"
 
 
 class Gone(Exception):  # noqa: N818 - not an error: the watches of the kind end
@@ -107,22 +112,24 @@ class Streams:
     async def _list(self, kind: Kind) -> None:
         for delay in Forever():
             try:
-                listing = await self._source.client.list(
+                pages = self._source.client.pages(
                     kind.resource, self._source.namespace, selector=kind.selector
                 )
+                await self._source.intake.take_list(kind.resource, pages)
             except ApiError as error:
                 logger.warning("listing %s: %s; next try in %.0f s", kind.resource.plural, error, delay)
                 await asyncio.sleep(delay)
             else:
-                self._source.intake.replace(kind.resource, listing.items, listing.resource_version)
                 return
 
     async def _note(
         self, request: aiohttp.ClientRequest, handler: connection.Handler
     ) -> aiohttp.ClientResponse:
-        """Follows kopf's requests, to notice when kopf has listed a kind again and its watch is open."""
-        response = await handler(request)
+        """Follows kopf's requests: keeps its lists empty, and notices when its watch is open after a list."""
         resource = self._kind_at(request.url.path)
+        if resource is not None and "watch" not in request.url.query:
+            request.url = request.url.update_query(fieldSelector=NOTHING)
+        response = await handler(request)
         if resource is not None and response.status == 404:
             self._gone.add(resource)
         elif resource is not None and response.status == 200:

@@ -206,6 +206,31 @@ class TestApply:
         assert await world.run(Apply(CHILD, world.wanted(a="1")))
         assert world.live()["data"] == {"a": "1"}
 
+    async def test_a_new_child_costs_one_request(self, world: World) -> None:
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+
+        assert [call.verb for call in world.api.calls] == ["apply"]
+
+    async def test_a_child_of_ours_that_was_not_seen_yet_is_found_and_not_written_blindly(
+        self, world: World
+    ) -> None:
+        world.api.put(CHILD, world.wanted(a="old"))  # the watch has not shown it
+        assert await world.run(Apply(CHILD, world.wanted(a="1")))
+        assert world.live()["data"] == {"a": "old"}
+
+        assert await world.run(Apply(CHILD, world.wanted(a="1")))
+        assert world.live()["data"] == {"a": "1"}
+
+    async def test_a_child_that_is_gone_again_before_it_is_read_is_made_by_the_next_look(
+        self, world: World
+    ) -> None:
+        world.api.fail(lambda: Conflict("it is there"))
+        with pytest.raises(Conflict):
+            await world.run(Apply(CHILD, world.wanted(a="1")))
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+
+        assert world.live()["data"] == {"a": "1"}
+
     async def test_sends_nothing_when_the_child_is_as_it_should_be(self, world: World) -> None:
         await world.run(Apply(CHILD, world.wanted(a="1")))
         requests = len(world.api.calls)
@@ -283,6 +308,7 @@ class TestApply:
     async def test_a_shared_object_is_ours_by_label(self, world: World) -> None:
         world.api.put(CHILD, config_map(CHILD, a="old"))
 
+        assert await world.run(Apply(CHILD, config_map(CHILD, a="new"))), "it is found"
         assert await world.run(Apply(CHILD, config_map(CHILD, a="new")))
         assert world.live()["data"] == {"a": "new"}
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fakes.objects import MAPS, TOYS, map_key, plan_toy, seen, toy_key
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from modelwright.engine import intake as module
+from modelwright.engine.api import Listing
 from modelwright.engine.cache import View
 from modelwright.engine.intake import Intake
 from modelwright.engine.kinds import Kind, child, identity
@@ -174,3 +179,101 @@ def test_a_fact_wakes_the_object_that_it_is_about_if_it_is_planned_for(bell: Bel
     assert not bell.intake.note(toy_key("churn"), "answers", 1)
     assert bell.intake.note(map_key("churn"), "answers", 1)
     assert bell.rung() == set()
+
+
+class TestLists:
+    """A full list is taken in in short turns; watches and writes go on meanwhile."""
+
+    def turns(self, intake: Intake, version: int, *pages: list[Body]) -> Iterator[None]:
+        """Takes a list in; whoever iterates decides what happens between two turns of the event loop."""
+
+        async def listed() -> AsyncIterator[Listing]:
+            for page in pages:
+                yield Listing(page, version)
+
+        taking = intake.take_list(TOYS, listed())
+        while True:
+            try:
+                taking.send(None)
+            except StopIteration:
+                return
+            yield
+
+    def test_the_event_loop_runs_between_the_turns(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "TURN", 10)
+        intake = Intake([Kind(TOYS, plan_toy)], lambda _: None)
+        bodies: list[Body] = [seen(toy_key(f"t-{n:03}"), 5, f"t-{n}") for n in range(100)]
+        sizes = [len(list(intake.keys(TOYS))) for _ in self.turns(intake, 9, bodies[:60], bodies[60:])]
+
+        assert sizes == [*range(10, 101, 10), *[100] * 10], "ten at a time, in the end too"
+
+    def test_what_a_list_lacks_is_gone_and_wakes_whom_it_concerns(self, bell: Bell) -> None:
+        for _ in self.turns(bell.intake, 9, [seen(toy_key("churn"), 1, "churn")]):
+            pass
+
+        assert bell.rung() == {toy_key("fraud")}
+        assert list(bell.intake.keys(TOYS)) == [toy_key("churn")]
+
+    def test_something_that_is_no_object_keeps_no_other_out(self, bell: Bell) -> None:
+        odd: list[Any] = [None, {"metadata": {}}, seen(toy_key("churn"), 8, "churn")]
+        for _ in self.turns(bell.intake, 9, odd):
+            pass
+
+        assert list(bell.intake.keys(TOYS)) == [toy_key("churn")]
+
+    @given(
+        st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), min_size=1, max_size=12),
+        st.data(),
+    )
+    @settings(max_examples=300, deadline=None)
+    def test_watches_and_writes_may_come_at_any_point_of_it(
+        self, changes: list[tuple[str, bool]], data: st.DataObject
+    ) -> None:
+        history, states = _truth(changes)
+        listed_at = data.draw(st.integers(0, len(history)))
+        known = data.draw(st.integers(0, listed_at))  # what the cache held before
+        intake = Intake([Kind(TOYS, plan_toy)], lambda _: None)
+        for body in states[known].values():
+            intake.put(TOYS, body)
+        # The watch shows all that is newer than the list, in order; the answers to writes may repeat any of it.
+        events = list(history[data.draw(st.integers(known, listed_at)) :])
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "TURN", 1)
+            for _ in self.turns(intake, listed_at, list(states[listed_at].values())):
+                for _ in range(data.draw(st.integers(0, 2))):
+                    _deliver(intake, events.pop(0)) if events else None
+                if data.draw(st.booleans()):
+                    _deliver(intake, data.draw(st.sampled_from(history)))
+        for event in events:
+            _deliver(intake, event)
+
+        assert {key.name: intake.get(key) for key in intake.keys(TOYS)} == states[-1]
+
+
+Change = tuple[str, Body]
+
+
+def _truth(changes: list[tuple[str, bool]]) -> tuple[list[Change], list[dict[str, Body]]]:
+    """What happens at the API server at each version, and what there is after each; at version 0 there is nothing."""
+    history: list[Change] = []
+    states: list[dict[str, Body]] = [{}]
+    for version, (name, deletes) in enumerate(changes, 1):
+        state = dict(states[-1])
+        held = state.pop(name, None)
+        identity = f"{name}-{version}" if held is None else str(held["metadata"]["uid"])
+        body = seen(toy_key(name), version, identity)
+        ends = deletes and held is not None
+        if not ends:
+            state[name] = body
+        history.append(("remove" if ends else "put", body))
+        states.append(state)
+    return history, states
+
+
+def _deliver(intake: Intake, change: Change) -> None:
+    action, body = change
+    if action == "remove":
+        intake.remove(TOYS, body)
+    else:
+        intake.put(TOYS, body)
