@@ -70,6 +70,15 @@ class Histogram:
         both._sum = self._sum + other._sum
         return both
 
+    def quantile(self, share: float) -> float | None:
+        """The upper bound of the cell that holds this quantile, such as 0.99; None without values."""
+        left = share * self.count
+        for bound, count in self.cells():
+            left -= count
+            if left <= 0:
+                return bound
+        return None
+
     def cells(self) -> Iterator[tuple[float, int]]:
         """The upper bound and the count of each cell that is not empty, in order."""
         for bound, count in zip((*self._bounds, inf), self._counts, strict=True):

@@ -101,6 +101,7 @@ class TrafficLimits:
     parsed: int = 64 * 1024  # JSON of an answer that is parsed before it is passed on; of more, only its ends
     fields: int = 20_010  # of a protobuf message: 10,000 tensors in two parts each
     unpacked: int = 1024**2  # of a compressed gRPC message that is delegated or copied
+    hurried: int = 32  # of them, whose caller could not wait for it
     copies: int = 32  # copied requests that wait for their answer
     copied: int = 256 * 1024  # of a copied request, and of each answer that is compared
     passed_names: int = 16  # headers that the administrator lists

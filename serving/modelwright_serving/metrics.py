@@ -103,6 +103,10 @@ class Metrics(Collector):
         self.inferred += requests
         self.last_run = time()
 
+    def durations(self) -> Histogram:
+        """Those of all requests, whatever their protocol."""
+        return self.http.durations + self.grpc.durations
+
     def totals(self) -> Totals:
         """Everything so far, over all protocols."""
         protocols = (self.http, self.grpc)

@@ -26,8 +26,7 @@ def _lines(metrics: Metrics) -> Iterator[str]:
     for protocol in (metrics.http, metrics.grpc):
         for code, count in sorted(protocol.codes.items()):
             yield f'modelwright_requests_total{{code="{code}"}} {count}\n'
-    durations = metrics.http.durations + metrics.grpc.durations
-    yield from _cells("modelwright_request_duration_seconds_cell", "", durations)
+    yield from _cells("modelwright_request_duration_seconds_cell", "", metrics.durations())
     for revision, counts in metrics.traffic.revisions.items():
         yield from _revision(f'revision="{revision}"', counts)
 

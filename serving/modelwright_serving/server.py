@@ -25,6 +25,7 @@ from modelwright_serving.rpc.delegated import PATH
 from modelwright_serving.rpc.service import RpcService
 from modelwright_serving.settings import Settings
 from modelwright_serving.state import Serving, State
+from modelwright_serving.traffic.default_time import DefaultTime
 from modelwright_serving.traffic.delegation import Traffic
 from modelwright_serving.traffic.watch import Watch
 from modelwright_serving.worker import Worker
@@ -70,7 +71,9 @@ class Server:
         )
         self._grpc = Host(self._rpc.connections(), _limits(settings), loop, memory, "grpc")
         self._admin = Host(partial(Connection, admin.routes(self._metrics, self._state, loop)), ADMIN, loop)
-        self._traffic = Traffic(loop, self._metrics.traffic, memory)
+        self._traffic = Traffic(
+            loop, self._metrics.traffic, memory, DefaultTime(self._metrics.durations).seconds
+        )
         self._traffic.subscribe(self._infer.follow)
         self._traffic.subscribe(self._rpc.follow)
         routes.post(PATH.decode(), self._rpc.connect())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import orjson
@@ -22,17 +23,18 @@ from modelwright_serving.traffic.answers import (
     content_type,
     digest,
 )
+from modelwright_serving.traffic.attempt import Attempt
 from modelwright_serving.traffic.client import JSON_LENGTH, ReceivedResponse, Request
-from modelwright_serving.traffic.delegation import CANARY, Afterwards, Attempt, Delegation
+from modelwright_serving.traffic.delegation import Afterwards, Delegation
 
 _LISTS = re.compile(rb'"(outputs|records)"\s*:\s*\[')
 
 
 class DelegatedExchange:
-    """A request that another revision is to answer. `respond` makes a response of its answer; `answer_here` is called
-    if there is none."""
+    """A request that another revision is to answer. `respond` makes a response of its answer and the header that names
+    the revision; `answer_here` is called if there is none."""
 
-    __slots__ = ("_answer_here", "_attempt", "_exchange", "_metrics", "_respond")
+    __slots__ = ("_answer_here", "_attempt", "_exchange", "_metrics", "_respond", "_track")
 
     def __init__(
         self,
@@ -41,17 +43,17 @@ class DelegatedExchange:
         exchange: Exchange,
         metrics: ProtocolMetrics[Any],
         form: AnswerForm,
-        respond: Callable[[CheckedAnswer], Response],
+        respond: Callable[[CheckedAnswer, tuple[bytes, bytes]], Response],
         answer_here: Callable[[Exchange, Afterwards | None], None],
     ) -> None:
         self._exchange = exchange
         self._metrics = metrics
         self._respond = respond
+        self._track = delegation.track
         self._answer_here = answer_here
         metrics.in_flight += 1
         exchange.on_gone = self._gone
-        seconds = delegation.seconds()
-        self._attempt = Attempt(delegation, request, seconds, form, self._pass_on, self._failed)
+        self._attempt = Attempt(delegation, request, inf, form, self._pass_on, self._failed)
 
     def _gone(self) -> None:
         self._metrics.abandoned()
@@ -59,7 +61,7 @@ class DelegatedExchange:
 
     def _pass_on(self, answer: CheckedAnswer) -> None:
         self._metrics.in_flight -= 1
-        self._exchange.respond(self._respond(answer))
+        self._exchange.respond(self._respond(answer, self._track))
 
     def _failed(self, afterwards: Afterwards | None) -> None:
         self._metrics.in_flight -= 1
@@ -76,13 +78,13 @@ def request(delegation: Delegation, path: bytes, exchange: Exchange) -> Request:
     return delegation.request(path, responses.BINARY, exchange.body, exchange.headers, more)
 
 
-def passed_on(answer: CheckedAnswer) -> Response:
+def passed_on(answer: CheckedAnswer, track: tuple[bytes, bytes]) -> Response:
     """The other revision's answer for the caller."""
     named = (DIGEST, answer.digest)
     if answer.json_length is None:
-        return responses.json(200, answer.body, named, CANARY)
+        return responses.json(200, answer.body, named, track)
     length = (JSON_LENGTH, b"%d" % answer.json_length)
-    return Response(200, responses.head(200, responses.BINARY, length, named, CANARY), answer.body)
+    return Response(200, responses.head(200, responses.BINARY, length, named, track), answer.body)
 
 
 def _check(received: ReceivedResponse) -> CheckedAnswer:

@@ -18,22 +18,37 @@ from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import DIGEST, Signature
 from modelwright_serving.runs import Encoded
 from modelwright_serving.state import Serving, State
-from modelwright_serving.traffic.answers import OwnAnswer
+from modelwright_serving.traffic.answers import OwnAnswer, OwnError
 from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegation
 
 
 class _HttpTicket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_afterwards", "_exchange", "_executor", "_infer", "accepted")
+    __slots__ = (
+        "_about_refusals",
+        "_afterwards",
+        "_exchange",
+        "_executor",
+        "_infer",
+        "_is_handed_over",
+        "accepted",
+    )
 
     def __init__(
-        self, infer: "Inference", exchange: Exchange, executor: Executor, afterwards: Afterwards | None
+        self,
+        infer: "Inference",
+        exchange: Exchange,
+        executor: Executor,
+        afterwards: Afterwards | None,
+        about_refusals: Delegation | None,
     ) -> None:
         self._infer = infer
         self._exchange = exchange
         self._executor = executor
         self._afterwards = afterwards
+        self._about_refusals = about_refusals
+        self._is_handed_over = False  # to another revision
         self.accepted = perf_counter()
         infer.metrics.in_flight += 1
         exchange.on_gone = self._gone
@@ -44,7 +59,7 @@ class _HttpTicket:
 
     @property
     def settled(self) -> bool:
-        return self._exchange.settled
+        return self._exchange.settled or self._is_handed_over
 
     def decode(self, *, at_once: bool) -> InferRequest:
         exchange = self._exchange
@@ -72,9 +87,15 @@ class _HttpTicket:
 
     def fail(self, error: OipError) -> None:
         status = error.problem.value
-        self._respond(responses.error(status, error.message, *self._infer.origin))
+        response = responses.error(status, error.message, *self._infer.origin)
+        if self._about_refusals is not None and status < 500:
+            self._is_handed_over = True
+            seconds = perf_counter() - self.accepted
+            self._infer.ask_about(response, seconds, self._exchange, self._about_refusals)
+            return
+        self._respond(response)
         if self._afterwards is not None:
-            self._afterwards(OwnAnswer(None, is_refusal=status < 500))
+            self._afterwards(OwnAnswer(error=OwnError.REFUSED if status < 500 else OwnError.FAILED))
 
     def _gone(self) -> None:
         self._exchange.on_gone = None
@@ -123,14 +144,21 @@ class Inference:
         self.json_head = responses.head(200, responses.JSON, *self.origin)
         self.binary_head = responses.head(200, responses.BINARY, *self.origin)
 
-    def answer(self, exchange: Exchange, afterwards: Afterwards | None = None) -> None:
-        """Answer by this revision's model."""
+    def answer(
+        self,
+        exchange: Exchange,
+        afterwards: Afterwards | None = None,
+        about_refusals: Delegation | None = None,
+    ) -> None:
+        """Answer by this revision's model. `about_refusals`: asks another revision before the request is refused."""
         serving = self._state.serving
         if serving is None:
             self.metrics.refused(503)
             exchange.respond(responses.unready(self._state.unready_reason[1]))
+            if afterwards is not None:
+                afterwards(OwnAnswer(error=OwnError.FAILED))
         else:
-            serving.executor.submit(_HttpTicket(self, exchange, serving.executor, afterwards))
+            serving.executor.submit(_HttpTicket(self, exchange, serving.executor, afterwards, about_refusals))
 
     def delegate(self, exchange: Exchange, delegation: Delegation) -> None:
         """Answer by another revision or, if it fails, by this one."""
@@ -140,7 +168,24 @@ class Inference:
     def answer_and_copy(self, exchange: Exchange, delegation: Delegation) -> None:
         """Answer by this revision's model, and copy the request to another revision."""
         request = delegated_request(delegation, self.path, exchange)
-        self.answer(exchange, delegation.copying(request, JSON_ANSWERS))
+        afterwards = delegation.copying(request, JSON_ANSWERS)
+        self.answer(exchange, afterwards, delegation.about_refusals(exchange.headers))
+
+    def ask_about(
+        self, refusal: Response, seconds: float, exchange: Exchange, delegation: Delegation
+    ) -> None:
+        """Let another revision answer what this one refuses, after so many seconds; else the refusal is the answer."""
+
+        def refuse(exchange: Exchange, afterwards: Afterwards | None) -> None:
+            self.metrics.in_flight += 1
+            self.metrics.done(refusal.status, seconds)
+            exchange.respond(refusal)
+            if afterwards is not None:
+                afterwards(OwnAnswer(error=OwnError.REFUSED))
+
+        self.metrics.in_flight -= 1  # it is the other revision's now
+        request = delegated_request(delegation, self.path, exchange)
+        DelegatedExchange(delegation, request, exchange, self.metrics, JSON_ANSWERS, passed_on, refuse)
 
 
 class InferEndpoint:
@@ -161,7 +206,7 @@ class InferEndpoint:
         elif delegation.mirrors(exchange.headers):
             inference.answer_and_copy(exchange, delegation)
         else:
-            inference.answer(exchange)
+            inference.answer(exchange, about_refusals=delegation.about_refusals(exchange.headers))
 
 
 class PinnedEndpoint:

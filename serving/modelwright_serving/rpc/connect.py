@@ -21,12 +21,12 @@ from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import DIGEST
 from modelwright_serving.rpc import delegated, framing, status
-from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS
+from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS, own_error
 from modelwright_serving.rpc.inference import ModelInfer
 from modelwright_serving.rpc.status import REFUSALS, Code, RpcError
 from modelwright_serving.runs import Encoded
 from modelwright_serving.traffic.answers import CheckedAnswer, OwnAnswer
-from modelwright_serving.traffic.delegation import CANARY, Afterwards
+from modelwright_serving.traffic.delegation import Afterwards, Delegation
 
 # The HTTP status and the name of each code, from the Connect protocol.
 _ERRORS = {
@@ -43,13 +43,28 @@ _ERRORS = {
 class _ConnectTicket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_afterwards", "_exchange", "_executor", "_method", "accepted")
+    __slots__ = (
+        "_about_refusals",
+        "_afterwards",
+        "_exchange",
+        "_executor",
+        "_is_handed_over",
+        "_method",
+        "accepted",
+    )
 
     def __init__(
-        self, method: ModelInfer, exchange: Exchange, executor: Executor, afterwards: Afterwards | None
+        self,
+        method: ModelInfer,
+        exchange: Exchange,
+        executor: Executor,
+        afterwards: Afterwards | None,
+        about_refusals: Delegation | None,
     ) -> None:
         self._method = method
         self._afterwards = afterwards
+        self._about_refusals = about_refusals
+        self._is_handed_over = False  # to another revision
         self._executor = executor
         self._exchange = exchange
         self.accepted = perf_counter()
@@ -62,7 +77,7 @@ class _ConnectTicket:
 
     @property
     def settled(self) -> bool:
-        return self._exchange.settled
+        return self._exchange.settled or self._is_handed_over
 
     def decode(self, *, at_once: bool) -> InferRequest:
         exchange = self._exchange
@@ -82,10 +97,15 @@ class _ConnectTicket:
 
     def fail(self, error: OipError) -> None:
         failure = status.from_oip(error)
-        self._method.metrics.done(failure.code.name, perf_counter() - self.accepted)
+        seconds = perf_counter() - self.accepted
+        if self._about_refusals is not None and failure.code in REFUSALS:
+            self._is_handed_over = True
+            _ask_about(failure, seconds, self._exchange, self._method, self._about_refusals)
+            return
+        self._method.metrics.done(failure.code.name, seconds)
         self._respond(_error(failure, *self._method.origin))
         if self._afterwards is not None:
-            self._afterwards(OwnAnswer(None, is_refusal=failure.code in REFUSALS))
+            self._afterwards(own_error(failure))
 
     def _respond(self, response: Response) -> None:
         self._exchange.on_gone = None  # no cycle: the collector would have to find each request
@@ -120,11 +140,17 @@ class ConnectEndpoint:
             )
         elif delegation.mirrors(headers):
             request = delegated.request(delegation, exchange.body, headers)
-            self._answer(exchange, delegation.copying(request, PROTOBUF_ANSWERS))
+            afterwards = delegation.copying(request, PROTOBUF_ANSWERS)
+            self._answer(exchange, afterwards, delegation.about_refusals(headers))
         else:
-            self._answer(exchange)
+            self._answer(exchange, about_refusals=delegation.about_refusals(headers))
 
-    def _answer(self, exchange: Exchange, afterwards: Afterwards | None = None) -> None:
+    def _answer(
+        self,
+        exchange: Exchange,
+        afterwards: Afterwards | None = None,
+        about_refusals: Delegation | None = None,
+    ) -> None:
         """Answer by this revision's model."""
         executor = self._method.executor
         if executor is None:
@@ -132,12 +158,29 @@ class ConnectEndpoint:
             self._method.metrics.refused(error.code.name)
             exchange.respond(_error(error))
             return
-        executor.submit(_ConnectTicket(self._method, exchange, executor, afterwards))
+        executor.submit(_ConnectTicket(self._method, exchange, executor, afterwards, about_refusals))
 
 
-def _passed_on(answer: CheckedAnswer) -> Response:
+def _ask_about(
+    refusal: RpcError, seconds: float, exchange: Exchange, method: ModelInfer, delegation: Delegation
+) -> None:
+    """Let another revision answer what this one refuses, after so many seconds; else the refusal is the answer."""
+
+    def refuse(exchange: Exchange, afterwards: Afterwards | None) -> None:
+        method.metrics.in_flight += 1
+        method.metrics.done(refusal.code.name, seconds)
+        exchange.respond(_error(refusal, *method.origin))
+        if afterwards is not None:
+            afterwards(own_error(refusal))
+
+    method.metrics.in_flight -= 1  # it is the other revision's now
+    request = delegated.request(delegation, exchange.body, exchange.headers)
+    DelegatedExchange(delegation, request, exchange, method.metrics, PROTOBUF_ANSWERS, _passed_on, refuse)
+
+
+def _passed_on(answer: CheckedAnswer, track: tuple[bytes, bytes]) -> Response:
     """The other revision's answer for the caller."""
-    return Response(200, responses.head(200, PROTO, (DIGEST, answer.digest), CANARY), answer.body)
+    return Response(200, responses.head(200, PROTO, (DIGEST, answer.digest), track), answer.body)
 
 
 def _error(error: RpcError, *headers: tuple[bytes, bytes]) -> Response:

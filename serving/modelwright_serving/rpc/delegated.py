@@ -16,16 +16,19 @@ from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip.response import Outputs
 from modelwright_serving.oip.signature import DIGEST
 from modelwright_serving.rpc import framing, response, status
-from modelwright_serving.rpc.status import OK_TRAILER
+from modelwright_serving.rpc.status import OK_TRAILER, REFUSALS, RpcError
 from modelwright_serving.traffic.answers import (
     AnswerForm,
     CheckedAnswer,
     InvalidAnswerError,
+    OwnAnswer,
+    OwnError,
     content_type,
     digest,
 )
+from modelwright_serving.traffic.attempt import Attempt
 from modelwright_serving.traffic.client import ReceivedResponse, Request
-from modelwright_serving.traffic.delegation import CANARY, Afterwards, Attempt, Delegation
+from modelwright_serving.traffic.delegation import Afterwards, Delegation
 
 PATH = b"/inference.GRPCInferenceService/ModelInfer"
 PROTO = b"application/proto"
@@ -36,7 +39,7 @@ _OUTPUTS = 5
 class DelegatedCall:
     """A call that another revision is to answer; `answer_here` is called if it does not."""
 
-    __slots__ = ("_answer_here", "_attempt", "_metrics", "_stream")
+    __slots__ = ("_answer_here", "_attempt", "_metrics", "_stream", "_track")
 
     def __init__(
         self,
@@ -49,10 +52,11 @@ class DelegatedCall:
         self._stream = stream
         self._metrics = metrics
         self._answer_here = answer_here
+        self._track = delegation.track
         metrics.in_flight += 1
         stream.on_gone = self._gone
-        seconds = delegation.seconds(stream.deadline - monotonic() if stream.deadline < inf else inf)
-        self._attempt = Attempt(delegation, request, seconds, PROTOBUF_ANSWERS, self._pass_on, self._failed)
+        patience = delegation.patience(stream.deadline - monotonic()) if stream.deadline < inf else inf
+        self._attempt = Attempt(delegation, request, patience, PROTOBUF_ANSWERS, self._pass_on, self._failed)
 
     def _gone(self) -> None:
         self._metrics.abandoned()
@@ -60,7 +64,7 @@ class DelegatedCall:
 
     def _pass_on(self, answer: CheckedAnswer) -> None:
         self._metrics.in_flight -= 1
-        head = status.response((DIGEST, answer.digest), CANARY)
+        head = status.response((DIGEST, answer.digest), self._track)
         self._stream.answer(head, framing.framed(answer.body), OK_TRAILER)
 
     def _failed(self, afterwards: Afterwards | None) -> None:
@@ -72,6 +76,11 @@ class DelegatedCall:
 def request(delegation: Delegation, message: bytes, headers: Mapping[bytes, bytes]) -> Request:
     """The caller's message for the other revision."""
     return delegation.request(PATH, PROTO, message, headers)
+
+
+def own_error(error: RpcError) -> OwnAnswer:
+    """What this revision answers with an error."""
+    return OwnAnswer(error=OwnError.REFUSED if error.code in REFUSALS else OwnError.FAILED)
 
 
 def stays(message: bytes) -> bool:

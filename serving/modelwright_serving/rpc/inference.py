@@ -17,7 +17,7 @@ from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import DIGEST
 from modelwright_serving.rpc import delegated, framing, status
 from modelwright_serving.rpc.decoding import RequestDecoder, Target
-from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS, DelegatedCall
+from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS, DelegatedCall, own_error
 from modelwright_serving.rpc.encoding import ResponseEncoder
 from modelwright_serving.rpc.replies import Replies
 from modelwright_serving.rpc.status import OK_TRAILER, REFUSALS, Code, RpcError
@@ -30,7 +30,16 @@ from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegatio
 class _GrpcTicket:
     """One inference on its way through the executor."""
 
-    __slots__ = ("_afterwards", "_encoding", "_executor", "_method", "_stream", "accepted")
+    __slots__ = (
+        "_about_refusals",
+        "_afterwards",
+        "_encoding",
+        "_executor",
+        "_is_handed_over",
+        "_method",
+        "_stream",
+        "accepted",
+    )
 
     def __init__(
         self,
@@ -39,8 +48,11 @@ class _GrpcTicket:
         encoding: bytes,
         executor: Executor,
         afterwards: Afterwards | None,
+        about_refusals: Delegation | None,
     ) -> None:
         self._method = method
+        self._about_refusals = about_refusals
+        self._is_handed_over = False  # to another revision
         self._executor = executor
         self._stream = stream
         self._afterwards = afterwards
@@ -56,8 +68,10 @@ class _GrpcTicket:
     @property
     def settled(self) -> bool:
         stream = self._stream
-        if stream.settled or stream.deadline == inf or monotonic() < stream.deadline:
-            return stream.settled
+        if stream.settled or self._is_handed_over:
+            return True
+        if stream.deadline == inf or monotonic() < stream.deadline:
+            return False
         stream.handler.late(stream)
         return True
 
@@ -95,11 +109,16 @@ class _GrpcTicket:
         if self._stream.settled:
             return
         failure = error.status if isinstance(error, _FramingError) else status.from_oip(error)
-        self._method.metrics.done(failure.code.name, perf_counter() - self.accepted)
+        seconds = perf_counter() - self.accepted
+        if self._about_refusals is not None and failure.code in REFUSALS:
+            self._is_handed_over = True
+            self._method.ask_about(failure, seconds, self._stream, self._encoding, self._about_refusals)
+            return
+        self._method.metrics.done(failure.code.name, seconds)
         self._stream.on_gone = None
         self._method.fail(self._stream, failure)
         if self._afterwards is not None:
-            self._afterwards(OwnAnswer(None, is_refusal=failure.code in REFUSALS))
+            self._afterwards(own_error(failure))
 
     def _gone(self) -> None:
         self._stream.on_gone = None
@@ -177,9 +196,10 @@ class ModelInfer:
             DelegatedCall(delegation, request, stream, self.metrics, answer_here)
         elif delegation.mirrors(headers):
             request = delegated.request(delegation, message, headers)
-            self._answer(stream, encoding, delegation.copying(request, PROTOBUF_ANSWERS))
+            afterwards = delegation.copying(request, PROTOBUF_ANSWERS)
+            self._answer(stream, encoding, afterwards, delegation.about_refusals(headers))
         else:
-            self._answer(stream, encoding)
+            self._answer(stream, encoding, about_refusals=delegation.about_refusals(headers))
 
     def _message(self, stream: Stream, encoding: bytes) -> bytes | None:
         """The message without its frame and compression; None if it is broken, or would take too long to unpack."""
@@ -189,12 +209,35 @@ class ModelInfer:
         except RpcError:
             return None
 
-    def _answer(self, stream: Stream, encoding: bytes, afterwards: Afterwards | None = None) -> None:
+    def ask_about(
+        self, refusal: RpcError, seconds: float, stream: Stream, encoding: bytes, delegation: Delegation
+    ) -> None:
+        """Let another revision answer what this one refuses, after so many seconds; else the refusal is the answer."""
+
+        def refuse(afterwards: Afterwards | None) -> None:
+            self.metrics.in_flight += 1
+            self.metrics.done(refusal.code.name, seconds)
+            self.fail(stream, refusal)
+            if afterwards is not None:
+                afterwards(own_error(refusal))
+
+        self.metrics.in_flight -= 1  # it is the other revision's now
+        message = framing.message(stream.body, encoding, self.body_limit)
+        request = delegated.request(delegation, message, stream.handler.headers)
+        DelegatedCall(delegation, request, stream, self.metrics, refuse)
+
+    def _answer(
+        self,
+        stream: Stream,
+        encoding: bytes,
+        afterwards: Afterwards | None = None,
+        about_refusals: Delegation | None = None,
+    ) -> None:
         executor = self.executor
         if executor is None:
             self.refuse(stream, RpcError(Code.UNAVAILABLE, self.unready))
             return
-        executor.submit(_GrpcTicket(self, stream, encoding, executor, afterwards))
+        executor.submit(_GrpcTicket(self, stream, encoding, executor, afterwards, about_refusals))
 
     def refuse(self, stream: Stream, error: RpcError) -> None:
         if stream.on_gone is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from modelwright_serving.oip.response import Outputs
 from modelwright_serving.oip.signature import DIGEST
@@ -20,14 +21,23 @@ class InvalidAnswerError(Exception):
     """A response with status 200 that is no answer of the protocol; its text says why."""
 
 
+class OwnError(Enum):
+    """Why a request has no answer of this revision."""
+
+    REFUSED = auto()
+    """An error that is the caller's fault."""
+    FAILED = auto()
+    """An error that is the server's fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class OwnAnswer:
-    """What this revision answered a request with. `body`: None for an error; `is_refusal`: one that is the caller's
-    fault. `json_length`: the bytes of the JSON in the body, if binary data follow it."""
+    """What this revision answered a request with: a body, or an error. `json_length`: the bytes of the JSON in the
+    body, if binary data follow it."""
 
-    body: bytes | None
+    body: bytes | None = None
     json_length: int | None = None
-    is_refusal: bool = False
+    error: OwnError | None = None
 
 
 @dataclass(frozen=True, slots=True)

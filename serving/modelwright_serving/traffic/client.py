@@ -28,6 +28,7 @@ class Failure(Enum):
     """Why there is no response."""
 
     UNREACHABLE = "Unreachable"
+    """No connection was made in time."""
     TIMEOUT = "Timeout"
     BROKEN = "Broken"
     OVERLOADED = "Overloaded"
@@ -90,6 +91,10 @@ class SentRequest:
     def expire_at(self, timer: asyncio.TimerHandle) -> None:
         self._timer = timer
 
+    def expire(self) -> None:
+        """The time is over. Packets that a network policy drops are like a server that is not there."""
+        self.settle(Failure.UNREACHABLE if self.connection is None else Failure.TIMEOUT)
+
     def settle(self, outcome: ReceivedResponse | Failure) -> None:
         """Report the outcome, unless one was reported or the request was abandoned."""
         if not self.settled:
@@ -119,7 +124,7 @@ class Client:
         memory: Memory,
         limits: TrafficLimits = TRAFFIC,
     ) -> None:
-        self._loop = loop
+        self.loop = loop
         self._host = host
         self._port = port
         self.limits = limits
@@ -140,12 +145,12 @@ class Client:
         sent = SentRequest(request, seconds, done, self._ended)
         self._waiting += 1
         if self._closed or self._waiting > self.limits.requests:
-            self._loop.call_soon(sent.settle, Failure.OVERLOADED)
+            self.loop.call_soon(sent.settle, Failure.OVERLOADED)
             return sent
         if not self.hold(sent, len(request)):
-            self._loop.call_soon(sent.settle, Failure.NO_MEMORY)
+            self.loop.call_soon(sent.settle, Failure.NO_MEMORY)
             return sent
-        sent.expire_at(self._loop.call_later(seconds, sent.settle, Failure.TIMEOUT))
+        sent.expire_at(self.loop.call_later(seconds, sent.expire))
         if self._idle:
             self._idle.pop().begin(sent)
         else:
@@ -173,20 +178,17 @@ class Client:
 
     def _open(self, sent: SentRequest) -> None:
         """Send the request over a new connection."""
-        task = self._loop.create_task(self._connect(sent))
+        task = self.loop.create_task(self._connect(sent))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, sent: SentRequest) -> None:
         try:
             async with asyncio.timeout(sent.seconds):
-                _, connection = await self._loop.create_connection(
+                _, connection = await self.loop.create_connection(
                     lambda: _Connection(self), self._host, self._port
                 )
-        except TimeoutError:
-            sent.settle(Failure.TIMEOUT)
-            return
-        except OSError:
+        except OSError:  # a TimeoutError is one
             sent.settle(Failure.UNREACHABLE)
             return
         if sent.settled:

@@ -32,11 +32,15 @@ class Outcome(Enum):
     BROKEN = "Broken"
     """Its connection broke off, or its response is no answer of the protocol."""
     OVERLOADED = "Overloaded"
-    """Too many requests waited for it already: this one was not sent."""
+    """It had no room for the request (503), or too many waited for it already: this one was not sent."""
     REJECTED = "Rejected"
     """It refused a request that this revision answered."""
     INVALID = "Invalid"
     """Both refused the request: the caller's fault."""
+    FAILED_ALIKE = "FailedAlike"
+    """It gave no answer, but this revision failed too, or took longer than the other one had: no fault of its own."""
+    HURRIED = "Hurried"
+    """It answered within the rule's time, but later than the caller's deadline allowed to wait for it."""
 
 
 class CopyOutcome(Enum):
@@ -46,6 +50,9 @@ class CopyOutcome(Enum):
     INCOMPARABLE = "Incomparable"
     """No output of the two answers could be compared."""
     FAILED = "Failed"
+    """It answered with an error, or with what is no answer of the protocol."""
+    TIMEOUT = "Timeout"
+    UNREACHABLE = "Unreachable"
     DROPPED = "Dropped"
     """Not sent: too many at once, or too large."""
 

@@ -10,30 +10,23 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from hmac import compare_digest
-from math import inf
-from time import perf_counter
 
 from modelwright_serving import logs
 from modelwright_serving.memory import Memory
-from modelwright_serving.traffic.answers import AnswerForm, CheckedAnswer, OwnAnswer
-from modelwright_serving.traffic.client import Client, Failure, ReceivedResponse, Request
-from modelwright_serving.traffic.counts import Outcome, TrafficCounts
+from modelwright_serving.traffic.answers import AnswerForm, OwnAnswer
+from modelwright_serving.traffic.client import Client, Request
+from modelwright_serving.traffic.counts import TrafficCounts
 from modelwright_serving.traffic.rule import Rule
 from modelwright_serving.traffic.shadow import Shadow
 from modelwright_serving.traffic.split import Split
 
-_FAILURES = {
-    Failure.UNREACHABLE: Outcome.UNREACHABLE,
-    Failure.TIMEOUT: Outcome.TIMEOUT,
-    Failure.BROKEN: Outcome.BROKEN,
-    Failure.OVERLOADED: Outcome.OVERLOADED,
-}
 # Marks a delegated or copied request, which is not delegated or copied again.
 MARK = b"modelwright-delegated"
 # In answers during a rollout: which revision answered.
 TRACK = b"modelwright-track"
 CANARY = (TRACK, b"canary")
 STABLE = (TRACK, b"stable")
+RETIRED = (TRACK, b"retired")
 # Headers of a caller that the other revision gets too, besides those that the rule lists.
 _TRACES = (b"traceparent", b"tracestate", b"x-request-id")
 # No control characters, so that no value can end its header.
@@ -43,29 +36,34 @@ _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 Afterwards = Callable[[OwnAnswer], None]
 
 
-def judge(received: ReceivedResponse | Failure) -> Outcome:
-    """The outcome of a delegated request by its status alone. ANSWERED: the answer is still to be checked.
-    REJECTED: whether this revision refuses the request too is still to be found out. Not for NO_MEMORY."""
-    if isinstance(received, Failure):
-        return _FAILURES[received]
-    if received.status == 200:
-        return Outcome.ANSWERED
-    if 400 <= received.status < 500:
-        return Outcome.REJECTED
-    return Outcome.FAILED if 500 <= received.status < 600 else Outcome.BROKEN
-
-
 class Delegation:
     """One rule, and the connections to the revision in it."""
 
-    __slots__ = ("_head", "_mark", "_passed", "_reported", "client", "counts", "rule", "shadow", "split")
+    __slots__ = (
+        "_default_seconds",
+        "_head",
+        "_mark",
+        "_passed",
+        "_reported",
+        "client",
+        "counts",
+        "hurried",
+        "rule",
+        "shadow",
+        "split",
+        "track",
+    )
 
-    def __init__(self, rule: Rule, client: Client, counts: TrafficCounts) -> None:
+    def __init__(
+        self, rule: Rule, client: Client, counts: TrafficCounts, default_seconds: Callable[[], float]
+    ) -> None:
         self.rule = rule
         self.client = client
+        self.track = RETIRED if rule.refusals else CANARY
+        self._default_seconds = default_seconds
         self.counts = counts.revision(rule.revision)
         self.split = Split(rule)
-        self.shadow = Shadow(client, rule.timeout, self.counts)
+        self.shadow = Shadow(client, self.seconds, self.counts)
         self._mark = _mark(rule.secret)
         self._head = b" HTTP/1.1\r\nhost: %b:%d\r\n%b: %b\r\n" % (
             rule.host.encode(),
@@ -75,6 +73,9 @@ class Delegation:
         )
         self._passed = (*_TRACES, *(name for name in rule.passed if name not in _TRACES))
         self._reported = False
+        self.hurried = (
+            0  # requests that the other revision is at work on, and whose callers could not wait for it
+        )
 
     def delegates(self, headers: Mapping[bytes, bytes]) -> bool:
         """True if a request with these headers (names in lower case) is delegated."""
@@ -84,13 +85,22 @@ class Delegation:
         """True if a request with these headers, which is answered here, is copied to the other revision."""
         return not self._is_marked(headers) and self.split.mirrors()
 
+    def about_refusals(self, headers: Mapping[bytes, bytes]) -> Delegation | None:
+        """This delegation, if the other revision is asked about a request with these headers that this one refuses."""
+        return self if self.rule.refusals and not self._is_marked(headers) else None
+
     def copying(self, request: Request, form: AnswerForm) -> Afterwards:
         """Copies `request` to the other revision once this one has answered it."""
         return lambda ours: self.shadow.copy(request, ours, form)
 
-    def seconds(self, patience: float = inf) -> float:
-        """How long the other revision has. `patience`: the seconds left of the caller's deadline."""
-        return max(0.0, min(self.rule.timeout, self.rule.patience * patience))
+    def seconds(self) -> float:
+        """How long the other revision has for an answer."""
+        timeout = self.rule.timeout
+        return self._default_seconds() if timeout is None else timeout
+
+    def patience(self, left: float) -> float:
+        """How many of the seconds that are left of a caller's deadline the other revision may take."""
+        return self.rule.patience * left
 
     def request(
         self,
@@ -137,68 +147,20 @@ def _mark(secret: str | None) -> bytes | None:
     return blake2b(key=secret.encode(), digest_size=16, person=b"delegated").hexdigest().encode()
 
 
-class Attempt:
-    """One delegated request. Either `pass_on` is called or, whatever went wrong, `answer_here`."""
-
-    __slots__ = ("_answer_here", "_delegation", "_form", "_pass_on", "_sent", "_started")
+class Traffic:
+    """Holds the rule in force, and the delegation by it. `default_seconds`: how long the other revision has for an
+    answer if the rule does not say."""
 
     def __init__(
         self,
-        delegation: Delegation,
-        request: Request,
-        seconds: float,
-        form: AnswerForm,
-        pass_on: Callable[[CheckedAnswer], None],
-        answer_here: Callable[[Afterwards | None], None],
+        loop: asyncio.AbstractEventLoop,
+        counts: TrafficCounts,
+        memory: Memory,
+        default_seconds: Callable[[], float],
     ) -> None:
-        self._delegation = delegation
-        self._form = form
-        self._pass_on = pass_on
-        self._answer_here = answer_here
-        self._started = perf_counter()
-        self._sent = delegation.client.send(request, seconds, self._finish)
-
-    def abandon(self) -> None:
-        """The caller has gone."""
-        self._sent.abandon()
-
-    def _finish(self, received: ReceivedResponse | Failure) -> None:
-        if received is Failure.NO_MEMORY:
-            self._answer_here(None)
-            return
-        counts, outcome, answer = self._delegation.counts, judge(received), None
-        if outcome is Outcome.REJECTED:
-            self._answer_here(self._count_refusal)
-            return
-        if isinstance(received, ReceivedResponse) and outcome is Outcome.ANSWERED:
-            answer = self._checked(received)
-        if answer is None:
-            counts.outcomes[Outcome.BROKEN if outcome is Outcome.ANSWERED else outcome] += 1
-            self._answer_here(None)
-        else:
-            counts.outcomes[outcome] += 1
-            counts.durations.observe(perf_counter() - self._started)
-            self._pass_on(answer)
-
-    def _checked(self, received: ReceivedResponse) -> CheckedAnswer | None:
-        """The answer; None if the response is none."""
-        try:
-            return self._form.check(received)
-        except Exception as problem:  # noqa: BLE001 - whatever the response breaks, its caller is answered here
-            self._delegation.report(problem)
-            return None
-
-    def _count_refusal(self, ours: OwnAnswer) -> None:
-        outcome = Outcome.INVALID if ours.is_refusal else Outcome.REJECTED
-        self._delegation.counts.outcomes[outcome] += 1
-
-
-class Traffic:
-    """Holds the rule in force, and the delegation by it."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, counts: TrafficCounts, memory: Memory) -> None:
         self._loop = loop
         self._counts = counts
+        self._default_seconds = default_seconds
         self._memory = memory
         self._listeners: list[Callable[[Delegation | None], None]] = []
         self._current: Delegation | None = None
@@ -211,7 +173,11 @@ class Traffic:
     def follow(self, rule: Rule | None) -> None:
         """Put a rule in force; requests under way end by the one before."""
         before = self._current
-        self._current = None if rule is None else Delegation(rule, self._client(rule), self._counts)
+        self._current = (
+            None
+            if rule is None
+            else Delegation(rule, self._client(rule), self._counts, self._default_seconds)
+        )
         if before is not None and (self._current is None or self._current.client is not before.client):
             before.client.close()
         self._counts.weight = None if rule is None else (rule.revision, rule.weight)

@@ -16,7 +16,7 @@ _HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
 _REVISION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _SECRET = re.compile(r"[0-9a-f]{64}")
 _FIELDS = {"revision", "host", "port", "weight", "mirror", "headers", "sticky", "timeoutSeconds", "patience"}
-_FIELDS |= {"secret", "passHeaders"}
+_FIELDS |= {"secret", "passHeaders", "refusals"}
 # Headers that the server writes itself, or that describe the caller's own connection and body.
 _OWN = re.compile(
     "host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-.*|grpc-.*|modelwright-.*|"
@@ -40,11 +40,12 @@ class Match:
 class Rule:
     """Of every 100 requests `weight` are delegated to the revision at host and port, `mirror` are copied there.
 
-    `sticky`: a header in lower case whose value, instead of a count, decides. `timeout`: seconds that the other
-    revision has for an answer before this one gives it; `patience`: at most this share of the time that is left of the
-    caller's deadline, if it has one. `secret`: known to the servers of this model only; None in a rule of an earlier
-    operator. `passed`: headers in lower case that are passed on, besides those of traces. `unknown`: fields of a later
-    release, which are ignored.
+    `sticky`: a header in lower case whose value, instead of a count, decides. `refusals`: a request that this revision
+    refuses is delegated before its caller gets the refusal. `timeout`: seconds that the other revision has for an
+    answer before this one gives it; None: by how long this revision's own answers take. `patience`: at most this share
+    of the time that is left of the caller's deadline, if it has one. `secret`: known to the servers of this model only;
+    None in a rule of an earlier operator. `passed`: headers in lower case that are passed on, besides those of traces.
+    `unknown`: fields of a later release, which are ignored.
     """
 
     revision: str
@@ -54,7 +55,8 @@ class Rule:
     mirror: int = 0
     matches: tuple[Match, ...] = ()
     sticky: bytes | None = None
-    timeout: float = 1.0
+    refusals: bool = False
+    timeout: float | None = None
     patience: float = 0.5
     secret: str | None = None
     passed: tuple[bytes, ...] = ()
@@ -81,8 +83,9 @@ def parse(content: bytes) -> Rule | None:
         mirror=_number(document, "mirror", 0, EVERY, default=0),
         matches=_matches(document.get("headers", [])),
         sticky=_text(document, "sticky", _HEADER).lower().encode() if "sticky" in document else None,
-        timeout=_fraction(document, "timeoutSeconds", 1.0, 3600.0),
-        patience=_fraction(document, "patience", 0.5, 1.0),
+        refusals=_flag(document, "refusals"),
+        timeout=_fraction(document, "timeoutSeconds", 3600.0) if "timeoutSeconds" in document else None,
+        patience=_fraction(document, "patience", 1.0, default=0.5),
         secret=_text(document, "secret", _SECRET) if "secret" in document else None,
         passed=_passed(document.get("passHeaders", [])),
         unknown=tuple(sorted(name[:100] for name in document.keys() - _FIELDS)[:10]),
@@ -103,7 +106,14 @@ def _number(document: dict[str, object], name: str, low: int, high: int, default
     return value
 
 
-def _fraction(document: dict[str, object], name: str, default: float, high: float) -> float:
+def _flag(document: dict[str, object], name: str) -> bool:
+    value = document.get(name, False)
+    if not isinstance(value, bool):
+        raise RuleError(f"{name} has to be true or false")
+    return value
+
+
+def _fraction(document: dict[str, object], name: str, high: float, default: float | None = None) -> float:
     value = document.get(name, default)
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0.001 <= value <= high:
         raise RuleError(f"{name} has to be a number from 0.001 to {high:g}")

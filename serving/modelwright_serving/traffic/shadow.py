@@ -5,16 +5,24 @@ Never in a caller's way: copies are bounded in number and size, and what is beyo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from modelwright_serving.traffic.answers import AnswerForm, OwnAnswer
 from modelwright_serving.traffic.client import Client, Failure, ReceivedResponse, Request
 from modelwright_serving.traffic.compare import Uncompared, compare
 from modelwright_serving.traffic.counts import CopyOutcome, RevisionCounts
 
+_FAILURES = {
+    Failure.UNREACHABLE: CopyOutcome.UNREACHABLE,
+    Failure.TIMEOUT: CopyOutcome.TIMEOUT,
+    Failure.BROKEN: CopyOutcome.FAILED,
+}
+
 
 class Shadow:
-    """The copied requests of one rule."""
+    """The copied requests of one rule. `seconds`: how long the other revision has for an answer."""
 
-    def __init__(self, client: Client, seconds: float, counts: RevisionCounts) -> None:
+    def __init__(self, client: Client, seconds: Callable[[], float], counts: RevisionCounts) -> None:
         self._client = client
         self._seconds = seconds
         self._counts = counts
@@ -41,12 +49,14 @@ class Shadow:
             else:
                 self._counts.copied[self._outcome(received, body, ours.json_length, form)] += 1
 
-        self._client.send(request, self._seconds, finish)
+        self._client.send(request, self._seconds(), finish)
 
     def _outcome(
         self, received: ReceivedResponse | Failure, body: bytes, json_length: int | None, form: AnswerForm
     ) -> CopyOutcome:
-        if isinstance(received, Failure) or received.status != 200:
+        if isinstance(received, Failure):
+            return _FAILURES[received]
+        if received.status != 200:
             return CopyOutcome.FAILED
         try:
             other = form.check(received)

@@ -44,9 +44,14 @@ class Stable:
         self.rule.unlink(missing_ok=True)
         self.served.wait_for("traffic rule")
 
-    def outcomes(self) -> dict[str, int]:
+    def outcomes(self, revision: str = REVISION) -> dict[str, int]:
         """What came of the delegated requests so far, where it happened at all."""
-        return self._counted("modelwright_delegated_requests_total")
+        return self._counted("modelwright_delegated_requests_total", revision=revision)
+
+    def wait_for_outcomes(self, expected: dict[str, int]) -> None:
+        """Waits until these have come; the test's time limit ends it."""
+        while self.outcomes() != expected:
+            pass
 
     def copied(self, revision: str = REVISION) -> dict[str, int]:
         """The same for copied requests."""
@@ -67,17 +72,20 @@ class Stable:
 
 def written(rule: dict[str, Any]) -> bytes:
     """The rule as a file holds it, with what most tests have in common."""
-    return json.dumps({"revision": REVISION, "host": "127.0.0.1", "timeoutSeconds": AMPLE, **rule}).encode()
+    document = {"revision": REVISION, "host": "127.0.0.1", "timeoutSeconds": AMPLE, **rule}
+    return json.dumps({name: value for name, value in document.items() if value is not None}).encode()
 
 
 @contextmanager
-def stable(model: Path, **rule: Any) -> Iterator[Stable]:
+def stable(model: Path, *options: str, **rule: Any) -> Iterator[Stable]:
     """The stable server; with a rule from its first request on, if one is given."""
     path = Path(tempfile.mkdtemp(dir=model.parent)) / "traffic.json"
     if rule:
         path.write_bytes(written(rule))
     newer = path.with_name("rule.json")
-    with serving(model, "--model-version", "1", "--traffic", str(newer), "--traffic", str(path)) as served:
+    with serving(
+        model, "--model-version", "1", "--traffic", str(newer), "--traffic", str(path), *options
+    ) as served:
         yield Stable(served.wait_ready(), path)
 
 
@@ -150,6 +158,16 @@ def breaks_off(handler: socketserver.StreamRequestHandler) -> None:
     """Ends in the middle of its answer."""
     read_request(handler)
     handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{")
+
+
+def waits(until: threading.Event, behaviour: Behaviour) -> Behaviour:
+    """Behaves so, but not before `until`."""
+
+    def behave(handler: socketserver.StreamRequestHandler) -> None:
+        until.wait()
+        behaviour(handler)
+
+    return behave
 
 
 def talks_nonsense(handler: socketserver.StreamRequestHandler) -> None:

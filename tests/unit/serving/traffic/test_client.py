@@ -1,7 +1,9 @@
 """The connections to another revision, against servers that answer, hang, break off and lie."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 
 import pytest
 import uvloop
@@ -174,7 +176,23 @@ def test_a_port_without_a_server_is_unreachable() -> None:
 
 
 def test_a_server_that_hangs_is_waited_for_until_its_time_is_over() -> None:
-    assert ask(Upstream(hangs), 2, together=True, seconds=0.05) == [Failure.TIMEOUT] * 2
+    assert ask(Upstream(hangs), 2, together=True, seconds=1.0) == [Failure.TIMEOUT] * 2
+
+
+def test_a_server_whose_packets_are_dropped_is_unreachable() -> None:
+    """As behind a network policy. Here it is a full backlog, for which the kernel drops the wish to connect."""
+
+    async def asked(address: tuple[str, int]) -> ReceivedResponse | Failure:
+        client = Client(asyncio.get_running_loop(), *address, Memory(2**20))
+        return await send(client, 0.5)
+
+    with ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        assert uvloop.run(asked(full.getsockname())) is Failure.UNREACHABLE
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import grpc
@@ -171,50 +172,61 @@ def test_what_is_passed_on_is_not_passed_on_again(
 GOOD = b'{"outputs":[]}'
 REFUSES = rollout.answers("400 Bad Request")
 FAULTS = {
-    "fails": (rollout.answers("500 Internal Server Error"), "Failed", AMPLE),
-    "is not ready": (rollout.answers("503 Service Unavailable"), "Failed", AMPLE),
-    "refuses everything": (REFUSES, "Rejected", AMPLE),
-    "does not know the model": (rollout.answers("404 Not Found"), "Rejected", AMPLE),
-    "hangs": (rollout.hangs, "Timeout", 0.05),
-    "breaks off": (rollout.breaks_off, "Broken", AMPLE),
-    "speaks another protocol": (rollout.talks_nonsense, "Broken", AMPLE),
-    "has a status of its own": (rollout.answers("299 Fine", GOOD), "Broken", AMPLE),
-    "accepts": (rollout.answers("202 Accepted", GOOD), "Broken", AMPLE),
-    "sends elsewhere": (rollout.answers("307 Temporary Redirect", GOOD), "Broken", AMPLE),
-    "has a status beyond all": (rollout.answers("999 Odd", GOOD), "Broken", AMPLE),
-    "answers in HTML": (rollout.answers("200 OK", GOOD, "text/html"), "Broken", AMPLE),
-    "answers something": (rollout.answers("200 OK", b'{"canary":1}'), "Broken", AMPLE),
-    "answers an error": (rollout.answers("200 OK", b'{"error":"no"}'), "Broken", AMPLE),
-    "answers a list": (rollout.answers("200 OK", b"[]"), "Broken", AMPLE),
-    "answers no JSON": (rollout.answers("200 OK", b'{"outputs":['), "Broken", AMPLE),
-    "answers much that is nothing": (rollout.answers("200 OK", b"{" + b" " * 10**6 + b"}"), "Broken", AMPLE),
-    "names no model": (rollout.answers("200 OK", GOOD, digest=""), "Broken", AMPLE),
-    "names a model at length": (rollout.answers("200 OK", GOOD, digest="a" * 8000), "Broken", AMPLE),
-    "names a model at great length": (rollout.answers("200 OK", GOOD, digest="a" * 40_000), "Broken", AMPLE),
+    "fails": (rollout.answers("500 Internal Server Error"), "Failed"),
+    "has no room": (rollout.answers("503 Service Unavailable"), "Overloaded"),
+    "refuses everything": (REFUSES, "Rejected"),
+    "does not know the model": (rollout.answers("404 Not Found"), "Rejected"),
+    "breaks off": (rollout.breaks_off, "Broken"),
+    "speaks another protocol": (rollout.talks_nonsense, "Broken"),
+    "has a status of its own": (rollout.answers("299 Fine", GOOD), "Broken"),
+    "accepts": (rollout.answers("202 Accepted", GOOD), "Broken"),
+    "sends elsewhere": (rollout.answers("307 Temporary Redirect", GOOD), "Broken"),
+    "has a status beyond all": (rollout.answers("999 Odd", GOOD), "Broken"),
+    "answers in HTML": (rollout.answers("200 OK", GOOD, "text/html"), "Broken"),
+    "answers something": (rollout.answers("200 OK", b'{"canary":1}'), "Broken"),
+    "answers an error": (rollout.answers("200 OK", b'{"error":"no"}'), "Broken"),
+    "answers a list": (rollout.answers("200 OK", b"[]"), "Broken"),
+    "answers no JSON": (rollout.answers("200 OK", b'{"outputs":['), "Broken"),
+    "answers much that is nothing": (rollout.answers("200 OK", b"{" + b" " * 10**6 + b"}"), "Broken"),
+    "names no model": (rollout.answers("200 OK", GOOD, digest=""), "Broken"),
+    "names a model at length": (rollout.answers("200 OK", GOOD, digest="a" * 8000), "Broken"),
+    "names a model at great length": (rollout.answers("200 OK", GOOD, digest="a" * 40_000), "Broken"),
     "has binary data of no length": (
-        rollout.answers("200 OK", GOOD, "application/octet-stream"), "Broken", AMPLE,
+        rollout.answers("200 OK", GOOD, "application/octet-stream"), "Broken",
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("behaviour", "outcome", "seconds"), FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize(("behaviour", "outcome"), FAULTS.values(), ids=FAULTS.keys())
 def test_when_the_canary_fails_every_caller_is_answered_by_the_stable_revision(
     model: Path,
     cancer: models.Cancer,
     body: dict[str, Any],
     behaviour: Behaviour,
     outcome: str,
-    seconds: float,
 ) -> None:
-    with (
-        rollout.canary(behaviour) as port,
-        rollout.stable(model, port=port, weight=50, timeoutSeconds=seconds) as stable,
-    ):
+    with rollout.canary(behaviour) as port, rollout.stable(model, port=port, weight=50) as stable:
         assert ask(stable, body, 20) == {BY_STABLE: 20}
         with grpc_caller.caller(stable.served.grpc_port) as caller:
             calls = [caller.infer(grpc_caller.raw(cancer.rows[:1])) for _ in range(20)]
         assert [call.response.model_version for call in calls] == ["1"] * 20
         assert stable.outcomes() == {outcome: 20}
+
+
+@pytest.mark.parametrize("seconds", [None, 2])
+def test_when_the_canary_hangs_its_callers_are_answered_after_its_time(
+    model: Path, cancer: models.Cancer, body: dict[str, Any], seconds: int | None
+) -> None:
+    with (
+        rollout.canary(rollout.hangs) as port,
+        rollout.stable(model, port=port, weight=100, timeoutSeconds=seconds) as stable,
+        grpc_caller.caller(stable.served.grpc_port) as caller,
+    ):
+        message = grpc_caller.raw(cancer.rows[:1])
+        assert stable.served.infer(body).document["model_version"] == "1"
+        assert caller.infer(message).response.model_version == "1"
+        assert connect(stable, message).headers["modelwright-track"] == "stable"
+        assert stable.outcomes() == {"Timeout": 3}
 
 
 def test_an_answer_of_the_protocol_is_passed_on_with_nothing_but_its_content(
@@ -415,22 +427,82 @@ def test_a_request_that_both_refuse_is_the_callers_fault(stable: Stable, canary:
     assert stable.outcomes().get("Rejected") == before.get("Rejected")
 
 
+def numbers(n: int) -> tuple[dict[str, Any], Any]:
+    """A request for the model that counts to n, as JSON and as a message."""
+    tensor = {"name": "n", "datatype": "INT64", "shape": [1], "data": [n]}
+    message = pb.ModelInferRequest(
+        model_name=NAME, inputs=[grpc_caller.typed("n", "INT64", [1], int64_contents=[n])]
+    )
+    return {"inputs": [tensor]}, message
+
+
+def test_a_request_that_both_fail_on_is_no_evidence_against_the_canary(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(models.loops())
+    with (
+        rollout.canary(rollout.answers("500 Internal Server Error")) as port,
+        rollout.stable(path, "--run-seconds", "0.1", port=port, weight=100) as stable,
+        grpc_caller.caller(stable.served.grpc_port) as caller,
+    ):
+        body, message = numbers(2**60)
+        assert stable.served.infer(body).status == 504
+        assert caller.infer(message).code is Code.DEADLINE_EXCEEDED
+        assert connect(stable, message).status == 504
+        assert stable.outcomes() == {"FailedAlike": 3}
+        assert stable.served.infer(numbers(1)[0]).status == 200
+        assert stable.outcomes() == {"FailedAlike": 3, "Failed": 1}
+
+
 @contextmanager
-def hanging(model: Path) -> Iterator[Stable]:
-    """A stable server that would wait an hour for a canary that says nothing."""
+def hanging(model: Path, seconds: float = 3600) -> Iterator[Stable]:
+    """A stable server, and a canary that says nothing, which has so many seconds."""
     with (
         rollout.canary(rollout.hangs) as port,
-        rollout.stable(model, port=port, weight=100, timeoutSeconds=3600, patience=0.01) as served,
+        rollout.stable(model, port=port, weight=100, timeoutSeconds=seconds, patience=0.01) as served,
     ):
         yield served
 
 
+def ask_in_a_hurry(stable: Stable, cancer: models.Cancer, count: int = 1) -> None:
+    """Calls that can wait 0.6 s for the canary."""
+    with grpc_caller.caller(stable.served.grpc_port) as caller:
+        message = grpc_caller.raw(cancer.rows[:1])
+        calls = [caller.start("ModelInfer", message, timeout=AMPLE) for _ in range(count)]
+        assert {grpc_caller.outcome(call).code for call in calls} == {Code.OK}
+
+
 def test_a_callers_deadline_leaves_time_for_the_stable_revision(model: Path, cancer: models.Cancer) -> None:
     with hanging(model) as stable:
-        with grpc_caller.caller(stable.served.grpc_port) as caller:
-            call = caller.infer(grpc_caller.raw(cancer.rows[:1]), timeout=AMPLE)
-        assert call.code is Code.OK
-        assert stable.outcomes() == {"Timeout": 1}
+        ask_in_a_hurry(stable, cancer)
+        assert stable.outcomes() == {}
+
+
+def test_a_canary_that_hangs_is_noticed_by_callers_in_a_hurry(model: Path, cancer: models.Cancer) -> None:
+    with hanging(model, seconds=1.5) as stable:
+        ask_in_a_hurry(stable, cancer)
+        stable.wait_for_outcomes({"Timeout": 1})
+
+
+def test_a_caller_in_a_hurry_does_not_count_against_a_canary_that_answers_in_its_time(
+    model: Path, cancer: models.Cancer
+) -> None:
+    answering = Event()
+    message = pb.ModelInferResponse(outputs=[pb.ModelInferResponse.InferOutputTensor(name="a")])
+    behaviour = rollout.answers("200 OK", message.SerializeToString(), "application/proto")
+    with (
+        rollout.canary(rollout.waits(answering, behaviour)) as port,
+        rollout.stable(model, port=port, weight=100, patience=0.01) as stable,
+    ):
+        ask_in_a_hurry(stable, cancer)
+        assert stable.outcomes() == {}
+        answering.set()
+        stable.wait_for_outcomes({"Hurried": 1})
+
+
+def test_of_many_callers_in_a_hurry_a_few_are_followed_up(model: Path, cancer: models.Cancer) -> None:
+    with hanging(model) as stable:
+        ask_in_a_hurry(stable, cancer, 40)
+        assert stable.outcomes() == {"Hurried": 8}
 
 
 def test_a_caller_who_leaves_is_forgotten(model: Path, body: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -123,6 +124,21 @@ def test_what_the_other_revision_answers_is_compared(
             10 * difference
         )
         assert stable.served.metric(f"modelwright_shadow_non_finite_requests_total{SAMPLE}") == 10 * broken
+
+
+def test_a_shadow_that_is_not_there_or_hangs_is_counted_apart(stable: Stable) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    stable.follow(port=port, mirror=100, revision="nowhere")
+    ask(stable, 2)
+    until(stable, 2, "nowhere")
+    assert stable.copied("nowhere") == {"Unreachable": 2}
+    with rollout.canary(rollout.hangs) as port:
+        stable.follow(port=port, mirror=100, revision="slow", timeoutSeconds=1)
+        ask(stable, 2)
+        until(stable, 2, "slow")
+        assert stable.copied("slow") == {"Timeout": 2}
+        stable.forget()
 
 
 def test_a_failing_shadow_is_counted_and_no_caller_notices(stable: Stable) -> None:
