@@ -91,7 +91,9 @@ class Traffic(Model):
         "split by the weight.",
     )
     timeout_seconds: Annotated[float, Field(ge=0.001, le=3600)] | None = Field(
-        default=None, description="How long the new revision has before the stable one answers. Default: 1."
+        default=None,
+        description="How long the new revision has before the stable one answers. Default: 4 times as long as 99 % of "
+        "the stable revision's own answers take, at least 1 and at most 60.",
     )
     patience: Annotated[float, Field(ge=0.001, le=1)] | None = Field(
         default=None,
