@@ -19,14 +19,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, inf, log
+from math import ceil, exp, expm1, inf, log, log1p, sqrt
 
-# Alternatives in a mixture. More of them change the result by less than 1 %.
+# Alternatives in a mixture. More of them change the evidence of up to 10,000 samples by less than 1 % where it counts.
+# A rate that is nearer to its limit than half of the nearest alternative is never told from it: 0.7 % of 0.01.
 POINTS = 24
-# The ends of an interval are exact to this share of its width to the observed rate.
-PRECISION = 1e-3
+# The ends of an interval are exact to this share of their distance from the observed rate. They err outwards.
+PRECISION = 0.01
 # The most that `samples_needed` looks ahead: this many times the samples at hand.
 FARTHEST = 1e6
+
+# The places of the alternatives, more densely near 0, and the logarithms of their weights, which make up for that.
+_ROOTS = [(point + 0.5) / POINTS for point in range(POINTS)]
+_PLACES = [(root**1.5, log(sqrt(root) / sum(map(sqrt, _ROOTS)))) for root in _ROOTS]
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def samples_needed(hits: float, samples: float, limit: float, alpha: float) -> i
         return None
     side = rate_above if hits > limit * samples else rate_below
     times = times_needed(lambda factor: side(hits * factor, samples * factor, limit), log(1 / alpha))
-    return None if times is None else round(samples * times + 0.5)
+    return None if times is None else ceil(samples * times)
 
 
 def times_needed(evidence: Callable[[float], float], enough: float) -> float | None:
@@ -96,12 +101,12 @@ def times_needed(evidence: Callable[[float], float], enough: float) -> float | N
 
 def _lowest(hits: float, samples: float, alpha: float) -> float:
     """The largest rate that is rejected as too low; 0 if none is."""
-    if hits <= 0:
-        return 0.0
-    enough = log(1 / alpha)
-    low, high = 0.0, hits / samples
-    while high - low > PRECISION * max(high, 1 / samples):
+    enough, observed = log(1 / alpha), hits / samples
+    low, high = 0.0, observed
+    while high - low > PRECISION * (observed - low):
         middle = (low + high) / 2
+        if not low < middle < high:
+            break  # The next float.
         if rate_above(hits, samples, middle) >= enough:
             low = middle
         else:
@@ -111,11 +116,11 @@ def _lowest(hits: float, samples: float, alpha: float) -> float:
 
 @lru_cache(maxsize=1024)
 def _mixture(limit: float) -> tuple[tuple[float, float, float], ...]:
-    """For each alternative: the logarithms of its weight, and of the likelihood ratio of a hit and of a miss."""
-    places = [((point + 0.5) / POINTS) ** 1.5 for point in range(POINTS)]
-    total = sum(place ** (1 / 3) for place in places)
-    rates = [limit ** (1 - place) for place in places]
+    """For each alternative: the logarithms of its weight, and of the likelihood ratio of a hit and of a miss.
+
+    The alternative at a place from 0 to 1 is limit ** (1 - place). The logarithms are exact also near 0 and near 1.
+    """
+    scale, miss = log(limit), log1p(-limit)
     return tuple(
-        (log(place ** (1 / 3) / total), log(rate / limit), log((1 - rate) / (1 - limit)))
-        for place, rate in zip(places, rates, strict=True)
+        (weight, -place * scale, log(-expm1((1 - place) * scale)) - miss) for place, weight in _PLACES
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -22,10 +22,14 @@ from math import ceil, exp, inf, log, sqrt
 from modelwright.checks.evidence import Interval, rate_above, rate_below, times_needed
 
 Cells = Mapping[tuple[float, float], float]
+# `rate_above` or `rate_below`.
+_Side = Callable[[float, float, float], float]
 
 # The share of the stake that is not wagered: so a point far from both quantiles takes away at most log(1 / RESERVE)
 # from what the other histogram shows.
 RESERVE = 0.2
+# So the evidence of one histogram is never less than this.
+LEAST = log(RESERVE)
 # The ends of the interval of a ratio are exact to this factor.
 STEP = 1.01
 # More evidence than this is as good as certain; its exponential would overflow.
@@ -66,7 +70,7 @@ def quantile(histogram: Histogram, rank: float) -> float | None:
     It is interpolated within its cell. In a cell without an upper bound it is the lower bound.
     """
     wanted, before = rank * histogram.samples, 0.0
-    if not wanted:
+    if not histogram.samples:
         return None
     last = 0.0
     for (lower, upper), count in sorted(histogram.cells.items(), key=lambda item: item[0][::-1]):
@@ -91,7 +95,9 @@ def quantile_interval(histogram: Histogram, rank: float, alpha: float) -> Interv
 
 def share_above(histogram: Histogram, limit: float) -> tuple[float, float]:
     """Returns how many values are certainly, and how many may be, above the limit."""
-    certain = sum(count for (lower, _), count in histogram.cells.items() if lower >= limit)
+    certain = sum(
+        count for (lower, upper), count in histogram.cells.items() if lower >= limit and upper > limit
+    )
     return certain, sum(count for (_, upper), count in histogram.cells.items() if upper > limit)
 
 
@@ -109,14 +115,28 @@ class Ratio:
         self._starts = [(0.0, 0.0), *above.possible]
         self._bounds = [0.0, *(point for point, _ in below.certain)]
         self._counts = [0.0, *(count for _, count in below.certain)]
-        self._known: dict[tuple[bool, float], float] = {}
+        self._known: dict[tuple[_Side, float], float] = {}
 
     def evidence(self, factor: float) -> float:
         """Returns the natural logarithm of the evidence against the hypothesis that the ratio is at most `factor`."""
-        return min(
-            self._above(count) + self._below(self._counts[bisect_right(self._bounds, point / factor) - 1])
-            for point, count in self._starts
-        )
+        # From point to point `above` shows less and `below` more. So the smallest sum is not far from the point where
+        # both show as much, and the rest of them need not be computed.
+        last = len(self._starts) - 1
+        left, right = 0, last
+        while right - left > 1:
+            middle = (left + right) // 2
+            if self._of_above(middle) > self._of_below(middle, factor):
+                left = middle
+            else:
+                right = middle
+        smallest = min(self._at(index, factor) for index in (0, left, right, last))
+        while left > 0 and self._of_above(left) + LEAST < smallest:
+            left -= 1
+            smallest = min(smallest, self._at(left, factor))
+        while right < last and self._of_below(right, factor) + LEAST < smallest:
+            right += 1
+            smallest = min(smallest, self._at(right, factor))
+        return smallest
 
     def at_least(self, alpha: float) -> float:
         """Returns the largest ratio that is rejected as too low, with the error alpha over all looks; 0 if none is."""
@@ -132,19 +152,28 @@ class Ratio:
                 high = middle
         return low
 
-    def _above(self, count: float) -> float:
-        """The evidence of `above` if so many of its values are up to the point."""
-        key = (True, count)
-        if key not in self._known:
-            self._known[key] = _wagered(rate_below(count, self.above.samples, self.rank))
-        return self._known[key]
+    def _at(self, index: int, factor: float) -> float:
+        """The evidence at a point: that of both histograms."""
+        return self._of_above(index) + self._of_below(index, factor)
 
-    def _below(self, count: float) -> float:
-        """The evidence of `below` if so many of its values are up to the point."""
-        key = (False, count)
-        if key not in self._known:
-            self._known[key] = _wagered(rate_above(count, self.below.samples, self.rank))
-        return self._known[key]
+    def _of_above(self, index: int) -> float:
+        """What the values of `above` up to a point show."""
+        _, count = self._starts[index]
+        return self._wagered(rate_below, count, self.above.samples)
+
+    def _of_below(self, index: int, factor: float) -> float:
+        """What the values of `below` up to a point, divided by the factor, show."""
+        point, _ = self._starts[index]
+        count = self._counts[bisect_right(self._bounds, point / factor) - 1]
+        return self._wagered(rate_above, count, self.below.samples)
+
+    def _wagered(self, side: _Side, count: float, samples: float) -> float:
+        """The evidence about one of the histograms when only 1 - RESERVE of the stake is wagered."""
+        known = self._known.get((side, count))
+        if known is None:
+            evidence = min(side(count, samples, self.rank), MOST)
+            known = self._known[side, count] = log(RESERVE + (1 - RESERVE) * exp(evidence))
+        return known
 
 
 def ratio_interval(above: Histogram, below: Histogram, rank: float, alpha: float) -> Interval:
@@ -170,11 +199,6 @@ def samples_needed(
 
     times = times_needed(evidence, log(1 / alpha))
     return None if times is None else ceil(samples * times)
-
-
-def _wagered(evidence: float) -> float:
-    """The evidence when only 1 - RESERVE of the stake is wagered."""
-    return log(RESERVE + (1 - RESERVE) * exp(min(evidence, MOST)))
 
 
 def _sums(counts: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
