@@ -143,14 +143,15 @@ class _Pair:
     `seconds`: how long the other revision has.
     """
 
-    __slots__ = ("_counts", "_is_slow", "_other", "_seconds", "_since", "_this")
+    __slots__ = ("_counts", "_error", "_is_answered", "_is_slow", "_other", "_seconds", "_since")
 
     def __init__(self, counts: RevisionCounts, seconds: float) -> None:
         self._counts = counts
         self._seconds = seconds
         self._since = perf_counter()
         self._other: Outcome | None = None
-        self._this: OwnAnswer | None = None
+        self._is_answered = False  # by this revision, perhaps with an error
+        self._error: OwnError | None = None
         self._is_slow = False
 
     def other_came_to(self, outcome: Outcome) -> None:
@@ -160,13 +161,13 @@ class _Pair:
 
     def this_came_to(self, answer: OwnAnswer) -> None:
         """This revision is done with it."""
-        self._this = answer
+        self._is_answered, self._error = True, answer.error
         self._is_slow = perf_counter() - self._since >= self._seconds
         self._count()
 
     def _count(self) -> None:
-        if self._other is not None and self._this is not None:
-            self._counts.outcomes[paired(self._other, self._this.error, is_slow=self._is_slow)] += 1
+        if self._other is not None and self._is_answered:
+            self._counts.outcomes[paired(self._other, self._error, is_slow=self._is_slow)] += 1
 
 
 def paired(other: Outcome, this: OwnError | None, *, is_slow: bool) -> Outcome:

@@ -13,7 +13,7 @@ from modelwright_serving import histogram, main, metrics
 
 TAKEN_OUT = (
     (metrics.ProtocolMetrics, ("done", "refused", "abandoned")),
-    (metrics.Metrics, ("batch",)),
+    (metrics.Metrics, ("waited", "ran")),
     (histogram.Histogram, ("observe",)),
 )
 
