@@ -91,7 +91,7 @@ class Running:
 
     async def settled(self) -> None:
         """Waits until it has seen everything and is in charge."""
-        await until(lambda: not self.operator.watcher.unfilled and self.operator.elector.may_write())
+        await until(lambda: not self.operator.watcher.unfilled and self.operator.election.may_write())
 
     async def ask(self, path: str) -> tuple[int, str]:
         return await ask(self.operator.health.port, path)

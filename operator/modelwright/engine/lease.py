@@ -29,7 +29,11 @@ NEVER = float("-inf")
 
 
 class Elector:
-    """Takes part in the election: `run` does so until cancelled, `may_write` guards each write."""
+    """Takes part in the election: `run` does so until cancelled, `may_write` guards each write.
+
+    `may_write` and `leading_for` may be called from any thread, all else from one. `announce` is called when this
+    process begins to lead and when it no longer does.
+    """
 
     def __init__(
         self,
@@ -39,19 +43,21 @@ class Elector:
         *,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        jitter: Callable[[], float] = random.random,
+        announce: Callable[[bool], None] = lambda _leads: None,
+        is_fit: Callable[[], bool] = lambda: True,
     ) -> None:
         self._api = api
         self._key = key
         self._identity = identity
         self._clock = clock
         self._now = now
-        self._jitter = jitter
         self._renewed = NEVER
         self._mine: Body | None = None  # the version that we wrote last
         self._seen = ""  # the version that we saw last, and since when it has not changed
         self._seen_since = NEVER
-        self._leading = asyncio.Event()
+        self._announce_lead = announce
+        self._is_fit = is_fit
+        self._leads = False
         self._led_since = NEVER
 
     def may_write(self) -> bool:
@@ -62,19 +68,19 @@ class Elector:
         """For how many seconds this process has led; 0 if it does not."""
         return self._clock() - self._led_since if self.may_write() else 0.0
 
-    async def wait_leading(self) -> None:
-        """Returns when this process leads."""
-        await self._leading.wait()
-
     async def run(self) -> None:
         """Gets the Lease and keeps it, until cancelled."""
         while True:
             pause = RENEW if await self.step() else RETRY
-            await asyncio.sleep(pause * (0.8 + 0.2 * self._jitter()))
+            await asyncio.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311 - it spreads load
 
     async def step(self) -> bool:
-        """Tries once to get or to keep the Lease. True if it is ours."""
+        """Tries once to get or to keep the Lease. True if it is ours. A process that is not fit does not try."""
         held = False
+        if not self._is_fit():
+            logger.error("lease %s is not renewed: the operator hangs", self._key.name)
+            self._announce()
+            return held
         try:
             async with asyncio.timeout(RENEW):
                 held = await self._try()
@@ -162,14 +168,15 @@ class Elector:
         }
 
     def _announce(self) -> None:
-        """Starts or stops the workers."""
-        if self.may_write() and not self._leading.is_set():
+        """Starts or stops the workers, if that has changed."""
+        leads = self.may_write()
+        if leads == self._leads:
+            return
+        if leads:
             self._led_since = self._clock()
-            self._leading.set()
-            logger.info("%s leads", self._identity)
-        elif not self.may_write() and self._leading.is_set():
-            self._leading.clear()
-            logger.info("%s no longer leads", self._identity)
+        self._leads = leads
+        self._announce_lead(leads)
+        logger.info("%s leads" if leads else "%s no longer leads", self._identity)
 
     def _time(self) -> str:
         return self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

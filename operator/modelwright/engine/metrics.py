@@ -45,14 +45,20 @@ class Metrics:
             for outcome in OUTCOMES:
                 self._reconciles.labels(kind, outcome)
 
-    def watch(self, depth: Callable[[], float], leader: Callable[[], float]) -> None:
+    def watch(
+        self, *, depth: Callable[[], float], oldest: Callable[[], float], leader: Callable[[], float]
+    ) -> None:
         """Adds the values that are read at each scrape."""
-        queue = Gauge(
-            "modelwright_queue_depth", "Objects that wait to be reconciled.", registry=self.registry
-        )
-        queue.set_function(depth)
-        leading = Gauge("modelwright_leader", "1 while this process leads.", registry=self.registry)
-        leading.set_function(leader)
+        for name, what, value in (
+            ("modelwright_queue_depth", "Objects that wait to be reconciled.", depth),
+            (
+                "modelwright_queue_oldest_seconds",
+                "How long the first of them has waited while this process leads.",
+                oldest,
+            ),
+            ("modelwright_leader", "1 while this process leads.", leader),
+        ):
+            Gauge(name, what, registry=self.registry).set_function(value)
 
     def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
         """Counts one reconcile."""

@@ -57,7 +57,7 @@ class WorkQueue(Generic[K]):
     def oldest_age(self) -> float:
         """How many seconds the oldest ready key has waited; 0 if none is ready."""
         self._promote()
-        since = min(self._ready.values(), default=None)
+        since = next(iter(self._ready.values()), None)  # they are in the order in which they came
         return 0.0 if since is None else max(0.0, self._clock() - since)
 
     def add(self, key: K) -> None:

@@ -21,12 +21,13 @@ from kubernetes.aio.client import Configuration
 from modelwright.engine.backoff import Forever
 from modelwright.engine.client import Client
 from modelwright.engine.connection import configure
+from modelwright.engine.election import Election
 from modelwright.engine.events import EventRecorder
 from modelwright.engine.executor import Executor
 from modelwright.engine.health import HealthServer
 from modelwright.engine.intake import Intake
 from modelwright.engine.kinds import Kind
-from modelwright.engine.lease import LEASES, Elector
+from modelwright.engine.lease import LEASES
 from modelwright.engine.metrics import Metrics
 from modelwright.engine.objects import Key
 from modelwright.engine.queue import QueueClosed, WorkQueue
@@ -36,6 +37,7 @@ from modelwright.engine.watching import Watcher
 logger = logging.getLogger(__name__)
 
 DRAIN = 10.0
+# No single reconcile takes so many seconds.
 STUCK = 120.0
 LOST_PAUSE = 0.2
 LAST_SECONDS = 5.0
@@ -92,22 +94,30 @@ class Operator:
         self._queue: WorkQueue[Key] = WorkQueue()
         self.intake = Intake(kinds, self._queue.add, settings.namespace)
         lease = Key(LEASES, settings.lease_namespace, settings.lease_name)
-        self.elector = Elector(self._client, lease, settings.identity)
+        self.election = Election(
+            lease, settings.identity, lambda: Client(configuration, self.metrics.requested)
+        )
         recorder = EventRecorder(self._client, settings.identity)
         executor = Executor(
             self._client,
             self.intake,
             recorder,
-            self.elector.may_write,
+            self.election.may_write,
             operator=f"{settings.lease_namespace}/{settings.lease_name}",
         )
         self._reconciler = Reconciler(planners, self.intake, executor, recorder, self._queue)
         self.watcher = Watcher(kinds, self.intake, self._client, configuration, settings.namespace)
         self.health = HealthServer(self._livez, self._readyz, self.metrics.text)
-        self.metrics.watch(lambda: len(self._queue), lambda: float(self.elector.may_write()))
+        self.metrics.watch(
+            depth=lambda: len(self._queue),
+            # While another process leads keys only gather: what counts begins with our own lead.
+            oldest=lambda: min(self._queue.oldest_age(), self.election.leading_for()),
+            leader=lambda: float(self.election.may_write()),
+        )
         self._companions = companions
         self._watching = False
-        self._busy: set[asyncio.Task[None] | None] = set()
+        # The key that each worker has, and since when.
+        self._busy: dict[asyncio.Task[None] | None, tuple[Key, float]] = {}
 
     async def run(self, stop: asyncio.Event, started: Callable[[], None] = lambda: None) -> None:
         """Runs until `stop` is set; raises when a part of it breaks, for then the process must end."""
@@ -115,10 +125,10 @@ class Operator:
         workers = [
             asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._settings.workers)
         ]
-        electing = asyncio.create_task(self.elector.run(), name="election")
+        electing = asyncio.create_task(self.election.run(), name="election")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         watching = asyncio.create_task(self._watch(started), name="watches")
-        around = Surroundings(self.intake, self._client, self.elector.may_write, self.metrics)
+        around = Surroundings(self.intake, self._client, self.election.may_write, self.metrics)
         beside = [
             asyncio.create_task(_accompany(companion, around), name="companion")
             for companion in self._companions
@@ -143,8 +153,9 @@ class Operator:
         self._queue.close()
         await _cancel(worker for worker in workers if worker not in self._busy)
         await asyncio.wait(workers, timeout=DRAIN)
-        await _cancel([*workers, electing])
-        await self.elector.release()
+        await _cancel(workers)
+        await self.election.release()
+        await _cancel([electing])
         await self.health.stop()
         await _cancel([watching])
         await self._client.close()
@@ -162,17 +173,17 @@ class Operator:
         me = asyncio.current_task()
         with contextlib.suppress(QueueClosed):
             while True:
-                await self.elector.wait_leading()
+                await self.election.wait_leading()
                 key = await self._queue.get()
-                self._busy.add(me)
+                self._busy[me] = key, self._queue.now()
                 try:
                     await self._reconcile(key)
                 finally:
-                    self._busy.discard(me)
+                    self._busy.pop(me, None)
                     self._queue.done(key)
 
     async def _reconcile(self, key: Key) -> None:
-        if not self.elector.may_write():  # the election has not ended the wait yet
+        if not self.election.may_write():  # the election has not ended the wait yet
             self._queue.add(key)
             await asyncio.sleep(LOST_PAUSE)
             return
@@ -181,12 +192,14 @@ class Operator:
         self.metrics.reconciled(key.resource.kind, type(outcome).__name__, time.perf_counter() - began)
 
     def _livez(self) -> str:
+        """What a restart mends. That this is answered shows that the event loop turns. A long queue is work, not a
+        defect: it is a metric."""
         if not self._watching:
             return "the watches are not running"
-        # While another process leads keys only gather: what counts begins with our own lead.
-        age = min(self._queue.oldest_age(), self.elector.leading_for())
-        if age > STUCK and not self.watcher.unfilled:
-            return f"an object has waited to be reconciled for {age:.0f} seconds"
+        for key, began in self._busy.values():
+            age = self._queue.now() - began
+            if age > STUCK:
+                return f"{key} has been reconciled for {age:.0f} seconds"
         return ""
 
     def _readyz(self) -> str:

@@ -26,6 +26,7 @@ UNKNOWN: list[dict[str, Any]] = [
     {"workloads": {"serving": {"resources": {"request": {}}}}},
     {"artifacts": {"bucket": "x"}},
     {"metrics": {"serviceMonitor": {"namespace": "x"}}},
+    {"metrics": {"prometheusRule": {"rules": []}}},
     {"networkPolicy": {"enable": True}},
     {"prometheus": {"token": "x"}},
     {"tolerations": [{"effects": "NoSchedule"}]},
@@ -59,6 +60,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"prometheus": {"url": "prometheus:9090"}}, "prometheus/url"),
     ({"prometheus": {"url": "http://user:secret@prometheus"}}, "prometheus/url"),
     ({"prometheus": {"url": "http://prometheus/?x=y"}}, "prometheus/url"),
+    ({"metrics": {"prometheusRule": {"queueOldestSeconds": 0}}}, "queueOldestSeconds"),
     ({"podDisruptionBudget": {"maxUnavailable": 0}}, "maxUnavailable"),
     ({"crds": {"keep": "yes"}}, "keep"),
     ({"modelVersions": {"protectServed": "always"}}, "protectServed"),
@@ -67,6 +69,10 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"artifacts": {"uri": "pvc://models", "storageClassName": "fast"}}, "remove one of the two"),
     (
         {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},
+        "metrics.service.enabled",
+    ),
+    (
+        {"metrics": {"service": {"enabled": False}, "prometheusRule": {"enabled": True}}},
         "metrics.service.enabled",
     ),
     ({"serviceAccount": {"create": False}}, "name an account"),

@@ -26,10 +26,11 @@ class Election:
     api: FakeApi = field(default_factory=FakeApi)
     time: float = 1000.0
 
-    def candidate(self, name: str) -> Elector:
-        return Elector(
-            self.api, KEY, name, clock=lambda: self.time, now=lambda: datetime.fromtimestamp(self.time, UTC)
-        )
+    def candidate(self, name: str, **more: Any) -> Elector:
+        def now() -> datetime:
+            return datetime.fromtimestamp(self.time, UTC)
+
+        return Elector(self.api, KEY, name, clock=lambda: self.time, now=now, **more)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -190,21 +191,31 @@ async def test_the_lead_counts_from_the_request_and_not_from_its_slow_answer(
     assert not a.may_write()
 
 
-async def test_workers_wait_for_the_lead_and_learn_of_its_loss(election: Election) -> None:
-    a = election.candidate("a")
-    worker = asyncio.create_task(a.wait_leading())
-    await asyncio.sleep(0)
-    assert not worker.done()
+async def test_the_gain_and_the_loss_of_the_lead_are_announced_once(election: Election) -> None:
+    announced: list[bool] = []
+    a = election.candidate("a", announce=announced.append)
     await a.step()
-    await asyncio.wait_for(worker, 5)
+    await a.step()
+    assert announced == [True]
 
     election.api.fail(lambda: Unavailable("down"))
     election.time += DEADLINE
     await a.step()
-    again = asyncio.create_task(a.wait_leading())
-    await asyncio.sleep(0)
-    assert not again.done()
-    again.cancel()
+    assert announced == [True, False]
+
+
+async def test_a_process_that_hangs_does_not_renew_so_that_another_may_lead(election: Election) -> None:
+    fit = True
+    a, b = election.candidate("a", is_fit=lambda: fit), election.candidate("b")
+    await a.step()
+    await b.step()
+    fit = False
+    for _ in range(4):
+        election.time += 5
+        await a.step()
+        await b.step()
+
+    assert (a.may_write(), b.may_write()) == (False, True)
 
 
 async def test_how_long_somebody_leads_is_counted_from_when_it_began(election: Election) -> None:

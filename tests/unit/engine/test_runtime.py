@@ -14,6 +14,7 @@ from kubernetes.aio.client import Configuration
 from modelwright.engine import runtime
 from modelwright.engine.lease import LEASES, Elector
 from modelwright.engine.objects import Key
+from modelwright.engine.outcome import Done, Outcome
 from modelwright.engine.queue import WorkQueue
 from modelwright.engine.runtime import STUCK, Operator, ProcessSettings
 
@@ -28,7 +29,9 @@ class Bench:
             KINDS, ProcessSettings(lease_namespace="x"), Configuration(host="http://127.0.0.1:9")
         )
         self.operator._queue = WorkQueue(lambda: self.time)
-        self.operator.elector = Elector(api, Key(LEASES, "x", "x"), "me", clock=lambda: self.time)
+        self.elector = Elector(api, Key(LEASES, "x", "x"), "me", clock=lambda: self.time)
+        self.operator.election._elector = self.elector
+        self.operator.election._leading.set()
         self.operator._watching = True
         for resource in (TOYS, MAPS):
             self.operator.watcher._see(resource, None)
@@ -37,10 +40,10 @@ class Bench:
         """Lets time pass in steps of a renewal."""
         for _ in range(int(seconds // 5)):
             if leading:
-                await self.operator.elector.step()
+                await self.elector.step()
             self.time += 5
         if leading:
-            await self.operator.elector.step()
+            await self.elector.step()
 
 
 @pytest.fixture
@@ -52,18 +55,48 @@ async def test_all_is_well_at_first(bench: Bench) -> None:
     assert (bench.operator._livez(), bench.operator._readyz()) == ("", "")
 
 
-async def test_a_leader_that_leaves_an_object_waiting_is_not_alive(bench: Bench) -> None:
-    bench.operator._queue.add(toy_key())
-    await bench.pass_time(STUCK + 10, leading=True)
+def measured(bench: Bench, name: str) -> float | None:
+    return bench.operator.metrics.registry.get_sample_value(name)
 
-    assert "has waited to be reconciled" in bench.operator._livez()
+
+async def test_a_leader_with_a_long_queue_is_alive_and_shows_how_long_it_is(bench: Bench) -> None:
+    bench.operator._queue.add(toy_key())
+    await bench.pass_time(3600, leading=True)
+
+    assert bench.operator._livez() == ""
+    assert measured(bench, "modelwright_queue_oldest_seconds") == 3600
+    assert measured(bench, "modelwright_queue_depth") == 1
+
+
+async def test_a_single_reconcile_that_does_not_end_is_no_life(bench: Bench) -> None:
+    hangs = asyncio.Event()
+
+    class Hangs:
+        async def handle(self, key: Key) -> Outcome:
+            hangs.set()
+            await asyncio.Event().wait()
+            return Done()
+
+    bench.operator._reconciler = Hangs()  # type: ignore[assignment]
+    await bench.pass_time(5, leading=True)
+    worker = asyncio.create_task(bench.operator._work())
+    bench.operator._queue.add(toy_key())
+    await asyncio.wait_for(hangs.wait(), 5)
+    await bench.pass_time(STUCK, leading=True)
+    assert bench.operator._livez() == ""
+
+    await bench.pass_time(10, leading=True)
+    assert bench.operator._livez() == f"Toy shop/churn has been reconciled for {STUCK + 10:.0f} seconds"
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    assert bench.operator._livez() == ""
 
 
 async def test_a_standby_may_leave_objects_waiting_for_hours(bench: Bench) -> None:
     bench.operator._queue.add(toy_key())
     await bench.pass_time(10_000, leading=False)
 
-    assert bench.operator._livez() == ""
+    assert measured(bench, "modelwright_queue_oldest_seconds") == 0
 
 
 async def test_a_standby_that_takes_over_has_time_to_work_on_what_has_gathered(bench: Bench) -> None:
@@ -71,7 +104,7 @@ async def test_a_standby_that_takes_over_has_time_to_work_on_what_has_gathered(b
     await bench.pass_time(10_000, leading=False)
     await bench.pass_time(10, leading=True)
 
-    assert bench.operator._livez() == ""
+    assert measured(bench, "modelwright_queue_oldest_seconds") == 10
 
 
 async def test_without_watches_it_is_not_alive(bench: Bench) -> None:
