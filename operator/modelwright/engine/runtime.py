@@ -130,7 +130,7 @@ class Operator:
         watching = asyncio.create_task(self._watch(started), name="watches")
         around = Surroundings(self.intake, self._client, self.election.may_write, self.metrics)
         beside = [
-            asyncio.create_task(_accompany(companion, around), name="companion")
+            asyncio.create_task(self._beside(companion, around), name="companion")
             for companion in self._companions
         ]
         try:
@@ -166,6 +166,12 @@ class Operator:
             await self.watcher.run(started)
         finally:
             self._watching = False
+
+    async def _beside(self, companion: Companion, around: Surroundings) -> None:
+        """Runs a companion. Like a worker, it starts when all kinds are listed: else what an earlier process kept would
+        count as missing."""
+        await self.watcher.wait_filled()
+        await _accompany(companion, around)
 
     async def _work(self) -> None:
         """One worker. It starts when all kinds are listed: what is not listed yet would count as missing."""

@@ -27,8 +27,9 @@ from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, controller, deleting, labels, name, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.inferenceservice import gateway, ready
-from modelwright.inferenceservice.manifests import httproute, pod_retries, traffic_rule
+from modelwright.inferenceservice.manifests import counts_config, httproute, pod_retries, traffic_rule
 from modelwright.inferenceservice.manifests.deployment import deployment
+from modelwright.inferenceservice.manifests.names import counts_name
 from modelwright.inferenceservice.manifests.services import canary_service, selected, service
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision import image
@@ -105,6 +106,7 @@ class InferenceServicePlanner:
                 yield canary_service(observed, starting)
         yield from httproute.effects(observed, revisions)
         yield from traffic_rule.effects(observed, revisions, self.settings)
+        yield from counts_config.effects(observed, revisions)
         yield from self._leftovers(observed, revisions, held)
 
     def _canary(self, observed: Observed, revisions: Revisions, canary: CanaryRevision) -> Iterable[Effect]:
@@ -128,7 +130,11 @@ class InferenceServicePlanner:
         if revisions.kept is not None:
             kept.add(revisions.kept.revision)
         for leftover in observed.configs:
-            if labels(leftover).get(REVISION) not in revisions.running and not deleting(leftover):
+            if (
+                labels(leftover).get(REVISION) not in revisions.running
+                and name(leftover) != counts_name(observed)  # `counts_config` deletes it
+                and not deleting(leftover)
+            ):
                 yield Delete(Key(CONFIG_MAPS, observed.namespace, name(leftover)), uid(leftover))
         for leftover in observed.side_services:
             if leftover not in held and _is_left(observed, revisions, leftover):

@@ -16,9 +16,11 @@ from modelwright.common.indexes import SERVICES_MEASURED, YES
 from modelwright.common.resources import INFERENCE_SERVICES
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key
+from modelwright.inferenceservice.analysis import kept_counts
 from modelwright.inferenceservice.analysis.counts import Silence, StepCounts
-from modelwright.inferenceservice.analysis.exposition import Scrape, Tally, scraped, step_counts
+from modelwright.inferenceservice.analysis.exposition import Scrape, scraped
 from modelwright.inferenceservice.analysis.scrape_targets import Pod, ScrapeTargets, scrape_targets
+from modelwright.inferenceservice.analysis.tally import Kept, StepTally, step_counts
 from modelwright.inferenceservice.manifests.names import ADMIN_PORT
 from modelwright.sampling import http
 from modelwright.sampling.loop import Answers, Limits, NoAnswer, Source, Unanswered
@@ -66,17 +68,19 @@ class PodCounts(Source[ScrapeTargets, Pod, Scrape]):
             raise NoAnswer("its answer holds no metrics that can be believed") from error
 
     def answers(self, current: ScrapeTargets) -> Answers[ScrapeTargets, Pod, Scrape]:
-        """No counts of the step yet."""
-        return StepAnswers(current.since)
+        """The counts that were kept of the step; none at its start."""
+        return StepAnswers(current)
 
 
 class StepAnswers:
-    """The counts of all pods in one step. Those of deleted pods remain, because they belong to the step."""
+    """The counts of all pods in one step."""
 
-    def __init__(self, since: str) -> None:
-        self._since = since
-        self._tallies: dict[str, Tally] = {}
+    def __init__(self, current: ScrapeTargets) -> None:
+        self._kept = kept_counts.read(current.kept, current.step)
+        self._tally = StepTally(current.step.since, self._kept)
         self._silent: dict[str, tuple[datetime, str]] = {}
+        # The text is that of the operator before, unless this release writes it in another way.
+        self._text = kept_counts.text(current.step, self._kept) if self._kept != Kept() else ""
         self._last: StepCounts | None = None
 
     def add(self, target: Pod, answer: Scrape | Unanswered, at: datetime) -> None:
@@ -86,16 +90,18 @@ class StepAnswers:
             self._silent[target.uid] = since, answer.why
             return
         self._silent.pop(target.uid, None)
-        empty = Tally(target.revision, since_start=target.created > self._since)
-        self._tallies.setdefault(target.uid, empty).add(answer)
+        self._tally.add(target.uid, target.revision, target.created, answer)
 
     def fact(self, current: ScrapeTargets, at: datetime) -> StepCounts:
         """The sum of all counts. Its `look` number increases when the counts change."""
-        counts = step_counts(current.since, current.judged, self._tallies.values(), direct=current.direct)
+        counts = step_counts(current.step, self._tally.sums)
         if self._last is None or counts != replace(self._last, look=0):
             look = 1 if self._last is None else self._last.look + 1
             self._last = replace(counts, look=look)
-        return replace(self._last, silent=self._silences(current, at))
+        kept = self._tally.kept({pod.uid for pod in current.targets})
+        if kept != self._kept:
+            self._kept, self._text = kept, kept_counts.text(current.step, kept)
+        return replace(self._last, kept=self._text, silent=self._silences(current, at))
 
     def _silences(self, current: ScrapeTargets, at: datetime) -> tuple[Silence, ...]:
         """One for each revision with a ready pod that has not answered for SILENT_AFTER; of several causes, the first

@@ -143,3 +143,24 @@ async def test_what_runs_beside_the_work_starts_again_when_it_ends_or_breaks(
     assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_runs_beside_the_work_starts_when_all_kinds_are_known(bench: Bench) -> None:
+    bench.operator.watcher._filled, started = asyncio.Event(), asyncio.Event()
+
+    async def companion(_: runtime.Surroundings) -> None:
+        started.set()
+        await asyncio.sleep(3600)
+
+    around = runtime.Surroundings(
+        bench.operator.intake, bench.operator._client, lambda: True, bench.operator.metrics
+    )
+    task = asyncio.create_task(bench.operator._beside(companion, around))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not started.is_set()
+    bench.operator.watcher._filled.set()
+    async with asyncio.timeout(5):
+        await started.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -89,8 +89,8 @@ class Process:
         since = status["stable"]["since"] if baked else since
         if body is None or since is None:
             return
-        look = next(self._looks)
-        self.intake.note(service, POD_COUNTS, StepCounts(since=since, direct=baked, look=look, **said))
+        found = StepCounts(since=since, direct=baked, look=next(self._looks), kept=f"of {since}", **said)
+        self.intake.note(service, POD_COUNTS, found)
 
     def look(self) -> bool:
         """One worker takes one key. Says whether there was one."""

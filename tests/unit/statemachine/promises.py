@@ -209,7 +209,7 @@ class Promises:
 
     def _rule(self, body: Body, _: bool) -> None:
         """A share goes to a revision that was ready for it, is not given up, and is not the one that shares."""
-        content = body["data"]["traffic.json"]
+        content = body["data"].get("traffic.json", "")
         if not content or owner_uid(body) is None:  # the operator has written nothing, or not this
             return
         rule, owner = json.loads(content), owner_uid(body) or ""
@@ -279,7 +279,7 @@ class Promises:
             assert (run["state"], run["job"]) == ("Pending", key.name), (
                 "only a run that is pending gets a Job"
             )
-        if key.resource == CONFIG_MAPS and body["data"]["traffic.json"]:
+        if key.resource == CONFIG_MAPS and body["data"].get("traffic.json"):
             self._before_rule(body, known)
         if key.resource == HTTP_ROUTES:
             self._before_route(key, body, known)

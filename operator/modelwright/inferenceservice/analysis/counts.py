@@ -72,6 +72,8 @@ class StepCounts:
     queries: Mapping[str, Reading] = field(default_factory=dict)
     # The revisions with pods whose metrics could not be read. Their counts are missing above.
     silent: tuple[Silence, ...] = ()
+    # What has to be kept, so that a restarted operator goes on with these counts: the text that `kept_counts` makes.
+    kept: str = ""
 
     @property
     def requests(self) -> int:

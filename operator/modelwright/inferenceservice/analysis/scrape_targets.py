@@ -3,14 +3,14 @@ read. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from modelwright.api.inferenceservice import Revision
+from modelwright.api.inferenceservice import CanaryRevision, RetiredRevision, Revision, StableRevision
 from modelwright.common.resources import INFERENCE_SERVICES, REVISION
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, created, deleting, labels, uid
-from modelwright.inferenceservice.manifests.names import ADMIN_PORT
+from modelwright.inferenceservice.manifests.names import ADMIN_PORT, COUNTS_FILE, counts_name
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.rollout.steps import SHIFTING
 
@@ -26,23 +26,36 @@ class Pod:
 
 
 @dataclass(frozen=True)
+class Step:
+    """What is measured: a step of the canary, or the bake of the stable revision."""
+
+    since: str
+    judged: str
+    # The revisions that a step is about, and whose pods are read: the judged one, and that which answers beside it.
+    revisions: frozenset[str]
+    # The bake: callers reach the judged revision without the stable one, so its own counts are complete.
+    direct: bool = False
+    # The revision that one which bakes asks about the requests that it refuses.
+    retired: str | None = None
+
+
+@dataclass(frozen=True)
 class ScrapeTargets:
     """The pods whose metrics judge one revision since a moment."""
 
     about: Key
     uid: str
-    since: str
-    judged: str
+    step: Step
     targets: tuple[Pod, ...]
     # The uids of the pods that are Ready: these must answer.
     ready: frozenset[str]
-    # Callers reach the judged revision without the stable one, so its own counts are complete.
-    direct: bool = False
+    # What is kept of a step, as text that has yet to be read.
+    kept: object = None
 
     @property
-    def subject(self) -> tuple[str, str]:
+    def subject(self) -> tuple[str, str, str]:
         """Identifies the step: counts of another step, or of an earlier object of the same name, are not used."""
-        return self.uid, self.since
+        return self.uid, self.step.since, self.step.judged
 
 
 def scrape_targets(view: View, key: Key) -> ScrapeTargets | None:
@@ -73,26 +86,32 @@ def unread(observed: Observed, *revisions: Revision | None) -> str:
     )
 
 
-def _targets(observed: Observed) -> ScrapeTargets | None:
-    stable, canary, retired = observed.status.stable, observed.status.canary, observed.status.retired
+def measured_step(
+    stable: StableRevision | None, canary: CanaryRevision | None, retired: RetiredRevision | None
+) -> Step | None:
+    """The step that is measured now; None if no canary has traffic and the stable revision does not bake."""
     if stable is not None and canary is not None and canary.state in SHIFTING:
-        since = canary.step_since or canary.since
-        return _of_step(observed, since, canary.revision, {stable.revision, canary.revision})
-    if stable is not None and retired is not None and stable.since is not None:
-        return _of_step(observed, stable.since, stable.revision, {stable.revision}, direct=True)
-    return None
+        revisions = frozenset((stable.revision, canary.revision))
+        return Step(canary.step_since or canary.since, canary.revision, revisions)
+    if stable is None or retired is None or stable.since is None or stable.bake_until is None:
+        return None
+    revisions = frozenset((stable.revision,))
+    return Step(stable.since, stable.revision, revisions, direct=True, retired=retired.revision)
 
 
-def _of_step(
-    observed: Observed, since: str, judged: str, revisions: set[str], *, direct: bool = False
-) -> ScrapeTargets:
+def _targets(observed: Observed) -> ScrapeTargets | None:
+    step = measured_step(observed.status.stable, observed.status.canary, observed.status.retired)
+    if step is None:
+        return None
     key = Key(INFERENCE_SERVICES, observed.namespace, observed.name)
     ready = frozenset(uid(pod) for pod in observed.pods if _is_ready(pod))
-    pods = tuple(_pods(observed, revisions))
-    return ScrapeTargets(key, uid(observed.body), since, judged, pods, ready, direct)
+    pods = tuple(_pods(observed, step.revisions))
+    config = observed.config(counts_name(observed))
+    kept = None if config is None else (config.get("data") or {}).get(COUNTS_FILE)
+    return ScrapeTargets(key, uid(observed.body), step, pods, ready, kept)
 
 
-def _pods(observed: Observed, revisions: set[str]) -> Iterator[Pod]:
+def _pods(observed: Observed, revisions: Collection[str]) -> Iterator[Pod]:
     for pod in observed.pods:
         address = (pod.get("status") or {}).get("podIP")
         revision = labels(pod).get(REVISION, "")

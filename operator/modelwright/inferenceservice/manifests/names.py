@@ -16,6 +16,8 @@ ADMIN_PORT = 9090
 # Of the Services.
 HTTP, GRPC = 80, 8081
 HASH_LENGTH = 10
+# The file in the ConfigMap of `counts_name`.
+COUNTS_FILE = "counts.json"
 
 
 def config_name(of: Primary, revision: str) -> str:
@@ -24,9 +26,23 @@ def config_name(of: Primary, revision: str) -> str:
 
 
 def canary_name(of: Primary) -> str:
-    """The name of the canary's Service. The hash keeps it apart from the Service of any other InferenceService."""
-    digest = hashlib.sha256(uid(of.body).encode()).hexdigest()
-    return f"{of.name}-canary-{digest[:HASH_LENGTH]}"
+    """The name of the canary's Service."""
+    return f"{of.name}-canary-{_hash(of)}"
+
+
+def retired_name(of: Primary) -> str:
+    """The name of the retired revision's Service, which exists while its successor bakes."""
+    return f"{of.name}-retired-{_hash(of)}"
+
+
+def counts_name(of: Primary) -> str:
+    """The name of the ConfigMap that keeps what pods have counted in a step."""
+    return f"{of.name}-counts-{_hash(of)}"
+
+
+def _hash(of: Primary) -> str:
+    """Keeps a child's name apart from those of the children of any other InferenceService."""
+    return hashlib.sha256(uid(of.body).encode()).hexdigest()[:HASH_LENGTH]
 
 
 def child_metadata(of: Primary, child: str, **labels: str) -> dict[str, Any]:

@@ -1,0 +1,191 @@
+"""Adds the counts of pods up to those of a step. Pure, but for the sums that a tally holds.
+
+A step counts from its start. So a tally knows, for each pod, the offset: what has to be added to the counters that the
+pod shows now to get what it counted in this step. It is negative for what the pod had counted before the step, and
+positive for what earlier processes of its container counted in this step.
+
+`kept_counts` keeps the offsets across a restart of the operator.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import inf
+
+from modelwright.checks.quantiles import Cells
+from modelwright.inferenceservice.analysis.counts import SERVER_TOO_OLD, StepCounts
+from modelwright.inferenceservice.analysis.exposition import (
+    AGREEMENT,
+    ANSWERED,
+    DELEGATED,
+    DIFFERENCE_BUCKETS,
+    DIFFERENCES,
+    DURATION_BUCKETS,
+    DURATIONS,
+    LABELLED,
+    LABELS,
+    NON_FINITE,
+    SHADOWED,
+    UNCOMPARED,
+    Counts,
+    Sample,
+    Scrape,
+    bound,
+)
+from modelwright.inferenceservice.analysis.scrape_targets import Step
+
+# The ratio of the bounds of a fine cell is at most this.
+CELL_RATIO = 1.05
+
+
+@dataclass(frozen=True)
+class PodOffset:
+    """What has to be added to the counters of a pod. `started`: identifies the process that shows them; 0: unknown."""
+
+    revision: str
+    started: float = 0.0
+    offset: Counts = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a step: the offsets of pods by uid, and the sums of pods that are gone by revision."""
+
+    pods: Mapping[str, PodOffset] = field(default_factory=dict)
+    gone: Mapping[str, Counts] = field(default_factory=dict)
+
+
+class Tally:
+    """Adds up the counts of one pod since a step began, across restarts of its container."""
+
+    def __init__(self, revision: str, kept: PodOffset | None = None) -> None:
+        """`kept`: the offset; None if the first scrape sets it, because that is when the step began."""
+        self.revision = revision
+        self.kept = kept
+        offset = {} if kept is None else kept.offset
+        # As if the start of the step had just been scraped.
+        self.sum: Counts = {sample: max(0.0, value) for sample, value in offset.items()}
+        self._last: Counts = {sample: max(0.0, -value) for sample, value in offset.items()}
+
+    def add(self, scrape: Scrape) -> None:
+        """Takes in the counters that the pod shows now.
+
+        What a process counted after the last scrape, and before it ended, is lost.
+        """
+        if self.kept is None:
+            start = {sample: -value for sample, value in scrape.counts.items() if value}
+            self.kept = PodOffset(self.revision, scrape.started, start)
+        elif self._has_restarted(scrape):
+            before = {sample: value for sample, value in self.sum.items() if value}
+            self.kept = PodOffset(self.revision, scrape.started, before)
+        offset = self.kept.offset
+        for sample, value in scrape.counts.items():
+            self.sum[sample] = max(0.0, value + offset.get(sample, 0.0))
+        self._last = scrape.counts
+
+    def _has_restarted(self, scrape: Scrape) -> bool:
+        """True if another process counts than the one that the offset is for."""
+        if self.kept is not None and self.kept.started and scrape.started:
+            return scrape.started != self.kept.started
+        return any(scrape.counts.get(sample, 0.0) < value for sample, value in self._last.items())
+
+
+class StepTally:
+    """Adds up the counts of all pods in one step. Those of deleted pods remain, because they belong to the step."""
+
+    def __init__(self, since: str, kept: Kept | None = None) -> None:
+        """`kept`: what an operator before this one kept of the step."""
+        kept = kept or Kept()
+        self._since = since
+        self._tallies = {uid: Tally(pod.revision, pod) for uid, pod in kept.pods.items()}
+        self._gone = kept.gone
+
+    def add(self, uid: str, revision: str, created: str, scrape: Scrape) -> None:
+        """Takes in what a pod shows now. `created`: when the pod was made; one of this step counts from zero."""
+        if uid not in self._tallies:
+            new = PodOffset(revision, scrape.started) if created > self._since else None
+            self._tallies[uid] = Tally(revision, new)
+        self._tallies[uid].add(scrape)
+
+    @property
+    def sums(self) -> list[tuple[str, Counts]]:
+        """What pods, also deleted ones, counted in this step; each with its revision."""
+        return [*self._gone.items(), *((tally.revision, tally.sum) for tally in self._tallies.values())]
+
+    def kept(self, present: Collection[str]) -> Kept:
+        """Returns what has to be kept. `present`: the uids of the pods that are still there."""
+        pods: dict[str, PodOffset] = {}
+        gone: dict[str, list[Counts]] = defaultdict(list)
+        for revision, counts in self._gone.items():
+            gone[revision].append(counts)
+        for uid, tally in self._tallies.items():
+            if uid not in present:
+                gone[tally.revision].append(tally.sum)
+            elif tally.kept is not None:
+                pods[uid] = tally.kept
+        return Kept(pods, {revision: added(counts) for revision, counts in gone.items()})
+
+
+def step_counts(step: Step, pods: Iterable[tuple[str, Counts]]) -> StepCounts:
+    """Returns the counts of a step from those of its pods, each with its revision."""
+    judged = step.judged
+    sums = list(pods)
+    stable = added(counts for revision, counts in sums if revision != judged)
+    own = added(counts for revision, counts in sums if revision == judged)
+    shadowed = _by_label(stable, SHADOWED, judged)
+    uncompared = _by_label(stable, UNCOMPARED, judged)
+    labelled = round(stable.get((LABELLED, judged), 0.0))
+    if not labelled and stable.get((LABELS, judged), 0.0) > 0:
+        uncompared[SERVER_TOO_OLD] = shadowed.get("Compared", 0)
+    return StepCounts(
+        since=step.since,
+        direct=step.direct,
+        delegated=_by_label(stable, DELEGATED, judged),
+        shadowed=shadowed,
+        uncompared=uncompared,
+        labelled=labelled,
+        agreement=min(stable.get((AGREEMENT, judged), 0.0), float(labelled)),
+        non_finite=round(stable.get((NON_FINITE, judged), 0.0)),
+        answered=_by_label(own, ANSWERED),
+        stable_answered=_by_label(stable, ANSWERED),
+        rescued=round(own.get((DELEGATED, step.retired or "", "Answered"), 0.0)),
+        differences=_histogram(stable, (DIFFERENCES, judged), (DIFFERENCE_BUCKETS, judged)),
+        stable_durations=_histogram(stable, (DURATIONS,), (DURATION_BUCKETS,)),
+        canary_durations=_histogram(own, (DURATIONS,), (DURATION_BUCKETS,)),
+    )
+
+
+def added(pods: Iterable[Counts]) -> Counts:
+    """The sums of the counts of pods."""
+    total: Counts = defaultdict(float)
+    for pod in pods:
+        for sample, value in pod.items():
+            total[sample] += value
+    return total
+
+
+def _by_label(counts: Counts, *start: str) -> dict[str, int]:
+    """The counts of the samples that begin like this, by the value of their last label."""
+    found = sorted((sample[-1], value) for sample, value in counts.items() if sample[:-1] == start)
+    return {label: round(value) for label, value in found if value > 0}
+
+
+def _histogram(counts: Counts, fine: Sample, coarse: Sample) -> Cells:
+    """The cells that are not empty, of servers of this release and of earlier ones."""
+    cells: dict[tuple[float, float], float] = defaultdict(float)
+    below = 0.0
+    for upper, value in _by_bound(counts, fine):
+        cells[below if upper == inf else upper / CELL_RATIO, upper] += value
+        below = upper
+    below = 0.0
+    for upper, value in _by_bound(counts, coarse):
+        cells[below, upper] += value
+        below = upper
+    return {cell: value for cell, value in cells.items() if value > 0}
+
+
+def _by_bound(counts: Counts, start: Sample) -> list[tuple[float, float]]:
+    """The samples of a histogram in the order of their upper bounds."""
+    return sorted((bound(sample[-1]), value) for sample, value in counts.items() if sample[:-1] == start)
