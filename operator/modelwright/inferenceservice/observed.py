@@ -30,7 +30,7 @@ from modelwright.engine.objects import Body, Key, ResourceType, deleting, labels
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import QueryResults
-from modelwright.inferenceservice.manifests.names import canary_name
+from modelwright.inferenceservice.manifests.names import canary_name, retired_name
 from modelwright.inferenceservice.revision.adoption import recovered
 from modelwright.inferenceservice.revision.family import oldest_first
 from modelwright.inferenceservice.revision.revisions import is_kept
@@ -87,8 +87,14 @@ class Observed(Primary):
         return next((service for service in self.services if name(service) == canary_name(self)), None)
 
     @cached_property
+    def retired_service(self) -> Body | None:
+        """The Service that selects the retired revision's pods."""
+        return next((service for service in self.services if name(service) == retired_name(self)), None)
+
+    @cached_property
     def side_services(self) -> list[Body]:
-        """All Services but the stable revision's: the canary's, also under the names that earlier releases gave it."""
+        """All Services but the stable revision's: the canary's, also under the names that earlier releases gave it, and
+        the retired revision's."""
         return [service for service in self.services if name(service) != self.name]
 
     def config(self, config_name: str) -> Body | None:

@@ -30,7 +30,7 @@ from modelwright.inferenceservice import gateway, ready
 from modelwright.inferenceservice.manifests import counts_config, httproute, pod_retries, traffic_rule
 from modelwright.inferenceservice.manifests.deployment import deployment
 from modelwright.inferenceservice.manifests.names import counts_name
-from modelwright.inferenceservice.manifests.services import canary_service, selected, service
+from modelwright.inferenceservice.manifests.services import canary_service, retired_service, selected, service
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision import image
 from modelwright.inferenceservice.revision.revisions import Revisions, is_kept
@@ -104,6 +104,8 @@ class InferenceServicePlanner:
             existing = observed.canary_service
             if existing is None or existing not in held or selected(existing) == starting.revision:
                 yield canary_service(observed, starting)
+        if revisions.baked_against is not None:
+            yield retired_service(observed, revisions.baked_against)
         yield from httproute.effects(observed, revisions)
         yield from traffic_rule.effects(observed, revisions, self.settings)
         yield from counts_config.effects(observed, revisions)

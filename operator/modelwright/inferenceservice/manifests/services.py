@@ -1,4 +1,4 @@
-"""The Services of the stable revision and of the canary. Pure."""
+"""The Services of the stable revision, of the canary, and of the retired revision. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from modelwright.api.inferenceservice import Revision
 from modelwright.common.resources import INFERENCE_SERVICE, REVISION, SERVICES
 from modelwright.engine.objects import Body, Key
 from modelwright.engine.plan import Apply
-from modelwright.inferenceservice.manifests.names import GRPC, HTTP, canary_name, child_metadata
+from modelwright.inferenceservice.manifests.names import GRPC, HTTP, canary_name, child_metadata, retired_name
 from modelwright.inferenceservice.observed import Observed
 
 
@@ -20,6 +20,11 @@ def service(observed: Observed, stable: Revision) -> Apply:
 def canary_service(observed: Observed, canary: Revision) -> Apply:
     """The Service of the canary: for the stable revision's pods, a Gateway, and callers who want a preview."""
     return _service(observed, canary_name(observed), canary)
+
+
+def retired_service(observed: Observed, retired: Revision) -> Apply:
+    """The Service at which a revision that bakes asks the one before about requests that it refuses."""
+    return _service(observed, retired_name(observed), retired)
 
 
 def selected(service: Body) -> str | None:

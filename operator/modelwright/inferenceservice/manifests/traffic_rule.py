@@ -21,7 +21,9 @@ from modelwright.inferenceservice.manifests.names import (
     child_metadata,
     config_name,
     dns_name,
+    retired_name,
 )
+from modelwright.inferenceservice.manifests.services import selected
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout import steps
@@ -37,9 +39,9 @@ NOTHING = ""
 def rules(observed: Observed, revisions: Revisions) -> dict[str, str]:
     """The rule of each revision that has one, with the fields that servers of all releases know.
 
-    A retired revision passes all requests on to the stable one, so that callers with an open connection get no answers
-    of the old model. No rule names the canary before its Service exists and belongs to the InferenceService: another
-    object could have that name.
+    A revision that bakes knows the one before, of which it asks what it refuses itself. A retired revision passes all
+    requests on to the stable one, so that callers with an open connection get no answers of the old model. No rule
+    names a revision before its Service exists and belongs to the InferenceService: another object could have that name.
     """
     by_revision: dict[str, str] = {}
     stable, canary, retired = revisions.stable, revisions.canary, revisions.retired
@@ -53,6 +55,8 @@ def rules(observed: Observed, revisions: Revisions) -> dict[str, str]:
         more = {} if traffic is None else traffic.model_dump(mode="json", by_alias=True, exclude_none=True)
         host = dns_name(observed, canary_name(observed))
         by_revision[stable.revision] = _rule(canary.revision, host, weight, mirror=mirror, **more)
+    elif stable is not None and retired is not None and _is_asked(observed, revisions):
+        by_revision[stable.revision] = _rule(retired.revision, _host_of_retired(observed), 0)
     if stable is not None and retired is not None:
         by_revision[retired.revision] = _rule(stable.revision, dns_name(observed, observed.name), 100)
     return by_revision
@@ -70,10 +74,23 @@ def effects(observed: Observed, revisions: Revisions, settings: Settings) -> Ite
             yield from _notes(observed, revision, content)
 
 
+def _is_asked(observed: Observed, revisions: Revisions) -> bool:
+    """True if the stable revision bakes, and its pods can ask the one before about requests that they refuse."""
+    asked, service = revisions.baked_against, observed.retired_service
+    return asked is not None and service is not None and selected(service) == asked.revision
+
+
+def _host_of_retired(observed: Observed) -> str:
+    return dns_name(observed, retired_name(observed))
+
+
 def _completed(rule: str, observed: Observed, settings: Settings) -> str:
     """The rule with the fields that servers of this release know."""
-    more = {"secret": _secret(observed), "passHeaders": list(settings.passed_headers)}
-    return json.dumps({**json.loads(rule), **more}, sort_keys=True)
+    fields = json.loads(rule)
+    more: dict[str, Any] = {"secret": _secret(observed), "passHeaders": list(settings.passed_headers)}
+    if fields["host"] == _host_of_retired(observed):
+        more["refusals"] = True
+    return json.dumps({**fields, **more}, sort_keys=True)
 
 
 def _secret(observed: Observed) -> str:

@@ -105,6 +105,12 @@ class Revisions:
         return starting if stands_in else self.stable or starting
 
     @property
+    def baked_against(self) -> RetiredRevision | None:
+        """The revision before the one that bakes; None if none bakes."""
+        bakes = self.stable is not None and self.stable.bake_until is not None
+        return self.retired if bakes and self.retired is not None and not self.retired.undone else None
+
+    @property
     def kept(self) -> CanaryRevision | None:
         """The canary that failed before it had any traffic: one of its pods stays, so that its log can be read.
 

@@ -30,6 +30,8 @@ from modelwright.workload.podstatus import Problem
 # The pause before a revision that could not start is retried: doubled each time, up to the longest.
 FIRST_PAUSE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(hours=1)
+# How long pods may take to read a new traffic rule.
+LAST_QUESTIONS_SECONDS = 30
 
 
 def promoted(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
@@ -51,12 +53,11 @@ def _retired(
     if stable is None:
         return None
     rollout = observed.spec.rollout
-    # It must outlast the baking of its successor, or a rollback would have nothing to switch to.
-    seconds = (
-        rollout.scale_down_delay_seconds
-        if undone
-        else max(rollout.scale_down_delay_seconds, rollout.bake_seconds)
-    )
+    seconds = rollout.scale_down_delay_seconds
+    if rollout.bake_seconds and not undone:
+        # It must outlast the baking of its successor, or a rollback would have nothing to switch to. Pods of the
+        # successor ask it about refusals until they have read that the baking is over.
+        seconds = max(seconds, rollout.bake_seconds + LAST_QUESTIONS_SECONDS)
     until = to_timestamp(now + timedelta(seconds=seconds))
     return RetiredRevision(**shape(stable), until=until, undone=undone)
 

@@ -105,6 +105,7 @@ def test_what_took_over_is_baked_and_then_done() -> None:
     assert service.version("retired") == "churn-1", "there is one to go back to as long as it is baked"
     after(service, 20)
     assert (service.reason, service.is_ready) == ("Serving", True)
+    after(service, 30)
     assert service.part("retired") is None
 
 
