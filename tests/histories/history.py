@@ -99,7 +99,8 @@ def _something_happens(world: World, random: Random, look: int) -> None:
             pods = random.choice([*world.deployments.values()])
             pods.ready = random.randint(0, pods.asked)
         case 4 if world.deployments:
-            random.choice([*world.deployments.values()]).restarts += 1
+            pods = random.choice([*world.deployments.values()])
+            pods.restarts, pods.crashed = pods.restarts + 1, world.now
         case 5 | 6:
             world.measure(look, **_counts(random))
         case 7 | 8 | 9:

@@ -57,6 +57,7 @@ class Pods:
     asked: int
     ready: int = 0
     restarts: int = 0
+    crashed: datetime | None = None
     born: datetime = START
     kept: bool = False
 
@@ -85,7 +86,11 @@ class Pods:
             "creationTimestamp": "2026-01-01T00:00:00Z",
             "labels": {REVISION: name},
         }
-        status = {"containerStatuses": [{"name": "server", "restartCount": self.restarts, "state": {}}]}
+        ended = {"exitCode": 1, "reason": "Error", "finishedAt": to_timestamp(self.crashed or self.born)}
+        container = {"name": "server", "restartCount": self.restarts, "state": {}}
+        if self.crashed is not None:
+            container["lastState"] = {"terminated": ended}
+        status = {"containerStatuses": [container]}
         return ({"metadata": meta, "status": status},)
 
 

@@ -166,7 +166,8 @@ class Analysis(Model):
     )
     max_restarts: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=0,
-        description="How often its containers may end and be started again, by a crash or for memory.",
+        description="How often the containers of one pod may end by themselves, by a crash or for memory, since the "
+        "step began. A restart of the node does not count.",
     )
     consecutive_failures: Annotated[int, Field(ge=1, le=100)] = Field(
         default=1,
@@ -187,7 +188,14 @@ class Analysis(Model):
         default=100, description="Requests that a step needs before it can pass."
     )
     min_failures: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=3, description="Failed requests that it takes to reject the revision."
+        default=3,
+        description="Failed requests that it takes to reject the revision; of compared requests, so many that differ.",
+    )
+    false_alarm_rate: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        default=0.05,
+        description="With what probability a new revision may be rolled back although it keeps all limits: of the "
+        "whole rollout, all steps, looks and checks and bakeSeconds together. Queries and restarts are no part of it. "
+        "A smaller rate takes more samples to roll back.",
     )
     no_data_seconds: Annotated[int, Field(ge=10, le=604800)] = Field(
         default=3600,
@@ -195,7 +203,8 @@ class Analysis(Model):
     )
     on_no_data: Literal["Wait", "Pause", "Promote", "Rollback"] = Field(
         default="Wait",
-        description="What follows then: wait on, pause until somebody resumes, go on to the next step, or roll back.",
+        description="What follows then: wait on, pause until somebody resumes, go on to the next step, or roll back. "
+        "Promote waits on while a number is beyond its limit, though too few samples prove it.",
     )
 
 
@@ -338,6 +347,23 @@ Checks = Annotated[
 ]
 
 
+class PodRestarts(Model):
+    """How often containers of a pod had been restarted."""
+
+    pod: Annotated[str, Field(max_length=253)] = Field(description="The pod.")
+    restarts: Annotated[int, Field(ge=1)] = Field(description="How often.")
+
+
+MeasurementNumber = Annotated[int, Field(ge=1)]
+Restarts = Annotated[
+    list[PodRestarts],
+    Field(
+        max_length=1000,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["pod"]},
+    ),
+]
+
+
 class StableRevision(Revision):
     """The revision that has the traffic."""
 
@@ -347,6 +373,12 @@ class StableRevision(Revision):
     )
     checks: Checks | None = Field(
         default=None, description="The checks while it may be taken back, as status.canary.checks."
+    )
+    measurement: MeasurementNumber | None = Field(
+        default=None, description="While it may be taken back: as status.canary.measurement."
+    )
+    restarts: Restarts | None = Field(
+        default=None, description="While it may be taken back: as status.canary.restarts."
     )
 
 
@@ -361,6 +393,15 @@ class CanaryRevision(Revision):
     since: Timestamp = Field(description="When it was started.")
     step: int | None = Field(default=None, ge=0, description="The step that it is at, from 0.")
     step_since: Timestamp | None = Field(default=None, description="When that step began.")
+    measurement: MeasurementNumber | None = Field(
+        default=None,
+        description="Number of the present measurement of this rollout, from 1: of a step, or of a step that began "
+        "again. Measurement n has the share 1 / (n (n + 1)) of falseAlarmRate.",
+    )
+    restarts: Restarts | None = Field(
+        default=None,
+        description="Restarts of its pods before this measurement; only of pods that had some.",
+    )
     weight: int | None = Field(default=None, ge=0, le=100, description="Its percent of the traffic.")
     waiting_since: Timestamp | None = Field(
         default=None,
@@ -461,8 +502,8 @@ class Rejection(Model):
     )
     quarantine: bool = Field(
         default=True,
-        description="True: a check has failed, so its ModelVersions are Quarantined for all who follow the family. "
-        "False: this InferenceService alone does not start it.",
+        description="True: a check has failed that is evidence about the model, so its ModelVersions are Quarantined "
+        "for all who follow the family. False: this InferenceService alone does not start it.",
     )
     retry_when_named: bool = Field(
         default=False,

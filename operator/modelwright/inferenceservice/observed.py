@@ -130,14 +130,6 @@ class Observed(Primary):
             pods.setdefault(labels(pod).get(REVISION, ""), []).append(pod)
         return pods
 
-    def restarts(self, revision: str) -> int:
-        """How often containers of a revision's pods were restarted."""
-        return sum(
-            int(container.get("restartCount", 0))
-            for pod in self.pods_of(revision)
-            for container in (pod.get("status") or {}).get("containerStatuses") or ()
-        )
-
 
 def observe(view: View, key: Key) -> Observed | None:
     """Gathers what the planner needs; None if the InferenceService does not exist."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelwright.api.checks import need
 from modelwright.api.inferenceservice import CanaryRevision, Rejection, Revision, StableRevision
 from modelwright.api.requests import requester_phrase
 from modelwright.common import conditions
@@ -105,8 +106,7 @@ def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) 
     lacking = share.missing(observed, revisions.stable, canary)
     if canary.waiting_since is not None and lacking is not None:
         message = f"ModelVersion {canary.version} waits for its share of the traffic, {canary.weight or 0} %: {lacking}"
-    message += f"; waits for {', '.join(canary.waiting_for)}" if canary.waiting_for else ""
-    message += queries.wanting(observed.spec.rollout.analysis, observed.measured, canary)
+    message += _needs(observed, canary)
     message += scrape_targets.unread(observed, observed.status.stable, canary)
     if is_paused(canary, observed.spec):
         return conditions.reconciling(
@@ -116,6 +116,17 @@ def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) 
         message = f"{message}; the step ends when spec.rollout.approvedRevision is {canary.revision}, or by promotion"
         return conditions.reconciling("AwaitingApproval", message, ready=False)
     return conditions.reconciling("CanaryInProgress", message, ready=False)
+
+
+def _needs(observed: Observed, canary: CanaryRevision) -> str:
+    """Suffix that names what the checks of a step still need; empty if it waits for something else."""
+    if canary.checks is None:
+        return ""
+    analysis = observed.spec.rollout.analysis
+    asked = {query.name for query in (analysis and analysis.queries) or ()}
+    needs = [need(check) for check in canary.checks if check.result != "Pass" and check.name not in asked]
+    wanting = queries.wanting(analysis, observed.measured, canary)
+    return f"; waits for {', '.join(needs)}{wanting}" if needs else wanting
 
 
 def _paused_by(observed: Observed, revisions: Revisions) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from modelwright.checks.statistics import Interval
-from modelwright.checks.verdict import Verdict, verdict_text
+from modelwright.checks.evidence import Interval
+from modelwright.checks.verdict import Details, Result, Verdict, overall, verdict_text
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,44 @@ def test_a_verdict_needs_no_numbers() -> None:
         verdict_text(found.metric, found.value, found.threshold, found.samples)
         == "complaints is unknown (0 samples)"
     )
+
+
+@pytest.mark.parametrize(
+    ("results", "decides"),
+    [
+        (["Pass"], 0),
+        (["Pass", "Pass"], 0),
+        (["Pass", "Inconclusive", "Inconclusive"], 1),
+        (["Inconclusive", "Pass", "Fail", "Fail"], 2),
+    ],
+)
+def test_overall(results: list[Result], decides: int) -> None:
+    verdicts = [Verdict(result, f"check{number}", "Why", 1) for number, result in enumerate(results)]
+    assert overall(verdicts) is verdicts[decides]
+
+
+def test_what_takes_time_is_computed_for_records_only() -> None:
+    def details() -> Details:
+        return Details(Interval(0.1, 0.3), 400)
+
+    found = Verdict("Inconclusive", "errorRate", "ErrorRateUnclear", 100, 0.2, 0.25, details=details)
+
+    assert (found.interval, found.samples_needed) == (None, None)
+    assert (found.detailed().interval, found.detailed().samples_needed) == (Interval(0.1, 0.3), 400)
+
+
+def test_the_samples_that_the_spec_asks_for_are_exact() -> None:
+    found = Verdict(
+        "Inconclusive",
+        "errorRate",
+        "TooFewSamples",
+        31,
+        samples_needed=100,
+        details=lambda: Details(None, 400),
+    )
+    assert found.detailed().samples_needed == 100
+
+
+def test_a_verdict_without_more_to_compute_is_itself() -> None:
+    found = Verdict("Pass", "complaints", "QueryWithinLimits", 1)
+    assert found.detailed() is found

@@ -9,6 +9,7 @@ from unit.given import words
 from unit.given.world import NAMESPACE, World
 
 from modelwright.common.resources import PODS, REPLICA_SETS, REVISION
+from modelwright.common.times import to_timestamp
 from modelwright.engine.objects import Body, Key, metadata, owned_by, owner_reference
 
 
@@ -64,8 +65,9 @@ class Pod:
         return self._state(step, {"terminated": {"exitCode": code, "reason": reason, "message": message}})
 
     def crashes(self, step: str, code: int, message: str = "", reason: str = "Error") -> Self:
-        """A container ends and is about to be started again."""
-        ended = {"terminated": {"exitCode": code, "reason": reason, "message": message}}
+        """A container ends now and is about to be started again."""
+        at = to_timestamp(self.world.now)
+        ended = {"terminated": {"exitCode": code, "reason": reason, "message": message, "finishedAt": at}}
         return self._state(step, {"waiting": {"reason": "CrashLoopBackOff"}}, ended, restarts=1)
 
     def waits(self, step: str, reason: str, message: str = "") -> Self:

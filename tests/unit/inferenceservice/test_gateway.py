@@ -333,18 +333,24 @@ class TestAnalysis:
     def test_the_repeated_requests_of_a_shadow_count_once(self) -> None:
         service = with_a_share(rollout=rollout({"weight": 10, "mirror": 50}))
         shadowed = {"Compared": 60, "Failed": 4}
-        measures(service, {}, answered={"200": 90, "500": 6}, shadowed=shadowed)
+        measures(service, {}, answered={"200": 90, "500": 10}, shadowed=shadowed)
         service.settles()
 
         decision = service.status["lastDecision"]
-        assert (decision["samples"], decision["value"]) == (96, 6 / 96)
+        assert (decision["samples"], decision["value"]) == (100, 0.1)
 
     def test_a_canary_that_refuses_what_the_stable_revision_takes_is_rolled_back(self) -> None:
         service = with_a_share()
         measures(service, {}, answered={"400": 100}, stable_answered={"200": 1000, "400": 10})
         service.settles()
 
-        assert service.status["lastDecision"]["reason"] == "ErrorRateTooHigh"
+        assert service.status["lastDecision"]["reason"] == "RefusesCallers"
+
+    def test_errors_that_both_revisions_have_at_the_time_are_not_held_against_it(self) -> None:
+        service = with_a_share()
+        measures(service, {}, answered={"200": 80, "500": 20}, stable_answered={"200": 800, "500": 200})
+        service.settles()
+        assert service.reason == "CanaryInProgress"
 
     def test_wrong_requests_are_not_held_against_it(self) -> None:
         service = with_a_share()

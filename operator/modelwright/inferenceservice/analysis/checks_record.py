@@ -34,15 +34,19 @@ def recorded(
 
     `measured`: the counts behind the verdicts. They tell why there are no samples.
     """
-    now: dict[str, Check] = {}
+    now: dict[str, Verdict] = {}
     for verdict in verdicts:
         # A query may have the name of a check. The names of queries have no dot.
         name = verdict.metric if verdict.metric not in now else f"query.{verdict.metric}"
-        now[name] = _check(name, verdict, measured)
-    checks = list(now.values())[:MOST_CHECKS]
-    if before is not None and list(map(_mark, checks)) == list(map(_mark, before)):
+        now[name] = verdict
+    named = list(now.items())[:MOST_CHECKS]
+    marks = [
+        (name, verdict.result, verdict.reason, _hindrance(verdict, measured), level(verdict.samples))
+        for name, verdict in named
+    ]
+    if before is not None and marks == list(map(_mark, before)):
         return list(before)
-    return checks or None
+    return [_check(name, verdict.detailed(), measured) for name, verdict in named] or None
 
 
 def word(overall: Verdict) -> str:
@@ -61,7 +65,7 @@ def level(samples: int) -> int:
 
 
 def _mark(check: Check) -> tuple[object, ...]:
-    """What has to change of a check for the record to be written."""
+    """What has to change of a check for the record to be written. Their intervals take time, and are not compared."""
     return check.name, check.result, check.reason, check.message, level(check.samples)
 
 
@@ -72,7 +76,7 @@ def _check(name: str, verdict: Verdict, measured: StepCounts | None) -> Check:
         name=name,
         result=verdict.result,
         reason=verdict.reason,
-        message=message and message[:MESSAGE_LENGTH],
+        message=message,
         value=_short(verdict.value),
         low=None if interval is None else _short(interval.low),
         high=None if interval is None else _short(interval.high),
@@ -84,6 +88,11 @@ def _check(name: str, verdict: Verdict, measured: StepCounts | None) -> Check:
 
 def _hindrance(verdict: Verdict, measured: StepCounts | None) -> str | None:
     """What keeps a check from having samples or a value; None if that is not known, or nothing does."""
+    message = _reason_without_samples(verdict, measured)
+    return message and message[:MESSAGE_LENGTH]
+
+
+def _reason_without_samples(verdict: Verdict, measured: StepCounts | None) -> str | None:
     if measured is None or verdict.result != "Inconclusive" or verdict.reason == NOT_MEASURED:
         return None
     reading = measured.queries.get(verdict.metric)

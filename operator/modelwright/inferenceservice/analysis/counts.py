@@ -10,11 +10,15 @@ from modelwright.inferenceservice.analysis.prometheus_result import Reading
 
 # Outcomes of delegated requests that are the canary's fault.
 FAULTS = frozenset(("Failed", "Timeout", "Unreachable", "Broken", "Overloaded", "Rejected"))
+# Those of them that are evidence about its model. The others may be the cluster's: the network, or too few pods.
+MODEL_FAULTS = frozenset(("Failed", "Rejected"))
 # Outcomes that say nothing about the canary: both revisions refused the request or failed on it, or the caller's own
 # deadline was too short.
 NOT_COUNTED = frozenset(("Invalid", "FailedAlike", "Hurried"))
 # gRPC status codes that are the server's fault. Of HTTP status codes, those of 500 and above are.
 GRPC_FAULTS = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"))
+# Those of both that mean a lack of capacity or time, which may be the cluster's fault.
+CLUSTER_FAULTS = frozenset(("503", "504", "UNAVAILABLE", "DEADLINE_EXCEEDED"))
 # The reason in `StepCounts.uncompared` for answers of servers of earlier releases, whose counters of labels and of
 # non-finite numbers do not tell how many requests they are from.
 SERVER_TOO_OLD = "ServerTooOld"
@@ -92,6 +96,15 @@ class StepCounts:
         delegated = sum(count for outcome, count in self.delegated.items() if outcome in FAULTS)
         return delegated + self.shadowed.get("Failed", 0)
 
+    @property
+    def model_faults(self) -> int:
+        """How many of the faults are evidence about the model of the judged revision, not about the cluster."""
+        if self.direct:
+            clusters = sum(count for code, count in self.answered.items() if is_clusters_fault(code))
+            return self.faults - clusters
+        delegated = sum(count for outcome, count in self.delegated.items() if outcome in MODEL_FAULTS)
+        return delegated + self.shadowed.get("Failed", 0)
+
 
 def counted_since(counts: StepCounts | None, since: str | None) -> StepCounts | None:
     """The counts, if they are of the step that began then; else None."""
@@ -101,6 +114,11 @@ def counted_since(counts: StepCounts | None, since: str | None) -> StepCounts | 
 def is_own_fault(code: str) -> bool:
     """True if this HTTP or gRPC status code is the server's fault."""
     return int(code) >= 500 if code.isdigit() else code in GRPC_FAULTS
+
+
+def is_clusters_fault(code: str) -> bool:
+    """True if this HTTP or gRPC status code is the server's fault, but may be due to the cluster."""
+    return code in CLUSTER_FAULTS
 
 
 def is_callers_fault(code: str) -> bool:

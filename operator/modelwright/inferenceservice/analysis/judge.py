@@ -1,191 +1,184 @@
-"""Judges a canary by the counts since its step began. Pure; what follows from the verdict is decided in `rollout`."""
+"""Judges a canary by the counts since its step began. Pure; what follows from the verdicts is decided in `rollout`.
+
+Each verdict may be looked at again and again: the checks are tests that hold at every look (`checks.evidence`), and all
+of them together fail a good revision with a probability of at most `falseAlarmRate` per rollout (`checks.budget`).
+Queries and restarts are no tests, and have no share of that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import accumulate
-from math import ceil, inf
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from modelwright.api.inferenceservice import Analysis
-from modelwright.checks import statistics
-from modelwright.checks.quantiles import Cells
-from modelwright.checks.verdict import Verdict
+from modelwright.checks import budget, latency, rates
+from modelwright.checks.evidence import rate_interval
+from modelwright.checks.quantiles import Histogram
+from modelwright.checks.verdict import Demands, Verdict
 from modelwright.inferenceservice.analysis import queries
 from modelwright.inferenceservice.analysis.counts import StepCounts
+from modelwright.inferenceservice.analysis.gateway_counts import OwnRates, by_own_answers, own_rates
 
 RESTARTED = "Restarted"
-TOO_FEW = "TooFewSamples"
-# The progress towards the samples that a step needs is reported in these percentages only.
-COARSE = (10, 25, 50, 75)
-# The most reasons for which answers were not compared that a message names.
-MOST_REASONS = 5
-# The checks that need compared answers.
-_COMPARING = frozenset(("agreement", "difference"))
 _P99, _P50 = 0.99, 0.5
+# Checks whose failure is evidence about the model. Of the error rate it depends on the faults. Durations also depend on
+# the nodes and the number of pods; callers behind a Gateway may be others than the stable revision's; and what a query
+# counts is not known.
+_ABOUT_THE_MODEL = frozenset(words.metric for words in (rates.AGREEMENT, rates.DIFFERENCE, rates.NON_FINITE))
 
 
-def judge(analysis: Analysis, measured: StepCounts | None) -> Verdict:
-    """The verdict of all checks: the first that fails, else the first that is inconclusive, else a pass."""
+@dataclass(frozen=True)
+class Measurement:
+    """What is known of a measurement before it begins."""
+
+    # Its number within the rollout, from 1.
+    number: int = 1
+    # The stable revision copies requests to the canary.
+    mirrors: bool = False
+    # Callers reach the canary through a Gateway, without the stable revision.
+    gateway: bool = False
+
+
+def checks(analysis: Analysis, measured: StepCounts | None, measurement: Measurement) -> list[Verdict]:
+    """Returns the verdicts of all checks of a step, in the order of their importance."""
+    return [_not_measured(analysis)] if measured is None else list(_Step(analysis, measured, measurement))
+
+
+def baking(analysis: Analysis, measured: StepCounts | None, measurement: Measurement) -> Verdict:
+    """The verdict on a revision that bakes. It has the whole traffic, so there is nothing to compare it with.
+
+    What the revision before answers in its place is its fault, like its own failures.
+    """
     if measured is None:
-        return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
-    return _worst(list(_checks(analysis, measured)))
+        return _not_measured(analysis)
+    demands = _demands(analysis, measurement, tests=1)
+    verdict = rates.rate_verdict(
+        rates.ERROR_RATE, measured.faults, measured.requests, analysis.max_error_rate, demands
+    )
+    if verdict.result == "Fail" and measured.rescued > measured.faults - measured.rescued:
+        return replace(verdict, reason=rates.REFUSAL_RATE.failed)
+    return verdict
 
 
-def judge_baking(analysis: Analysis, measured: StepCounts | None) -> Verdict:
-    """The verdict on a revision that bakes. It has the whole traffic, so there is nothing to compare it with."""
-    if measured is None:
-        return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
-    return _error_rate(analysis, measured)
-
-
-def judge_pods(analysis: Analysis, restarts: int) -> Verdict | None:
-    """A failed verdict if a revision's containers restarted more often than allowed; else None."""
+def pods(analysis: Analysis, restarts: int) -> Verdict | None:
+    """A failed verdict if the containers of a pod ended more often by themselves than allowed; else None."""
     if restarts <= analysis.max_restarts:
         return None
     return Verdict("Fail", "restarts", RESTARTED, 1, float(restarts), float(analysis.max_restarts))
 
 
-def judge_unmet(analysis: Analysis, measured: StepCounts | None) -> Verdict:
-    """The verdict on a revision that gets no requests: by the queries alone."""
+def unmet(analysis: Analysis, measured: StepCounts | None) -> list[Verdict]:
+    """The verdicts on a revision that gets no requests: those of the queries alone."""
     if not analysis.queries:
-        return Verdict("Pass", "requests", "NothingToMeasure", 0)
-    return _worst(list(queries.verdicts(analysis.queries, {} if measured is None else measured.queries)))
+        return [Verdict("Pass", "requests", "NothingToMeasure", 0)]
+    return list(queries.verdicts(analysis.queries, {} if measured is None else measured.queries))
 
 
-def waiting_for(analysis: Analysis, measured: StepCounts | None) -> list[str]:
-    """What inconclusive checks still need, as phrases for messages; not for queries, which `queries.wanting` names.
+def blames_model(
+    verdict: Verdict, analysis: Analysis, measured: StepCounts | None, measurement: Measurement
+) -> bool:
+    """True if a failed verdict is evidence about the model, not about the cluster or the pods.
 
-    Counts of samples are rounded down to a few levels, because every change of the status costs a write.
+    An error rate is that if it fails as well when faults that the cluster may have caused do not count.
     """
-    if measured is None:
-        return ["the metrics of its pods"]
-    return [
-        _needs(verdict, analysis) + _hindrance(verdict, measured)
-        for verdict in _checks(analysis, measured)
-        if verdict.result == "Inconclusive" and (verdict.reason == TOO_FEW or verdict.threshold is not None)
-    ]
-
-
-def _needs(verdict: Verdict, analysis: Analysis) -> str:
-    if verdict.reason != TOO_FEW:
-        return f"{verdict.metric}: not clearly within its limit of {verdict.threshold:.4g}"
-    needed, samples = analysis.min_samples, verdict.samples
-    reached = [level for percent in COARSE if 0 < (level := needed * percent // 100) <= samples]
-    if samples == 0:
-        progress = "0"
-    elif reached:
-        progress = f"at least {max(reached)}"
+    if verdict.metric in _ABOUT_THE_MODEL:
+        return True
+    if verdict.metric != rates.ERROR_RATE.metric or measured is None:
+        return False
+    if measured.direct:
+        demands = _demands(analysis, measurement, tests=1)
+        faults = measured.model_faults
+        requests = measured.requests - measured.faults + faults
+        found = rates.rate_verdict(rates.ERROR_RATE, faults, requests, analysis.max_error_rate, demands)
     else:
-        progress = f"fewer than {ceil(needed * COARSE[0] / 100)}"
-    return f"{verdict.metric}: {progress} of {needed} samples"
+        found = _Step(analysis, measured, measurement).error_rate(models=True)
+    return found.result == "Fail"
 
 
-def _hindrance(verdict: Verdict, measured: StepCounts) -> str:
-    """Suffix that tells why few answers were compared; empty for other checks."""
-    if verdict.metric not in _COMPARING or verdict.reason != TOO_FEW:
-        return ""
-    if measured.uncompared:
-        return f" (not compared: {', '.join(sorted(measured.uncompared)[:MOST_REASONS])})"
-    if not measured.shadowed:
-        return " (no request was copied)"
-    return ""
+def _not_measured(analysis: Analysis) -> Verdict:
+    return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
 
 
-def _worst(verdicts: list[Verdict]) -> Verdict:
-    """The first failure, else the first inconclusive verdict, else the first pass."""
-    for result in ("Fail", "Inconclusive"):
-        worst = next((verdict for verdict in verdicts if verdict.result == result), None)
-        if worst is not None:
-            return worst
-    return verdicts[0]
+def _demands(analysis: Analysis, measurement: Measurement, tests: int) -> Demands:
+    """What each of so many tests of a measurement asks for."""
+    alpha = budget.check_alpha(analysis.false_alarm_rate, measurement.number, tests)
+    return Demands(alpha, analysis.min_samples, analysis.min_failures)
 
 
-def _checks(analysis: Analysis, measured: StepCounts) -> Iterator[Verdict]:
-    yield _error_rate(analysis, measured)
-    if analysis.max_p99_increase is not None:
-        yield _latency(analysis, "p99Seconds", _P99, analysis.max_p99_increase, measured)
-    if analysis.max_p50_increase is not None:
-        yield _latency(analysis, "p50Seconds", _P50, analysis.max_p50_increase, measured)
-    if analysis.min_agreement is not None:
-        yield _agreement(analysis, analysis.min_agreement, measured)
-    if analysis.max_difference is not None:
-        yield _difference(analysis, analysis.max_difference, measured)
-    if measured.shadowed:
-        yield _non_finite(measured)
-    yield from queries.verdicts(analysis.queries or (), measured.queries)
+class _Step:
+    """The checks of a step of a canary."""
 
+    def __init__(self, analysis: Analysis, measured: StepCounts, measurement: Measurement) -> None:
+        self._analysis = analysis
+        self._gateway = measurement.gateway
+        self._mirrors = measurement.mirrors
+        self._measured = by_own_answers(measured) if measurement.gateway else measured
+        limits = (
+            analysis.max_p99_increase, analysis.max_p50_increase, analysis.min_agreement, analysis.max_difference
+        )  # fmt: skip
+        tests = 1 + sum(limit is not None for limit in limits) + self._gateway + self._mirrors
+        self._demands = _demands(analysis, measurement, tests)
 
-def _error_rate(analysis: Analysis, measured: StepCounts) -> Verdict:
-    """Fails as soon as the rate is above its limit with confidence; passes at or below it with enough samples."""
-    samples, limit = measured.requests, analysis.max_error_rate
-    rate = measured.faults / samples if samples else 0.0
-    # A few failures at the start prove little, whatever the confidence interval.
-    surely = (
-        measured.faults >= analysis.min_failures and statistics.share(measured.faults, samples).low > limit
-    )
-    if surely:
-        return Verdict("Fail", "errorRate", "ErrorRateTooHigh", samples, rate, limit)
-    if samples < analysis.min_samples:
-        return Verdict("Inconclusive", "errorRate", TOO_FEW, samples, rate, limit)
-    if rate > limit:
-        return Verdict("Inconclusive", "errorRate", "ErrorRateUnclear", samples, rate, limit)
-    return Verdict("Pass", "errorRate", "ErrorRateWithinLimit", samples, rate, limit)
+    def __iter__(self) -> Iterator[Verdict]:
+        analysis, measured, demands = self._analysis, self._measured, self._demands
+        yield self.error_rate()
+        if self._gateway and self._usual.answers >= analysis.min_samples:
+            yield self._refusals()
+        if analysis.max_p99_increase is not None:
+            yield latency.increase("p99Seconds", _P99, *self._durations, analysis.max_p99_increase, demands)
+        if analysis.max_p50_increase is not None:
+            yield latency.increase("p50Seconds", _P50, *self._durations, analysis.max_p50_increase, demands)
+        if analysis.min_agreement is not None:
+            yield rates.agreement(measured.agreement, measured.labelled, analysis.min_agreement, demands)
+        if analysis.max_difference is not None:
+            yield rates.difference(Histogram(measured.differences), analysis.max_difference, demands)
+        if self._mirrors:
+            yield rates.non_finite(measured.non_finite, measured.shadowed.get("Compared", 0), demands)
+        yield from queries.verdicts(analysis.queries or (), measured.queries)
 
+    def error_rate(self, *, models: bool = False) -> Verdict:
+        """The verdict on the failed requests. `models`: only those faults count that are evidence about the model.
 
-def _latency(analysis: Analysis, metric: str, rank: float, increase: float, measured: StepCounts) -> Verdict:
-    """Compares a percentile of both revisions; fails if the increase is above its limit with confidence."""
-    canary = statistics.quantile_interval(_buckets(measured.canary_durations), rank)
-    stable = statistics.quantile_interval(_buckets(measured.stable_durations), rank)
-    samples = round(
-        min(map(statistics.total, (_buckets(measured.canary_durations), _buckets(measured.stable_durations))))
-    )
-    if canary is None or stable is None or samples < analysis.min_samples:
-        return Verdict("Inconclusive", metric, TOO_FEW, samples)
-    limit = stable.high * (1 + increase)
-    value = statistics.quantile(_buckets(measured.canary_durations), rank)
-    if canary.low > limit:
-        return Verdict("Fail", metric, "TooSlow", samples, value, limit)
-    return Verdict("Pass", metric, "FastEnough", samples, value, limit)
+        A request that the stable revision delegates is answered by both if the canary fails, so what both fail on does
+        not count. Through a Gateway each is answered by one. So there the canary also has to be worse than the stable
+        revision, whose callers may have the same bad hour. Both comparisons may err, so each has half of alpha.
+        """
+        measured, limit = self._measured, self._analysis.max_error_rate
+        faults, requests = measured.faults, measured.requests
+        if models:
+            faults = measured.model_faults
+            requests += faults - measured.faults
+        if not self._gateway:
+            return rates.rate_verdict(rates.ERROR_RATE, faults, requests, limit, self._demands)
+        bar = limit
+        if faults > limit * requests and self._usual.requests >= self._analysis.min_samples:
+            bar = self._at_most(self._usual.faults, self._usual.requests)
+        return rates.rate_verdict(rates.ERROR_RATE, faults, requests, limit, self._halved, fails_above=bar)
 
+    def _refusals(self) -> Verdict:
+        """The verdict on answers that blame the caller. They may be right, so only those beyond the stable revision's
+        rate of such answers count, and of these as many are allowed as of failures."""
+        own, usual, allowed = own_rates(self._measured.answered), self._usual, self._analysis.max_error_rate
+        limit = usual.refused / usual.answers + allowed
+        if own.refused > limit * own.answers:
+            limit = self._at_most(usual.refused, usual.answers) + allowed
+        demands = replace(self._halved, min_samples=0)
+        return rates.rate_verdict(rates.REFUSAL_RATE, own.refused, own.answers, limit, demands)
 
-def _difference(analysis: Analysis, limit: float, measured: StepCounts) -> Verdict:
-    """Compares numbers of both revisions' answers: 99 % of the differences have to be within the limit."""
-    samples = round(statistics.total(_buckets(measured.differences)))
-    interval = statistics.quantile_interval(_buckets(measured.differences), _P99)
-    value = statistics.quantile(_buckets(measured.differences), _P99)
-    if interval is not None and samples >= analysis.min_failures and interval.low > limit:
-        return Verdict("Fail", "difference", "NumbersDiffer", samples, value, limit)
-    if samples < analysis.min_samples:
-        return Verdict("Inconclusive", "difference", TOO_FEW, samples, value, limit)
-    if value is not None and value > limit:
-        return Verdict("Inconclusive", "difference", "DifferenceUnclear", samples, value, limit)
-    return Verdict("Pass", "difference", "NumbersAgree", samples, value, limit)
+    @cached_property
+    def _usual(self) -> OwnRates:
+        """The rates of the stable revision's own answers."""
+        return own_rates(self._measured.stable_answered)
 
+    @cached_property
+    def _halved(self) -> Demands:
+        return replace(self._demands, alpha=self._demands.alpha / 2)
 
-def _agreement(analysis: Analysis, limit: float, measured: StepCounts) -> Verdict:
-    """Compares labels of both revisions' answers."""
-    samples = measured.labelled
-    rate = measured.agreement / samples if samples else 1.0
-    if samples and statistics.share(round(measured.agreement), samples).high < limit:
-        return Verdict("Fail", "agreement", "AnswersDiffer", samples, rate, limit)
-    if samples < analysis.min_samples:
-        return Verdict("Inconclusive", "agreement", TOO_FEW, samples, rate, limit)
-    if rate < limit:
-        return Verdict("Inconclusive", "agreement", "AgreementUnclear", samples, rate, limit)
-    return Verdict("Pass", "agreement", "AnswersAgree", samples, rate, limit)
+    def _at_most(self, hits: int, samples: int) -> float:
+        """The upper end of the interval of a rate of the stable revision."""
+        return rate_interval(hits, samples, self._halved.alpha).high
 
-
-def _non_finite(measured: StepCounts) -> Verdict:
-    """Fails at a single number that is NaN or infinite where the stable revision's is finite."""
-    samples = measured.shadowed.get("Compared", 0)
-    value = float(measured.non_finite)
-    if measured.non_finite:
-        return Verdict("Fail", "nonFinite", "NonFiniteAnswers", samples, value, 0.0)
-    return Verdict("Pass", "nonFinite", "AnswersFinite", samples, value, 0.0)
-
-
-def _buckets(cells: Cells) -> dict[float, float]:
-    """The cells as cumulative buckets."""
-    counts = sorted((upper, count) for (_, upper), count in cells.items())
-    below = dict(zip((upper for upper, _ in counts), accumulate(count for _, count in counts), strict=True))
-    return below | {inf: sum(cells.values())} if cells else {}
+    @cached_property
+    def _durations(self) -> tuple[Histogram, Histogram]:
+        return Histogram(self._measured.canary_durations), Histogram(self._measured.stable_durations)

@@ -28,6 +28,7 @@ from modelwright.inferenceservice.rollout.readiness import (
     is_complete,
     overdue,
 )
+from modelwright.inferenceservice.rollout.restarts import own_restarts
 from modelwright.workload.podstatus import Problem
 
 
@@ -40,7 +41,7 @@ def advance(observed: Observed, target: Revision | Unresolved, now: datetime) ->
         retired=promotion.still_retired(before.retired, now),
         rejected=rejections.in_force(before.rejected or (), observed.spec.model.version, target),
     )
-    moved = _next(revisions, observed, target, now)
+    moved = promotion.counting_restarts(before, _next(revisions, observed, target, now), observed)
     return replace(moved, rejected=rejections.lifted(moved.rejected, moved.stable))
 
 
@@ -163,13 +164,13 @@ def _rolled_out(revisions: Revisions, target: Revision, observed: Observed, now:
     """Starts a canary of the revision in the spec, moves on one that runs, or retries one that failed."""
     canary = revisions.canary
     if canary is None or _starts(canary, target, observed.generation):
-        return replace(revisions, canary=_canary(target, observed.generation, now))
+        return replace(revisions, canary=_started(canary, target, observed.generation, now))
     if canary.state != "Failed":
         return _rolled_on(revisions, canary, observed, now)
     if not _is_due(canary, revisions, observed, now):
         return revisions
-    again = _canary(target, observed.generation, now).model_copy(update={"attempts": canary.attempts})
-    return replace(revisions, canary=again)
+    again = _started(canary, target, observed.generation, now)
+    return replace(revisions, canary=again.model_copy(update={"attempts": canary.attempts}))
 
 
 def _given_up(canary: CanaryRevision | None, rejected: Rejection) -> CanaryRevision | None:
@@ -250,8 +251,8 @@ def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now
         "state": "Shifting",
         "step": 0,
         "weight": planned[0].weight,
-        "step_since": to_timestamp(now),
         "waiting_since": None,
+        **steps.begun(canary, now),
     }
     return replace(revisions, canary=canary.model_copy(update=update))
 
@@ -263,8 +264,8 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
     decision = None if move.decision is None else decision_log.measured(canary, move.decision, now)
     if move.problem is not None:
         problem = explained(observed, canary.revision, move.problem)
-        # A rollback for missing data is no proof against the model, so other services may still try it.
-        quarantine = move.decision is not None and move.decision.verdict.result == "Fail"
+        # Without evidence against the model other services may still try it.
+        quarantine = move.decision is not None and move.decision.blames_model
         new = rejections.rejection(
             canary, problem.reason, now, serves=revisions.stable, quarantine=quarantine
         )
@@ -294,7 +295,8 @@ def _judged(
     """What follows from the analysis; nothing while no stable pod is ready to compare with, or to go back to."""
     if standin.is_lost(observed, revisions.stable):
         return steps.Move()
-    restarts = observed.restarts(canary.revision)
+    since, before = canary.step_since or canary.since, canary.restarts or ()
+    restarts = own_restarts(observed.pods_of(canary.revision), since, before)
     spec = image.eased(gateway.paced(observed), revisions.stable, canary, observed.measured)
     return steps.move(canary, spec, observed.measured, restarts, now, has_share=has_share)
 
@@ -320,8 +322,19 @@ def _is_due(canary: CanaryRevision, revisions: Revisions, observed: Observed, no
     return alone or now >= from_timestamp(canary.retry_at)
 
 
+def _started(
+    before: CanaryRevision | None, target: Revision, generation: int, now: datetime
+) -> CanaryRevision:
+    """A canary at its start. If the same revision was given up before because of the cluster, the rollout goes on: its
+    measurements are counted on, so that no try has the budget of false alarms again."""
+    canary = _canary(target, generation, now)
+    if before is None or not _is(before, target):
+        return canary
+    return canary.model_copy(update={"measurement": before.measurement})
+
+
 def _canary(target: Revision, generation: int, now: datetime) -> CanaryRevision:
-    """A new canary at its start."""
+    """A canary at the start of a new rollout."""
     return CanaryRevision(
         **shape(target), state="Progressing", since=to_timestamp(now), generation=generation
     )

@@ -11,19 +11,21 @@ from datetime import datetime, timedelta
 
 from modelwright.api.inferenceservice import (
     CanaryRevision,
+    InferenceServiceStatus,
     RetiredRevision,
     Revision,
     StableRevision,
 )
 from modelwright.api.requests import Request
-from modelwright.checks.verdict import Verdict
 from modelwright.common.times import from_timestamp, to_timestamp
+from modelwright.inferenceservice.analysis import judge
+from modelwright.inferenceservice.analysis.checks_record import recorded
 from modelwright.inferenceservice.analysis.counts import counted_since
-from modelwright.inferenceservice.analysis.judge import judge_baking, judge_pods
+from modelwright.inferenceservice.analysis.judge import Measurement
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions, shape
 from modelwright.inferenceservice.revision.target import Unresolved
-from modelwright.inferenceservice.rollout import decision_log, rejections, steps
+from modelwright.inferenceservice.rollout import decision_log, rejections, restarts, steps
 from modelwright.inferenceservice.rollout.readiness import explained, is_complete, ready_replicas
 from modelwright.workload.podstatus import Problem
 
@@ -42,6 +44,7 @@ def promoted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
         **shape(canary),
         since=to_timestamp(now),
         bake_until=to_timestamp(now + timedelta(seconds=bake)) if bake else None,
+        measurement=(canary.measurement or 0) + 1 if bake else None,
     )
     return replace(revisions, stable=stable, canary=None, retired=retired)
 
@@ -71,7 +74,17 @@ def still_baking(stable: StableRevision | None, now: datetime) -> StableRevision
     """The stable revision, no longer marked as baking once its baking time is over."""
     if stable is None or stable.bake_until is None or now < from_timestamp(stable.bake_until):
         return stable
-    return stable.model_copy(update={"bake_until": None})
+    return stable.model_copy(update=dict.fromkeys(("bake_until", "measurement", "restarts", "checks")))
+
+
+def counting_restarts(before: InferenceServiceStatus, revisions: Revisions, observed: Observed) -> Revisions:
+    """The revisions with the record of their pods' earlier restarts, if a measurement has just begun."""
+    stable, canary = revisions.stable, revisions.canary
+    if canary is not None and canary.step_since != (before.canary and before.canary.step_since):
+        canary = canary.model_copy(update={"restarts": restarts.recorded(observed.pods_of(canary.revision))})
+    if stable is not None and stable.bake_until and stable.since != (before.stable and before.stable.since):
+        stable = stable.model_copy(update={"restarts": restarts.recorded(observed.pods_of(stable.revision))})
+    return replace(revisions, stable=stable, canary=canary)
 
 
 def baked(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
@@ -79,25 +92,38 @@ def baked(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
     stable = revisions.stable
     if stable is None or stable.bake_until is None:
         return revisions
-    verdict = _judged(stable, observed)
-    if verdict is None or not _can_go_back(revisions, observed):
-        return revisions
+    judged = _judged(stable, observed)
+    verdict = judged.verdict
+    if verdict.result != "Fail" or not _can_go_back(revisions, observed):
+        checks = recorded([verdict], counted_since(observed.measured, stable.since), stable.checks)
+        return replace(revisions, stable=stable.model_copy(update={"checks": checks}))
     back = taken_back(revisions, observed, now)
     problem = explained(observed, stable.revision, steps.problem(verdict))
     given_up = _as_failed_canary(stable, problem, observed, now)
-    decision = decision_log.measured(given_up, steps.Judged("Rollback", verdict), now)
-    new = rejections.rejection(stable, problem.reason, now, serves=back.stable, quarantine=True)
-    rejected = rejections.added(revisions.rejected, new)
-    return replace(back, canary=given_up, decision=decision, rejected=rejected)
+    new = rejections.rejection(
+        stable, problem.reason, now, serves=back.stable, quarantine=judged.blames_model
+    )
+    return replace(
+        back,
+        canary=given_up,
+        decision=decision_log.measured(given_up, judged, now),
+        rejected=rejections.added(revisions.rejected, new),
+    )
 
 
-def _judged(stable: StableRevision, observed: Observed) -> Verdict | None:
-    """The failed verdict on a baking revision; None if it has not failed."""
+def _judged(stable: StableRevision, observed: Observed) -> steps.Judged:
+    """What follows from the verdict on a baking revision, if that is a failure."""
     analysis = steps.analysis_of(observed.spec)
-    if crashed := judge_pods(analysis, observed.restarts(stable.revision)):
-        return crashed
-    verdict = judge_baking(analysis, counted_since(observed.measured, stable.since))
-    return verdict if verdict.result == "Fail" else None
+    pods, earlier = observed.pods_of(stable.revision), stable.restarts or ()
+    count = 0 if stable.since is None else restarts.own_restarts(pods, stable.since, earlier)
+    if crashed := judge.pods(analysis, count):
+        return steps.Judged("Rollback", crashed)
+    counted, measurement = (
+        counted_since(observed.measured, stable.since),
+        Measurement(stable.measurement or 1),
+    )
+    verdict = judge.baking(analysis, counted, measurement)
+    return steps.Judged("Rollback", verdict, judge.blames_model(verdict, analysis, counted, measurement))
 
 
 def is_way_back(revisions: Revisions, target: Revision, observed: Observed) -> bool:
@@ -197,7 +223,10 @@ def failed(canary: CanaryRevision, problem: Problem, observed: Observed) -> Cana
         "message": problem.message,
         "generation": observed.generation,
         **dict.fromkeys(
-            ("paused", "failed_looks", "last_look", "url", "waiting_since", "stand_in_since", "waiting_for")
+            (
+                *("paused", "failed_looks", "last_look", "url", "waiting_since", "stand_in_since"),
+                *("restarts", "checks"),
+            )
         ),
     }
     return canary.model_copy(update=update)

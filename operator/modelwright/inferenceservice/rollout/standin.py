@@ -38,7 +38,7 @@ def marked(
         return canary
     lost = is_lost(observed, stable)
     if canary.stand_in_since is not None and not lost:
-        restarted = {} if canary.step_since is None else {"step_since": to_timestamp(now)}
+        restarted = {} if canary.step_since is None else steps.begun(canary, now)
         return canary.model_copy(
             update={"stand_in_since": None, "waiting_since": to_timestamp(now), **restarted}
         )

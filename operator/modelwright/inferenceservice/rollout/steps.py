@@ -13,11 +13,12 @@ from math import ceil
 from typing import Any, Literal
 
 from modelwright.api.inferenceservice import Analysis, CanaryRevision, InferenceServiceSpec, Step
-from modelwright.checks.verdict import Verdict, verdict_text
+from modelwright.checks.verdict import Verdict, overall, verdict_text
 from modelwright.common.times import from_timestamp, to_timestamp
+from modelwright.inferenceservice.analysis import judge
+from modelwright.inferenceservice.analysis.checks_record import recorded, word
 from modelwright.inferenceservice.analysis.counts import StepCounts, counted_since
-from modelwright.inferenceservice.analysis.gateway_counts import by_own_answers
-from modelwright.inferenceservice.analysis.judge import judge, judge_pods, judge_unmet, waiting_for
+from modelwright.inferenceservice.analysis.judge import Measurement
 from modelwright.workload.podstatus import Problem
 
 Outcome = Literal["Advance", "Promote", "Pause", "Resume", "Retry", "Rollback"]
@@ -33,6 +34,8 @@ class Judged:
 
     outcome: Outcome
     verdict: Verdict
+    # The verdict is evidence about the model, not about the cluster or the pods.
+    blames_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,25 @@ def replicas(canary: CanaryRevision, spec: InferenceServiceSpec, *, beside: bool
     return min(spec.replicas, max(1, ceil(spec.replicas * weight / 100)))
 
 
+def measurement(canary: CanaryRevision, spec: InferenceServiceSpec) -> Measurement:
+    """The present measurement of a canary. A status of an earlier release has no number, and gets the step's."""
+    step = current(canary, spec)
+    return Measurement(
+        number=canary.measurement or (canary.step or 0) + 1,
+        mirrors=step is not None and step.mirror > 0,
+        gateway=spec.gateway is not None,
+    )
+
+
+def begun(canary: CanaryRevision, now: datetime) -> dict[str, Any]:
+    """The fields that change when a measurement begins, from nothing: its time, and its number in this rollout.
+
+    Each measurement has a share of the rollout's budget of false alarms, also when a step is measured again.
+    """
+    number = (canary.measurement or 0) + 1
+    return {"step_since": to_timestamp(now), "measurement": number, "checks": None, **_NO_FAILURES}
+
+
 def move(
     canary: CanaryRevision,
     spec: InferenceServiceSpec,
@@ -88,44 +110,43 @@ def move(
 ) -> Move:
     """Returns what follows from the analysis of a canary.
 
-    `restarts`: how often its containers were restarted. `has_share`: it really has its step's share of the traffic.
-    Without that the step can fail, but not pass.
+    `restarts`: how often the containers of one of its pods ended by themselves since the measurement began.
+    `has_share`: it really has its step's share of the traffic. Without that the step can fail, but not pass.
     """
     step = current(canary, spec)
     if step is None or canary.step_since is None:
         return Move()
-    if crashed := judge_pods(analysis_of(spec), restarts):
+    analysis, counted = analysis_of(spec), counted_since(measured, canary.step_since)
+    if crashed := judge.pods(analysis, restarts):
         return _back(crashed)
-    counted = counted_since(measured, canary.step_since)
-    if counted is not None and spec.gateway is not None:
-        counted = by_own_answers(counted)
-    if reaches_canary(step, spec):
-        verdict, needs = judge(analysis_of(spec), counted), waiting_for(analysis_of(spec), counted)
-    else:
-        verdict, needs = judge_unmet(analysis_of(spec), counted), []
-    if (
-        canary.state == "Completing" or canary.weight != step.weight or not has_share
-    ):  # it waits for pods or routing, not for samples
-        needs = []
-    noted = {**_noted(canary, verdict, counted), "waiting_for": needs or None}
+    this = measurement(canary, spec)
+    met = reaches_canary(step, spec)
+    verdicts = judge.checks(analysis, counted, this) if met else judge.unmet(analysis, counted)
+    verdict = overall(verdicts)
+    # Otherwise it waits for pods or routing, not for samples.
+    measures = canary.state != "Completing" and canary.weight == step.weight and has_share
+    checks = recorded(verdicts, counted, canary.checks) if measures else None
+    noted = {**_noted(canary, verdict, counted), "checks": checks}
     if verdict.result == "Fail":
-        enough = noted.get("failed_looks", 0) >= analysis_of(spec).consecutive_failures
-        return _back(verdict) if enough else Move(noted)
-    moved = _after_its_time(canary, step, spec, verdict, now) if has_share else Move()
+        if noted.get("failed_looks", 0) < analysis.consecutive_failures:
+            return Move(noted)
+        return _back(verdict, blames_model=judge.blames_model(verdict, analysis, counted, this))
+    moved = _after_its_time(canary, step, spec, verdicts, now) if has_share else Move()
     return replace(moved, update={**noted, **moved.update})
 
 
 def _after_its_time(
-    canary: CanaryRevision, step: Step, spec: InferenceServiceSpec, verdict: Verdict, now: datetime
+    canary: CanaryRevision, step: Step, spec: InferenceServiceSpec, verdicts: list[Verdict], now: datetime
 ) -> Move:
-    """What follows from a verdict other than Fail: nothing before the step's hold time is over."""
+    """What follows from verdicts other than Fail: nothing before the step's hold time is over."""
     if canary.state == "Completing" or canary.weight != step.weight or is_paused(canary, spec):
         return Move()
     held = from_timestamp(canary.step_since or canary.since) + timedelta(seconds=step.hold_seconds)
     if now < held:
         return Move()
+    verdict = overall(verdicts)
     if verdict.result == "Inconclusive":
-        return _without_verdict(canary, spec, verdict, now >= held + no_data(spec), now)
+        return _without_verdict(canary, spec, verdicts, now) if now >= held + no_data(spec) else Move()
     return Move() if awaits_approval(canary, spec) else _on(canary, spec, verdict, now)
 
 
@@ -148,15 +169,13 @@ def _noted(canary: CanaryRevision, verdict: Verdict, measured: StepCounts | None
     """
     counted = 0 if measured is None else measured.look
     look = counted if verdict.look is None else verdict.look
+    noted: dict[str, Any] = {"verdict": word(verdict)}
     if verdict.result != "Fail":
-        return {"verdict": verdict.reason, **_NO_FAILURES}
+        return {**noted, **_NO_FAILURES}
+    failed = canary.failed_looks or 0
     if canary.last_look == look:
-        return {"verdict": verdict.reason, "failed_looks": canary.failed_looks or 0}
-    return {
-        "verdict": verdict.reason,
-        "failed_looks": (canary.failed_looks or 0) + 1,
-        "last_look": look,
-    }
+        return {**noted, "failed_looks": failed}
+    return {**noted, "failed_looks": failed + 1, "last_look": look}
 
 
 def enter(
@@ -171,7 +190,7 @@ def enter(
         return {}
     if not complete and step.weight > (canary.weight or 0):
         return {}
-    return {"weight": step.weight, "step_since": to_timestamp(now), **_NO_FAILURES}
+    return {"weight": step.weight, **begun(canary, now)}
 
 
 def times_of(canary: CanaryRevision, spec: InferenceServiceSpec) -> list[datetime]:
@@ -198,17 +217,16 @@ def promoted(
 ) -> tuple[CanaryRevision, Outcome]:
     """The canary after a promotion by request: by one step, or past all of them (`fully`)."""
     on = _on(canary, spec, Verdict("Pass", "request", "Requested", 0), now)
-    update = {"state": "Completing", "step_since": to_timestamp(now)} if fully else dict(on.update)
+    update = {"state": "Completing"} if fully else dict(on.update)
     outcome: Outcome = "Promote" if update.get("state") == "Completing" else "Advance"
     return canary.model_copy(update={**update, "paused": None}), outcome
 
 
 def _without_verdict(
-    canary: CanaryRevision, spec: InferenceServiceSpec, verdict: Verdict, late: bool, now: datetime
+    canary: CanaryRevision, spec: InferenceServiceSpec, verdicts: list[Verdict], now: datetime
 ) -> Move:
     """What spec.rollout.analysis.onNoData has happen, once data is overdue."""
-    if not late:
-        return Move()
+    verdict = overall(verdicts)
     match analysis_of(spec).on_no_data:
         case "Wait":
             return Move()
@@ -217,24 +235,33 @@ def _without_verdict(
         case "Rollback":
             return _back(verdict)
         case "Promote":
-            return Move() if awaits_approval(canary, spec) else _on(canary, spec, verdict, now)
+            # A number that is beyond its limit is data, though it proves nothing yet.
+            waits = awaits_approval(canary, spec) or any(each.beyond for each in verdicts)
+            return Move() if waits else _on(canary, spec, verdict, now)
 
 
-def _back(verdict: Verdict) -> Move:
+def _back(verdict: Verdict, *, blames_model: bool = False) -> Move:
     """The rollback."""
-    return Move(problem=problem(verdict), decision=Judged("Rollback", verdict))
+    return Move(problem=problem(verdict), decision=Judged("Rollback", verdict, blames_model))
 
 
 def problem(verdict: Verdict) -> Problem:
     """The verdict as a reason and message, for a revision that is given up."""
-    message = verdict_text(verdict.metric, verdict.value, verdict.threshold, verdict.samples)
-    return Problem(verdict.reason, message)
+    found = verdict.detailed()
+    message = verdict_text(found.metric, found.value, found.threshold, found.samples, found.interval)
+    return Problem(found.reason, message)
 
 
 def _on(canary: CanaryRevision, spec: InferenceServiceSpec, verdict: Verdict, now: datetime) -> Move:
-    """To the next step; after the last one, to the promotion."""
-    following = (canary.step or 0) + 1
-    update: dict[str, Any] = {"step_since": to_timestamp(now), "waiting_for": None, **_NO_FAILURES}
-    if following >= len(planned(spec)):
-        return Move({"state": "Completing", **update}, decision=Judged("Promote", verdict))
-    return Move({"step": following, **update}, decision=Judged("Advance", verdict))
+    """To the next step; after the last one, to the promotion.
+
+    While the pods of the next step start, the canary keeps its share, and the measurement goes on: it ends when the
+    next share takes effect (`enter`).
+    """
+    following, steps = (canary.step or 0) + 1, planned(spec)
+    if following >= len(steps):
+        return Move({"state": "Completing", "checks": None}, decision=Judged("Promote", verdict))
+    update: dict[str, Any] = {"step": following, "checks": None}
+    if steps[following].weight == canary.weight:
+        update |= begun(canary, now)
+    return Move(update, decision=Judged("Advance", verdict))

@@ -11,7 +11,7 @@ import pytest
 from unit.given.crds import defects
 
 from modelwright.api.checks import Check
-from modelwright.checks.statistics import Interval
+from modelwright.checks.evidence import Interval
 from modelwright.checks.verdict import Result, Verdict
 from modelwright.inferenceservice.analysis.checks_record import LEVELS, level, recorded, word
 from modelwright.inferenceservice.analysis.counts import StepCounts

@@ -17,12 +17,13 @@ QUIET = {"200": 1000}
         ({}, {}, {}, {}),
         ({"200": 90, "500": 10}, QUIET, {}, {"Answered": 90, "Failed": 10}),
         ({"OK": 90, "INTERNAL": 10}, QUIET, {}, {"Answered": 90, "Failed": 10}),
-        # The callers of the stable revision send as much nonsense: the canary is right to refuse it.
+        # The callers of the stable revision send as much nonsense: the canary may be right to refuse it.
         ({"200": 50, "400": 50}, {"200": 500, "400": 500}, {}, {"Answered": 50, "Invalid": 50}),
-        # They send none: what the canary refuses beyond the interval of that share is its own fault.
-        ({"200": 50, "400": 50}, QUIET, {}, {"Answered": 50, "Rejected": 49, "Invalid": 1}),
-        # Nothing is known of the stable revision's callers.
-        ({"200": 50, "400": 50}, {}, {}, {"Answered": 50, "Invalid": 50}),
+        # Whether it is depends on the stable one's rate of refusals, which the judge compares.
+        ({"200": 50, "400": 50}, QUIET, {}, {"Answered": 50, "Invalid": 50}),
+        # A lack of capacity or time may be the cluster's fault.
+        ({"200": 90, "500": 4, "503": 6}, QUIET, {}, {"Answered": 90, "Failed": 4, "Overloaded": 6}),
+        ({"OK": 90, "UNAVAILABLE": 6}, QUIET, {"Failed": 4}, {"Answered": 90, "Overloaded": 2}),
         # Answers to copied requests are no answers to callers.
         ({"200": 90, "500": 10}, QUIET, {"Compared": 40, "Failed": 4}, {"Answered": 50, "Failed": 6}),
         ({"200": 10}, QUIET, {"Compared": 20}, {}),

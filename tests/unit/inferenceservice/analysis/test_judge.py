@@ -1,4 +1,4 @@
-"""What the counts of a step say of a canary, case by case."""
+"""What the counts of a step say of a canary, case by case. The checks themselves have tables in `unit/checks`."""
 
 from __future__ import annotations
 
@@ -9,25 +9,23 @@ import pytest
 
 from modelwright.api.inferenceservice import Analysis
 from modelwright.checks.quantiles import Cells
+from modelwright.checks.verdict import Verdict, overall
+from modelwright.inferenceservice.analysis import judge
 from modelwright.inferenceservice.analysis.counts import (
     StepCounts,
     counted_since,
     is_callers_fault,
+    is_clusters_fault,
     is_own_fault,
 )
-from modelwright.inferenceservice.analysis.judge import (
-    judge,
-    judge_baking,
-    judge_pods,
-    judge_unmet,
-    waiting_for,
-)
+from modelwright.inferenceservice.analysis.judge import Measurement
 from modelwright.inferenceservice.analysis.prometheus_result import NoValue, Reading
 
 SINCE = "2026-01-01T00:00:00Z"
 ENOUGH = {"Answered": 1000}
 PASSED = ("Pass", "errorRate", "ErrorRateWithinLimit")
 QUERIES = [{"name": "complaints", "query": "up", "max": 0.1}]
+FIRST, MIRRORS, GATEWAY = Measurement(), Measurement(mirrors=True), Measurement(gateway=True)
 
 
 def analysis(**fields: Any) -> Analysis:
@@ -38,200 +36,278 @@ def step(**counts: Any) -> StepCounts:
     return StepCounts(since=SINCE, **{"delegated": ENOUGH, **counts})
 
 
+def judged(counts: StepCounts | None, measurement: Measurement = FIRST, **fields: Any) -> Verdict:
+    """What decides of all verdicts."""
+    return overall(judge.checks(analysis(**fields), counts, measurement))
+
+
 def took(seconds: float, count: int = 1000) -> Cells:
     """Durations of as many requests, all just below that."""
-    return {(seconds / 10, seconds): float(count)}
+    return {(seconds / 1.05, seconds): float(count)}
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "expected"),
+    ("fields", "counts", "measurement", "expected"),
     [
-        ({}, ("Inconclusive", "TooFewSamples", 0, 0.0)),
-        ({"Answered": 99}, ("Inconclusive", "TooFewSamples", 99, 0.0)),
-        ({"Answered": 100}, ("Pass", "ErrorRateWithinLimit", 100, 0.0)),
-        ({"Answered": 99, "Failed": 1}, ("Pass", "ErrorRateWithinLimit", 100, 0.01)),
-        ({"Answered": 98, "Failed": 2}, ("Inconclusive", "ErrorRateUnclear", 100, 0.02)),
-        ({"Failed": 2}, ("Inconclusive", "TooFewSamples", 2, 1.0)),
-        ({"Failed": 3}, ("Fail", "ErrorRateTooHigh", 3, 1.0)),
-        ({"Answered": 50, "Timeout": 25, "Broken": 25}, ("Fail", "ErrorRateTooHigh", 100, 0.5)),
-        ({"Answered": 100, "Invalid": 900}, ("Pass", "ErrorRateWithinLimit", 100, 0.0)),
-        ({"Answered": 10**15, "Failed": 10**12}, ("Pass", "ErrorRateWithinLimit", 10**15 + 10**12, 0.000999)),
-    ],
-)
-def test_the_error_rate(outcomes: Mapping[str, int], expected: tuple[str, str, int, float]) -> None:
-    found = judge(analysis(), step(delegated=outcomes))
-    assert (found.result, found.reason, found.samples) == expected[:3]
-    assert found.value == pytest.approx(expected[3], abs=1e-6)
-    assert (found.metric, found.threshold) == ("errorRate", 0.01)
-
-
-@pytest.mark.parametrize(
-    ("fields", "counts", "expected"),
-    [
-        ({}, {}, PASSED),
-        ({"maxP99Increase": 0.5}, {}, ("Inconclusive", "p99Seconds", "TooFewSamples")),
+        ({}, {}, FIRST, PASSED),
+        ({"maxP99Increase": 0.5}, {}, FIRST, ("Inconclusive", "p99Seconds", "TooFewSamples")),
         (
             {"maxP99Increase": 0.5},
             {"stable_durations": took(0.1), "canary_durations": took(0.1)},
+            FIRST,
             PASSED,
         ),
         (
             {"maxP99Increase": 0.5},
             {"stable_durations": took(0.1), "canary_durations": took(10.0)},
+            FIRST,
             ("Fail", "p99Seconds", "TooSlow"),
         ),
         (
-            {"maxP99Increase": 0.5},
-            {"stable_durations": took(0.1), "canary_durations": took(10.0, 99)},
-            ("Inconclusive", "p99Seconds", "TooFewSamples"),
+            {"maxP50Increase": 0.5},
+            {"stable_durations": took(0.1), "canary_durations": took(10.0)},
+            FIRST,
+            ("Fail", "p50Seconds", "TooSlow"),
         ),
         (
-            {"maxP50Increase": 0.5},
-            {"stable_durations": took(10.0), "canary_durations": took(0.1)},
-            PASSED,
+            {"minAgreement": 0.95},
+            {"labelled": 100, "agreement": 50.0},
+            MIRRORS,
+            ("Fail", "agreement", "AnswersDiffer"),
         ),
-        ({"minAgreement": 0.95}, {"labelled": 99, "agreement": 99.0}, ("Inconclusive", "agreement", "TooFewSamples")),
-        ({"minAgreement": 0.95}, {"labelled": 100, "agreement": 95.0}, PASSED),
-        ({"minAgreement": 0.95}, {"labelled": 100, "agreement": 94}, ("Inconclusive", "agreement", "AgreementUnclear")),
-        ({"minAgreement": 0.95}, {"labelled": 100, "agreement": 50.0}, ("Fail", "agreement", "AnswersDiffer")),
-        ({"maxDifference": 0.1}, {}, ("Inconclusive", "difference", "TooFewSamples")),
-        ({"maxDifference": 0.1}, {"differences": took(0.1)}, PASSED),
-        ({"maxDifference": 0.1}, {"differences": took(10.0)}, ("Fail", "difference", "NumbersDiffer")),
-        ({}, {"shadowed": {"Compared": 10}}, PASSED),
-        ({}, {"shadowed": {"Compared": 10}, "non_finite": 1}, ("Fail", "nonFinite", "NonFiniteAnswers")),
-        ({"queries": QUERIES}, {}, ("Inconclusive", "complaints", "QueryNotAsked")),
+        (
+            {"maxDifference": 0.1},
+            {"differences": took(10.0)},
+            MIRRORS,
+            ("Fail", "difference", "NumbersDiffer"),
+        ),
+        ({}, {"shadowed": {"Compared": 10}}, MIRRORS, PASSED),
+        (
+            {},
+            {"shadowed": {"Compared": 10}, "non_finite": 5},
+            MIRRORS,
+            ("Fail", "nonFinite", "NonFiniteAnswers"),
+        ),
+        ({"queries": QUERIES}, {}, FIRST, ("Inconclusive", "complaints", "QueryNotAsked")),
         (
             {"queries": QUERIES},
             {"queries": {"complaints": Reading("up", NoValue("NoData", ""))}},
+            FIRST,
             ("Inconclusive", "complaints", "NoData"),
         ),
         (
             {"queries": QUERIES},
             {"queries": {"complaints": Reading("up", 0.2)}},
+            FIRST,
+            ("Fail", "complaints", "QueryAboveMax"),
+        ),
+        # A failure hides behind nothing.
+        (
+            {"queries": QUERIES, "minAgreement": 0.9},
+            {"delegated": {}, "queries": {"complaints": Reading("up", 0.2)}},
+            MIRRORS,
             ("Fail", "complaints", "QueryAboveMax"),
         ),
     ],
-)  # fmt: skip
+)
 def test_the_first_failure_decides_then_the_first_that_is_not_decided(
-    fields: dict[str, Any], counts: dict[str, Any], expected: tuple[str, str, str]
+    fields: dict[str, Any], counts: dict[str, Any], measurement: Measurement, expected: tuple[str, str, str]
 ) -> None:
-    found = judge(analysis(**fields), step(**counts))
+    found = judged(step(**counts), measurement, **fields)
     assert (found.result, found.metric, found.reason) == expected
 
 
-def test_a_failure_hides_behind_nothing() -> None:
-    queries = {"complaints": Reading("up", 0.2)}
-    found = judge(analysis(queries=QUERIES, minAgreement=0.9), step(delegated={}, queries=queries))
-    assert found.reason == "QueryAboveMax"
-
-
-def test_without_counts_nothing_is_measured() -> None:
-    assert judge(analysis(), None).reason == "NotMeasured"
-    assert judge_baking(analysis(), None).reason == "NotMeasured"
+def test_each_check_has_a_verdict_in_an_order_that_does_not_change() -> None:
+    every = {"maxP99Increase": 1, "maxP50Increase": 1, "minAgreement": 0.9, "maxDifference": 1}
+    counts = step(answered={"200": 500}, stable_answered={"200": 500})
+    names = [
+        verdict.metric
+        for verdict in judge.checks(
+            analysis(queries=QUERIES, **every), counts, Measurement(mirrors=True, gateway=True)
+        )
+    ]
+    assert names == [
+        *("errorRate", "refusalRate", "p99Seconds", "p50Seconds", "agreement", "difference", "nonFinite"),
+        "complaints",
+    ]
+    assert [verdict.metric for verdict in judge.checks(analysis(), step(), FIRST)] == ["errorRate"]
 
 
 @pytest.mark.parametrize(
-    ("answered", "result"),
-    [({"200": 1000}, "Pass"), ({"200": 500, "500": 500}, "Fail"), ({"200": 1000, "404": 5000}, "Pass")],
+    ("outcomes", "shadowed", "samples", "value"),
+    [
+        ({}, {}, 0, 0.0),
+        ({"Answered": 50, "Timeout": 25, "Broken": 25}, {}, 100, 0.5),
+        ({"Answered": 8, "Unreachable": 1, "Overloaded": 1}, {}, 10, 0.2),
+        ({"Answered": 6, "Rejected": 2, "Failed": 2}, {}, 10, 0.4),
+        # What both revisions refuse or fail on says nothing, nor does a caller who does not wait.
+        ({"Answered": 10, "Invalid": 90, "FailedAlike": 90, "Hurried": 9}, {}, 10, 0.0),
+        ({}, {"Compared": 5, "Incomparable": 4, "Failed": 1, "Dropped": 90}, 10, 0.1),
+    ],
 )
-def test_a_revision_that_is_baked_is_judged_by_its_own_answers(
-    answered: Mapping[str, int], result: str
+def test_what_counts_as_a_request_and_as_a_failure_of_it(
+    outcomes: dict[str, int], shadowed: dict[str, int], samples: int, value: float
 ) -> None:
-    assert judge_baking(analysis(), step(delegated={}, direct=True, answered=answered)).result == result
+    found = judged(step(delegated=outcomes, shadowed=shadowed))
+    assert found.samples == samples
+    assert found.value == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "measurement", "faults"),
+    [
+        ({}, FIRST, 6),
+        ({"falseAlarmRate": 0.5}, FIRST, 5),
+        ({"falseAlarmRate": 0.001}, FIRST, 8),
+        # The budget is divided by the checks, and by the measurements of the rollout.
+        ({"maxP99Increase": 1, "maxP50Increase": 1, "minAgreement": 0.9, "maxDifference": 1}, FIRST, 7),
+        ({}, MIRRORS, 7),
+        ({}, Measurement(number=4), 7),
+        ({}, Measurement(number=20), 9),
+    ],
+)
+def test_the_smaller_the_part_of_the_budget_the_more_it_takes_to_fail(
+    fields: dict[str, Any], measurement: Measurement, faults: int
+) -> None:
+    def fails(failed: int) -> bool:
+        counts = step(delegated={"Answered": 100 - failed, "Failed": failed})
+        return judge.checks(analysis(**fields), counts, measurement)[0].result == "Fail"
+
+    assert (fails(faults - 1), fails(faults)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("own", "stable", "expected"),
+    [
+        # Its errors, beside those of the stable revision in the same time.
+        ({"200": 900, "500": 100}, {"200": 10_000}, ("Fail", "errorRate", "ErrorRateTooHigh")),
+        ({"200": 900, "500": 100}, {"200": 9_000, "500": 1_000}, ("Inconclusive", "errorRate", "ErrorRateUnclear")),
+        ({"200": 500, "500": 500}, {"200": 9_000, "500": 1_000}, ("Fail", "errorRate", "ErrorRateTooHigh")),
+        # Too little is known of the stable one.
+        ({"200": 900, "500": 100}, {"200": 90, "500": 9}, ("Fail", "errorRate", "ErrorRateTooHigh")),
+        ({"200": 1_000}, {}, PASSED),
+        # What it refuses, likewise.
+        ({"200": 500, "400": 500}, {"200": 5_000, "400": 5_000}, PASSED),
+        ({"200": 500, "400": 500}, {}, PASSED),
+        ({"200": 500, "400": 500}, {"200": 10_000, "400": 10}, ("Fail", "refusalRate", "RefusesCallers")),
+        ({"200": 985, "400": 15}, {"200": 10_000}, ("Inconclusive", "refusalRate", "RefusalsUnclear")),
+        ({"200": 995, "400": 5}, {"200": 10_000}, PASSED),
+        ({"400": 100}, {"200": 1_000, "400": 10}, ("Fail", "refusalRate", "RefusesCallers")),
+    ],
+)  # fmt: skip
+def test_behind_a_gateway_both_revisions_are_compared_by_their_own_answers(
+    own: dict[str, int], stable: dict[str, int], expected: tuple[str, str, str]
+) -> None:
+    found = judged(step(delegated={}, answered=own, stable_answered=stable), GATEWAY)
+    assert (found.result, found.metric, found.reason) == expected
+
+
+def test_without_counts_nothing_is_measured() -> None:
+    assert judged(None).reason == "NotMeasured"
+    assert judge.baking(analysis(), None, FIRST).reason == "NotMeasured"
+
+
+@pytest.mark.parametrize(
+    ("answered", "rescued", "expected"),
+    [
+        ({"200": 1000}, 0, ("Pass", "ErrorRateWithinLimit")),
+        ({"200": 500, "500": 500}, 0, ("Fail", "ErrorRateTooHigh")),
+        ({"200": 1000, "404": 5000}, 0, ("Pass", "ErrorRateWithinLimit")),
+        # It refuses what the revision before answers.
+        ({"200": 1000}, 100, ("Fail", "RefusesCallers")),
+        ({"200": 1000, "500": 200}, 100, ("Fail", "ErrorRateTooHigh")),
+    ],
+)
+def test_a_revision_that_bakes_is_judged_by_its_own_answers(
+    answered: Mapping[str, int], rescued: int, expected: tuple[str, str]
+) -> None:
+    counts = step(delegated={}, direct=True, answered=answered, rescued=rescued)
+    found = judge.baking(analysis(), counts, FIRST)
+    assert (found.result, found.reason) == expected
 
 
 @pytest.mark.parametrize(
     ("restarts", "allowed", "fails"), [(0, 0, False), (1, 0, True), (2, 2, False), (3, 2, True)]
 )
 def test_restarts(restarts: int, allowed: int, fails: bool) -> None:
-    found = judge_pods(analysis(maxRestarts=allowed), restarts)
+    found = judge.pods(analysis(maxRestarts=allowed), restarts)
     assert (found is not None and found.result == "Fail") is fails
 
 
-def test_a_revision_that_meets_nobody_is_judged_by_queries_alone() -> None:
-    assert judge_unmet(analysis(), None).reason == "NothingToMeasure"
-    assert judge_unmet(analysis(queries=QUERIES), None).reason == "QueryNotAsked"
+def test_a_revision_that_gets_no_requests_is_judged_by_queries_alone() -> None:
+    assert overall(judge.unmet(analysis(), None)).reason == "NothingToMeasure"
+    assert overall(judge.unmet(analysis(queries=QUERIES), None)).reason == "QueryNotAsked"
+
+
+SLOW = {"stable_durations": took(0.1), "canary_durations": took(10.0)}
 
 
 @pytest.mark.parametrize(
-    ("code", "own", "callers"),
+    ("counts", "measurement", "blamed"),
     [
-        *(("200", False, False), ("404", False, True), ("500", True, False), ("503", True, False)),
-        *(("OK", False, False), ("INTERNAL", True, False), ("INVALID_ARGUMENT", False, True)),
+        ({"delegated": {"Answered": 50, "Failed": 50}}, FIRST, True),
+        ({"delegated": {"Answered": 50, "Rejected": 50}}, FIRST, True),
+        ({"delegated": {}, "shadowed": {"Compared": 50, "Failed": 50}}, MIRRORS, True),
+        ({"delegated": {"Answered": 50, "Timeout": 50}}, FIRST, False),
+        ({"delegated": {"Answered": 50, "Unreachable": 50}}, FIRST, False),
+        ({"delegated": {"Answered": 50, "Overloaded": 50}}, FIRST, False),
+        ({"delegated": {"Answered": 50, "Broken": 50}}, FIRST, False),
+        ({"delegated": {"Answered": 99, "Unreachable": 50, "Failed": 1}}, FIRST, False),
+        ({"delegated": {"Answered": 50, "Unreachable": 50, "Failed": 20}}, FIRST, True),
+        ({"delegated": {}, "answered": {"200": 50, "500": 50}}, GATEWAY, True),
+        ({"delegated": {}, "answered": {"200": 50, "503": 50}}, GATEWAY, False),
+        ({"delegated": {}, "direct": True, "answered": {"200": 50, "500": 50}}, FIRST, True),
+        ({"delegated": {}, "direct": True, "answered": {"200": 50, "504": 50}}, FIRST, False),
+        ({"delegated": {}, "direct": True, "answered": {"OK": 50, "UNAVAILABLE": 50}}, FIRST, False),
+        ({"delegated": {}, "direct": True, "answered": {"200": 50}, "rescued": 50}, FIRST, True),
+        ({"labelled": 100, "agreement": 50.0}, MIRRORS, True),
+        ({"differences": took(10.0)}, MIRRORS, True),
+        ({"shadowed": {"Compared": 10}, "non_finite": 10}, MIRRORS, True),
+        # Slowness may come from the node, a query may count anything, and other callers may ask through a Gateway.
+        (SLOW, FIRST, False),
+        ({"queries": {"complaints": Reading("up", 0.2)}}, FIRST, False),
+        ({"delegated": {}, "answered": {"400": 100}, "stable_answered": {"200": 1000}}, GATEWAY, False),
     ],
 )
-def test_whose_fault_a_status_is(code: str, own: bool, callers: bool) -> None:
-    assert (is_own_fault(code), is_callers_fault(code)) == (own, callers)
+def test_what_is_evidence_about_the_model(
+    counts: dict[str, Any], measurement: Measurement, blamed: bool
+) -> None:
+    fields = analysis(minSamples=1, maxP50Increase=0.5, minAgreement=0.9, maxDifference=0.1, queries=QUERIES)
+    measured = step(**counts)
+    if measured.direct:
+        verdict = judge.baking(fields, measured, measurement)
+    else:
+        verdict = overall(judge.checks(fields, measured, measurement))
+    assert verdict.result == "Fail"
+    assert judge.blames_model(verdict, fields, measured, measurement) is blamed
+
+
+def test_restarts_alone_are_no_evidence_about_the_model() -> None:
+    verdict = judge.pods(analysis(), 1)
+    assert verdict is not None
+    assert not judge.blames_model(verdict, analysis(), step(), FIRST)
+
+
+@pytest.mark.parametrize(
+    ("code", "own", "callers", "clusters"),
+    [
+        ("200", False, False, False),
+        ("404", False, True, False),
+        ("500", True, False, False),
+        ("503", True, False, True),
+        ("504", True, False, True),
+        ("OK", False, False, False),
+        ("INTERNAL", True, False, False),
+        ("INVALID_ARGUMENT", False, True, False),
+        ("UNAVAILABLE", True, False, True),
+        ("DEADLINE_EXCEEDED", True, False, True),
+    ],
+)
+def test_whose_fault_a_status_is(code: str, own: bool, callers: bool, clusters: bool) -> None:
+    assert (is_own_fault(code), is_callers_fault(code), is_clusters_fault(code)) == (own, callers, clusters)
 
 
 def test_counts_of_another_step_do_not_count() -> None:
     assert counted_since(step(), SINCE) == step()
     assert counted_since(step(), "2026-01-02T00:00:00Z") is None
     assert counted_since(None, SINCE) is None
-
-
-@pytest.mark.parametrize(
-    ("samples", "needed", "told"),
-    [
-        (0, 100, "0 of 100"), (1, 100, "fewer than 10 of 100"), (9, 100, "fewer than 10 of 100"),
-        (10, 100, "at least 10 of 100"), (24, 100, "at least 10 of 100"), (25, 100, "at least 25 of 100"),
-        (74, 100, "at least 50 of 100"), (99, 100, "at least 75 of 100"),
-        (0, 1, "0 of 1"), (1, 2, "at least 1 of 2"), (2, 3, "at least 2 of 3"), (1, 7, "at least 1 of 7"),
-        (1, 1000, "fewer than 100 of 1000"),
-    ],
-)  # fmt: skip
-def test_what_a_check_waits_for_is_told_in_coarse_numbers(samples: int, needed: int, told: str) -> None:
-    found = waiting_for(
-        Analysis(min_samples=needed), StepCounts(since="now", delegated={"Answered": samples})
-    )
-    assert found == [f"errorRate: {told} samples"]
-
-
-@pytest.mark.parametrize(
-    ("analysis", "counts", "told"),
-    [
-        ({}, None, ["the metrics of its pods"]),
-        ({}, {"delegated": {"Answered": 100}}, []),
-        (
-            {},
-            {"delegated": {"Answered": 98, "Failed": 2}},
-            ["errorRate: not clearly within its limit of 0.01"],
-        ),
-        (
-            {"min_agreement": 0.9, "max_p99_increase": 0.5},
-            {"delegated": {"Answered": 100}},
-            ["p99Seconds: 0 of 100 samples", "agreement: 0 of 100 samples (no request was copied)"],
-        ),
-        (
-            {"min_agreement": 0.9, "max_difference": 0.1},
-            {
-                "delegated": {"Answered": 100},
-                "shadowed": {"Compared": 30, "Dropped": 9},
-                "uncompared": {"TooLarge": 9, "OtherClasses": 30},
-                "labelled": 30,
-                "agreement": 30.0,
-            },
-            [
-                "agreement: at least 25 of 100 samples (not compared: OtherClasses, TooLarge)",
-                "difference: 0 of 100 samples (not compared: OtherClasses, TooLarge)",
-            ],
-        ),
-        (
-            {"min_agreement": 0.9},
-            {"delegated": {"Answered": 100}, "shadowed": {"Compared": 1}, "labelled": 1, "agreement": 1.0},
-            ["agreement: fewer than 10 of 100 samples"],
-        ),
-    ],
-)
-def test_each_check_that_cannot_be_told_yet_says_what_it_needs(
-    analysis: dict[str, Any], counts: dict[str, Any] | None, told: list[str]
-) -> None:
-    measured = None if counts is None else StepCounts(since="now", **counts)
-    assert waiting_for(Analysis(**analysis), measured) == told
-
-
-def test_what_a_check_waits_for_fits_into_the_status_whatever_a_pod_counts() -> None:
-    most = Analysis(min_samples=10_000_000, min_agreement=0.9)
-    reasons = {f"{letter * 32}": 1 for letter in "abcdefgh"}
-    for phrase in waiting_for(most, StepCounts(since="now", uncompared=reasons, labelled=9_999_999)):
-        assert len(phrase) <= 256

@@ -231,6 +231,7 @@ def test_a_canary_whose_container_ends_is_rolled_back() -> None:
     assert "OutOfMemory: server used more memory than its limit" in service.message
     assert service.status["lastDecision"]["metric"] == "restarts"
     assert service.status["rejected"][0]["reason"] == "OutOfMemory"
+    assert not service.status["rejected"][0]["quarantine"], "restarts alone are no evidence about the model"
 
 
 def test_as_many_restarts_as_are_allowed_are_none_too_many() -> None:
@@ -271,7 +272,9 @@ def test_what_the_analysis_says_stands_in_the_status() -> None:
     after(service, 70)
     assert service.status["canary"]["verdict"] == "NotMeasured"
     measures(service, {"Answered": 5}).settles()
-    assert service.status["canary"]["verdict"] == "TooFewSamples"
+    assert service.status["canary"]["verdict"] == "CollectingSamples"
+    measures(service, {"Answered": 500}).settles()
+    assert service.status["canary"]["verdict"] == "Passing"
 
 
 def test_every_step_is_told_as_an_event() -> None:

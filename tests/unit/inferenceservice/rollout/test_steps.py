@@ -154,14 +154,59 @@ def test_a_promotion_by_hand_is_one_step_or_all_of_them(
     assert moved.paused is None
 
 
-def test_what_a_step_waits_for_is_forgotten_with_it() -> None:
-    waiting = a_canary(waitingFor=["errorRate: 0 of 100 samples"])
-    assert (
-        steps.move(waiting, a_spec(), StepCounts(since=SINCE, delegated=GOOD), 0, NOW).update["waiting_for"]
-        is None
-    )
-    moved, _ = steps.promoted(waiting, a_spec(), NOW, fully=False)
-    assert moved.waiting_for is None
+def test_the_record_of_a_step_s_checks_ends_with_it() -> None:
+    measured = StepCounts(since=SINCE, delegated=FEW)
+    checks = steps.move(a_canary(), a_spec(), measured, 0, NOW).update["checks"]
+    assert [(check.name, check.samples, check.samples_needed) for check in checks] == [("errorRate", 5, 100)]
+    moved, _ = steps.promoted(a_canary().model_copy(update={"checks": checks}), a_spec(), NOW, fully=False)
+    assert moved.checks is None
+    waits = steps.move(a_canary(weight=0), a_spec(), measured, 0, NOW)
+    assert waits.update["checks"] is None, "it waits for its share"
+
+
+UNCLEAR = {"Answered": 97, "Failed": 3}
+
+
+@pytest.mark.parametrize(
+    ("delegated", "analysis", "outcome"),
+    [
+        (FEW, {}, "Advance"),
+        (UNCLEAR, {}, None),
+        # Another check without data does not cover it up.
+        (UNCLEAR, {"minAgreement": 0.9}, None),
+        ({"Answered": 99, "Failed": 1}, {"minAgreement": 0.9}, "Advance"),
+    ],
+)
+def test_a_number_beyond_its_limit_is_no_lack_of_data(
+    delegated: dict[str, int], analysis: dict[str, Any], outcome: str | None
+) -> None:
+    spec = a_spec(analysis={"onNoData": "Promote", **analysis})
+    assert decided(a_canary(), spec, LATE, delegated) == outcome
+
+
+def test_a_step_that_is_not_clear_may_still_be_rolled_back_for_want_of_data() -> None:
+    assert decided(a_canary(), a_spec(analysis={"onNoData": "Rollback"}), LATE, UNCLEAR) == "Rollback"
+
+
+@pytest.mark.parametrize(
+    ("measurement", "step", "number"), [(None, 0, 1), (None, 1, 2), (1, 0, 1), (7, 1, 7)]
+)
+def test_the_number_of_a_measurement(measurement: int | None, step: int, number: int) -> None:
+    assert steps.measurement(a_canary(measurement=measurement, step=step), a_spec()).number == number
+
+
+def test_each_measurement_of_a_rollout_has_the_next_number() -> None:
+    first = a_canary(measurement=1)
+    moved, _ = steps.promoted(first, a_spec(), NOW, fully=False)
+    later = NOW + timedelta(seconds=30)
+    assert (moved.step, moved.measurement, moved.step_since) == (1, 1, SINCE), "until its pods are ready"
+
+    entered = moved.model_copy(update=steps.enter(moved, a_spec(), later, complete=True))
+    assert (entered.measurement, entered.step_since) == (2, to_timestamp(later))
+
+    equal = a_spec([{"weight": 10}, {"weight": 10, "mirror": 5}])
+    moved, _ = steps.promoted(first, equal, later, fully=False)
+    assert (moved.step, moved.measurement, moved.step_since) == (1, 2, to_timestamp(later)), "at once"
 
 
 @pytest.mark.parametrize(
