@@ -20,6 +20,7 @@ from modelwright.api.inferenceservice import (
 from modelwright.api.requests import ANNOTATION
 from modelwright.common.primary import Primary
 from modelwright.common.resources import INFERENCE_SERVICE, REVISION
+from modelwright.common.times import to_timestamp
 from modelwright.engine.objects import Body
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.manifests.names import canary_name

@@ -10,7 +10,9 @@ from modelwright.inferenceservice.analysis.prometheus_result import Reading
 
 # Outcomes of delegated requests that are the canary's fault.
 FAULTS = frozenset(("Failed", "Timeout", "Unreachable", "Broken", "Overloaded", "Rejected"))
-# Those of them that are evidence about its model. The others may be the cluster's: the network, or too few pods.
+# Outcomes of copied requests (shadow) that are its fault.
+SHADOW_FAULTS = frozenset(("Failed", "Timeout", "Unreachable"))
+# Those of both that are evidence about its model. The others may be the cluster's: the network, or too few pods.
 MODEL_FAULTS = frozenset(("Failed", "Rejected"))
 # Outcomes that say nothing about the canary: both revisions refused the request or failed on it, or the caller's own
 # deadline was too short.
@@ -94,7 +96,7 @@ class StepCounts:
         if self.direct:
             return self.rescued + sum(count for code, count in self.answered.items() if is_own_fault(code))
         delegated = sum(count for outcome, count in self.delegated.items() if outcome in FAULTS)
-        return delegated + self.shadowed.get("Failed", 0)
+        return delegated + sum(count for outcome, count in self.shadowed.items() if outcome in SHADOW_FAULTS)
 
     @property
     def model_faults(self) -> int:

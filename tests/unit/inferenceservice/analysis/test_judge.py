@@ -143,6 +143,7 @@ def test_each_check_has_a_verdict_in_an_order_that_does_not_change() -> None:
         # What both revisions refuse or fail on says nothing, nor does a caller who does not wait.
         ({"Answered": 10, "Invalid": 90, "FailedAlike": 90, "Hurried": 9}, {}, 10, 0.0),
         ({}, {"Compared": 5, "Incomparable": 4, "Failed": 1, "Dropped": 90}, 10, 0.1),
+        ({}, {"Compared": 7, "Timeout": 1, "Unreachable": 2}, 10, 0.3),
     ],
 )
 def test_what_counts_as_a_request_and_as_a_failure_of_it(
@@ -248,6 +249,7 @@ SLOW = {"stable_durations": took(0.1), "canary_durations": took(10.0)}
         ({"delegated": {"Answered": 50, "Failed": 50}}, FIRST, True),
         ({"delegated": {"Answered": 50, "Rejected": 50}}, FIRST, True),
         ({"delegated": {}, "shadowed": {"Compared": 50, "Failed": 50}}, MIRRORS, True),
+        ({"delegated": {}, "shadowed": {"Compared": 50, "Unreachable": 50}}, MIRRORS, False),
         ({"delegated": {"Answered": 50, "Timeout": 50}}, FIRST, False),
         ({"delegated": {"Answered": 50, "Unreachable": 50}}, FIRST, False),
         ({"delegated": {"Answered": 50, "Overloaded": 50}}, FIRST, False),
