@@ -8,7 +8,7 @@ from pydantic import Field, FiniteFloat
 
 from modelwright.api.base import Model, Reason
 
-# Reasons of verdicts for which there is a phrase of its own.
+# The reasons of a check that has fewer samples than the spec asks for, and of counts that are not known.
 TOO_FEW, NOT_MEASURED = "TooFewSamples", "NotMeasured"
 # The most characters of `Check.message`.
 MESSAGE_LENGTH = 512

@@ -423,11 +423,6 @@ class CanaryRevision(Revision):
         description="The checks of its step. The numbers are those of the last change of a result or a reason, or of "
         "the last time that the samples of a check had grown by about an eighth.",
     )
-    waiting_for: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=16)] | None = Field(
-        default=None,
-        description="What the checks of its step still need. Numbers of samples are rounded down to 10, 25, 50 or 75 % "
-        "of what is needed.",
-    )
     failed_looks: int | None = Field(default=None, ge=0, description="How many looks in a row have failed.")
     last_look: int | None = Field(default=None, ge=0, description="Number of the look that failed last.")
     url: Annotated[str, Field(max_length=1024)] | None = Field(

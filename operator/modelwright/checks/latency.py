@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from math import log
 
+from modelwright.api.checks import TOO_FEW
 from modelwright.checks.evidence import Interval
 from modelwright.checks.quantiles import Histogram, Ratio, quantile, ratio_interval, samples_needed
-from modelwright.checks.verdict import TOO_FEW, Demands, Details, Verdict
+from modelwright.checks.verdict import Demands, Details, Verdict
 
 TOO_SLOW, UNCLEAR, FAST_ENOUGH = "TooSlow", "IncreaseUnclear", "FastEnough"
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import log
 
+from modelwright.api.checks import TOO_FEW
 from modelwright.checks import evidence
 from modelwright.checks.evidence import Interval
 from modelwright.checks.quantiles import Histogram, quantile, quantile_interval, share_above
-from modelwright.checks.verdict import TOO_FEW, Demands, Details, Verdict
+from modelwright.checks.verdict import Demands, Details, Verdict
 
 # `difference` asks for this share of the differences to be within its limit.
 DIFFERENCE_RANK = 0.99

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from modelwright.api.checks import counted
 from modelwright.checks.evidence import Interval
 
 # Inconclusive: there are no samples, or not enough for one of the others.
 Result = Literal["Pass", "Fail", "Inconclusive"]
-# The reason of a check that has fewer samples than the spec asks for.
-TOO_FEW = "TooFewSamples"
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,5 @@ def verdict_text(
     known = "unknown" if value is None else f"{value:.4g}"
     around = "" if interval is None else f" ({interval.low:.4g} to {interval.high:.4g})"
     limit = "" if threshold is None else f", the limit {threshold:.4g}"
-    counted = "1 sample" if samples == 1 else f"{samples} samples"
-    needed = "" if samples_needed is None else f", about {samples_needed} would decide"
-    return f"{metric} is {known}{around}{limit} ({counted}{needed})"
+    needed = "" if samples_needed is None else f", about {samples_needed:,} would decide"
+    return f"{metric} is {known}{around}{limit} ({counted(samples)}{needed})"

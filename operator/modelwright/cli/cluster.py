@@ -1,4 +1,4 @@
-"""Requests to the API server about one InferenceService: get, watch, patch, and its Events."""
+"""Requests to the API server about one InferenceService: get, watch, patch, its Events, its versions' metrics."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from urllib3.exceptions import HTTPError
 from modelwright.api import GROUP, VERSION
 from modelwright.cli.access import Access
 from modelwright.cli.errors import Complaint, NoAccess, NotFound, Refused, Unreachable
-from modelwright.cli.refusals import PLURAL, Attempt, complaint_of, not_there
-from modelwright.view.model import InferenceService, Object, Unreadable, read
+from modelwright.cli.refusals import PLURAL, VERSIONS, Attempt, complaint_of, not_there
+from modelwright.view.model import InferenceService, Metric, Object, Unreadable, read, read_metrics
 
 CONNECT, ANSWER = 5.0, 15.0
 # The seconds of one watch. Then the object is read again, so a silent connection is not kept for longer.
@@ -36,6 +36,7 @@ class Cluster:
         self._objects = CustomObjectsApi(client)
         self._core = CoreV1Api(client)
         self._watch = Watch()  # type: ignore[no-untyped-call]
+        self._metrics: dict[str, tuple[Metric, ...]] = {}
         self._host = str(client.configuration.host)
 
     def get(self, name: str) -> InferenceService:
@@ -92,6 +93,25 @@ class Cluster:
         )
         events: list[Object] = self._core.api_client.sanitize_for_serialization(answer.items)
         return events
+
+    def metrics(self, service: InferenceService) -> dict[str, tuple[Metric, ...]]:
+        """Returns the metrics of the versions that the rollout compares; nothing for one that cannot be read.
+
+        Each version is read once, as its metrics never change.
+        """
+        for version in service.compared:
+            if version in self._metrics:
+                continue
+            attempt = Attempt("get", self.namespace, VERSIONS, name=version)
+            where = (GROUP, VERSION, self.namespace, "modelversions", version)
+            try:
+                body = self._call(attempt, self._objects.get_namespaced_custom_object, *where)
+            except Unreachable:
+                continue
+            except Complaint:  # it was deleted, or the user may not read it
+                body = {}
+            self._metrics[version] = read_metrics(body)
+        return {name: self._metrics[name] for name in service.compared if self._metrics.get(name)}
 
     def watch(self, service: InferenceService) -> Iterator[InferenceService]:
         """Yields each change for a minute. NotFound if it is deleted, Expired if it has to be read again."""

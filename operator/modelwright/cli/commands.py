@@ -31,15 +31,15 @@ def show(cluster: Cluster, command: Show) -> None:
         return
     service = cluster.get(command.place.name)
     if command.output == "json":
-        screen.show(json.dumps(document(service), indent=2).splitlines())
+        screen.show(json.dumps(document(service, cluster.metrics(service)), indent=2).splitlines())
     else:
-        screen.show(picture(service, now()))
+        screen.show(picture(service, now(), cluster.metrics(service)))
 
 
 def _watch(cluster: Cluster, command: Show, viewer: View) -> None:
     try:
         with viewer.page(), Following(cluster, command.place.name) as following:
-            last, canary = _until_it_ends(following, command, viewer)
+            last, canary = _until_it_ends(cluster, following, command, viewer)
     finally:
         viewer.end()
     final = stage(last)
@@ -49,13 +49,15 @@ def _watch(cluster: Cluster, command: Show, viewer: View) -> None:
         raise Refused(f"{final.result}: {final.sentence}")
 
 
-def _until_it_ends(following: Following, command: Show, viewer: View) -> tuple[InferenceService, str | None]:
+def _until_it_ends(
+    cluster: Cluster, following: Following, command: Show, viewer: View
+) -> tuple[InferenceService, str | None]:
     """Shows the rollout. Returns the final state, and the last revision that was the canary."""
     canary = None
     for state in following.states(command.timeout):
         match state:
             case InferenceService():
-                viewer.state(state)
+                viewer.state(state, cluster.metrics(state))
                 canary = state.canary.revision if state.canary else canary
                 if stage(state).ended:
                     return state, canary

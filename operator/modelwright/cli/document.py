@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelwright.view.measured import Offline
 from modelwright.view.model import InferenceService
 from modelwright.view.progress import stage
 
 
-def document(service: InferenceService) -> dict[str, Any]:
-    """Returns the document of `-o json`. Fields without a value are left out."""
+def document(service: InferenceService, metrics: Offline) -> dict[str, Any]:
+    """Returns the document of `-o json`. Fields without a value are left out. `metrics`: those of the versions."""
     current = stage(service)
     status = service.status.model_dump(mode="json", by_alias=True, exclude_none=True)
     rollout = service.spec.rollout.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -20,6 +21,9 @@ def document(service: InferenceService) -> dict[str, Any]:
         "result": current.result,
         "message": current.sentence,
         "paused": service.is_paused,
+        "metrics": {
+            version: [each.model_dump(mode="json") for each in found] for version, found in metrics.items()
+        },
         "rollout": rollout,
         "status": status,
     }

@@ -13,9 +13,14 @@ from modelwright.cli.errors import Complaint, Conflict, Expired, NoAccess, NotFo
 
 PLURAL = "inferenceservices"
 KIND = f"{PLURAL}.{GROUP}"
+VERSIONS = f"modelversions.{GROUP}"
 _USER = re.compile(r'User "([^"]{1,253})"')
 # All verbs that the commands need, so that the user asks the administrator once for each resource.
-ROLES = {KIND: ("rollouts", "get,list,watch,patch"), "events": ("rollout-events", "list")}
+ROLES = {
+    KIND: ("rollouts", "get,list,watch,patch"),
+    VERSIONS: ("rollout-versions", "get"),
+    "events": ("rollout-events", "list"),
+}
 # How many names a message holds: similar ones, or all.
 NEAR, ALL = 3, 10
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from modelwright.cli import screen
 from modelwright.cli.changes import changes
 from modelwright.cli.document import document
 from modelwright.view.drawing import picture
+from modelwright.view.measured import Offline
 from modelwright.view.model import InferenceService
 
 
@@ -21,8 +22,8 @@ class View(Protocol):
         """The context in which the states are shown."""
         ...
 
-    def state(self, service: InferenceService) -> None:
-        """Shows a state, which may be the same as before."""
+    def state(self, service: InferenceService, metrics: Offline) -> None:
+        """Shows a state, which may be the same as before, with the metrics of its versions."""
         ...
 
     def trouble(self, message: str) -> None:
@@ -43,13 +44,14 @@ class Page:
 
     def __init__(self) -> None:
         self._seen: InferenceService | None = None
+        self._metrics: Offline = {}
         self._trouble = ""
 
     def page(self) -> AbstractContextManager[None]:
         return screen.canvas()
 
-    def state(self, service: InferenceService) -> None:
-        self._seen, self._trouble = service, ""
+    def state(self, service: InferenceService, metrics: Offline) -> None:
+        self._seen, self._metrics, self._trouble = service, metrics, ""
         self.tick()
 
     def trouble(self, message: str) -> None:
@@ -57,12 +59,12 @@ class Page:
         self.tick()
 
     def tick(self) -> None:
-        drawn = picture(self._seen, now()) if self._seen else []
+        drawn = picture(self._seen, now(), self._metrics) if self._seen else []
         screen.draw([*drawn, "", self._trouble] if self._trouble else drawn)
 
     def end(self) -> None:
         if self._seen is not None:
-            screen.show(picture(self._seen, now()))
+            screen.show(picture(self._seen, now(), self._metrics))
 
 
 class Log:
@@ -74,7 +76,7 @@ class Log:
     def page(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def state(self, service: InferenceService) -> None:
+    def state(self, service: InferenceService, metrics: Offline) -> None:
         screen.show(changes(self._before, service, now()))
         self._before = service
 
@@ -91,10 +93,15 @@ class Log:
 class Documents(Log):
     """Writes a JSON document for each change, each on its own line."""
 
-    def state(self, service: InferenceService) -> None:
-        if self._before is None or document(self._before) != document(service):
-            screen.show([json.dumps(document(service))])
-        self._before = service
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: dict[str, Any] | None = None
+
+    def state(self, service: InferenceService, metrics: Offline) -> None:
+        found = document(service, metrics)
+        if found != self._shown:
+            screen.show([json.dumps(found)])
+        self._shown = found
 
 
 def view(output: str) -> View:

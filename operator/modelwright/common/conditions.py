@@ -1,7 +1,7 @@
 """Conditions as kstatus, Argo CD and `kubectl wait` expect them: Ready, and Reconciling or Stalled only while true.
 
-The rules of kstatus: https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus. Messages hold no timestamps,
-counters or random names, so an unchanged state gives an unchanged status.
+The rules of kstatus: https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus. Messages hold no timestamps
+or random names, and of counts only those that change seldom, so an unchanged state gives an unchanged status.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from modelwright.api.checks import need
+from collections.abc import Sequence
+
+from modelwright.api.checks import Check, need
 from modelwright.api.inferenceservice import CanaryRevision, Rejection, Revision, StableRevision
 from modelwright.api.requests import requester_phrase
 from modelwright.common import conditions
 from modelwright.common.conditions import Aspect, Summary
-from modelwright.inferenceservice.analysis import queries, scrape_targets
+from modelwright.inferenceservice.analysis import scrape_targets
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.adoption import NOT_DEPLOYED
 from modelwright.inferenceservice.revision.revisions import Revisions
@@ -25,7 +27,7 @@ from modelwright.inferenceservice.rollout.steps import (
     planned,
 )
 
-# The most versions that a message names.
+# The most versions, and checks, that a message names.
 MOST_NAMES = 5
 
 
@@ -106,7 +108,8 @@ def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) 
     lacking = share.missing(observed, revisions.stable, canary)
     if canary.waiting_since is not None and lacking is not None:
         message = f"ModelVersion {canary.version} waits for its share of the traffic, {canary.weight or 0} %: {lacking}"
-    message += _needs(observed, canary)
+    else:
+        message += _not_passed(canary.checks)
     message += scrape_targets.unread(observed, observed.status.stable, canary)
     if is_paused(canary, observed.spec):
         return conditions.reconciling(
@@ -118,15 +121,11 @@ def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) 
     return conditions.reconciling("CanaryInProgress", message, ready=False)
 
 
-def _needs(observed: Observed, canary: CanaryRevision) -> str:
-    """Suffix that names what the checks of a step still need; empty if it waits for something else."""
-    if canary.checks is None:
-        return ""
-    analysis = observed.spec.rollout.analysis
-    asked = {query.name for query in (analysis and analysis.queries) or ()}
-    needs = [need(check) for check in canary.checks if check.result != "Pass" and check.name not in asked]
-    wanting = queries.wanting(analysis, observed.measured, canary)
-    return f"; waits for {', '.join(needs)}{wanting}" if needs else wanting
+def _not_passed(checks: Sequence[Check] | None) -> str:
+    """Suffix that names the checks that have not passed, and what each needs; empty if there are none."""
+    waiting = [need(check) for check in checks or () if check.result != "Pass"]
+    more = f"; and {len(waiting) - MOST_NAMES} more" if len(waiting) > MOST_NAMES else ""
+    return f"; waits for {'; '.join(waiting[:MOST_NAMES])}{more}" if waiting else ""
 
 
 def _paused_by(observed: Observed, revisions: Revisions) -> str:

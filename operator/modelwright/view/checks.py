@@ -22,10 +22,15 @@ SENTENCES: Mapping[str, Callable[[Any], str]] = {
     "maxP99Increase": lambda v: f"its 99th percentile is at most {percent(v)} above the stable one's",
     "maxP50Increase": lambda v: f"its median is at most {percent(v)} above the stable one's",
     "minAgreement": lambda v: f"at least {percent(v)} of the labels in mirrored answers are the stable one's",
-    "maxDifference": lambda v: f"99 of 100 numbers in mirrored answers are at most {number(v)} apart",
-    "maxRestarts": lambda v: f"its containers end at most {v} times" if v else "none of its containers ends",
+    "maxDifference": lambda v: f"the numbers of 99 of 100 mirrored answers are at most {number(v)} apart",
+    "maxRestarts": lambda v: (
+        f"the containers of a pod end by themselves at most {v} times" if v else "no container ends by itself"
+    ),
     "minSamples": lambda v: f"a step takes {v} requests or more to pass",
     "minFailures": lambda v: f"and {v} failed ones or more to fail",
+    "falseAlarmRate": lambda v: (
+        f"if all of this holds, it is rolled back in at most {percent(v)} of rollouts"
+    ),
     "consecutiveFailures": lambda v: f"it is rolled back when {v} looks in a row fail",
 }
 EXPLAINED = frozenset((*SENTENCES, "queries", "noDataSeconds", "onNoData"))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from modelwright.api.checks import counted
 from modelwright.api.requests import requester_phrase
-from modelwright.view.format import count, number, percent
+from modelwright.view.format import number, percent
 from modelwright.view.model import Decision, InferenceService
 
 METRICS = {
     "errorRate": ("failed requests", percent),
+    "refusalRate": ("refused requests", percent),
     "agreement": ("agreeing labels", percent),
     "p99Seconds": ("99th percentile", lambda seconds: f"{number(seconds)} s"),
     "p50Seconds": ("median", lambda seconds: f"{number(seconds)} s"),
-    "difference": ("difference of 99 of 100 numbers", number),
-    "nonFinite": ("answers that are NaN or infinite", number),
+    "difference": ("difference of 99 of 100 answers", number),
+    "nonFinite": ("answers with NaN or infinity", percent),
     "restarts": ("restarts", number),
     "requests": ("requests", number),
 }
@@ -61,4 +63,4 @@ def _numbers(decision: Decision) -> str:
     name, write = METRICS.get(decision.metric, (decision.metric, number))
     value = "unknown" if decision.value is None else write(decision.value)
     limit = "" if decision.threshold is None else f", limit {write(decision.threshold)}"
-    return f" ({name} {value}{limit}, {count(decision.samples, 'sample')})"
+    return f" ({name} {value}{limit}, {counted(decision.samples)})"

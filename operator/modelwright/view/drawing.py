@@ -8,7 +8,8 @@ from datetime import datetime
 from modelwright.api.requests import requester_phrase
 from modelwright.view.checks import checks
 from modelwright.view.decisions import dated, sentence
-from modelwright.view.format import ago, ahead, since, span
+from modelwright.view.format import ago, ahead, since, span, table
+from modelwright.view.measured import Offline, check_rows, offline
 from modelwright.view.model import Canary, InferenceService, Revision, Stable, Step
 from modelwright.view.progress import needs_approval, pods, stage
 
@@ -17,13 +18,17 @@ SHOWN_DECISIONS = 5
 ROLE_WIDTH = 7
 
 
-def picture(service: InferenceService, now: datetime) -> list[str]:
-    """Returns the whole drawing: first the result, then the details."""
+NOTHING: Offline = {}
+
+
+def picture(service: InferenceService, now: datetime, metrics: Offline = NOTHING) -> list[str]:
+    """Returns the whole drawing: first the result, then the details. `metrics`: those of the versions."""
     sections: tuple[Iterable[str], ...] = (
         _head(service),
         _revisions(service, now),
         _steps(service, now),
-        _checks(service),
+        _checks(service, now),
+        offline(service, metrics),
         _decisions(service, now),
         _rejected(service, now),
         _conditions(service),
@@ -92,7 +97,7 @@ def _steps(service: InferenceService, now: datetime) -> Iterator[str]:
 
 
 def _step(service: InferenceService, place: int, step: Step, now: datetime) -> tuple[str, ...]:
-    mirror = f"hears {step.mirror} % of the rest" if step.mirror else ""
+    mirror = f"copies of {step.mirror} % of the rest" if step.mirror else ""
     mark = _mark(service.canary, place, len(service.steps))
     hold = f"for {span(step.hold_seconds)} or more{', until it is approved' if step.approval else ''}"
     elapsed = (
@@ -139,17 +144,20 @@ def _met_by(service: InferenceService) -> Iterator[str]:
         yield f"Who meets the canary is decided by the header {traffic.sticky}: the same value, the same revision."
 
 
-def _checks(service: InferenceService) -> Iterator[str]:
-    """The checks of the canary and their present verdict, while a canary takes steps."""
-    canary = service.canary
+def _checks(service: InferenceService, now: datetime) -> Iterator[str]:
+    """What is asked of the canary while it takes steps, and what was measured of it, or of the revision that bakes."""
+    canary, stable = service.canary, service.status.stable
+    if canary is None and stable is not None and stable.checks:
+        yield "Checks, counted since it took over"
+        yield from (f"  {line}" for line in check_rows(stable.checks, stable.since, now))
     if canary is None or not service.steps or canary.state == "Failed":
         return
     yield "What has to hold of the canary at each step, counted since the step began"
     yield from (f"  {line}" for line in checks(service.spec.rollout.analysis))
     if canary.verdict:
         failed = f", {canary.failed_looks} failed looks in a row" if canary.failed_looks else ""
-        yield f"  At present: {canary.verdict}{failed}"
-        yield from (f"  Waits for {each}" for each in canary.waiting_for)
+        yield f"At present: {canary.verdict}{failed}"
+        yield from (f"  {line}" for line in check_rows(canary.checks, canary.step_since, now))
 
 
 def _decisions(service: InferenceService, now: datetime) -> Iterator[str]:
@@ -186,7 +194,13 @@ def _rejected(service: InferenceService, now: datetime) -> Iterator[str]:
 def _conditions(service: InferenceService) -> Iterator[str]:
     if service.status.conditions:
         yield "Conditions"
-        rows = [(f"{c.type}={c.status}", c.reason, c.message) for c in service.status.conditions]
+        shown: set[str] = set()
+        rows = []
+        for each in service.status.conditions:
+            # Ready and Reconciling have the same message.
+            message = "" if each.message in shown else each.message
+            rows.append((f"{each.type}={each.status}", each.reason, message))
+            shown.add(each.message)
         yield from (f"  {line}" for line in table(rows))
 
 
@@ -196,12 +210,3 @@ def _notes(service: InferenceService) -> Iterator[str]:
     handled = (service.status.last_handled_request, *service.status.handled_requests)
     if request is not None and request.rpartition("#")[2] not in handled:
         yield f"The request {request} waits for the operator."
-
-
-def table(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Returns the rows with aligned columns. Columns that are empty in every row are left out."""
-    kept = list(rows)
-    columns = [column for column in zip(*kept, strict=True) if any(column)]
-    widths = [max(map(len, column)) for column in columns]
-    lines = zip(*columns, strict=True)
-    return ["  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]

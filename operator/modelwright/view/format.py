@@ -1,8 +1,9 @@
-"""Formats times, durations, shares and foreign text for people. Pure."""
+"""Formats times, durations, shares, tables and foreign text for people. Pure."""
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from datetime import datetime
 
 from modelwright.common.times import from_timestamp
@@ -59,6 +60,10 @@ def percent(share: float) -> str:
     return f"{number(share * 100)} %"
 
 
-def count(amount: int, thing: str) -> str:
-    """Returns the amount with the noun, in the plural unless it is 1."""
-    return f"{amount} {thing}" if amount == 1 else f"{amount} {thing}s"
+def table(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Returns the rows with aligned columns. Columns that are empty in every row are left out."""
+    kept = list(rows)
+    columns = [column for column in zip(*kept, strict=True) if any(column)]
+    widths = [max(map(len, column)) for column in columns]
+    lines = zip(*columns, strict=True)
+    return ["  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]

@@ -21,6 +21,21 @@ class Unreadable(ValueError):  # noqa: N818 - it describes the object
     """The object does not fit this model; the message names the field."""
 
 
+class Check(Model):
+    """A check of a revision, as it was when the operator wrote it last."""
+
+    name: str
+    result: str
+    reason: str = ""
+    message: str | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    threshold: float | None = None
+    samples: int = 0
+    samples_needed: int | None = None
+
+
 class Revision(Model):
     """A version in one shape of pod, which has pods or had them."""
 
@@ -33,7 +48,9 @@ class Revision(Model):
 class Stable(Revision):
     """The revision that has the traffic."""
 
+    since: str | None = None
     bake_until: str | None = None
+    checks: tuple[Check, ...] = ()
 
 
 class Canary(Revision):
@@ -46,7 +63,7 @@ class Canary(Revision):
     weight: int | None = None
     paused: bool | None = None
     verdict: str | None = None
-    waiting_for: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
     failed_looks: int | None = None
     url: str | None = None
     reason: str | None = None
@@ -213,6 +230,13 @@ class InferenceService(Model):
         return [] if last is None else [last, *self.status.history]
 
     @property
+    def compared(self) -> list[str]:
+        """The versions that a rollout compares, the earlier one first; all of one name count once."""
+        status = self.status
+        before, after = (status.stable, status.canary) if status.canary else (status.retired, status.stable)
+        return list(dict.fromkeys(each.version for each in (before, after) if each is not None))
+
+    @property
     def way_back(self) -> Retired | None:
         """The revision that `undo` switches to: the one before, or the newer one after an undo."""
         retired = self.status.retired
@@ -237,6 +261,30 @@ class InferenceService(Model):
             and condition.status == "True"
             and condition.observed_generation == self.metadata.generation
         )
+
+
+class Metric(Model):
+    """A number that was measured when a version was made or verified."""
+
+    name: str
+    value: float
+    source: str = ""
+
+
+class _VersionStatus(Model):
+    metrics: tuple[Metric, ...] = ()
+
+
+class _Version(Model):
+    status: _VersionStatus = _VersionStatus()
+
+
+def read_metrics(body: object) -> tuple[Metric, ...]:
+    """Returns the metrics of a ModelVersion; none if the object does not fit this model."""
+    try:
+        return _Version.model_validate(body).status.metrics
+    except ValidationError:
+        return ()
 
 
 def read(body: object) -> InferenceService:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelwright.api.base import NOT_OBSERVED
+from modelwright.api.checks import need
 from modelwright.view.model import Canary, InferenceService, Revision
 
 Result = Literal["NotSeen", "InProgress", "Done", "RolledBack", "Failed"]
@@ -76,7 +77,8 @@ def _on_its_way(service: InferenceService, canary: Canary) -> str:
             ready = _waits_for(service)
             return f"the pods of {canary.version} start; it has no share of the traffic yet{ready}"
         case "Shifting":
-            needs = f"; waits for {', '.join(canary.waiting_for)}" if canary.waiting_for else ""
+            waiting = [need(check) for check in canary.checks if check.result != "Pass"]
+            needs = f"; waits for {'; '.join(waiting)}" if waiting else ""
             return f"{canary.version} answers {canary.weight or 0} % of the requests{_place(service, canary)}{needs}"
         case "Completing":
             return f"{canary.version} has passed its last step; it takes over when the rest of its pods are ready"

@@ -35,6 +35,8 @@ class Desk:
     on_patch: Callable[[Body], Change | None] = lambda _body: None
     told: list[Body] = field(default_factory=list)
     others: tuple[str, ...] = ()
+    # The ModelVersions, by name.
+    versions: dict[str, Body] = field(default_factory=dict)
     watches: list[Queue[Any]] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -103,6 +105,8 @@ class Handler(BaseHTTPRequestHandler):
             self._reply(200, json.dumps({"items": items}))
         elif where.path.endswith(f"/{self.desk.body['metadata']['name']}"):
             self._reply(200, json.dumps(self.desk.body))
+        elif where.path.rpartition("/")[2] in self.desk.versions:
+            self._reply(200, json.dumps(self.desk.versions[where.path.rpartition("/")[2]]))
         else:
             self._reply(404, status("not found"))
 

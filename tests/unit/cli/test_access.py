@@ -11,10 +11,16 @@ import pytest
 from unit.cli.desk import Desk, Run, kubeconfig, status
 
 
-def test_status_reads_the_namespace_of_the_context_and_nothing_else(desk: Desk, run: Run) -> None:
+def test_status_reads_the_service_and_its_versions_in_the_namespace_of_the_context_and_nothing_else(
+    desk: Desk, run: Run
+) -> None:
     code, text = run("status", "churn")
-    assert (code, len(desk.requests)) == (0, 1)
-    assert "/namespaces/team/inferenceservices/churn" in desk.requests[0][1]
+    assert code == 0
+    assert [path.partition("/namespaces/")[2] for _, path, _ in desk.requests] == [
+        "team/inferenceservices/churn",
+        "team/modelversions/churn-1",
+        "team/modelversions/churn-2",
+    ]
     assert "churn-2 answers 10 %" in text
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from unit.cli.given import a_canary, drawn, measures
-from unit.inferenceservice.rollout.test_canary import GOOD, after
+from unit.cli.given import a_canary, measures, seen
+from unit.given.resources import InferenceService
+from unit.inferenceservice.rollout.test_canary import after
 
 from modelwright.cli.errors import Exit
 from modelwright.cli.options import ABOUT, EXITS, parse
 from modelwright.cli.refusals import ROLES
+from modelwright.view.drawing import picture
+from modelwright.view.model import Metric
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "cli.md").read_text()
@@ -75,7 +78,38 @@ def test_the_permissions_are_those_that_a_refusal_names() -> None:
     assert granted == {resource: verbs for resource, (_, verbs) in ROLES.items()}
 
 
+METRICS = {
+    "churn-1": (Metric(name="accuracy", value=0.912), Metric(name="roc_auc", value=0.958)),
+    "churn-2": (Metric(name="accuracy", value=0.921), Metric(name="roc_auc", value=0.963)),
+}
+
+
 def test_the_picture_is_what_is_drawn() -> None:
-    service = after(measures(a_canary(), GOOD), 61).has_ready(2).settles()
+    steps = [
+        {"weight": 10, "mirror": 20, "holdSeconds": 60},
+        {"weight": 50, "mirror": 20, "holdSeconds": 120},
+    ]
+    analysis = {"maxP50Increase": 0.5, "minAgreement": 0.95}
+    service = (
+        after(measured(a_canary(steps=steps, analysis=analysis), 1000, labelled=400), 61)
+        .has_ready(2)
+        .settles()
+    )
+    service = after(measured(service, 160, labelled=31), 20)
     shown = re.findall(r"```text\n(.*?)\n```", PAGE, re.DOTALL)[0]
-    assert shown == drawn(after(service, 20))
+    assert shown == "\n".join(picture(seen(service), service.world.now, METRICS))
+
+
+def measured(service: InferenceService, requests: int, labelled: int) -> InferenceService:
+    """Counts of a canary that is a little slower than the stable revision, and agrees with it in nearly all labels."""
+    cells = {(0.01 * 1.05**n, 0.01 * 1.05 ** (n + 1)): (requests - labelled) / 10 for n in range(10)}
+    slower = {(lower * 1.1, upper * 1.1): count for (lower, upper), count in cells.items()}
+    return measures(
+        service,
+        {"Answered": requests - labelled},
+        shadowed={"Compared": labelled},
+        labelled=labelled,
+        agreement=labelled - 0.5,
+        stable_durations={cell: 4 * count for cell, count in cells.items()},
+        canary_durations=slower,
+    )

@@ -1,4 +1,4 @@
-"""What docs/rollouts.md says of queries is what the operator has."""
+"""What docs/rollouts.md says of checks and queries is what the operator has."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Any, get_args
 import yaml
 from unit.given.crds import defects
 
-from modelwright.api.inferenceservice import PLACEHOLDERS, InferenceServiceSpec
+from modelwright.api.inferenceservice import PLACEHOLDERS, Analysis, InferenceServiceSpec
 from modelwright.inferenceservice.analysis.prometheus_result import Why
+from modelwright.view.decisions import METRICS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "rollouts.md").read_text()
 SECTION = TEXT.partition("## Checks by Prometheus\n")[2].partition("\n## ")[0]
@@ -30,3 +31,18 @@ def test_the_example_is_accepted() -> None:
     analysis = InferenceServiceSpec.model_validate(spec).rollout.analysis
     assert analysis is not None
     assert [query.name for query in analysis.queries or ()] == ["complaints"]
+
+
+def test_every_check_is_explained_and_none_is_made_up() -> None:
+    table = TEXT.partition("\n## Checks\n")[2].partition("\n\nA sample is")[0]
+    explained = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    assert explained == set(METRICS) - {"requests"}
+
+
+def test_every_field_of_the_analysis_is_explained() -> None:
+    fields = {field.alias for field in Analysis.model_fields.values()}
+    assert [field for field in fields if f"`{field}`" not in TEXT and f"  {field}:" not in TEXT] == []

@@ -27,7 +27,9 @@ def test_without_an_analysis_the_defaults_hold() -> None:
             {"noDataSeconds": 90, "onNoData": "Rollback"},
             "without a verdict 1 min 30 s after the hold, it is rolled back",
         ),
-        ({"maxRestarts": 2}, "its containers end at most 2 times"),
+        ({"maxRestarts": 2}, "the containers of a pod end by themselves at most 2 times"),
+        ({"maxDifference": 0.1}, "the numbers of 99 of 100 mirrored answers are at most 0.1 apart"),
+        ({"falseAlarmRate": 0.01}, "if all of this holds, it is rolled back in at most 1 % of rollouts"),
         ({"onNoData": "Dance"}, "without a verdict 1 h after the hold, Dance"),
         (
             {"queries": [{"name": "queue", "query": "q", "min": 0, "max": 2.5, "intervalSeconds": 60}]},

@@ -9,7 +9,8 @@ from unit.cli.given import a_canary, a_rolled_back_canary, a_served_version, dra
 from unit.given.resources import a_version
 from unit.inferenceservice.rollout.test_canary import GOOD, after
 
-from modelwright.view.drawing import picture, table
+from modelwright.view.drawing import picture
+from modelwright.view.format import table
 
 
 def test_without_a_rollout_it_says_so() -> None:
@@ -40,7 +41,7 @@ def test_a_canary_is_shown_with_its_share_its_steps_and_its_checks() -> None:
         "  at most 1 % of its requests fail",
         "  its 99th percentile is at most 50 % above the stable one's",
         "  at least 95 % of the labels in mirrored answers are the stable one's",
-        "  none of its containers ends",
+        "  no container ends by itself",
         "  a step takes 100 requests or more to pass",
         "  and 3 failed ones or more to fail",
     ]
@@ -57,7 +58,7 @@ def test_a_step_that_was_passed_is_done_and_its_decision_told_with_its_numbers()
     assert "NOW   2  answers 50 %" in text
     assert "waits for the pods that it needs" in text
     assert "it gets 50 % when the pods for that are ready" in text
-    told = "went on to the next step at step 1: ErrorRateWithinLimit (failed requests 0 %, limit 1 %, 1000 samples)"
+    told = "went on to the next step at step 1: ErrorRateWithinLimit (failed requests 0 %, limit 1 %, 1,000 samples)"
     assert f"churn-2 {told}" in text
 
 
@@ -145,7 +146,7 @@ def test_who_meets_the_canary_is_told() -> None:
 
 def test_a_mirror_is_told() -> None:
     steps = [{"weight": 0, "mirror": 50, "holdSeconds": 60}]
-    assert "answers 0 %  hears 50 % of the rest" in drawn(a_canary(), spec={"rollout": {"steps": steps}})
+    assert "answers 0 %  copies of 50 % of the rest" in drawn(a_canary(), spec={"rollout": {"steps": steps}})
 
 
 def test_a_request_that_waits_is_told() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from modelwright.api import base, inferenceservice
+from modelwright.api import base, checks, inferenceservice, modelversion
 from modelwright.view import model
 
 PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
@@ -15,6 +15,8 @@ PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (model.Step, inferenceservice.Step),
     (model.Traffic, inferenceservice.Traffic),
     (model.Header, inferenceservice.HeaderMatch),
+    (model.Check, checks.Check),
+    (model.Metric, modelversion.Metric),
     (model.Stable, inferenceservice.StableRevision),
     (model.Canary, inferenceservice.CanaryRevision),
     (model.Retired, inferenceservice.RetiredRevision),

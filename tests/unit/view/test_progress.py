@@ -83,7 +83,7 @@ def test_the_first_look_repeats_no_old_decisions() -> None:
 
 def test_programs_get_names_as_in_the_object_and_the_result_in_one_word() -> None:
     service = a_rolled_back_canary()
-    found = json.loads(json.dumps(document(seen(service))))
+    found = json.loads(json.dumps(document(seen(service), {})))
     assert (found["name"], found["namespace"], found["result"]) == ("churn", "team", "RolledBack")
     assert found["status"]["canary"]["revision"] == service.revision("canary")
     assert found["status"]["lastDecision"]["value"] == 0.5

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from modelwright.api.checks import MESSAGE_LENGTH, NOT_MEASURED, TOO_FEW, Check
+from modelwright.checks.rates import AGREEMENT, DIFFERENCE, ERROR_RATE
 from modelwright.checks.verdict import Verdict
+from modelwright.inferenceservice.analysis import reach
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import NoValue
 
@@ -24,7 +26,7 @@ MOST_REASONS = 5
 # The most checks that the record holds.
 MOST_CHECKS = 32
 # The checks that need compared answers.
-_COMPARING = frozenset(("agreement", "difference"))
+_COMPARING = frozenset((AGREEMENT.metric, DIFFERENCE.metric))
 
 
 def recorded(
@@ -34,19 +36,21 @@ def recorded(
 
     `measured`: the counts behind the verdicts. They tell why there are no samples.
     """
-    now: dict[str, Verdict] = {}
+    named: dict[str, Verdict] = {}
     for verdict in verdicts:
         # A query may have the name of a check. The names of queries have no dot.
-        name = verdict.metric if verdict.metric not in now else f"query.{verdict.metric}"
-        now[name] = verdict
-    named = list(now.items())[:MOST_CHECKS]
-    marks = [
-        (name, verdict.result, verdict.reason, _hindrance(verdict, measured), level(verdict.samples))
-        for name, verdict in named
+        name = verdict.metric if verdict.metric not in named else f"query.{verdict.metric}"
+        named[name] = verdict
+    entries = [
+        (name, verdict, _hindrance(verdict, measured)) for name, verdict in list(named.items())[:MOST_CHECKS]
     ]
-    if before is not None and marks == list(map(_mark, before)):
-        return list(before)
-    return [_check(name, verdict.detailed(), measured) for name, verdict in named] or None
+    known = [
+        (each.name, each.result, each.reason, each.message, level(each.samples)) for each in before or ()
+    ]
+    if known == [(n, v.result, v.reason, why, level(v.samples)) for n, v, why in entries]:
+        return list(before or ()) or None
+    # The details take some milliseconds, so they are for the record only.
+    return [_check(name, verdict.detailed(), why) for name, verdict, why in entries]
 
 
 def word(overall: Verdict) -> str:
@@ -64,14 +68,8 @@ def level(samples: int) -> int:
     return max(first for first in LEVELS if first * scale <= samples) * scale
 
 
-def _mark(check: Check) -> tuple[object, ...]:
-    """What has to change of a check for the record to be written. Their intervals take time, and are not compared."""
-    return check.name, check.result, check.reason, check.message, level(check.samples)
-
-
-def _check(name: str, verdict: Verdict, measured: StepCounts | None) -> Check:
+def _check(name: str, verdict: Verdict, message: str | None) -> Check:
     interval, needed = verdict.interval, verdict.samples_needed
-    message = _hindrance(verdict, measured)
     return Check(
         name=name,
         result=verdict.result,
@@ -88,12 +86,7 @@ def _check(name: str, verdict: Verdict, measured: StepCounts | None) -> Check:
 
 def _hindrance(verdict: Verdict, measured: StepCounts | None) -> str | None:
     """What keeps a check from having samples or a value; None if that is not known, or nothing does."""
-    message = _reason_without_samples(verdict, measured)
-    return message and message[:MESSAGE_LENGTH]
-
-
-def _reason_without_samples(verdict: Verdict, measured: StepCounts | None) -> str | None:
-    if measured is None or verdict.result != "Inconclusive" or verdict.reason == NOT_MEASURED:
+    if measured is None or verdict.result == "Pass" or verdict.reason == NOT_MEASURED:
         return None
     reading = measured.queries.get(verdict.metric)
     if (
@@ -101,7 +94,9 @@ def _reason_without_samples(verdict: Verdict, measured: StepCounts | None) -> st
         and isinstance(reading.result, NoValue)
         and reading.result.reason == verdict.reason
     ):
-        return reading.result.message
+        return reading.result.message[:MESSAGE_LENGTH]
+    if verdict.metric == ERROR_RATE.metric:
+        return reach.unreachable(measured) or reach.unasked(measured)
     if verdict.metric not in _COMPARING or verdict.reason != TOO_FEW:
         return None
     if measured.uncompared:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from modelwright.api.checks import NOT_MEASURED
 from modelwright.api.inferenceservice import Analysis
 from modelwright.checks import budget, latency, rates
 from modelwright.checks.evidence import rate_interval
@@ -97,7 +98,7 @@ def blames_model(
 
 
 def _not_measured(analysis: Analysis) -> Verdict:
-    return Verdict("Inconclusive", "requests", "NotMeasured", 0, 0.0, float(analysis.min_samples))
+    return Verdict("Inconclusive", "requests", NOT_MEASURED, 0, 0.0, float(analysis.min_samples))
 
 
 def _demands(analysis: Analysis, measurement: Measurement, tests: int) -> Demands:

@@ -1,6 +1,6 @@
 """Checks by the user's own queries: which to send to Prometheus, with which values, and the verdicts. Pure.
 
-A query without a value makes no verdict: the step waits, and the message of Ready names the query.
+A query without a value makes no verdict: the step waits, and the record of the check says why.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from datetime import datetime
 
 from modelwright.api.inferenceservice import (
     PLACEHOLDERS,
-    Analysis,
     CanaryRevision,
     InferenceServiceSpec,
     InferenceServiceStatus,
@@ -24,7 +23,6 @@ from modelwright.common.reading import read_valid
 from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, name, namespace, uid
-from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import NoValue, Reading
 
 _PLACEHOLDER = re.compile(rf"\$\(({'|'.join(PLACEHOLDERS)})\)")
@@ -97,17 +95,6 @@ def verdicts(queries: Iterable[Query], readings: Mapping[str, Reading]) -> Itera
             yield Verdict("Inconclusive", query.name, reading.result.reason, 0)
         else:
             yield _judged(query, reading.result, reading.look)
-
-
-def wanting(analysis: Analysis | None, measured: StepCounts | None, canary: CanaryRevision) -> str:
-    """Suffix for the Ready message that names the first query without a value; empty if there is none."""
-    if analysis is None or measured is None or measured.since != canary.step_since:
-        return ""
-    for query in analysis.queries or ():
-        reading = _reading(query, measured.queries)
-        if reading is not None and isinstance(reading.result, NoValue):
-            return f"; waits for query {query.name}: {reading.result.reason}: {reading.result.message}"
-    return ""
 
 
 def _judged(query: Query, value: float, look: int) -> Verdict:

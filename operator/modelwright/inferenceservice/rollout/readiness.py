@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from modelwright.api.inferenceservice import CanaryRevision
+from modelwright.checks.rates import ERROR_RATE
 from modelwright.common.conditions import true_condition
 from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, metadata
+from modelwright.inferenceservice.analysis import reach
 from modelwright.inferenceservice.analysis.judge import RESTARTED
 from modelwright.inferenceservice.observed import Observed
 from modelwright.workload import refusals
@@ -108,7 +110,11 @@ def pods_refused(deployment: Body | None) -> Mapping[str, Any] | None:
 
 
 def explained(observed: Observed, revision: str, problem: Problem) -> Problem:
-    """The problem; a verdict on restarts with the reason and message of the container that failed."""
+    """The problem with its cause, if the cluster tells it: a verdict on restarts with the reason and message of the
+    container that failed, one on failed requests with the flow that is not allowed."""
+    if problem.reason == ERROR_RATE.failed and observed.measured is not None:
+        why = reach.unreachable(observed.measured)
+        return problem if why is None else replace(problem, message=f"{problem.message}; {why}")
     if problem.reason != RESTARTED:
         return problem
     cause = next(

@@ -161,7 +161,7 @@ def test_why_nothing_was_compared_is_part_of_it() -> None:
 
 
 def test_a_check_that_passes_or_needs_no_comparison_gives_no_such_reason() -> None:
-    counts = StepCounts(SINCE, uncompared={"TooLarge": 2})
+    counts = StepCounts(SINCE, delegated={"Answered": 1}, uncompared={"TooLarge": 2})
     for other in (
         verdict(1, metric="agreement"),
         verdict(1, "Inconclusive", "TooFewSamples"),
@@ -190,3 +190,12 @@ def test_a_query_without_a_value_says_why() -> None:
 )
 def test_kubectl_shows_whether_it_passes_collects_or_why_not(overall: Verdict, expected: str) -> None:
     assert word(overall) == expected
+
+
+def test_a_canary_that_requests_do_not_reach_says_why() -> None:
+    few = verdict(0, "Inconclusive", "TooFewSamples")
+    found = recorded([few], StepCounts(SINCE), None) or []
+    assert found[0].message == "no request has come"
+    failed = verdict(9, "Fail", "ErrorRateTooHigh")
+    found = recorded([failed], StepCounts(SINCE, delegated={"Unreachable": 9}), None) or []
+    assert "NetworkPolicies" in (found[0].message or "")

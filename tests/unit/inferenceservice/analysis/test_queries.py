@@ -23,7 +23,7 @@ from modelwright.inferenceservice.analysis.queries import QueryRound, Question, 
 SINCE = "2026-01-01T00:00:00Z"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 COMPLAINTS = {"name": "complaints", "query": 'complaints{revision="$(revision)"}', "max": 0.1}
-WAITS = "; waits for query complaints: "
+WAITS = "; waits for complaints: "
 
 
 def a_round(**known: str) -> QueryRound:
@@ -217,7 +217,8 @@ def test_an_error_of_measuring_is_waited_for_and_told() -> None:
 
     assert (service.reason, service.status["canary"]["step"]) == ("CanaryInProgress", 0)
     assert (
-        service.message == f"ModelVersion churn-2 answers 10 % (step 1 of 2){WAITS}BadQuery: 1:5: parse error"
+        service.message
+        == f"ModelVersion churn-2 answers 10 % (step 1 of 2){WAITS}BadQuery (1:5: parse error)"
     )
     assert not defects("inferenceservices", "status", service.status)
 

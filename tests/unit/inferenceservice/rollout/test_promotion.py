@@ -72,7 +72,7 @@ def test_blue_green_that_waits_for_mirrored_samples_says_so() -> None:
     service.has_ready(4).settles()
     after(measures(service, {}), 1000)
     assert service.message == (
-        "ModelVersion churn-2 answers 0 % (step 1 of 1); waits for errorRate: 0 of 100 samples"
+        "ModelVersion churn-2 answers 0 % (step 1 of 1); waits for errorRate: 0 of 100 samples (no request has come)"
     )
 
 
@@ -282,7 +282,7 @@ def test_every_step_is_told_as_an_event() -> None:
     measures(service, {"Answered": 1000})
     after(service, 60)
     told = [event.message for event in service.world.told.events if event.reason == "CanaryAdvanced"]
-    assert told == ["step 1 ended: ErrorRateWithinLimit: errorRate is 0, the limit 0.01 (1000 samples)"]
+    assert told == ["step 1 ended: ErrorRateWithinLimit: errorRate is 0, the limit 0.01 (1,000 samples)"]
 
 
 def test_steps_of_a_canary_are_those_that_were_asked_for() -> None:
