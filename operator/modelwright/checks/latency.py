@@ -8,7 +8,7 @@ from math import log
 from modelwright.api.checks import TOO_FEW
 from modelwright.checks.evidence import Interval
 from modelwright.checks.quantiles import Histogram, Ratio, quantile, ratio_interval, samples_needed
-from modelwright.checks.verdict import Demands, Details, Verdict
+from modelwright.checks.verdict import Demands, Details, Result, Verdict
 
 TOO_SLOW, UNCLEAR, FAST_ENOUGH = "TooSlow", "IncreaseUnclear", "FastEnough"
 
@@ -28,33 +28,33 @@ def increase(
     threshold = None if usual is None else factor * usual
     if usual is None or value is None or threshold is None:
         return Verdict("Inconclusive", metric, TOO_FEW, 0, samples_needed=demands.min_samples)
-    verdict = partial(Verdict, metric=metric, samples=samples, value=value, threshold=threshold)
-    if Ratio(judged, stable, rank).evidence(factor) >= enough:
-        details = partial(_details, judged, stable, rank, factor, usual, demands, failed=True)
-        return verdict(result="Fail", reason=TOO_SLOW, details=details)
-    details = partial(_details, judged, stable, rank, factor, usual, demands, failed=False)
+    ratio, reverse = Ratio(judged, stable, rank), Ratio(stable, judged, rank)
+
+    def details(result: Result) -> Details:
+        around = ratio_interval(judged, stable, rank, demands.alpha)
+        # The search for the end stops just below it.
+        low = max(around.low, factor) if result == "Fail" else around.low
+        unclear = result == "Inconclusive" and samples >= demands.min_samples
+        needed = samples_needed(judged, stable, rank, factor, demands.alpha) if unclear else None
+        return Details(Interval(usual * low, usual * around.high), needed)
+
+    def verdict(result: Result, reason: str, needed: int | None = None, *, beyond: bool = False) -> Verdict:
+        return Verdict(
+            result,
+            metric,
+            reason,
+            samples,
+            value,
+            threshold,
+            samples_needed=needed,
+            beyond=beyond,
+            details=partial(details, result),
+        )
+
+    if ratio.evidence(factor) >= enough:
+        return verdict("Fail", TOO_SLOW)
     if samples < demands.min_samples:
-        needed = demands.min_samples
-        return verdict(result="Inconclusive", reason=TOO_FEW, samples_needed=needed, details=details)
-    if Ratio(stable, judged, rank).evidence(1 / factor) >= enough:
-        return verdict(result="Pass", reason=FAST_ENOUGH, details=details)
-    return verdict(result="Inconclusive", reason=UNCLEAR, beyond=value > threshold, details=details)
-
-
-def _details(
-    judged: Histogram,
-    stable: Histogram,
-    rank: float,
-    factor: float,
-    usual: float,
-    demands: Demands,
-    *,
-    failed: bool,
-) -> Details:
-    """The interval of the ratio of both percentiles, in seconds: `usual` times that. `failed`: above `factor`."""
-    ratio = ratio_interval(judged, stable, rank, demands.alpha)
-    low = max(ratio.low, factor) if failed else ratio.low
-    needed = samples_needed(judged, stable, rank, factor, demands.alpha)
-    if needed is not None:
-        needed = max(needed, demands.min_samples)
-    return Details(Interval(usual * low, usual * ratio.high), needed)
+        return verdict("Inconclusive", TOO_FEW, demands.min_samples)
+    if reverse.evidence(1 / factor) >= enough:
+        return verdict("Pass", FAST_ENOUGH)
+    return verdict("Inconclusive", UNCLEAR, beyond=value > threshold)

@@ -189,13 +189,19 @@ def samples_needed(
 
     They are counted in the smaller histogram. None if FARTHEST times as many are too few.
     """
-    samples = min(above.samples, below.samples)
-    if not samples:
+    of_above, of_below = quantile(above, rank), quantile(below, rank)
+    if of_above is None or of_below is None:
         return None
+    samples = min(above.samples, below.samples)
+    is_more = of_above > factor * of_below
 
     def evidence(times: float) -> float:
         more, base = above.scaled(times), below.scaled(times)
-        return max(Ratio(more, base, rank).evidence(factor), Ratio(base, more, rank).evidence(1 / factor))
+        return (
+            Ratio(more, base, rank).evidence(factor)
+            if is_more
+            else Ratio(base, more, rank).evidence(1 / factor)
+        )
 
     times = times_needed(evidence, log(1 / alpha))
     return None if times is None else ceil(samples * times)

@@ -55,13 +55,12 @@ def rate_verdict(
     `fails_above`: the rate that has to be exceeded for a failure, if it is another one than the limit.
     """
     bar = limit if fails_above is None else max(limit, fails_above)
-    details = partial(_details, hits, samples, bar, demands)
     verdict = partial(
         Verdict,
         metric=words.metric,
         samples=samples,
         value=hits / samples if samples else 0.0,
-        details=details,
+        details=partial(_details, hits, samples, demands),
     )
     if hits >= demands.min_failures and evidence.rate_above(hits, samples, bar) >= log(1 / demands.alpha):
         return verdict(result="Fail", reason=words.failed, threshold=bar)
@@ -69,7 +68,10 @@ def rate_verdict(
         needed = demands.min_samples
         return verdict(result="Inconclusive", reason=TOO_FEW, threshold=limit, samples_needed=needed)
     if samples and (hits if possible is None else possible) / samples > limit:
-        return verdict(result="Inconclusive", reason=words.unclear, threshold=bar, beyond=True)
+        unclear = partial(_details, hits, samples, demands, undecided=bar)
+        return verdict(
+            result="Inconclusive", reason=words.unclear, threshold=bar, beyond=True, details=unclear
+        )
     return verdict(result="Pass", reason=words.passed, threshold=limit)
 
 
@@ -83,7 +85,7 @@ def agreement(agreeing: float, requests: int, least: float, demands: Demands) ->
     found = rate_verdict(AGREEMENT, differing, requests, 1 - least, demands)
 
     def details() -> Details:
-        numbers = _details(differing, requests, 1 - least, demands)
+        numbers = found.detailed()
         around = numbers.interval
         flipped = None if around is None else Interval(1 - around.high, 1 - around.low)
         return Details(flipped, numbers.samples_needed)
@@ -103,7 +105,7 @@ def difference(differences: Histogram, limit: float, demands: Demands) -> Verdic
 
     def details() -> Details:
         around = quantile_interval(differences, DIFFERENCE_RANK, demands.alpha)
-        return Details(around, evidence.samples_needed(certain, samples, rate, demands.alpha))
+        return Details(around, found.detailed().samples_needed)
 
     return replace(found, value=quantile(differences, DIFFERENCE_RANK), threshold=limit, details=details)
 
@@ -116,8 +118,7 @@ def non_finite(requests: int, compared: int, demands: Demands) -> Verdict:
     return rate_verdict(NON_FINITE, requests, compared, NON_FINITE_LIMIT, replace(demands, min_samples=0))
 
 
-def _details(hits: float, samples: int, limit: float, demands: Demands) -> Details:
-    return Details(
-        evidence.rate_interval(hits, samples, demands.alpha),
-        evidence.samples_needed(hits, samples, limit, demands.alpha),
-    )
+def _details(hits: float, samples: int, demands: Demands, undecided: float | None = None) -> Details:
+    """The interval of a rate. `undecided`: the limit that the rate cannot be told apart from."""
+    needed = None if undecided is None else evidence.samples_needed(hits, samples, undecided, demands.alpha)
+    return Details(evidence.rate_interval(hits, samples, demands.alpha), needed)

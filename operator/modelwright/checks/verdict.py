@@ -31,7 +31,8 @@ class Details:
 
     # The confidence interval of the value. It holds at every look.
     interval: Interval | None = None
-    # How many samples would decide, if the value does not change. None: unknown, or more than can be waited for.
+    # How many samples would decide, if the value does not change. None: it is decided, or unknown, or more than can be
+    # waited for.
     samples_needed: int | None = None
 
 
