@@ -57,7 +57,13 @@ def served(shared: Kubectl, address: str) -> Iterator[str]:
 
 
 def rolled_back(
-    kubectl: Kubectl, address: str, version: str, *, request: Object = REQUEST, **rollout: Any
+    kubectl: Kubectl,
+    address: str,
+    version: str,
+    *,
+    request: Object = REQUEST,
+    quarantined: bool = True,
+    **rollout: Any,
 ) -> tuple[Object, Any]:
     """Rolls a version out until it is rolled back; gives the service and what callers saw."""
     with calling(address, 80, 8081, "doubles", request) as callers:
@@ -68,7 +74,9 @@ def rolled_back(
         seen = callers.stop()
     assert seen["failed"] == {}, seen
     assert refused["status"]["stable"]["version"] == "one"
-    kubectl.condition("modelversion", version, "Quarantined", "True", within=30)
+    assert refused["status"]["rejected"][0]["quarantine"] is quarantined
+    if quarantined:
+        kubectl.condition("modelversion", version, "Quarantined", "True", within=30)
     return refused, seen
 
 
@@ -77,7 +85,13 @@ def test_a_slow_version_is_rolled_back_and_callers_wait_no_longer_than_they_are_
 ) -> None:
     traffic = {"timeoutSeconds": TIMEOUT_SECONDS}
     refused, seen = rolled_back(
-        shared, served, "slow", steps=SHARE, analysis={"maxP99Increase": 1}, traffic=traffic
+        shared,
+        served,
+        "slow",
+        steps=SHARE,
+        analysis={"maxP99Increase": 1},
+        traffic=traffic,
+        quarantined=False,
     )
     decision = refused["status"]["lastDecision"]
     assert (decision["reason"], decision["metric"]) == ("TooSlow", "p99Seconds"), refused

@@ -11,8 +11,8 @@ from modelwright.inferenceservice.rollout.steps import analysis_of, current, pla
 
 # Passed without a number: somebody asked for it, there was nothing that could be measured, or nobody else answers.
 WITHOUT_NUMBERS = {"Requested", "Redone", "NothingToMeasure", STABLE_UNAVAILABLE}
-# Given up for what the cluster did, which says nothing against a revision.
-NOT_REJECTED = {"ProgressDeadlineExceeded"}
+# Given up because its pods did not become ready, which is not held against a revision.
+NOT_REJECTED = {"ProgressDeadlineExceeded", "ServerFailed"}
 
 
 class BrokenPromiseError(AssertionError):
@@ -39,6 +39,21 @@ class Promises:
         self._answers(after)
         self._shares(after)
         self._gives_up_for_nobody(after)
+        self._measurements(after)
+
+    def _measurements(self, after: Revisions) -> None:
+        """No measurement of a rollout has the part of the budget that another one had."""
+        before, canary = self.world.status.canary, after.canary
+        if (
+            after.handled is not None
+            or before is None
+            or canary is None
+            or before.revision != canary.revision
+        ):
+            return
+        known, number = before.measurement or 0, canary.measurement or 0
+        if number < known or (canary.step_since not in {before.step_since, None} and number == known):
+            raise BrokenPromiseError(f"measurement {number} after {known}")
 
     def _answers(self, after: Revisions) -> None:
         """As long as a revision that was asked for has a ready pod, one with a ready pod is selected."""
