@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories test provisions cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-docs soak
+.PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories test provisions cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-path: venv cluster images ## Measure what a user waits for and what caller
 
 bench-rollouts: venv cluster images ## Measure what a rollout costs its callers, and how long a bad version lasts
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.rollouts
+
+bench-scale: venv ## Measure the operator with 5,000 services and 10,000 versions on simulated nodes (half an hour; QUICK=1: two minutes)
+	@PYTHONPATH=tests $(VENV)/bin/python -m bench.scale $(if $(QUICK),--quick)
 
 bench-docs: venv ## Write what bench-servers measured last into docs/performance.md
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.document

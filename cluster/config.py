@@ -1,4 +1,4 @@
-"""The configuration files of containerd, the kubelet, kube-proxy, kubeadm, CoreDNS and the pod network."""
+"""The configuration files of containerd, the kubelet, kube-proxy, CoreDNS and the pod network."""
 
 import json
 from pathlib import Path
@@ -8,19 +8,16 @@ from cluster.paths import CONFIG, CONTAINERD_SOCKET, LOGS, PKI, STATE
 from cluster.settings import (
     DNS_ADDRESS,
     DOMAIN,
-    KUBERNETES,
     NAME,
     NODE_ADDRESS,
     PAUSE_IMAGE,
     POD_BRIDGE,
     POD_RANGE,
-    SERVICE_RANGE,
 )
 
 PLUGINS = Path("/usr/lib/cni")
 KUBELET = CONFIG / "kubelet.json"
 KUBE_PROXY = CONFIG / "kube-proxy.json"
-KUBEADM = CONFIG / "kubeadm.json"
 COREFILE = CONFIG / "Corefile"
 CONTAINERD = CONFIG / "containerd.toml"
 POD_NETWORK = CONFIG / "cni" / "10-modelwright.conflist"
@@ -31,33 +28,9 @@ def write_all() -> None:
     POD_NETWORK.parent.mkdir(parents=True, exist_ok=True)
     KUBELET.write_text(json.dumps(kubelet(), indent=2))
     KUBE_PROXY.write_text(json.dumps(kube_proxy(), indent=2))
-    KUBEADM.write_text("\n---\n".join(json.dumps(document, indent=2) for document in kubeadm()))
     POD_NETWORK.write_text(json.dumps(pod_network(), indent=2))
     COREFILE.write_text(corefile())
     CONTAINERD.write_text(containerd())
-
-
-def kubeadm() -> list[dict[str, Any]]:
-    """What kubeadm needs to know to write certificates and kubeconfigs."""
-    version = "kubeadm.k8s.io/v1beta4"
-    return [
-        {
-            "apiVersion": version,
-            "kind": "ClusterConfiguration",
-            "kubernetesVersion": KUBERNETES,
-            "clusterName": NAME,
-            "certificatesDir": str(PKI),
-            "encryptionAlgorithm": "ECDSA-P256",
-            "controlPlaneEndpoint": f"{NODE_ADDRESS}:6443",
-            "networking": {"serviceSubnet": SERVICE_RANGE, "podSubnet": POD_RANGE, "dnsDomain": DOMAIN},
-        },
-        {
-            "apiVersion": version,
-            "kind": "InitConfiguration",
-            "localAPIEndpoint": {"advertiseAddress": NODE_ADDRESS, "bindPort": 6443},
-            "nodeRegistration": {"name": NAME, "criSocket": f"unix://{CONTAINERD_SOCKET}"},
-        },
-    ]
 
 
 def kubelet() -> dict[str, Any]:

@@ -7,11 +7,11 @@ address.
 import json
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Any
 
-from cluster import config, node, processes, programs
+from cluster import node, processes, programs
 from cluster.addons import RBAC
+from cluster.controlplane import CLUSTER
 from cluster.paths import ADMIN, CONFIG
 from cluster.settings import GATEWAY_CLASS, GATEWAY_HTTP, NODE_ADDRESS
 from cluster.shell import StepError, run, wait_until
@@ -50,18 +50,7 @@ def _crds() -> list[str]:
 
 
 def _write_files() -> None:
-    kubeadm = programs.kubernetes() / "kubeadm"
-    command: list[str | Path] = [
-        kubeadm,
-        "kubeconfig",
-        "user",
-        "--config",
-        config.KUBEADM,
-        "--client-name",
-        USER,
-    ]
-    KUBECONFIG.touch(mode=0o600)
-    KUBECONFIG.write_text(run(command))
+    CLUSTER.write_kubeconfig(programs.kubernetes(), KUBECONFIG.name, USER)
     SETTINGS.write_text(json.dumps(_settings(), indent=2))
 
 

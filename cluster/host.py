@@ -8,10 +8,16 @@ import socket
 from pathlib import Path
 
 from cluster import addons, cleanup, config, daemons, network, node, packages, pause, processes, programs
+from cluster.controlplane import CLUSTER
 from cluster.paths import ADMIN, CONFIG, KUBECONFIG, LOCAL, LOGS, STAMP, STATE, SUPER_ADMIN, VOLUMES
 from cluster.shell import StepError, run, wait_until
 from cluster.steps import say, step
 
+USERS = {
+    "coredns.conf": addons.COREDNS_USER,
+    "provisioner.conf": addons.PROVISIONER_USER,
+    "kube-proxy.conf": addons.PROXY_USER,
+}
 PORTS = {2379: "etcd", 6443: "kube-apiserver", 10250: "kubelet", 10256: "kube-proxy"}
 
 
@@ -50,7 +56,10 @@ def _boot(folder: Path) -> None:
             path.mkdir(parents=True)
         STATE.chmod(0o711)
         config.write_all()
-        _certificates(folder)
+        CLUSTER.write_certificates(folder)
+        CLUSTER.write_kubeconfigs(folder)
+        for name, user in USERS.items():
+            CLUSTER.write_kubeconfig(folder, name, user)
     with step("start etcd, kube-apiserver and containerd"):
         network.set_up()
         for daemon in early:
@@ -65,21 +74,6 @@ def _boot(folder: Path) -> None:
             processes.start(daemon)
         wait_until(lambda: node.ready(early + late), 120, f"the node is not ready; read {LOGS}/kubelet.log")
     STAMP.write_text(folder.name)
-
-
-def _certificates(folder: Path) -> None:
-    kubeadm = folder / "kubeadm"
-    common = ["--config", str(config.KUBEADM)]
-    run([kubeadm, "init", "phase", "certs", "all", *common])
-    run([kubeadm, "init", "phase", "kubeconfig", "all", *common, "--kubeconfig-dir", CONFIG])
-    users = {
-        "coredns.conf": addons.COREDNS_USER,
-        "provisioner.conf": addons.PROVISIONER_USER,
-        "kube-proxy.conf": addons.PROXY_USER,
-    }
-    for name, user in users.items():
-        (CONFIG / name).write_text(run([kubeadm, "kubeconfig", "user", *common, "--client-name", user]))
-        (CONFIG / name).chmod(0o600)
 
 
 def _link(folder: Path) -> None:

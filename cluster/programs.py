@@ -1,4 +1,4 @@
-"""Compiles Kubernetes, Helm and Traefik from their Go modules, once per version, and links them into the checkout."""
+"""Compiles Kubernetes, Helm, Traefik and kwok from their Go modules, once per version, and links them."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cluster.paths import CACHE, LINKS
-from cluster.settings import HELM, KUBERNETES, TRAEFIK
+from cluster.settings import HELM, KUBERNETES, KWOK, TRAEFIK
 from cluster.shell import StepError, run
 from cluster.steps import step
 
@@ -83,10 +83,17 @@ def installed(package: str, version: str, stamps: Mapping[str, str] | None = Non
 
 def gateway_api() -> Path:
     """Return the folder with the CRDs of the Gateway API, of the version that Traefik was made for."""
-    _need_go()
-    command = ["go", "mod", "download", "-json", "sigs.k8s.io/gateway-api"]
-    found = json.loads(run(command, cwd=TRAEFIK_MODULE, log=CACHE / "logs" / "gateway-api.log"))
-    return Path(found["Dir"]) / "config" / "crd" / "standard"
+    return _module("sigs.k8s.io/gateway-api", TRAEFIK_MODULE) / "config" / "crd" / "standard"
+
+
+def kwok() -> Path:
+    """Return the folder with kwok, which plays the nodes and the life of their pods."""
+    return installed("sigs.k8s.io/kwok/cmd/kwok", KWOK)
+
+
+def kwok_stages() -> Path:
+    """Return the folder with the stages that kwok itself brings: what becomes of a node and of a pod."""
+    return _module(f"sigs.k8s.io/kwok@{KWOK}", CACHE) / "kustomize" / "stage"
 
 
 def link(program: Path) -> None:
@@ -95,6 +102,14 @@ def link(program: Path) -> None:
     target = LINKS / program.name
     target.unlink(missing_ok=True)
     target.symlink_to(program)
+
+
+def _module(name: str, folder: Path) -> Path:
+    """The source of a Go module: of the version that the module of the folder requires, unless the name has one."""
+    _need_go()
+    command = ["go", "mod", "download", "-json", name]
+    log = CACHE / "logs" / f"{name.rpartition('/')[2]}.log"
+    return Path(json.loads(run(command, cwd=folder, log=log))["Dir"])
 
 
 def _fingerprint(folder: Path, names: Iterable[str]) -> str:

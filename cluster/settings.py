@@ -4,6 +4,7 @@ KUBERNETES = "v1.35.4"
 HELM = "v3.20.2"
 KIND = "v0.30.0"
 TRAEFIK = "v3.6.1"
+KWOK = "v0.7.0"
 
 NAME = "modelwright"
 DOMAIN = "cluster.local"
