@@ -160,7 +160,7 @@ class Analysis(Model):
         default=None,
         description="Share of the labels in mirrored answers that have to be those of the stable one.",
     )
-    max_difference: Annotated[float, Field(ge=0, lt=1_000_000)] | None = Field(
+    max_difference: Annotated[float, Field(ge=0, le=1_000_000)] | None = Field(
         default=None,
         description="How far apart numbers in mirrored answers may be, probabilities or values, in 99 of 100.",
     )
@@ -191,7 +191,7 @@ class Analysis(Model):
         default=3,
         description="Failed requests that it takes to reject the revision; of compared requests, so many that differ.",
     )
-    false_alarm_rate: Annotated[float, Field(gt=0, le=0.5)] = Field(
+    false_alarm_rate: Annotated[float, Field(ge=0.000001, le=0.5)] = Field(
         default=0.05,
         description="With what probability a new revision may be rolled back although it keeps all limits: of the "
         "whole rollout, all steps, looks and checks and bakeSeconds together. Queries and restarts are no part of it. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,14 @@ def test_every_field_teaches(resource: Resource) -> None:
         if path.startswith((".spec", ".status")) and not path.endswith("[]") and not node.get("description")
     ]
     assert silent == []
+
+
+@EVERY_KIND
+def test_no_bound_of_a_model_is_lost(resource: Resource) -> None:
+    """Structural schemas have no exclusive bounds as JSON Schema has them: the API server would take what no planner
+    can read."""
+    schemas = (resource.spec.model_json_schema(), resource.status.model_json_schema())
+    assert not [word for word in ("exclusiveMinimum", "exclusiveMaximum") if word in json.dumps(schemas)]
 
 
 @EVERY_KIND
