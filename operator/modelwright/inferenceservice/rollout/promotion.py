@@ -118,12 +118,13 @@ def _judged(stable: StableRevision, observed: Observed) -> steps.Judged:
     count = 0 if stable.since is None else restarts.own_restarts(pods, stable.since, earlier)
     if crashed := judge.pods(analysis, count):
         return steps.Judged("Rollback", crashed)
-    counted, measurement = (
-        counted_since(observed.measured, stable.since),
-        Measurement(stable.measurement or 1),
-    )
+    counted = counted_since(observed.measured, stable.since)
+    measurement = Measurement(stable.measurement or 1)
     verdict = judge.baking(analysis, counted, measurement)
-    return steps.Judged("Rollback", verdict, judge.blames_model(verdict, analysis, counted, measurement))
+    failed = verdict.result == "Fail"
+    return steps.Judged(
+        "Rollback", verdict, failed and judge.blames_model(verdict, analysis, counted, measurement)
+    )
 
 
 def is_way_back(revisions: Revisions, target: Revision, observed: Observed) -> bool:
