@@ -1,4 +1,4 @@
-"""The documents a step is given (run, verify) and the one that fetch leaves for the others, parsed and checked.
+"""The documents a step is given (run, verify, delete) and the one that fetch leaves for the others, parsed and checked.
 
 What their values mean for a step is left to that step."""
 
@@ -107,7 +107,7 @@ class RunDocument(Document):
 
 
 class Artifact(Document):
-    """A model file that somebody else has put into a store."""
+    """A model file in a store."""
 
     uri: str = Field(min_length=1)
     digest: Digest = Field(pattern=DIGEST)
@@ -119,6 +119,15 @@ class VerifyDocument(Document):
 
     model_version: str
     model: str
+    artifact: Artifact
+
+
+class DeleteDocument(Document):
+    """The artifact that is to be deleted, and the runs whose marks no longer count (delete.schema.json)."""
+
+    namespace: str
+    training_job: str
+    run: int = Field(ge=1)
     artifact: Artifact
 
 

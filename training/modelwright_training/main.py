@@ -18,7 +18,7 @@ from modelwright_training.paths import Paths
 
 Step = Callable[[Mapping[str, str], Paths], Json]
 
-STEPS = ("fetch", "train", "publish", "verify")
+STEPS = ("fetch", "train", "publish", "verify", "delete")
 DONE, CRASHED, INPUT = 0, 1, 65
 
 log = logging.getLogger(__name__)

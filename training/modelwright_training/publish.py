@@ -71,7 +71,8 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
         "golden.json": _text(golden.make(candidate.model, candidate.feed, holdout, dataset)),
         "card.md": card.card(report),
     }
-    fresh = store.put(prefix, candidate.file.digest, files)
+    mark = store.mark_of(document.namespace, document.training_job, document.run)
+    fresh = store.put(prefix, candidate.file.digest, files, mark)
     log.info("%s %s", "Published" if fresh else "Already published:", report["artifact"]["uri"])
     return {key: report[key] for key in ("artifact", "task", "metrics", "parity", "signature", "libraries")}
 

@@ -1,6 +1,8 @@
 """Keeps artifacts on a volume by their digest: written once, seen whole or not at all, never overwritten.
 
-Knows nothing of what the files hold, except that `model.onnx` is what the digest is of."""
+Each run that publishes an artifact leaves its mark in the folder, an empty file. `removal` deletes a folder only when
+no mark of a run counts any more. Knows nothing of what the files hold, except that `model.onnx` is what the digest is
+of."""
 
 import os
 import re
@@ -16,6 +18,9 @@ from modelwright_training.files import digest_of_file, inside, sync_folder, writ
 MODEL = "model.onnx"
 URI = re.compile(r"pvc://(?P<claim>[^/]+)(?P<path>/.*)?")
 ABANDONED_SECONDS = 24 * 3600
+MARK = ".run."
+# Each try loses against a deletion of the folder in the moment between two calls.
+TRIES = 10
 
 
 def folder_of(uri: str, mounted: Path, what: str) -> Path:
@@ -27,14 +32,28 @@ def folder_of(uri: str, mounted: Path, what: str) -> Path:
     return path
 
 
-def put(prefix: Path, digest: str, files: Mapping[str, bytes]) -> bool:
-    """Make `files` appear in the digest's folder below `prefix`; False if it has been there before."""
+def mark_of(namespace: str, training_job: str, run: int) -> str:
+    """The name of the file that says that a run has published the artifact. DNS labels hold no dots."""
+    return f"{MARK}{namespace}.{training_job}.{run}"
+
+
+def put(prefix: Path, digest: str, files: Mapping[str, bytes], mark: str) -> bool:
+    """Make `files` and the mark appear in the digest's folder below `prefix`; False if the files were there before.
+
+    The folder may be deleted at the same time: it holds the model and the mark at the moment when this returns.
+    """
     folder = prefix / digest.replace(":", "-")
     with storage(f"Writing to the artifact store ({folder.name})"):
         prefix.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(prefix)
-        fresh = not folder.is_dir() and _write(prefix, folder, files)
-        found = digest_of_file(folder / MODEL) if (folder / MODEL).is_file() else "no model.onnx"
+        for _ in range(TRIES):
+            fresh = not _leave_mark(folder, mark) and _write(prefix, folder, {**files, mark: b""})
+            found = digest_of_file(folder / MODEL) if (folder / MODEL).is_file() else "no model.onnx"
+            # Last, so that what was found is in the folder that has the mark.
+            if _has_mark(folder, mark):
+                break
+        else:
+            raise OutsideError("StorageFailed", f"{folder.name} is deleted each time that it is written.")
     if found == digest:
         return fresh
     if fresh:
@@ -46,6 +65,22 @@ def put(prefix: Path, digest: str, files: Mapping[str, bytes]) -> bool:
         f"The folder {folder.name} of the artifact store holds {found}. Something else has written to it; "
         "it is left as it is. Move it away, then run again.",
     )
+
+
+def _leave_mark(folder: Path, mark: str) -> bool:
+    """Mark a folder; False if it is not there. One that cannot be written cannot be deleted, and needs no mark."""
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        return True
+    try:
+        (folder / mark).touch()
+        sync_folder(folder)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _has_mark(folder: Path, mark: str) -> bool:
+    return (folder / mark).is_file() or (folder.is_dir() and not os.access(folder, os.W_OK))
 
 
 def _write(prefix: Path, folder: Path, files: Mapping[str, bytes]) -> bool:

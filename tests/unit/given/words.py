@@ -72,7 +72,19 @@ def verified(letter: str = "a", **parts: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-RESULTS = {"fetch": fetched(), "train": trained(), "publish": published(), "verify": verified()}
+def deleted(letter: str = "a", **parts: Any) -> dict[str, Any]:
+    """The result of delete."""
+    kept = {name: value for name, value in artifact(letter=letter).items() if name != "size"}
+    return {"artifact": kept, "deleted": True, "keptBy": [], **parts}
+
+
+RESULTS = {
+    "fetch": fetched(),
+    "train": trained(),
+    "publish": published(),
+    "verify": verified(),
+    "delete": deleted(),
+}
 
 
 def result(step: str, found: Mapping[str, Any]) -> str:

@@ -147,6 +147,9 @@ class Pod:
     def verify(self, document: Mapping[str, Any]) -> Ending:
         return self.ending(run_step("verify", {"MODELWRIGHT_VERIFY": json.dumps(document)}, self.paths))
 
+    def delete(self, document: Mapping[str, Any]) -> Ending:
+        return self.ending(run_step("delete", {"MODELWRIGHT_DELETE": json.dumps(document)}, self.paths))
+
     def through(self, *steps: str) -> Ending:
         """Run steps that have to succeed, then the last one, however it ends."""
         for step in steps[:-1]:

@@ -1,0 +1,45 @@
+"""The step `delete`: deletes the artifact of a ModelVersion that was deleted, if no run needs it.
+
+Whether a ModelVersion or a served revision needs it is the operator's question, which is answered before."""
+
+import logging
+from collections.abc import Mapping
+
+from modelwright_training import removal, store
+from modelwright_training.documents import DeleteDocument, from_environment
+from modelwright_training.errors import InputError
+from modelwright_training.message import Json
+from modelwright_training.paths import Paths
+
+log = logging.getLogger(__name__)
+
+# A termination message has room for so many.
+MOST_KEEPERS = 10
+
+
+def run(environ: Mapping[str, str], paths: Paths) -> Json:
+    """Delete an artifact that publish has stored."""
+    document = from_environment(DeleteDocument, environ, "MODELWRIGHT_DELETE")
+    artifact = document.artifact
+    path = store.folder_of(artifact.uri, paths.artifacts, "artifact.uri")
+    folder = path.parent
+    if path.name != store.MODEL or folder.name != artifact.digest.replace(":", "-"):
+        raise InputError(
+            "UriUnsupported",
+            f"{artifact.uri!r} is not PREFIX/sha256-HEX/{store.MODEL} with the digest of the file, as publish stores it. "
+            "Delete it by hand.",
+        )
+    keepers = removal.remove(folder, artifact.digest, lambda mark: _is_over(document, mark))
+    log.info("%s %s", artifact.uri, f"is kept because of {', '.join(keepers)}" if keepers else "is deleted")
+    return {
+        "artifact": {"uri": artifact.uri, "digest": artifact.digest},
+        "deleted": not keepers,
+        "keptBy": keepers[:MOST_KEEPERS],
+    }
+
+
+def _is_over(document: DeleteDocument, mark: str) -> bool:
+    """Whether a mark is of a run of the TrainingJob that the document says is over."""
+    prefix = store.mark_of(document.namespace, document.training_job, 0).removesuffix("0")
+    number = mark.removeprefix(prefix)
+    return mark.startswith(prefix) and number.isdecimal() and int(number) <= document.run
