@@ -8,6 +8,7 @@ from pydantic import Field
 
 from modelwright.api.base import (
     PVC_URI,
+    Artifact,
     Digest,
     FreeForm,
     IntOrString,
@@ -178,17 +179,24 @@ class Trainer(Model):
     ) = Field(default=None, description="Environment of the image.")
 
 
-class ArtifactStore(Model):
-    """Where the model is stored."""
+class Artifacts(Model):
+    """Where models are stored, and what becomes of them."""
 
-    uri: Annotated[str, Field(pattern=PVC_URI, max_length=768)] = Field(
+    uri: Annotated[str, Field(pattern=PVC_URI, max_length=768)] | None = Field(
+        default=None,
         description="A folder on a PersistentVolumeClaim of the namespace: pvc://CLAIM/PREFIX. The model goes to "
-        "PREFIX/sha256-DIGEST/model.onnx."
+        "PREFIX/sha256-DIGEST/model.onnx. Default: the operator's artifact store, or else a claim "
+        "modelwright-artifacts that it makes in the namespace and never deletes.",
+    )
+    deletion_policy: Literal["Retain", "Delete"] = Field(
+        default="Retain",
+        description="What becomes of the file of a ModelVersion that versionsHistoryLimit deletes. Retain: it stays. "
+        "Delete: it is deleted once no ModelVersion and no InferenceService needs it. A change starts no run.",
     )
 
 
 class TrainingJobSpec(Model):
-    """The recipe. A change of it starts a run."""
+    """The recipe, and how long its results are kept. A change of the recipe starts a run."""
 
     model: Label | None = Field(
         default=None, description="Family that the versions belong to. Default: the name of the TrainingJob."
@@ -202,10 +210,13 @@ class TrainingJobSpec(Model):
     seed: Annotated[int, Field(ge=0, le=4294967295)] = Field(
         default=0, description="Seed of the training (random_state of the estimator)."
     )
-    artifacts: ArtifactStore | None = Field(
-        default=None,
-        description="Where the model is stored. Default: the operator's artifact store, or else a claim "
-        "modelwright-artifacts that it makes in the namespace and never deletes.",
+    artifacts: Artifacts | None = Field(
+        default=None, description="Where models are stored, and what becomes of them."
+    )
+    versions_history_limit: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=20,
+        description="How many ModelVersions of this TrainingJob are kept, the newest ones. Older ones are deleted, but "
+        "none that is in use, has an alias or an approval, or is Quarantined. A change starts no run.",
     )
     resources: RequestedResources | None = Field(
         default=None, description="Compute resources of each step. Default: the operator's."
@@ -230,7 +241,10 @@ class Run(Model):
     """One run of the recipe."""
 
     number: Annotated[int, Field(ge=1)] = Field(description="Number of the run, counted up from 1.")
-    generation: int = Field(ge=0, description="Generation of the spec that started it.")
+    generation: int = Field(ge=0, description="Newest generation of the spec with its recipe.")
+    recipe_hash: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Digest of the recipe: what of the spec makes another model."
+    )
     state: Literal["Pending", "Running", "Succeeded", "Failed", "Superseded"] = Field(
         description="Pending (has no Job yet, or waits to get another one), Running, then one of Succeeded, Failed, "
         "Superseded for good."
@@ -254,6 +268,16 @@ class Run(Model):
     )
 
 
+class RetiringVersion(Model):
+    """A ModelVersion beyond versionsHistoryLimit that is being deleted."""
+
+    name: Name = Field(description="Its name.")
+    since: Timestamp = Field(description="When that was decided. It is deleted a while later.")
+    artifact: Artifact | None = Field(
+        default=None, description="Its file, if that is to be deleted as well: deletionPolicy Delete."
+    )
+
+
 class TrainingJobStatus(Status):
     """What became of the recipe."""
 
@@ -261,7 +285,12 @@ class TrainingJobStatus(Status):
     run: Run | None = Field(default=None, description="The newest run.")
     latest_model_version: Name | None = Field(default=None, description="The newest ModelVersion made.")
     history: Annotated[list[Run], Field(max_length=10)] = Field(
-        default=[], description="Earlier runs, newest first, 10 at most."
+        default=[],
+        description="Earlier runs, newest first, 10 at most. Their ModelVersions may have been deleted since.",
+    )
+    retiring: Annotated[list[RetiringVersion], Field(max_length=10)] | None = Field(
+        default=None,
+        description="ModelVersions that are being deleted. InferenceServices that follow the family pass them over.",
     )
 
 

@@ -37,6 +37,8 @@ from modelwright.engine.objects import (
 
 RECIPE_HASH = "modelwright.dev/recipe-hash"
 HISTORY = 10
+# What of the spec says how long results are kept: a change of it makes no other model.
+_KEEPING = {"versions_history_limit": True, "artifacts": {"deletion_policy"}}
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,15 @@ class Memory:
 
 
 def recipe_hash(body: Body) -> str:
-    """The digest of a TrainingJob's spec without defaults: a new release may add some."""
+    """The digest of a TrainingJob's recipe: the spec without how long results are kept, and without defaults, as a new
+    release may add some."""
     recipe = body["spec"]
     with suppress(ValidationError):
         recipe = TrainingJobSpec.model_validate(recipe).model_dump(
-            mode="json", by_alias=True, exclude_defaults=True
+            mode="json", by_alias=True, exclude_defaults=True, exclude=_KEEPING
         )
+        if not recipe.get("artifacts", True):
+            del recipe["artifacts"]
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -72,14 +77,16 @@ def read_memory(view: View, body: Body) -> Memory:
     if run is not None and run.generation == generation(body):
         return remembered
     recipe = recipe_hash(body)
+    if run is not None and run.recipe_hash == recipe:
+        return replace(remembered, run=run.model_copy(update={"generation": generation(body)}))
     versions = sorted(_versions(view, body), key=run_number)
     jobs = [job for job in _jobs(view, body) if belongs_to(job, body) and run_number(job)]
     last = max((remembered.last_number, *map(run_number, (*jobs, *versions))))
     known = replace(remembered, last_number=last)
     if run is None:
         return _rebuilt(known, body, recipe, jobs, versions)
-    if run.generation > generation(body) and run.job in _made_from(recipe, (*jobs, *versions)):
-        # A backup was restored with its status. The generation starts at 1 again; the recipe is the same.
+    if run.recipe_hash is None and run.job in _made_from(recipe, (*jobs, *versions)):
+        # An earlier release wrote the status.
         return replace(known, run=run.model_copy(update={"generation": generation(body)}))
     return known
 
@@ -94,7 +101,13 @@ def _rebuilt(known: Memory, body: Body, recipe: str, jobs: list[Body], versions:
     newest = versions[-1] if versions else None
     run = None
     if job is not None and (newest is None or run_number(job) >= run_number(newest)):
-        run = Run(number=run_number(job), generation=generation(body), state="Pending", job=name(job))
+        run = Run(
+            number=run_number(job),
+            generation=generation(body),
+            recipe_hash=recipe,
+            state="Pending",
+            job=name(job),
+        )
     elif newest is not None and _is_made_from(recipe, newest) and true_condition(newest, "Stalled") is None:
         run = _run_of(newest, generation(body))
     earlier = [_run_of(version) for version in reversed(versions) if run is None or name(version) != run.job]
@@ -180,6 +193,7 @@ def _run_of(version: Body, of_generation: int = 0) -> Run:
     return Run(
         number=run_number(version),
         generation=of_generation,
+        recipe_hash=annotations_of(version).get(RECIPE_HASH),
         state="Succeeded",
         job=name(version),
         completion_time=lineage.get("completionTime"),

@@ -19,7 +19,7 @@ from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, deleting, labels, name, uid
 from modelwright.engine.plan import Confirm, Create, Delete, Effect, Plan
 from modelwright.trainingjob.manifests import job_manifest, model_version_manifest, uses_default_claim
-from modelwright.trainingjob.memory import HISTORY, run_number
+from modelwright.trainingjob.memory import HISTORY, recipe_hash, run_number
 from modelwright.trainingjob.observed import Observed, observe
 from modelwright.trainingjob.runs import (
     TERMINAL,
@@ -94,7 +94,13 @@ class TrainingJobPlanner:
         """Starts a new run. Its number is higher than that of any run that has left an object."""
         number = observed.memory.last_number + 1
         job = f"{observed.name}-{number}"
-        run = Run(number=number, generation=observed.generation, state="Pending", job=job)
+        run = Run(
+            number=number,
+            generation=observed.generation,
+            recipe_hash=recipe_hash(observed.body),
+            state="Pending",
+            job=job,
+        )
         return RunPlan(run, summary_of_waiting(run), self._start(observed, run), previous=before)
 
     def _start(self, observed: Observed, run: Run) -> tuple[Effect, ...]:

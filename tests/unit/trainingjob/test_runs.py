@@ -10,6 +10,7 @@ from modelwright.common.resources import CLAIMS, JOBS, MODEL_VERSIONS
 from modelwright.common.settings import ClaimSettings
 from modelwright.engine.objects import Key, metadata
 from modelwright.engine.plan import Create
+from modelwright.trainingjob.memory import recipe_hash
 
 
 def test_the_first_look_writes_the_status_before_any_child() -> None:
@@ -21,7 +22,13 @@ def test_the_first_look_writes_the_status_before_any_child() -> None:
     assert first.verb == "apply_status"
     assert {call.resource.kind for call in others} == {"Job", "PersistentVolumeClaim"}
     assert first.body is not None
-    assert first.body["status"]["run"] == {"number": 1, "generation": 1, "state": "Pending", "job": "churn-1"}
+    assert first.body["status"]["run"] == {
+        "number": 1,
+        "generation": 1,
+        "recipeHash": recipe_hash(job.body),
+        "state": "Pending",
+        "job": "churn-1",
+    }
     assert job.kstatus == "InProgress"
 
 
