@@ -15,9 +15,11 @@ from modelwright.common.indexes import (
     SERVICES_OF_VERSION,
     VERSIONS_OF_DIGEST,
     YES,
+    needed_versions,
     rejected_digests,
     served_versions,
 )
+from modelwright.common.reading import read_each
 from modelwright.common.resources import (
     CLAIMS,
     CONFIG_MAPS,
@@ -48,7 +50,7 @@ def kinds(settings: Settings) -> list[Kind]:
     watched = [
         Kind(TRAINING_JOBS, TrainingJobPlanner(settings), wakes=_versions_of),
         Kind(MODEL_VERSIONS, ModelVersionPlanner(settings), wakes=_users_of),
-        Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_versions_around),
+        Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_versions_and_makers),
         # Read only to find the Deployment of a pod.
         replace(child(REPLICA_SETS, _labelled), keep=identity),
         *(child(resource, _labelled) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CONFIG_MAPS)),
@@ -97,6 +99,17 @@ def _versions_around(view: View, service: Body) -> Iterator[Key]:
     for digest in rejected_digests(service):
         for rejected in view.indexed(VERSIONS_OF_DIGEST, namespace(service), digest):
             yield Key(MODEL_VERSIONS, namespace(rejected), name(rejected))
+
+
+def _versions_and_makers(view: View, service: Body) -> Iterator[Key]:
+    """The versions around a service, and the TrainingJobs of those that it needs, which may delete them afterwards."""
+    yield from _versions_around(view, service)
+    readable = read_each((service,), lambda service: list(needed_versions(service)))
+    for needed in (version for _, versions in readable for version in versions):
+        version = view.get(Key(MODEL_VERSIONS, namespace(service), needed))
+        job = None if version is None else labels(version).get(TRAINING_JOB)
+        if job:
+            yield Key(TRAINING_JOBS, namespace(service), job)
 
 
 def _callers_of(view: View, gateway: Body) -> Iterator[Key]:

@@ -26,8 +26,8 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     if path.name != store.MODEL or folder.name != artifact.digest.replace(":", "-"):
         raise InputError(
             "UriUnsupported",
-            f"{artifact.uri!r} is not PREFIX/sha256-HEX/{store.MODEL} with the digest of the file, as publish stores it. "
-            "Delete it by hand.",
+            f"{artifact.uri!r} is not PREFIX/sha256-HEX/{store.MODEL} with its digest, which is where publish stores "
+            "a model. Delete it by hand.",
         )
     keepers = removal.remove(folder, artifact.digest, lambda mark: _is_over(document, mark))
     log.info("%s %s", artifact.uri, f"is kept because of {', '.join(keepers)}" if keepers else "is deleted")

@@ -23,7 +23,10 @@ def remove(folder: Path, digest: str, is_over: Callable[[str], bool]) -> list[st
     folder that keep it, sorted; an empty list if the folder is gone. Raises InputError, and deletes nothing, if the
     folder does not hold a model with this digest.
     """
-    taken, condemned = folder.with_name(f".taken-{folder.name}"), folder.with_name(f".condemned-{folder.name}")
+    taken, condemned = (
+        folder.with_name(f".taken-{folder.name}"),
+        folder.with_name(f".condemned-{folder.name}"),
+    )
     with storage(f"Deleting from the artifact store ({folder.name})"):
         _destroy(condemned)
         _put_back(taken, folder, condemned)

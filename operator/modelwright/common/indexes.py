@@ -9,20 +9,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelwright.common.conditions import true_condition
-from modelwright.common.resources import INFERENCE_SERVICES, JOBS, MODEL_VERSIONS, TRAINING_JOB
+from modelwright.common.resources import INFERENCE_SERVICES, JOBS, MODEL_VERSIONS, TRAINING_JOB, TRAINING_JOBS
 from modelwright.engine.indexes import Index
-from modelwright.engine.objects import Body, deleting, labels, namespace
+from modelwright.engine.objects import Body, deleting, generation, labels, namespace
 
 # The value of objects that are in an index at all.
 YES = "yes"
 # A rollout that waits for a person may do so for weeks: it does not count as one that is under way.
 BY_HAND = frozenset(("CanaryPaused", "AwaitingApproval"))
+# The revisions in the status of an InferenceService.
+_ROLES = ("stable", "canary", "retired")
 
 
 def served_versions(service: Body) -> Iterator[str]:
     """Yields the names of the ModelVersions that an InferenceService has pods of. A failed canary has none."""
     status = _status(service)
-    for role in ("stable", "canary", "retired"):
+    for role in _ROLES:
         revision = status.get(role) or {}
         if "version" in revision and revision.get("state") != "Failed":
             yield str(revision["version"])
@@ -33,6 +35,43 @@ def rejected_digests(service: Body) -> Iterator[str]:
     for rejection in _status(service).get("rejected") or ():
         if "digest" in rejection:
             yield str(rejection["digest"])
+
+
+def needed_versions(service: Body) -> Iterator[str]:
+    """Yields the names of the ModelVersions that an InferenceService names anywhere: in its spec, as one of its
+    revisions (a failed canary may be tried again), and as rejected."""
+    yield from (version for version in (service["spec"]["model"].get("version"),) if version)
+    status = _status(service)
+    revisions = (status[role] for role in _ROLES if status.get(role))
+    for named in (*revisions, *(status.get("rejected") or ())):
+        yield str(named["version"])
+
+
+def needed_digests(service: Body) -> Iterator[str]:
+    """Yields the digests of the model files that an InferenceService has revisions of, or has rejected."""
+    status = _status(service)
+    for role in _ROLES:
+        if status.get(role):
+            yield str(status[role]["artifact"]["digest"])
+    yield from rejected_digests(service)
+
+
+def is_unclear(service: Body) -> bool:
+    """True if it is not known what an InferenceService needs.
+
+    Its spec is newer than its status, a backup has restored it without its status, or another release wrote it.
+    """
+    try:
+        list(needed_versions(service))
+        list(needed_digests(service))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return True
+    return bool(_status(service).get("observedGeneration") != generation(service))
+
+
+def retiring_versions(training_job: Body) -> frozenset[str]:
+    """Returns the names of the ModelVersions that are deleted because of the TrainingJob's versionsHistoryLimit."""
+    return frozenset(str(entry["name"]) for entry in _status(training_job).get("retiring") or ())
 
 
 def gateway_of(service: Body) -> tuple[str, str] | None:
@@ -69,8 +108,8 @@ def _works(job: Body) -> bool:
     return not ended and not deleting(job)
 
 
-def _status(service: Body) -> Mapping[str, Any]:
-    status: Mapping[str, Any] = service.get("status") or {}
+def _status(body: Body) -> Mapping[str, Any]:
+    status: Mapping[str, Any] = body.get("status") or {}
     return status
 
 
@@ -95,6 +134,13 @@ SERVICES_OF_MODEL = Index(
 # InferenceServices: by a version that they have pods of, and by the digest of a file that they have rolled back.
 SERVICES_SERVING = Index("serving", INFERENCE_SERVICES, served_versions)
 SERVICES_REJECTING = Index("rejecting", INFERENCE_SERVICES, rejected_digests)
+# InferenceServices: by a version that they name anywhere, and by the digest of a file that they need; and those of
+# which this is not known.
+SERVICES_NEEDING_VERSION = Index("needing-version", INFERENCE_SERVICES, needed_versions)
+SERVICES_NEEDING_DIGEST = Index("needing-digest", INFERENCE_SERVICES, needed_digests)
+SERVICES_UNCLEAR = Index("unclear", INFERENCE_SERVICES, lambda service: _if(is_unclear(service)))
+# TrainingJobs of which ModelVersions are being deleted.
+JOBS_RETIRING = Index("retiring", TRAINING_JOBS, lambda job: _if(bool(retiring_versions(job))))
 # InferenceServices: by the Gateway in the spec, as NAMESPACE/NAME; YES finds all that name one.
 SERVICES_OF_GATEWAY = Index("gateway", INFERENCE_SERVICES, _gateways)
 # InferenceServices whose pods are measured, and those with a canary that moves on without a person.
@@ -111,6 +157,10 @@ INDEXES = (
     SERVICES_OF_MODEL,
     SERVICES_SERVING,
     SERVICES_REJECTING,
+    SERVICES_NEEDING_VERSION,
+    SERVICES_NEEDING_DIGEST,
+    SERVICES_UNCLEAR,
+    JOBS_RETIRING,
     SERVICES_OF_GATEWAY,
     SERVICES_MEASURED,
     SERVICES_ROLLED_OUT,

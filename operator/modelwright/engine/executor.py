@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
 
 from modelwright.engine.api import ABSENT_VERSION, MANAGED_BY, MANAGER, STATUS_MANAGER, Api
@@ -29,6 +30,7 @@ from modelwright.engine.objects import (
     ROOT_UID,
     Body,
     Key,
+    ResourceType,
     annotations_of,
     controller,
     deleting,
@@ -39,7 +41,6 @@ from modelwright.engine.objects import (
 )
 from modelwright.engine.plan import (
     ABSENT,
-    CURRENT,
     Annotate,
     Apply,
     Confirm,
@@ -48,7 +49,6 @@ from modelwright.engine.plan import (
     Effect,
     Event,
     Plan,
-    Relist,
 )
 from modelwright.engine.refusal import REFUSALS, Action, Refusal, refusal_of, steady
 from modelwright.engine.retries import Retries
@@ -56,6 +56,8 @@ from modelwright.engine.rivals import Rivals
 
 logger = logging.getLogger(__name__)
 
+# For how many seconds what was read from the API server counts as the present.
+FRESH = 10.0
 APPLIED_HASH = "modelwright.dev/applied-hash"
 
 
@@ -73,6 +75,18 @@ class _Refused(Exception):  # noqa: N818 - it carries what was refused to where 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What was read from the API server for the next plan of an object, and when."""
+
+    kinds: frozenset[ResourceType]
+    at: float
+
+    def covers(self, kinds: Collection[ResourceType], now: float) -> bool:
+        """True if all of these kinds were read, and not long ago."""
+        return self.kinds.issuperset(kinds) and now - self.at <= FRESH
 
 
 class Executor:
@@ -95,6 +109,7 @@ class Executor:
         self._settled = Settled()
         self._retries = Retries()
         self._rivals = Rivals(operator)
+        self._looks: dict[Key, _Look] = {}
 
     def retry_in(self, key: Key) -> float | None:
         """In how many seconds the first refused write for an object is due again; None if none was refused."""
@@ -105,7 +120,7 @@ class Executor:
 
     async def execute(self, key: Key, plan: Plan) -> bool:
         """Executes the plan for an object. True if anything was written or found out: then the next plan is due."""
-        body, wrote = self._store.get(key), False
+        body, wrote, looked = self._store.get(key), False, self._looks.pop(key, None)
         if body is not None:
             contested = self._contested(key, body, plan)
             if contested is not None:
@@ -119,7 +134,7 @@ class Executor:
         refusals = []
         for effect in plan.effects:
             try:
-                wrote = await self._do(key, effect) or wrote
+                wrote = await self._do(key, effect, looked) or wrote
             except _Refused as refused:
                 refusals.append(refused.refusal)
         return await self._note(key, plan, refusals) or wrote
@@ -128,8 +143,6 @@ class Executor:
         """Why nothing is to be written for an object: another operator undoes it. None where all is well."""
         theirs, due = {}, set()
         for effect in plan.effects:
-            if isinstance(effect, Relist):
-                continue
             known = self._store.get(effect.key)
             author = None if known is None else self._rivals.author(known)
             if known is None or author is None:
@@ -155,9 +168,7 @@ class Executor:
         """Keeps refusals and absences as facts of the object, and posts an event for each new refusal."""
         missing = {effect.key for effect in plan.effects if isinstance(effect, Confirm)}
         absent = frozenset(found for found in missing if self._store.get(found) is None)
-        current = frozenset(effect for effect in plan.effects if isinstance(effect, Relist))
         changed = self._store.note(key, ABSENT, absent or None)
-        changed = self._store.note(key, CURRENT, current or None) or changed
         before = self._store.fact(key, REFUSALS) or ()
         now = steady(before, refusals)
         if not self._store.note(key, REFUSALS, now or None):
@@ -192,34 +203,34 @@ class Executor:
         self._store.put(key.resource, answer)
         return True
 
-    async def _do(self, key: Key, effect: Effect) -> bool:
+    async def _do(self, key: Key, effect: Effect, looked: _Look | None) -> bool:
         match effect:
             case Create():
-                return await self._create(effect)
+                return await self._create(key, effect, looked)
             case Apply():
                 return await self._apply(effect)
             case Delete():
-                return await self._delete(effect)
+                return await self._delete(key, effect, looked)
             case Annotate():
                 return await self._annotate(effect)
             case Confirm():
                 return await self._confirm(key, effect.key)
-            case Relist():
-                return await self._relist(effect)
             case _:
                 assert_never(effect)
 
-    async def _create(self, effect: Create) -> bool:
+    async def _create(self, planned: Key, effect: Create, looked: _Look | None) -> bool:
         known = self._store.get(effect.key)
         if known is not None and (effect.shared or _is_controlled(effect.body, known)):
             return False
-        return await self._sent(effect.key, "create", effect.body, self._make(effect, known))
+        return await self._sent(effect.key, "create", effect.body, self._make(planned, effect, known, looked))
 
-    async def _make(self, effect: Create, known: Body | None) -> bool:
+    async def _make(self, planned: Key, effect: Create, known: Body | None, looked: _Look | None) -> bool:
         key, manifest = effect.key, effect.body
         if known is not None:
             self._check_ours(key, manifest, known)
             return False
+        if not await self._is_confirmed(planned, effect, "create", looked):
+            return True
         self._check_leadership()
         try:
             answer = await self._api.create(key, self._rivals.signed(manifest))
@@ -278,12 +289,25 @@ class Executor:
             return False
         return self._store.put(key.resource, answer)
 
-    async def _relist(self, effect: Relist) -> bool:
-        """Puts the objects of a kind into the cache as they are now. Always True: the next plan rests on them."""
-        listing = await self._api.list(effect.resource, effect.namespace)
-        for body in listing.items:
-            self._store.put(effect.resource, body)
-        return True
+    async def _is_confirmed(
+        self, planned: Key, effect: Create | Delete, action: Action, looked: _Look | None
+    ) -> bool:
+        """True if what the effect rests on was read right before its plan was made.
+
+        Else it is read now, and the next plan decides. A refusal of before stands until the write is tried again.
+        """
+        kinds = frozenset(effect.rests_on)
+        if not kinds or (looked is not None and looked.covers(kinds, self._clock())):
+            return True
+        now = self._looks.get(planned) or _Look(frozenset(), self._clock())
+        for kind in sorted(kinds - now.kinds):
+            for body in (await self._api.list(kind, effect.key.namespace)).items:
+                self._store.put(kind, body)
+        self._looks[planned] = _Look(kinds | now.kinds, now.at)
+        for refusal in self._store.fact(planned, REFUSALS) or ():
+            if (refusal.object, refusal.action) == (effect.key, action):
+                raise _Refused(refusal)
+        return False
 
     async def _sent(
         self, key: Key, action: Action, content: object, write: Coroutine[Any, Any, bool]
@@ -335,13 +359,15 @@ class Executor:
         else:
             self._store.put(key.resource, answer)
 
-    async def _delete(self, effect: Delete) -> bool:
+    async def _delete(self, planned: Key, effect: Delete, looked: _Look | None) -> bool:
         known = self._store.get(effect.key)
         if known is not None and uid(known) == effect.uid and deleting(known):
             return False
-        return await self._sent(effect.key, "delete", effect.uid, self._remove(effect))
+        return await self._sent(effect.key, "delete", effect.uid, self._remove(planned, effect, looked))
 
-    async def _remove(self, effect: Delete) -> bool:
+    async def _remove(self, planned: Key, effect: Delete, looked: _Look | None) -> bool:
+        if not await self._is_confirmed(planned, effect, "delete", looked):
+            return True
         self._check_leadership()
         try:
             answer = await self._api.delete(

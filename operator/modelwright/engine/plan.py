@@ -14,11 +14,15 @@ from modelwright.engine.objects import Body, Key, ResourceType
 @dataclass(frozen=True)
 class Create:
     """Make an object that is never changed afterwards. One of the same owner that is there already is fine;
-    somebody else's under that name is an error, unless the object is `shared`: then any will do."""
+    somebody else's under that name is an error, unless the object is `shared`: then any will do.
+
+    `rests_on`: as of `Delete`.
+    """
 
     key: Key
     body: Body
     shared: bool = False
+    rests_on: tuple[ResourceType, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,14 @@ class Delete:
     """Remove an object, if it still is the one with this uid; its dependents go in the background.
 
     `resource_version`: if given, only this version is removed: a change that the planner has not seen keeps it.
+    `rests_on`: kinds of which the API server is asked for all objects of the namespace first. They come into the
+    cache, and the effect is carried out only if the plan that is made after that still has it.
     """
 
     key: Key
     uid: str
     resource_version: str | None = None
+    rests_on: tuple[ResourceType, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,25 +67,10 @@ class Confirm:
     key: Key
 
 
-@dataclass(frozen=True)
-class Relist:
-    """Read all objects of a kind in a namespace, before something is lost that one of them may need.
-
-    What the cache has not seen yet comes into it; what is no longer there stays until its watch shows that. The next
-    plan finds the effect in the fact `CURRENT` of the planned object. `since`: when the plan was made.
-    """
-
-    resource: ResourceType
-    namespace: str
-    since: datetime
-
-
 # The fact's source: the keys (a frozenset) that the last plan wanted confirmed and that are not there.
 ABSENT = "absent"
-# The fact's source: the effects `Relist` (a frozenset) of the last plan.
-CURRENT = "current"
 
-Effect = Create | Apply | Delete | Annotate | Confirm | Relist
+Effect = Create | Apply | Delete | Annotate | Confirm
 
 
 @dataclass(frozen=True)

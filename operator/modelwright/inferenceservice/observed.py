@@ -8,7 +8,7 @@ from functools import cached_property
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
 from modelwright.common.conditions import Aspect
 from modelwright.common.facts import POD_COUNTS, QUERY_RESULTS, trouble
-from modelwright.common.indexes import VERSIONS_OF_MODEL
+from modelwright.common.indexes import JOBS_RETIRING, VERSIONS_OF_MODEL, YES, retiring_versions
 from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.reading import read_valid
 from modelwright.common.resources import (
@@ -193,7 +193,12 @@ def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:
     if "version" in model:
         version = view.get(Key(MODEL_VERSIONS, key.namespace, model["version"]))
         return (version,) if version is not None else ()
-    return view.computed(VERSIONS_OF_MODEL, key.namespace, str(model.get("name")), oldest_first)
+    family = view.computed(VERSIONS_OF_MODEL, key.namespace, str(model.get("name")), oldest_first)
+    retiring = [retiring_versions(job) for job in view.indexed(JOBS_RETIRING, key.namespace, YES)]
+    if not retiring:
+        return family
+    # A version is listed so before it is deleted, so that no service takes it up in the meantime.
+    return tuple(version for version in family if not any(name(version) in names for names in retiring))
 
 
 def _serving(view: View, key: Key, status: InferenceServiceStatus) -> Body | None:

@@ -21,6 +21,8 @@ from modelwright.workload.podspec import claim_volume, container, empty_dir, fai
 from modelwright.workload.podstatus import container_statuses
 from modelwright.workload.store import claim_of, store_uri
 
+DELETE_STEP = "delete"
+DELETE_SECONDS = 600
 SOURCE = "/source"
 CA_FOLDER = "/etc/modelwright/ca"
 TRAIN = mount("train", "/data/train")
@@ -170,6 +172,44 @@ def _source(data: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[st
     volume = {"name": "ca", "configMap": {"name": reference["name"], "optional": True}}
     env = {"SSL_CERT_FILE": f"{CA_FOLDER}/{reference['key']}"}
     return [volume], [mount("ca", CA_FOLDER, read_only=True)], env
+
+
+def delete_job_manifest(
+    observed: Observed, job: str, artifact: Mapping[str, Any], run: int, settings: Settings
+) -> dict[str, Any]:
+    """The Job that deletes a model file. `run`: the runs of the TrainingJob up to this one do not keep the file."""
+    labels = child_labels(observed.body, **{TRAINING_JOB: observed.name})
+    document = {
+        "namespace": observed.namespace,
+        "trainingJob": observed.name,
+        "run": run,
+        "artifact": dict(artifact),
+    }
+    delete = container(
+        DELETE_STEP, settings.training_image, settings, resources=settings.training_resources,
+        mounts=(ARTIFACTS,), env={"MODELWRIGHT_DELETE": json.dumps(document, sort_keys=True)},
+    )  # fmt: skip
+    delete["command"] = ["modelwright-training", DELETE_STEP]
+    store = claim_volume("artifacts", claim_of(str(artifact["uri"])), read_only=False)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job,
+            "namespace": observed.namespace,
+            "labels": labels,
+            "ownerReferences": [owner_reference(observed.body)],
+        },
+        "spec": {
+            "backoffLimit": 2,
+            "activeDeadlineSeconds": DELETE_SECONDS,
+            "podFailurePolicy": failure_policy(DELETE_STEP),
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": pod_spec(settings, (store,), restartPolicy="Never", containers=[delete]),
+            },
+        },
+    }
 
 
 def model_version_manifest(observed: Observed, run: Run, job: Body, result: Published) -> dict[str, Any]:

@@ -37,8 +37,6 @@ from modelwright.engine.objects import (
 
 RECIPE_HASH = "modelwright.dev/recipe-hash"
 HISTORY = 10
-# What of the spec says how long results are kept: a change of it makes no other model.
-_KEEPING = {"versions_history_limit": True, "artifacts": {"deletion_policy"}}
 
 
 @dataclass(frozen=True)
@@ -57,15 +55,16 @@ class Memory:
 
 
 def recipe_hash(body: Body) -> str:
-    """The digest of a TrainingJob's recipe: the spec without how long results are kept, and without defaults, as a new
-    release may add some."""
+    """The digest of a TrainingJob's recipe: the spec without how long results are kept, which makes no other model, and
+    without defaults, as a new release may add some."""
     recipe = body["spec"]
     with suppress(ValidationError):
         recipe = TrainingJobSpec.model_validate(recipe).model_dump(
-            mode="json", by_alias=True, exclude_defaults=True, exclude=_KEEPING
+            mode="json", by_alias=True, exclude_defaults=True, exclude={"versions_history_limit"}
         )
-        if not recipe.get("artifacts", True):
-            del recipe["artifacts"]
+        store = recipe.pop("artifacts", {})
+        store.pop("deletionPolicy", None)
+        recipe |= {"artifacts": store} if store else {}
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 

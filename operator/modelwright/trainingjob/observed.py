@@ -75,7 +75,7 @@ def observe(view: View, key: Key) -> Observed | None:
         memory=memory,
         jobs=tuple(controlled(view, JOBS, body)),
         job=job,
-        pods=_pods(view, job) if job is not None else (),
+        pods=pods_of(view, job) if job is not None else (),
         version=view.get(Key(MODEL_VERSIONS, key.namespace, memory.run.job)) if memory.run else None,
         refusals=refusals_of(view, key),
         absent=_absent(view, key, memory.run, job),
@@ -90,8 +90,8 @@ def _absent(view: View, key: Key, run: Run | None, job: Body | None) -> frozense
     return absent if name is None or job is not None or view.get(name) is None else absent | {name}
 
 
-def _pods(view: View, job: Body) -> tuple[Body, ...]:
-    """The pods of a Job, the newest first.
+def pods_of(view: View, job: Body) -> tuple[Body, ...]:
+    """Returns the pods of a Job, the newest first.
 
     They are looked up by the label of the Job, which may name a TrainingJob that no longer exists.
     """

@@ -1,7 +1,8 @@
 """Plans a TrainingJob. Pure.
 
 A run is in the status (Pending, with its number) before its Job is created, so a crash never starts it twice. Its
-ModelVersion is created before the run is Succeeded, so a crash never loses the model.
+ModelVersion is created before the run is Succeeded, so a crash never loses the model. Old ModelVersions are deleted
+beside that, whatever the state of the run: see retirement.py.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from modelwright.engine.plan import Confirm, Create, Delete, Effect, Plan
 from modelwright.trainingjob.manifests import job_manifest, model_version_manifest, uses_default_claim
 from modelwright.trainingjob.memory import HISTORY, recipe_hash, run_number
 from modelwright.trainingjob.observed import Observed, observe
+from modelwright.trainingjob.retirement import Retirement, refusals_of_retirement, retirement
 from modelwright.trainingjob.runs import (
     TERMINAL,
     Published,
@@ -78,7 +80,8 @@ class TrainingJobPlanner:
         observed = observe(view, key)
         if observed is None or deleting(observed.body):
             return Plan()
-        return _as_plan(observed, self._decide(observed, now), now)
+        retired = retirement(view, observed, self.settings, now)
+        return _as_plan(observed, self._decide(observed, now), retired, now)
 
     def _decide(self, observed: Observed, now: datetime) -> RunPlan:
         run = observed.run
@@ -217,10 +220,12 @@ def _deletions(observed: Observed, jobs: Iterable[Body]) -> tuple[Effect, ...]:
     )
 
 
-def _as_plan(observed: Observed, decision: RunPlan, now: datetime) -> Plan:
+def _as_plan(observed: Observed, decision: RunPlan, retired: Retirement, now: datetime) -> Plan:
     run, memory = decision.run, observed.memory
     outdated = [
-        job for job in observed.jobs if job is not observed.job or run is None or name(job) != run.job
+        job
+        for job in observed.jobs
+        if (job is not observed.job or run is None or name(job) != run.job) and name(job) not in retired.jobs
     ]
     effects = (*_deletions(observed, outdated), *decision.effects)
     if decision.summary is None:
@@ -232,15 +237,19 @@ def _as_plan(observed: Observed, decision: RunPlan, now: datetime) -> Plan:
         run=run,
         latest_model_version=(run.model_version if run else None) or memory.latest_model_version,
         history=list(history[:HISTORY]),
+        retiring=list(retired.retiring) or None,
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
     if not history:
         status.pop("history")
     before = observed.written_conditions
-    summary = with_refusals(decision.summary, observed.refusals)
-    status["conditions"] = conditions.conditions(before, summary, observed.generation, now)
+    unrelated = refusals_of_retirement(observed)
+    refusals = (refusal for refusal in observed.refusals if refusal not in unrelated)
+    summary = with_refusals(decision.summary, refusals)
+    status["conditions"] = conditions.conditions(before, summary, observed.generation, now, retired.aspects)
+    times = (moment for moment in (decision.requeue_at, retired.requeue_at) if moment is not None)
     return Plan(
         status=status,
-        events=conditions.transition_events(before, summary),
-        effects=effects,
-        requeue_at=decision.requeue_at,
+        events=(*conditions.transition_events(before, summary), *retired.events),
+        effects=(*effects, *retired.effects),
+        requeue_at=min(times, default=None),
     )

@@ -32,8 +32,19 @@ def test_the_deletion_of_a_served_version_is_denied(default: Rendered) -> None:
     ]
     (variable,) = spec(policy)["variables"]
     assert "'InUse'" in variable["expression"]
-    (validation,) = spec(policy)["validations"]
+    validation, _ = spec(policy)["validations"]
     assert "variables.inUse[0].message" in validation["messageExpression"]
+
+
+@pytest.mark.parametrize("account", ["modelwright-operator", "other"])
+def test_the_operator_is_denied_the_deletion_of_what_users_wrote(chart: Chart, account: str) -> None:
+    named = chart.render({"serviceAccount": {"name": account}})
+
+    _, validation = spec(named.one(POLICY))["validations"]
+    user, made_by_a_run = validation["expression"].split(" || ")
+    assert user == f"request.userInfo.username != 'system:serviceaccount:modelwright-system:{account}'"
+    assert "'app.kubernetes.io/managed-by'" in made_by_a_run
+    assert "'modelwright.dev/training-job'" in made_by_a_run
 
 
 def test_a_namespace_with_a_served_version_can_be_deleted(default: Rendered) -> None:

@@ -10,11 +10,12 @@ from unit.chart.rendering import Chart, Manifest, Rendered
 WRITE = {"create", "update", "patch", "delete", "deletecollection"}
 READ = {"get", "list", "watch"}
 OWN = "modelwright.dev"
+OWN_KINDS = ("trainingjobs", "modelversions", "inferenceservices")
 NEEDED = {
     (OWN, "trainingjobs"): READ,
     (OWN, "trainingjobs/status"): {"get", "patch"},
     (OWN, "trainingjobs/finalizers"): {"update"},
-    (OWN, "modelversions"): READ | {"create"},
+    (OWN, "modelversions"): READ | {"create", "delete"},
     (OWN, "modelversions/status"): {"get", "patch"},
     (OWN, "modelversions/finalizers"): {"update"},
     (OWN, "inferenceservices"): READ,
@@ -76,8 +77,12 @@ def test_nothing_grants_wildcards_escalation_or_secrets(chart: Chart, scope: str
 
 def test_the_operator_cannot_change_what_users_wrote(default: Rendered) -> None:
     allowed = granted(operator_roles(default, "ClusterRole"))
-    for plural in ("trainingjobs", "modelversions", "inferenceservices"):
-        assert not allowed[OWN, plural] & {"update", "patch", "delete", "deletecollection"}
+    for plural in OWN_KINDS:
+        assert not allowed[OWN, plural] & {"update", "patch", "deletecollection"}
+    # Of ModelVersions it deletes only those that runs made: the admission policy refuses all others.
+    assert {
+        plural for (_, plural), verbs in allowed.items() if "delete" in verbs and plural in OWN_KINDS
+    } == {"modelversions"}
 
 
 def test_each_controller_has_a_role_of_its_own(default: Rendered) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fakes.api import Crash, FakeApi
+from fakes.api import Crash, FakeApi, Fault
 from fakes.objects import MAPS, config_map, map_key, toy, toy_key
 
 from modelwright.engine.cache import Cache
@@ -22,11 +21,10 @@ from modelwright.engine.errors import (
     Retryable,
     Unavailable,
 )
-from modelwright.engine.executor import APPLIED_HASH, Executor
+from modelwright.engine.executor import APPLIED_HASH, FRESH, Executor
 from modelwright.engine.objects import ROOT_UID, Body, Key, owned_by, uid
 from modelwright.engine.plan import (
     ABSENT,
-    CURRENT,
     Annotate,
     Apply,
     Confirm,
@@ -35,7 +33,6 @@ from modelwright.engine.plan import (
     Effect,
     Event,
     Plan,
-    Relist,
 )
 from modelwright.engine.refusal import REFUSALS
 
@@ -526,29 +523,71 @@ class TestConfirm:
         assert world.cache.fact(KEY, ABSENT) is None
 
 
-class TestRelist:
-    """Before something is lost, the cache takes in what its watch has not shown yet."""
+class TestRestsOn:
+    """Before something is lost, the API server is asked once more for what may need it, and the plan is made again."""
 
-    LOOK = Relist(CHILD.resource, CHILD.namespace, datetime(2026, 1, 1, tzinfo=UTC))
+    @staticmethod
+    async def given_child(world: World) -> Delete:
+        await world.run(Apply(CHILD, world.wanted(a="1")))
+        world.api.calls.clear()
+        return Delete(CHILD, uid(world.live()), rests_on=(MAPS,))
 
-    async def test_what_the_watch_has_not_shown_comes_into_the_cache(self, world: World) -> None:
-        world.api.put(CHILD, config_map(CHILD, world.toy, a="1"))
+    async def test_what_the_watch_has_not_shown_comes_into_the_cache_first(self, world: World) -> None:
+        delete = await self.given_child(world)
+        unseen = map_key("unseen")
+        world.api.put(unseen, config_map(unseen, world.toy, a="1"))
 
-        assert await world.run(self.LOOK)
-        assert world.cache.get(CHILD) is not None
-        assert world.cache.fact(KEY, CURRENT) == {self.LOOK}
+        assert await world.run(delete)
+        assert world.cache.get(unseen) is not None
+        assert [call.verb for call in world.api.calls] == ["list"]
+        assert CHILD in world.api.objects, "the next plan decides"
 
-    async def test_it_always_asks(self, world: World) -> None:
-        await world.run(self.LOOK)
+        assert await world.run(delete)
+        assert CHILD not in world.api.objects
 
-        assert await world.run(self.LOOK), "and the next plan is due: it rests on the answer"
+    async def test_a_plan_that_no_longer_wants_it_ends_it(self, world: World) -> None:
+        delete = await self.given_child(world)
+
+        await world.run(delete)
+        await world.run()
+        await world.run(delete)
+
         assert [call.verb for call in world.api.calls] == ["list", "list"]
 
-    async def test_the_fact_goes_with_the_plan_that_wanted_it(self, world: World) -> None:
-        await world.run(self.LOOK)
-        await world.run()
+    async def test_what_was_read_long_ago_is_read_again(self, world: World) -> None:
+        delete = await self.given_child(world)
 
-        assert world.cache.fact(KEY, CURRENT) is None
+        await world.run(delete)
+        world.time += FRESH + 1
+        await world.run(delete)
+
+        assert [call.verb for call in world.api.calls] == ["list", "list"]
+
+    async def test_several_effects_of_a_plan_need_one_reading(self, world: World) -> None:
+        delete = await self.given_child(world)
+        other = map_key("other")
+        create = Create(other, config_map(other, world.toy, a="1"), rests_on=(MAPS,))
+
+        await world.run(delete, create)
+        await world.run(delete, create)
+
+        assert [call.verb for call in world.api.calls] == ["list", "delete", "create"]
+
+    async def test_a_refusal_stands_while_it_is_read_again(self, world: World) -> None:
+        delete = await self.given_child(world)
+        world.api.faults.append(Fault(lambda: Forbidden("no"), times=2, verbs=frozenset({"delete"})))
+        await world.run(delete)
+        await world.run(delete)
+        refused = world.cache.fact(KEY, REFUSALS)
+        assert refused
+
+        assert not await world.run(delete), "it is held: no request"
+        world.time += 120
+        assert not await world.run(delete)
+        assert world.cache.fact(KEY, REFUSALS) == refused
+        await world.run(delete)
+
+        assert [call.verb for call in world.api.calls] == ["list", "delete", "list", "delete"]
 
 
 class TestAnnotate:

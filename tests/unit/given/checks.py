@@ -10,7 +10,7 @@ from unit.given.crds import defects
 
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import ROOT_UID, Body, ResourceType, deleting, metadata, owned_by, uid
-from modelwright.engine.plan import Annotate, Apply, Confirm, Create, Delete, Effect, Plan, Relist
+from modelwright.engine.plan import Annotate, Apply, Confirm, Create, Delete, Effect, Plan
 
 Kstatus = Literal["Current", "InProgress", "Failed", "Terminating"]
 # A time, n/m, a hash or uid, a generated pod name: each would make an unchanged state look like a change.
@@ -71,7 +71,7 @@ def check_effect(owner: Body, effect: Effect) -> None:
     if isinstance(effect, Delete | Annotate):
         assert effect.uid, "a deletion or a note names the one object that it means"
         return
-    if isinstance(effect, Confirm | Relist):
+    if isinstance(effect, Confirm):
         return
     body = effect.body
     meta = metadata(body)

@@ -14,6 +14,7 @@ from unit.statemachine.cluster import NAMESPACE, Cluster
 from unit.statemachine.gateway import named
 
 from modelwright.common.conditions import true_condition
+from modelwright.common.indexes import VERSIONS_OF_DIGEST
 from modelwright.common.primary import Primary
 from modelwright.common.resources import (
     CONFIG_MAPS,
@@ -102,7 +103,8 @@ class Promises:
 
     def _listen_to(self, call: Call) -> None:
         if call.resource == MODEL_VERSIONS:
-            assert call.verb in {"create", "apply_status", "get", "list"}, f"{call.verb} of a ModelVersion"
+            allowed = {"create", "apply_status", "get", "list", "delete"}
+            assert call.verb in allowed, f"{call.verb} of a ModelVersion"
         spec_owners = {TRAINING_JOBS, INFERENCE_SERVICES}
         if call.resource in spec_owners:
             assert call.verb in {"apply_status", "get", "list"}, f"{call.verb} of a user's object"
@@ -127,17 +129,17 @@ class Promises:
 
     def _run(self, owner: str, run: Mapping[str, Any]) -> None:
         known = self._runs.get((owner, run["number"]))
-        told = {name: value for name, value in run.items() if name != "report"}
+        # The generation is the newest one with the recipe of the run.
+        told = {name: value for name, value in run.items() if name not in {"report", "generation"}}
         if known is not None and known != told:
             assert known["state"] not in TERMINAL, f"a run that had ended changed: {known} -> {told}"
             assert known["job"] == told["job"]
-            assert known["generation"] == told["generation"]
             assert known["state"] == told["state"] or (known["state"], told["state"]) in STEPS
         self._runs[owner, run["number"]] = told
 
     def _job(self, body: Body, is_new: bool) -> None:
         """A run has one Job, and the status speaks of it first."""
-        if not is_new or TRAINING_JOB not in labels(body):
+        if not is_new or TRAINING_JOB not in labels(body) or _deletes_a_file(body):
             return
         owner, name = owner_uid(body) or "", metadata(body)["name"]
         self._jobs[owner, name] += 1
@@ -162,12 +164,18 @@ class Promises:
     def _inference_service(self, body: Body, _: bool) -> None:
         status = self._status("inferenceservices", body)
         if "stable" in status:
+            self._adopted(uid(body), status["stable"]["revision"])
             self._answers.add(uid(body))
         canary = status.get("canary") or {}
         self._rejections(body, status)
         self._given_up[uid(body)] = canary.get("revision") if canary.get("state") == "Failed" else None
         if "standInSince" in canary:  # one pod that is ready is enough where nobody else answers
             self._complete.add((uid(body), canary["revision"]))
+
+    def _adopted(self, owner: str, revision: str) -> None:
+        """A service that is applied again begins with the revision that had the traffic, as complete as that was."""
+        if owner not in self._answers and any(known == revision for _, known in self._complete):
+            self._complete.add((owner, revision))
 
     def _rejections(self, body: Body, status: Mapping[str, Any]) -> None:
         """What was rejected is not started, and is forgotten only for a reason: somebody asked for it, the spec asked
@@ -246,7 +254,9 @@ class Promises:
         leftovers = key.resource in {CONFIG_MAPS, HTTP_ROUTES} or (
             key.resource == SERVICES and key.name != labels(self.cluster.objects[key])[INFERENCE_SERVICE]
         )
-        assert leftovers or key.resource in {JOBS, DEPLOYMENTS}, f"the operator deletes {key}"
+        assert leftovers or key.resource in {JOBS, DEPLOYMENTS, MODEL_VERSIONS}, f"the operator deletes {key}"
+        if key.resource == MODEL_VERSIONS:
+            self._before_deleting_version(key)
         if key.resource == JOBS:
             self._before_deleting_job(self.cluster.objects[key])
         if key.resource != DEPLOYMENTS:
@@ -261,6 +271,33 @@ class Promises:
                 "pods went that were called"
             )
 
+    def _before_deleting_version(self, key: Key) -> None:
+        """Only what a run made, and what no service has a revision of. A user may name it at the last moment."""
+        made_by = labels(self.cluster.objects[key]).get(TRAINING_JOB)
+        assert made_by is not None, f"{key} was not made by a run"
+        job = self.cluster.objects[Key(TRAINING_JOBS, key.namespace, made_by)]
+        assert key.name in {entry["name"] for entry in job["status"]["retiring"]}, "the status comes first"
+        assert key.name != job["status"].get("latestModelVersion"), "the newest version was deleted"
+        assert not [found for found in self._revisions() if found["version"] == key.name], f"{key} is needed"
+
+    def _revisions(self) -> list[Mapping[str, Any]]:
+        """The revisions in the statuses of all services."""
+        statuses = [
+            self.cluster.objects[key].get("status") or {} for key in self.cluster.all(INFERENCE_SERVICES)
+        ]
+        return [
+            status[role] for status in statuses for role in ("stable", "canary", "retired") if role in status
+        ]
+
+    def _before_deleting_file(self, job: Body) -> None:
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        digest = json.loads(container["env"][0]["value"])["artifact"]["digest"]
+        assert not [found for found in self._revisions() if found["artifact"]["digest"] == digest], (
+            "a file goes that is served"
+        )
+        named = self.known().indexed(VERSIONS_OF_DIGEST, NAMESPACE, digest)
+        assert named == [], "a file goes that a ModelVersion names"
+
     def _before_deleting_job(self, job: Body) -> None:
         """A Job of the newest run goes only when it has failed, and the run waits to get another one."""
         recipe = self.known().get(Key(TRAINING_JOBS, NAMESPACE, labels(job).get(TRAINING_JOB, ""))) or {}
@@ -273,7 +310,9 @@ class Promises:
 
     def before_create(self, key: Key, body: Body, known: View) -> None:
         """The operator, which knows this much, is about to make or to change an object."""
-        if key.resource == JOBS and TRAINING_JOB in labels(body):
+        if key.resource == JOBS and _deletes_a_file(body):
+            self._before_deleting_file(body)
+        elif key.resource == JOBS and TRAINING_JOB in labels(body):
             recipe = known.get(Key(TRAINING_JOBS, key.namespace, labels(body)[TRAINING_JOB])) or {}
             run = recipe["status"]["run"]
             assert (run["state"], run["job"]) == ("Pending", key.name), (
@@ -348,6 +387,11 @@ def _rejects(rejected: Mapping[str, Any], revision: Mapping[str, Any]) -> bool:
     if rejected["scope"] == "Revision":
         return bool(rejected["revision"] == revision.get("revision"))
     return bool(rejected["digest"] == (revision.get("artifact") or {}).get("digest"))
+
+
+def _deletes_a_file(job: Body) -> bool:
+    """Whether a Job deletes the file of a ModelVersion, and trains nothing."""
+    return bool(metadata(job)["name"].endswith("-delete"))
 
 
 def _without_mark(status: Mapping[str, Any]) -> str:

@@ -110,15 +110,25 @@ class Storm(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 5), fates=LATER)
     def somebody_trains_and_serves(self, seed: int, fates: list[Fate]) -> None:
         """Most storms have something to break."""
-        self.train("churn", seed, 3600, 0)
+        self.train("churn", seed, 3600, 0, 1 + seed % 3, "Delete" if seed % 2 else "Retain")
         self.serve("churn", None, 1, 30)
         self.a_while_goes_by(fates)
 
-    @rule(name=NAMES, seed=st.integers(0, 5), deadline=st.sampled_from([60, 3600]), tries=st.integers(0, 2))
-    def train(self, name: str, seed: int, deadline: int, tries: int) -> None:
+    @rule(
+        name=NAMES,
+        seed=st.integers(0, 5),
+        deadline=st.sampled_from([60, 3600]),
+        tries=st.integers(0, 2),
+        limit=st.integers(1, 3),
+        policy=st.sampled_from(["Retain", "Delete"]),
+    )
+    def train(
+        self, name: str, seed: int, deadline: int, tries: int, limit: int = 1, policy: str = "Delete"
+    ) -> None:
         """A user applies a TrainingJob."""
         more = {"seed": seed, "activeDeadlineSeconds": deadline, "backoffLimit": tries, "model": "churn"}
-        self._write(TRAINING_JOBS, name, {**RECIPE, **more})
+        keep = {"versionsHistoryLimit": limit, "artifacts": {"deletionPolicy": policy}}
+        self._write(TRAINING_JOBS, name, {**RECIPE, **more, **keep})
 
     @rule(name=VERSIONS, letter=st.sampled_from(LETTERS))
     def register(self, name: str, letter: str) -> None:
@@ -445,6 +455,7 @@ class Storm(RuleBasedStateMachine):
             assert reasons["Reconciling"] in settled, f"{key} still works: {status}"
         if key.resource == TRAINING_JOBS:
             assert status["run"]["state"] in TERMINAL
+            assert not status.get("retiring"), f"{key} still deletes versions: {status}"
             assert status["run"]["generation"] == metadata(body)["generation"]
 
 

@@ -95,7 +95,7 @@ def at_line(number: int, act: Callable[[], object], work: Callable[[], object]) 
     """Does some work, and something else right before its line of this number. False if it has fewer lines."""
     seen, acted = 0, False
 
-    def trace(frame: FrameType, event: str, _: Any) -> Any:  # noqa: ANN401
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal seen, acted
         if frame.f_code.co_filename not in OWN:
             return None

@@ -1,6 +1,7 @@
 {{- /*
 What each controller of the operator may do, and no more. It reads the three resources, writes only their
-status, and makes what runs for them. It touches no Secret and enters no pod. `/finalizers` lets it own
+status, and makes what runs for them. It deletes no object of a user: ModelVersions that runs made are its own, and the
+admission policy of the chart lets it delete no others. It touches no Secret and enters no pod. `/finalizers` lets it own
 children on clusters that enforce permissions on owner references.
 */}}
 
@@ -16,7 +17,10 @@ children on clusters that enforce permissions on owner references.
   verbs: [update]
 - apiGroups: [modelwright.dev]
   resources: [modelversions]
-  verbs: [get, list, watch, create]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [modelwright.dev]
+  resources: [inferenceservices]
+  verbs: [get, list, watch]
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, delete]
