@@ -420,8 +420,8 @@ class CanaryRevision(Revision):
     )
     checks: Checks | None = Field(
         default=None,
-        description="The checks of its step. The numbers are those of the last change of a result or a reason, or of "
-        "the last time that the samples of a check had grown by about an eighth.",
+        description="The checks of its step. All numbers are of one moment: the last change of a result or a reason, "
+        "or the last time that the samples had grown by about an eighth, or doubled for a check that has passed.",
     )
     failed_looks: int | None = Field(default=None, ge=0, description="How many looks in a row have failed.")
     last_look: int | None = Field(default=None, ge=0, description="Number of the look that failed last.")

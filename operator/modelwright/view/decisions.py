@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from modelwright.api.checks import counted
 from modelwright.api.requests import requester_phrase
-from modelwright.view.format import number, percent
+from modelwright.view.format import duration, number, percent
 from modelwright.view.model import Decision, InferenceService
 
 METRICS = {
     "errorRate": ("failed requests", percent),
     "refusalRate": ("refused requests", percent),
     "agreement": ("agreeing labels", percent),
-    "p99Seconds": ("99th percentile", lambda seconds: f"{number(seconds)} s"),
-    "p50Seconds": ("median", lambda seconds: f"{number(seconds)} s"),
+    "p99Seconds": ("99th percentile", duration),
+    "p50Seconds": ("median", duration),
     "difference": ("difference of 99 of 100 answers", number),
     "nonFinite": ("answers with NaN or infinity", percent),
     "restarts": ("restarts", number),

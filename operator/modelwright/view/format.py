@@ -55,6 +55,11 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def duration(seconds: float) -> str:
+    """Returns a duration that was measured, in milliseconds if it is below a second."""
+    return f"{number(seconds)} s" if seconds >= 1 else f"{number(seconds * 1000)} ms"
+
+
 def percent(share: float) -> str:
     """Returns a share of 1 in percent."""
     return f"{number(share * 100)} %"

@@ -59,7 +59,7 @@ def _numbers(check: Check) -> str:
 
 def _samples(check: Check, began: str | None, now: datetime) -> str:
     """How many samples there are, how many are needed, how long that takes at this rate, and what is in the way."""
-    needed = check.samples_needed if check.result == "Inconclusive" else None
+    needed = check.samples_needed
     text = counted(check.samples)
     if needed is not None and check.reason == TOO_FEW:
         text = progress(check.samples, needed)

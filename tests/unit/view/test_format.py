@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from modelwright.view.format import ago, ahead, number, percent, plain, span
+from modelwright.view.format import ago, ahead, duration, number, percent, plain, span
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -36,6 +36,10 @@ def test_what_is_no_moment_is_no_crash(text: str | None) -> None:
 
 def test_a_text_of_others_cannot_steer_the_terminal() -> None:
     assert plain("\x1b[2Jgone\r\nfor\x9bgood\u202e\u00e4") == " [2Jgone  for good \u00e4"
+
+
+def test_what_took_less_than_a_second_is_told_in_milliseconds() -> None:
+    assert (duration(0.00032987), duration(0), duration(1.5)) == ("0.3299 ms", "0 ms", "1.5 s")
 
 
 def test_numbers_have_four_digits() -> None:

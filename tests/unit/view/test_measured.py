@@ -41,14 +41,14 @@ def check(name: str = "errorRate", result: str = "Inconclusive", **fields: Any) 
         ),
         (
             check("p99Seconds", reason="IncreaseUnclear", value=0.21, threshold=0.25, samples=400),
-            "p99Seconds  undecided  0.21 s, limit 0.25 s  400 samples: IncreaseUnclear",
+            "p99Seconds  undecided  210 ms, limit 250 ms  400 samples: IncreaseUnclear",
         ),
         (
             check(result="Pass", reason="ErrorRateWithinLimit", value=0.002, threshold=0.01, samples=1000),
             "errorRate  passes  0.2 %, limit 1 %  1,000 samples",
         ),
         (
-            check(result="Fail", reason="ErrorRateTooHigh", value=0.5, samples=1, samplesNeeded=9),
+            check(result="Fail", reason="ErrorRateTooHigh", value=0.5, samples=1),
             "errorRate  FAILS  50 %  1 sample",
         ),
         (check("complaints", reason="NoData", message="no series"), "complaints  undecided  0 samples (no series)"),

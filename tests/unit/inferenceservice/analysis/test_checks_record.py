@@ -24,6 +24,11 @@ def verdict(samples: int, result: Result = "Pass", reason: str = "Fine", **more:
     return Verdict(result, more.pop("metric", "errorRate"), reason, samples, **more)
 
 
+def undecided(samples: int, **more: Any) -> Verdict:
+    """The verdict of a check that is undecided."""
+    return verdict(samples, "Inconclusive", **more)
+
+
 def writes(looks: Iterable[list[Verdict]]) -> int:
     """How often the record changes in a row of looks, the first one included."""
     found, before = 0, None
@@ -71,7 +76,9 @@ def test_it_is_a_status_that_the_api_server_accepts() -> None:
 def test_how_many_samples_are_asked_for_is_exact_and_an_estimate_is_rounded_up() -> None:
     few = verdict(3, "Inconclusive", "TooFewSamples", samples_needed=12345)
     unclear = verdict(3, "Inconclusive", "Unclear", metric="p99Seconds", samples_needed=12345)
-    assert [check.samples_needed for check in recorded([few, unclear], None, None) or []] == [12345, 13000]
+    passed = verdict(3, metric="agreement", samples_needed=12345)
+    found = recorded([few, unclear, passed], None, None) or []
+    assert [check.samples_needed for check in found] == [12345, 13000, None]
 
 
 def test_a_query_with_the_name_of_a_check_is_an_entry_of_its_own() -> None:
@@ -87,7 +94,12 @@ def test_without_verdicts_there_is_no_record() -> None:
     ("samples", "expected"), [(0, 0), (1, 1), (9, 9), (10, 10), (13, 12), (999, 900), (1119, 1100), (10**6, 10**6)]
 )  # fmt: skip
 def test_a_level_is_at_or_below_the_samples(samples: int, expected: int) -> None:
-    assert level(samples) == expected
+    assert level("Inconclusive", samples) == ("Inconclusive", expected)
+
+
+@pytest.mark.parametrize(("samples", "expected"), [(0, 0), (1, 1), (2, 2), (3, 2), (1023, 512), (1024, 1024)])
+def test_a_check_that_has_passed_has_a_level_for_each_doubling(samples: int, expected: int) -> None:
+    assert level("Pass", samples) == ("Pass", expected)
 
 
 def test_from_one_level_to_the_next_it_is_a_sixth_or_less() -> None:
@@ -98,29 +110,35 @@ def test_from_one_level_to_the_next_it_is_a_sixth_or_less() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        verdict(100, "Inconclusive"),
-        verdict(100, reason="Other"),
-        verdict(110),
-        verdict(90),
-        verdict(100, metric="agreement"),
+        verdict(100, "Pass"),
+        undecided(100, reason="Other"),
+        undecided(110),
+        undecided(90),
+        undecided(100, metric="agreement"),
     ],
 )
 def test_a_result_a_reason_or_a_level_changes_it(changed: Verdict) -> None:
-    before = recorded([verdict(100)], None, None)
+    before = recorded([undecided(100)], None, None)
     found = recorded([changed], None, before) or []
     assert (found[0].name, found[0].samples) == (changed.metric, changed.samples)
 
 
 def test_other_numbers_do_not_change_it() -> None:
-    before = recorded([verdict(100, value=0.1, threshold=0.2, interval=Interval(0, 1))], None, None)
-    after = verdict(109, value=0.3, threshold=0.1, interval=Interval(0.2, 0.4), samples_needed=7)
+    before = recorded([undecided(100, value=0.1, threshold=0.2, interval=Interval(0, 1))], None, None)
+    after = undecided(109, value=0.3, threshold=0.1, interval=Interval(0.2, 0.4), samples_needed=7)
     assert recorded([after], None, before) == before
 
 
 def test_once_it_changes_all_of_it_is_of_that_moment() -> None:
-    before = recorded([verdict(100), verdict(100, metric="agreement")], None, None)
-    found = recorded([verdict(101), verdict(110, metric="agreement")], None, before)
+    before = recorded([verdict(100), undecided(100, metric="agreement")], None, None)
+    found = recorded([verdict(101), undecided(110, metric="agreement")], None, before)
     assert [check.samples for check in found or []] == [101, 110]
+
+
+def test_a_check_that_has_passed_changes_it_when_its_samples_have_doubled() -> None:
+    before = recorded([verdict(70)], None, None)
+    assert recorded([verdict(127)], None, before) == before
+    assert recorded([verdict(128)], None, before) != before
 
 
 def test_a_step_without_new_samples_writes_nothing() -> None:
@@ -128,21 +146,28 @@ def test_a_step_without_new_samples_writes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("streams", "most"),
+    ("result", "streams", "most"),
     [
-        ([lambda look: look], 111),
-        ([lambda look: look] * 6, 111),
-        ([lambda look: look, lambda look: look // 7, lambda look: look // 100], 111 + 94 + 71),
+        ("Inconclusive", [lambda look: look], 111),
+        ("Pass", [lambda look: look], 21),
+        ("Inconclusive", [lambda look: look] * 6, 111),
+        (
+            "Inconclusive",
+            [lambda look: look, lambda look: look // 7, lambda look: look // 100],
+            111 + 94 + 71,
+        ),
     ],
-    ids=["one check", "six checks of the same requests", "three checks of different requests"],
+    ids=["one check", "that passes", "six checks of the same requests", "three checks of different requests"],
 )
-def test_a_million_samples_cost_few_writes(streams: list[Callable[[int], int]], most: int) -> None:
+def test_a_million_samples_cost_few_writes(
+    result: Result, streams: list[Callable[[int], int]], most: int
+) -> None:
     """Each look brings a thousandth more, from one sample on: the worst rate for a look every two seconds."""
     looks, samples = [0], 0
     while samples < 10**6:
         samples += max(1, samples // 1000)
         looks.append(min(samples, 10**6))
-    checks = ([verdict(s(look), metric=f"m{i}") for i, s in enumerate(streams)] for look in looks)
+    checks = ([verdict(s(look), result, metric=f"m{i}") for i, s in enumerate(streams)] for look in looks)
     assert writes(checks) <= most
 
 
