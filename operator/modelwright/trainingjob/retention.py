@@ -56,22 +56,34 @@ def is_made_by(version: Body, training_job: str) -> bool:
     )
 
 
-def versions_of(view: View, training_job: Body) -> list[Body]:
-    """Returns the ModelVersions that runs of this TrainingJob made, the newest first.
+@dataclass(frozen=True)
+class Made:
+    """The ModelVersions that runs of a TrainingJob made, the newest first.
+
+    `servable`: the places of those that can be served.
+    """
+
+    versions: tuple[Body, ...]
+    servable: tuple[int, ...]
+
+    def beyond(self, limit: int) -> tuple[Body, ...]:
+        """Returns the versions that are older than the newest `limit` ones that can be served."""
+        return self.versions[self.servable[limit - 1] + 1 :] if len(self.servable) >= limit else ()
+
+
+def made_by(view: View, training_job: Body) -> Made:
+    """Returns the ModelVersions that runs of this TrainingJob made.
 
     Also those of an earlier TrainingJob of the same name, whose runs this one continues to count.
     """
-    labelled = view.indexed(VERSIONS_OF_JOB, namespace(training_job), name(training_job))
-    made = (
-        version for version, ours in read_each(labelled, lambda v: is_made_by(v, name(training_job))) if ours
-    )
-    return sorted(made, key=run_number, reverse=True)
+    return view.computed(VERSIONS_OF_JOB, namespace(training_job), name(training_job), lined_up)
 
 
-def beyond(versions: Sequence[Body], limit: int) -> list[Body]:
-    """Returns the versions that are older than the newest `limit` ones that can be served. `versions`: newest first."""
-    servable = [place for place, version in enumerate(versions) if _is_servable(version)]
-    return list(versions[servable[limit - 1] + 1 :]) if len(servable) >= limit else []
+def lined_up(labelled: Sequence[Body]) -> Made:
+    """Returns those that runs made of the ModelVersions with the label of one TrainingJob."""
+    found = read_each(labelled, lambda version: is_made_by(version, labels(version)[TRAINING_JOB]))
+    versions = tuple(sorted((version for version, ours in found if ours), key=run_number, reverse=True))
+    return Made(versions, tuple(place for place, version in enumerate(versions) if _is_servable(version)))
 
 
 def _is_servable(version: Body) -> bool:

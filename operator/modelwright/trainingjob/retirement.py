@@ -31,11 +31,10 @@ from modelwright.trainingjob.manifests import DELETE_STEP, delete_job_manifest
 from modelwright.trainingjob.observed import Observed, pods_of
 from modelwright.trainingjob.retention import (
     Objection,
-    beyond,
     file_objection,
+    made_by,
     namesake,
     objection,
-    versions_of,
 )
 from modelwright.trainingjob.runs import TERMINAL
 from modelwright.workload.following import Ended, Ending, Failed, Postponed, Starting, Work, follow, next_try
@@ -88,11 +87,11 @@ def retirement(view: View, observed: Observed, settings: Settings, now: datetime
     entries = _entries(observed)
     if view.blindness(MODEL_VERSIONS, observed.namespace) is not None:
         return Retirement(tuple(entries))  # a version that is not seen may be there
-    versions = versions_of(view, observed.body)
-    surplus = beyond(versions, observed.spec.get("versionsHistoryLimit", 20))
+    made = made_by(view, observed.body)
+    surplus = made.beyond(observed.spec.get("versionsHistoryLimit", 20))
     if not surplus and not entries:
         return Retirement()
-    why = {name(version): objection(view, version, versions, now) for version in surplus}
+    why = {name(version): objection(view, version, made.versions, now) for version in surplus}
     context = _Context(view, observed, settings, now, why)
     steps = [_next(context, entry) for entry in entries]
     listed = {entry.name for entry in entries}

@@ -337,6 +337,8 @@ class Promises:
             by_gateway = "gateway" in service["spec"]
             assert rule["weight"] == (0 if by_gateway else canary["weight"])
             assert rule["weight"] <= max(step["weight"] for step in service["spec"]["rollout"]["steps"])
+        elif (service["status"].get("retired") or {}).get("revision") == rule["revision"]:
+            assert not rule["weight"], "a share for the revision before"
         else:
             assert service["status"]["stable"]["revision"] == rule["revision"], "a share for nobody"
 

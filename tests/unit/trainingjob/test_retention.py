@@ -22,12 +22,12 @@ from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import Cache
 from modelwright.engine.objects import Body, ResourceType, name
 from modelwright.trainingjob.retention import (
-    beyond,
     file_objection,
     is_made_by,
+    lined_up,
+    made_by,
     namesake,
     objection,
-    versions_of,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -258,7 +258,7 @@ BEYOND: dict[str, tuple[list[dict[str, Any]], int, list[str]]] = {
 def test_the_newest_that_can_be_served_are_kept(
     versions: list[dict[str, Any]], limit: int, older: list[str]
 ) -> None:
-    assert [name(version) for version in beyond(versions, limit)] == older
+    assert [name(version) for version in lined_up(versions).beyond(limit)] == older
 
 
 def without_label(label: str) -> Change:
@@ -289,7 +289,7 @@ def test_versions_are_in_the_order_of_their_runs() -> None:
     job: Body = a_body(TRAINING_JOBS, "churn", spec={})
     view = a_view(*(a_version(run) for run in (2, 10, 9)), a_body(MODEL_VERSIONS, "by-hand", spec={}))
 
-    assert [name(version) for version in versions_of(view, job)] == ["churn-10", "churn-9", "churn-2"]
+    assert [name(version) for version in made_by(view, job).versions] == ["churn-10", "churn-9", "churn-2"]
 
 
 def test_a_file_is_needed_by_whoever_names_its_digest_in_the_claim() -> None:
