@@ -25,30 +25,15 @@ from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegatio
 class _HttpTicket:
     """One inference on its way through the executor."""
 
-    __slots__ = (
-        "_about_refusals",
-        "_afterwards",
-        "_exchange",
-        "_executor",
-        "_infer",
-        "_is_handed_over",
-        "accepted",
-    )
+    __slots__ = ("_afterwards", "_exchange", "_executor", "_infer", "accepted")
 
     def __init__(
-        self,
-        infer: "Inference",
-        exchange: Exchange,
-        executor: Executor,
-        afterwards: Afterwards | None,
-        about_refusals: Delegation | None,
+        self, infer: "Inference", exchange: Exchange, executor: Executor, afterwards: Afterwards | None
     ) -> None:
         self._infer = infer
         self._exchange = exchange
         self._executor = executor
         self._afterwards = afterwards
-        self._about_refusals = about_refusals
-        self._is_handed_over = False  # to another revision
         self.accepted = perf_counter()
         infer.metrics.in_flight += 1
         exchange.on_gone = self._gone
@@ -59,7 +44,7 @@ class _HttpTicket:
 
     @property
     def settled(self) -> bool:
-        return self._exchange.settled or self._is_handed_over
+        return self._exchange.settled
 
     def decode(self, *, at_once: bool) -> InferRequest:
         exchange = self._exchange
@@ -87,13 +72,7 @@ class _HttpTicket:
 
     def fail(self, error: OipError) -> None:
         status = error.problem.value
-        response = responses.error(status, error.message, *self._infer.origin)
-        if self._about_refusals is not None and status < 500:
-            self._is_handed_over = True
-            seconds = perf_counter() - self.accepted
-            self._infer.ask_about(response, seconds, self._exchange, self._about_refusals)
-            return
-        self._respond(response)
+        self._respond(responses.error(status, error.message, *self._infer.origin))
         if self._afterwards is not None:
             self._afterwards(OwnAnswer(error=OwnError.REFUSED if status < 500 else OwnError.FAILED))
 
@@ -106,6 +85,38 @@ class _HttpTicket:
         self._infer.metrics.done(response.status, perf_counter() - self.accepted)
         self._exchange.on_gone = None  # no cycle: the collector would have to find each request
         self._exchange.respond(response)
+
+
+class _AskingTicket(_HttpTicket):
+    """One whose caller is refused only if another revision does not answer either."""
+
+    __slots__ = ("_delegation", "_is_handed_over")
+
+    def __init__(
+        self,
+        infer: "Inference",
+        exchange: Exchange,
+        executor: Executor,
+        afterwards: Afterwards | None,
+        delegation: Delegation,
+    ) -> None:
+        super().__init__(infer, exchange, executor, afterwards)
+        self._delegation = delegation
+        self._is_handed_over = False
+
+    @property
+    def settled(self) -> bool:
+        return self._exchange.settled or self._is_handed_over
+
+    def fail(self, error: OipError) -> None:
+        status = error.problem.value
+        if status >= 500:
+            super().fail(error)
+            return
+        self._is_handed_over = True
+        seconds = perf_counter() - self.accepted
+        refusal = responses.error(status, error.message, *self._infer.origin)
+        self._infer.ask_about(refusal, seconds, self._exchange, self._delegation)
 
 
 class Inference:
@@ -158,7 +169,12 @@ class Inference:
             if afterwards is not None:
                 afterwards(OwnAnswer(error=OwnError.FAILED))
         else:
-            serving.executor.submit(_HttpTicket(self, exchange, serving.executor, afterwards, about_refusals))
+            executor = serving.executor
+            executor.submit(
+                _HttpTicket(self, exchange, executor, afterwards)
+                if about_refusals is None
+                else _AskingTicket(self, exchange, executor, afterwards, about_refusals)
+            )
 
     def delegate(self, exchange: Exchange, delegation: Delegation) -> None:
         """Answer by another revision or, if it fails, by this one."""

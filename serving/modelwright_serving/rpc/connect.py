@@ -43,28 +43,13 @@ _ERRORS = {
 class _ConnectTicket:
     """One inference on its way through the executor."""
 
-    __slots__ = (
-        "_about_refusals",
-        "_afterwards",
-        "_exchange",
-        "_executor",
-        "_is_handed_over",
-        "_method",
-        "accepted",
-    )
+    __slots__ = ("_afterwards", "_exchange", "_executor", "_method", "accepted")
 
     def __init__(
-        self,
-        method: ModelInfer,
-        exchange: Exchange,
-        executor: Executor,
-        afterwards: Afterwards | None,
-        about_refusals: Delegation | None,
+        self, method: ModelInfer, exchange: Exchange, executor: Executor, afterwards: Afterwards | None
     ) -> None:
         self._method = method
         self._afterwards = afterwards
-        self._about_refusals = about_refusals
-        self._is_handed_over = False  # to another revision
         self._executor = executor
         self._exchange = exchange
         self.accepted = perf_counter()
@@ -77,7 +62,7 @@ class _ConnectTicket:
 
     @property
     def settled(self) -> bool:
-        return self._exchange.settled or self._is_handed_over
+        return self._exchange.settled
 
     def decode(self, *, at_once: bool) -> InferRequest:
         exchange = self._exchange
@@ -97,12 +82,7 @@ class _ConnectTicket:
 
     def fail(self, error: OipError) -> None:
         failure = status.from_oip(error)
-        seconds = perf_counter() - self.accepted
-        if self._about_refusals is not None and failure.code in REFUSALS:
-            self._is_handed_over = True
-            _ask_about(failure, seconds, self._exchange, self._method, self._about_refusals)
-            return
-        self._method.metrics.done(failure.code.name, seconds)
+        self._method.metrics.done(failure.code.name, perf_counter() - self.accepted)
         self._respond(_error(failure, *self._method.origin))
         if self._afterwards is not None:
             self._afterwards(own_error(failure))
@@ -115,6 +95,37 @@ class _ConnectTicket:
         self._exchange.on_gone = None
         self._method.metrics.abandoned()
         self._executor.abandon(self)
+
+
+class _AskingTicket(_ConnectTicket):
+    """One whose caller is refused only if another revision does not answer either."""
+
+    __slots__ = ("_delegation", "_is_handed_over")
+
+    def __init__(
+        self,
+        method: ModelInfer,
+        exchange: Exchange,
+        executor: Executor,
+        afterwards: Afterwards | None,
+        delegation: Delegation,
+    ) -> None:
+        super().__init__(method, exchange, executor, afterwards)
+        self._delegation = delegation
+        self._is_handed_over = False
+
+    @property
+    def settled(self) -> bool:
+        return self._exchange.settled or self._is_handed_over
+
+    def fail(self, error: OipError) -> None:
+        refusal = status.from_oip(error)
+        if refusal.code not in REFUSALS:
+            super().fail(error)
+            return
+        self._is_handed_over = True
+        seconds = perf_counter() - self.accepted
+        _ask_about(refusal, seconds, self._exchange, self._method, self._delegation)
 
 
 class ConnectEndpoint:
@@ -158,7 +169,11 @@ class ConnectEndpoint:
             self._method.metrics.refused(error.code.name)
             exchange.respond(_error(error))
             return
-        executor.submit(_ConnectTicket(self._method, exchange, executor, afterwards, about_refusals))
+        executor.submit(
+            _ConnectTicket(self._method, exchange, executor, afterwards)
+            if about_refusals is None
+            else _AskingTicket(self._method, exchange, executor, afterwards, about_refusals)
+        )
 
 
 def _ask_about(

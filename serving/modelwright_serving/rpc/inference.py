@@ -30,16 +30,7 @@ from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegatio
 class _GrpcTicket:
     """One inference on its way through the executor."""
 
-    __slots__ = (
-        "_about_refusals",
-        "_afterwards",
-        "_encoding",
-        "_executor",
-        "_is_handed_over",
-        "_method",
-        "_stream",
-        "accepted",
-    )
+    __slots__ = ("_afterwards", "_encoding", "_executor", "_method", "_stream", "accepted")
 
     def __init__(
         self,
@@ -48,11 +39,8 @@ class _GrpcTicket:
         encoding: bytes,
         executor: Executor,
         afterwards: Afterwards | None,
-        about_refusals: Delegation | None,
     ) -> None:
         self._method = method
-        self._about_refusals = about_refusals
-        self._is_handed_over = False  # to another revision
         self._executor = executor
         self._stream = stream
         self._afterwards = afterwards
@@ -68,10 +56,8 @@ class _GrpcTicket:
     @property
     def settled(self) -> bool:
         stream = self._stream
-        if stream.settled or self._is_handed_over:
-            return True
-        if stream.deadline == inf or monotonic() < stream.deadline:
-            return False
+        if stream.settled or stream.deadline == inf or monotonic() < stream.deadline:
+            return stream.settled
         stream.handler.late(stream)
         return True
 
@@ -109,12 +95,7 @@ class _GrpcTicket:
         if self._stream.settled:
             return
         failure = error.status if isinstance(error, _FramingError) else status.from_oip(error)
-        seconds = perf_counter() - self.accepted
-        if self._about_refusals is not None and failure.code in REFUSALS:
-            self._is_handed_over = True
-            self._method.ask_about(failure, seconds, self._stream, self._encoding, self._about_refusals)
-            return
-        self._method.metrics.done(failure.code.name, seconds)
+        self._method.metrics.done(failure.code.name, perf_counter() - self.accepted)
         self._stream.on_gone = None
         self._method.fail(self._stream, failure)
         if self._afterwards is not None:
@@ -124,6 +105,38 @@ class _GrpcTicket:
         self._stream.on_gone = None
         self._method.metrics.abandoned()
         self._executor.abandon(self)
+
+
+class _AskingTicket(_GrpcTicket):
+    """One whose caller is refused only if another revision does not answer either."""
+
+    __slots__ = ("_delegation", "_is_handed_over")
+
+    def __init__(
+        self,
+        method: "ModelInfer",
+        stream: Stream,
+        encoding: bytes,
+        executor: Executor,
+        afterwards: Afterwards | None,
+        delegation: Delegation,
+    ) -> None:
+        super().__init__(method, stream, encoding, executor, afterwards)
+        self._delegation = delegation
+        self._is_handed_over = False
+
+    @property
+    def settled(self) -> bool:
+        return self._is_handed_over or super().settled
+
+    def fail(self, error: OipError) -> None:
+        refusal = status.from_oip(error)
+        if refusal.code not in REFUSALS:
+            super().fail(error)
+        elif not self._stream.settled:
+            self._is_handed_over = True
+            seconds = perf_counter() - self.accepted
+            self._method.ask_about(refusal, seconds, self._stream, self._encoding, self._delegation)
 
 
 class _FramingError(OipError):
@@ -237,7 +250,11 @@ class ModelInfer:
         if executor is None:
             self.refuse(stream, RpcError(Code.UNAVAILABLE, self.unready))
             return
-        executor.submit(_GrpcTicket(self, stream, encoding, executor, afterwards, about_refusals))
+        executor.submit(
+            _GrpcTicket(self, stream, encoding, executor, afterwards)
+            if about_refusals is None
+            else _AskingTicket(self, stream, encoding, executor, afterwards, about_refusals)
+        )
 
     def refuse(self, stream: Stream, error: RpcError) -> None:
         if stream.on_gone is not None:
