@@ -38,11 +38,22 @@ from modelwright.common.resources import (
 )
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
-from modelwright.engine.kinds import Kind, child, identity
+from modelwright.engine.kinds import Kind, child, identity, only
 from modelwright.engine.objects import Body, Key, labels, name, namespace
 from modelwright.inferenceservice.planner import InferenceServicePlanner
 from modelwright.modelversion.planner import ModelVersionPlanner
 from modelwright.trainingjob.planner import TrainingJobPlanner
+
+# What planners read of the status of a pod; they read nothing of its spec.
+POD_STATUS = (
+    "phase",
+    "reason",
+    "message",
+    "podIP",
+    "conditions",
+    "initContainerStatuses",
+    "containerStatuses",
+)
 
 
 def kinds(settings: Settings) -> list[Kind]:
@@ -53,9 +64,17 @@ def kinds(settings: Settings) -> list[Kind]:
         Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_versions_and_makers),
         # Read only to find the Deployment of a pod.
         replace(child(REPLICA_SETS, _labelled), keep=identity),
-        *(child(resource, _labelled) for resource in (JOBS, PODS, DEPLOYMENTS, SERVICES, CONFIG_MAPS)),
-        child(CLAIMS),
-        Kind(GATEWAYS, wakes=_callers_of, optional=True, needed=_names_a_gateway),
+        replace(child(PODS, _labelled), keep=only(status=POD_STATUS)),
+        *(child(resource, _labelled) for resource in (JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS)),
+        replace(child(CLAIMS), keep=only()),
+        Kind(
+            GATEWAYS,
+            wakes=_callers_of,
+            optional=True,
+            needed=_names_a_gateway,
+            # The status of a listener counts its routes, which changes with each service.
+            keep=only(spec=("listeners",), status=("addresses",)),
+        ),
         replace(child(HTTP_ROUTES, _labelled), optional=True, needed=_names_a_gateway),
     ]
     return [

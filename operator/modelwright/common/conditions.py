@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -17,6 +17,11 @@ from modelwright.engine.objects import Body
 from modelwright.engine.plan import Event
 
 MESSAGE_LENGTH = 2048
+# The observedGeneration in the status that an object is created with: kstatus reads it as InProgress.
+NEVER_SEEN = -1
+# How long a state of progress may last without being written: the first one of an object, and a later one.
+FIRST_PATIENCE = timedelta(seconds=10)
+PATIENCE = timedelta(seconds=2)
 
 
 class Progress(Enum):
@@ -52,6 +57,17 @@ class Aspect:
     status: bool | None
     reason: str
     message: str
+
+
+def patience(before: Mapping[str, Any], summary: Summary, generation: int) -> timedelta:
+    """How long a status may wait to be written that records nothing but this summary.
+
+    `before`: the status as it was last written. A result, and anything about a new spec, is written at once.
+    """
+    seen = before.get("observedGeneration", NEVER_SEEN)
+    if summary.progress is not Progress.RECONCILING or seen not in (NEVER_SEEN, generation):
+        return timedelta(0)
+    return FIRST_PATIENCE if seen == NEVER_SEEN else PATIENCE
 
 
 def done(reason: str, message: str, *, warning: bool = False) -> Summary:
@@ -96,7 +112,12 @@ def conditions(
 
 
 def transition_events(before: Iterable[Mapping[str, Any]], summary: Summary) -> tuple[Event, ...]:
-    """Returns the event of the summary if the status or reason of Ready changes."""
+    """Returns the event of the summary if the status or reason of Ready changes.
+
+    Progress as expected has none: the conditions show it, with its time.
+    """
+    if summary.progress is Progress.RECONCILING and not summary.warning:
+        return ()
     ready = next((condition for condition in before if condition.get("type") == "Ready"), None)
     if (
         ready is not None

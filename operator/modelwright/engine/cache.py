@@ -22,6 +22,7 @@ from modelwright.engine.objects import (
     root_uid,
     uid,
 )
+from modelwright.engine.sharing import Texts
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 OUR_ANNOTATIONS = "f:modelwright.dev/"
@@ -154,6 +155,7 @@ class Cache:
     def __init__(self, namespace: str | None = None, indexes: Iterable[Index] = ()) -> None:
         self._namespace = namespace
         self._indexes = Indexes(indexes)
+        self._texts = Texts()
         self._unseen: dict[ResourceType, Blindness] = {}
         self._bodies: dict[ResourceType, dict[str, dict[str, Body]]] = defaultdict(lambda: defaultdict(dict))
         self._by_owner: dict[tuple[ResourceType, str], set[Key]] = defaultdict(set)
@@ -257,7 +259,7 @@ class Cache:
             self._bury(uid(known), NEVER_AGAIN)
             self._facts.pop(key, None)
         self._unlink(key)
-        self._link(key, slim(body))
+        self._link(key, self._texts.share(dict(slim(body))))
         return True
 
     def remove(self, resource: ResourceType, body: Body) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import View
 from modelwright.engine.indexes import Index
-from modelwright.engine.objects import Body, Key, ResourceType, metadata
+from modelwright.engine.objects import Body, Key, ResourceType, annotations_of, metadata
 from modelwright.engine.plan import Planner
 
 OURS = f"{MANAGED_BY}={MANAGER}"
@@ -35,6 +35,22 @@ def identity(body: Body) -> Body:
     """What an object is called, and whose it is."""
     kept = {name: value for name, value in metadata(body).items() if name in _IDENTITY}
     return {**{name: body[name] for name in ("apiVersion", "kind") if name in body}, "metadata": kept}
+
+
+def only(**parts: Iterable[str]) -> Keep:
+    """Keeps the identity, the annotations, and the named fields of each part: `only(status=("phase",))`."""
+    wanted = {part: frozenset(fields) for part, fields in parts.items()}
+
+    def keep(body: Body) -> Body:
+        kept = dict(identity(body))
+        if noted := annotations_of(body):
+            kept["metadata"] = {**kept["metadata"], "annotations": noted}
+        for part, fields in wanted.items():
+            if isinstance(body.get(part), Mapping):
+                kept[part] = {name: value for name, value in body[part].items() if name in fields}
+        return kept
+
+    return keep
 
 
 @dataclass(frozen=True)

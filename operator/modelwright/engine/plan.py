@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from modelwright.engine.cache import View
@@ -90,12 +90,16 @@ class Plan:
     speaks of, and a crash between any two repeats an event at worst. An effect that the API server refuses does not
     keep the later ones from being carried out: a planner makes an effect depend on another by what it observes. A
     plan that changed anything is followed by another one at once; `requeue_at` asks for one at that time.
+
+    `patience`: how long the status may wait, with the events: a state that passes sooner is never written. Effects do
+    not wait, so such a status must not record anything that they follow from.
     """
 
     status: Mapping[str, Any] | None = None
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
     requeue_at: datetime | None = None
+    patience: timedelta = timedelta(0)
 
 
 class Planner(Protocol):

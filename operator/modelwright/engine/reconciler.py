@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, assert_never
 
 from modelwright.engine.cache import View
+from modelwright.engine.compare import without_nulls
 from modelwright.engine.errors import (
     ApiError,
     Conflict,
@@ -71,6 +73,7 @@ class Reconciler:
         self._queue = queue
         self._now = now
         self._writes: dict[Key, int] = {}
+        self._waits_since: dict[Key, datetime] = {}
 
     async def handle(self, key: Key) -> Outcome:
         """Reconciles an object and queues its next reconcile."""
@@ -82,7 +85,7 @@ class Reconciler:
         """Reconciles an object once. Raises only what ends the process."""
         now, plan = self._now(), Plan()
         try:
-            plan = self._planners[key.resource](self._view, key, now)
+            plan = self._waiting(key, self._planners[key.resource](self._view, key, now), now)
             wrote = await self._executor.execute(key, plan)
         except NotLeader:
             return Standby()
@@ -99,6 +102,21 @@ class Reconciler:
         retry_at = None if retry_in is None else now + timedelta(seconds=retry_in)
         next_at = min((moment for moment in (plan.requeue_at, retry_at) if moment is not None), default=None)
         return Done() if next_at is None else At(next_at)
+
+    def _waiting(self, key: Key, plan: Plan, now: datetime) -> Plan:
+        """The plan; without its status and events while these may still wait."""
+        body = self._view.get(key)
+        news = plan.status is not None and body is not None
+        if not news or without_nulls(plan.status) == without_nulls((body or {}).get("status") or {}):
+            self._waits_since.pop(key, None)
+            return plan
+        since = self._waits_since.setdefault(key, now)
+        due = since + plan.patience
+        if not since <= now < due:  # the clock may have been set back
+            del self._waits_since[key]
+            return plan
+        requeue_at = due if plan.requeue_at is None else min(due, plan.requeue_at)
+        return replace(plan, status=None, events=(), requeue_at=requeue_at)
 
     async def _report(self, key: Key, error: Exception) -> None:
         """Posts what kept the operator from planning: the object's conditions say nothing of it."""

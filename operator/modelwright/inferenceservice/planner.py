@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from modelwright.api.inferenceservice import CanaryRevision
+from modelwright.api.inferenceservice import CanaryRevision, InferenceServiceStatus
 from modelwright.common import conditions
-from modelwright.common.conditions import Summary
+from modelwright.common.conditions import Progress, Summary
 from modelwright.common.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -47,7 +47,7 @@ from modelwright.inferenceservice.rollout.steps import (
     replicas,
     times_of,
 )
-from modelwright.inferenceservice.status import record
+from modelwright.inferenceservice.status import decisive, record
 from modelwright.workload.refusals import with_refusals
 
 
@@ -72,11 +72,13 @@ class InferenceServicePlanner:
         revisions = advance(observed, requested, now)
         summary = gateway.overruled(ready.summary(observed, requested, revisions), observed.outside)
         summary = with_refusals(image.announced(summary, chosen, self.settings), observed.refusals)
+        recorded = record(observed, revisions)
         return Plan(
-            status=_status(observed, revisions, summary, now),
+            status=_status(observed, revisions, recorded, summary, now),
+            patience=_patience(observed, recorded, summary),
             events=(
                 *decision_log.event(revisions.decision),
-                *conditions.transition_events(observed.written_conditions, summary),
+                *_transition(observed, summary),
                 *_refusal(revisions),
                 *_adoption(observed),
             ),
@@ -168,11 +170,29 @@ def _is_left(observed: Observed, revisions: Revisions, canary_service: Body) -> 
     return kept or revision in revisions.running or not leaving
 
 
-def _status(observed: Observed, revisions: Revisions, summary: Summary, now: datetime) -> dict[str, Any]:
+def _transition(observed: Observed, summary: Summary) -> tuple[Event, ...]:
+    """The event of the summary. The first success has none: the conditions tell as much."""
+    if summary.progress is Progress.DONE and not summary.warning and observed.status.stable is None:
+        return ()
+    return conditions.transition_events(observed.written_conditions, summary)
+
+
+def _patience(observed: Observed, recorded: InferenceServiceStatus, summary: Summary) -> timedelta:
+    """How long the status may wait: not at all if it records more than progress and counts of pods."""
+    if observed.adopted or decisive(recorded) != decisive(observed.status):
+        return timedelta(0)
+    return conditions.patience(observed.written_status, summary, observed.generation)
+
+
+def _status(
+    observed: Observed,
+    revisions: Revisions,
+    recorded: InferenceServiceStatus,
+    summary: Summary,
+    now: datetime,
+) -> dict[str, Any]:
     """The whole status, with its conditions, as it is written."""
-    status = record(observed, revisions).model_dump(
-        mode="json", by_alias=True, exclude_none=True, exclude={"conditions"}
-    )
+    status = recorded.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
     outside = () if observed.outside is None else (observed.outside,)
     aspects = (ready.available(observed, revisions), *outside)
     status["conditions"] = conditions.conditions(

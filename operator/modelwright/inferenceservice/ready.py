@@ -34,10 +34,13 @@ MOST_NAMES = 5
 def summary(observed: Observed, target: Revision | Unresolved, revisions: Revisions) -> Summary:
     """The reason and message of Ready. The planner overrules it when the Gateway or a refused write is in the way."""
     if isinstance(target, Unresolved):
-        stand = conditions.stalled if target.hopeless else conditions.waiting
         stable = revisions.stable
         kept = f"; {_recorded(stable)}" if stable and observed.is_deleted(stable.version) else ""
-        return stand(target.reason, f"{target.message}{kept}")
+        message = f"{target.message}{kept}"
+        if target.expected:
+            return conditions.reconciling(target.reason, message, ready=False)
+        stand = conditions.stalled if target.hopeless else conditions.waiting
+        return stand(target.reason, message)
     canary = revisions.canary
     if canary is not None:
         return _replacing(observed, revisions, canary)

@@ -45,6 +45,21 @@ def record(observed: Observed, revisions: Revisions) -> InferenceServiceStatus:
     )
 
 
+def decisive(status: InferenceServiceStatus) -> InferenceServiceStatus:
+    """The part of a status that anything follows from: without conditions and counts of pods."""
+    counts = {"replicas": 0, "ready_replicas": 0}
+    stable, canary = status.stable, status.canary
+    return status.model_copy(
+        update={
+            "conditions": [],
+            "observed_generation": None,
+            "replicas": 0,
+            "stable": None if stable is None else stable.model_copy(update=counts),
+            "canary": None if canary is None else canary.model_copy(update=counts),
+        }
+    )
+
+
 def _handled(before: InferenceServiceStatus, token: str | None) -> list[str] | None:
     """The tokens of the requests that were handled, the newest first."""
     tokens = before.handled_requests or ([before.last_handled_request] if before.last_handled_request else [])

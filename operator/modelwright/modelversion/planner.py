@@ -6,8 +6,9 @@ verifies the file. Conditions that can change are computed at every reconcile, s
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from modelwright.common import conditions
@@ -15,7 +16,7 @@ from modelwright.common.conditions import Summary
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key, deleting, uid
-from modelwright.engine.plan import Delete, Effect, Plan
+from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.modelversion.aspects import aspects, quarantine_events
 from modelwright.modelversion.facts import Facts, facts_in_status, facts_of_run
 from modelwright.modelversion.observed import Observed, observe
@@ -86,9 +87,19 @@ def _plan(
     status: dict[str, Any] = dict(facts.details) if facts is not None else {}
     status["observedGeneration"] = observed.generation
     status["conditions"] = conditions.conditions(before, summary, observed.generation, now, computed)
+    patience = conditions.patience(observed.written_status, summary, observed.generation)
     return Plan(
         status=status,
-        events=(*conditions.transition_events(before, summary), *quarantine_events(before, computed)),
+        events=(*_events(before, summary), *quarantine_events(before, computed)),
         effects=effects,
         requeue_at=requeue_at,
+        patience=patience if facts is None else timedelta(0),
     )
+
+
+def _events(before: Sequence[Mapping[str, Any]], summary: Summary) -> tuple[Event, ...]:
+    """The event of the summary. Success has one only after a warning: else the conditions tell as much."""
+    warned = any(condition["type"] == "Ready" and condition["status"] == "False" for condition in before)
+    if summary.progress is conditions.Progress.DONE and not warned:
+        return ()
+    return conditions.transition_events(before, summary)

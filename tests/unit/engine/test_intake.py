@@ -15,7 +15,7 @@ from modelwright.engine import intake as module
 from modelwright.engine.api import Listing
 from modelwright.engine.cache import View
 from modelwright.engine.intake import Intake
-from modelwright.engine.kinds import Kind, child, identity
+from modelwright.engine.kinds import Kind, child, identity, only
 from modelwright.engine.objects import ROOT_UID, Body, Key, ResourceType
 
 VERSIONS = ResourceType("modelwright.dev/v1alpha1", "ModelVersion", "modelversions")
@@ -168,6 +168,27 @@ def test_of_a_kind_that_only_tells_whose_it_is_nothing_else_is_kept_or_wakes() -
     assert rung == [toy_key("churn")]
     assert "data" not in (intake.get(map_key("churn")) or {})
     intake.put(MAPS, {**seen(map_key("churn"), 8, owner="churn"), "data": {"a": "2"}})
+    assert rung == [toy_key("churn")]
+
+
+def test_of_a_kind_some_fields_may_be_kept_and_a_change_of_others_wakes_nobody() -> None:
+    rung: list[Key] = []
+    kinds = [Kind(TOYS, plan_toy), replace(child(MAPS), keep=only(status=("phase",), data=("a",)))]
+    intake = Intake(kinds, rung.append)
+    body = {**seen(map_key("churn"), 7), "status": {"phase": "Running", "hostIP": "10.0.0.1"}, "data": None}
+    body["metadata"]["annotations"] = {"note": "x"}
+    intake.put(MAPS, body)
+
+    held = intake.get(map_key("churn")) or {}
+    assert (held["status"], "data" in held) == ({"phase": "Running"}, False)
+    assert held["metadata"]["annotations"] == {"note": "x"}
+    intake.put(TOYS, seen(toy_key("churn"), 8, "churn"))
+    rung.clear()
+    owned = {**seen(map_key("m"), 9, "m", owner="churn"), "status": {"phase": "Running"}}
+    intake.put(MAPS, owned)
+    assert rung == [toy_key("churn")]
+    moved = {**seen(map_key("m"), 10, "m", owner="churn"), "status": {"phase": "Running", "hostIP": "x"}}
+    intake.put(MAPS, moved)
     assert rung == [toy_key("churn")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,7 +28,7 @@ from modelwright.engine.errors import (
 )
 from modelwright.engine.objects import Body, Key
 from modelwright.engine.outcome import Again, At, Done, Failed, Standby
-from modelwright.engine.plan import Event, Plan
+from modelwright.engine.plan import Confirm, Event, Plan
 from modelwright.engine.queue import WorkQueue
 from modelwright.engine.reconciler import LONGEST_WAIT, MOST_WRITES, REJECTED_WAIT, SHORTEST_WAIT, Reconciler
 
@@ -47,14 +48,17 @@ class Bench:
         self.result: Callable[[], bool] = lambda: False
         self.told: list[Event] = []
         self.refused_for: float | None = None
-        self.reconciler = Reconciler({TOYS: self._plan}, self.cache, self, self, self.queue, lambda: NOW)
+        self.now = NOW
+        self.executed: list[Plan] = []
+        self.reconciler = Reconciler({TOYS: self._plan}, self.cache, self, self, self.queue, lambda: self.now)
 
     def _plan(self, view: Any, key: Key, now: datetime) -> Plan:
-        assert now == NOW
+        assert now == self.now
         return self.plan
 
     async def execute(self, key: Key, plan: Plan) -> bool:
-        assert (key, plan) == (KEY, self.plan)
+        assert key == KEY
+        self.executed.append(plan)
         return self.result()
 
     def retry_in(self, key: Key) -> float | None:
@@ -220,3 +224,64 @@ async def test_a_deadline_does_not_wait_for_an_error_to_go(bench: Bench) -> None
     await bench.reconciler.handle(KEY)
 
     assert bench.wait() == 5
+
+
+class TestPatience:
+    """A state that passes within the plan's patience is never written; effects do not wait for it."""
+
+    WAITS = Plan(
+        status={"state": "starts"},
+        events=(Event("Warning", "Starts", ""),),
+        effects=(Confirm(KEY),),
+        patience=timedelta(seconds=10),
+    )
+
+    async def after(self, bench: Bench, seconds: float) -> Plan:
+        """What is executed so many seconds later."""
+        bench.now += timedelta(seconds=seconds)
+        await bench.reconciler.handle(KEY)
+        return bench.executed[-1]
+
+    async def test_it_waits_with_its_events_and_the_effects_do_not(self, bench: Bench) -> None:
+        bench.plan = self.WAITS
+
+        assert await bench.reconciler.reconcile(KEY) == At(NOW + timedelta(seconds=10))
+        (plan,) = bench.executed
+        assert (plan.status, plan.events, plan.effects) == (None, (), (Confirm(KEY),))
+
+    async def test_an_earlier_time_of_the_plan_is_kept(self, bench: Bench) -> None:
+        bench.plan = replace(self.WAITS, requeue_at=NOW + timedelta(seconds=3))
+
+        assert await bench.reconciler.reconcile(KEY) == At(NOW + timedelta(seconds=3))
+
+    async def test_it_is_written_when_the_patience_is_over_whatever_came_in_between(
+        self, bench: Bench
+    ) -> None:
+        bench.plan = self.WAITS
+        await self.after(bench, 0)
+        bench.plan = replace(self.WAITS, status={"state": "still starts"})
+        assert (await self.after(bench, 6)).status is None
+
+        assert (await self.after(bench, 4)) == bench.plan
+
+    async def test_a_result_is_written_at_once_and_ends_the_wait(self, bench: Bench) -> None:
+        bench.plan = self.WAITS
+        await self.after(bench, 0)
+        bench.plan = Plan(status={"state": "runs"})
+        assert (await self.after(bench, 1)) == bench.plan
+
+        bench.plan = self.WAITS
+        assert (await self.after(bench, 10)).status is None, "the wait begins again"
+
+    async def test_a_status_that_is_written_already_waits_for_nothing(self, bench: Bench) -> None:
+        bench.plan = self.WAITS
+        await self.after(bench, 0)
+        bench.cache.put(TOYS, {**seen(KEY, 2), "status": {"state": "starts"}})
+
+        assert (await self.after(bench, 1)) == bench.plan
+
+    async def test_a_clock_that_is_set_back_does_not_prolong_it(self, bench: Bench) -> None:
+        bench.plan = self.WAITS
+        await self.after(bench, 0)
+
+        assert (await self.after(bench, -3600)) == bench.plan

@@ -21,11 +21,15 @@ from modelwright.inferenceservice.revision.revisions import revision_name, shape
 
 @dataclass(frozen=True)
 class Unresolved:
-    """Why there is no target. `hopeless`: there will be none until a person changes something."""
+    """Why there is no target.
+
+    `hopeless`: there will be none until a person changes something. `expected`: there soon is one if all goes well.
+    """
 
     reason: str
     message: str
     hopeless: bool = False
+    expected: bool = False
 
 
 def target(observed: Observed, settings: Settings) -> Revision | Unresolved:
@@ -65,7 +69,8 @@ def _newest(observed: Observed, family: str) -> Body | Revision | Unresolved:
             "ModelQuarantined",
             f"every ModelVersion of the model {family} that is Ready is quarantined, or was rejected here",
         )
-    return Unresolved("ModelNotReady", f"no ModelVersion of the model {family} is Ready")
+    expected = any(_is_checked(version) for version in observed.versions)
+    return Unresolved("ModelNotReady", f"no ModelVersion of the model {family} is Ready", expected=expected)
 
 
 def _is_newer(version: Body, stable: StableRevision) -> bool:
@@ -106,8 +111,17 @@ def _named(observed: Observed, version_name: str) -> Body | Unresolved:
     if version is None:
         return Unresolved("ModelNotFound", f"there is no ModelVersion {version_name}")
     if not true_condition(version, "Ready"):
-        return Unresolved("ModelNotReady", f"ModelVersion {version_name} is not Ready{_why(version)}")
+        message = f"ModelVersion {version_name} is not Ready{_why(version)}"
+        return Unresolved("ModelNotReady", message, expected=_is_checked(version))
     return version
+
+
+def _is_checked(version: Body) -> bool:
+    """True while a version is verified, and nothing is known to be in the way."""
+    conditions = (version.get("status") or {}).get("conditions") or ()
+    return not any(
+        c["type"] == "Stalled" or (c["type"], c["status"]) == ("Ready", "False") for c in conditions
+    )
 
 
 def _refused(observed: Observed, version: Body) -> Unresolved | None:
