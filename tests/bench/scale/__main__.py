@@ -1,22 +1,24 @@
 """Measures the operator at a size where others stop, on the real API with simulated pods. Run by `make bench-scale`.
 
-Prints the targets and what was found as Markdown, and leaves both, and the numbers as JSON, in .cluster/bench/scale. A
-whole run writes the tables into docs/performance.md. A missed target is no error.
+Prints the targets and what was found as Markdown, and leaves the numbers of each scenario as JSON in
+.cluster/bench/scale. Unless it is a quick look, it writes them into docs/performance.md, those of scenarios that were
+not chosen from their last run. A missed target is no error.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from datetime import UTC, datetime
+from pathlib import Path
 
 from bench.document import DOCUMENT, placed
 from bench.generator import BenchError
-from bench.machine import commit, machine
+from bench.machine import machine
 from bench.progress import say
-from bench.results import Found
+from bench.results import Found, Machine
 from bench.scale import canaries, convergence, crowd
 from bench.scale.place import LOGS
 from bench.scale.report import report
@@ -65,26 +67,22 @@ def main() -> int:
     except (BenchError, StepError) as error:
         sys.stderr.write(f"the bench has failed: {error}\n")
         return 1
-    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    results = Scale.model_validate(
-        {"date": now, "commit": commit(), "quick": options.quick, "machine": here, **found}
-    )
-    keep(results, "quick" if options.quick else "-".join(options.only or ["all"]))
+    if options.quick:
+        results = Scale.model_validate({"quick": True, "machine": here, **found})
+    else:
+        results = kept(LOGS, here, found)
+        DOCUMENT.write_text(placed(DOCUMENT.read_text(), report(results), MARKS))
     sys.stdout.write(report(results))
     return 0
 
 
-def keep(found: Scale, name: str) -> None:
-    """As JSON and as Markdown; in the document only if everything was measured."""
-    (LOGS / f"{name}.json").write_text(found.model_dump_json(indent=1))
-    (LOGS / f"{name}.md").write_text(report(found))
-    if is_whole(found):
-        DOCUMENT.write_text(placed(DOCUMENT.read_text(), report(found), MARKS))
-
-
-def is_whole(found: Scale) -> bool:
-    """Whether every scenario was measured at its full size."""
-    return not found.quick and all(getattr(found, name) is not None for name in SCENARIOS)
+def kept(folder: Path, here: Machine, found: Mapping[str, Found]) -> Scale:
+    """What was found now, and of all other scenarios what their last run found; leaves it in the folder."""
+    for name, one in found.items():
+        (folder / f"{name}.json").write_text(one.model_dump_json(indent=1))
+    known = {name: folder / f"{name}.json" for name in SCENARIOS}
+    results = {name: json.loads(path.read_text()) for name, path in known.items() if path.exists()}
+    return Scale.model_validate({"quick": False, "machine": here, **results})
 
 
 if __name__ == "__main__":

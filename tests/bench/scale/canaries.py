@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,11 @@ from bench.scale import objects
 from bench.scale.api import SERVICES, VERSIONS, Api, together
 from bench.scale.audit import work
 from bench.scale.convergence import service_path
-from bench.scale.measuring import Site, phase, site, started
+from bench.scale.measuring import Site, beginning, phase, site, started, until
 from bench.scale.objects import SERVICE, VERSION, Object
 from bench.scale.place import LOGS
 from bench.scale.process import Operator
-from bench.scale.results import Canaries, Load
+from bench.scale.results import Canaries, Measured
 
 SPACE = "ns-0"
 PROGRAM = Path(__file__).parent / "programs" / "rollout_metrics.py"
@@ -39,7 +38,7 @@ ROLLOUT = {
 }
 # How often a round asks all pods. The sampler of pods has it as well.
 ROUND_SECONDS = 2.0
-WARM_UP_SECONDS = 15.0
+WARM_UP_SECONDS = 60.0
 _REVISION = "modelwright.dev/revision"
 _SERVICE = "modelwright.dev/inference-service"
 
@@ -55,7 +54,7 @@ class Size:
 
 async def shifting(size: Size) -> Canaries:
     """Runs the scenario."""
-    before = os.getloadavg()[0]
+    measured = beginning()
     names = [f"{SERVICE}{number:03}" for number in range(size.services)]
     async with site(1) as where, started(where.place) as (operator, _):
         for version in ("one", "two"):
@@ -73,12 +72,17 @@ async def shifting(size: Size) -> Canaries:
         change = {"spec": {"model": {"version": f"{VERSION}two"}}}
         await together(where.api.patch(service_path(SPACE, name), change) for name in names)
         async with _answering(await _pods(where.api, size.services)) as exposition:
-            await asyncio.sleep(WARM_UP_SECONDS)
-            return await _measured(where, operator, size, quiet, len(exposition), before)
+            await _answers_come(operator, size.services * (REPLICAS + 1))
+            return await _measured(where, operator, size, quiet, len(exposition), measured)
 
 
 async def _measured(
-    where: Site, operator: Operator, size: Size, quiet: float, bytes_each: int, before: float
+    where: Site,
+    operator: Operator,
+    size: Size,
+    quiet: float,
+    bytes_each: int,
+    measured: Callable[[], Measured],
 ) -> Canaries:
     mark = where.place.mark()
     answered = await _samples(operator, "answered")
@@ -96,13 +100,25 @@ async def _measured(
         rounds=seconds / ROUND_SECONDS,
         exposition_bytes=bytes_each,
         writes=sum(request.writes for request in work(where.place.requests(mark))),
-        load=Load(before=before, after=os.getloadavg()[0]),
+        measured=measured(),
     )
     say(
         f"  {share:.1%} of a core ({quiet:.1%} before); {answers:.0f} answers in {seconds:.0f} s, "
         f"{found.unanswered:.0f} without one, {bytes_each} bytes each, {found.writes} writes"
     )
     return found
+
+
+async def _answers_come(operator: Operator, pods: int) -> None:
+    """Until every pod has answered, those included that were asked before anything answered for them."""
+    answered = await _samples(operator, "answered")
+
+    async def twice() -> bool:
+        return await _samples(operator, "answered") >= answered + 2 * pods
+
+    await until(
+        twice, WARM_UP_SECONDS, f"the operator gets no answers from {pods} pods: read {LOGS}/operator.log"
+    )
 
 
 async def _nothing() -> None:

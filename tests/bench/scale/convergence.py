@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from dataclasses import dataclass
 
@@ -12,10 +11,10 @@ from bench.progress import say
 from bench.scale import objects
 from bench.scale.api import SERVICES, VERSIONS, Api, together
 from bench.scale.audit import longest_lease_gap
-from bench.scale.measuring import Site, idle, names, phase, site, started
+from bench.scale.measuring import Site, beginning, idle, names, phase, site, started
 from bench.scale.objects import SERVICE, VERSION
 from bench.scale.process import Operator
-from bench.scale.results import Convergence, Load
+from bench.scale.results import Convergence
 
 CHANGES = 5
 
@@ -38,7 +37,7 @@ class Size:
 
 async def converge(size: Size) -> Convergence:
     """Runs the scenario."""
-    before = os.getloadavg()[0]
+    measured = beginning()
     async with site(size.namespaces) as where:
         if size.verified:
             await _verified(where, size)
@@ -71,7 +70,7 @@ async def converge(size: Size) -> Convergence:
             start=start,
             change_seconds=changes,
             lease_gap_seconds=lease_gap,
-            load=Load(before=before, after=os.getloadavg()[0]),
+            measured=measured(),
         )
 
 

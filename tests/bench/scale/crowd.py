@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from bench.progress import say
 from bench.scale import objects
 from bench.scale.api import SERVICES, Api, together
 from bench.scale.convergence import service_path, verified_status, version_path
-from bench.scale.measuring import phase, site, started, until
+from bench.scale.measuring import beginning, phase, site, started, until
 from bench.scale.objects import SERVICE, VERSION
 from bench.scale.process import Operator
-from bench.scale.results import Crowd, Load
+from bench.scale.results import Crowd
 
 SPACE = "ns-0"
 EVENTS = 500
@@ -34,7 +33,7 @@ class Size:
 
 async def crowded(size: Size) -> Crowd:
     """Runs the scenario."""
-    before = os.getloadavg()[0]
+    measured = beginning()
     models = range(size.services)
     versions = [f"{VERSION}{model:04}-{number}" for model in models for number in range(size.versions_each)]
     services = [f"{SERVICE}{model:04}" for model in models]
@@ -74,7 +73,7 @@ async def crowded(size: Size) -> Crowd:
             service_event_ms=service_event,
             version_event_ms=version_event,
             resident_mib=resident,
-            load=Load(before=before, after=os.getloadavg()[0]),
+            measured=measured(),
         )
 
 

@@ -8,8 +8,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from bench.generator import BenchError
+from bench.machine import commit
 from bench.progress import say
 from bench.scale import objects
 from bench.scale.api import Api, connected, definitions, prepare
@@ -17,10 +19,16 @@ from bench.scale.audit import counted, refused, work
 from bench.scale.place import OPERATOR, Place, running
 from bench.scale.probe import probing
 from bench.scale.process import LEASE_NAMESPACE, Operator, operating
-from bench.scale.results import Idle, Phase, Start
+from bench.scale.results import Idle, Measured, Phase, Start
 from cluster.paths import REPOSITORY
 
 QUIET_SECONDS = 3.0
+
+
+def beginning() -> Callable[[], Measured]:
+    """Call it when a scenario begins, and what it returns when it ends: when it was, and how busy the machine was."""
+    date, load = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), os.getloadavg()[0]
+    return lambda: Measured(date=date, commit=commit(), load_before=load, load_after=os.getloadavg()[0])
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.report import table, targets_table
-from bench.scale.results import Canaries, Convergence, Crowd, Load, Phase, Scale, Start
+from bench.scale.results import Canaries, Convergence, Crowd, Measured, Phase, Scale, Start
 from bench.scale.targets import strains, verdicts
+
+SCENARIOS = {
+    "thousand": "a thousand services with a version each",
+    "crowd": "ten thousand versions beside a thousand services in one namespace",
+    "canaries": "fifty canaries at once",
+    "many": "five thousand services",
+}
 
 
 def report(found: Scale) -> str:
@@ -19,6 +26,7 @@ def report(found: Scale) -> str:
         *(_canaries(found.canaries) if found.canaries else ()),
         *(_converged("Many services", found.many) if found.many else ()),
         *(_strains(found.many) if found.many else ()),
+        *_missing(found),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -27,9 +35,8 @@ def _where(found: Scale) -> str:
     here = found.machine
     quick = "A quick look: too small to quote. " if found.quick else ""
     return (
-        f"{quick}Measured {found.date} at commit `{found.commit}` on {here.processor}, {here.cores} cores, "
-        f"{here.memory_gib} GiB, Linux {here.kernel}, Python {here.python}. etcd, the API server and its controllers "
-        f"share the cores with the operator; others used {here.busy_before:.0%} of the machine just before."
+        f"{quick}On {here.processor}, {here.cores} cores, {here.memory_gib} GiB, Linux {here.kernel}, Python "
+        f"{here.python}. etcd, the API server, its controllers and kwok share the cores with the operator."
     )
 
 
@@ -37,7 +44,7 @@ def _converged(title: str, found: Convergence) -> Iterator[str]:
     verified = "" if found.version_phase else ", which were verified before"
     yield (
         f"### {title}: {found.services:,} services and {found.versions:,} versions in {found.namespaces} namespaces\n\n"
-        f"Until all are Ready{verified}. {_load(found.load)}"
+        f"Until all are Ready{verified}. {_measured(found.measured)}"
     )
     yield _phases(
         *((("versions", found.version_phase),) if found.version_phase else ()),
@@ -58,7 +65,7 @@ def _crowd(found: Crowd) -> Iterator[str]:
         f"### One namespace: {found.services:,} services that track a model each, {found.versions:,} versions\n\n"
         f"An event of a service takes {found.service_event_ms:.2f} ms of CPU, one of a version "
         f"{found.version_event_ms:.2f} ms, with all that follows from it. Resident memory "
-        f"{found.resident_mib:.0f} MiB. {_load(found.load)}"
+        f"{found.resident_mib:.0f} MiB. {_measured(found.measured)}"
     )
     yield _phases(("services", found.service_phase))
     yield _starts(("with the versions alone", found.first_start), ("with everything there", found.start))
@@ -70,7 +77,7 @@ def _canaries(found: Canaries) -> Iterator[str]:
         f"{found.pods} pods are asked every two seconds, for {found.seconds:.0f} s: {found.answers:,.0f} answers of "
         f"{found.exposition_bytes:,} bytes, {found.unanswered:.0f} questions without one. The operator used "
         f"{found.cpu_share:.1%} of a core ({found.quiet_share:.1%} before the rollouts) and wrote {found.writes} "
-        f"times. {_load(found.load)}"
+        f"times. {_measured(found.measured)}"
     )
 
 
@@ -81,6 +88,11 @@ def _strains(found: Convergence) -> Iterator[str]:
         f"### What breaks first\n\nWith still more services, {first.what.partition(',')[0]}: {first.share:.0%} of that "
         f"bound is used.\n\n{table(('what', 'used', 'bound', ''), rows)}"
     )
+
+
+def _missing(found: Scale) -> Iterator[str]:
+    if missing := [name for name in SCENARIOS if getattr(found, name) is None]:
+        yield f"Not measured: {', '.join(SCENARIOS[name] for name in missing)}."
 
 
 def _phases(*phases: tuple[str, Phase]) -> str:
@@ -135,5 +147,8 @@ def _starts(*starts: tuple[str, Start]) -> str:
     return table(head, rows)
 
 
-def _load(load: Load) -> str:
-    return f"Load average {load.before:.1f} before, {load.after:.1f} after."
+def _measured(found: Measured) -> str:
+    return (
+        f"{found.date}, commit `{found.commit}`, load average {found.load_before:.1f} before and "
+        f"{found.load_after:.1f} after."
+    )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from bench.results import Found, Machine
 
 
-class Load(Found):
-    """The load average of the last minute of the machine, before and after."""
+class Measured(Found):
+    """When a scenario was measured, of which commit, and the machine's load average before and after."""
 
-    before: float
-    after: float
+    date: str
+    commit: str
+    load_before: float
+    load_after: float
 
 
 class Phase(Found):
@@ -73,7 +75,7 @@ class Convergence(Found):
     """From one change of a spec to its new Deployment."""
     lease_gap_seconds: float
     """The longest time between two renewals of the Lease."""
-    load: Load
+    measured: Measured
 
 
 class Crowd(Found):
@@ -90,7 +92,7 @@ class Crowd(Found):
     """CPU for each event of a service."""
     version_event_ms: float
     resident_mib: float
-    load: Load
+    measured: Measured
 
 
 class Canaries(Found):
@@ -108,14 +110,12 @@ class Canaries(Found):
     rounds: float
     exposition_bytes: int
     writes: int
-    load: Load
+    measured: Measured
 
 
 class Scale(Found):
-    """One run; a scenario that was not asked for is missing."""
+    """The scenarios that were measured, each with its last run."""
 
-    date: str
-    commit: str
     quick: bool
     machine: Machine
     thousand: Convergence | None = None

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 from bench.document import DOCUMENT, placed
-from bench.scale.__main__ import MARKS, is_whole
+from bench.scale.__main__ import MARKS, kept
 from bench.scale.audit import counted, longest_lease_gap, refused, requests, work
 from bench.scale.objects import ready_status, service, verified, version
 from bench.scale.process import metric
 from bench.scale.report import report
-from bench.scale.results import Canaries, Convergence, Crowd, Idle, Load, Phase, Scale, Start
+from bench.scale.results import Canaries, Convergence, Crowd, Idle, Measured, Phase, Scale, Start
 from bench.scale.stages import NODE_STAGES, POD_STAGES, stages
 from bench.scale.targets import strains, verdicts
 from unit.bench.given import MACHINE
@@ -24,7 +24,7 @@ from modelwright.api.inferenceservice import InferenceServiceSpec
 from modelwright.api.modelversion import ModelVersionSpec
 from modelwright.common.report import FileReport
 
-LOAD = Load(before=0.5, after=2.0)
+MEASURED = Measured(date="2026-11-28 01:00 UTC", commit="abc", load_before=0.5, load_after=2.0)
 STAGE = """
 metadata: {name: pod-complete}
 spec:
@@ -117,7 +117,9 @@ def test_a_completed_pod_of_a_job_leaves_the_report_where_the_operator_reads_it(
     given_stages(tmp_path, STAGE)
 
     (stage,) = (
-        s for s in yaml.safe_load_all(stages(tmp_path, verified())) if s["metadata"]["name"] == "pod-complete"
+        s
+        for s in yaml.safe_load_all(stages(tmp_path, verified()))
+        if s.get("metadata") == {"name": "pod-complete"}
     )
 
     template = re.sub(r"^ *\{\{.*\n", "", stage["spec"]["next"]["statusTemplate"], flags=re.MULTILINE)
@@ -183,11 +185,17 @@ def test_the_report_shows_each_scenario_that_was_measured() -> None:
     assert "### One namespace" not in report(scale(thousand=convergence()))
 
 
-def test_only_a_whole_run_is_for_the_document() -> None:
-    assert is_whole(whole())
-    assert not is_whole(whole().model_copy(update={"quick": True}))
-    assert not is_whole(whole().model_copy(update={"crowd": None}))
-    assert report(whole()) in placed(DOCUMENT.read_text(), report(whole()), MARKS)
+def test_the_document_has_the_last_run_of_each_scenario(tmp_path: Path) -> None:
+    kept(tmp_path, MACHINE, {"thousand": convergence(), "many": convergence(count=5000)})
+
+    both = kept(tmp_path, MACHINE, {"thousand": convergence(count=999)})
+
+    assert both.thousand is not None
+    assert both.thousand.services == 999
+    assert both.many == convergence(count=5000)
+    assert "Not measured: ten thousand versions" in report(both)
+    assert "Not measured" not in report(whole())
+    assert report(both) in placed(DOCUMENT.read_text(), report(both), MARKS)
 
 
 def given_stages(folder: Path, complete: str) -> None:
@@ -235,7 +243,7 @@ def convergence(
         start=start(),
         change_seconds=[0.1, 0.3, 0.2],
         lease_gap_seconds=lease_gap,
-        load=LOAD,
+        measured=MEASURED,
     )
 
 
@@ -251,7 +259,7 @@ def whole() -> Scale:
             service_event_ms=1.5,
             version_event_ms=1.0,
             resident_mib=250,
-            load=LOAD,
+            measured=MEASURED,
         ),
         canaries=Canaries(
             services=50,
@@ -264,11 +272,11 @@ def whole() -> Scale:
             rounds=30,
             exposition_bytes=4000,
             writes=3,
-            load=LOAD,
+            measured=MEASURED,
         ),
         many=convergence(count=5000, cpu=150),
     )
 
 
 def scale(**found: Any) -> Scale:
-    return Scale(date="2026-11-28 01:00 UTC", commit="abc", quick=False, machine=MACHINE, **found)
+    return Scale(quick=False, machine=MACHINE, **found)

@@ -23,6 +23,8 @@ from modelwright_serving.traffic.counts import CopyOutcome, Outcome
 RATE, MEDIAN, SPREAD = 20.0, 0.005, 0.5
 # Shares of a stable pod's requests, and the median difference of two answers that are compared.
 DELEGATED, MIRRORED, DIFFERENCE = 0.3, 0.1, 0.001
+# What a pod has behind it when it is asked first.
+HISTORY_SECONDS = 60
 LOOPBACK = b"lo"
 
 
@@ -32,8 +34,9 @@ class Pod:
     def __init__(self, revision: str, canary: str) -> None:
         self._metrics = Metrics("model", revision)
         self._canary = canary if canary != revision else None
-        self._counted = time.monotonic() - 300
+        self._counted = time.monotonic() - HISTORY_SECONDS
         self._random = random.Random(revision)
+        self.exposition()
 
     def exposition(self) -> bytes:
         """Everything up to now."""
