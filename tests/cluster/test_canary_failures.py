@@ -38,7 +38,7 @@ FILES = {
 }
 SHADOW = [{"weight": 0, "mirror": 50, "holdSeconds": FOR_EVER}]
 SHARE = [{"weight": 20, "holdSeconds": FOR_EVER}]
-# Restarts alone may end the rollout.
+# Failed requests do not end the rollout: on a busy machine a slow version fails some by its timeout.
 TOLERANT = {"maxErrorRate": 1}
 
 
@@ -89,7 +89,7 @@ def test_a_slow_version_is_rolled_back_and_callers_wait_no_longer_than_they_are_
         served,
         "slow",
         steps=SHARE,
-        analysis={"maxP99Increase": 1},
+        analysis={"maxP99Increase": 1, **TOLERANT},
         traffic=traffic,
         quarantined=False,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Literal
 
 from modelwright.api.checks import counted
@@ -87,6 +88,8 @@ def verdict_text(
     """Returns the numbers of a verdict as text."""
     known = "unknown" if value is None else f"{value:.4g}"
     around = "" if interval is None else f" ({interval.low:.4g} to {interval.high:.4g})"
+    if interval is not None and interval.high == inf:
+        around = f" ({interval.low:.4g} or more)"
     limit = "" if threshold is None else f", the limit {threshold:.4g}"
     needed = "" if samples_needed is None else f", about {samples_needed:,} would decide"
     return f"{metric} is {known}{around}{limit} ({counted(samples)}{needed})"

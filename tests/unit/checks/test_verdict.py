@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from modelwright.checks.evidence import Interval
@@ -19,6 +21,10 @@ from modelwright.checks.verdict import Details, Result, Verdict, overall, verdic
         (
             ("recall", 0.8, 0.85, 40, Interval(0.65, 0.9), 900),
             "recall is 0.8 (0.65 to 0.9), the limit 0.85 (40 samples, about 900 would decide)",
+        ),
+        (
+            ("p99Seconds", 6.9, 0.1, 189, Interval(1.8, inf), 2400),
+            "p99Seconds is 6.9 (1.8 or more), the limit 0.1 (189 samples, about 2,400 would decide)",
         ),
     ],
 )
