@@ -104,11 +104,8 @@ def _users_of(view: View, version: Body) -> Iterator[Key]:
         yield Key(TRAINING_JOBS, namespace(version), job)
 
     model = str((version.get("spec") or {}).get("model"))
-    for service in (
-        *view.indexed(SERVICES_OF_VERSION, namespace(version), name(version)),
-        *view.indexed(SERVICES_OF_MODEL, namespace(version), model),
-    ):
-        yield Key(INFERENCE_SERVICES, namespace(service), name(service))
+    yield from view.indexed_keys(SERVICES_OF_VERSION, name(version), namespace(version))
+    yield from view.indexed_keys(SERVICES_OF_MODEL, model, namespace(version))
 
 
 def _versions_around(view: View, service: Body) -> Iterator[Key]:

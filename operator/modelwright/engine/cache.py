@@ -61,8 +61,8 @@ class View(Protocol):
         """
         ...
 
-    def indexed_keys(self, index: Index, value: str) -> Iterable[Key]:
-        """The keys of the objects of all namespaces that an index has under this value, in no order.
+    def indexed_keys(self, index: Index, value: str, namespace: str | None = None) -> Iterable[Key]:
+        """The keys of the objects that an index has under this value, in one namespace or in all, in no order.
 
         They are read one by one from what changes with each write.
         """
@@ -200,10 +200,10 @@ class Cache:
         """The result of `compute` for the objects under a value of an index, kept until one of them changes."""
         return self._indexes.computed(index, namespace, value, compute)
 
-    def indexed_keys(self, index: Index, value: str) -> Iterator[Key]:
-        """The keys of the objects of all namespaces that an index has under this value, in no order, one by one."""
-        for namespace, name in self._indexes.names(index, value):
-            yield Key(index.resource, namespace, name)
+    def indexed_keys(self, index: Index, value: str, namespace: str | None = None) -> Iterator[Key]:
+        """The keys of the objects that an index has under this value, in no order, one by one."""
+        for place, name in self._indexes.names(index, value, namespace):
+            yield Key(index.resource, place, name)
 
     def keys(self, resource: ResourceType) -> Iterator[Key]:
         """The keys of all objects of a kind, one by one: nothing may be taken in meanwhile."""

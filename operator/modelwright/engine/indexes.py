@@ -80,11 +80,12 @@ class Indexes:
         group = namespaces.get(namespace)
         return [] if group is None else group.ordered()
 
-    def names(self, index: Index, value: str) -> Iterator[tuple[str, str]]:
-        """Yields the namespace and name of each object with this value, in no order."""
-        for namespace, group in self._groups[index].get(value, {}).items():
-            for name in group.bodies:
-                yield namespace, name
+    def names(self, index: Index, value: str, namespace: str | None) -> Iterator[tuple[str, str]]:
+        """Yields the namespace and name of each object with this value, in one namespace or in all, in no order."""
+        for place, group in self._groups[index].get(value, {}).items():
+            if namespace is None or namespace == place:
+                for name in group.bodies:
+                    yield place, name
 
     def computed(self, index: Index, namespace: str, value: str, compute: Callable[[Sequence[Body]], T]) -> T:
         """The result of `compute` for the objects with this value. It is kept until one of them changes."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Body = Mapping[str, Any]
 # Pods of a Deployment are owned by a ReplicaSet: this label leads to the object that all of it is there for.
@@ -14,8 +13,7 @@ MOST_DIGITS = 20
 _OWNER = ("apiVersion", "kind", "name", "uid")
 
 
-@dataclass(frozen=True, order=True)
-class ResourceType:
+class ResourceType(NamedTuple):
     """A kind, and where the API server keeps its objects."""
 
     api_version: str
@@ -39,9 +37,11 @@ class ResourceType:
         return "/".join(part for part in (*parts, name, subresource) if part)
 
 
-@dataclass(frozen=True, order=True)
-class Key:
-    """Names one object of the cluster; all our objects live in a namespace."""
+class Key(NamedTuple):
+    """Names one object of the cluster; all our objects live in a namespace.
+
+    A tuple, because keys are hashed and compared many times for each event.
+    """
 
     resource: ResourceType
     namespace: str

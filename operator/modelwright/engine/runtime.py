@@ -20,6 +20,7 @@ from kubernetes.aio.client import Configuration
 
 from modelwright.engine.backoff import Forever
 from modelwright.engine.client import Client
+from modelwright.engine.collector import spare
 from modelwright.engine.connection import configure
 from modelwright.engine.election import Election
 from modelwright.engine.events import EventRecorder
@@ -225,9 +226,11 @@ async def run(kinds: Sequence[Kind], settings: ProcessSettings, companions: Sequ
 
     listen()
     operator = Operator(kinds, settings, await configure(settings.kubeconfig), companions)
+    sparing = asyncio.create_task(spare(operator.watcher.wait_filled), name="collector")
     try:
         await operator.run(stop, started=listen)
     finally:
+        await _cancel([sparing])
         _end_in_any_case()
 
 
