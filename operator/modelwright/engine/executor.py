@@ -15,7 +15,7 @@ from typing import Any, Protocol, assert_never
 
 from modelwright.engine.api import ABSENT_VERSION, MANAGED_BY, MANAGER, STATUS_MANAGER, Api
 from modelwright.engine.cache import Store
-from modelwright.engine.compare import Settled, covers, differs_at, digest, without_nulls
+from modelwright.engine.compare import Settled, Unchanged, covers, differs_at, digest, without_nulls
 from modelwright.engine.errors import (
     AlreadyExists,
     Conflict,
@@ -107,6 +107,7 @@ class Executor:
         self._may_write = may_write
         self._clock = clock
         self._settled = Settled()
+        self._unchanged = Unchanged()
         self._retries = Retries()
         self._rivals = Rivals(operator)
         self._looks: dict[Key, _Look] = {}
@@ -182,11 +183,14 @@ class Executor:
         return True
 
     async def _write_status(self, key: Key, body: Body, status: Mapping[str, Any]) -> bool:
-        wanted = without_nulls(status)
         name = f"{uid(body)}/status"
+        if self._unchanged.holds(name, status, body):
+            return False
+        wanted = without_nulls(status)
         live = without_nulls(body.get("status", {}))
         # Equal, not covered: a field that the planner no longer sets has to go.
         if wanted == live or self._settled.holds(name, wanted, {"": live}):
+            self._unchanged.remember(name, status, body)
             return False
         self._check_leadership()
         try:
@@ -245,9 +249,13 @@ class Executor:
         return True
 
     async def _apply(self, effect: Apply) -> bool:
-        key, manifest = effect.key, _with_hash(effect.body)
-        known = self._store.get(key)
+        key, known = effect.key, self._store.get(effect.key)
+        if self._unchanged.holds(key, effect.body, known):
+            self._retries.accepted(key, "apply")
+            return False
+        manifest = _with_hash(effect.body)
         if known is not None and self._is_applied(manifest, known) and _is_controlled(manifest, known):
+            self._unchanged.remember(key, effect.body, known)
             self._retries.accepted(key, "apply")
             return False
         return await self._sent(key, "apply", manifest, self._bring(key, manifest, known))

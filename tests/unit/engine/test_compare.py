@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelwright.engine import compare
-from modelwright.engine.compare import Settled, covers, differs_at, digest, extract, without_nulls
+from modelwright.engine.compare import (
+    Settled,
+    Unchanged,
+    covers,
+    differs_at,
+    digest,
+    extract,
+    without_nulls,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3),
@@ -112,3 +120,20 @@ class TestSettled:
 
         assert not settled.holds("uid", self.wanted, self.live)
         assert settled.holds("4", {}, {})
+
+
+def test_what_was_found_written_holds_until_either_side_changes() -> None:
+    unchanged, live = Unchanged(remembered=2), {"a": 1, "default": True}
+    assert not unchanged.holds("x", {"a": 1}, live)
+    unchanged.remember("x", {"a": 1}, live)
+    assert unchanged.holds("x", {"a": 1}, live)
+    assert not unchanged.holds("y", {"a": 1}, live)
+    assert not unchanged.holds("x", {"a": 2}, live)
+    assert not unchanged.holds("x", {"a": 1}, {**live}), "another version of the object"
+
+
+def test_only_what_was_planned_last_is_remembered() -> None:
+    unchanged, live = Unchanged(remembered=2), {"a": 1}
+    for name in ("x", "y", "x", "z"):
+        unchanged.remember(name, live, live)
+    assert [name for name in "xyz" if unchanged.holds(name, live, live)] == ["x", "z"]

@@ -16,12 +16,14 @@ from unit.sampling.test_pods import CANARY, STABLE, Eager, Pods, found, serving,
 from modelwright.common.resources import PODS, REVISION
 from modelwright.engine.objects import Key, labels, metadata
 from modelwright.inferenceservice.analysis.scrape_targets import scrape_targets
-from modelwright.sampling import http
+from modelwright.sampling.scraping import scraper
 
 Hostile = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 REMEDY = "; NetworkPolicies have to let the operator reach that port"
 HEAD = b"HTTP/1.1 200 OK\r\n"
 SILENT = "it does not answer within 0.3 seconds"
+BROKEN = "its answer is not HTTP, or breaks off"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 UNBELIEVABLE = "its answer holds no metrics that can be believed"
 
 
@@ -62,9 +64,9 @@ async def between(hostile: Hostile | None) -> AsyncIterator[tuple[InferenceServi
             await hostile(reader, writer)
         writer.close()
 
-    async with serving(pods, STABLE) as port, http.session(reuse=True) as session:
+    async with serving(pods, STABLE) as port, scraper() as client:
         server = await asyncio.start_server(meet, CANARY, port) if hostile else None
-        source = Eager(session, port)
+        source = Eager(client, port)
         source.limits = replace(source.limits, every=0.01, timeout=0.3)
         async with sampling(source, service.world):
             yield service, pods
@@ -86,10 +88,17 @@ def the_canarys(service: InferenceService) -> Key:
         (is_silent, SILENT),
         (sends(HEAD, *[b"X: y\r\n"] * 100, pause=0.05), SILENT),
         (sends(HEAD + b"Content-Length: 100000\r\n\r\n", *[b"a"] * 100, pause=0.1), SILENT),
-        (sends(HEAD + b"\r\n", b"a" * 65536, again=True), "its answer has more than 262144 bytes"),
-        (sends(HEAD + b"Content-Length: 999999999\r\n\r\n"), "its answer is not HTTP, or breaks off"),
-        (sends(b"SSH-2.0\r\n\r\n"), "its answer is not HTTP, or breaks off"),
-        (sends(HEAD + b"X: " + b"a" * 99999), "its answer is not HTTP, or breaks off"),
+        (sends(HEAD + b"\r\n", b"a" * 65536, again=True), "its answer has more than 1048576 bytes"),
+        (sends(HEAD + b"Content-Length: 999999999\r\n\r\n"), "its answer has more than 1048576 bytes"),
+        (sends(HEAD + b"Content-Length: 9\r\n\r\n"), BROKEN),
+        (sends(HEAD + b"Content-Length: 9"), BROKEN),
+        (sends(HEAD + b"Transfer-Encoding: gzip\r\n\r\n"), BROKEN),
+        (sends(HEAD + CHUNKED, b"fffffff\r\n"), "its answer has more than 1048576 bytes"),
+        (sends(HEAD + CHUNKED, b"x\r\n"), BROKEN),
+        (sends(HEAD + CHUNKED, b"1\r\nabc"), BROKEN),
+        (sends(HEAD + CHUNKED, b"1" * 99999), BROKEN),
+        (sends(b"SSH-2.0\r\n\r\n"), BROKEN),
+        (sends(HEAD + b"X: " + b"a" * 99999), BROKEN),
         (sends(b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"), "it answers with HTTP status 302"),
         (sends(HEAD + b"Content-Length: 1\r\n\r\n\xff"), UNBELIEVABLE),
         *((counting(value), UNBELIEVABLE) for value in (b"+Inf", b"NaN", b"-1", b"1e300", b"\xf0\x9f\x92\xa5", b"{}")),

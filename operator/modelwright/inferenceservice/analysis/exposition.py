@@ -8,7 +8,6 @@ the parser returns these as cells as well.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -56,19 +55,22 @@ _VALUES = {
     "code": re.compile(r"[0-9]{3}|[A-Z_]{0,32}"),
     "le": re.compile(r"\+Inf|[0-9]{1,17}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,2})?"),
 }
-# Only lines with a known name are parsed: parsing a whole exposition takes ten times as long.
-_LINE = re.compile(rf"^[ \t]*({'|'.join((*KEPT, _STARTED))})(?=[ \t{{])(.*)$", re.MULTILINE)
-_REST = re.compile(r"[ \t]*(\{.*\})?[ \t]*(\S+)(?:[ \t]+-?[0-9]+)?\s*")
+_NAMES = "|".join((*KEPT, _STARTED))
+# Servers write the labels, a space and the number. `_LINE` is the general form.
+_USUAL = re.compile(rf"({_NAMES})(\{{.*\}})")
+_LINE = re.compile(rf"[ \t]*({_NAMES})(?=[ \t{{])[ \t]*(\{{.*\}})?[ \t]*(\S+)(?:[ \t]+-?[0-9]+)?\s*")
+_OF_KNOWN_NAME = re.compile(rf"[ \t]*({_NAMES})[ \t{{]")
 # Escapes are not decoded: no label that is kept may contain one.
 _LABEL = re.compile(r'([ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t]*(?:,|$))')
 
 # A server that shows four revisions, and cells over the whole range of each histogram, has some 3,000.
-MOST_SAMPLES = 4000
-LONGEST_LINE = 512
+MOST_LINES = 5000
+MOST_LABELS = 512
 # Above this a float cannot represent every whole number.
 MOST_COUNTED = 2.0**53
-# A server shows the same labels at each scrape. So many of them are remembered, 150 for each pod of 200.
+# A server shows the same lines at each scrape. The labels of so many are remembered, 150 for each of 200 pods.
 REMEMBERED_LABELS = 32_768
+REMEMBERED_BOUNDS = 4096
 
 
 @dataclass(frozen=True)
@@ -81,47 +83,55 @@ class Scrape:
 
 def scraped(text: str) -> Scrape:
     """Returns the samples that are kept, summed over all other labels. Raises ValueError if one is not a count."""
-    sums: Counts = defaultdict(float)
-    started = 0.0
-    for number, (name, rest) in enumerate(_LINE.findall(text)):
-        if number >= MOST_SAMPLES:
-            raise ValueError(f"more than {MOST_SAMPLES} samples")
-        if len(rest) > LONGEST_LINE:
-            raise ValueError("a line that is too long")
-        labels, _, value = rest.rpartition(" ")
-        if not labels.endswith("}"):  # unusual spaces, a timestamp or no labels
-            labels, value = _parts(rest)
-        counted = float(value)
-        if not 0 <= counted <= MOST_COUNTED:
+    sums: Counts = {}
+    started, lines = 0.0, text.split("\n")
+    if len(lines) > MOST_LINES:
+        raise ValueError(f"more than {MOST_LINES} lines")
+    for line in lines:
+        head, _, number = line.rpartition(" ")
+        found = _usual(head)
+        if found is None:
+            if _OF_KNOWN_NAME.match(line) is None:
+                continue
+            found, number = _general(line)
+        value = float(number)
+        if not 0 <= value <= MOST_COUNTED:
             raise ValueError("a value that is no count")
-        if name == _STARTED:
-            started = counted
+        if found[0] == _STARTED:
+            started = value
         else:
-            sums[_sample(name, labels)] += counted
-    return Scrape(_cells(sums), started)
-
-
-def _parts(rest: str) -> tuple[str, str]:
-    """The labels in their braces, and the value. `rest`: the line after the metric's name."""
-    if (parts := _REST.fullmatch(rest)) is None:
-        raise ValueError("a line that is no sample")
-    return parts[1] or "{}", parts[2]
+            sums[found] = sums[found] + value if found in sums else value
+    return Scrape(_cells(sums) if "_bucket" in text else sums, started)
 
 
 @lru_cache(REMEMBERED_LABELS)
+def _usual(head: str) -> Sample | None:
+    """The sample of a line in the usual form; None for other lines. `head`: what is before the last space."""
+    parts = _USUAL.fullmatch(head)
+    return None if parts is None else _sample(parts[1], parts[2])
+
+
+def _general(line: str) -> tuple[Sample, str]:
+    """The sample and the number of a line that is not in the usual form, but valid."""
+    parts = _LINE.fullmatch(line)
+    if parts is None:
+        raise ValueError("a line that is no sample")
+    return _sample(parts[1], parts[2] or "{}"), parts[3]
+
+
 def _sample(name: str, labels: str) -> Sample:
     """The sample with the labels that are kept. `labels`: with braces. Raises ValueError if they are not allowed."""
-    text = labels.strip(" \t")[1:-1]
+    text = labels[1:-1]
     matches = _LABEL.findall(text)
-    if not labels.lstrip(" \t").startswith("{") or sum(len(whole) for whole, _, _ in matches) != len(text):
+    if len(text) > MOST_LABELS or sum(len(whole) for whole, _, _ in matches) != len(text):
         raise ValueError("labels that cannot be read")
     found = {label: content for _, label, content in matches}
-    return sample(name, [found.get(label, "") for label in KEPT[name]])
+    return sample(name, [found.get(label, "") for label in KEPT.get(name, ())])
 
 
 def sample(name: str, values: Sequence[str]) -> Sample:
     """The sample of a metric in KEPT with these values of its labels. Raises ValueError if it cannot have them."""
-    for label, value in zip(KEPT[name], values, strict=True):
+    for label, value in zip(KEPT.get(name, ()), values, strict=True):
         if _VALUES[label].fullmatch(value) is None:
             raise ValueError(f"a value of the label {label} that it cannot have")
     return (name, *values)
@@ -131,8 +141,6 @@ def _cells(sums: Counts) -> Counts:
     """The samples with the count of each bucket instead of the cumulative one; without the buckets of a metric that has
     cells. Raises ValueError if buckets decrease."""
     cells = {sample: value for sample, value in sums.items() if sample[0] not in _CELLS_OF}
-    if len(cells) == len(sums):
-        return cells
     below: dict[Sample, float] = {}
     fine = {sample[0] for sample in cells}
     for sample in sorted(sums.keys() - cells.keys(), key=lambda sample: bound(sample[-1])):
@@ -146,6 +154,7 @@ def _cells(sums: Counts) -> Counts:
     return cells
 
 
+@lru_cache(REMEMBERED_BOUNDS)
 def bound(text: str) -> float:
     """The upper bound of a cell or bucket, as a number."""
     return inf if text == "+Inf" else float(text)

@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeVar
 
-from modelwright.inferenceservice.analysis.exposition import KEPT, MOST_COUNTED, MOST_SAMPLES, Counts, sample
+from modelwright.inferenceservice.analysis.exposition import KEPT, MOST_COUNTED, MOST_LINES, Counts, sample
 from modelwright.inferenceservice.analysis.scrape_targets import Step
 from modelwright.inferenceservice.analysis.tally import Kept, PodOffset
 
@@ -93,8 +93,8 @@ def _flat(nested: object, least: float) -> Counts:
     for name, by_labels in _mapping(nested).items():
         for labels, count in _mapping(by_labels).items() if name in KEPT else ():
             counts[sample(name, labels.split(_SEPARATOR))] = _number(count, least)
-    if len(counts) > MOST_SAMPLES:
-        raise ValueError(f"more than {MOST_SAMPLES} samples")
+    if len(counts) > MOST_LINES:
+        raise ValueError(f"more than {MOST_LINES} samples")
     return counts
 
 

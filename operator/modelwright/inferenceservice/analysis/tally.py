@@ -81,8 +81,12 @@ class Tally:
             before = {sample: value for sample, value in self.sum.items() if value}
             self.kept = PodOffset(self.revision, scrape.started, before)
         offset = self.kept.offset
-        for sample, value in scrape.counts.items():
-            self.sum[sample] = max(0.0, value + offset.get(sample, 0.0))
+        self.sum.update(
+            {
+                sample: counted if (counted := value + offset.get(sample, 0.0)) > 0 else 0.0
+                for sample, value in scrape.counts.items()
+            }
+        )
         self._last = scrape.counts
 
     def _has_restarted(self, scrape: Scrape) -> bool:
@@ -130,62 +134,83 @@ class StepTally:
 
 def step_counts(step: Step, pods: Iterable[tuple[str, Counts]]) -> StepCounts:
     """Returns the counts of a step from those of its pods, each with its revision."""
-    judged = step.judged
-    sums = list(pods)
-    stable = added(counts for revision, counts in sums if revision != judged)
-    own = added(counts for revision, counts in sums if revision == judged)
-    shadowed = _by_label(stable, SHADOWED, judged)
-    uncompared = _by_label(stable, UNCOMPARED, judged)
-    labelled = round(stable.get((LABELLED, judged), 0.0))
-    if not labelled and stable.get((LABELS, judged), 0.0) > 0:
+    judged, sums = step.judged, list(pods)
+    stable = _by_metric(added(counts for revision, counts in sums if revision != judged))
+    own = _by_metric(added(counts for revision, counts in sums if revision == judged))
+    shadowed, uncompared = _by_label(stable[SHADOWED], judged), _by_label(stable[UNCOMPARED], judged)
+    labelled = round(_total(stable[LABELLED], judged))
+    if not labelled and _total(stable[LABELS], judged) > 0:
         uncompared[SERVER_TOO_OLD] = shadowed.get("Compared", 0)
     return StepCounts(
         since=step.since,
         direct=step.direct,
-        delegated=_by_label(stable, DELEGATED, judged),
+        delegated=_by_label(stable[DELEGATED], judged),
         shadowed=shadowed,
         uncompared=uncompared,
         labelled=labelled,
-        agreement=min(stable.get((AGREEMENT, judged), 0.0), float(labelled)),
-        non_finite=round(stable.get((NON_FINITE, judged), 0.0)),
-        answered=_by_label(own, ANSWERED),
-        stable_answered=_by_label(stable, ANSWERED),
-        rescued=round(own.get((DELEGATED, step.retired or "", "Answered"), 0.0)),
-        differences=_histogram(stable, (DIFFERENCES, judged), (DIFFERENCE_BUCKETS, judged)),
-        stable_durations=_histogram(stable, (DURATIONS,), (DURATION_BUCKETS,)),
-        canary_durations=_histogram(own, (DURATIONS,), (DURATION_BUCKETS,)),
+        agreement=min(_total(stable[AGREEMENT], judged), float(labelled)),
+        non_finite=round(_total(stable[NON_FINITE], judged)),
+        answered=_by_label(own[ANSWERED]),
+        stable_answered=_by_label(stable[ANSWERED]),
+        rescued=0 if step.retired is None else round(_total(own[DELEGATED], step.retired, "Answered")),
+        differences=_histogram(stable[DIFFERENCES], stable[DIFFERENCE_BUCKETS], judged),
+        stable_durations=_histogram(stable[DURATIONS], stable[DURATION_BUCKETS]),
+        canary_durations=_histogram(own[DURATIONS], own[DURATION_BUCKETS]),
     )
 
 
 def added(pods: Iterable[Counts]) -> Counts:
     """The sums of the counts of pods."""
-    total: Counts = defaultdict(float)
+    total: Counts = {}
     for pod in pods:
+        if not total:
+            total = dict(pod)
+            continue
         for sample, value in pod.items():
-            total[sample] += value
+            total[sample] = total[sample] + value if sample in total else value
     return total
 
 
-def _by_label(counts: Counts, *start: str) -> dict[str, int]:
-    """The counts of the samples that begin like this, by the value of their last label."""
-    found = sorted((sample[-1], value) for sample, value in counts.items() if sample[:-1] == start)
-    return {label: round(value) for label, value in found if value > 0}
+def _by_metric(counts: Counts) -> Mapping[str, list[tuple[Sample, float]]]:
+    """The samples of each metric, without its name."""
+    found: dict[str, list[tuple[Sample, float]]] = defaultdict(list)
+    for sample, value in counts.items():
+        found[sample[0]].append((sample[1:], value))
+    return found
 
 
-def _histogram(counts: Counts, fine: Sample, coarse: Sample) -> Cells:
+def _total(samples: Iterable[tuple[Sample, float]], *labels: str) -> float:
+    """The sum of the samples with these labels."""
+    return sum(value for found, value in samples if found == labels)
+
+
+def _by_label(samples: Iterable[tuple[Sample, float]], *labels: str) -> dict[str, int]:
+    """The counts of the samples with these first labels, by the value of their last one."""
+    found = sorted((sample[-1], value) for sample, value in samples if value > 0 and sample[:-1] == labels)
+    return {label: round(value) for label, value in found}
+
+
+def _histogram(
+    fine: Iterable[tuple[Sample, float]], coarse: Iterable[tuple[Sample, float]], *labels: str
+) -> Cells:
     """The cells that are not empty, of servers of this release and of earlier ones."""
     cells: dict[tuple[float, float], float] = defaultdict(float)
+    highest, beyond = 0.0, 0.0
+    for sample, value in fine:
+        if value > 0 and sample[:-1] == labels:
+            upper = bound(sample[-1])
+            if upper == inf:
+                beyond += value
+                continue
+            highest = max(highest, upper)
+            cells[upper / CELL_RATIO, upper] += value
+    if beyond:
+        cells[highest, inf] += beyond
     below = 0.0
-    for upper, value in _by_bound(counts, fine):
-        cells[below if upper == inf else upper / CELL_RATIO, upper] += value
+    for upper, value in sorted(
+        (bound(sample[-1]), value) for sample, value in coarse if sample[:-1] == labels
+    ):
+        if value > 0:
+            cells[below, upper] += value
         below = upper
-    below = 0.0
-    for upper, value in _by_bound(counts, coarse):
-        cells[below, upper] += value
-        below = upper
-    return {cell: value for cell, value in cells.items() if value > 0}
-
-
-def _by_bound(counts: Counts, start: Sample) -> list[tuple[float, float]]:
-    """The samples of a histogram in the order of their upper bounds."""
-    return sorted((bound(sample[-1]), value) for sample, value in counts.items() if sample[:-1] == start)
+    return dict(cells)

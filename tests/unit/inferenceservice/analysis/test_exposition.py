@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from modelwright.inferenceservice.analysis.exposition import (
     KEPT,
-    MOST_SAMPLES,
+    MOST_LINES,
     Counts,
     Sample,
     scraped,
@@ -109,9 +109,9 @@ def test_labels_that_no_server_of_ours_has_are_not_believed(sample: str) -> None
         counts(f"{sample} 1")
 
 
-def test_more_samples_than_any_server_has_are_not_believed() -> None:
-    with pytest.raises(ValueError, match="samples"):
-        counts('modelwright_requests_total{code="200"} 1\n' * (MOST_SAMPLES + 1))
+def test_more_lines_than_any_server_has_are_not_believed() -> None:
+    with pytest.raises(ValueError, match="lines"):
+        counts('modelwright_requests_total{code="200"} 1\n' * (MOST_LINES + 1))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright.inferenceservice.analysis.exposition import MOST_SAMPLES, Counts
+from modelwright.inferenceservice.analysis.exposition import MOST_LINES, Counts
 from modelwright.inferenceservice.analysis.kept_counts import LARGEST, read, text
 from modelwright.inferenceservice.analysis.scrape_targets import Step
 from modelwright.inferenceservice.analysis.tally import Kept, PodOffset, StepTally, step_counts
@@ -107,7 +107,7 @@ def test_a_metric_of_a_later_release_is_passed_over() -> None:
 
 
 def test_more_samples_than_any_server_has_are_ignored() -> None:
-    cells = {f"{n}.5": -5 for n in range(MOST_SAMPLES + 1)}
+    cells = {f"{n}.5": -5 for n in range(MOST_LINES + 1)}
     found = read(changed(f"{OFFSET}.modelwright_request_duration_seconds_cell", cells), STEP)
     assert "uid-1" not in found.pods
 
