@@ -27,7 +27,7 @@ from modelwright.inferenceservice.manifests.names import counts_name
 from modelwright.sampling.pods import StepAnswers
 
 # Long enough for the step not to end in the course of a test.
-STEPS = ({"weight": 10, "holdSeconds": 86_400},)
+STEPS = ({"weight": 10, "holdSeconds": 86_400}, {"weight": 20, "holdSeconds": 86_400})
 CODES = ("modelwright_requests_total", "200")
 CELL = ("modelwright_request_duration_seconds_cell", "0.105")
 
@@ -294,8 +294,10 @@ def test_what_is_kept_belongs_to_the_step_and_goes_with_the_canary() -> None:
 def test_what_is_kept_of_a_step_says_nothing_about_the_next() -> None:
     life = Life()
     lived(life)
-    asks(life.service, "promote-full").settles()
+    before = life.found.since
+    asks(life.service, "promote").settles()
     life.service.world.restart()
     life.operator = Operator(life)
     life.operator.looks()
+    assert life.found.since > before
     assert life.found.answered == {}
