@@ -98,8 +98,12 @@ def _plan(
 
 
 def _events(before: Sequence[Mapping[str, Any]], summary: Summary) -> tuple[Event, ...]:
-    """The event of the summary. Success has one only after a warning: else the conditions tell as much."""
-    warned = any(condition["type"] == "Ready" and condition["status"] == "False" for condition in before)
+    """The event of the summary. Success has one only after a warning: else the conditions tell as much. Another cause
+    with the same reason has one too: the state between the two may have been too short to be written."""
+    ready = next((condition for condition in before if condition["type"] == "Ready"), None)
+    warned = ready is not None and ready["status"] == "False"
     if summary.progress is conditions.Progress.DONE and not warned:
         return ()
+    if ready is not None and warned and summary.warning and ready["message"] != summary.message:
+        return (summary.event,)
     return conditions.transition_events(before, summary)

@@ -69,6 +69,31 @@ def test_while_it_is_tried_again_the_condition_stands_and_no_event_is_repeated()
     assert version.condition("Ready")["lastTransitionTime"] == since
 
 
+def test_another_cause_with_the_same_reason_is_an_event_though_nothing_was_written_in_between() -> None:
+    version = a_version(a_world()).settles()
+    pod = version.pod().unschedulable(
+        '0/1 nodes are available: persistentvolumeclaim "modelwright-artifacts" not found.'
+    )
+    version.settles()
+    pod.fails("verify", "ArtifactNotFound")
+    version.job_fails().settles()
+
+    warnings = [event for event in version.world.told.events if event.type == "Warning"]
+    assert [event.reason for event in warnings] == ["ArtifactNotFound", "ArtifactNotFound"]
+    assert CLAIM_NOT_THERE in warnings[0].message
+    assert warnings[1].message == NOT_THERE
+
+
+def test_success_is_an_event_only_after_a_warning() -> None:
+    quick, late = a_version(a_world()).settles(), a_version_whose_file_is_missing()
+    quick.is_verified()
+    late.world.after(60)
+    late.settles().is_verified()
+
+    assert [event.reason for event in quick.world.told.events] == []
+    assert [event.reason for event in late.world.told.events] == ["ArtifactNotFound", "Verified"]
+
+
 def test_a_file_that_comes_later_is_verified() -> None:
     version = a_version_whose_file_is_missing()
     version.world.after(20)
