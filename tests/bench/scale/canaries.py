@@ -38,7 +38,7 @@ ROLLOUT = {
 }
 # How often a round asks all pods. The sampler of pods has it as well.
 ROUND_SECONDS = 2.0
-WARM_UP_SECONDS = 60.0
+WARM_UP_SECONDS = 90.0
 _REVISION = "modelwright.dev/revision"
 _SERVICE = "modelwright.dev/inference-service"
 
@@ -179,7 +179,7 @@ async def _answering(pods: dict[str, Object]) -> AsyncIterator[str]:
 
 def _ask(address: str) -> str:
     """One exposition; the program needs a moment to start."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + WARM_UP_SECONDS
     while True:
         try:
             url = f"http://{address}:{ADMIN_PORT}/metrics?view=rollout"

@@ -24,7 +24,7 @@ RATE, MEDIAN, SPREAD = 20.0, 0.005, 0.5
 # Shares of a stable pod's requests, and the median difference of two answers that are compared.
 DELEGATED, MIRRORED, DIFFERENCE = 0.3, 0.1, 0.001
 # What a pod has behind it when it is asked first.
-HISTORY_SECONDS = 60
+HISTORY_SECONDS = 20
 LOOPBACK = b"lo"
 
 
