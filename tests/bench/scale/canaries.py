@@ -169,7 +169,9 @@ async def _answering(pods: dict[str, Object]) -> AsyncIterator[str]:
         json.dump(pods, file)
         file.flush()
         command = (sys.executable, str(PROGRAM), file.name, str(ADMIN_PORT))
-        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=log, stderr=log, start_new_session=True
+        )
         try:
             yield await asyncio.to_thread(_ask, next(iter(pods)))
         finally:

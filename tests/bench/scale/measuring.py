@@ -109,7 +109,7 @@ async def _all_ready(api: Api, operator: Operator, resource: str, within: float)
         if asked > deadline:
             raise BenchError(f"only {ready} of {count} {resource} are Ready after {within:.0f} s")
         # A list of thousands costs the API server time, which is not to be a part of the measurement.
-        await asyncio.sleep(max(0.5, 10 * (time.monotonic() - asked)))
+        await asyncio.sleep(min(5.0, max(0.5, 10 * (time.monotonic() - asked))))
 
 
 async def quiet(place: Place, operator: Operator, within: float = 120) -> float:

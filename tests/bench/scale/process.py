@@ -104,6 +104,7 @@ async def operating(place: Place) -> AsyncIterator[Operator]:
             env={**os.environ, "KUBECONFIG": str(place.operator)},
             stdout=log,
             stderr=log,
+            start_new_session=True,
         )
     timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(timeout=timeout) as http:
