@@ -188,6 +188,8 @@ class Operator:
                 finally:
                     self._busy.pop(me, None)
                     self._queue.done(key)
+                # A reconcile that sends nothing never waits: ten thousand at a start would block the loop for seconds.
+                await asyncio.sleep(0)
 
     async def _reconcile(self, key: Key) -> None:
         if not self.election.may_write():  # the election has not ended the wait yet

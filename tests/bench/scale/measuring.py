@@ -27,8 +27,8 @@ QUIET_SECONDS = 3.0
 
 def beginning() -> Callable[[], Measured]:
     """Call it when a scenario begins, and what it returns when it ends: when it was, and how busy the machine was."""
-    date, load = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), os.getloadavg()[0]
-    return lambda: Measured(date=date, commit=commit(), load_before=load, load_after=os.getloadavg()[0])
+    date, revision, load = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), commit(), os.getloadavg()[0]
+    return lambda: Measured(date=date, commit=revision, load_before=load, load_after=os.getloadavg()[0])
 
 
 @dataclass(frozen=True)

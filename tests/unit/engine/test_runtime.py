@@ -164,3 +164,27 @@ async def test_what_runs_beside_the_work_starts_when_all_kinds_are_known(bench: 
         await started.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_reconciles_that_send_nothing_give_the_event_loop_a_turn_after_each(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled: list[Key] = []
+
+    async def handle(key: Key) -> Outcome:
+        handled.append(key)
+        return Done()
+
+    monkeypatch.setattr(bench.operator._reconciler, "handle", handle)
+    await bench.pass_time(5, leading=True)
+    for number in range(3):
+        bench.operator._queue.add(toy_key(f"toy-{number}"))
+    worker = asyncio.create_task(bench.operator._work())
+    seen = set()
+    while len(handled) < 3:
+        seen.add(len(handled))
+        await asyncio.sleep(0)
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+
+    assert {1, 2} <= seen
