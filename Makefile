@@ -84,7 +84,7 @@ bench-path: venv cluster images ## Measure what a user waits for and what caller
 bench-rollouts: venv cluster images ## Measure what a rollout costs its callers, and how long a bad version lasts
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.rollouts
 
-bench-scale: venv ## Measure the operator with 5,000 services and 10,000 versions on simulated nodes (half an hour; QUICK=1: two minutes)
+bench-scale: venv ## Measure the operator with 5,000 services and 10,000 versions on simulated nodes (QUICK=1: minutes)
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.scale $(if $(QUICK),--quick)
 
 bench-docs: venv ## Write what bench-servers measured last into docs/performance.md

@@ -56,7 +56,7 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="bench.scale", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="two minutes, a tenth of the size; not to be quoted"
+        "--quick", action="store_true", help="a tenth of the size, minutes; not to be quoted"
     )
     parser.add_argument("--only", choices=SCENARIOS, action="append", help="may be repeated")
     options = parser.parse_args()
