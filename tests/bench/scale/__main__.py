@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
@@ -55,13 +56,13 @@ async def measure(scenarios: Mapping[str, Scenario], chosen: Collection[str]) ->
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="bench.scale", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="a tenth of the size, minutes; not to be quoted"
-    )
+    parser.add_argument("--quick", action="store_true", help="a tenth of the size, minutes; not to be quoted")
     parser.add_argument("--only", choices=SCENARIOS, action="append", help="may be repeated")
     options = parser.parse_args()
     scenarios = QUICK if options.quick else SCENARIOS
     here = machine()
+    # Else the programs that were started would outlive the bench.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         found = asyncio.run(measure(scenarios, options.only or scenarios))
     except (BenchError, StepError) as error:
