@@ -38,7 +38,7 @@ def exactly(hits: float, samples: float, limit: float) -> float:
     with localcontext() as context:
         context.prec = 60
         roots = [(Decimal(point) + Decimal("0.5")) / POINTS for point in range(POINTS)]
-        weights = [root.sqrt() for root in roots]
+        weights = [root * root.sqrt().sqrt() for root in roots]
         bound, yes, no = Decimal(limit), Decimal(hits), Decimal(samples) - Decimal(hits)
         terms = []
         for root, weight in zip(roots, weights, strict=True):
@@ -56,22 +56,22 @@ def without_gaps(hits: float, samples: float, limit: float) -> float:
     logs = -hits * places * log(limit) + misses * (
         numpy.log1p(-(limit ** (1 - places))) - numpy.log1p(-limit)
     )
-    return float(logs.max() + log(numpy.exp(logs - logs.max()).mean()))
+    return float(logs.max() + log((1.5 * numpy.sqrt(places) * numpy.exp(logs - logs.max())).mean()))
 
 
 @pytest.mark.parametrize(
     ("hits", "samples", "limit", "evidence"),
     [
-        (0, 10, 0.01, -0.8523),
-        (1, 1, 0.01, 3.0635),
-        (2, 2, 0.01, 6.9749),
-        (3, 10, 0.01, 6.4718),
-        (5, 100, 0.01, 2.7031),
-        (6, 100, 0.01, 4.3566),
-        (2.5, 10, 0.05, 1.4721),
-        (60, 100, 0.5, 0.7671),
-        (1000, 1000, 0.99, 7.7251),
-        (10, 1000, 0.01, -2.5296),
+        (0, 10, 0.01, -1.2050),
+        (1, 1, 0.01, 3.3425),
+        (2, 2, 0.01, 7.3200),
+        (3, 10, 0.01, 6.6882),
+        (5, 100, 0.01, 2.5373),
+        (6, 100, 0.01, 4.2569),
+        (2.5, 10, 0.05, 1.4763),
+        (60, 100, 0.5, 0.4555),
+        (1000, 1000, 0.99, 8.0755),
+        (10, 1000, 0.01, -3.7195),
     ],
 )
 def test_the_evidence_of_a_few_numbers(hits: float, samples: float, limit: float, evidence: float) -> None:
@@ -151,7 +151,7 @@ def test_a_look_after_every_sample_errs_no_more_often_than_it_says(limit: float,
 
 def test_what_is_beyond_the_limit_is_found_in_the_end() -> None:
     assert ever_rejected(0.05, 0.01, ALPHA, 1000) > 0.999
-    assert ever_rejected(0.02, 0.01, ALPHA, 3000) > 0.9
+    assert ever_rejected(0.02, 0.01, ALPHA, 3000) > 0.8
 
 
 def rejections(hits: numpy.ndarray, limit: float) -> float:
@@ -265,13 +265,13 @@ def test_a_sum_that_is_rounded_past_its_number_of_samples_is_no_error() -> None:
         (0, 0, 0, 1),
         (0, 1, 0, 1),
         (1, 1, 0, 1),
-        (0, 10, 0, 0.4158),
-        (0, 100, 0, 0.0523),
-        (5, 100, 0.0078, 0.1449),
-        (50, 100, 0.3438, 0.6562),
-        (10, 1000, 0.00275, 0.0230),
+        (0, 10, 0, 0.3946),
+        (0, 100, 0, 0.0490),
+        (5, 100, 0.0076, 0.1428),
+        (50, 100, 0.3416, 0.6584),
+        (10, 1000, 0.00261, 0.0229),
         (10**7, 10**9, 0.00993, 0.01002),
-        (10**9, 10**9, 1 - 5.4e-9, 1),
+        (10**9, 10**9, 1 - 5.0e-9, 1),
     ],
 )
 def test_the_intervals_of_a_few_numbers(hits: float, samples: float, low: float, high: float) -> None:
