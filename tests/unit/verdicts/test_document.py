@@ -33,6 +33,13 @@ def test_a_page_without_a_place_is_refused() -> None:
         written("# Verdicts\n", rows(), results(), 123)
 
 
+def test_the_page_has_the_tables_of_a_whole_run() -> None:
+    page = DOCUMENT.read_text()
+    for row in rows():
+        assert row.table == tables.WHOLE or f"\n| {row.name} | " in page, row.key
+    assert "Each row is of 20,000 simulated rollouts." in page
+
+
 def test_every_row_has_its_own_name() -> None:
     keys = [row.key for row in rows()]
     assert len(keys) == len(set(keys))

@@ -188,7 +188,7 @@ def test_a_canary_that_fails_is_rolled_back_before_its_step_ends() -> None:
     assert (service.traffic, rule(service)) == (stable, None)
     assert (service.reason, service.kstatus) == ("RolledBack", "Failed")
     assert service.message == (
-        "ModelVersion churn-2 was rolled back: ErrorRateTooHigh: errorRate is 0.5 (0.3438 to 0.6562), the limit "
+        "ModelVersion churn-2 was rolled back: ErrorRateTooHigh: errorRate is 0.5 (0.3408 to 0.6592), the limit "
         "0.01 (100 samples); churn-1 keeps the traffic"
     )
     assert service.condition("Available")["status"] == "True"
