@@ -171,8 +171,8 @@ class Analysis(Model):
     )
     consecutive_failures: Annotated[int, Field(ge=1, le=100)] = Field(
         default=1,
-        description="How many looks in a row have to fail before it is rolled back. There is one every 2 seconds, "
-        "where something new was measured, and for a query one with each answer.",
+        description="How many looks in a row have to fail before it is rolled back. There is one every 2 seconds "
+        "while requests grow in number by 1 % or more, else every 30 seconds, and for a query one with each answer.",
     )
     queries: (
         Annotated[

@@ -15,7 +15,7 @@ from modelwright.common.resources import INFERENCE_SERVICES
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key
 from modelwright.inferenceservice.analysis import kept_counts
-from modelwright.inferenceservice.analysis.counts import Silence, StepCounts
+from modelwright.inferenceservice.analysis.counts import Silence, StepCounts, has_grown
 from modelwright.inferenceservice.analysis.exposition import Scrape, scraped
 from modelwright.inferenceservice.analysis.scrape_targets import Pod, ScrapeTargets, scrape_targets
 from modelwright.inferenceservice.analysis.tally import Kept, StepTally, step_counts
@@ -28,6 +28,9 @@ TARGET = "/metrics?view=rollout"
 MOST_BYTES = 1024**2
 # A pod is reported as silent only after this time: it may be slow for a moment, or just have become ready.
 SILENT_AFTER = timedelta(seconds=10)
+# Counts are renewed when one has grown by this share, or when they are this old and anything has changed.
+LEAST_GROWTH = 0.01
+OLDEST_COUNTS = timedelta(seconds=30)
 
 
 class PodCounts(Source[ScrapeTargets, Pod, Scrape]):
@@ -59,7 +62,37 @@ class PodCounts(Source[ScrapeTargets, Pod, Scrape]):
 
     def answers(self, current: ScrapeTargets) -> Answers[ScrapeTargets, Pod, Scrape]:
         """The counts that were kept of the step; none at its start."""
-        return StepAnswers(current)
+        return NoteworthyAnswers(StepAnswers(current))
+
+
+class NoteworthyAnswers:
+    """The counts of all pods in one step, renewed only when some have grown enough for another verdict.
+
+    Otherwise every service with a canary would be planned every two seconds, however little a few requests say beside
+    those before. The checks hold at any choice of looks, so fewer of them are as valid.
+    """
+
+    def __init__(self, exact: StepAnswers) -> None:
+        self._exact = exact
+        self._last: StepCounts | None = None
+        self._renewed: datetime | None = None
+
+    def add(self, target: Pod, answer: Scrape | Unanswered, at: datetime) -> None:
+        """Adds the counts of a pod, or notes that it did not answer."""
+        self._exact.add(target, answer, at)
+
+    def fact(self, current: ScrapeTargets, at: datetime) -> StepCounts:
+        """The sum of all counts, or an earlier one that differs little."""
+        now = self._exact.fact(current, at)
+        if self._last is None or self._renewed is None or self._is_news(self._last, now, at - self._renewed):
+            self._last, self._renewed = now, at
+        else:
+            self._last = replace(self._last, kept=now.kept, silent=now.silent)
+        return self._last
+
+    @staticmethod
+    def _is_news(last: StepCounts, now: StepCounts, age: timedelta) -> bool:
+        return now.look != last.look and (age >= OLDEST_COUNTS or has_grown(last, now, LEAST_GROWTH))
 
 
 class StepAnswers:

@@ -78,7 +78,7 @@ async def test_whatever_an_address_does_is_no_verdict(handler: Handler, expected
     async with serving(handler) as url:
         assert await answered(service, url, patience=0.3) == [expected]
     assert service.settles().reason == "CanaryInProgress"
-    assert f"waits for query q0: {expected.reason}: {expected.message}" in service.message
+    assert f"waits for q0: {expected.reason} ({expected.message})" in service.message
 
 
 async def test_nobody_at_the_address_is_no_verdict() -> None:
@@ -108,9 +108,7 @@ async def test_without_an_address_users_are_told_so() -> None:
     assert isinstance(found, NoValue)
     assert found.reason == "PrometheusNotConfigured"
     service.settles()
-    assert (
-        "waits for query q0: PrometheusNotConfigured: the operator was installed without" in service.message
-    )
+    assert "waits for q0: PrometheusNotConfigured (the operator was installed without" in service.message
 
 
 @pytest.mark.parametrize(

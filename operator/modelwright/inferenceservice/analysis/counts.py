@@ -108,6 +108,17 @@ class StepCounts:
         return delegated + self.shadowed.get("Failed", 0)
 
 
+def has_grown(before: StepCounts, now: StepCounts, least: float) -> bool:
+    """True if any number of requests, by outcome, code or reason, has grown by more than this share of itself."""
+    pairs: list[tuple[float, float]] = [
+        (getattr(before, name), getattr(now, name)) for name in ("labelled", "non_finite", "rescued")
+    ]
+    for name in ("delegated", "shadowed", "uncompared", "answered", "stable_answered"):
+        earlier, later = getattr(before, name), getattr(now, name)
+        pairs += ((earlier.get(key, 0), count) for key, count in later.items())
+    return any(later > earlier * (1 + least) for earlier, later in pairs)
+
+
 def counted_since(counts: StepCounts | None, since: str | None) -> StepCounts | None:
     """The counts, if they are of the step that began then; else None."""
     return counts if counts is not None and counts.since == since else None
