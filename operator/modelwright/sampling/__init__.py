@@ -7,7 +7,6 @@ from modelwright.sampling import http, loop
 from modelwright.sampling.failed_creates import FailedCreates
 from modelwright.sampling.pods import PodCounts
 from modelwright.sampling.prometheus import Queries
-from modelwright.sampling.scraping import scraper
 
 
 def sampling(prometheus_url: str | None) -> Companion:
@@ -15,7 +14,7 @@ def sampling(prometheus_url: str | None) -> Companion:
 
     async def sample(around: Surroundings) -> None:
         # Prometheus may close an idle connection just when it is used again, which would look like a failure.
-        async with scraper() as pods, http.session(reuse=False) as prometheus:
+        async with http.session(reuse=True) as pods, http.session(reuse=False) as prometheus:
             sources = (PodCounts(pods), Queries(prometheus, prometheus_url), FailedCreates(around.client))
             context = loop.Context(around.intake, around.leads, around.metrics.sampled)
             await loop.Loop(sources, context).run()

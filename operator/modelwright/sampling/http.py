@@ -28,9 +28,6 @@ def session(*, reuse: bool) -> aiohttp.ClientSession:
 class TooLarge(NoAnswer):
     """The answer is larger than the limit."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__(f"its answer has more than {most} bytes")
-
 
 async def body(answer: aiohttp.ClientResponse, most: int) -> bytes:
     """Returns the whole body of an answer. Raises TooLarge if it has more than `most` bytes."""
@@ -38,4 +35,4 @@ async def body(answer: aiohttp.ClientResponse, most: int) -> bytes:
         await answer.content.readexactly(most + 1)
     except asyncio.IncompleteReadError as whole:
         return whole.partial
-    raise TooLarge(most)
+    raise TooLarge(f"its answer has more than {most} bytes")

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import aiohttp
+
 from modelwright.common.facts import POD_COUNTS
 from modelwright.common.indexes import SERVICES_MEASURED, YES
 from modelwright.common.resources import INFERENCE_SERVICES
@@ -20,12 +22,12 @@ from modelwright.inferenceservice.analysis.exposition import Scrape, scraped
 from modelwright.inferenceservice.analysis.scrape_targets import Pod, ScrapeTargets, scrape_targets
 from modelwright.inferenceservice.analysis.tally import Kept, StepTally, step_counts
 from modelwright.inferenceservice.manifests.names import ADMIN_PORT
+from modelwright.sampling import http
 from modelwright.sampling.loop import Answers, Limits, NoAnswer, Source, Unanswered
-from modelwright.sampling.scraping import Scraper
 
 # Servers of earlier releases ignore the query, and show everything.
 TARGET = "/metrics?view=rollout"
-MOST_BYTES = 1024**2
+MOST_BYTES = 512 * 1024
 # A pod is reported as silent only after this time: it may be slow for a moment, or just have become ready.
 SILENT_AFTER = timedelta(seconds=10)
 # Counts are renewed when one has grown by this share, or when they are this old and anything has changed.
@@ -40,8 +42,8 @@ class PodCounts(Source[ScrapeTargets, Pod, Scrape]):
     resource = INFERENCE_SERVICES
     limits = Limits(every=2.0, timeout=1.5, per_object=16, in_all=256)
 
-    def __init__(self, scraper: Scraper, port: int = ADMIN_PORT) -> None:
-        self._scraper = scraper
+    def __init__(self, session: aiohttp.ClientSession, port: int = ADMIN_PORT) -> None:
+        self._session = session
         self._port = port
 
     def candidates(self, view: View) -> Iterable[Key]:
@@ -54,7 +56,17 @@ class PodCounts(Source[ScrapeTargets, Pod, Scrape]):
 
     async def ask(self, current: ScrapeTargets, target: Pod, at: datetime) -> Scrape:
         """Scrapes a pod and returns its counts."""
-        content = await self._scraper.get(target.address, self._port, TARGET, MOST_BYTES)
+        host = f"[{target.address}]" if ":" in target.address else target.address
+        url = f"http://{host}:{self._port}{TARGET}"
+        try:
+            async with self._session.get(url, allow_redirects=False) as answer:
+                if answer.status != 200:
+                    raise NoAnswer(f"it answers with HTTP status {answer.status}")
+                content = await http.body(answer, MOST_BYTES)
+        except (aiohttp.ClientConnectorError, OSError) as error:
+            raise NoAnswer("it cannot be connected to") from error
+        except aiohttp.ClientError as error:
+            raise NoAnswer("its answer is not HTTP, or breaks off") from error
         try:
             return scraped(content.decode())
         except ValueError as error:

@@ -16,12 +16,12 @@ from unit.sampling.test_pods import CANARY, STABLE, Eager, Pods, found, serving,
 from modelwright.common.resources import PODS, REVISION
 from modelwright.engine.objects import Key, labels, metadata
 from modelwright.inferenceservice.analysis.scrape_targets import scrape_targets
-from modelwright.sampling.scraping import scraper
+from modelwright.sampling import http
 
 Hostile = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 REMEDY = "; NetworkPolicies have to let the operator reach that port"
 HEAD = b"HTTP/1.1 200 OK\r\n"
-SILENT = "it does not answer within 0.3 seconds"
+SILENT = "it does not answer within 1 seconds"
 BROKEN = "its answer is not HTTP, or breaks off"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 UNBELIEVABLE = "its answer holds no metrics that can be believed"
@@ -64,10 +64,10 @@ async def between(hostile: Hostile | None) -> AsyncIterator[tuple[InferenceServi
             await hostile(reader, writer)
         writer.close()
 
-    async with serving(pods, STABLE) as port, scraper() as client:
+    async with serving(pods, STABLE) as port, http.session(reuse=True) as session:
         server = await asyncio.start_server(meet, CANARY, port) if hostile else None
-        source = Eager(client, port)
-        source.limits = replace(source.limits, every=0.01, timeout=0.3)
+        source = Eager(session, port)
+        source.limits = replace(source.limits, every=0.01, timeout=1.0)
         async with sampling(source, service.world):
             yield service, pods
         if server is not None:
@@ -88,12 +88,11 @@ def the_canarys(service: InferenceService) -> Key:
         (is_silent, SILENT),
         (sends(HEAD, *[b"X: y\r\n"] * 100, pause=0.05), SILENT),
         (sends(HEAD + b"Content-Length: 100000\r\n\r\n", *[b"a"] * 100, pause=0.1), SILENT),
-        (sends(HEAD + b"\r\n", b"a" * 65536, again=True), "its answer has more than 1048576 bytes"),
-        (sends(HEAD + b"Content-Length: 999999999\r\n\r\n"), "its answer has more than 1048576 bytes"),
+        (sends(HEAD + b"\r\n", b"a" * 65536, again=True), "its answer has more than 524288 bytes"),
+        (sends(HEAD + b"Content-Length: 999999999\r\n\r\n"), BROKEN),
         (sends(HEAD + b"Content-Length: 9\r\n\r\n"), BROKEN),
         (sends(HEAD + b"Content-Length: 9"), BROKEN),
-        (sends(HEAD + b"Transfer-Encoding: gzip\r\n\r\n"), BROKEN),
-        (sends(HEAD + CHUNKED, b"fffffff\r\n"), "its answer has more than 1048576 bytes"),
+        (sends(HEAD + CHUNKED, b"fffffff\r\n"), BROKEN),
         (sends(HEAD + CHUNKED, b"x\r\n"), BROKEN),
         (sends(HEAD + CHUNKED, b"1\r\nabc"), BROKEN),
         (sends(HEAD + CHUNKED, b"1" * 99999), BROKEN),

@@ -15,8 +15,8 @@ from unit.inferenceservice.rollout.test_canary import rollout
 from modelwright.common.facts import POD_COUNTS
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.scrape_targets import Pod
+from modelwright.sampling import http
 from modelwright.sampling.pods import PodCounts
-from modelwright.sampling.scraping import scraper
 
 STABLE, CANARY = "127.0.0.1", "127.0.0.2"
 
@@ -96,8 +96,8 @@ async def operator(
     service: InferenceService, pods: Pods, leads: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[None]:
     """An operator that asks these pods again and again, however the world's time goes."""
-    async with serving(pods) as port, scraper() as client:
-        source = Eager(client, port)
+    async with serving(pods) as port, http.session(reuse=True) as session:
+        source = Eager(session, port)
         source.limits = replace(source.limits, every=0.01, timeout=0.5)
         async with sampling(source, service.world, leads):
             yield
