@@ -155,7 +155,7 @@ def test_the_operator_may_do_its_work_in_its_namespace_only(
         ("create", "pods"),
         ("patch", f"trainingjobs.{OWN_GROUP}"),
         ("update", f"inferenceservices.{OWN_GROUP}"),
-        ("delete", f"modelversions.{OWN_GROUP}"),
+        ("patch", f"modelversions.{OWN_GROUP}"),
         ("delete", "persistentvolumeclaims"),
         ("create", "rolebindings.rbac.authorization.k8s.io"),
         ("get", "leases.coordination.k8s.io/other"),

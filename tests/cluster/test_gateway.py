@@ -166,7 +166,7 @@ def test_a_bad_version_costs_no_more_than_its_share_until_it_is_rolled_back(serv
 
     failed, answered = total(lost["failed"]), total(lost["answered"]) - before
     assert 0 < failed < 0.45 * (failed + answered), lost
-    assert "ErrorRateTooHigh" in message(refused)
+    assert "RefusesCallers" in message(refused)
     assert refused["status"]["stable"]["version"] == "one"
     assert condition(refused, "Available")["status"] == "True"  # type: ignore[index]
     soon(served, 20, {"one": 20})

@@ -191,7 +191,15 @@ class Analysis(Model):
         default=3,
         description="Failed requests that it takes to reject the revision; of compared requests, so many that differ.",
     )
-    false_alarm_rate: Annotated[float, Field(ge=0.000001, le=0.5)] = Field(
+    false_alarm_rate: Annotated[
+        float,
+        # The API server rounds a bound to a whole number when it checks a whole number, such as 0.
+        Field(
+            ge=0.000001,
+            le=0.5,
+            json_schema_extra={"x-kubernetes-validations": [rule("self > 0.0", "it must be above 0")]},
+        ),
+    ] = Field(
         default=0.05,
         description="With what probability a new revision may be rolled back although it keeps all limits: of the "
         "whole rollout, all steps, looks and checks and bakeSeconds together. Queries and restarts are no part of it. "

@@ -9,7 +9,6 @@ from unit.inferenceservice.rollout.test_canary import BAD, GOOD, a_canary, after
 from modelwright.api.requests import ANNOTATION, REQUESTED_BY, Request, pending
 
 BY_ALICE = "asked for by alice (modelwright-cli)"
-PAUSED = f"ModelVersion churn-2 answers 10 % (step 1 of 2); waits for the metrics of its pods; it is paused, {BY_ALICE}"
 
 
 def asks(
@@ -123,7 +122,7 @@ def test_a_status_of_an_operator_that_kept_one_token_only_is_understood() -> Non
             "pause",
             "Pause",
             "CanaryPaused",
-            PAUSED,
+            BY_ALICE,
         ),
     ],
 )

@@ -44,6 +44,7 @@ def test_a_bundled_classification_goes_from_data_to_a_stored_model(
     digest = result["artifact"]["digest"]
     folder = pod.paths.artifacts / "churn" / digest.replace(":", "-")
     assert sorted(path.name for path in folder.iterdir()) == [
+        ".run.default.churn.1",
         "card.md",
         "golden.json",
         "model.onnx",

@@ -17,6 +17,7 @@ HISTORY = 20
 _EVENTS = {
     "Advance": "CanaryAdvanced",
     "Promote": "CanaryPromoted",
+    "Pause": "CanaryPaused",
     "Resume": "CanaryResumed",
     "Retry": "RevisionRetried",
 }
@@ -63,7 +64,7 @@ def history(
 
 
 def event(decision: Decision | None) -> tuple[Event, ...]:
-    """The event of a decision. Rollbacks and pauses have none here: the change of Ready makes one."""
+    """The event of a decision. Rollbacks have none here: the change of Ready makes one."""
     reason = None if decision is None else _EVENTS.get(decision.verdict)
     if decision is None or reason is None:
         return ()

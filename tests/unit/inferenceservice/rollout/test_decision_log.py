@@ -43,12 +43,12 @@ NUMBERS = {"metric": "errorRate", "value": 0.5, "threshold": 0.01, "samples": 10
             a_decision("Promote", "Redone", requestedBy="alice"),
             ("Redone", "the undo was undone: revision abc has the traffic again, asked for by alice"),
         ),
-        # The condition Ready tells of these.
+        (a_decision("Pause", "Requested"), ("CanaryPaused", "asked for by somebody unknown")),
+        # The change of Ready makes the event of this one.
         (a_decision("Rollback", "ErrorRateTooHigh", **NUMBERS), None),
-        (a_decision("Pause", "Requested"), None),
     ],
 )  # fmt: skip
-def test_a_decision_is_told_as_an_event_unless_the_condition_tells_it(
+def test_a_decision_makes_an_event_unless_the_condition_makes_it(
     decision: Decision | None, told: tuple[str, str] | None
 ) -> None:
     events = [(event.reason, event.message) for event in decision_log.event(decision)]
