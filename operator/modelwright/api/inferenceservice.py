@@ -211,7 +211,7 @@ class Analysis(Model):
     )
     on_no_data: Literal["Wait", "Pause", "Promote", "Rollback"] = Field(
         default="Wait",
-        description="What follows then: wait on, pause until somebody resumes, go on to the next step, or roll back. "
+        description="What follows then: wait on, pause until a person resumes, go on to the next step, or roll back. "
         "Promote waits on while a number is beyond its limit, though too few samples prove it.",
     )
 

@@ -22,7 +22,7 @@ from functools import lru_cache
 from math import ceil, exp, expm1, inf, log, log1p
 
 # Alternatives in a mixture. More of them change the evidence of up to 10,000 samples by less than 1 % where it counts.
-# A rate that is nearer to its limit than half of the nearest alternative is never told from it: 0.7 % of 0.01.
+# A rate nearer to its limit than half of the nearest alternative is never found to differ from it: 0.7 % of 0.01.
 POINTS = 24
 # The ends of an interval are exact to this share of their distance from the observed rate. They err outwards.
 PRECISION = 0.01

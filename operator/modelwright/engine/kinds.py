@@ -60,7 +60,7 @@ class Kind:
     One with a planner is looked after for its own sake; one without is there for others. `wakes` names further
     objects that a change concerns. An optional kind may be unknown to the API server, or come and go: then there are
     none of it. While it is not there the API server is asked for it as long as it is `needed`, and not otherwise.
-    `keep` is what is kept of a body; a change of anything else wakes nobody. `indexes` find objects of this kind.
+    `keep` is what is kept of a body; a change of anything else wakes no key. `indexes` find objects of this kind.
     """
 
     resource: ResourceType

@@ -14,7 +14,7 @@ from modelwright.engine.objects import Body, Key, ResourceType
 @dataclass(frozen=True)
 class Create:
     """Make an object that is never changed afterwards. One of the same owner that is there already is fine;
-    somebody else's under that name is an error, unless the object is `shared`: then any will do.
+    another owner's under that name is an error, unless the object is `shared`: then any will do.
 
     `rests_on`: as of `Delete`.
     """

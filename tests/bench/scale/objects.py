@@ -62,7 +62,7 @@ def namespace(name: str) -> list[Object]:
 
 
 def version(namespace: str, name: str, model: str) -> Object:
-    """A ModelVersion whose file nobody has verified yet."""
+    """A ModelVersion whose file is not verified yet."""
     artifact = {"uri": f"pvc://{CLAIM}/{name}/model.onnx", "digest": digest(name), "size": 100_000}
     return {
         "apiVersion": API_VERSION,

@@ -19,10 +19,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.contenders import free_ports
 from bench.generator import BenchError
 from bench.scale.audit import Request, requests
 from bench.scale.objects import verified
-from bench.scale.ports import free_ports
 from bench.scale.stages import stages
 from cluster import programs
 from cluster.controlplane import ControlPlane

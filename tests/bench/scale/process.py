@@ -14,9 +14,9 @@ from pathlib import Path
 
 import aiohttp
 from bench import proc
+from bench.contenders import free_ports
 from bench.generator import BenchError
 from bench.scale.place import LOGS, Place
-from bench.scale.ports import free_ports
 from cluster.paths import REPOSITORY
 
 LEASE_NAMESPACE = "modelwright-system"

@@ -1,7 +1,6 @@
 """An artifact is deleted only when no run needs it, whenever a run publishes it or the deletion is killed."""
 
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from unit.training.killed import lines_survived
 from unit.training.pod import Json, Pod, numbers, schema
 
 from modelwright_training import files, removal, store
@@ -164,7 +164,6 @@ def test_of_two_deletions_at_the_same_time_one_is_done(tmp_path: Path) -> None:
 
 
 KILLED_AT_EACH_LINE = """
-import os, sys
 from pathlib import Path
 from modelwright_training import files, removal, store
 
@@ -172,18 +171,6 @@ OWN = {store.__file__, files.__file__, removal.__file__}
 CONTENT = {"model.onnx": b"the model", "report.json": b"{}"}
 DIGEST = files.digest_of(CONTENT["model.onnx"])
 OLD, NEW = store.mark_of("team", "churn", 1), store.mark_of("team", "churn", 2)
-
-def dying_at(line):
-    seen = 0
-    def trace(frame, event, arg):
-        nonlocal seen
-        if frame.f_code.co_filename not in OWN:
-            return None
-        seen += event == "line"
-        if seen == line:
-            os._exit(9)
-        return trace
-    return trace
 
 line = 0
 while True:
@@ -214,15 +201,7 @@ print(line)
 
 
 def test_a_deletion_that_is_killed_at_any_line_is_ended_by_the_next_one(tmp_path: Path) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-c", KILLED_AT_EACH_LINE, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert finished.returncode == 0, finished.stderr
-    assert int(finished.stdout) > 30
+    assert lines_survived(KILLED_AT_EACH_LINE, tmp_path) > 30
 
 
 def document(artifact: Json, run: int = 1, **parts: Any) -> Json:

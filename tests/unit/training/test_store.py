@@ -1,12 +1,11 @@
 """The artifact store holds a model whole or not at all, whenever a writer dies."""
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from unit.training.killed import lines_survived
 from unit.training.pod import Pod, numbers
 
 from modelwright_training.errors import InputError
@@ -20,7 +19,6 @@ MARK = mark_of("team", "churn", 1)
 OTHER = mark_of("team", "churn", 2)
 
 KILLED_AT_EACH_LINE = """
-import os, sys
 from pathlib import Path
 from modelwright_training import files, store
 
@@ -28,18 +26,6 @@ OWN = {store.__file__, files.__file__}
 CONTENT = {"model.onnx": b"the model", "report.json": b"{}"}
 DIGEST = files.digest_of(CONTENT["model.onnx"])
 MARK = store.mark_of("team", "churn", 1)
-
-def dying_at(line):
-    seen = 0
-    def trace(frame, event, arg):
-        nonlocal seen
-        if frame.f_code.co_filename not in OWN:
-            return None
-        seen += event == "line"
-        if seen == line:
-            os._exit(9)
-        return trace
-    return trace
 
 line = 0
 while True:
@@ -63,15 +49,7 @@ print(line)
 
 
 def test_a_writer_that_is_killed_at_any_line_leaves_nothing_half_done(tmp_path: Path) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-c", KILLED_AT_EACH_LINE, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert finished.returncode == 0, finished.stderr
-    assert int(finished.stdout) > 30
+    assert lines_survived(KILLED_AT_EACH_LINE, tmp_path) > 30
 
 
 def test_the_second_writer_of_the_same_bytes_changes_nothing(tmp_path: Path) -> None:

@@ -93,6 +93,6 @@ async def main(pods: dict[str, Pod], port: int) -> None:
 
 
 if __name__ == "__main__":
-    told = json.loads(Path(sys.argv[1]).read_text())
-    found = {address: Pod(each["revision"], each["canary"]) for address, each in told.items()}
+    pods = json.loads(Path(sys.argv[1]).read_text())
+    found = {address: Pod(each["revision"], each["canary"]) for address, each in pods.items()}
     asyncio.run(main(found, int(sys.argv[2])))
