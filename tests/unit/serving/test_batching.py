@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import signal
 from contextlib import ExitStack
 from typing import Any
@@ -25,6 +26,8 @@ def send_together(server: Served, *bodies: Any) -> list[Reply]:
             wire.send(LIVE)
             assert wire.reply().status == 200
         server.process.send_signal(signal.SIGSTOP)
+        # The signal is only on its way: a server that has not stopped yet would answer the first request alone.
+        os.waitid(os.P_PID, server.process.pid, os.WSTOPPED | os.WNOWAIT)
         for wire, body in zip(wires, bodies, strict=True):
             wire.send(post(body if isinstance(body, bytes) else json.dumps(body).encode()))
         server.process.send_signal(signal.SIGCONT)
