@@ -5,11 +5,11 @@ Whether a ModelVersion or a served revision needs it is the operator's question,
 import logging
 from collections.abc import Mapping
 
-from modelwright_training import removal, store
 from modelwright_training.documents import DeleteDocument, from_environment
 from modelwright_training.errors import InputError
 from modelwright_training.message import Json
 from modelwright_training.paths import Paths
+from modelwright_training.storing import removal, store
 
 log = logging.getLogger(__name__)
 

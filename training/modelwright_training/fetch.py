@@ -10,15 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from modelwright_training import rules, sources, tables, targets
-from modelwright_training.columns import Column, asked_type, read_column
 from modelwright_training.documents import Data, Dataset, Feature, Rows, RunDocument, Task, from_environment
 from modelwright_training.errors import InputError, OutsideError, listing, storage, suggestion
-from modelwright_training.estimators import find, task_of
 from modelwright_training.files import digest_of_file, replace_file
+from modelwright_training.learning.estimators import find, task_of
 from modelwright_training.message import Json
 from modelwright_training.paths import Paths
-from modelwright_training.split import Split, split
+from modelwright_training.reading import rules, sources, tables, targets
+from modelwright_training.reading.columns import Column, asked_type, read_column
+from modelwright_training.reading.split import Split, split
 
 log = logging.getLogger(__name__)
 

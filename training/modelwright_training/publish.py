@@ -9,27 +9,19 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from modelwright_training import (
-    card,
-    feeding,
-    frames,
-    golden,
-    libraries,
-    metrics,
-    modelfile,
-    parity,
-    predictions,
-    session,
-    store,
-)
-from modelwright_training import reference as references
+from modelwright_training import libraries
 from modelwright_training.documents import Class, Dataset, RunDocument, from_environment, load_dataset
 from modelwright_training.errors import InputError
+from modelwright_training.features import frames
+from modelwright_training.judging import card, golden, metrics, parity
+from modelwright_training.judging import reference as references
+from modelwright_training.judging.metrics import Measured
+from modelwright_training.judging.trained import Training, load_training
 from modelwright_training.message import Json
-from modelwright_training.metrics import Measured
-from modelwright_training.modelfile import ModelFile
+from modelwright_training.onnxfile import feeding, modelfile, predictions, session
+from modelwright_training.onnxfile.modelfile import ModelFile
 from modelwright_training.paths import Paths
-from modelwright_training.trained import Training, load_training
+from modelwright_training.storing import store
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,14 @@ from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from modelwright_training import convert, frames, libraries, pipeline, reference
+from modelwright_training import libraries
 from modelwright_training.documents import Dataset, RunDocument, from_environment, load_dataset
 from modelwright_training.errors import InputError, storage
-from modelwright_training.estimators import build, find
+from modelwright_training.features import frames
 from modelwright_training.files import digest_of, replace_file
+from modelwright_training.judging import reference
+from modelwright_training.learning import convert, pipeline
+from modelwright_training.learning.estimators import build, find
 from modelwright_training.message import Json
 from modelwright_training.paths import Paths
 from modelwright_training.untyped import Estimator

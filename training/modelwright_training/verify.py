@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from modelwright_training import libraries, memory, modelfile, session, store
+from modelwright_training import libraries, memory
 from modelwright_training.documents import Artifact, VerifyDocument, from_environment
 from modelwright_training.errors import InputError, storage
 from modelwright_training.message import Json
-from modelwright_training.modelfile import ModelFile
+from modelwright_training.onnxfile import modelfile, session
+from modelwright_training.onnxfile.modelfile import ModelFile
+from modelwright_training.onnxfile.session import DTYPES, Array, Tensor
 from modelwright_training.paths import Paths
-from modelwright_training.session import DTYPES, Array, Tensor
+from modelwright_training.storing import store
 
 log = logging.getLogger(__name__)
 

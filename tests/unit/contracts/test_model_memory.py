@@ -28,7 +28,8 @@ def judge(path):
 _TRAINING = """
 import os
 os.environ["MODELWRIGHT_ROOT"] = "/nowhere"
-from modelwright_training import memory, modelfile, session
+from modelwright_training import memory
+from modelwright_training.onnxfile import modelfile, session
 from modelwright_training.verify import _blank
 
 memory.BYTES = 64 << 20

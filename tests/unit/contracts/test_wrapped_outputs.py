@@ -12,8 +12,8 @@ from unit.serving import estimators, models
 
 from modelwright_serving import model as served
 from modelwright_serving.failures import StepError
-from modelwright_training import modelfile, session
 from modelwright_training.errors import InputError
+from modelwright_training.onnxfile import modelfile, session
 
 
 def _sequence() -> bytes:

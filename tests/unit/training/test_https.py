@@ -13,7 +13,7 @@ import trustme
 from unit.training.pod import Pod, numbers
 
 from modelwright_training.errors import InputError, OutsideError
-from modelwright_training.https import Limits, download
+from modelwright_training.reading.https import Limits, download
 
 ROWS = numbers(40).to_csv(index=False).encode()
 

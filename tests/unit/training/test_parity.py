@@ -6,9 +6,9 @@ import pytest
 from sklearn.datasets import make_classification
 from unit.training.pod import Ending, Json, Pod, churn, numbers
 
-from modelwright_training.parity import compare
-from modelwright_training.predictions import Predictions
-from modelwright_training.reference import Reference
+from modelwright_training.judging.parity import compare
+from modelwright_training.judging.reference import Reference
+from modelwright_training.onnxfile.predictions import Predictions
 
 SKLEARN = "sklearn."
 

@@ -11,7 +11,7 @@ import pytest
 from unit.training.pod import Pod, churn, numbers, reasons
 
 from modelwright_training.documents import Holdout
-from modelwright_training.split import split
+from modelwright_training.reading.split import split
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17, "ai.onnx.ml" : 3, "com.microsoft" : 1]>'
 ROWS = 100

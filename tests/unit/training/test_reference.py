@@ -7,7 +7,7 @@ from unit.training.test_publish import TWO_CLASSES, model
 
 from modelwright_training.documents import load_dataset
 from modelwright_training.errors import InputError
-from modelwright_training.reference import load
+from modelwright_training.judging.reference import load
 
 LABELS = np.array([0, 1, 0])
 REFERENCES: dict[str, tuple[dict[str, object], str]] = {

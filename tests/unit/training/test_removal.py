@@ -12,11 +12,12 @@ import pytest
 from unit.training.killed import lines_survived
 from unit.training.pod import Json, Pod, numbers, schema
 
-from modelwright_training import files, removal, store
+from modelwright_training import files
 from modelwright_training.errors import InputError, OutsideError
 from modelwright_training.files import digest_of
-from modelwright_training.removal import remove
-from modelwright_training.store import mark_of, put
+from modelwright_training.storing import removal, store
+from modelwright_training.storing.removal import remove
+from modelwright_training.storing.store import mark_of, put
 
 FILES = {"model.onnx": b"the model", "report.json": b"{}"}
 DIGEST = digest_of(FILES["model.onnx"])
@@ -165,7 +166,8 @@ def test_of_two_deletions_at_the_same_time_one_is_done(tmp_path: Path) -> None:
 
 KILLED_AT_EACH_LINE = """
 from pathlib import Path
-from modelwright_training import files, removal, store
+from modelwright_training import files
+from modelwright_training.storing import removal, store
 
 OWN = {store.__file__, files.__file__, removal.__file__}
 CONTENT = {"model.onnx": b"the model", "report.json": b"{}"}

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelwright_training.columns import asked_type, read_column
 from modelwright_training.documents import ColumnRule, Holdout
 from modelwright_training.errors import InputError
-from modelwright_training.rules import violations
-from modelwright_training.split import Split, split
+from modelwright_training.reading.columns import asked_type, read_column
+from modelwright_training.reading.rules import violations
+from modelwright_training.reading.split import Split, split
 
 fractions = st.floats(0.05, 0.9)
 seeds = st.integers(0, 2**32 - 1)

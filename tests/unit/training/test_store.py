@@ -10,7 +10,7 @@ from unit.training.pod import Pod, numbers
 
 from modelwright_training.errors import InputError
 from modelwright_training.files import digest_of
-from modelwright_training.store import mark_of, put
+from modelwright_training.storing.store import mark_of, put
 
 FILES = {"model.onnx": b"the model", "report.json": b"{}"}
 DIGEST = digest_of(FILES["model.onnx"])
@@ -20,7 +20,8 @@ OTHER = mark_of("team", "churn", 2)
 
 KILLED_AT_EACH_LINE = """
 from pathlib import Path
-from modelwright_training import files, store
+from modelwright_training import files
+from modelwright_training.storing import store
 
 OWN = {store.__file__, files.__file__}
 CONTENT = {"model.onnx": b"the model", "report.json": b"{}"}

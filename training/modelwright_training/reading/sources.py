@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from modelwright_training import bundled
 from modelwright_training.errors import InputError, OutsideError
 from modelwright_training.files import inside
-from modelwright_training.https import Limits, download
+from modelwright_training.reading import bundled
+from modelwright_training.reading.https import Limits, download
 
 SCHEMES = "configmap://NAME/KEY, pvc://CLAIM/PATH, https://HOST/PATH and sklearn://NAME"
 MOUNTED = re.compile(r"(?P<scheme>configmap|pvc)://(?P<volume>[^/]+)/(?P<path>.+)")

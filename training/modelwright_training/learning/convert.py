@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from modelwright_training.documents import Dataset
 from modelwright_training.errors import InputError, listing
-from modelwright_training.frames import inner_names
+from modelwright_training.features.frames import inner_names
 from modelwright_training.untyped import Estimator
 
 # What ONNX Runtime has supported for years, whatever the converter's default is today.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelwright_training.columns import Column, Mask
 from modelwright_training.documents import ColumnRule
 from modelwright_training.errors import InputError
+from modelwright_training.reading.columns import Column, Mask
 
 SHOWN = 5
 FLOAT32_MAX = float(np.finfo(np.float32).max)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from modelwright_training.documents import Class, Dataset
 from modelwright_training.errors import InputError
-from modelwright_training.session import Array, Arrays, Model, listed
+from modelwright_training.onnxfile.session import Array, Arrays, Model, listed
 
 LABELS = ("label", "output_label", "labels")
 NUMBERS = ("probabilities", "output_probability", "scores")

@@ -15,10 +15,10 @@ import numpy as np
 
 from modelwright_training.documents import Class
 from modelwright_training.errors import InputError
+from modelwright_training.judging.reference import Reference
 from modelwright_training.message import Json
-from modelwright_training.predictions import Floats, Predictions
-from modelwright_training.reference import Reference
-from modelwright_training.session import Array
+from modelwright_training.onnxfile.predictions import Floats, Predictions
+from modelwright_training.onnxfile.session import Array
 
 P999_LIMIT = 1e-4
 LARGE = 1e-3

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelwright_training.errors import InputError, storage
 from modelwright_training.files import digest_of_file, sync_folder
-from modelwright_training.store import MARK, MODEL
+from modelwright_training.storing.store import MARK, MODEL
 
 # What a run publishes. Anything else in the folder is somebody's own, and keeps it.
 PUBLISHED = {MODEL, "report.json", "golden.json", "card.md"}

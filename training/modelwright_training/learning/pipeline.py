@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelwright_training.documents import Dataset
-from modelwright_training.frames import inner_names
+from modelwright_training.features.frames import inner_names
 from modelwright_training.untyped import Estimator
 
 # What measures distances, or descends a gradient, or adds weighted columns up.

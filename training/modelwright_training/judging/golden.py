@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from modelwright_training.documents import Dataset
-from modelwright_training.feeding import Feeder
 from modelwright_training.message import Json
-from modelwright_training.session import Array, Arrays, Model, Tensor
+from modelwright_training.onnxfile.feeding import Feeder
+from modelwright_training.onnxfile.session import Array, Arrays, Model, Tensor
 
 ROWS = 4
 # Other processors and other builds of ONNX Runtime add up in another order.

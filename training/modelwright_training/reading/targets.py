@@ -5,9 +5,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from modelwright_training.columns import Column
 from modelwright_training.documents import Class, Target, Task
 from modelwright_training.errors import InputError
+from modelwright_training.reading.columns import Column
 
 TaskFrom = Literal["Run", "Estimator", "Target"]
 

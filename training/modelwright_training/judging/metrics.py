@@ -13,8 +13,8 @@ from sklearn import metrics as sk
 
 from modelwright_training.documents import Class
 from modelwright_training.message import Json
-from modelwright_training.predictions import Floats, Predictions
-from modelwright_training.session import Array
+from modelwright_training.onnxfile.predictions import Floats, Predictions
+from modelwright_training.onnxfile.session import Array
 
 CALIBRATION_BINS = 15
 QUANTILES = (50, 90, 95, 99)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from modelwright_training import frames
 from modelwright_training.documents import Dataset
 from modelwright_training.errors import InputError, listing
-from modelwright_training.session import DTYPES, Array, Model, Tensor
+from modelwright_training.features import frames
+from modelwright_training.onnxfile.session import DTYPES, Array, Model, Tensor
 
 # Few enough for models that need much memory for each row.
 BATCH = 512

@@ -11,13 +11,14 @@ import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-from modelwright_training import memory, wrapped
+from modelwright_training import memory
 from modelwright_training.documents import Class
 from modelwright_training.errors import InputError, listing
 from modelwright_training.message import Json
-from modelwright_training.modelfile import ModelFile
+from modelwright_training.onnxfile import wrapped
+from modelwright_training.onnxfile.modelfile import ModelFile
+from modelwright_training.onnxfile.wrapped import Declared, Wrapper
 from modelwright_training.untyped import Session
-from modelwright_training.wrapped import Declared, Wrapper
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]

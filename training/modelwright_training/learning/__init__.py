@@ -1,0 +1,1 @@
+"""Builds, fits and converts estimators."""

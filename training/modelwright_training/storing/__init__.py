@@ -1,0 +1,1 @@
+"""Keeps artifacts, written once, and removes them."""
