@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from modelwright_training.errors import InputError, storage
 
 Task = Literal["Classification", "Regression"]
-Kind = Literal["numeric", "categorical"]
+Kind = Literal["numeric", "categorical", "date", "text"]
 Class = int | str
 Digest = str
 
@@ -31,11 +31,18 @@ class Document(BaseModel):
 class ColumnRule(Document):
     """What the values of a column have to be."""
 
-    type: Literal["number", "integer", "string", "boolean"] | None = None
+    type: Literal["number", "integer", "string", "boolean", "date", "text"] | None = None
     min: float | None = None
     max: float | None = None
     nullable: bool = True
     values: list[int | float | str] | None = Field(default=None, min_length=1)
+
+
+class After(Document):
+    """A point of a column from which on rows are held out."""
+
+    column: str
+    value: str = Field(min_length=1)
 
 
 class Holdout(Document):
@@ -44,6 +51,25 @@ class Holdout(Document):
     fraction: float = Field(default=0.2, gt=0, lt=1)
     seed: int = Field(default=0, ge=0, le=SEED_LIMIT)
     stratify: bool = True
+    split: Literal["Random", "Stable"] = "Random"
+    key: str | None = None
+    after: After | None = None
+    group: str | None = None
+    uri: str | None = Field(default=None, min_length=1)
+
+
+class Sample(Document):
+    """A random choice of the rows."""
+
+    rows: int = Field(ge=1)
+    seed: int = Field(default=0, ge=0, le=SEED_LIMIT)
+
+
+class LeakCheck(Document):
+    """What becomes of a feature that predicts the target alone."""
+
+    threshold: float = Field(default=0.99, ge=0.5, le=1)
+    on_leak: Literal["Warn", "Refuse"] = "Warn"
 
 
 class Data(Document):
@@ -53,6 +79,11 @@ class Data(Document):
     digest: Digest | None = Field(default=None, pattern=DIGEST)
     target: str = Field(min_length=1)
     features: list[str] | None = Field(default=None, min_length=1)
+    exclude: list[str] = Field(default_factory=list)
+    weight: str | None = None
+    positive_class: Class | None = None
+    sample: Sample | None = None
+    leak_check: LeakCheck = LeakCheck()
     rules: dict[str, ColumnRule] = Field(default_factory=dict, alias="schema")
     holdout: Holdout = Holdout()
 
@@ -66,17 +97,37 @@ class Data(Document):
         return self
 
 
+class EarlyStopping(Document):
+    """When boosting ends before its last round."""
+
+    rounds: int = Field(ge=1)
+    fraction: float = Field(default=0.1, gt=0, lt=1)
+
+
 class SklearnTrainer(Document):
-    """An estimator of scikit-learn and its parameters."""
+    """An estimator of scikit-learn, LightGBM or XGBoost and its parameters."""
 
     estimator: str
     parameters: dict[str, Any] = Field(default_factory=dict)
+    early_stopping: EarlyStopping | None = None
+
+
+class PreprocessRule(Document):
+    """What happens to some columns before the estimator sees them."""
+
+    columns: list[str] | None = Field(default=None, min_length=1)
+    kind: Kind | None = None
+    drop: bool = False
+    impute: Literal["None", "Mean", "Median", "MostFrequent"] | None = None
+    scale: Literal["None", "Standard", "MinMax", "Robust"] | None = None
+    encode: Literal["OneHot", "Ordinal"] | None = None
 
 
 class Trainer(Document):
     """The built-in trainer or the user's own image."""
 
     sklearn: SklearnTrainer | None = None
+    preprocess: list[PreprocessRule] = Field(default_factory=list)
     image: str | None = None
 
     @model_validator(mode="after")
@@ -136,6 +187,10 @@ class Feature(Document):
 
     name: str
     kind: Kind
+    datatype: Literal["FP64", "INT64"] | None = None
+    offset: int | float | None = None
+    format: str | None = None
+    categories: list[str] | None = None
 
 
 class Target(Document):
@@ -160,6 +215,8 @@ class Dataset(Document):
     task: Task
     task_from: Literal["Run", "Estimator", "Target"]
     classes: list[Class] | None = None
+    positive_class: Class | None = None
+    weight: str | None = None
     source: str
     digest: Digest
     format: Literal["csv", "parquet"]
@@ -174,8 +231,8 @@ class Dataset(Document):
 
     @property
     def all_numeric(self) -> bool:
-        """Whether the features fit one matrix of numbers."""
-        return all(feature.kind == "numeric" for feature in self.features)
+        """Whether the features fit one float32 matrix."""
+        return all(feature.kind == "numeric" and feature.datatype is None for feature in self.features)
 
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)

@@ -209,6 +209,13 @@ class Status(Model):
     ] = Field(default=[], description="Ready, and Reconciling or Stalled while they are true.")
 
 
+class Code(Model):
+    """The source code that the model was made with."""
+
+    repository: Annotated[str, Field(max_length=1024)] = Field(description="Repository.")
+    revision: Annotated[str, Field(max_length=128)] = Field(description="Commit.")
+
+
 class Artifact(Model):
     """A model file, identified by its digest."""
 

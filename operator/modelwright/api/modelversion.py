@@ -8,6 +8,7 @@ from pydantic import Field, FiniteFloat
 
 from modelwright.api.base import (
     Artifact,
+    Code,
     Digest,
     FreeForm,
     Label,
@@ -43,13 +44,6 @@ class StepImage(Model):
     image_id: Annotated[str, Field(max_length=512)] | None = Field(
         default=None, alias="imageID", description="Digest of the image, as the kubelet reports it."
     )
-
-
-class Code(Model):
-    """The source code that the model was made with."""
-
-    repository: Annotated[str, Field(max_length=1024)] = Field(description="Repository.")
-    revision: Annotated[str, Field(max_length=128)] = Field(description="Commit.")
 
 
 class Lineage(Model):

@@ -9,6 +9,7 @@ from pydantic import Field
 from modelwright.api.base import (
     PVC_URI,
     Artifact,
+    Code,
     Digest,
     FreeForm,
     IntOrString,
@@ -32,7 +33,7 @@ DATA_URI = (
     r"|configmap://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[-._a-zA-Z0-9]+"
     r"|sklearn://[a-z_0-9]+)$"
 )
-ESTIMATOR = r"^sklearn(\.[a-z][a-z0-9_]*)+\.[A-Z][A-Za-z0-9]*$"
+ESTIMATOR = r"^((lightgbm|xgboost)\.[A-Z][A-Za-z0-9]*|sklearn(\.[a-z][a-z0-9_]*)+\.[A-Z][A-Za-z0-9]*)$"
 # The ModelVersion of a run is named NAME-RUN, of at most 56 characters: room for 99,999 runs.
 NAME_LENGTH = 50
 
@@ -51,8 +52,10 @@ class ColumnRule(Model):
         ),
     )
 
-    type: Literal["number", "integer", "string", "boolean"] | None = Field(
-        default=None, description="Type of the values. string makes the column categorical."
+    type: Literal["number", "integer", "string", "boolean", "date", "text"] | None = Field(
+        default=None,
+        description="Type of the values. string makes the column categorical. date: parts of the calendar and the time "
+        "elapsed are learnt from. text: words are learnt from. Default: what the values look like.",
     )
     min: float | None = Field(default=None, description="Smallest value allowed.")
     max: float | None = Field(default=None, description="Largest value allowed.")
@@ -62,15 +65,75 @@ class ColumnRule(Model):
     )
 
 
+class After(Model):
+    """A point of a column from which on rows are held out."""
+
+    column: ColumnName = Field(description="A column of dates or numbers.")
+    value: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        description="Rows whose value is this or later are held out: 2026-06-01, 1767225600."
+    )
+
+
 class Holdout(Model):
     """The rows that the trainer never sees and the model is scored on."""
 
+    model_config = rules(
+        rule(
+            "[has(self.after), has(self.group), has(self.uri)].filter(set, set).size() <= 1",
+            "set at most one of after, group and uri",
+        ),
+        rule(
+            "!has(self.split) || self.split == 'Random' || !has(self.after) && !has(self.uri)",
+            "split Stable goes with fraction or group; remove after and uri",
+        ),
+        rule("!has(self.key) || has(self.split) && self.split == 'Stable'", "key is for split Stable"),
+    )
+
     fraction: Annotated[float, Field(ge=0.01, le=0.9)] = Field(
-        default=0.2, description="Share of the rows that is held out."
+        default=0.2, description="Share of the rows that is held out. Not used with after and uri."
     )
     seed: Annotated[int, Field(ge=0, le=4294967295)] = Field(default=0, description="Seed of the split.")
     stratify: bool = Field(
-        default=True, description="Keep the shares of the classes in both parts (classification only)."
+        default=True,
+        description="Keep the shares of the classes in both parts (classification, a random split without group).",
+    )
+    split: Literal["Random", "Stable"] | None = Field(
+        default=None,
+        description="Random (default): by a random choice. Stable: by a hash of the row, so that a row stays on its "
+        "side when data is added.",
+    )
+    key: ColumnName | None = Field(
+        default=None, description="With split Stable: the column whose value is hashed, instead of the row."
+    )
+    after: After | None = Field(default=None, description="Hold out what is later in time.")
+    group: ColumnName | None = Field(
+        default=None,
+        description="Rows with the same value in this column are on one side: all rows of one customer.",
+    )
+    uri: Annotated[str, Field(pattern=DATA_URI, max_length=1024)] | None = Field(
+        default=None,
+        description="A hold-out of your own, with the same columns. All rows of data.uri are learnt from.",
+    )
+
+
+class Sample(Model):
+    """A random choice of the rows of a table that is too large."""
+
+    rows: Annotated[int, Field(ge=10, le=1000000000)] = Field(description="How many rows are taken.")
+    seed: Annotated[int, Field(ge=0, le=4294967295)] = Field(default=0, description="Seed of the choice.")
+
+
+class LeakCheck(Model):
+    """What becomes of a feature that predicts the target alone."""
+
+    threshold: Annotated[float, Field(ge=0.5, le=1)] = Field(
+        default=0.99,
+        description="Score of a feature alone from which on it is suspected: ROC AUC for two classes, else balanced "
+        "accuracy, R2 for regression.",
+    )
+    on_leak: Literal["Warn", "Refuse"] = Field(
+        default="Warn",
+        description="Warn: a note in the Ready message and the report. Refuse: the run fails, LeakSuspected.",
     )
 
 
@@ -91,6 +154,8 @@ class Data(Model):
             "!has(self.features) || !(self.target in self.features)", "features must not contain the target"
         ),
         rule("has(self.uri) != has(self.configMapRef)", "set exactly one of uri and configMapRef"),
+        rule("!has(self.exclude) || !(self.target in self.exclude)", "exclude must not contain the target"),
+        rule("!has(self.exclude) || !has(self.features)", "set at most one of features and exclude"),
         rule(
             "!has(self.caConfigMapRef) || has(self.uri) && self.uri.startsWith('https://')",
             "caConfigMapRef is for https:// sources; remove it",
@@ -100,7 +165,8 @@ class Data(Model):
     uri: Annotated[str, Field(pattern=DATA_URI, max_length=1024)] | None = Field(
         default=None,
         description="Source of the data: https://..., pvc://CLAIM/PATH, configmap://NAME/KEY, or sklearn://NAME "
-        "for a data set that scikit-learn ships (breast_cancer, diabetes, digits, iris, wine). CSV or Parquet.",
+        "for a data set that scikit-learn ships (breast_cancer, diabetes, digits, iris, wine). CSV or Parquet, plain "
+        "or compressed. On a claim, also a folder or a pattern (pvc://CLAIM/2026-*.parquet) of files with one schema.",
     )
     config_map_ref: ConfigMapKey | None = Field(
         default=None,
@@ -112,6 +178,22 @@ class Data(Model):
     target: ColumnName = Field(description="Column to predict.")
     features: Annotated[list[ColumnName], Field(min_length=1, max_length=1024)] | None = Field(
         default=None, description="Columns to learn from, in this order. Default: all but the target."
+    )
+    exclude: Annotated[list[ColumnName], Field(min_length=1, max_length=1024)] | None = Field(
+        default=None, description="Columns that are not learnt from."
+    )
+    weight: ColumnName | None = Field(
+        default=None, description="Column with the weight of each row in training. It is not learnt from."
+    )
+    positive_class: CategoryValue | None = Field(
+        default=None,
+        description="Of two classes, the one that precision, recall, f1 and the like are about. Default: 1, true or "
+        "yes where the other is 0, false or no; else the rarer one.",
+    )
+    sample: Sample | None = Field(default=None, description="Take a random choice of the rows.")
+    leak_check: LeakCheck | None = Field(
+        default=None,
+        description="What becomes of a feature that predicts the target alone. Default: threshold 0.99, Warn.",
     )
     columns: Annotated[dict[str, ColumnRule], Field(max_length=1024)] | None = Field(
         default=None,
@@ -125,14 +207,54 @@ class Data(Model):
     )
 
 
+class EarlyStopping(Model):
+    """When boosting ends before its last round."""
+
+    rounds: Annotated[int, Field(ge=1, le=10000)] = Field(
+        description="Rounds without a better score after which it ends."
+    )
+    fraction: Annotated[float, Field(ge=0.01, le=0.5)] = Field(
+        default=0.1, description="Share of the rows to learn from that is scored after each round."
+    )
+
+
 class SklearnTrainer(Model):
-    """A scikit-learn estimator, with preprocessing made from the types of the columns."""
+    """An estimator of scikit-learn, LightGBM or XGBoost, with preprocessing made from the types of the columns."""
 
     estimator: Annotated[str, Field(pattern=ESTIMATOR, max_length=256)] = Field(
-        description="Class to train, with its module: sklearn.ensemble.HistGradientBoostingClassifier."
+        description="Class to train, with its module: sklearn.ensemble.HistGradientBoostingClassifier, "
+        "lightgbm.LGBMClassifier, xgboost.XGBRegressor."
     )
     parameters: Annotated[FreeForm, Field(max_length=64)] | None = Field(
-        default=None, description="Parameters of the estimator, by their scikit-learn names."
+        default=None,
+        description="Parameters of the estimator, by their names in its library. Where one is an estimator: "
+        "{estimator: ..., parameters: ...}.",
+    )
+    early_stopping: EarlyStopping | None = Field(
+        default=None, description="For LightGBM and XGBoost: end when more rounds do not help."
+    )
+
+
+class PreprocessRule(Model):
+    """What happens to some columns before the estimator sees them."""
+
+    model_config = rules(rule("has(self.columns) != has(self.kind)", "set exactly one of columns and kind"))
+
+    columns: Annotated[list[ColumnName], Field(min_length=1, max_length=1024)] | None = Field(
+        default=None, description="Names of the columns."
+    )
+    kind: Literal["numeric", "categorical", "date", "text"] | None = Field(
+        default=None, description="All columns of a kind that no rule names."
+    )
+    drop: bool | None = Field(default=None, description="Leave the columns out.")
+    impute: Literal["None", "Mean", "Median", "MostFrequent"] | None = Field(
+        default=None, description="What takes the place of a missing number."
+    )
+    scale: Literal["None", "Standard", "MinMax", "Robust"] | None = Field(
+        default=None, description="How numbers are scaled."
+    )
+    encode: Literal["OneHot", "Ordinal"] | None = Field(
+        default=None, description="How categories become numbers."
     )
 
 
@@ -154,9 +276,19 @@ class Trainer(Model):
             "has(self.image) || (!has(self.command) && !has(self.args) && !has(self.env))",
             "command, args and env go with image",
         ),
+        rule("has(self.sklearn) || !has(self.preprocess)", "preprocess goes with sklearn"),
     )
 
-    sklearn: SklearnTrainer | None = Field(default=None, description="The built-in scikit-learn trainer.")
+    sklearn: SklearnTrainer | None = Field(default=None, description="The built-in trainer.")
+    preprocess: Annotated[list[PreprocessRule], Field(min_length=1, max_length=64)] | None = Field(
+        default=None,
+        description="What happens to columns before the estimator sees them. The first rule that names a column is its "
+        "rule. Default: docs/training.md has the table.",
+    )
+    code: Code | None = Field(
+        default=None,
+        description="Source code of the image. It is recorded in the lineage of the ModelVersion.",
+    )
     image: Annotated[str, Field(pattern=r"^\S+$", min_length=1, max_length=512)] | None = Field(
         default=None,
         description="The user's own image. It runs as user 65532, reads /data/train, writes /model/model.onnx.",

@@ -16,7 +16,7 @@ from modelwright_training.documents import ColumnRule, Kind
 from modelwright_training.errors import InputError
 from modelwright_training.untyped import ArrowArray, ArrowType
 
-ColumnType = Literal["integer", "number", "boolean", "string"]
+ColumnType = Literal["integer", "number", "boolean", "string", "date", "text"]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
