@@ -208,7 +208,7 @@ class Rows(Document):
 
 
 class Dataset(Document):
-    """What lies in train.parquet and holdout.parquet (dataset.schema.json)."""
+    """What lies in train.parquet, and all that a trainer knows of it (dataset.schema.json)."""
 
     features: list[Feature]
     target: Target
@@ -217,12 +217,7 @@ class Dataset(Document):
     classes: list[Class] | None = None
     positive_class: Class | None = None
     weight: str | None = None
-    source: str
-    digest: Digest
-    format: Literal["csv", "parquet"]
-    rows: Rows
-    stratified: bool
-    notes: list[str]
+    rows: int
 
     @property
     def names(self) -> list[str]:
@@ -233,6 +228,38 @@ class Dataset(Document):
     def all_numeric(self) -> bool:
         """Whether the features fit one float32 matrix."""
         return all(feature.kind == "numeric" and feature.datatype is None for feature in self.features)
+
+
+class ClassCounts(Document):
+    """How many rows each class has on both sides, in the order of the data set's classes."""
+
+    train: list[int]
+    holdout: list[int]
+
+
+class Duplicates(Document):
+    """Rows that are equal to others.
+
+    `rows`: rows with the features and the target of an earlier row. `ambiguous`: rows whose features other rows have
+    with another target. `across`: held-out rows with the features of a row that is learnt from."""
+
+    rows: int
+    ambiguous: int
+    across: int
+
+
+class SourceFacts(Document):
+    """Where the rows come from and how they were split (source.schema.json). A trainer does not see it."""
+
+    source: str
+    digest: Digest
+    format: Literal["csv", "parquet"]
+    rows: Rows
+    stratified: bool
+    notes: list[str]
+    class_counts: ClassCounts | None = None
+    duplicates: Duplicates | None = None
+    group: str | None = None
 
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
@@ -259,10 +286,24 @@ def from_environment(kind: type[AnyDocument], environ: Mapping[str, str], variab
     return parse(kind, environ[variable], variable)
 
 
+def to_json(document: Document) -> bytes:
+    """A document as a file holds it."""
+    return document.model_dump_json(by_alias=True, exclude_none=True, indent=2).encode()
+
+
 def load_dataset(path: Path) -> Dataset:
-    """Read what fetch has written about the data."""
+    """Read what fetch has written about the rows to learn from."""
+    return _load(Dataset, path)
+
+
+def load_source_facts(path: Path) -> SourceFacts:
+    """Read what fetch has written about the source and the split."""
+    return _load(SourceFacts, path)
+
+
+def _load(kind: type[AnyDocument], path: Path) -> AnyDocument:
     if not path.is_file():
         raise InputError("DataNotFound", f"{path} is not there: the fetch step has to run before this one.")
     with storage(f"Reading {path}"):
         text = path.read_bytes()
-    return parse(Dataset, text, str(path), "DataUnreadable")
+    return parse(kind, text, str(path), "DataUnreadable")

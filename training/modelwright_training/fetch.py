@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from modelwright_training.documents import Data, Dataset, RunDocument, from_environment
+from modelwright_training.documents import Data, Dataset, RunDocument, SourceFacts, from_environment, to_json
 from modelwright_training.errors import InputError, OutsideError, storage
 from modelwright_training.files import digest_of_file, replace_file
 from modelwright_training.learning.estimators import find, task_of
@@ -30,15 +30,13 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     log.info(
         "Read %d rows and %d columns (%s)", source.table.num_rows, source.table.num_columns, source.format
     )
-    frame, dataset, chosen = prepare(document, by_estimator, source)
-    _write(frame, dataset, chosen, paths)
-    log.info("Wrote %d rows to learn from and %d to score on", dataset.rows.train, dataset.rows.holdout)
+    frame, dataset, facts, chosen = prepare(document, by_estimator, source)
+    _write(frame, dataset, facts, chosen, paths)
+    log.info("Wrote %d rows to learn from and %d to score on", facts.rows.train, facts.rows.holdout)
     return {
-        "digest": source.digest,
         "size": source.size,
-        **dataset.model_dump(
-            by_alias=True, include={"format", "task", "task_from", "rows", "stratified", "notes"}
-        ),
+        **facts.model_dump(by_alias=True, include={"digest", "format", "rows", "stratified", "notes"}),
+        **dataset.model_dump(by_alias=True, include={"task", "task_from"}),
         "features": len(dataset.features),
     }
 
@@ -77,9 +75,9 @@ def _read(data: Data, path: Path) -> Source:
     return Source(kind, table, notes, digest, before.st_size)
 
 
-def _write(frame: pd.DataFrame, dataset: Dataset, chosen: Split, paths: Paths) -> None:
+def _write(frame: pd.DataFrame, dataset: Dataset, facts: SourceFacts, chosen: Split, paths: Paths) -> None:
     with storage("Writing the data"):
         frame.iloc[chosen.holdout].to_parquet(paths.holdout_rows, index=False)
         frame.iloc[chosen.train].to_parquet(paths.train_rows, index=False)
-        text = dataset.model_dump_json(by_alias=True, exclude_none=True, indent=2)
-        replace_file(paths.dataset, text.encode())
+        replace_file(paths.source_facts, to_json(facts))
+        replace_file(paths.dataset, to_json(dataset))

@@ -49,6 +49,11 @@ class Paths:
         return self.holdout / "holdout.parquet"
 
     @property
+    def source_facts(self) -> Path:
+        """Where the rows come from and how they were split, which the trainer does not see."""
+        return self.holdout / "source.json"
+
+    @property
     def model_file(self) -> Path:
         """The trained model."""
         return self.model / "model.onnx"

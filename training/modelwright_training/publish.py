@@ -10,7 +10,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from modelwright_training import libraries
-from modelwright_training.documents import Class, Dataset, RunDocument, from_environment, load_dataset
+from modelwright_training.documents import (
+    Class,
+    Dataset,
+    RunDocument,
+    SourceFacts,
+    from_environment,
+    load_dataset,
+    load_source_facts,
+)
 from modelwright_training.errors import InputError
 from modelwright_training.features import frames
 from modelwright_training.judging import card, golden, metrics, parity
@@ -56,7 +64,8 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
         log.info("  %s = %.6g", name, value)
     compared = _compare(candidate, paths)
     log.info("Parity: %s over %d rows", compared["verdict"], compared["compared"])
-    report = _report(document, candidate, measured, compared, load_training(paths.training))
+    source = load_source_facts(paths.source_facts)
+    report = _report(document, source, candidate, measured, compared, load_training(paths.training))
     files = {
         store.MODEL: candidate.file.content,
         "report.json": _text(report),
@@ -106,7 +115,12 @@ def _compare(candidate: Candidate, paths: Paths) -> Json:
 
 
 def _report(
-    document: RunDocument, candidate: Candidate, measured: Measured, compared: Json, training: Training | None
+    document: RunDocument,
+    source: SourceFacts,
+    candidate: Candidate,
+    measured: Measured,
+    compared: Json,
+    training: Training | None,
 ) -> Json:
     dataset, digest = candidate.dataset, candidate.file.digest
     uri = f"{document.artifacts.uri.rstrip('/')}/{digest.replace(':', '-')}/{store.MODEL}"
@@ -119,7 +133,7 @@ def _report(
         "artifact": {"uri": uri, "digest": digest, "size": candidate.file.size},
         "task": dataset.task,
         "data": {
-            **dataset.model_dump(by_alias=True, include={"source", "digest", "rows", "stratified", "notes"}),
+            **source.model_dump(by_alias=True, include={"source", "digest", "rows", "stratified", "notes"}),
             "target": dataset.target.name,
         },
         "metrics": [{"name": name, "value": value} for name, value in measured.values.items()],

@@ -101,7 +101,7 @@ def _training(document: RunDocument, estimator: Estimator, dataset: Dataset) -> 
         "parameters": given,
         "steps": pipeline.describe(estimator, dataset),
         "seed": document.seed,
-        "rows": dataset.rows.train,
+        "rows": dataset.rows,
         "libraries": libraries.versions(libraries.TRAINING),
     }
 

@@ -171,6 +171,10 @@ class Pod:
         return self._document("dataset", self.paths.dataset)
 
     @property
+    def source_facts(self) -> Json:
+        return self._document("source", self.paths.source_facts)
+
+    @property
     def training(self) -> Json:
         return self._document("training", self.paths.training)
 

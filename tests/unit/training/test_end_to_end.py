@@ -1,6 +1,5 @@
 """The steps as a pod runs them: the console script, one process per step, over real folders."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +131,15 @@ def test_the_trainer_sees_nothing_of_the_hold_out(pod: Pod) -> None:
     assert held.isdisjoint(seen)
     assert held | seen == set(frame["age"])
     assert sorted(path.name for path in pod.paths.train.iterdir()) == ["schema.json", "train.parquet"]
-    assert json.loads(pod.paths.dataset.read_text())["rows"] == {"train": 240, "holdout": 60}
+    assert pod.dataset["rows"] == 240
+    assert "rows.csv" not in pod.paths.dataset.read_text()
+    assert sorted(path.name for path in pod.paths.holdout.iterdir()) == ["holdout.parquet", "source.json"]
+    facts = pod.source_facts
+    assert (facts["source"], facts["rows"]) == ("configmap://rows/rows.csv", {"train": 240, "holdout": 60})
+    assert pod.dataset["classes"] == ["leaves", "stays"]
+    for side, path in (("train", pod.paths.train_rows), ("holdout", pod.paths.holdout_rows)):
+        counts = pd.read_parquet(path)["y"].value_counts()
+        assert facts["classCounts"][side] == [counts["leaves"], counts["stays"]]
 
 
 def test_the_documents_of_a_run_fit_their_schemas(pod: Pod) -> None:

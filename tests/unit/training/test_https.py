@@ -93,7 +93,7 @@ def test_data_comes_over_https(pod: Pod, server: Server, path: str) -> None:
     pod.given(data={"uri": f"{server.url}/{path}"})
     ending = pod.run("fetch", **server.trusted)
     assert ending.result["rows"] == {"train": 32, "holdout": 8}
-    assert "secret" not in pod.paths.dataset.read_text()
+    assert "secret" not in pod.paths.dataset.read_text() + pod.paths.source_facts.read_text()
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def _arrays(path: Path, max_bytes: int) -> dict[str, Array]:
 
 
 def _check(reference: Reference, dataset: Dataset) -> None:
-    rows, count = reference.rows, dataset.rows.train
+    rows, count = reference.rows, dataset.rows
     if rows.dtype.kind not in "iu" or rows.ndim != 1 or rows.size == 0:
         raise _invalid("`rows` has to be a list of row numbers")
     if rows.min() < 0 or rows.max() >= count:

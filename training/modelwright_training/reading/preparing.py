@@ -7,7 +7,17 @@ from typing import Any
 
 import pandas as pd
 
-from modelwright_training.documents import Data, Dataset, Feature, Rows, RunDocument, Task
+from modelwright_training.documents import (
+    Class,
+    ClassCounts,
+    Data,
+    Dataset,
+    Feature,
+    Rows,
+    RunDocument,
+    SourceFacts,
+    Task,
+)
 from modelwright_training.errors import InputError, listing, suggestion
 from modelwright_training.reading import rules, sources, tables, targets
 from modelwright_training.reading.columns import Column, asked_type, read_column
@@ -29,8 +39,8 @@ class Source:
 
 def prepare(
     document: RunDocument, by_estimator: Task | None, source: Source
-) -> tuple[pd.DataFrame, Dataset, Split]:
-    """Check the data and choose the hold-out: the whole table, what is in it, and the rows of each side."""
+) -> tuple[pd.DataFrame, Dataset, SourceFacts, Split]:
+    """Check the data and choose the hold-out: the whole table, what is in it, its origin, and the rows of each side."""
     data = document.data
     features = _features(data, source.table.column_names)
     wanted = dict.fromkeys([*features, data.target, *data.rules])
@@ -54,15 +64,27 @@ def prepare(
         task=task,
         task_from=task_from,
         classes=classes,
+        rows=len(chosen.train),
+    )
+    facts = SourceFacts(
         source=sources.public(data.uri),
         digest=source.digest,
         format=source.format,
         rows=Rows(train=len(chosen.train), holdout=len(chosen.holdout)),
+        class_counts=_class_counts(values, classes, chosen) if classes else None,
         stratified=chosen.stratified,
         notes=[*source.notes, *([chosen.note] if chosen.note else [])],
     )
     frame = pd.DataFrame({**{name: columns[name].values for name in features}, data.target: values})
-    return frame, dataset, chosen
+    return frame, dataset, facts, chosen
+
+
+def _class_counts(values: "pd.Series[Any]", classes: list[Class], chosen: Split) -> ClassCounts:
+    train, holdout = (
+        [int(count) for count in values.iloc[rows].value_counts().reindex(classes, fill_value=0)]
+        for rows in (chosen.train, chosen.holdout)
+    )
+    return ClassCounts(train=train, holdout=holdout)
 
 
 def _features(data: Data, present: list[str]) -> list[str]:
