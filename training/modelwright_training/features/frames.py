@@ -8,8 +8,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from modelwright_training.documents import Dataset
+from modelwright_training.documents import Dataset, Feature
 from modelwright_training.errors import InputError, storage
+from modelwright_training.features.prepared import prepared
+from modelwright_training.features.wide import difference
 from modelwright_training.untyped import Features
 
 Matrix = npt.NDArray[np.float32]
@@ -39,20 +41,23 @@ def matrix(frame: pd.DataFrame, dataset: Dataset) -> Matrix:
     return np.ascontiguousarray(frame[dataset.names].to_numpy(dtype=np.float32))
 
 
-def inner_names(dataset: Dataset) -> list[str]:
-    """What the columns are called inside a pipeline: the converter changes names that hold anything but letters."""
-    return [f"column_{place}" for place in range(len(dataset.features))]
-
-
 def for_estimator(frame: pd.DataFrame, dataset: Dataset) -> Features:
-    """The features for scikit-learn: float32 values in float64, so that it computes in double precision."""
+    """The features for scikit-learn: float32 values in float64, so that it computes in double precision.
+
+    A matrix where all are numeric, else a data frame of the prepared columns."""
     if dataset.all_numeric:
         return matrix(frame, dataset).astype(np.float64)
-    series = {}
-    for inner, name in zip(inner_names(dataset), dataset.names, strict=True):
-        values = column(frame, dataset, name)
-        series[inner] = values.astype(np.float64) if values.dtype == np.float32 else values
-    return pd.DataFrame(series)
+    features = {feature.name: feature for feature in dataset.features}
+    return pd.DataFrame(
+        {column.name: _prepared(frame, dataset, features[column.feature]) for column in prepared(dataset)}
+    )
+
+
+def _prepared(frame: pd.DataFrame, dataset: Dataset, feature: Feature) -> npt.NDArray[Any]:
+    if feature.datatype:
+        return difference(frame[feature.name].to_numpy(), feature).astype(np.float64)
+    values = column(frame, dataset, feature.name)
+    return values.astype(np.float64) if feature.kind == "numeric" else values
 
 
 def target(frame: pd.DataFrame, dataset: Dataset) -> npt.NDArray[Any]:

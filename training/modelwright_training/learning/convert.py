@@ -14,11 +14,12 @@ from sklearn.pipeline import Pipeline
 
 from modelwright_training.documents import Dataset
 from modelwright_training.errors import InputError, listing
-from modelwright_training.features.frames import inner_names
+from modelwright_training.features import prologue
+from modelwright_training.features.prepared import prepared
 from modelwright_training.untyped import Estimator
 
 # What ONNX Runtime has supported for years, whatever the converter's default is today.
-OPSETS = {"": 17, "ai.onnx.ml": 3}
+ML_OPSET = 3
 INPUT = "input"
 # What the converters raise where they do not know an estimator or one of its settings.
 REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, NameError)
@@ -56,6 +57,8 @@ def to_onnx(pipeline: Pipeline, dataset: Dataset) -> bytes:
             "NotConvertible",
             f"{kind} with these parameters cannot be converted to ONNX: {detail}. Use another estimator.",
         ) from error
+    if not dataset.all_numeric:
+        prologue.attach(model, dataset)
     _rename(model.graph, _outer_names(model.graph, pipeline, dataset))
     onnx.helper.set_model_props(model, _properties(pipeline, dataset))
     return bytes(model.SerializeToString(deterministic=True))
@@ -65,23 +68,25 @@ def _convert(pipeline: Pipeline, dataset: Dataset) -> onnx.ModelProto:
     width = len(dataset.features)
     inputs: list[tuple[str, Any]] = [(INPUT, FloatTensorType([None, width]))]
     if not dataset.all_numeric:
-        kinds = {"numeric": FloatTensorType, "categorical": StringTensorType}
-        named = zip(inner_names(dataset), dataset.features, strict=True)
-        inputs = [(name, kinds[feature.kind]([None, 1])) for name, feature in named]
+        kinds = {"numeric": FloatTensorType, "categorical": StringTensorType, "text": StringTensorType}
+        inputs = [(column.name, kinds[column.kind]([None, 1])) for column in prepared(dataset)]
     _exact_thresholds(pipeline[-1])
     last = id(pipeline[-1])
+    opsets = {"": prologue.opset(dataset), "ai.onnx.ml": ML_OPSET}
     if dataset.task == "Regression":
-        return _call(pipeline, inputs, {})
+        return _call(pipeline, inputs, {}, opsets)
     try:
-        return _call(pipeline, inputs, {last: {"zipmap": False}})
+        return _call(pipeline, inputs, {last: {"zipmap": False}}, opsets)
     except NameError:  # the converter of this classifier has no such option
-        return _call(pipeline, inputs, {last: {}})
+        return _call(pipeline, inputs, {last: {}}, opsets)
 
 
-def _call(pipeline: Pipeline, inputs: list[tuple[str, Any]], options: Mapping[int, Any]) -> onnx.ModelProto:
+def _call(
+    pipeline: Pipeline, inputs: list[tuple[str, Any]], options: Mapping[int, Any], opsets: Mapping[str, int]
+) -> onnx.ModelProto:
     # Without a name the converter takes a random one, and the same model would get another digest.
     model: onnx.ModelProto = convert_sklearn(
-        pipeline, name="modelwright", initial_types=inputs, options=options, target_opset=OPSETS, verbose=0
+        pipeline, name="modelwright", initial_types=inputs, options=options, target_opset=opsets, verbose=0
     )
     return model
 
@@ -100,11 +105,8 @@ def _exact_thresholds(estimator: Estimator) -> None:
 
 
 def _outer_names(graph: onnx.GraphProto, pipeline: Pipeline, dataset: Dataset) -> dict[str, str]:
-    """What the inputs and outputs are to be called instead."""
-    names = dict(zip([output.name for output in graph.output], output_names(dataset, pipeline), strict=True))
-    if dataset.all_numeric:
-        return names
-    return names | dict(zip([value.name for value in graph.input], dataset.names, strict=True))
+    """What the outputs are to be called instead."""
+    return dict(zip([output.name for output in graph.output], output_names(dataset, pipeline), strict=True))
 
 
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:

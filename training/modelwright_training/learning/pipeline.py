@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from modelwright_training.documents import Dataset
-from modelwright_training.features.frames import inner_names
+from modelwright_training.features.prepared import prepared
 from modelwright_training.untyped import Estimator
 
 # What measures distances, or descends a gradient, or adds weighted columns up.
@@ -26,19 +26,20 @@ def build(estimator: Estimator, dataset: Dataset) -> Pipeline:
     numeric = _numeric_steps(estimator)
     if dataset.all_numeric:
         return Pipeline([*numeric, ("estimator", estimator)])
-    named = list(zip(inner_names(dataset), dataset.features, strict=True))
-    names = {kind: [name for name, feature in named if feature.kind == kind] for kind in KINDS}
-    blocks = [
-        ("categorical", OneHotEncoder(handle_unknown="ignore", sparse_output=False), names["categorical"])
-    ]
+    columns = prepared(dataset)
+    names = {kind: [column.name for column in columns if column.kind == kind] for kind in KINDS}
+    blocks: list[tuple[str, Estimator, list[str]]] = []
     if names["numeric"]:
-        blocks.insert(0, ("numeric", Pipeline(numeric) if numeric else "passthrough", names["numeric"]))
+        blocks.append(("numeric", Pipeline(numeric) if numeric else "passthrough", names["numeric"]))
+    if names["categorical"]:
+        encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+        blocks.append(("categorical", encoder, names["categorical"]))
     return Pipeline([("columns", ColumnTransformer(blocks)), ("estimator", estimator)])
 
 
 def describe(estimator: Estimator, dataset: Dataset) -> list[str]:
     """The steps of the pipeline in words."""
-    kinds = {feature.kind for feature in dataset.features}
+    kinds = {column.kind for column in prepared(dataset)}
     words = [type(step).__name__ for _, step in _numeric_steps(estimator)] if "numeric" in kinds else []
     return [*words, *(["OneHotEncoder"] if "categorical" in kinds else []), type(estimator).__name__]
 

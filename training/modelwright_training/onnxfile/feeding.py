@@ -75,7 +75,7 @@ def _check_matrix(tensor: Tensor, dataset: Dataset) -> None:
     if len(tensor.shape) != 2 or tensor.shape[1] not in (-1, width):
         what = f"has an input {tensor.name!r} of shape {list(tensor.shape)}"
         raise _mismatch(f"{what}, which does not fit {width} features", dataset)
-    text = [feature.name for feature in dataset.features if feature.kind == "categorical"]
+    text = [feature.name for feature in dataset.features if feature.kind != "numeric"]
     if tensor.datatype != "BYTES" and text:
         raise _mismatch(
             f"takes one matrix of {tensor.datatype}, but these columns are text: {listing(text)}", dataset
@@ -90,7 +90,7 @@ def _check_column(tensor: Tensor, dataset: Dataset) -> None:
             f"has an input {tensor.name!r} of shape {list(tensor.shape)} instead of [-1, 1]", dataset
         )
     kind = next(feature.kind for feature in dataset.features if feature.name == tensor.name)
-    if (tensor.datatype == "BYTES") != (kind == "categorical"):
+    if (tensor.datatype == "BYTES") != (kind != "numeric"):
         raise _mismatch(f"takes {tensor.datatype} for column {tensor.name!r}, which is {kind}", dataset)
 
 
