@@ -16,6 +16,7 @@ from modelwright_training.documents import Dataset
 from modelwright_training.errors import InputError, listing
 from modelwright_training.features import prologue
 from modelwright_training.features.prepared import prepared
+from modelwright_training.learning import graphs
 from modelwright_training.untyped import Estimator
 
 # What ONNX Runtime has supported for years, whatever the converter's default is today.
@@ -59,7 +60,7 @@ def to_onnx(pipeline: Pipeline, dataset: Dataset) -> bytes:
         ) from error
     if not dataset.all_numeric:
         prologue.attach(model, dataset)
-    _rename(model.graph, _outer_names(model.graph, pipeline, dataset))
+    graphs.settle(model, _outer_names(model.graph, pipeline, dataset))
     onnx.helper.set_model_props(model, _properties(pipeline, dataset))
     return bytes(model.SerializeToString(deterministic=True))
 
@@ -105,18 +106,11 @@ def _exact_thresholds(estimator: Estimator) -> None:
 
 
 def _outer_names(graph: onnx.GraphProto, pipeline: Pipeline, dataset: Dataset) -> dict[str, str]:
-    """What the outputs are to be called instead."""
-    return dict(zip([output.name for output in graph.output], output_names(dataset, pipeline), strict=True))
-
-
-def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    """Give the inputs and outputs their names; a tensor within that has such a name makes way."""
-    moved = {new: f"{new}_within" for old, new in names.items() if old != new} | dict(names)
-    for node in graph.node:
-        for ends in (node.input, node.output):
-            ends[:] = [moved.get(name, name) for name in ends]
-    for value in (*graph.input, *graph.output):
-        value.name = moved.get(value.name, value.name)
+    """What the inputs and outputs are to be called instead."""
+    inputs = [INPUT] if dataset.all_numeric else dataset.names
+    return dict(zip([value.name for value in graph.input], inputs, strict=True)) | dict(
+        zip([output.name for output in graph.output], output_names(dataset, pipeline), strict=True)
+    )
 
 
 def _properties(pipeline: Pipeline, dataset: Dataset) -> dict[str, str]:
