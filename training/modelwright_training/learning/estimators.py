@@ -1,4 +1,4 @@
-"""Finds scikit-learn's classifiers and regressors by name and builds them; fits nothing."""
+"""Finds classifiers and regressors of scikit-learn, LightGBM and XGBoost by name and builds them; fits nothing."""
 
 import inspect
 import re
@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from modelwright_training.documents import Class, Task
 from modelwright_training.errors import InputError, listing, suggestion
+from modelwright_training.learning import boosted
 from modelwright_training.untyped import Estimator
 
 # Only public modules: neither scikit-learn's private ones nor those it vendors.
@@ -19,7 +20,9 @@ PUBLIC = re.compile(
 
 
 def find(path: str) -> type[Estimator]:
-    """The class of an estimator such as `sklearn.linear_model.LogisticRegression`."""
+    """The class of an estimator such as `sklearn.linear_model.LogisticRegression` or `lightgbm.LGBMClassifier`."""
+    if path.partition(".")[0] in boosted.ESTIMATORS:
+        return boosted.find(path)
     match = PUBLIC.fullmatch(path)
     found = _lookup(match["module"], match["name"]) if match else None
     if not (isinstance(found, type) and issubclass(found, BaseEstimator)):
@@ -57,7 +60,8 @@ def build(
     estimator: type[Estimator], parameters: Mapping[str, Any], seed: int, classes: Sequence[Class] | None
 ) -> Estimator:
     """An estimator with the user's parameters, and with the seed unless the user has set one."""
-    known = [name for name in inspect.signature(estimator).parameters if not name.startswith("_")]
+    settled = estimator.settled(parameters) if hasattr(estimator, "settled") else dict(parameters)
+    known = parameters_of(estimator)
     unknown = [name for name in parameters if name not in known]
     if unknown:
         raise InputError(
@@ -65,15 +69,21 @@ def build(
             f"{estimator.__name__} has no parameter {listing(unknown)}.{suggestion(unknown[0], known)} "
             f"It has {listing(sorted(known), 60)}.",
         )
-    given = dict(parameters)
     if "random_state" in known:
-        given.setdefault("random_state", seed)
-    if isinstance(given.get("class_weight"), dict):
-        given["class_weight"] = _by_class(given["class_weight"], classes or [])
+        settled.setdefault("random_state", seed)
+    if isinstance(settled.get("class_weight"), dict):
+        settled["class_weight"] = _by_class(settled["class_weight"], classes or [])
     try:
-        return estimator(**given)
+        return estimator(**settled)
     except (TypeError, ValueError) as error:
         raise InputError("BadParameters", f"{estimator.__name__} cannot be built: {error}.") from error
+
+
+def parameters_of(estimator: type[Estimator]) -> list[str]:
+    """The names of the parameters that a spec may set."""
+    if hasattr(estimator, "PARAMETERS"):
+        return sorted(estimator.PARAMETERS)
+    return [name for name in inspect.signature(estimator).parameters if not name.startswith("_")]
 
 
 def _by_class(weights: dict[str, Any], classes: Sequence[Class]) -> dict[Class, Any]:

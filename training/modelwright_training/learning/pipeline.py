@@ -18,7 +18,10 @@ SCALED_MODULES = frozenset({
 })  # fmt: skip
 SCALED = frozenset({"GaussianNB"})
 KINDS = ("numeric", "categorical")
-TAKES_MISSING = frozenset({"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"})
+TAKES_MISSING = frozenset({
+    "HistGradientBoostingClassifier", "HistGradientBoostingRegressor", "LGBMClassifier", "LGBMRegressor",
+    "XGBClassifier", "XGBRFClassifier", "XGBRFRegressor", "XGBRegressor",
+})  # fmt: skip
 
 
 def build(estimator: Estimator, dataset: Dataset) -> Pipeline:

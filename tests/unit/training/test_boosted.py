@@ -1,0 +1,210 @@
+"""Trains LightGBM and XGBoost, and holds their models to the same promises as scikit-learn's."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import pytest
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.base import is_classifier
+
+from modelwright_training.errors import InputError
+from modelwright_training.learning import estimators
+from modelwright_training.learning.boosted.shared import Stopping
+
+Matrix = npt.NDArray[np.float32]
+
+CLASSIFIERS = ("lightgbm.LGBMClassifier", "xgboost.XGBClassifier", "xgboost.XGBRFClassifier")
+REGRESSORS = ("lightgbm.LGBMRegressor", "xgboost.XGBRegressor", "xgboost.XGBRFRegressor")
+
+
+def matrix(rows: int = 400) -> Matrix:
+    """Columns of very different scales, one of them whole numbers, a tenth of the cells missing in every other."""
+    random = np.random.default_rng(1)
+    values = random.normal(size=(rows, 6)) * 10.0 ** np.array([-12, -3, 0, 3, 12, 0])
+    values[:, 5] = random.integers(0, 4, rows)
+    values[:, ::2][random.random((rows, 3)) < 0.1] = np.nan
+    return values.astype(np.float32)
+
+
+def ranks(rows: Matrix) -> npt.NDArray[np.float64]:
+    """A target that depends on the columns, whatever their scales."""
+    return np.asarray(np.nan_to_num(rows[:, 1] * 1e3 + np.sign(rows[:, 3]) + rows[:, 5]), dtype=np.float64)
+
+
+def fitted(path: str, parameters: dict[str, Any], rows: Matrix, target: Any, **fit: Any) -> Any:
+    estimator = estimators.build(estimators.find(path), {"n_estimators": 6} | parameters, 0, None)
+    return estimator.fit(rows.astype(np.float64), target, **fit)
+
+
+def outputs(estimator: Any, rows: Matrix) -> list[Any]:
+    """What the converted estimator answers."""
+    options = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else {}
+    model = convert_sklearn(
+        estimator,
+        name="test",
+        initial_types=[("rows", FloatTensorType([None, rows.shape[1]]))],
+        options=options,
+        target_opset={"": 17, "ai.onnx.ml": 3},
+    )
+    found: list[Any] = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"rows": rows})
+    return found
+
+
+def assert_same(estimator: Any, rows: Matrix) -> None:
+    """The converted estimator answers the same, also where values are missing that never were in training."""
+    holes = np.where(np.random.default_rng(2).random(rows.shape) < 0.3, np.float32(np.nan), rows)
+    for asked in (rows, holes):
+        exact = asked.astype(np.float64)
+        found = outputs(estimator, asked)
+        if is_classifier(estimator):
+            assert found[0].tolist() == estimator.predict(exact).tolist()
+            np.testing.assert_allclose(found[1], estimator.predict_proba(exact), atol=1e-6)
+        else:
+            assert found[0].shape == (len(rows), 1)
+            np.testing.assert_allclose(found[0][:, 0], estimator.predict(exact), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("path", CLASSIFIERS)
+@pytest.mark.parametrize("names", [[0, 1], [7, -3], ["no", "yes"], ["b", "ü", "a"], [3, 1, 2]], ids=str)
+def test_classes_keep_their_names_and_get_the_probabilities_of_the_library(
+    path: str, names: list[Any]
+) -> None:
+    rows = matrix()
+    places = np.digitize(ranks(rows), np.quantile(ranks(rows), np.linspace(0, 1, len(names) + 1)[1:-1]))
+    estimator = fitted(path, {}, rows, np.array(names)[places])
+    assert estimator.classes_.tolist() == sorted(names)
+    assert_same(estimator, rows)
+
+
+LIGHTGBM = [
+    {"boosting_type": "dart", "drop_rate": 0.5},
+    {"boosting_type": "rf", "subsample": 0.5, "subsample_freq": 1},
+    {"data_sample_strategy": "goss", "learning_rate": 0.5},
+    {"use_missing": False},
+    {"max_bin": 7, "extra_trees": True},
+    *(
+        {"objective": name}
+        for name in ("mae", "huber", "fair", "quantile", "mape", "poisson", "gamma", "tweedie")
+    ),
+]
+XGBOOST = [
+    {"booster": "dart", "rate_drop": 0.5},
+    {"num_parallel_tree": 3, "subsample": 0.5},
+    {"base_score": 2.5},
+    {"tree_method": "exact", "monotone_constraints": [0, 1, 0, 0, 0, 0]},
+    {"objective": "reg:quantileerror", "quantile_alpha": 0.7},
+    *(
+        {"objective": f"reg:{name}"}
+        for name in ("absoluteerror", "gamma", "pseudohubererror", "squaredlogerror", "tweedie")
+    ),
+    {"objective": "count:poisson"},
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        *((REGRESSORS[0], one) for one in LIGHTGBM),
+        *((REGRESSORS[1], one) for one in XGBOOST),
+        (REGRESSORS[2], {}),
+    ],
+    ids=str,
+)
+def test_a_regressor_predicts_what_its_library_predicts(path: str, parameters: dict[str, Any]) -> None:
+    rows = matrix()
+    target = ranks(rows) - ranks(rows).min() + 0.1
+    assert_same(fitted(path, parameters, rows, target), rows)
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("lightgbm.LGBMClassifier", {"boosting_type": "rf", "subsample": 0.5, "subsample_freq": 1}),
+        ("lightgbm.LGBMClassifier", {"is_unbalance": True}),
+        ("lightgbm.LGBMClassifier", {"class_weight": "balanced"}),
+        ("xgboost.XGBClassifier", {"booster": "dart", "rate_drop": 0.5, "base_score": 0.2}),
+        ("xgboost.XGBClassifier", {"num_parallel_tree": 3, "subsample": 0.5, "scale_pos_weight": 4}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_classifier_predicts_what_its_library_predicts(
+    path: str, parameters: dict[str, Any], classes: int
+) -> None:
+    rows = matrix()
+    target = np.digitize(ranks(rows), [1.0, 2.0][: classes - 1])
+    assert_same(fitted(path, parameters, rows, target), rows)
+
+
+def test_small_differences_of_large_values_are_kept() -> None:
+    rows = matrix()
+    estimator = fitted("lightgbm.LGBMRegressor", {"n_estimators": 100}, rows, ranks(rows) + 1e6)
+    np.testing.assert_allclose(
+        outputs(estimator, rows)[0][:, 0], estimator.predict(rows.astype(np.float64)), rtol=1e-7
+    )
+
+
+@pytest.mark.parametrize("path", ["lightgbm.LGBMClassifier", "xgboost.XGBClassifier"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_boosting_ends_early_and_the_model_has_the_best_rounds_only(path: str, classes: int) -> None:
+    rows = matrix()
+    noise = np.random.default_rng(3).integers(0, classes, len(rows))
+    estimator = estimators.build(estimators.find(path), {"n_estimators": 60}, 0, None)
+    estimator.stopping = Stopping(rounds=3, fraction=0.2, seed=0)
+    estimator.fit(rows.astype(np.float64), noise, sample_weight=np.linspace(1, 2, len(rows)))
+    assert estimator.rounds < 30
+    assert_same(estimator, rows)
+
+
+def test_rows_are_scored_of_each_class_and_learnt_of_each_class() -> None:
+    target = np.array(["a"] * 20 + ["b"] * 10 + ["c"])
+    learnt, scored = Stopping(rounds=3, fraction=0.2, seed=0).split(target, classes=True)
+    assert sorted([*learnt, *scored]) == list(range(31))
+    assert [int((target[scored] == name).sum()) for name in "abc"] == [4, 2, 0]
+    with pytest.raises(InputError, match="leaves no row to score"):
+        Stopping(rounds=3, fraction=0.1, seed=0).split(np.arange(4), classes=False)
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "message"),
+    [
+        (
+            "lightgbm.LGBMClassifier",
+            {"linear_tree": True, "zero_as_missing": True},
+            "linear_tree.*zero_as_missing",
+        ),
+        ("lightgbm.LGBMClassifier", {"early_stopping_rounds": 3}, "set trainer.sklearn.earlyStopping"),
+        ("lightgbm.LGBMClassifier", {"lambda_l1": 3}, "it is called reg_alpha here"),
+        (
+            "lightgbm.LGBMClassifier",
+            {"objective": "multiclassova"},
+            "objective 'multiclassova'.*'multiclass'",
+        ),
+        ("lightgbm.LGBMRegressor", {"objective": "binary"}, "objective 'binary'"),
+        ("lightgbm.LGBMRegressor", {"num_leafs": 3}, "no parameter 'num_leafs'. Did you mean 'num_leaves'"),
+        ("xgboost.XGBClassifier", {"booster": "gblinear"}, "booster 'gblinear'. Use gbtree or dart"),
+        ("xgboost.XGBClassifier", {"objective": "binary:hinge"}, "objective 'binary:hinge'"),
+        ("xgboost.XGBRegressor", {"objective": "rank:ndcg"}, "objective 'rank:ndcg'"),
+        ("xgboost.XGBRegressor", {"quantile_alpha": [0.1, 0.9]}, "Give one number"),
+        ("xgboost.XGBRegressor", {"eta": 0.1}, "it is called learning_rate here"),
+        ("xgboost.XGBRegressor", {"device": "cuda"}, "no GPU library"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_by_name(
+    path: str, parameters: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        estimators.build(estimators.find(path), parameters, 0, None)
+    assert caught.value.reason == "BadParameters"
+
+
+@pytest.mark.parametrize(
+    "path", ["lightgbm.LGBMRanker", "xgboost.XGBRanker", "xgboost.Booster", "lightgbm.Dataset"]
+)
+def test_only_classifiers_and_regressors_are_found(path: str) -> None:
+    with pytest.raises(InputError, match="There is no estimator") as caught:
+        estimators.find(path)
+    assert caught.value.reason == "EstimatorUnknown"
