@@ -1,5 +1,7 @@
 ARG BASE=python:3.11-slim
 FROM ${BASE}
+# StringNormalizer of ONNX demands a locale of this name, for the case of letters: that is the same in C.UTF-8.
+RUN ln -s C.utf8 /usr/lib/locale/en_US.utf8
 ENV PATH=/opt/modelwright/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/modelwright \
     PYTHONUNBUFFERED=1 \

@@ -3,10 +3,20 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cluster.paths import CACHE
 from hypothesis import settings
+
+# StringNormalizer of ONNX needs the locale en_US.UTF-8, which this machine may lack. The images have it in this way.
+LOCALES = CACHE / "locales"
+LOCALES.mkdir(parents=True, exist_ok=True)
+with suppress(FileExistsError):
+    (LOCALES / "en_US.utf8").symlink_to("/usr/lib/locale/C.utf8")
+os.environ["LOCPATH"] = str(LOCALES)
 
 # A busy machine is no fault of a test. The same examples each time: what fails, fails again, here and elsewhere.
 # `--hypothesis-profile=explore` tries others.

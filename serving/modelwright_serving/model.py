@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modelwright_serving import golden, graph, process_memory, runtime
+from modelwright_serving import golden, graph, process_memory, runtime, taken
 from modelwright_serving.failures import StepError
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Tensor
@@ -70,12 +70,15 @@ def load(
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if expected_digest is not None and digest != expected_digest:
         raise StepError("DigestMismatch", f"{path} holds {digest}, but {expected_digest} is asked for")
+    parsed = _graph(content)
+    if parsed is not None:
+        taken.check(parsed)
     most = memory + _LOADED_BYTES * len(content)
     try:
         with process_memory.at_most(most):
             session = runtime.open_session(content, memory)
             declared = LoadedModel(digest, runtime.signature_of(session), session, _UNKNOWN)
-            return _proven(declared, content, golden_file, share_rows=share_rows)
+            return _proven(declared, parsed, golden_file, share_rows=share_rows)
     except MemoryError as error:
         raise StepError(
             "ModelMemory",
@@ -86,7 +89,7 @@ def load(
 
 
 def _proven(
-    declared: LoadedModel, content: bytes, golden_file: Path | None, *, share_rows: bool
+    declared: LoadedModel, parsed: graph.Model | None, golden_file: Path | None, *, share_rows: bool
 ) -> LoadedModel:
     expectation = golden.read(golden_file, declared.signature) if golden_file is not None else None
     rows: list[Tensor] | None = None
@@ -96,7 +99,6 @@ def _proven(
         rows = expectation.request.tensors(declared.signature)
         outputs = _check_golden(declared, expectation, rows)
     model = replace(declared, signature=_as_seen(declared.signature, outputs))
-    parsed = _graph(content)
     sharing = judge(parsed, model.signature, model.run, rows, wanted=share_rows)
     if sharing.allowed:
         model = replace(model, signature=_by_row(model.signature))

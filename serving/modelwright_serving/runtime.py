@@ -209,6 +209,12 @@ def _unloadable(complaint: str) -> str:
             "known by its digest; "
             "save it as one: onnx.save_model(onnx.load(PATH), PATH, save_as_external_data=False)"
         )
+    locale = re.search(r"construct locale with name:([\w.@-]+)", complaint)
+    if locale:
+        return (
+            f"the model's StringNormalizer needs the locale {locale[1]}, which this machine does not have; the images "
+            "have en_US.UTF-8, which it takes if its attribute locale is left out"
+        )
     custom = re.search(r"(\S+)\(-?\d+\) is not a registered function/op", complaint)
     if custom:
         return (

@@ -9,6 +9,10 @@ from modelwright_serving.oip.signature import Signature
 
 # They run other nodes as often as values say.
 _CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+# They take as long as a text is, and make as many words of it as it has.
+_TEXT = frozenset(
+    {("", "RegexFullMatch"), ("", "StringNormalizer"), ("", "StringSplit"), ("com.microsoft", "Tokenizer")}
+)
 # The inputs, by position, whose values say how large the output is.
 _SIZES = {
     "CenterCropPad": (1,),
@@ -37,7 +41,8 @@ def is_steady(model: Model, signature: Signature) -> bool:
     """
     if any(-1 in spec.shape[1:] for spec in signature.inputs):
         return False
-    if any(not node.domain and node.op_type in _CONTROL for node in model.walk()):
+    nodes = [(node.domain, node.op_type) for node in model.walk()]
+    if any((not domain and name in _CONTROL) or (domain, name) in _TEXT for domain, name in nodes):
         return False
     if any(
         not node.domain and node.op_type in _SIZES for body in model.functions.values() for node in body.nodes

@@ -115,6 +115,13 @@ def _unchanged(call: Call) -> Tensor:
     return call.first
 
 
+def _normalised_text(call: Call) -> Tensor:
+    """StringNormalizer: letter case, text by text."""
+    if call.node.attributes.get("stopwords", ()):
+        raise MixedError("drops the rows that hold a stop word")
+    return plain(call.first)
+
+
 def _cast(call: Call) -> Tensor:
     """To whole numbers, sizes stay what they are."""
     if call.integer("to", 0) in {6, 7}:
@@ -605,6 +612,7 @@ RULES: dict[tuple[str, str], _Rule] = {
     ("", "Slice"): _sliced,
     ("", "Split"): _split,
     ("", "Squeeze"): _squeezed,
+    ("", "StringNormalizer"): _normalised_text,
     ("", "TopK"): _largest,
     ("", "Transpose"): _transposed,
     ("", "Unsqueeze"): _unsqueezed,

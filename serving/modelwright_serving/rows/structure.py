@@ -35,6 +35,7 @@ from modelwright_serving.rows.shapes import (
     with_axis,
     without_axis,
 )
+from modelwright_serving.taken import RUNTIMES_OWN
 
 _MAX_DEPTH = 16
 _MAX_STEPS = 100_000
@@ -55,17 +56,18 @@ _LEFT_OVER_DOUBLES = {"Erf", "Exp", "Gelu", "LogSoftmax", "Sigmoid", "Softmax", 
 _BY_PLACE = {"Einsum", "InstanceNormalization", "MeanVarianceNormalization", "ReduceMean", "ReduceSum"}
 _DOUBLE = 11  # of TensorProto.DataType
 _ALIEN = "not known to keep rows apart"
-# Domains whose operators ONNX Runtime may have itself, whatever function of that name the file brings.
-_OWN_DOMAINS = ("ai.onnx", "com.microsoft", "com.ms", "org.pytorch")
 
 _RANDOM = "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike"
 _BY_CHANCE = "gives something else in every run"
 _OVER_BATCH = "scales by the largest value of the whole run"
+_PADS = "fills every row up to the longest of the run"
 _MIXING = {
     **{("", name): _BY_CHANCE for name in _RANDOM.split()},
     ("", "DynamicQuantizeLinear"): _OVER_BATCH,
     ("com.microsoft", "DynamicQuantizeMatMul"): _OVER_BATCH,
     ("com.microsoft", "DynamicQuantizeLSTM"): _OVER_BATCH,
+    ("com.microsoft", "Tokenizer"): _PADS,
+    ("", "StringSplit"): _PADS,
     ("", "Loop"): "repeats its body in a way that the graph does not bound",
     ("", "SequenceMap"): "repeats its body in a way that the graph does not bound",
 }
@@ -192,7 +194,7 @@ class _Steps:
 
     def _apply(self, node: Node, values: list[Tensor | None], known: _Values, depth: int) -> Sequence[_Value]:
         key = (node.domain, node.op_type)
-        if key in self._functions and not node.domain.startswith(_OWN_DOMAINS) and node.domain:
+        if key in self._functions and not node.domain.startswith(RUNTIMES_OWN) and node.domain:
             return self._call(self._functions[key], values, depth)
         if key == ("", "If"):
             return self._branch(node, first_of(values), known, depth)

@@ -156,7 +156,11 @@ def _hidden_dictionaries() -> bytes:
         (_bfloat_out, "output 'y' is of type tensor(bfloat16)", "let the model cast this output"),
         (_hidden_dictionaries, "output 'output_probability' is of type seq(map(", "zipmap=False"),
         (estimators.two_targets, "ZipMap input shape", "zipmap=False"),
-        (models.unknown_operator, "the operator evil:Steal", "export it with the operators of ONNX"),
+        (
+            models.unknown_operator,
+            "operators that are not taken: evil:Steal",
+            "export it with the operators of ONNX",
+        ),
     ],
 )
 def test_what_cannot_be_served_is_refused_with_the_way_out(

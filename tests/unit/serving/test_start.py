@@ -86,7 +86,7 @@ def test_other_bytes_than_asked_for_are_refused(ending: Ending, model_file: Mode
 
 
 def test_operators_of_the_users_own_are_refused(ending: Ending, model_file: ModelFile) -> None:
-    ending.is_refusal(model_file(models.unknown_operator()), "UnsupportedModel", "operator evil:Steal")
+    ending.is_refusal(model_file(models.unknown_operator()), "UnsupportedModel", "not taken: evil:Steal")
 
 
 def test_weights_in_another_file_are_never_read(

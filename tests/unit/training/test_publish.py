@@ -47,7 +47,7 @@ def external() -> onnx.ModelProto:
 
 def within_a_branch() -> onnx.ModelProto:
     """A custom operator where only one branch of an If would reach it."""
-    branch = onnx.parser.parse_graph("g () => (float[N] o) { o = com.microsoft.Gelu(value) }")
+    branch = onnx.parser.parse_graph("g () => (float[N] o) { o = com.microsoft.SampleOp(value) }")
     made = model(
         "agraph (float[N,5] input) => (float[N] value) { value = ReduceMax<axes=[1], keepdims=0>(input) }"
     )
@@ -65,10 +65,10 @@ CASES = {
     "weights in another file": Case("ExternalData", "save_as_external_data=False", external()),
     "an operator of one vendor": Case(
         "CustomOperators",
-        "com.microsoft:Gelu",
-        model("agraph (float[N,5] input) => (float[N,5] probabilities) { probabilities = com.microsoft.Gelu(input) }"),
+        "com.microsoft:SampleOp",
+        model("agraph (float[N,5] input) => (float[N,5] scores) { scores = com.microsoft.SampleOp(input) }"),
     ),
-    "an operator of one vendor within a branch": Case("CustomOperators", "com.microsoft:Gelu", within_a_branch()),
+    "an operator of one vendor within a branch": Case("CustomOperators", "com.microsoft:SampleOp", within_a_branch()),
     "an answer that is a sequence": Case(
         "UnsupportedType",
         "zipmap=False",

@@ -1,4 +1,4 @@
-"""Reads a model file and refuses what is not a self-contained ONNX model of standard operators.
+"""Reads a model file and refuses what is not a self-contained ONNX model of operators that the server takes.
 
 Nothing of the file is run here; that is left to the session."""
 
@@ -16,6 +16,21 @@ from modelwright_training.files import digest_of
 
 MAX_BYTES = 2 << 30
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+# Of the operators that ONNX Runtime adds: those that exporters and its own tools write. They compute their outputs from
+# their inputs alone. The server takes the same; docs/serving.md says what each is for.
+ADDED_DOMAIN = "com.microsoft"
+_ADDED = (
+    "Attention BiasGelu CDist DequantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul "
+    "EmbedLayerNormalization FastGelu FusedConv FusedGemm FusedMatMul GatherBlockQuantized Gelu "
+    "GroupQueryAttention Inverse MatMulInteger16 MatMulIntegerToFloat MatMulNBits MultiHeadAttention "
+    "QAttention QEmbedLayerNormalization QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearConv "
+    "QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul QLinearSigmoid QLinearSoftmax QLinearWhere "
+    "QuantizeLinear QuickGelu RotaryEmbedding SkipLayerNormalization SkipSimplifiedLayerNormalization "
+    "Tokenizer Trilu"
+)
+ADDED = frozenset(_ADDED.split())
+# Domains whose operators ONNX Runtime may have itself, whatever function of that name the file brings.
+RUNTIMES_OWN = ("ai.onnx", "com.microsoft", "com.ms", "org.pytorch")
 
 Graph = onnx.GraphProto | onnx.FunctionProto
 
@@ -99,16 +114,24 @@ def _check_external(model: onnx.ModelProto) -> None:
 
 
 def _check_operators(model: onnx.ModelProto) -> None:
-    own = {(function.domain, function.name) for function in model.functions}
+    own = {
+        (function.domain, function.name)
+        for function in model.functions
+        if not function.domain.startswith(RUNTIMES_OWN)
+    }
     custom = {
         f"{node.domain}:{node.op_type}"
         for graph in _all_graphs(model)
         for node in graph.node
-        if node.domain not in DOMAINS and (node.domain, node.op_type) not in own
+        if not _taken(node) and (node.domain, node.op_type) not in own
     }
     if custom:
         raise InputError(
             "CustomOperators",
-            f"The model needs operators that are not in the ONNX standard: {listing(sorted(custom))}. "
-            "Export it with operators of the domains ai.onnx and ai.onnx.ml only.",
+            f"The model needs operators that the server does not take: {listing(sorted(custom))}. Export it with "
+            f"operators of the domains ai.onnx and ai.onnx.ml; of {ADDED_DOMAIN}, those that docs/serving.md lists.",
         )
+
+
+def _taken(node: onnx.NodeProto) -> bool:
+    return node.domain in DOMAINS or (node.domain == ADDED_DOMAIN and node.op_type in ADDED)
