@@ -73,9 +73,9 @@ class LeakCheck(Document):
 
 
 class Data(Document):
-    """Where the data is and which of it is used."""
+    """Which of the data is used. `uri` says where it is: only fetch has it, from its environment."""
 
-    uri: str = Field(min_length=1)
+    uri: str = ""
     digest: Digest | None = Field(default=None, pattern=DIGEST)
     target: str = Field(min_length=1)
     features: list[str] | None = Field(default=None, min_length=1)
@@ -123,12 +123,20 @@ class PreprocessRule(Document):
     encode: Literal["OneHot", "Ordinal"] | None = None
 
 
+class Code(Document):
+    """The source code of an image."""
+
+    repository: str
+    revision: str
+
+
 class Trainer(Document):
     """The built-in trainer or the user's own image."""
 
     sklearn: SklearnTrainer | None = None
     preprocess: list[PreprocessRule] = Field(default_factory=list)
     image: str | None = None
+    code: Code | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -262,6 +270,8 @@ class SourceFacts(Document):
     group: str | None = None
 
 
+SOURCE, HOLDOUT_SOURCE = "MODELWRIGHT_SOURCE", "MODELWRIGHT_HOLDOUT_SOURCE"
+
 AnyDocument = TypeVar("AnyDocument", bound=Document)
 
 
@@ -289,6 +299,24 @@ def from_environment(kind: type[AnyDocument], environ: Mapping[str, str], variab
 def to_json(document: Document) -> bytes:
     """A document as a file holds it."""
     return document.model_dump_json(by_alias=True, exclude_none=True, indent=2).encode()
+
+
+def load_run(path: Path) -> RunDocument:
+    """Read what the run is to do."""
+    if not path.is_file():
+        raise InputError("DocumentInvalid", f"{path} is not there: it has to hold the run document.")
+    with storage(f"Reading {path}"):
+        text = path.read_bytes()
+    return parse(RunDocument, text, str(path))
+
+
+def with_sources(document: RunDocument, environ: Mapping[str, str]) -> RunDocument:
+    """The document with where the data is, which only fetch may know: what its environment says."""
+    if not environ.get(SOURCE):
+        raise InputError("DocumentInvalid", f"The environment variable {SOURCE} is not set.")
+    holdout = document.data.holdout.model_copy(update={"uri": environ.get(HOLDOUT_SOURCE)})
+    data = document.data.model_copy(update={"uri": environ[SOURCE], "holdout": holdout})
+    return document.model_copy(update={"data": data})
 
 
 def load_dataset(path: Path) -> Dataset:

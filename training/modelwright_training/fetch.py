@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from modelwright_training.documents import Data, Dataset, RunDocument, SourceFacts, from_environment, to_json
+from modelwright_training.documents import Data, Dataset, SourceFacts, load_run, to_json, with_sources
 from modelwright_training.errors import InputError, OutsideError, storage
 from modelwright_training.files import digest_of_file, replace_file
 from modelwright_training.learning.estimators import find, task_of
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def run(environ: Mapping[str, str], paths: Paths) -> Json:
     """Fetch the data of the run and leave it in two folders."""
-    document = from_environment(RunDocument, environ, "MODELWRIGHT_RUN")
+    document = with_sources(load_run(paths.run), environ)
     estimator = document.trainer.sklearn
     by_estimator = task_of(find(estimator.estimator)) if estimator else None
     source = _bring(document.data, paths, environ)

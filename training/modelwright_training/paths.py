@@ -7,9 +7,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Paths:
-    """The folders of a training pod."""
+    """The folders of a training pod, and the file that says what the run is to do."""
 
+    run: Path
     source: Path
+    source_holdout: Path
     train: Path
     holdout: Path
     model: Path
@@ -20,7 +22,9 @@ class Paths:
     def under(cls, root: Path) -> "Paths":
         """Lay the pod's folders out below `root`."""
         return cls(
+            run=root / "etc" / "modelwright" / "run" / "run.json",
             source=root / "source",
+            source_holdout=root / "source-holdout",
             train=root / "data" / "train",
             holdout=root / "data" / "holdout",
             model=root / "model",

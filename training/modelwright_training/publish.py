@@ -15,8 +15,8 @@ from modelwright_training.documents import (
     Dataset,
     RunDocument,
     SourceFacts,
-    from_environment,
     load_dataset,
+    load_run,
     load_source_facts,
 )
 from modelwright_training.errors import InputError
@@ -53,7 +53,7 @@ class Candidate:
 
 def run(environ: Mapping[str, str], paths: Paths) -> Json:
     """Judge the model of the run and put it into the artifact store."""
-    document = from_environment(RunDocument, environ, "MODELWRIGHT_RUN")
+    document = load_run(paths.run)
     prefix = store.folder_of(document.artifacts.uri, paths.artifacts, "artifacts.uri")
     dataset = load_dataset(paths.dataset)
     candidate = _load(paths, dataset)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from modelwright_training import libraries
-from modelwright_training.documents import Dataset, RunDocument, from_environment, load_dataset
+from modelwright_training.documents import Dataset, RunDocument, load_dataset, load_run
 from modelwright_training.errors import InputError, storage
 from modelwright_training.features import frames
 from modelwright_training.files import digest_of, replace_file
@@ -30,7 +30,7 @@ REFUSALS = (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError, A
 
 def run(environ: Mapping[str, str], paths: Paths) -> Json:
     """Train the run's estimator on the rows that fetch has left."""
-    document = from_environment(RunDocument, environ, "MODELWRIGHT_RUN")
+    document = load_run(paths.run)
     chosen = document.trainer.sklearn
     if chosen is None:
         raise InputError(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from modelwright.api import API_VERSION
+from modelwright.api.rundocument import run_document, source_of, source_variables
 from modelwright.api.trainingjob import Run
 from modelwright.common.conditions import true_condition
 from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
@@ -16,14 +16,25 @@ from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import Body, annotations_of, owner_reference
 from modelwright.trainingjob.memory import RECIPE_HASH, recipe_hash
 from modelwright.trainingjob.observed import Observed
-from modelwright.trainingjob.runs import RUN_VARIABLE, STEPS, Published
-from modelwright.workload.podspec import claim_volume, container, empty_dir, failure_policy, mount, pod_spec
+from modelwright.trainingjob.runs import RUN_ANNOTATION, STEPS, Published
+from modelwright.workload.podspec import (
+    annotation_volume,
+    claim_volume,
+    container,
+    empty_dir,
+    failure_policy,
+    mount,
+    pod_spec,
+)
 from modelwright.workload.podstatus import container_statuses
 from modelwright.workload.store import claim_of, store_uri
 
 DELETE_STEP = "delete"
 DELETE_SECONDS = 600
 SOURCE = "/source"
+SOURCE_HOLDOUT = "/source-holdout"
+RUN_FILE = "run.json"
+RUN_READ = mount("run", "/etc/modelwright/run", read_only=True)
 CA_FOLDER = "/etc/modelwright/ca"
 TRAIN = mount("train", "/data/train")
 TRAIN_READ = mount("train", "/data/train", read_only=True)
@@ -44,39 +55,15 @@ def uses_default_claim(observed: Observed, settings: Settings) -> bool:
     return claim_of(artifacts_uri(observed, settings)) == DEFAULT_CLAIM
 
 
-def public(uri: str) -> str:
-    """The uri without its parts that may be secret: a query often holds a signature."""
-    if not uri.startswith("https://"):
-        return uri
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-
-
-def run_document(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
-    """The run document that the steps read: docs/contracts/run.schema.json."""
-    spec = observed.spec
-    trainer = spec["trainer"]
-    data = {key: value for key, value in observed.data.items() if key != "caConfigMapRef"}
-    return {
-        "namespace": observed.namespace,
-        "trainingJob": observed.name,
-        "run": run.number,
-        "model": observed.model,
-        "task": spec.get("task"),
-        "data": {**data, "uri": public(data["uri"])},
-        "trainer": {"sklearn": trainer["sklearn"]} if "sklearn" in trainer else {"image": trainer["image"]},
-        "seed": spec.get("seed", 0),
-        "artifacts": {"uri": artifacts_uri(observed, settings)},
-    }
-
-
-def _for_fetch(document: Mapping[str, Any], observed: Observed) -> dict[str, Any]:
-    """The run document of fetch, the only step that reads the source: it has the full uri."""
-    return {**document, "data": {**document["data"], "uri": observed.data["uri"]}}
-
-
-def _in_environment(document: Mapping[str, Any]) -> dict[str, str]:
-    return {RUN_VARIABLE: json.dumps(document, sort_keys=True)}
+def document_of(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
+    """The run document of a run that is to start now."""
+    return run_document(
+        observed.spec,
+        namespace=observed.namespace,
+        name=observed.name,
+        run=run.number,
+        artifacts=artifacts_uri(observed, settings),
+    )
 
 
 def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
@@ -97,81 +84,98 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
             "backoffLimit": spec.get("backoffLimit", 2),
             "activeDeadlineSeconds": spec.get("activeDeadlineSeconds", 3600),
             "podFailurePolicy": failure_policy(*STEPS),
-            "template": {"metadata": {"labels": labels}, "spec": _pod(observed, run, settings)},
+            "template": {
+                "metadata": {
+                    "labels": labels,
+                    "annotations": {RUN_ANNOTATION: _text(observed, run, settings)},
+                },
+                "spec": _pod(observed, settings),
+            },
         },
     }
 
 
-def _pod(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
-    document = run_document(observed, run, settings)
-    data = observed.data
-    volumes, source_mounts, source_env = _source(data)
+def document_size(observed: Observed, run: Run, settings: Settings) -> int:
+    """The size of the run document, in bytes."""
+    return len(_text(observed, run, settings).encode())
+
+
+def _text(observed: Observed, run: Run, settings: Settings) -> str:
+    document = document_of(observed, run, settings)
+    return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
+    data = observed.spec["data"]
+    volumes, source_mounts, source_env = _sources(data)
     store = claim_volume("artifacts", claim_of(artifacts_uri(observed, settings)), read_only=False)
     resources = observed.spec.get("resources") or settings.training_resources
     fetch = container(
-        "fetch", settings.training_image, settings, resources=resources,
-        mounts=(TRAIN, HOLDOUT, *source_mounts), env={**_in_environment(_for_fetch(document, observed)), **source_env},
+        "fetch", settings.training_image, settings, resources=resources, scratch="fetch",
+        mounts=(RUN_READ, TRAIN, HOLDOUT, *source_mounts), env={**source_variables(data), **source_env},
     )  # fmt: skip
     publish = container(
-        "publish", settings.training_image, settings, resources=resources,
-        mounts=(TRAIN_READ, HOLDOUT_READ, MODEL_READ, ARTIFACTS), env=_in_environment(document),
+        "publish", settings.training_image, settings, resources=resources, scratch="publish",
+        mounts=(RUN_READ, TRAIN_READ, HOLDOUT_READ, MODEL_READ, ARTIFACTS),
     )  # fmt: skip
     fetch["command"] = ["modelwright-training", "fetch"]
     publish["command"] = ["modelwright-training", "publish"]
+    folders = (empty_dir("train"), empty_dir("holdout"), empty_dir("model"))
     return pod_spec(
         settings,
-        (empty_dir("train"), empty_dir("holdout"), empty_dir("model"), store, *volumes),
+        (annotation_volume("run", RUN_FILE, RUN_ANNOTATION), *folders, store, *volumes),
         restartPolicy="Never",
-        initContainers=[fetch, _trainer(observed, document, resources, settings)],
+        initContainers=[fetch, _trainer(observed, resources, settings)],
         containers=[publish],
     )
 
 
-def _trainer(
-    observed: Observed, document: Mapping[str, Any], resources: Mapping[str, Any], settings: Settings
-) -> dict[str, Any]:
+def _trainer(observed: Observed, resources: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """The container of the built-in trainer, or of the user's own image, which gets no run document."""
-    spec = observed.spec
+    spec, trainer = observed.spec, observed.spec["trainer"]
     mounts = (TRAIN_READ, MODEL_FOLDER)
-    if "sklearn" in spec["trainer"]:
+    if "sklearn" in trainer:
         built_in = container(
-            "train",
-            settings.training_image,
-            settings,
-            resources=resources,
-            mounts=mounts,
-            env=_in_environment(document),
-        )
+            "train", settings.training_image, settings, resources=resources, scratch="train",
+            mounts=(RUN_READ, *mounts),
+        )  # fmt: skip
         return {**built_in, "command": ["modelwright-training", "train"]}
-    trainer = spec["trainer"]
     variables = {"MODELWRIGHT_TARGET": spec["data"]["target"], "MODELWRIGHT_SEED": str(spec.get("seed", 0))}
     if spec.get("task"):
         variables["MODELWRIGHT_TASK"] = spec["task"]
     own = {variable["name"]: variable.get("value", "") for variable in trainer.get("env") or ()}
     image = container(
-        "train", trainer["image"], settings, resources=resources, mounts=mounts, env={**variables, **own}
-    )
+        "train", trainer["image"], settings, resources=resources, scratch="train",
+        mounts=mounts, env={**variables, **own},
+    )  # fmt: skip
     return {**image, **{key: trainer[key] for key in ("command", "args") if key in trainer}}
 
 
-def _source(data: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, str]]:
+def _sources(data: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, str]]:
     """The volumes, mounts and environment variables that fetch needs to read the data."""
-    scheme, _, rest = str(data["uri"]).partition("://")
-    source = mount("source", SOURCE, read_only=True)
-    if scheme == "pvc":
-        return [claim_volume("source", rest.split("/", 1)[0], read_only=True)], [source], {}
-    if scheme == "configmap":
-        return (
-            [{"name": "source", "configMap": {"name": rest.split("/", 1)[0], "optional": True}}],
-            [source],
-            {},
-        )
+    volumes, mounts = _source("source", SOURCE, source_of(data))
+    holdout = (data.get("holdout") or {}).get("uri")
+    if holdout:
+        more = _source("source-holdout", SOURCE_HOLDOUT, holdout)
+        volumes, mounts = [*volumes, *more[0]], [*mounts, *more[1]]
     reference = data.get("caConfigMapRef")
     if reference is None:
-        return [], [], {}
+        return volumes, mounts, {}
     volume = {"name": "ca", "configMap": {"name": reference["name"], "optional": True}}
     env = {"SSL_CERT_FILE": f"{CA_FOLDER}/{reference['key']}"}
-    return [volume], [mount("ca", CA_FOLDER, read_only=True)], env
+    return [*volumes, volume], [*mounts, mount("ca", CA_FOLDER, read_only=True)], env
+
+
+def _source(name: str, path: str, uri: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The volume of a source in the namespace, and its mount; nothing for one outside."""
+    scheme, _, rest = uri.partition("://")
+    owner = rest.split("/", 1)[0]
+    mounts = [mount(name, path, read_only=True)]
+    if scheme == "pvc":
+        return [claim_volume(name, owner, read_only=True)], mounts
+    if scheme == "configmap":
+        return [{"name": name, "configMap": {"name": owner, "optional": True}}], mounts
+    return [], []
 
 
 def delete_job_manifest(
@@ -237,13 +241,15 @@ def model_version_manifest(observed: Observed, run: Run, job: Body, result: Publ
 
 def _lineage(run: Run, job: Body, result: Published) -> dict[str, Any]:
     document = result.document
-    source = {"uri": public(document["data"]["uri"]), "digest": result.data.digest}
-    sklearn = document["trainer"].get("sklearn") or {}
+    source = {"uri": result.source, "digest": result.data.digest}
+    trainer = document["trainer"]
+    sklearn = trainer.get("sklearn") or {}
     parts = {
         "trainingJob": document["trainingJob"],
         "run": run.number,
         "completionTime": _completion_time(job),
         "images": _images(result),
+        "code": trainer.get("code"),
         "data": [{key: value for key, value in source.items() if value}],
         "estimator": sklearn.get("estimator"),
         "parameters": sklearn.get("parameters"),

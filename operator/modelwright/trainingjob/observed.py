@@ -39,16 +39,6 @@ class Observed(Primary):
         return spec
 
     @property
-    def data(self) -> Mapping[str, Any]:
-        """The data of the spec. A `configMapRef` is replaced by the equivalent uri."""
-        data: Mapping[str, Any] = self.spec["data"]
-        reference = data.get("configMapRef")
-        if reference is None:
-            return data
-        rest = {name: value for name, value in data.items() if name != "configMapRef"}
-        return {**rest, "uri": f"configmap://{reference['name']}/{reference['key']}"}
-
-    @property
     def model(self) -> str:
         """The model that the versions belong to; the name of the TrainingJob if the spec has none."""
         return str(self.spec.get("model") or self.name)

@@ -8,7 +8,7 @@ beside that, whatever the state of the run: see retirement.py.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from modelwright.api.trainingjob import Run, TrainingJobStatus
@@ -19,11 +19,17 @@ from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, deleting, labels, name, uid
 from modelwright.engine.plan import Confirm, Create, Delete, Effect, Plan
-from modelwright.trainingjob.manifests import job_manifest, model_version_manifest, uses_default_claim
+from modelwright.trainingjob.manifests import (
+    document_size,
+    job_manifest,
+    model_version_manifest,
+    uses_default_claim,
+)
 from modelwright.trainingjob.memory import HISTORY, recipe_hash, run_number
 from modelwright.trainingjob.observed import Observed, observe
 from modelwright.trainingjob.retirement import Retirement, refusals_of_retirement, retirement
 from modelwright.trainingjob.runs import (
+    DOCUMENT_LIMIT,
     TERMINAL,
     Published,
     at_step,
@@ -86,14 +92,14 @@ class TrainingJobPlanner:
     def _decide(self, observed: Observed, now: datetime) -> RunPlan:
         run = observed.run
         if run is None:
-            return _clear_strays(observed) or self._begin(observed)
+            return _clear_strays(observed) or self._begin(observed, now)
         if run.state not in TERMINAL:
             return self._follow(observed, run, now)
         if run.generation != observed.generation:
-            return self._begin(observed, run)
+            return self._begin(observed, now, run)
         return RunPlan(run, summary_of_ended(run))
 
-    def _begin(self, observed: Observed, before: Run | None = None) -> RunPlan:
+    def _begin(self, observed: Observed, now: datetime, before: Run | None = None) -> RunPlan:
         """Starts a new run. Its number is higher than that of any run that has left an object."""
         number = observed.memory.last_number + 1
         job = f"{observed.name}-{number}"
@@ -104,7 +110,14 @@ class TrainingJobPlanner:
             state="Pending",
             job=job,
         )
-        return RunPlan(run, summary_of_waiting(run), self._start(observed, run), previous=before)
+        size = document_size(observed, run, self.settings)
+        if size <= DOCUMENT_LIMIT:
+            return RunPlan(run, summary_of_waiting(run), self._start(observed, run), previous=before)
+        message = (
+            f"its recipe has {size} bytes as JSON, and a run takes at most {DOCUMENT_LIMIT}: name fewer columns and "
+            f"values in data.schema; {RUN_AGAIN}"
+        )
+        return replace(_failed(run, Problem("SpecTooLarge", message), now), previous=before)
 
     def _start(self, observed: Observed, run: Run) -> tuple[Effect, ...]:
         """Creates the Job, and the default claim if the model is stored there."""
@@ -127,7 +140,7 @@ class TrainingJobPlanner:
         superseded = ended(
             run, now, "Superseded", reason="SpecChanged", message="the spec changed while it ran"
         )
-        return self._begin(observed, superseded)
+        return self._begin(observed, now, superseded)
 
     def _next(self, observed: Observed, run: Run, progress: Progress, now: datetime) -> RunPlan:
         if observed.job is not None:

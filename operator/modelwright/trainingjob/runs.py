@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from modelwright.api.rundocument import public
 from modelwright.api.trainingjob import DataReport, Run
 from modelwright.common import conditions
 from modelwright.common.conditions import Summary
@@ -35,19 +36,22 @@ from modelwright.workload.podstatus import NEVER_STARTABLE, Problem
 from modelwright.workload.refusals import refusal_problem
 
 TERMINAL = {"Succeeded", "Failed", "Superseded"}
-RUN_VARIABLE = "MODELWRIGHT_RUN"
+RUN_ANNOTATION = "modelwright.dev/run"
+# Kubernetes takes 262,144 bytes of annotations; a few others are on the pod.
+DOCUMENT_LIMIT = 250_000
 STEPS = ("fetch", "train", "publish")
 STEP_REASONS = {"fetch": "Fetching", "train": "Training", "publish": "Publishing"}
 
 
 @dataclass(frozen=True)
 class Published:
-    """The result of a run, and the run document that it was made from."""
+    """The result of a run, the run document that it was made from, and the uri of the data without secret parts."""
 
     report: PublishReport
     data: DataReport
     pod: Body
     document: Mapping[str, Any]
+    source: str
 
 
 def work(observed: Observed, run: Run) -> Work:
@@ -96,19 +100,25 @@ def published(ended: Ended, job: Body) -> Published | Problem:
     except ValidationError as error:
         return Problem("ResultUnreadable", f"the report of the run is unexpected at {first_fault(error)}")
     data = DataReport(digest=fetched.digest, train_rows=fetched.rows.train, holdout_rows=fetched.rows.holdout)
-    return Published(report, data, ended.pod, document)
+    return Published(report, data, ended.pod, document, _source(job))
 
 
 def _document(job: Body) -> Mapping[str, Any] | None:
-    """The run document in the Job's publish container; None if it has none."""
-    containers = job["spec"].get("template", {}).get("spec", {}).get("containers") or ()
-    variables = (variable for container in containers for variable in container.get("env") or ())
-    text = next((v.get("value") for v in variables if v["name"] == RUN_VARIABLE), None)
+    """The run document of the Job; None if it has none."""
+    template = job["spec"].get("template") or {}
+    text = ((template.get("metadata") or {}).get("annotations") or {}).get(RUN_ANNOTATION)
     try:
         document = json.loads(text or "null")
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
+
+
+def _source(job: Body) -> str:
+    """The uri that fetch reads, without what may be secret."""
+    containers = job["spec"]["template"]["spec"].get("initContainers") or ()
+    variables = (variable for container in containers for variable in container.get("env") or ())
+    return public(next((str(v.get("value")) for v in variables if v["name"] == "MODELWRIGHT_SOURCE"), ""))
 
 
 def started(run: Run, job: Body, now: datetime) -> Run:

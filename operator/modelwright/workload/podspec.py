@@ -20,15 +20,20 @@ def container(
     resources: Mapping[str, Any],
     mounts: Sequence[Mapping[str, Any]],
     env: Mapping[str, str] | None = None,
+    scratch: str | None = None,
 ) -> dict[str, Any]:
-    """A container without privileges. If it fails without a termination message, the end of its log becomes one."""
+    """A container without privileges. If it fails without a termination message, the end of its log becomes one.
+
+    `scratch`: the folder of the volume at /tmp that it sees, where containers of one pod must not share it.
+    """
+    temporary = TEMPORARY if scratch is None else {**TEMPORARY, "subPath": scratch}
     return {
         "name": name,
         "image": image,
         "imagePullPolicy": settings.image_pull_policy,
         **({"env": [{"name": key, "value": value} for key, value in env.items()]} if env else {}),
         "resources": dict(resources),
-        "volumeMounts": [dict(mount) for mount in (*mounts, TEMPORARY)],
+        "volumeMounts": [dict(mount) for mount in (*mounts, temporary)],
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
@@ -78,6 +83,12 @@ def failure_policy(*steps: str) -> dict[str, Any]:
 def empty_dir(name: str) -> dict[str, Any]:
     """An emptyDir volume, which lives as long as the pod."""
     return {"name": name, "emptyDir": {}}
+
+
+def annotation_volume(name: str, file: str, annotation: str) -> dict[str, Any]:
+    """A volume with a file that holds an annotation of the pod."""
+    field = {"fieldPath": f"metadata.annotations['{annotation}']"}
+    return {"name": name, "downwardAPI": {"items": [{"path": file, "fieldRef": field}]}}
 
 
 def claim_volume(name: str, claim: str, *, read_only: bool) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from unit.given.resources import a_service, a_training_job, a_version, a_world
 
 from modelwright.common.resources import DEPLOYMENTS
 
-IMAGE = {"image": "team/train:1", "args": ["--fast"], "env": [{"name": "DEPTH", "value": "3"}]}
+CODE = {"repository": "https://example.org/team/train", "revision": "4f2a9c1"}
+IMAGE = {"image": "team/train:1", "args": ["--fast"], "env": [{"name": "DEPTH", "value": "3"}], "code": CODE}
 RECIPES: dict[str, dict[str, Any]] = {
     "least": {},
     "every field": {
@@ -29,10 +30,24 @@ RECIPES: dict[str, dict[str, Any]] = {
                 "age": {"type": "number", "min": 0, "max": 120.5, "nullable": False},
                 "plan": {"values": ["free", "pro", 3]},
             },
+            "weight": "importance",
+            "positiveClass": "yes",
+            "sample": {"rows": 1000, "seed": 4},
+            "leakCheck": {"threshold": 0.95, "onLeak": "Refuse"},
             "holdout": {"fraction": 0.25, "seed": 3, "stratify": False},
             "caConfigMapRef": {"name": "ca", "key": "ca.crt"},
         },
-        "trainer": {"sklearn": {"estimator": "sklearn.svm.SVC", "parameters": {"C": 2, "probability": True}}},
+        "trainer": {
+            "sklearn": {
+                "estimator": "lightgbm.LGBMClassifier",
+                "parameters": {"n_estimators": 20},
+                "earlyStopping": {"rounds": 5, "fraction": 0.2},
+            },
+            "preprocess": [
+                {"columns": ["age"], "impute": "Mean", "scale": "MinMax"},
+                {"kind": "date", "drop": True},
+            ],
+        },
         "artifacts": {"uri": "pvc://models/team/risk"},
     },
     "own image": {"trainer": IMAGE, "task": "Regression", "seed": 3},
@@ -41,11 +56,25 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
+def the_run_template(**recipe: Any) -> dict[str, Any]:
+    """What the run that a recipe starts makes its pod from."""
+    job = a_training_job(a_world(), **recipe).settles()
+    template: dict[str, Any] = job.world.api.objects[job.job_key]["spec"]["template"]
+    return template
+
+
 def the_run_pod(**recipe: Any) -> dict[str, Any]:
     """The pod of the run that a recipe starts."""
-    job = a_training_job(a_world(), **recipe).settles()
-    pod: dict[str, Any] = job.world.api.objects[job.job_key]["spec"]["template"]["spec"]
+    pod: dict[str, Any] = the_run_template(**recipe)["spec"]
     return pod
+
+
+def the_run_document(**recipe: Any) -> dict[str, Any]:
+    """What the run that a recipe starts is to do."""
+    document: dict[str, Any] = json.loads(
+        the_run_template(**recipe)["metadata"]["annotations"]["modelwright.dev/run"]
+    )
+    return document
 
 
 def containers(pod: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -66,37 +95,87 @@ def mounts(pod: Mapping[str, Any], container: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_the_run_document_keeps_to_its_schema(recipe: dict[str, Any]) -> None:
+    assert defects("run", the_run_document(**recipe)) == []
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_the_run_document_is_a_file_of_every_step_but_a_users_image(recipe: dict[str, Any]) -> None:
     pod = the_run_pod(**recipe)
+    own = ["train"] if "image" in recipe.get("trainer", {}) else []
+    (run,) = (volume for volume in pod["volumes"] if volume["name"] == "run")
 
-    texts = [environment(c).get("MODELWRIGHT_RUN") for c in containers(pod).values()]
-    documents = [json.loads(text) for text in texts if text]
+    readers = [name for name in containers(pod) if "/etc/modelwright/run" in mounts(pod, name)]
 
-    assert [defects("run", document) for document in documents] == [[]] * len(documents)
-    assert len(documents) == (2 if "image" in recipe.get("trainer", {}) else 3)
-    assert all({**document, "data": documents[0]["data"]} == documents[0] for document in documents)
+    assert readers == [name for name in ("fetch", "train", "publish") if name not in own]
+    assert run["downwardAPI"]["items"] == [
+        {"path": "run.json", "fieldRef": {"fieldPath": "metadata.annotations['modelwright.dev/run']"}}
+    ]
 
 
-def test_only_fetch_is_given_the_query_of_a_source_which_may_hold_a_signature() -> None:
+def test_only_fetch_is_given_the_sources_whose_query_may_hold_a_signature() -> None:
     uri = "https://user@example.org/churn.csv?X-Amz-Signature=SECRET#part"
-    pod = the_run_pod(data={"uri": uri, "target": "churned"})
+    data = {"uri": uri, "target": "churned", "holdout": {"uri": "https://example.org/new.csv?key=SECRET"}}
+    template = the_run_template(data=data)
+    fetch, *others = containers(template["spec"]).values()
 
-    fetch, *others = (environment(c)["MODELWRIGHT_RUN"] for c in containers(pod).values())
-
-    assert json.loads(fetch)["data"]["uri"] == uri
-    assert [json.loads(other)["data"]["uri"] for other in others] == ["https://example.org/churn.csv"] * 2
+    assert environment(fetch) == {
+        "MODELWRIGHT_SOURCE": uri,
+        "MODELWRIGHT_HOLDOUT_SOURCE": "https://example.org/new.csv?key=SECRET",
+    }
+    rest = json.dumps([template["metadata"], others, template["spec"]["volumes"]])
+    assert "example.org" not in rest
+    assert "SECRET" not in rest
 
 
 def test_the_run_document_says_what_the_recipe_says() -> None:
     recipe = RECIPES["every field"]
 
-    document = json.loads(environment(containers(the_run_pod(**recipe))["fetch"])["MODELWRIGHT_RUN"])
+    document = the_run_document(**recipe)
 
     assert (document["trainingJob"], document["run"], document["namespace"]) == ("churn", 1, "team")
     assert (document["model"], document["seed"], document["task"]) == ("risk", 7, "Classification")
     assert document["trainer"] == recipe["trainer"]
-    assert document["data"]["schema"]["plan"]["values"] == ["free", "pro", 3]
+    sources = {"uri", "caConfigMapRef", "holdout"}
+    assert {k: v for k, v in document["data"].items() if k != "holdout"} == {
+        k: v for k, v in recipe["data"].items() if k not in sources
+    }
     assert document["data"]["holdout"] == {"fraction": 0.25, "seed": 3, "stratify": False}
     assert document["artifacts"] == {"uri": "pvc://models/team/risk"}
+
+
+def test_a_hold_out_of_the_users_own_is_mounted_beside_the_data() -> None:
+    data = {"uri": "pvc://lake/a.csv", "target": "churned", "holdout": {"uri": "configmap://new/b.csv"}}
+    pod = the_run_pod(data=data)
+
+    assert mounts(pod, "fetch")["/source"] == mounts(pod, "fetch")["/source-holdout"] == "ro"
+    assert {"name": "source-holdout", "configMap": {"name": "new", "optional": True}} in pod["volumes"]
+    assert "/source-holdout" not in mounts(pod, "train")
+
+
+def test_no_step_sees_the_scratch_folder_of_another() -> None:
+    pod = the_run_pod()
+    scratch = {
+        name: mount.get("subPath")
+        for name, container in containers(pod).items()
+        for mount in container["volumeMounts"]
+        if mount["mountPath"] == "/tmp"
+    }
+
+    assert scratch == {"fetch": "fetch", "train": "train", "publish": "publish"}
+
+
+def test_a_recipe_of_150_kb_is_run_and_one_of_a_megabyte_is_refused_in_words() -> None:
+    def recipe(values: int) -> dict[str, Any]:
+        rules = {
+            f"column_{place}": {"values": [f"value-{n:015}" for n in range(values)]} for place in range(60)
+        }
+        return {"data": {"uri": "pvc://lake/wide.csv", "target": "y", "schema": rules}}
+
+    assert len(json.dumps(the_run_document(**recipe(100)))) > 150_000
+    job = a_training_job(a_world(), **recipe(200)).settles()
+    assert job.condition("Ready")["reason"] == "SpecTooLarge"
+    assert "data.schema" in job.condition("Ready")["message"]
+    assert job.job_key not in job.world.api.objects
 
 
 def test_the_verify_document_keeps_to_its_schema() -> None:
@@ -115,9 +194,11 @@ def test_the_trainer_never_sees_the_hold_out_nor_the_store() -> None:
     pod = the_run_pod()
 
     assert list(containers(pod)) == ["fetch", "train", "publish"]
-    assert mounts(pod, "fetch") == {"/data/train": "rw", "/data/holdout": "rw", "/source": "ro", "/tmp": "rw"}
-    assert mounts(pod, "train") == {"/data/train": "ro", "/model": "rw", "/tmp": "rw"}
-    read_only = {"/data/train": "ro", "/data/holdout": "ro", "/model": "ro"}
+    run = {"/etc/modelwright/run": "ro"}
+    data = {"/data/train": "rw", "/data/holdout": "rw", "/source": "ro"}
+    assert mounts(pod, "fetch") == {**run, **data, "/tmp": "rw"}
+    assert mounts(pod, "train") == {**run, "/data/train": "ro", "/model": "rw", "/tmp": "rw"}
+    read_only = {**run, "/data/train": "ro", "/data/holdout": "ro", "/model": "ro"}
     assert mounts(pod, "publish") == {**read_only, "/artifacts": "rw", "/tmp": "rw"}
 
 
@@ -159,7 +240,7 @@ def test_certificates_are_mounted_only_when_they_are_named() -> None:
 
     assert mounts(with_ca, "fetch")["/etc/modelwright/ca"] == "ro"
     assert environment(containers(with_ca)["fetch"])["SSL_CERT_FILE"] == "/etc/modelwright/ca/ca.crt"
-    assert set(mounts(without, "fetch")) == {"/data/train", "/data/holdout", "/tmp"}
+    assert "/etc/modelwright/ca" not in mounts(without, "fetch")
 
 
 def test_the_pod_of_a_revision_is_the_one_of_the_contract() -> None:

@@ -16,6 +16,7 @@ import yaml
 from modelwright.api.base import Model
 from modelwright.api.inferenceservice import InferenceServiceSpec
 from modelwright.api.modelversion import ModelVersionSpec
+from modelwright.api.rundocument import run_document, source_variables
 from modelwright.api.trainingjob import TrainingJobSpec
 from modelwright_serving import model as serving_model
 from modelwright_serving.oip import request as oip_request
@@ -28,7 +29,7 @@ SPECS: dict[str, type[Model]] = {
     "ModelVersion": ModelVersionSpec,
     "InferenceService": InferenceServiceSpec,
 }
-FOLDERS = ("source", "data/train", "data/holdout", "model", "artifacts", "dev")
+FOLDERS = ("etc/modelwright/run", "source", "data/train", "data/holdout", "model", "artifacts", "dev")
 Manifest = dict[str, Any]
 
 
@@ -54,17 +55,9 @@ def pod(root: Path, folder: Path) -> tuple[Manifest, dict[str, str]]:
         for key, text in manifest["data"].items():
             (root / "source" / key).write_text(text)
     spec, name = job["spec"], job["metadata"]["name"]
-    shared = {key: spec.get(key) for key in ("model", "task", "data", "seed")}
-    trainer = {key: spec["trainer"][key] for key in ("sklearn", "image") if key in spec["trainer"]}
-    run = {
-        "namespace": "x",
-        "trainingJob": name,
-        "run": 1,
-        "trainer": trainer,
-        "artifacts": {"uri": "pvc://x"},
-        **shared,
-    }
-    return job, {"MODELWRIGHT_RUN": json.dumps(run)}
+    run = run_document(spec, namespace="x", name=name, run=1, artifacts="pvc://x")
+    Paths.under(root).run.write_text(json.dumps(run))
+    return job, source_variables(spec["data"])
 
 
 def own_step(root: Path, job: Manifest) -> int:
@@ -152,10 +145,11 @@ def test_the_churn_data_is_what_its_generator_writes() -> None:
 
 def test_breaking_a_rule_of_the_churn_example_fails_before_training(tmp_path: Path) -> None:
     _, environ = pod(tmp_path, EXAMPLES / "churn")
-    run = json.loads(environ["MODELWRIGHT_RUN"])
-    run["data"]["schema"]["age"]["min"] = 21
     paths = Paths.under(tmp_path)
-    assert run_step("fetch", {"MODELWRIGHT_RUN": json.dumps(run)}, paths) == 65
+    run = json.loads(paths.run.read_text())
+    run["data"]["schema"]["age"]["min"] = 21
+    paths.run.write_text(json.dumps(run))
+    assert run_step("fetch", environ, paths) == 65
     said = json.loads(paths.termination_log.read_text())["error"]
     assert said["reason"] == "SchemaViolation"
     assert "min: 21" in said["message"]

@@ -1,5 +1,6 @@
 """A training pod in a folder: runs the real steps over real files and reads what they say at the end."""
 
+import copy
 import json
 import os
 import subprocess
@@ -87,7 +88,15 @@ class Pod:
     def __post_init__(self) -> None:
         self.paths = Paths.under(self.root)
         log = self.paths.termination_log.parent
-        for folder in (self.paths.source, self.paths.train, self.paths.holdout, self.paths.model, log):
+        for folder in (
+            self.paths.run.parent,
+            self.paths.source,
+            self.paths.source_holdout,
+            self.paths.train,
+            self.paths.holdout,
+            self.paths.model,
+            log,
+        ):
             folder.mkdir(parents=True, exist_ok=True)
         self.paths.artifacts.mkdir(exist_ok=True)
 
@@ -115,12 +124,27 @@ class Pod:
 
     def run(self, step: str, **environ: str) -> Ending:
         """Run a step in this process, with a run document that fits its schema."""
-        schema("run").validate(self.document)
+        schema("run").validate(self._split()[0])
         return self.run_unchecked(step, **environ)
 
     def run_unchecked(self, step: str, **environ: str) -> Ending:
-        variables = {"MODELWRIGHT_RUN": json.dumps(self.document), **environ}
+        variables = {**self._given(), **environ}
         return self.ending(run_step(step, variables, self.paths))
+
+    def _split(self) -> tuple[Json, dict[str, str]]:
+        """The run document as the steps read it, and the sources of its data as fetch has them."""
+        document = copy.deepcopy(self.document)
+        uris = {
+            "MODELWRIGHT_SOURCE": document["data"].pop("uri", None),
+            "MODELWRIGHT_HOLDOUT_SOURCE": document["data"].get("holdout", {}).pop("uri", None),
+        }
+        return document, {name: uri for name, uri in uris.items() if uri is not None}
+
+    def _given(self) -> dict[str, str]:
+        """Leave the run document in its place; the environment of the steps."""
+        document, sources = self._split()
+        self.paths.run.write_text(json.dumps(document))
+        return sources
 
     def run_command(self, step: str, **environ: str) -> Ending:
         """Run a step as the pod does: the console script, in a process of its own."""
@@ -132,8 +156,7 @@ class Pod:
 
     def environment(self) -> dict[str, str]:
         """What the pod sets for its steps."""
-        own = {"MODELWRIGHT_RUN": json.dumps(self.document), "MODELWRIGHT_ROOT": str(self.root)}
-        return {**os.environ, **own}
+        return {**os.environ, **self._given(), "MODELWRIGHT_ROOT": str(self.root)}
 
     def run_bare(self, step: str) -> Ending:
         """Run a step without any document."""
