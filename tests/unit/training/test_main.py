@@ -23,7 +23,7 @@ def test_an_unknown_step_is_refused_by_the_command_line(capsys: pytest.CaptureFi
 def test_a_missing_run_document_is_said(pod: Pod) -> None:
     ending = pod.run_bare("train")
     assert (ending.reason, ending.code) == ("DocumentInvalid", 65)
-    assert "MODELWRIGHT_RUN" in ending.message
+    assert "run.json is not there" in ending.message
 
 
 def test_a_defect_tells_its_type_and_leaves_the_traceback_in_the_log(
