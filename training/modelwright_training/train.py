@@ -1,4 +1,4 @@
-"""The step `train` of the built-in trainer: fits a scikit-learn estimator and leaves it as ONNX.
+"""The step `train` of the built-in trainer: fits an estimator and leaves it as ONNX.
 
 Judging the model is left to publish, which sees rows that this step does not."""
 
@@ -16,7 +16,7 @@ from modelwright_training.errors import InputError, storage
 from modelwright_training.features import frames
 from modelwright_training.files import digest_of, replace_file
 from modelwright_training.judging import reference
-from modelwright_training.learning import convert, pipeline
+from modelwright_training.learning import convert, pipeline, stopping, weighing
 from modelwright_training.learning.estimators import build, find
 from modelwright_training.message import Json
 from modelwright_training.paths import Paths
@@ -40,11 +40,16 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     dataset = load_dataset(paths.dataset)
     convert.check_names(dataset)
     estimator = build(kind, chosen.parameters, document.seed, dataset.classes)
+    stopping.set_up(estimator, chosen.early_stopping, document.seed)
+    if dataset.weight:
+        weighing.check(estimator, dataset.weight)
     frame = frames.load_rows(paths.train_rows, dataset)
     features, target = frames.for_estimator(frame, dataset), frames.target(frame, dataset)
+    weights = frames.weights(paths.train_rows, dataset)
     log.info("Training %s on %d rows and %d features", chosen.estimator, len(frame), len(dataset.features))
     with _told_warnings(), _refusals(kind.__name__):
-        fitted = pipeline.build(estimator, dataset).fit(features, target)
+        weighed = {} if weights is None else {"estimator__sample_weight": weights}
+        fitted = pipeline.build(estimator, dataset).fit(features, target, **weighed)
         rows = reference.sample(len(frame))
         sampled = features[rows] if dataset.all_numeric else features.iloc[rows]
         predictions = reference.of_pipeline(fitted, sampled, dataset, rows)
@@ -57,7 +62,7 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
         "rows": len(frame),
         "digest": digest_of(model),
         "size": len(model),
-        "libraries": libraries.versions(libraries.TRAINING),
+        "libraries": libraries.behind(estimator),
     }
 
 
@@ -93,6 +98,8 @@ def _told_warnings() -> Iterator[None]:
 
 def _training(document: RunDocument, estimator: Estimator, dataset: Dataset) -> Json:
     chosen = document.trainer.sklearn
+    asked = chosen.early_stopping if chosen else None
+    early = {**asked.model_dump(), "keptRounds": stopping.rounds_of(estimator)} if asked else None
     given = dict(chosen.parameters) if chosen else {}
     if "random_state" in estimator.get_params(deep=False):
         given.setdefault("random_state", document.seed)
@@ -102,7 +109,9 @@ def _training(document: RunDocument, estimator: Estimator, dataset: Dataset) -> 
         "steps": pipeline.describe(estimator, dataset),
         "seed": document.seed,
         "rows": dataset.rows,
-        "libraries": libraries.versions(libraries.TRAINING),
+        **({"weight": dataset.weight} if dataset.weight else {}),
+        **({"earlyStopping": early} if early else {}),
+        "libraries": libraries.behind(estimator),
     }
 
 

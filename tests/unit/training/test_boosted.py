@@ -9,10 +9,12 @@ import pytest
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.base import is_classifier
+from unit.training.pod import Pod, churn, numbers
 
 from modelwright_training.errors import InputError
+from modelwright_training.files import digest_of_file
 from modelwright_training.learning import estimators
-from modelwright_training.learning.boosted.shared import Stopping
+from modelwright_training.learning.stopping import Stopping
 
 Matrix = npt.NDArray[np.float32]
 
@@ -208,3 +210,63 @@ def test_only_classifiers_and_regressors_are_found(path: str) -> None:
     with pytest.raises(InputError, match="There is no estimator") as caught:
         estimators.find(path)
     assert caught.value.reason == "EstimatorUnknown"
+
+
+def published(pod: Pod) -> Any:
+    """What the report says of the training."""
+    return pod.published("report")["training"]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        "lightgbm.LGBMClassifier",
+        "xgboost.XGBClassifier",
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+        "sklearn.ensemble.GradientBoostingClassifier",
+    ],
+)
+def test_boosting_that_ended_early_says_how_many_rounds_the_model_has(pod: Pod, estimator: str) -> None:
+    frame = numbers(columns=3)
+    frame["y"] = np.random.default_rng(0).integers(0, 2, len(frame))
+    early = {"rounds": 3, "fraction": 0.2}
+    trainer = {"sklearn": {"estimator": estimator, "parameters": {}, "earlyStopping": early}}
+    pod.given_rows(frame).given(trainer=trainer).through("fetch", "train", "publish")
+    said = published(pod)["earlyStopping"]
+    assert {name: said[name] for name in early} == early
+    assert 1 <= said["keptRounds"] < 60
+
+
+@pytest.mark.parametrize(
+    ("estimator", "parameters", "message"),
+    [
+        ("sklearn.linear_model.LogisticRegression", {}, "is for boosting, which LogisticRegression is not"),
+        ("lightgbm.LGBMClassifier", {"boosting_type": "dart"}, "earlyStopping and boosting_type 'dart'"),
+        ("xgboost.XGBClassifier", {"booster": "dart"}, "earlyStopping and booster 'dart'"),
+        ("xgboost.XGBRFClassifier", {}, "Remove one of them"),
+    ],
+)
+def test_early_stopping_of_what_has_no_best_round_is_refused(
+    pod: Pod, estimator: str, parameters: dict[str, Any], message: str
+) -> None:
+    trainer = {"sklearn": {"estimator": estimator, "parameters": parameters, "earlyStopping": {"rounds": 3}}}
+    ending = pod.given_rows(numbers()).given(trainer=trainer).through("fetch", "train")
+    assert ending.reason == "BadParameters"
+    assert message in ending.message
+
+
+@pytest.mark.parametrize("estimator", ["lightgbm.LGBMClassifier", "xgboost.XGBClassifier"])
+def test_numbers_texts_and_missing_cells_make_the_same_bytes_in_every_process(
+    pod: Pod, estimator: str
+) -> None:
+    pod.given_rows(churn()).given(estimator=estimator, parameters={"n_estimators": 10, "subsample": 0.8})
+    pod.through("fetch", "train")
+    digests = {digest_of_file(pod.paths.model_file)}
+    assert pod.run_command("train", PYTHONHASHSEED="2", OMP_NUM_THREADS="4").code == 0
+    digests.add(digest_of_file(pod.paths.model_file))
+    assert len(digests) == 1
+    ending = pod.run("publish")
+    assert ending.result["parity"]["verdict"] == "Pass"
+    assert ending.result["parity"]["maxDifference"] < 1e-6
+    package = {"lightgbm": "lightgbm", "xgboost": "xgboost-cpu"}[estimator.partition(".")[0]]
+    assert package in ending.result["libraries"]

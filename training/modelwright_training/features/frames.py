@@ -29,6 +29,15 @@ def load_rows(path: Path, dataset: Dataset) -> pd.DataFrame:
         raise InputError("DataUnreadable", f"{path} is not what fetch has written: {error}.") from error
 
 
+def weights(path: Path, dataset: Dataset) -> npt.NDArray[np.float64] | None:
+    """The weights of the rows to learn from, if the data has any."""
+    if dataset.weight is None:
+        return None
+    with storage(f"Reading {path}"):
+        frame = pd.read_parquet(path, columns=[dataset.weight])
+    return frame[dataset.weight].to_numpy(dtype=np.float64)
+
+
 def column(frame: pd.DataFrame, dataset: Dataset, name: str) -> npt.NDArray[Any]:
     """One feature as the server is asked for it: float32, or text as objects."""
     kinds = {feature.name: feature.kind for feature in dataset.features}

@@ -22,6 +22,8 @@ class Training(Document):
     steps: list[str] | None = None
     seed: int | None = None
     rows: int | None = None
+    weight: str | None = None
+    early_stopping: dict[str, Any] | None = None
     libraries: dict[str, str]
 
 

@@ -58,6 +58,7 @@ class LightGBM(Boosted):
         **{other: f"it is called {name} here" for other, name in OTHER_NAMES.items()},
     }
     DEFAULTS: ClassVar = {"n_jobs": 1, "verbose": -1, "deterministic": True, "force_row_wise": True}
+    ENDLESS: ClassVar = {"boosting_type": ["dart"]}
 
     def fit(self, rows: Features, target: Array, sample_weight: Array | None = None) -> Self:
         """Fit; with early stopping, on the rows that are not scored."""
@@ -83,12 +84,14 @@ class LightGBM(Boosted):
 class LGBMClassifier(LightGBM, lightgbm.LGBMClassifier):  # type: ignore[misc]
     """Two or more classes; the answer are the labels and the probability of each."""
 
+    PATH: ClassVar = "lightgbm.LGBMClassifier"
     OBJECTIVES: ClassVar = frozenset({"binary", "multiclass"})
 
 
 class LGBMRegressor(LightGBM, lightgbm.LGBMRegressor):  # type: ignore[misc]
     """A number for each row."""
 
+    PATH: ClassVar = "lightgbm.LGBMRegressor"
     OBJECTIVES: ClassVar = frozenset(LINKS) - LGBMClassifier.OBJECTIVES | ALIASES
 
 

@@ -50,6 +50,7 @@ class XGBoost(Boosted):
         **{other: f"it is called {name} here" for other, name in OTHER_NAMES.items()},
     }
     DEFAULTS: ClassVar = {"n_jobs": 1, "verbosity": 0}
+    ENDLESS: ClassVar = {"booster": ["dart"]}
 
     @classmethod
     def settled(cls, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,17 +118,27 @@ class Regressor(XGBoost):
 class XGBClassifier(Classifier, xgboost.XGBClassifier):  # type: ignore[misc]
     """Boosted trees for two or more classes."""
 
+    PATH: ClassVar = "xgboost.XGBClassifier"
+
 
 class XGBRFClassifier(Classifier, xgboost.XGBRFClassifier):  # type: ignore[misc]
     """A random forest for two or more classes."""
+
+    PATH: ClassVar = "xgboost.XGBRFClassifier"
+    ENDLESS: ClassVar = {"booster": [None, "gbtree", "dart"]}
 
 
 class XGBRegressor(Regressor, xgboost.XGBRegressor):  # type: ignore[misc]
     """Boosted trees for a number."""
 
+    PATH: ClassVar = "xgboost.XGBRegressor"
+
 
 class XGBRFRegressor(Regressor, xgboost.XGBRFRegressor):  # type: ignore[misc]
     """A random forest for a number."""
+
+    PATH: ClassVar = "xgboost.XGBRFRegressor"
+    ENDLESS: ClassVar = {"booster": [None, "gbtree", "dart"]}
 
 
 def ensemble(fitted: Estimator) -> Ensemble:
