@@ -1,5 +1,6 @@
-"""Bounds the memory that a model takes: a small file can make large tensors, and must not use up the whole step."""
+"""What memory a step may take, and bounds for what a model takes of it: a small file can make large tensors."""
 
+import os
 import re
 import resource
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ BYTES = 1 << 30
 # What ONNX Runtime needs at most to load a byte of a file: trees of small integers take 14, weights 4.
 PER_BYTE = 16
 STATUS = Path("/proc/self/status")
+CGROUP = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+MACHINE = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 MARKS = ("bad_alloc", "bfc_arena")
 
 
@@ -34,3 +37,15 @@ def bounded(size: int, what: str) -> Iterator[None]:
         raise
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def limit() -> int:
+    """How many bytes of memory the step may use: the limit of its cgroup, else what the machine has."""
+    asked = [int(text) for file in CGROUP if file.exists() and (text := file.read_text().strip()).isdigit()]
+    return min(*asked, MACHINE) if asked else MACHINE
+
+
+def used() -> int:
+    """How many bytes of memory the step uses now."""
+    found = re.findall(r"VmRSS:\s+(\d+) kB", STATUS.read_text()) if STATUS.exists() else []
+    return int(found[0]) * 1024 if found else 0

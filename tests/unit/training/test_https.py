@@ -2,10 +2,9 @@
 
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,7 +12,7 @@ import trustme
 from unit.training.pod import Pod, numbers
 
 from modelwright_training.errors import InputError, OutsideError
-from modelwright_training.reading.https import Limits, download
+from modelwright_training.reading.https import Limits, opened
 
 ROWS = numbers(40).to_csv(index=False).encode()
 
@@ -88,6 +87,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         thread.join()
 
 
+def download(uri: str, environ: Mapping[str, str], limits: Limits) -> bytes:
+    with opened(uri, environ, limits) as body:
+        return b"".join(iter(lambda: body.read(1 << 16) or b"", b""))
+
+
 @pytest.mark.parametrize("path", ["rows.csv", "moved", "rows.csv?signature=secret"])
 def test_data_comes_over_https(pod: Pod, server: Server, path: str) -> None:
     pod.given(data={"uri": f"{server.url}/{path}"})
@@ -133,17 +137,17 @@ def test_nobody_listening_is_worth_another_try(pod: Pod) -> None:
 
 
 @pytest.mark.parametrize("path", ["rows.csv", "endless"])
-def test_a_download_is_bounded_in_size(tmp_path: Path, server: Server, path: str) -> None:
+def test_a_download_is_bounded_in_size(server: Server, path: str) -> None:
     with pytest.raises(InputError) as refused:
-        download(f"{server.url}/{path}", tmp_path, server.trusted, Limits(max_bytes=1000))
+        download(f"{server.url}/{path}", server.trusted, Limits(max_bytes=1000))
     assert refused.value.reason == "DataTooLarge"
 
 
 @pytest.mark.parametrize("limits", [Limits(10**6, silence=0.2), Limits(10**6, total=-1)])
-def test_a_download_is_bounded_in_time(tmp_path: Path, server: Server, limits: Limits) -> None:
+def test_a_download_is_bounded_in_time(server: Server, limits: Limits) -> None:
     path = "silent" if limits.total > 0 else "endless"
     with pytest.raises(OutsideError) as refused:
-        download(f"{server.url}/{path}", tmp_path, server.trusted, limits)
+        download(f"{server.url}/{path}", server.trusted, limits)
     assert refused.value.reason == "FetchFailed"
 
 

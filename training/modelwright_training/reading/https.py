@@ -1,23 +1,30 @@
-"""Downloads one file over HTTPS, bounded in size and time; says which failures are worth another try."""
+"""Opens a file over HTTPS, bounded in size and time; says which failures are worth another try.
 
+What a server answers is never quoted: a message may be read by more people than the data."""
+
+import io
 import os
+import re
 import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from modelwright_training.errors import InputError, OutsideError, storage
-from modelwright_training.files import CHUNK
+from modelwright_training.errors import InputError, OutsideError
+from modelwright_training.untyped import Buffer
 
 DENIED = (401, 403, 407)
 GONE = (404, 410)
-BUSY = (408, 425, 429)
+BUSY = (202, 408, 425, 429)
+# What stays as it is in a URI: its own marks, and what is escaped already.
+SAFE = "%!$&'()*+,;=:@/?~-._[]"
 
 
 @dataclass(frozen=True)
@@ -59,47 +66,88 @@ def trust(environ: Mapping[str, str]) -> ssl.SSLContext:
     return context
 
 
-def download(uri: str, folder: Path, environ: Mapping[str, str], limits: Limits) -> Path:
-    """Write what `uri` holds into `folder`, under the last part of its path."""
-    parts = urlsplit(uri)
-    if parts.username or parts.password or not parts.hostname:
-        raise InputError(
-            "UriUnsupported", "data.uri has to be https://HOST/PATH, without a user or a password in it."
-        )
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trust(environ)), _OnlyHttps())
-    path = folder / (Path(parts.path).name or "data")
+def checked(uri: str) -> str:
+    """The URI, if it names a file of a host and no user; what is not ASCII in its path is escaped."""
     try:
-        with opener.open(uri, timeout=limits.silence) as response:
-            _save(response, path, _place(uri), limits)
+        parts = urlsplit(uri)
+        ok = bool(parts.hostname) and (parts.port is None or parts.port > 0) and not re.search(r"[\s\0]", uri)
+        parts.netloc.encode("idna")
+    except ValueError:
+        ok = False
+    if not ok or parts.username is not None or parts.password is not None:
+        raise InputError(
+            "UriUnsupported", "A URI has to be https://HOST/PATH, without a user or a password in it."
+        )
+    return parts._replace(path=quote(parts.path, safe=SAFE), query=quote(parts.query, safe=SAFE)).geturl()
+
+
+@contextmanager
+def opened(uri: str, environ: Mapping[str, str], limits: Limits) -> Iterator[io.RawIOBase]:
+    """The bytes that `uri` holds, to be read once; reading them fails with a StepError."""
+    place = _place(uri)
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trust(environ)), _OnlyHttps())
+    with _explained(place):
+        response = opener.open(checked(uri), timeout=limits.silence)
+    with response:
+        if response.status != 200:
+            raise _refusal(response.status, place)
+        yield _Body(response, place, limits)
+
+
+class _Body(io.RawIOBase):
+    """The body of an answer: whole, or an error."""
+
+    def __init__(self, response: HTTPResponse, place: str, limits: Limits) -> None:
+        self.response, self.place, self.limits = response, place, limits
+        self.end, self.size = time.monotonic() + limits.total, 0
+        self.expected = self._length()
+        self._check_size(self.expected or 0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        with _explained(self.place):
+            chunk = self.response.read1(len(buffer))
+        self.size += len(chunk)
+        self._check_size(self.size)
+        if time.monotonic() > self.end:
+            seconds = f"{self.limits.total:g} seconds"
+            raise OutsideError("FetchFailed", f"{self.place} took longer than {seconds}.")
+        if not chunk and self.expected not in (None, self.size):
+            counts = f"{self.size} of {self.expected} bytes"
+            raise OutsideError("FetchFailed", f"{self.place} ended after {counts}.")
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def _length(self) -> int | None:
+        given = set(self.response.headers.get_all("Content-Length", []))
+        if len(given) > 1 or not all(length.isascii() and length.isdigit() for length in given):
+            raise OutsideError(
+                "FetchFailed", f"{self.place} answers with a Content-Length that is no number."
+            )
+        return int(given.pop()) if given else None
+
+    def _check_size(self, size: int) -> None:
+        if size > self.limits.max_bytes:
+            message = f"{self.place} has {size} bytes or more; the limit is {self.limits.max_bytes}."
+            raise InputError("DataTooLarge", message)
+
+
+@contextmanager
+def _explained(place: str) -> Iterator[None]:
+    """Turn what the libraries raise into what a user can mend, or into what is worth another try."""
+    try:
+        yield
     except urllib.error.HTTPError as error:
         with error:
-            raise _refusal(error.code, _place(uri)) from error
+            raise _refusal(error.code, place) from error
     except urllib.error.URLError as error:
-        raise _unreachable(error.reason, _place(uri)) from error
+        raise _unreachable(error.reason, place) from error
     except (OSError, HTTPException) as error:
-        raise _unreachable(error, _place(uri)) from error
-    return path
-
-
-def _save(response: HTTPResponse, path: Path, place: str, limits: Limits) -> None:
-    expected = int(response.headers.get("Content-Length") or -1)
-    too_large = InputError("DataTooLarge", f"{place} is larger than {limits.max_bytes} bytes.")
-    if expected > limits.max_bytes:
-        raise too_large
-    end, size = time.monotonic() + limits.total, 0
-    with storage("Writing the data"):
-        file = path.open("wb")
-    with file:
-        while chunk := response.read1(CHUNK):
-            size += len(chunk)
-            if size > limits.max_bytes:
-                raise too_large
-            if time.monotonic() > end:
-                raise OutsideError("FetchFailed", f"{place} took longer than {limits.total:g} seconds.")
-            with storage("Writing the data"):
-                file.write(chunk)
-    if expected not in (-1, size):
-        raise OutsideError("FetchFailed", f"{place} ended after {size} of {expected} bytes.")
+        raise _unreachable(error, place) from error
+    except ValueError as error:  # a redirect to something that is no URI
+        raise OutsideError("FetchFailed", f"{place} redirects to what is no URI.") from error
 
 
 def _refusal(status: int, place: str) -> InputError | OutsideError:
@@ -123,11 +171,10 @@ def _unreachable(cause: object, place: str) -> InputError | OutsideError:
     if isinstance(cause, OSError) and cause.errno:
         detail = os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
     else:
-        detail = str(cause) or type(cause).__name__
+        detail = "timed out" if isinstance(cause, TimeoutError) else type(cause).__name__
     return OutsideError("FetchFailed", f"{place} cannot be read: {detail}.")
 
 
 def _place(uri: str) -> str:
     """A URI for a message: without its query, which may hold a signature."""
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    return re.sub(r"(?<=//)[^/]*@", "", re.split(r"[?#]", uri, maxsplit=1)[0])

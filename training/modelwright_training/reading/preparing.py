@@ -2,7 +2,6 @@
 
 Where the data comes from and where the rows are written is left to the step."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -19,22 +18,12 @@ from modelwright_training.documents import (
     Task,
 )
 from modelwright_training.errors import InputError, listing, suggestion
-from modelwright_training.reading import rules, sources, tables, targets
+from modelwright_training.reading import rules, sources, targets
 from modelwright_training.reading.columns import Column, asked_type, read_column
+from modelwright_training.reading.sources import Source
 from modelwright_training.reading.split import Split, split
 
 MAX_CATEGORIES = 1000
-
-
-@dataclass(frozen=True)
-class Source:
-    """The columns of the data and what is known of the file they came from."""
-
-    format: tables.Format
-    table: Any
-    notes: list[str]
-    digest: str
-    size: int
 
 
 def prepare(

@@ -1,60 +1,154 @@
-"""Brings the data of a run to a local file, whatever its URI; reading the file is left to the tables.
+"""Brings the data of a run into memory, whatever its URI: one file, or many of one schema.
 
-Nothing here writes below the trainer's folder: what is downloaded lands in the pod's scratch space."""
+Each file is copied to scratch space of the step's own first: its digest is that of the bytes that are parsed."""
 
+import hashlib
+import logging
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from modelwright_training.errors import InputError, OutsideError
-from modelwright_training.files import inside
-from modelwright_training.reading import bundled
-from modelwright_training.reading.https import Limits, download
+from modelwright_training.documents import Data, Sample
+from modelwright_training.errors import InputError, storage
+from modelwright_training.reading import bundled, https, stored, tables
+from modelwright_training.reading.gathering import Gathering
+from modelwright_training.reading.volume import Volume
+from modelwright_training.untyped import ArrowTable, Stream
+
+log = logging.getLogger(__name__)
 
 SCHEMES = "configmap://NAME/KEY, pvc://CLAIM/PATH, https://HOST/PATH and sklearn://NAME"
-MOUNTED = re.compile(r"(?P<scheme>configmap|pvc)://(?P<volume>[^/]+)/(?P<path>.+)")
-MAX_BYTES = 2 << 30
+MOUNTED = re.compile(r"(?P<scheme>configmap|pvc)://(?P<volume>[^/]+)/(?P<path>.+)", re.DOTALL)
+MAX_DOWNLOAD = 2 << 30
+
+
+@dataclass(frozen=True)
+class Source:
+    """The columns of the data and what is known of the files they came from.
+
+    `size` is in bytes, as stored; `delimiter` is what separates the cells of a CSV."""
+
+    format: tables.Format
+    table: ArrowTable
+    notes: list[str]
+    digest: str
+    size: int
+    delimiter: str | None = None
+
+
+@dataclass(frozen=True)
+class _File:
+    """A stored file: its name in its folder, and how to open it."""
+
+    name: str
+    opened: Callable[[], AbstractContextManager[Stream]]
 
 
 def public(uri: str) -> str:
     """A URI without what may be secret in it: a query often holds a signature."""
-    return urlsplit(uri)._replace(query="", fragment="").geturl()
+    return re.split(r"[?#]", uri, maxsplit=1)[0] if uri.startswith("https://") else uri
 
 
-def bring(uri: str, mounted: Path, scratch: Path, environ: Mapping[str, str]) -> Path:
-    """The local file that holds the data of `uri`; downloads into the folder `scratch` where it has to."""
+def bring(data: Data, mounted: Path, environ: Mapping[str, str]) -> Source:
+    """Read the data of a run from `data.uri`; volumes are mounted at `mounted`."""
+    return _bring(data, data.uri, mounted, environ, data.digest, data.sample)
+
+
+def bring_holdout(data: Data, mounted: Path, environ: Mapping[str, str]) -> Source | None:
+    """Read the user's own hold-out from `data.holdout.uri`, if there is one; its volume is mounted at `mounted`."""
+    if data.holdout.uri is None:
+        return None
+    return _bring(data, data.holdout.uri, mounted, environ, None, None)
+
+
+def _bring(
+    data: Data, uri: str, mounted: Path, environ: Mapping[str, str], digest: str | None, sample: Sample | None
+) -> Source:
+    shown = public(uri)
+    log.info("Fetching %s", shown)
+    gathering, lines, size, empty = Gathering(sample), [], 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        files, many = _files(uri, mounted, scratch, environ)
+        limit = stored.MAX_BYTES
+        for file in files:
+            name = f"{file.name!r} of {shown}" if many else shown
+            with file.opened() as stream:
+                kept = stored.keep(stream, scratch / "data", name, limit)
+            lines.append(f"{kept.digest}  {file.name}\n")
+            size += kept.size
+            limit -= kept.size
+            if not many:
+                _check_digest(shown, kept.digest, digest)
+            with storage(f"Reading {name}"):
+                part = tables.open_part(kept.path, file.name, _wanted(data))
+                if part is None:
+                    empty += 1
+                else:
+                    gathering.add(part, file.name)
+            kept.path.unlink()
+    found = digest_of_files(lines) if many else lines[0].split()[0]
+    _check_digest(shown, found, digest)
+    if gathering.format is None:
+        raise InputError(
+            "DataEmpty", "The data is an empty file." if not many else f"All files of {shown} are empty."
+        )
+    table = gathering.table()
+    notes = [*gathering.notes, *([f"{empty} empty files were left out"] if empty else []), *_same(lines)]
+    return Source(gathering.format, table, notes, found, size, gathering.delimiter)
+
+
+def _files(uri: str, mounted: Path, scratch: Path, environ: Mapping[str, str]) -> tuple[list[_File], bool]:
+    """The files of a URI, and whether it stands for a folder or a pattern."""
     if uri.startswith("sklearn://"):
-        return bundled.write(uri.removeprefix("sklearn://"), scratch)
+        path = bundled.write(uri.removeprefix("sklearn://"), scratch)
+        return [_File(path.name, partial(path.open, "rb", buffering=0))], False
     if uri.startswith("https://"):
-        return download(uri, scratch, environ, Limits(max_bytes=MAX_BYTES))
+        name = Path(urlsplit(https.checked(uri)).path).name
+        return [_File(name, partial(https.opened, uri, environ, https.Limits(MAX_DOWNLOAD)))], False
     if match := MOUNTED.fullmatch(uri):
-        return _mounted(uri, match["path"], mounted)
-    raise InputError("UriUnsupported", f"data.uri {public(uri)!r} is not supported. Possible are {SCHEMES}.")
+        volume = Volume(mounted, uri)
+        entries, many = volume.find(match["path"], many=match["scheme"] == "pvc")
+        return [_File(entry.name, partial(volume.open, entry)) for entry in entries], many
+    raise InputError(
+        "UriUnsupported", f"{public(uri)!r} is no place that data can be read from. Possible are {SCHEMES}."
+    )
 
 
-def _mounted(uri: str, relative: str, folder: Path) -> Path:
-    path = inside(folder, relative)
-    if path is None:
+def digest_of_files(lines: list[str]) -> str:
+    """The digest of a folder: that of its sorted lines `sha256:HEX  NAME`, each with a line feed."""
+    return f"sha256:{hashlib.sha256(''.join(sorted(lines)).encode(errors='surrogateescape')).hexdigest()}"
+
+
+def _check_digest(shown: str, found: str, asked: str | None) -> None:
+    if asked not in (None, found):
         raise InputError(
-            "UriUnsupported", f"data.uri {uri!r} leads out of the volume. Name a file inside it."
+            "DigestMismatch",
+            f"{shown} has digest {found}, but data.digest asks for {asked}. "
+            "The data has changed: set data.digest to the new one if that is intended.",
         )
-    try:
-        found, size = path.is_file(), path.stat().st_size if path.exists() else 0
-    except OSError as error:
-        raise OutsideError("StorageFailed", f"Looking for {uri!r} failed: {error.strerror}.") from error
-    if not found:
-        raise InputError(
-            "DataNotFound", f"There is no file {relative!r} in the volume of {uri!r}.{_beside(path)}"
-        )
-    if size > MAX_BYTES:
-        raise InputError("DataTooLarge", f"{uri!r} has {size} bytes; the limit is {MAX_BYTES}.")
-    return path
 
 
-def _beside(path: Path) -> str:
-    """What lies where the file was expected, as the end of a sentence."""
-    if not path.parent.is_dir():
-        return " The folder is not there either."
-    names = sorted(entry.name for entry in path.parent.iterdir() if not entry.name.startswith("."))
-    return f" The folder holds: {', '.join(names[:20])}." if names else " The folder is empty."
+def _wanted(data: Data) -> frozenset[str] | None:
+    """The columns that the run uses; None for all of the file."""
+    if data.features is None:
+        return None
+    holdout = data.holdout
+    after = holdout.after.column if holdout.after else None
+    others = (data.target, data.weight, holdout.key, holdout.group, after)
+    return frozenset([*data.features, *data.rules, *data.exclude, *(name for name in others if name)])
+
+
+def _same(lines: list[str]) -> Iterator[str]:
+    """A note for each pair of files that hold the same bytes: a copy counts each row twice."""
+    seen: dict[str, str] = {}
+    for line in lines:
+        digest, name = line.rstrip("\n").split("  ", 1)
+        other = seen.setdefault(digest, name)
+        if other != name:
+            yield f"files {other!r} and {name!r} hold the same bytes"

@@ -1,96 +1,163 @@
-"""Reads CSV and Parquet into columns that are still as the file holds them; typing them is left to the columns.
+"""Opens files as tables: which format a file has, which columns, how many rows and bytes, and the rows in batches.
 
-A CSV cell stays text here, so that the same file gives the same types however long it is."""
+Values are still as the file holds them; typing them is left to the columns, joining files to the gathering."""
 
-import csv
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 
 from modelwright_training.errors import InputError, listing
-from modelwright_training.untyped import ArrowTable
+from modelwright_training.reading import csvfile
+from modelwright_training.untyped import ArrowBatch, ArrowSchema, ArrowType
 
 Format = Literal["csv", "parquet"]
 
-MAGIC = b"PAR1"
-BLOCK = 64 << 20
-HEADER_LIMIT = 1 << 20
+PARQUET = b"PAR1"
+BATCH_ROWS = 1 << 14
+BATCH_BYTES = 16 << 20
+START = 64
+# What files that are no table begin with; text is compared in lower case.
+OTHERS = {
+    b"PK\x03\x04": "a ZIP archive, as Excel workbooks are: export it as CSV, or unpack it",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook: export it as CSV",
+    b"\xfd7zXZ": "compressed with xz: use gzip, zstd or bz2",
+    b"\x04\x22\x4d\x18": "compressed with lz4: use gzip, zstd or bz2",
+    b"7z\xbc\xaf": "a 7z archive: unpack it",
+    b"\x1f\x8b": "compressed twice: unpack it once",
+    b"\x28\xb5\x2f\xfd": "compressed twice: unpack it once",
+    b"BZh": "compressed twice: unpack it once",
+    b"PARE": "an encrypted Parquet file: write it without encryption",
+    b"ARROW1": "a Feather file: write it as Parquet",
+    b"ORC": "an ORC file: write it as Parquet",
+    b"Obj\x01": "an Avro file: write it as Parquet",
+    b"\x89HDF": "an HDF5 file: write it as Parquet",
+    b"SQLite format 3": "an SQLite database: export a table as CSV",
+    b"%PDF": "a PDF file",
+    b"version https://git-lfs": "a pointer of Git LFS, not the file itself: run git lfs pull",
+}
+TEXTS = {
+    b"<!doctype": "an HTML page: is a login needed?",
+    b"<html": "an HTML page: is a login needed?",
+    b"<?xml": "XML: write it as CSV or Parquet",
+    b'{"': "JSON: write it as CSV or Parquet",
+    b"[{": "JSON: write it as CSV or Parquet",
+}
 
 
-def format_of(path: Path) -> Format:
-    """Tell the format by what the file begins with, then by its name."""
-    with path.open("rb") as file:
-        start = file.read(len(MAGIC))
-    return "parquet" if start == MAGIC or path.suffix.lower() in (".parquet", ".pq") else "csv"
+@dataclass(frozen=True)
+class Part:
+    """A file as a table: `rows` (None: not known before they are read) and `size`, the bytes they take in memory.
+
+    `batches` can be read once. Their columns are `names`, in this order."""
+
+    format: Format
+    names: list[str]
+    rows: int | None
+    size: int
+    batches: Iterator[ArrowBatch]
+    notes: list[str] = field(default_factory=list)
+    delimiter: str | None = None
 
 
-def read(path: Path) -> tuple[Format, ArrowTable, list[str]]:
-    """Read a file whole: its format, its columns, and notes about what was left out."""
+def open_part(path: Path, name: str, wanted: frozenset[str] | None) -> Part | None:
+    """Open the file at `path`, which is stored as `name`; of its columns only those `wanted`, if all are there.
+
+    None if the file is empty."""
     if path.stat().st_size == 0:
-        raise InputError("DataEmpty", "The data is an empty file.")
-    kind = format_of(path)
+        return None
+    if _format(path, name) == "csv":
+        return _open_csv(path, wanted)
     try:
-        table = _read_parquet(path) if kind == "parquet" else _read_csv(path)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError, csv.Error) as error:
-        hint = (
-            "It has to be UTF-8 text with a header line." if kind == "csv" else "It has to be a Parquet file."
-        )
-        raise InputError(
-            "DataUnreadable", f"Reading the data as {kind} failed: {_first_line(error)}. {hint}"
-        ) from error
-    table, notes = _drop_unnamed(table)
-    twice = [name for name, times in Counter(table.column_names).items() if times > 1]
-    if twice:
-        raise InputError("DataUnreadable", f"The data has columns of the same name: {listing(twice)}.")
-    if table.num_rows == 0:
-        raise InputError("DataEmpty", f"The data has {table.num_columns} columns but no rows.")
-    return kind, table, notes
+        return _open_parquet(path, wanted)
+    except (pa.ArrowException, OSError) as error:
+        raise _broken(name, error) from error
 
 
-def _read_parquet(path: Path) -> ArrowTable:
-    return pyarrow.parquet.ParquetFile(path).read()
-
-
-def _read_csv(path: Path) -> ArrowTable:
-    header, delimiter = _header(path)
-    if not any(header):
-        raise InputError("DataUnreadable", "The first line of the data is empty; it has to name the columns.")
-    places = [str(place) for place in range(len(header))]  # names may repeat or be empty
-    table = pyarrow.csv.read_csv(
-        path,
-        read_options=pyarrow.csv.ReadOptions(block_size=BLOCK, column_names=places, skip_rows=1),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(places, pa.string()), strings_can_be_null=False
-        ),
-    )
-    return table.rename_columns(header)
-
-
-def _header(path: Path) -> tuple[list[str], str]:
-    """The names of the columns and the delimiter: whichever splits the first line into most parts."""
+def _format(path: Path, name: str) -> Format:
+    """Tell the format by what the file begins with."""
     with path.open("rb") as file:
-        line = file.readline(HEADER_LIMIT).decode("utf-8-sig").rstrip("\r\n")
-    if "\0" in line:
-        raise InputError("DataUnreadable", "The data is neither Parquet nor text.")
-    split = {mark: next(csv.reader([line], delimiter=mark), []) for mark in ",;\t|"}
-    delimiter = max(split, key=lambda mark: len(split[mark]))
-    return [name.strip() for name in split[delimiter]], delimiter
+        start = file.read(START)
+    if start.startswith(PARQUET):
+        return "parquet"
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    known = [words for mark, words in OTHERS.items() if start.startswith(mark)]
+    known += [words for mark, words in TEXTS.items() if text.startswith(mark)]
+    if known:
+        raise InputError("DataUnreadable", f"{name} is no CSV and no Parquet file, but {known[0]}.")
+    if b"\0" in start:
+        raise InputError("DataUnreadable", f"{name} is neither Parquet nor text: it holds a byte of zero.")
+    if name.lower().endswith((".parquet", ".pq")):
+        raise InputError("DataUnreadable", f"{name} is no Parquet file: it does not begin with PAR1.")
+    return "csv"
 
 
-def _drop_unnamed(table: ArrowTable) -> tuple[ArrowTable, list[str]]:
-    """Leave out what a data frame's index becomes in a file: a column without a name of its own."""
-    names = table.column_names
-    unnamed = [place for place, name in enumerate(names) if not name or name.startswith("__index_level_")]
-    if not unnamed:
-        return table, []
-    kept = [place for place in range(len(names)) if place not in unnamed]
-    return table.select(kept), [f"{len(unnamed)} columns without a name were left out"]
+def _kept(names: list[str], wanted: frozenset[str] | None) -> tuple[list[int], list[str]]:
+    """The places of the columns to read, and a note if some have no name, as a data frame's index in a file has."""
+    named = [place for place, name in enumerate(names) if name and not name.startswith("__index_level_")]
+    twice = [name for name, times in Counter(names[place] for place in named).items() if times > 1]
+    if twice:
+        hint = " Has the file a header line?" if all(csvfile.NUMBER.fullmatch(name) for name in twice) else ""
+        raise InputError("DataUnreadable", f"The data has columns of the same name: {listing(twice)}.{hint}")
+    notes = (
+        [f"{len(names) - len(named)} columns without a name were left out"] if len(named) < len(names) else []
+    )
+    if wanted is not None and wanted <= set(names):
+        named = [place for place in named if names[place] in wanted]
+    return named, notes
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:300].rstrip(".")
+def _open_csv(path: Path, wanted: frozenset[str] | None) -> Part:
+    laid = csvfile.layout(path)
+    places, notes = _kept(laid.names, wanted)
+    names = [laid.names[place] for place in places]
+    body = path.stat().st_size - laid.offset
+    stored = sum(len(cell.encode()) + 1 for row in laid.rows for cell in row) or 1
+    in_memory = sum(
+        len(row[place].encode()) + 4 for row in laid.rows for place in places if place < len(row)
+    )  # Arrow's text: the bytes and where each cell ends
+    rows = (batch.rename_columns(names) for batch in csvfile.batches(path, laid, places))
+    return Part("csv", names, None, body * in_memory // stored, rows, notes, laid.mark)
+
+
+def _open_parquet(path: Path, wanted: frozenset[str] | None) -> Part:
+    file = pyarrow.parquet.ParquetFile(path)
+    schema, footer = file.schema_arrow, file.metadata
+    places, notes = _kept(schema.names, wanted)
+    names = [schema.names[place] for place in places]
+    count: int = footer.num_rows
+    size = int(count * sum(_width(schema.field(place).type) for place in places))
+    if len(places) == len(schema.names):
+        size = max(
+            size, sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
+        )
+    return Part("parquet", names, count, size, _parquet_batches(file, schema, names, size, count), notes)
+
+
+def _parquet_batches(
+    file: pyarrow.parquet.ParquetFile, schema: ArrowSchema, names: list[str], size: int, count: int
+) -> Iterator[ArrowBatch]:
+    rows = min(BATCH_ROWS, max(1, BATCH_BYTES * count // max(size, 1)))
+    columns = None if len(names) == len(schema.names) else names
+    try:
+        for batch in file.iter_batches(batch_size=rows, columns=columns):
+            yield batch.select(names)
+    except (pa.ArrowException, OSError) as error:
+        raise _broken("The data", error) from error
+
+
+def _width(kind: ArrowType) -> float:
+    """The least bytes that a value takes in Arrow's memory."""
+    try:
+        return float(kind.bit_width) / 8
+    except ValueError:  # text and nested values: at least where each one ends
+        return 4.0
+
+
+def _broken(name: str, error: Exception) -> InputError:
+    detail = str(error).splitlines()[0][:300].rstrip(".")
+    return InputError("DataUnreadable", f"Reading {name} as parquet failed: {detail}. Is the file whole?")
