@@ -205,7 +205,7 @@ def test_a_run_document_is_refused_for(pod: Pod, name: str) -> None:
     assert words in ending.message
 
 
-def test_a_secret_in_a_query_is_told_to_nobody(pod: Pod) -> None:
+def test_a_secret_in_a_query_is_in_no_message(pod: Pod) -> None:
     token = base64.b64encode(np.arange(4, dtype=np.uint8).tobytes()).decode()
     ending = pod.given(data={"uri": f"https://127.0.0.1:1/rows.csv?token={token}"}).run("fetch")
     assert token not in str(ending.document)
