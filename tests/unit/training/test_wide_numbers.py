@@ -4,77 +4,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-import onnxruntime
 import pandas as pd
 import pytest
-from onnx import helper
 from unit.training.pod import Pod
+from unit.training.preparation import both, dataset, fetched, session_of
 
-from modelwright_training.documents import Dataset, Feature, Rows, Target
-from modelwright_training.features import frames, prologue
-from modelwright_training.features.prepared import prepared
+from modelwright_training.documents import Feature
 
 START = 1_700_000_000
 ID = 4_503_599_627_370_496_000  # of 19 digits
-
-
-def dataset(*features: Feature, task: str = "Classification", rows: int = 240) -> Dataset:
-    """What fetch would have written about the features."""
-    return Dataset.model_validate(
-        {
-            "features": [feature.model_dump(exclude_none=True) for feature in features],
-            "target": Target(name="y", type="integer").model_dump(),
-            "task": task,
-            "task_from": "Run",
-            "classes": [0, 1] if task == "Classification" else None,
-            "source": "configmap://rows/rows.csv",
-            "digest": f"sha256:{'0' * 64}",
-            "format": "csv",
-            "rows": Rows(train=rows, holdout=60).model_dump(),
-            "stratified": False,
-            "notes": [],
-        }
-    )
-
-
-def fetched(pod: Pod, frame: pd.DataFrame, described: Dataset) -> Pod:
-    """A pod whose fetch step has left these rows."""
-    train = described.rows.train
-    frame.iloc[:train].to_parquet(pod.paths.train_rows, index=False)
-    frame.iloc[train:].to_parquet(pod.paths.holdout_rows, index=False)
-    pod.paths.dataset.write_text(described.model_dump_json(by_alias=True, exclude_none=True))
-    return pod
-
-
-def session_of(described: Dataset) -> onnxruntime.InferenceSession:
-    """A model that gives the prepared columns as they are."""
-    columns = prepared(described)
-    types = {"numeric": onnx.TensorProto.FLOAT}
-    ends = [
-        helper.make_tensor_value_info(column.name, types.get(column.kind, onnx.TensorProto.STRING), [None, 1])
-        for column in columns
-    ]
-    outs = [
-        helper.make_tensor_value_info(f"{end.name}_out", end.type.tensor_type.elem_type, [None, 1])
-        for end in ends
-    ]
-    nodes = [
-        helper.make_node("Identity", [end.name], [out.name]) for end, out in zip(ends, outs, strict=True)
-    ]
-    graph = helper.make_graph(nodes, "columns", ends, outs)
-    opset = helper.make_opsetid("", prologue.opset(described))
-    model = helper.make_model(graph, opset_imports=[opset], ir_version=9)
-    prologue.attach(model, described)
-    onnx.checker.check_model(model, full_check=True)
-    return onnxruntime.InferenceSession(model.SerializeToString())
-
-
-def both(described: Dataset, frame: pd.DataFrame, feed: dict[str, npt.NDArray[Any]]) -> tuple[Any, Any]:
-    """The prepared columns as the trainer has them and as a caller gets them."""
-    ours = [series.to_numpy() for _, series in frames.for_estimator(frame, described).items()]
-    theirs = [answer.reshape(-1) for answer in session_of(described).run(None, feed)]
-    return ours, theirs
 
 
 @pytest.mark.parametrize("rows", [0, 1, 1000])

@@ -1,5 +1,6 @@
 """Reads the rows that fetch has written and gives them as a model sees them: numbers rounded to float32."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pyarrow as pa
 
 from modelwright_training.documents import Dataset, Feature
 from modelwright_training.errors import InputError, storage
-from modelwright_training.features.prepared import prepared
+from modelwright_training.features.dates import FORMATS, numbers
+from modelwright_training.features.prepared import columns_of
 from modelwright_training.features.wide import difference
 from modelwright_training.untyped import Features
 
@@ -56,17 +58,25 @@ def for_estimator(frame: pd.DataFrame, dataset: Dataset) -> Features:
     A matrix where all are numeric, else a data frame of the prepared columns."""
     if dataset.all_numeric:
         return matrix(frame, dataset).astype(np.float64)
-    features = {feature.name: feature for feature in dataset.features}
-    return pd.DataFrame(
-        {column.name: _prepared(frame, dataset, features[column.feature]) for column in prepared(dataset)}
-    )
+    columns: dict[str, npt.NDArray[Any]] = {}
+    for place, feature in enumerate(dataset.features):
+        values = _prepared(frame, dataset, feature)
+        columns |= {column.name: values[column.part] for column in columns_of(feature, place)}
+    return pd.DataFrame(columns)
 
 
-def _prepared(frame: pd.DataFrame, dataset: Dataset, feature: Feature) -> npt.NDArray[Any]:
+def _prepared(
+    frame: pd.DataFrame, dataset: Dataset, feature: Feature
+) -> Mapping[str | None, npt.NDArray[Any]]:
+    """The columns of one feature by part."""
+    if feature.kind == "date":
+        texts = pa.array(frame[feature.name], pa.string())
+        parts = numbers(texts, FORMATS[feature.format or ""], int(feature.offset or 0))
+        return {part: values.astype(np.float64) for part, values in parts.items()}
     if feature.datatype:
-        return difference(frame[feature.name].to_numpy(), feature).astype(np.float64)
+        return {None: difference(frame[feature.name].to_numpy(), feature).astype(np.float64)}
     values = column(frame, dataset, feature.name)
-    return values.astype(np.float64) if feature.kind == "numeric" else values
+    return {None: values.astype(np.float64) if feature.kind == "numeric" else values}
 
 
 def target(frame: pd.DataFrame, dataset: Dataset) -> npt.NDArray[Any]:

@@ -16,10 +16,21 @@ class Nodes:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def add(self, operator: str, *inputs: str, name: str = "", to_name: str = "", **attributes: Any) -> str:
-        """Append a node; the name of its first output, which is `to_name` if that is given."""
+    def add(
+        self,
+        operator: str,
+        *inputs: str,
+        name: str = "",
+        to_name: str = "",
+        unused: int = 0,
+        **attributes: Any,
+    ) -> str:
+        """Append a node; the name of its first output, which is `to_name` if that is given.
+
+        `unused` is how many outputs it has besides."""
         output = to_name or f"{self._prefix}{len(self.nodes)}"
-        node = onnx.helper.make_node(operator, inputs, [output], **attributes)
+        others = [f"{output}_{place}" for place in range(unused)]
+        node = onnx.helper.make_node(operator, inputs, [output, *others], **attributes)
         node.name = name or output
         self.nodes.append(node)
         return output

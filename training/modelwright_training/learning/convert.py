@@ -117,6 +117,9 @@ def _properties(pipeline: Pipeline, dataset: Dataset) -> dict[str, str]:
     found: dict[str, str] = {"dev.modelwright.task": dataset.task}
     if dataset.all_numeric:
         found["dev.modelwright.features"] = json.dumps(dataset.names, ensure_ascii=False)
+    formats = {feature.name: feature.format for feature in dataset.features if feature.kind == "date"}
+    if formats:
+        found["dev.modelwright.formats"] = json.dumps(formats, ensure_ascii=False)
     if dataset.task == "Classification":
         found["dev.modelwright.classes"] = json.dumps(pipeline.classes_.tolist(), ensure_ascii=False)
     return found
