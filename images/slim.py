@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 FOLDERS = frozenset({"tests", "test", "__pycache__"})
-# Headers, tools that prepare models, and Arrow's own network protocol: nothing of ours uses them.
+# Headers, tools that prepare models, Arrow's own network protocol, other engines' versions of XGBoost: nothing of ours
+# uses them.
 PATTERNS = (
     "numpy/_core/include",
     "onnx/backend/test",
@@ -16,6 +17,9 @@ PATTERNS = (
     "pyarrow/src",
     "pyarrow/lib*flight*",
     "pyarrow/*_flight*",
+    "xgboost/dask",
+    "xgboost/spark",
+    "xgboost/testing",
 )
 SUFFIXES = frozenset({".pyi", ".pyx", ".pxd", ".pxi", ".h", ".hpp", ".c", ".cpp"})
 

@@ -7,7 +7,9 @@ ENV PATH=/opt/modelwright/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     ORT_DISABLE_TELEMETRY=1
+COPY dependencies/ /opt/modelwright/
+# LightGBM looks for OpenMP by its plain name, which the base has not got. XGBoost brings it under a name of its own.
+RUN ln -s /opt/modelwright/xgboost_cpu.libs/libgomp-*.so.* /usr/lib/libgomp.so.1
 USER 65532:65532
 ENTRYPOINT ["modelwright-training"]
-COPY dependencies/ /opt/modelwright/
 COPY application/ /opt/modelwright/

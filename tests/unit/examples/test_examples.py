@@ -102,6 +102,7 @@ def test_a_manifest_writes_out_every_default(manifest: Manifest) -> None:
         ("quickstart", "roc_auc", 0.97),
         ("regression", "r2", 0.35),
         ("churn", "roc_auc", 0.8),
+        ("lightgbm", "accuracy", 0.9),
         ("own-trainer", "f1", 0.9),
     ],
 )
@@ -120,6 +121,7 @@ def test_a_recipe_makes_a_model_that_is_worth_serving(
         ("quickstart", "breast-cancer", [0, 1]),
         ("regression", "diabetes", None),
         ("churn", "churn", ["no", "yes"]),
+        ("lightgbm", "wine", [0, 2]),
     ],
 )
 def test_the_request_is_answered_by_the_model(
@@ -159,7 +161,7 @@ def test_breaking_a_rule_of_the_churn_example_fails_before_training(tmp_path: Pa
 def test_the_readme_names_every_folder() -> None:
     readme = (EXAMPLES / "README.md").read_text()
     folders = [path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name != "__pycache__"]
-    assert len(folders) == 9
+    assert len(folders) == 10
     assert all(f"[{folder}]({folder})" in readme for folder in folders)
 
 
