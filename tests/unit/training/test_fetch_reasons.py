@@ -127,6 +127,7 @@ ELSEWHERE = {
     "FetchFailed": "test_https",
     "DataTooLarge": "test_https",
     "FilesDiffer": "test_folders",
+    "TextUnsuitable": "test_text",
     "StorageFailed": "test_main",
     "OutOfMemory": "test_main",
     "InternalError": "test_main",

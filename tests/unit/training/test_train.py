@@ -54,7 +54,7 @@ CASES = {
 
 ELSEWHERE = {
     "DocumentInvalid", "EstimatorUnknown", "DataNotFound", "DataUnreadable", "StorageFailed", "OutOfMemory",
-    "InternalError",
+    "InternalError", "TextUnsuitable",
 }  # fmt: skip
 
 
