@@ -32,8 +32,8 @@ class ColumnRule(Document):
     """What the values of a column have to be."""
 
     type: Literal["number", "integer", "string", "boolean", "date", "text"] | None = None
-    min: float | None = None
-    max: float | None = None
+    min: int | float | None = None
+    max: int | float | None = None
     nullable: bool = True
     values: list[int | float | str] | None = Field(default=None, min_length=1)
 
@@ -94,6 +94,10 @@ class Data(Document):
             raise ValueError("features names a column twice")
         if self.target in features:
             raise ValueError(f"the target {self.target!r} is also one of the features")
+        if self.target in self.exclude:
+            raise ValueError(f"exclude names the target {self.target!r}")
+        if self.weight is not None and self.weight in [self.target, *features]:
+            raise ValueError(f"weight {self.weight!r} is also the target or one of the features")
         return self
 
 

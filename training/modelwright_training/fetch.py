@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Mapping
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 
 from modelwright_training.documents import Dataset, SourceFacts, load_run, to_json, with_sources
 from modelwright_training.errors import storage
@@ -14,6 +15,7 @@ from modelwright_training.paths import Paths
 from modelwright_training.reading import sources
 from modelwright_training.reading.preparing import prepare
 from modelwright_training.reading.split import Split
+from modelwright_training.untyped import ArrowTable
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +29,8 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     log.info(
         "Read %d rows and %d columns (%s)", source.table.num_rows, source.table.num_columns, source.format
     )
-    frame, dataset, facts, chosen = prepare(document, by_estimator, source)
-    _write(frame, dataset, facts, chosen, paths)
+    table, dataset, facts, chosen = prepare(document, by_estimator, source)
+    _write(table, dataset, facts, chosen, paths)
     log.info("Wrote %d rows to learn from and %d to score on", facts.rows.train, facts.rows.holdout)
     return {
         "size": source.size,
@@ -38,9 +40,9 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     }
 
 
-def _write(frame: pd.DataFrame, dataset: Dataset, facts: SourceFacts, chosen: Split, paths: Paths) -> None:
+def _write(table: ArrowTable, dataset: Dataset, facts: SourceFacts, chosen: Split, paths: Paths) -> None:
     with storage("Writing the data"):
-        frame.iloc[chosen.holdout].to_parquet(paths.holdout_rows, index=False)
-        frame.iloc[chosen.train].to_parquet(paths.train_rows, index=False)
+        pyarrow.parquet.write_table(table.take(pa.array(chosen.holdout)), paths.holdout_rows)
+        pyarrow.parquet.write_table(table.take(pa.array(chosen.train)), paths.train_rows)
         replace_file(paths.source_facts, to_json(facts))
         replace_file(paths.dataset, to_json(dataset))

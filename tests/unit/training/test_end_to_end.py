@@ -122,7 +122,7 @@ def test_the_same_inputs_give_the_same_bytes_in_any_process(tmp_path: Path, esti
 
 
 def test_the_trainer_sees_nothing_of_the_hold_out(pod: Pod) -> None:
-    frame = churn().assign(age=lambda rows: np.arange(len(rows)) + 1000.0)
+    frame = churn().assign(age=lambda rows: np.arange(len(rows)) + 1000.5)
     pod.given_rows(frame)
     assert pod.run("fetch").code == 0
 

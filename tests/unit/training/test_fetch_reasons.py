@@ -108,9 +108,10 @@ CASES = {
     ),
     "too few rows": Case("TooFewRows", ("has 3 rows",), text=HEADER + "1,a,0\n2,b,1\n3,a,1\n"),
     "a column of identifiers": Case(
-        "TooManyCategories",
+        "IdentifierColumn",
         ("'plan'", "1200", "identifier"),
         text=HEADER + "".join(f"1,id{i},{i % 2}\n" for i in range(1200)),
+        changes=data(features=["age", "plan"]),
     ),
     "a class per row": Case(
         "TooManyCategories", ("1200", "regressor"), text=HEADER + "".join(f"1,a,{i}\n" for i in range(1200))
@@ -132,6 +133,12 @@ ELSEWHERE = {
     "OutOfMemory": "test_main",
     "InternalError": "test_main",
     "ColumnUnsupported": "test_a_column_of_dates_is_refused",
+    "MixedColumn": "test_columns",
+    "AmbiguousNumbers": "test_columns",
+    "NameUnsuitable": "test_columns_fetched",
+    "TooManyFeatures": "test_columns_fetched",
+    "WeightUnsuitable": "test_columns_fetched",
+    "PositiveClassUnknown": "test_columns_fetched",
 }
 
 

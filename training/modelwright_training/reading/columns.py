@@ -1,54 +1,95 @@
-"""Decides for each column whether it holds numbers or text, and gives its values as the models see them.
+"""Decides for each column whether it holds numbers, flags, dates or text, and gives its values as exactly as they are.
 
-Numbers are float64 with NaN where missing (true and false are 1 and 0); text is empty where missing.
-What the values are allowed to be is left to the rules."""
+What the values are allowed to be is left to the rules; which columns are learnt from, to `preparing`."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute
+import pyarrow.compute as pc
 
 from modelwright_training.documents import ColumnRule, Kind
-from modelwright_training.errors import InputError
-from modelwright_training.untyped import ArrowArray, ArrowType
+from modelwright_training.reading import numerals
+from modelwright_training.reading.faults import ColumnError, raise_all
+from modelwright_training.reading.numerals import PLAIN, Convention, Decimal, Mask
+from modelwright_training.untyped import ArrowArray, ArrowTable, ArrowType
 
 ColumnType = Literal["integer", "number", "boolean", "string", "date", "text"]
 Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.int64]
 
 # What stands for a missing number; in a column of text these are text.
-MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none"})
+MISSING = ["", "na", "n/a", "#n/a", "nan", "null", "none"]
 FLAGS = {"true": 1.0, "false": 0.0}
+KINDS: dict[ColumnType, Kind] = {"string": "categorical", "date": "date", "text": "text"}
+
+# A column whose cells are numbers from this share on, but not all of them, is one of numbers with mistakes in it.
+ALMOST = 0.95
+SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as models see it; `unfit` marks values that are not of the type that was asked for."""
+    """A column of the data.
+
+    values: int64 or float64 with nulls where missing; or texts, dictionary-encoded and "" where missing.
+    unfit: which values are not of the type that was asked for. raw: the values as the file holds them.
+    asked: the type that the user has named. convention: how the numbers are written; also: the other convention that
+    fits, until it is decided; decided: by what. exact: False where whole numbers beyond int64 were rounded to float64.
+    numeric: the share of the texts that are numbers."""
 
     name: str
     type: ColumnType
-    values: "pd.Series[Any]"
+    values: ArrowArray
     unfit: Mask
-    raw: "pd.Series[Any]"
+    raw: ArrowArray
+    asked: ColumnType | None = None
+    convention: Convention = PLAIN
+    also: Convention | None = None
+    decided: str = ""
+    exact: bool = True
+    numeric: float = 0.0
 
     @property
     def kind(self) -> Kind:
-        """Whether models see numbers or text."""
-        return "categorical" if self.type == "string" else "numeric"
+        """What models see of it."""
+        return KINDS.get(self.type, "numeric")
 
-    @property
+    @cached_property
     def missing(self) -> Mask:
         """Which values are not there."""
-        gone = self.values == "" if self.type == "string" else self.values.isna() & ~self.unfit
-        return np.asarray(gone, dtype=bool)
+        if self.kind == "numeric":
+            return _mask(self.values.is_null()) & ~self.unfit
+        return np.asarray(self.values.indices.to_numpy() == pc.index(self.values.dictionary, "").as_py())
 
     def numbers(self) -> Floats:
-        """The values of a numeric column."""
-        return np.asarray(self.values, dtype=np.float64)
+        """The values of a numeric column in float64, NaN where missing."""
+        floats = pc.cast(self.values, pa.float64(), safe=False)
+        return np.asarray(floats.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+    def present(self) -> npt.NDArray[Any]:
+        """The numbers that are there: int64 or float64."""
+        return np.asarray(self.values.drop_null().to_numpy(zero_copy_only=False))
+
+    @cached_property
+    def texts(self) -> tuple[ArrowArray, Counts]:
+        """The distinct texts but the missing one, and how many rows hold each."""
+        counts = np.bincount(self.values.indices.to_numpy(), minlength=len(self.values.dictionary))
+        there = _mask(pc.not_equal(self.values.dictionary, ""))
+        return self.values.dictionary.filter(pa.array(there)), counts[there]
+
+    def stored(self) -> ArrowArray:
+        """The values as they are stored: float64, int64 or string."""
+        return self.values if self.kind == "numeric" else self.values.cast(pa.string())
+
+    def written(self) -> ArrowArray:
+        """The values as texts, as the file has them, without blanks around them."""
+        text = self.raw if is_text(self.raw.type) else self.raw.cast(pa.string())
+        return pc.utf8_trim_whitespace(pc.fill_null(text, ""))
 
 
 def asked_type(rule: ColumnRule | None) -> ColumnType | None:
@@ -64,26 +105,54 @@ def asked_type(rule: ColumnRule | None) -> ColumnType | None:
     return None
 
 
+def read_columns(
+    table: ArrowTable,
+    names: Iterable[str],
+    rules: Mapping[str, ColumnRule],
+    untyped: bool = True,
+    delimiter: str | None = None,
+) -> dict[str, Column]:
+    """Type columns of a table; texts of an `untyped` table, such as a CSV, may stand for numbers.
+
+    Refuses all columns at once that are of no usable type, or of numbers with mistakes in them. Where the texts of a
+    column are numbers with decimal points and with decimal commas as well ("1,234"), the other columns decide."""
+    read: dict[str, Column] = {}
+    errors: list[ColumnError] = []
+    for name in names:
+        rule = rules.get(name)
+        try:
+            column = read_column(name, table[name], asked_type(rule), untyped)
+            read[name] = replace(column, asked=rule.type if rule else None)
+        except ColumnError as error:
+            errors.append(error)
+    mark, why = _decimal_mark(read.values(), delimiter)
+    for name, column in read.items():
+        try:
+            read[name] = _decide(column, mark, why)
+        except ColumnError as error:
+            errors.append(error)
+    raise_all(errors)
+    return read
+
+
 def read_column(name: str, raw: ArrowArray, asked: ColumnType | None, untyped: bool = True) -> Column:
-    """Type one column of a table; text of an `untyped` table, such as a CSV, may stand for numbers."""
+    """Type one column by its own values; `also` says what else they may mean."""
     if pa.types.is_dictionary(raw.type):
         raw = raw.cast(raw.type.value_type)
-    if _is_text(raw.type):
-        return _from_text(name, raw, asked or (None if untyped else "string"))
-    if _is_number(raw.type):
-        return (
-            _from_text(name, raw.cast(pa.string()), asked)
-            if asked == "string"
-            else _from_numbers(name, raw, asked)
+    if is_text(raw.type):
+        return _from_text(name, raw.cast(pa.string()), asked, untyped)
+    if not _is_number(raw.type):
+        raise ColumnError(
+            "ColumnUnsupported",
+            f"Column {name!r} is of type {raw.type}",
+            "Columns have to be numbers, true/false, dates or text: leave others out with data.exclude, or turn them "
+            "into one of these.",
         )
-    raise InputError(
-        "ColumnUnsupported",
-        f"Column {name!r} is of type {raw.type}; columns have to be numbers, true/false or text. "
-        "Leave it out with data.features or turn it into one of these.",
-    )
+    return _from_numbers(name, raw, asked)
 
 
-def _is_text(kind: ArrowType) -> bool:
+def is_text(kind: ArrowType) -> bool:
+    """Whether an Arrow type is one of texts."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
@@ -98,40 +167,127 @@ def _is_number(kind: ArrowType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _from_text(name: str, raw: ArrowArray, asked: ColumnType | None) -> Column:
-    text = pd.Series(pyarrow.compute.fill_null(raw, "").to_numpy(zero_copy_only=False), dtype=object)
-    if asked == "string":
-        return _text_column(name, text)
-    numbers = pd.to_numeric(text, errors="coerce").astype(np.float64)
-    odd = text[numbers.isna()]
-    words = {value: value.strip().lower() for value in pd.unique(odd)}
-    flags = {value: FLAGS[word] for value, word in words.items() if word in FLAGS}
-    other = [value for value, word in words.items() if word not in FLAGS and word not in MISSING]
-    if asked is None and (other or (flags and numbers.notna().any())):
-        return _text_column(name, text)
-    if asked == "boolean" or (asked is None and flags):
-        values = numbers.where(numbers.notna(), odd.map(flags).astype(np.float64))
-        return _checked(name, "boolean", values, np.asarray(text.isin(other), dtype=bool), text)
-    unfit = np.asarray(text.isin([*other, *flags]), dtype=bool)
-    return _checked(name, asked or "number", numbers, unfit, text)
-
-
-def _text_column(name: str, text: "pd.Series[Any]") -> Column:
-    return Column(name, "string", text, np.zeros(len(text), dtype=bool), text)
-
-
 def _from_numbers(name: str, raw: ArrowArray, asked: ColumnType | None) -> Column:
-    values = pd.Series(raw.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    if asked in KINDS:
+        return _text_column(name, raw.cast(pa.string()), asked)
     kind: ColumnType = asked or ("boolean" if pa.types.is_boolean(raw.type) else "number")
-    return _checked(name, kind, values, np.zeros(len(values), dtype=bool), values)
+    exact = True
+    if pa.types.is_integer(raw.type) or pa.types.is_decimal(raw.type):
+        try:
+            values = raw.cast(pa.int64())
+        except pa.ArrowInvalid:  # beyond int64, or broken
+            values = raw.cast(pa.float64(), safe=False)
+            exact = not pa.types.is_integer(raw.type)
+    else:
+        values = raw.cast(pa.float64())
+    return _number_column(name, kind, values, raw, exact=exact)
 
 
-def _checked(
-    name: str, kind: ColumnType, values: "pd.Series[Any]", unfit: Mask, raw: "pd.Series[Any]"
+@dataclass(frozen=True)
+class _Cells:
+    """The distinct texts of a column, as they are and normal; `places` says which of them each row holds."""
+
+    texts: ArrowArray
+    normal: ArrowArray
+    places: npt.NDArray[np.int32]
+    counts: Counts
+
+    @classmethod
+    def of(cls, raw: ArrowArray) -> "_Cells":
+        encoded = _encoded(raw)
+        places = encoded.indices.to_numpy()
+        counts = np.bincount(places, minlength=len(encoded.dictionary))
+        return cls(encoded.dictionary, numerals.normal(encoded.dictionary), places, counts)
+
+    def among(self, words: Collection[str]) -> Mask:
+        """Which texts are one of some words, in small or capital letters."""
+        return _mask(pc.is_in(pc.utf8_lower(self.normal), pa.array(words)))
+
+    def share(self, some: Mask, there: Mask) -> float:
+        """The share of some texts among the rows that hold one."""
+        return float(self.counts[some & there].sum() / max(1, self.counts[there].sum()))
+
+    def spread(self, by_text: ArrowArray) -> ArrowArray:
+        """A value for each row, from one for each text."""
+        return by_text.take(pa.array(self.places))
+
+
+def _from_text(name: str, raw: ArrowArray, asked: ColumnType | None, untyped: bool) -> Column:
+    if asked in KINDS:
+        return _text_column(name, raw, asked)
+    if (untyped or asked) and asked != "boolean" and (plain := _plain(raw)) is not None:
+        values, exact = plain
+        return _number_column(name, asked or "number", values, raw, exact=exact)
+    cells = _Cells.of(raw)
+    there = ~cells.among(MISSING)
+    flags, numeric = cells.among(list(FLAGS)), numerals.numeric(cells.normal) & there
+    if asked is None:
+        share = cells.share(numeric, there)
+        if not untyped or (share < ALMOST and not flags[there].all()):
+            return replace(_text_column(name, raw), numeric=share)
+        asked = "boolean" if flags[there].all() else None
+    if asked == "boolean":
+        return _boolean_column(name, raw, cells, there)
+    readings = numerals.readings(cells.normal.filter(pa.array(numeric)))
+    meanings = readings.meanings()
+    best = meanings[0] if meanings else readings.best(cells.counts[numeric])
+    column, odd = _in_convention(name, raw, asked, cells, best)
+    if asked is None and odd.any():
+        raise _mixed(name, cells, odd)
+    return replace(column, also=meanings[1] if len(meanings) > 1 else None)
+
+
+def _plain(raw: ArrowArray) -> tuple[ArrowArray, bool] | None:
+    """The quick way for what most columns are: numbers as JSON writes them, and missing ones."""
+    texts = pc.utf8_trim_whitespace(raw)
+    missing = pc.fill_null(pc.is_in(pc.utf8_lower(texts), pa.array(MISSING)), True)
+    try:
+        values, exact = numerals.exact(pc.if_else(missing, None, texts))
+    except pa.ArrowInvalid:
+        return None
+    # Arrow reads hexadecimal numbers, but only where they are whole.
+    hexadecimal = pa.types.is_integer(values.type) and pc.any(pc.match_substring(texts, "x")).as_py()
+    return None if hexadecimal else (values, exact)
+
+
+def _in_convention(
+    name: str, raw: ArrowArray, asked: ColumnType | None, cells: _Cells, convention: Convention
+) -> tuple[Column, Mask]:
+    """The column read in a convention, and which texts it does not fit."""
+    values, exact = numerals.values(cells.normal, convention)
+    odd = _mask(values.is_null()) & ~cells.among(MISSING)
+    column = _number_column(
+        name, asked or "number", cells.spread(values), raw, odd[cells.places], convention, exact
+    )
+    return column, odd
+
+
+def _boolean_column(name: str, raw: ArrowArray, cells: _Cells, there: Mask) -> Column:
+    values = numerals.values(cells.normal, PLAIN)[0].cast(pa.float64(), safe=False)
+    words = pc.utf8_lower(cells.normal)
+    for word, value in FLAGS.items():
+        values = pc.if_else(pc.equal(words, word), value, values)
+    odd = _mask(values.is_null()) & there
+    return _number_column(name, "boolean", cells.spread(values), raw, odd[cells.places])
+
+
+def _number_column(
+    name: str,
+    kind: ColumnType,
+    values: ArrowArray,
+    raw: ArrowArray,
+    unfit: Mask | None = None,
+    convention: Convention = PLAIN,
+    exact: bool = True,
 ) -> Column:
     """Mark what is not whole or not 0/1 where that was asked for; call a column of whole numbers integer."""
-    numbers = np.asarray(values, dtype=np.float64)
-    there = ~np.isnan(numbers)
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_nan(values), None, values)
+    unfit = np.zeros(len(values), dtype=bool) if unfit is None else unfit
+    there = ~_mask(values.is_null())
+    numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
     broken = there & ~(np.isfinite(numbers) & (np.floor(numbers) == numbers))
     if kind == "integer":
         unfit = unfit | broken
@@ -139,4 +295,118 @@ def _checked(
         unfit = unfit | (there & (numbers != 0) & (numbers != 1))
     elif there.any() and not broken.any() and not unfit.any():
         kind = "integer"
-    return Column(name, kind, values, unfit, raw)
+    return Column(name, kind, values, unfit, raw, convention=convention, exact=exact)
+
+
+def _text_column(name: str, raw: ArrowArray, asked: ColumnType | None = None) -> Column:
+    kind = asked or "string"
+    return Column(name, kind, _encoded(raw), np.zeros(len(raw), dtype=bool), raw)
+
+
+def _encoded(raw: ArrowArray) -> ArrowArray:
+    """Texts as one dictionary-encoded array, with a dictionary that holds a text for each null: the empty one."""
+    encoded = pc.dictionary_encode(pc.fill_null(raw, ""))
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.unify_dictionaries().combine_chunks()
+    return encoded
+
+
+def _mixed(name: str, cells: _Cells, odd: Mask) -> ColumnError:
+    rows = np.flatnonzero(odd[cells.places])
+    shown = ", ".join(
+        f"row {row + 1} {_short(cells.texts[int(cells.places[row])].as_py())}" for row in rows[:SHOWN]
+    )
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    ways = (
+        "numbers in more than one notation"
+        if numerals.numeric(cells.normal.filter(pa.array(odd))).all()
+        else "numbers"
+    )
+    return ColumnError(
+        "MixedColumn",
+        f"Column {name!r} holds {ways}; {len(rows)} of {len(cells.places)} cells do not fit: {shown}{more}",
+        "Mend these cells or leave them empty. If the column is text, say so: data.schema {NAME: {type: string}}.",
+    )
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:40]}…")
+
+
+# Currencies of places that write decimal points.
+POINT_UNITS = frozenset({"$", "£", "USD", "GBP"})
+
+
+def _decimal_mark(columns: Iterable[Column], delimiter: str | None) -> tuple[Decimal | None, str]:
+    """Which decimal mark the file has, and what says so; None if nothing does, or columns differ, or none needs it."""
+    known = [column for column in columns if column.kind == "numeric" and is_text(column.raw.type)]
+    unclear = [column for column in known if column.also]
+    commas = any(column.convention.decimal == "," for column in known if not column.also)
+    if not unclear and not commas:
+        return None, ""
+    points = any(_has_points(column) for column in known)
+    if commas != points:
+        return ("," if commas else "."), "as in other columns"
+    return (",", "as semicolons separate the cells") if delimiter == ";" and not commas else (None, "")
+
+
+def _has_points(column: Column) -> bool:
+    """Whether its decimal marks can only be points."""
+    if column.also:
+        return column.convention.unit in POINT_UNITS
+    if column.convention.plain:
+        return pa.types.is_floating(column.values.type) and not _groups_of_three(column)
+    return column.convention.group == ","
+
+
+GROUPS = Convention(decimal=",", group=".")
+
+
+def _groups_of_three(column: Column) -> bool:
+    """Whether the points of plain numbers may also stand between thousands: 1.234."""
+    cells = _Cells.of(column.raw)
+    return bool((numerals.fits(cells.normal, GROUPS) | cells.among(MISSING)).all())
+
+
+def _decide(column: Column, mark: Decimal | None, why: str) -> Column:
+    """The column in the convention that its file or its rule says."""
+    options = [column.convention, column.also] if column.also else []
+    if mark == "," and not options and _is_plain_text(column) and _groups_of_three(column):
+        options = [PLAIN, GROUPS]
+    if not options:
+        return column
+    chosen: list[Convention] = []
+    if column.asked:
+        chosen = [option for option in options if bool(option.group) == (column.asked == "integer")]
+        why = ""
+    if len(chosen) != 1:
+        chosen = [option for option in options if option.decimal == mark]
+    if len(chosen) != 1:
+        raise _ambiguous(column, options)
+    cells = _Cells.of(column.raw)
+    decided, _ = _in_convention(column.name, column.raw, column.asked, cells, chosen[0])
+    return replace(decided, asked=column.asked, decided=why)
+
+
+def _is_plain_text(column: Column) -> bool:
+    return (
+        column.kind == "numeric"
+        and is_text(column.raw.type)
+        and column.convention.plain
+        and bool(pa.types.is_floating(column.values.type))
+    )
+
+
+def _ambiguous(column: Column, options: list[Convention]) -> ColumnError:
+    cell = next(text for text in column.written().to_pylist() if "," in text or "." in text)
+    words = " or with ".join(each.words() for each in options)
+    return ColumnError(
+        "AmbiguousNumbers",
+        f"Column {column.name!r} may hold numbers with {words}, such as {cell!r}",
+        "Say data.schema {NAME: {type: integer}} if the marks stand between thousands, {type: number} if decimals "
+        "begin there, {type: string} if it is text.",
+    )
+
+
+def _mask(found: ArrowArray) -> Mask:
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)

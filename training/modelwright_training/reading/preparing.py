@@ -2,57 +2,70 @@
 
 Where the data comes from and where the rows are written is left to the step."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelwright_training.documents import (
     Class,
     ClassCounts,
     Data,
     Dataset,
-    Feature,
     Rows,
     RunDocument,
     SourceFacts,
     Task,
 )
 from modelwright_training.errors import InputError, listing, suggestion
-from modelwright_training.reading import rules, sources, targets
-from modelwright_training.reading.columns import Column, asked_type, read_column
+from modelwright_training.reading import names, notes, rules, sources, targets
+from modelwright_training.reading.columns import Column, read_columns
+from modelwright_training.reading.faults import ColumnError, raise_all
+from modelwright_training.reading.featuring import featured
+from modelwright_training.reading.identifiers import why_identifier
 from modelwright_training.reading.sources import Source
 from modelwright_training.reading.split import Split, split
-
-MAX_CATEGORIES = 1000
+from modelwright_training.untyped import ArrowArray, ArrowTable
 
 
 def prepare(
     document: RunDocument, by_estimator: Task | None, source: Source
-) -> tuple[pd.DataFrame, Dataset, SourceFacts, Split]:
+) -> tuple[ArrowTable, Dataset, SourceFacts, Split]:
     """Check the data and choose the hold-out: the whole table, what is in it, its origin, and the rows of each side."""
     data = document.data
-    features = _features(data, source.table.column_names)
-    wanted = dict.fromkeys([*features, data.target, *data.rules])
-    untyped = source.format == "csv"
-    columns = {
-        name: read_column(name, source.table[name], asked_type(data.rules.get(name)), untyped)
-        for name in wanted
-    }
+    wanted = _features(data, source.table.column_names)
+    used = [*wanted, data.target, *([data.weight] if data.weight else [])]
+    raise_all(names.check(used))
+    columns = read_columns(
+        source.table,
+        dict.fromkeys([*used, *data.rules]),
+        data.rules,
+        untyped=source.format == "csv",
+        delimiter=source.delimiter,
+    )
     rules.check(columns, data.rules)
-    for name in features:
-        _check_feature(columns[name])
     target = columns[data.target]
     targets.check_complete(target)
-    rules.check_range(target)
+    raise_all(error for name in [*wanted, target.name] if (error := rules.out_of_range(columns[name])))
+    identifiers = _identifiers(data, [columns[name] for name in wanted])
+    features = featured([columns[name] for name in wanted if name not in identifiers])
     task, task_from = targets.decide(document.task, by_estimator, target)
     values, described, classes = targets.labels(target, task)
-    chosen = split(len(values), data.holdout, values.to_numpy() if classes else None)
+    weights = {data.weight: _weights(columns[data.weight])} if data.weight else {}
+    labels = values.to_numpy(zero_copy_only=False)
+    chosen = split(len(values), data.holdout, labels if classes else None)
+    counts = Counter(labels.tolist()) if classes else Counter()
     dataset = Dataset(
-        features=[Feature(name=name, kind=columns[name].kind) for name in features],
+        features=[each.feature for each in features],
         target=described,
         task=task,
         task_from=task_from,
         classes=classes,
+        positive_class=targets.positive_class(data.positive_class, classes, counts),
+        weight=data.weight,
         rows=len(chosen.train),
     )
     facts = SourceFacts(
@@ -60,20 +73,25 @@ def prepare(
         digest=source.digest,
         format=source.format,
         rows=Rows(train=len(chosen.train), holdout=len(chosen.holdout)),
-        class_counts=_class_counts(values, classes, chosen) if classes else None,
+        class_counts=_class_counts(labels, classes, chosen) if classes else None,
         stratified=chosen.stratified,
-        notes=[*source.notes, *([chosen.note] if chosen.note else [])],
+        notes=[
+            *notes.of_identifiers(identifiers),
+            *notes.of_features(features),
+            *notes.of_target(target, task),
+            *source.notes,
+            *([chosen.note] if chosen.note else []),
+        ],
     )
-    frame = pd.DataFrame({**{name: columns[name].values for name in features}, data.target: values})
-    return frame, dataset, facts, chosen
+    table = pa.table(
+        {**{each.feature.name: each.values for each in features}, target.name: values, **weights}
+    )
+    return table, dataset, facts, chosen
 
 
-def _class_counts(values: "pd.Series[Any]", classes: list[Class], chosen: Split) -> ClassCounts:
-    train, holdout = (
-        [int(count) for count in values.iloc[rows].value_counts().reindex(classes, fill_value=0)]
-        for rows in (chosen.train, chosen.holdout)
-    )
-    return ClassCounts(train=train, holdout=holdout)
+def _class_counts(labels: "np.ndarray[Any, Any]", classes: list[Class], chosen: Split) -> ClassCounts:
+    train, holdout = (Counter(labels[rows].tolist()) for rows in (chosen.train, chosen.holdout))
+    return ClassCounts(train=[train[each] for each in classes], holdout=[holdout[each] for each in classes])
 
 
 def _features(data: Data, present: list[str]) -> list[str]:
@@ -84,27 +102,82 @@ def _features(data: Data, present: list[str]) -> list[str]:
             f"The data has no column {data.target!r} (data.target).{suggestion(data.target, present)} "
             f"Its columns are {listing(present)}.",
         )
-    for where, names in (("data.features", data.features or []), ("data.schema", list(data.rules))):
-        absent = [name for name in names if name not in present]
-        if absent:
-            hint = suggestion(absent[0], present)
-            message = f"{where} names columns that the data does not have: {listing(absent)}.{hint} "
-            raise InputError("FeatureMissing", f"{message}Its columns are {listing(present)}.")
-    features = data.features or [name for name in present if name != data.target]
+    asked: dict[str, list[str]] = {
+        "data.features": data.features or [],
+        "data.exclude": data.exclude,
+        "data.weight": [data.weight] if data.weight else [],
+        "data.schema": list(data.rules),
+        "data.holdout": [name for name in (data.holdout.group, data.holdout.key) if name],
+    }
+    absent = {where: [name for name in listed if name not in present] for where, listed in asked.items()}
+    if any(absent.values()):
+        what = "; ".join(f"{where} names {listing(listed)}" for where, listed in absent.items() if listed)
+        hints = "".join(suggestion(name, present) for listed in absent.values() for name in listed[:3])
+        raise InputError(
+            "FeatureMissing",
+            f"Columns are named that the data does not have: {what}.{hints} Its columns are {listing(present)}.",
+        )
+    out = {data.target, data.weight, data.holdout.group, data.holdout.key, *data.exclude}
+    features = data.features or [name for name in present if name not in out]
     if not features:
         raise InputError(
             "FeatureMissing",
-            f"The data has only the target {data.target!r}; there is nothing to predict from.",
+            f"The data has only the target {data.target!r} and what is left out; there is nothing to predict from.",
+        )
+    if len(features) > names.MAX_FEATURES:
+        raise InputError(
+            "TooManyFeatures",
+            f"The data has {len(features)} features; a model takes at most {names.MAX_FEATURES}. "
+            "Name those that matter in data.features.",
         )
     return features
 
 
-def _check_feature(column: Column) -> None:
-    rules.check_range(column)
-    count = column.values.nunique() if column.kind == "categorical" else 0
-    if count > MAX_CATEGORIES:
-        raise InputError(
-            "TooManyCategories",
-            f"Column {column.name!r} holds {count} different texts such as {column.values.iloc[0]!r:.60}; "
-            f"at most {MAX_CATEGORIES} make a category. Is it an identifier? Leave it out with data.features.",
+def _identifiers(data: Data, features: list[Column]) -> Mapping[str, str]:
+    """Which features are left out because they only name rows, and why; refuses those that are asked for."""
+    found = {
+        column.name: why
+        for column in features
+        if not (column.asked and column.kind == "numeric") and (why := why_identifier(column))
+    }
+    if found and data.features:
+        raise_all(
+            ColumnError(
+                "IdentifierColumn",
+                f"Column {name!r} is an identifier ({why})",
+                "Nothing is learnt from it that holds for other rows: take it out of data.features. Whole numbers that "
+                "are quantities are learnt from with data.schema {NAME: {type: integer}}, language with {type: text}.",
+            )
+            for name, why in found.items()
         )
+    if len(found) == len(features):
+        listed = "; ".join(f"{name!r}: {why}" for name, why in list(found.items())[:20])
+        raise InputError(
+            "FeatureMissing",
+            f"All columns but the target are identifiers, so nothing is left to learn from ({listed}).",
+        )
+    return found
+
+
+def _weights(column: Column) -> ArrowArray:
+    """The weights of the rows: float64, finite, not negative, not all 0."""
+    fault = None
+    if column.kind != "numeric":
+        fault = f"it holds text such as {column.written()[0].as_py()!r:.60}"
+    else:
+        numbers = column.numbers()
+        bad = ~(np.isfinite(numbers) & (numbers >= 0))
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            shown = "a missing value" if column.missing[row] else f"{numbers[row]:g}"
+            count = int(bad.sum())
+            fault = (
+                f"{count} rows have no number of at least 0 there, the first is row {row + 1} with {shown}"
+            )
+        elif not numbers.any():
+            fault = "all are 0"
+    if fault:
+        raise InputError(
+            "WeightUnsuitable", f"Column {column.name!r} cannot weigh rows (data.weight): {fault}."
+        )
+    return pc.cast(column.values, pa.float64(), safe=False)

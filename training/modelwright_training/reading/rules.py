@@ -1,15 +1,21 @@
-"""Checks columns against the schema that the user has written; knows nothing of models.
+"""Checks columns against the schema that the user has written, exactly; knows nothing of models.
 
 Rows are counted from 1, the first row of data."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from modelwright_training.documents import ColumnRule
 from modelwright_training.errors import InputError
-from modelwright_training.reading.columns import Column, Mask
+from modelwright_training.reading.columns import Column
+from modelwright_training.reading.faults import ColumnError
+from modelwright_training.reading.numerals import Mask
 
 SHOWN = 5
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -61,13 +67,38 @@ def _broken(column: Column, rule: ColumnRule) -> Iterator[tuple[str, Mask]]:
     if rule.values is not None:
         yield _choices(rule.values), there & ~_among(column, rule.values)
     if column.kind == "numeric":
-        numbers = column.numbers()
         if rule.min is not None:
-            yield f"min: {rule.min:g}", there & (numbers < rule.min)
+            yield f"min: {_number(rule.min)}", there & _below(column, rule.min)
         if rule.max is not None:
-            yield f"max: {rule.max:g}", there & (numbers > rule.max)
+            yield f"max: {_number(rule.max)}", there & _above(column, rule.max)
     elif rule.min is not None or rule.max is not None:
         yield "min/max, which only numbers can keep", there
+
+
+def _numbers(column: Column) -> npt.NDArray[Any]:
+    """The numbers as exactly as they are, 0 where missing."""
+    return np.asarray(column.values.fill_null(0).to_numpy(zero_copy_only=False))
+
+
+def _below(column: Column, bound: float) -> Mask:
+    """Which numbers are less than a bound; NumPy compares int64 with integers of any size exactly."""
+    numbers = _numbers(column)
+    if numbers.dtype == np.int64:
+        return np.asarray(numbers < (math.ceil(bound) if math.isfinite(bound) else bound))
+    least = float(bound)
+    return np.asarray(numbers < (least if least >= bound else math.nextafter(least, math.inf)))
+
+
+def _above(column: Column, bound: float) -> Mask:
+    numbers = _numbers(column)
+    if numbers.dtype == np.int64:
+        return np.asarray(numbers > (math.floor(bound) if math.isfinite(bound) else bound))
+    most = float(bound)
+    return np.asarray(numbers > (most if most <= bound else math.nextafter(most, -math.inf)))
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if float(f"{value:g}") == value else str(value)
 
 
 def _choices(values: list[int | float | str]) -> str:
@@ -76,29 +107,37 @@ def _choices(values: list[int | float | str]) -> str:
 
 
 def _among(column: Column, values: Iterable[int | float | str]) -> Mask:
-    if column.kind == "categorical":
-        return np.asarray(column.values.isin([str(value) for value in values]), dtype=bool)
-    allowed = [float(value) for value in values if not isinstance(value, str)]
-    return np.isin(column.numbers(), allowed)
+    if column.kind != "numeric":
+        allowed = {str(value) for value in values}
+        known = np.asarray([text in allowed for text in column.values.dictionary.to_pylist()], dtype=bool)
+        return np.asarray(known[column.values.indices.to_numpy()])
+    numbers = [value for value in values if not isinstance(value, str)]
+    if pa.types.is_integer(column.values.type):
+        exact = [int(value) for value in numbers if value == int(value) and -(2**63) <= value < 2**63]
+        return np.asarray(np.isin(_numbers(column), np.array(exact, dtype=np.int64)))
+    allowed_floats = [float(value) for value in numbers if float(value) == value]
+    return np.asarray(np.isin(_numbers(column), allowed_floats))
 
 
 def _shown(column: Column, place: int) -> str:
     if column.missing[place]:
         return "a missing value"
-    value = column.raw.iloc[place]
-    text = f"{value:g}" if isinstance(value, float) else repr(value)
+    value = column.raw[place].as_py()
+    text = _number(value) if isinstance(value, float) else repr(value)
     return text if len(text) <= 40 else f"{text[:40]}…"
 
 
-def check_range(column: Column) -> None:
-    """Refuse numbers that a float32, which models are served with, cannot hold."""
-    if column.kind == "categorical":
-        return
+def out_of_range(column: Column) -> ColumnError | None:
+    """What is wrong with numbers that a float32, which models are served with, cannot hold."""
+    if column.kind != "numeric":
+        return None
     outside = np.abs(column.numbers()) > FLOAT32_MAX
-    if outside.any():
-        row = int(np.flatnonzero(outside)[0]) + 1
-        raise InputError(
-            "ValueOutOfRange",
-            f"Column {column.name!r} holds {int(outside.sum())} values that are infinite or beyond ±3.4e38, "
-            f"the first in row {row}. Models are served in float32: clip the values or leave the column out.",
-        )
+    if not outside.any():
+        return None
+    row = int(np.flatnonzero(outside)[0]) + 1
+    return ColumnError(
+        "ValueOutOfRange",
+        f"Column {column.name!r} holds {int(outside.sum())} values that are infinite or beyond ±3.4e38, "
+        f"the first in row {row}",
+        "Models are served in float32: clip the values, or leave the column out with data.exclude.",
+    )

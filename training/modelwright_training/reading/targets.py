@@ -1,18 +1,23 @@
 """Decides what kind of task a target stands for and whether a model can learn it; leaves the split to the split."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelwright_training.documents import Class, Target, Task
-from modelwright_training.errors import InputError
-from modelwright_training.reading.columns import Column
+from modelwright_training.errors import InputError, listing, suggestion
+from modelwright_training.reading import names
+from modelwright_training.reading.columns import Column, is_text
+from modelwright_training.untyped import ArrowArray
 
 TaskFrom = Literal["Run", "Estimator", "Target"]
 
-MAX_CLASSES = 1000
 MAX_CLASSES_BY_GUESS = 20
+# Of two classes, what is positive where the other one is its opposite.
+OPPOSITES = {"1": "0", "true": "false", "yes": "no"}
 
 
 def decide(asked: Task | None, by_estimator: Task | None, target: Column) -> tuple[Task, TaskFrom]:
@@ -25,7 +30,7 @@ def decide(asked: Task | None, by_estimator: Task | None, target: Column) -> tup
         return by_estimator, "Estimator"
     if target.type in ("string", "boolean"):
         return "Classification", "Target"
-    few = target.type == "integer" and target.values.nunique() <= MAX_CLASSES_BY_GUESS
+    few = target.type == "integer" and len(pc.unique(target.values)) <= MAX_CLASSES_BY_GUESS
     return ("Classification" if few else "Regression"), "Target"
 
 
@@ -41,24 +46,58 @@ def check_complete(target: Column) -> None:
         )
 
 
-def labels(target: Column, task: Task) -> tuple["pd.Series[Any]", Target, list[Class] | None]:
-    """The target's values as they are written, what they are, and the classes in sorted order."""
+def labels(target: Column, task: Task) -> tuple[ArrowArray, Target, list[Class] | None]:
+    """The target's values as the model answers them, what they are, and the classes in sorted order.
+
+    Classes are whole numbers where the file has them written as such: 7, 7.0. Others stay the texts that they are:
+    True, 01, 5 €, and whole numbers beyond int64."""
     if task == "Regression":
-        if target.kind == "categorical":
+        if target.kind != "numeric":
             raise _unsuitable(
-                target, "regression needs numbers, but it holds text such as", target.values.iloc[0]
+                target, "regression needs numbers, but it holds text such as", target.written()[0].as_py()
             )
-        return target.values, Target(name=target.name, type="number"), None
+        return target.values.cast(pa.float64(), safe=False), Target(name=target.name, type="number"), None
     if target.type == "number":
-        broken = target.values[np.floor(target.numbers()) != target.numbers()].iloc[0]
-        raise _unsuitable(
-            target, "classification needs classes, but it holds broken numbers such as", float(broken)
-        )
-    whole = target.kind == "numeric"
-    values = target.values.astype(np.int64) if whole else target.values
-    classes: list[Class] = [int(value) if whole else str(value) for value in sorted(pd.unique(values))]
+        broken = next(number for number in target.numbers().tolist() if not number.is_integer())
+        raise _unsuitable(target, "classification needs classes, but it holds broken numbers such as", broken)
+    values = None if _as_written(target) else _whole(target)
+    if values is None:
+        values = _labels_as_written(target) if target.kind == "numeric" else target.stored()
+    whole = pa.types.is_integer(values.type)
+    classes: list[Class] = sorted(pc.unique(values).to_pylist())
     _check_classes(target.name, classes)
     return values, Target(name=target.name, type="integer" if whole else "string"), classes
+
+
+def _as_written(target: Column) -> bool:
+    """Whether whole numbers would be other labels than those that the file has."""
+    if (
+        target.kind != "numeric"
+        or target.type == "boolean"
+        or not target.exact
+        or not target.convention.plain
+    ):
+        return True
+    return is_text(target.raw.type) and bool(
+        pc.any(pc.match_substring_regex(target.raw, r"^\s*[+-]?0[0-9]")).as_py()
+    )
+
+
+def _whole(target: Column) -> ArrowArray | None:
+    try:
+        return target.values.cast(pa.int64())
+    except pa.ArrowInvalid:  # floats beyond int64
+        return None
+
+
+def _labels_as_written(target: Column) -> ArrowArray:
+    """The texts; where flags are written in more than one way (True, TRUE), in small letters."""
+    written = target.written()
+    if target.type == "boolean" and len(pc.unique(written)) > len(pc.unique(target.values)):
+        written = pc.utf8_lower(written)
+        if len(pc.unique(written)) > len(pc.unique(target.values)):  # 1 beside true
+            written = pc.if_else(pc.equal(target.values, 1), "true", "false")
+    return written
 
 
 def _check_classes(name: str, classes: list[Class]) -> None:
@@ -67,12 +106,48 @@ def _check_classes(name: str, classes: list[Class]) -> None:
             "OneClassOnly",
             f"The target {name!r} is {classes[0]!r} in every row; there is nothing to tell apart.",
         )
-    if len(classes) > MAX_CLASSES:
+    if len(classes) > names.MAX_CLASSES:
         raise InputError(
             "TooManyCategories",
-            f"The target {name!r} has {len(classes)} different values; classification takes at most {MAX_CLASSES}. "
-            "If they are quantities, set task: Regression and use a regressor.",
+            f"The target {name!r} has {len(classes)} different values; classification takes at most "
+            f"{names.MAX_CLASSES}. If they are quantities, set task: Regression and use a regressor.",
         )
+    for label in classes:
+        if isinstance(label, str) and (fault := names.fault_of(label)):
+            raise InputError(
+                "NameUnsuitable",
+                f"The target {name!r} has a class {names.shown(label)} {fault}. Give the classes other labels.",
+            )
+
+
+def positive_class(
+    asked: Class | None, classes: list[Class] | None, counts: Mapping[Class, int]
+) -> Class | None:
+    """Of two classes, the one that is asked for; else 1, true or yes where the other is the opposite; else the rarer.
+
+    None if there are not two classes. `counts` holds the rows of each class; of equally rare ones it is the last."""
+    if asked is not None:
+        found = [label for label in classes or [] if str(label) == str(asked)]
+        if len(classes or []) == 2 and found:
+            return found[0]
+        known = [str(label) for label in classes or []]
+        what = (
+            "is for classification"
+            if not classes
+            else f"is for two classes, but the target has {len(classes)}"
+            if len(classes) != 2
+            else f"is no class of the target, which has {listing(known)}.{suggestion(str(asked), known)}"
+        )
+        raise InputError(
+            "PositiveClassUnknown", f"data.positiveClass {str(asked)!r} {what.removesuffix('.')}."
+        )
+    if not classes or len(classes) != 2:
+        return None
+    first, last = classes
+    for label, other in ((first, last), (last, first)):
+        if OPPOSITES.get(str(label).casefold()) == str(other).casefold():
+            return label
+    return first if counts[first] < counts[last] else last
 
 
 def _unsuitable(target: Column, what: str, value: object) -> InputError:
