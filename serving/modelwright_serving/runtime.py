@@ -107,7 +107,7 @@ def signature_of(session: Session) -> Signature:
     carried = {
         key.removeprefix(_PROPERTY_PREFIX): value
         for key, value in found.items()
-        if key in {f"{_PROPERTY_PREFIX}{name}" for name in ("classes", "features", "task")}
+        if key in {f"{_PROPERTY_PREFIX}{name}" for name in ("classes", "features", "formats", "task")}
     }
     properties = {
         key: value for key, value in sorted({**known, **carried}.items()) if len(value) <= _MAX_PROPERTY
@@ -182,7 +182,13 @@ def misses_category(error: Exception) -> bool:
 
 
 def said(error: Exception) -> str:
-    """What ONNX Runtime said, without its source paths and C++ signatures, which help nobody outside it."""
+    """What ONNX Runtime said, without its source paths and C++ signatures, which help nobody outside it.
+
+    A model that refuses a value says why in the name of the node that fails; then that is all.
+    """
+    refused = re.search(r"Name:'refused: (.*)' Status Message: ", str(error), re.DOTALL)
+    if refused:
+        return refused[1][:600]
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error))
     text = re.sub(r"/onnxruntime_src/\S+:\d+ .*?\) (?=[A-Z\[])", "", text)
     return " ".join(text.split())[:600]

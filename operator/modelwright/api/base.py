@@ -236,6 +236,9 @@ class Tensor(Model):
     shape: Annotated[list[int], Field(max_length=16)] = Field(
         description="Shape; -1 is a variable dimension."
     )
+    format: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="How the dates of an input are written, such as YYYY-MM-DD."
+    )
 
 
 class Signature(Model):

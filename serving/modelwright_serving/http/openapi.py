@@ -37,12 +37,19 @@ def _record(signature: Signature) -> Schema:
     return {
         "type": "object",
         "description": "A value for each feature. One that is not there is missing.",
-        "properties": {name: _value(kind) for name, kind in features.items()},
+        "properties": {
+            name: _date(signature.formats[name]) if name in signature.formats else _value(kind)
+            for name, kind in features.items()
+        },
         "required": [
             name for name, kind in features.items() if kind != "BYTES" and not kind.startswith("FP")
         ],
         "additionalProperties": False,
     }
+
+
+def _date(written: str) -> Schema:
+    return {**_value("BYTES"), "description": f"A date, written as {written}."}
 
 
 def _value(datatype: str) -> Schema:

@@ -124,10 +124,20 @@ class Signature:
         ]
         return tuple(names) if len(set(names)) == len(names) else ()
 
+    @cached_property
+    def formats(self) -> dict[str, str]:
+        """How the dates of inputs are written, by the name of the input."""
+        found = self._property("formats")
+        known = found.items() if isinstance(found, dict) else ()
+        return {name: value for name, value in known if isinstance(value, str)}
+
     def _listed(self, name: str) -> list[Any]:
         """A property that holds a JSON list; one that holds something else counts for nothing."""
-        try:
-            found = orjson.loads(self.properties.get(name, "[]"))
-        except orjson.JSONDecodeError:
-            return []
+        found = self._property(name)
         return found if isinstance(found, list) else []
+
+    def _property(self, name: str) -> Any:  # noqa: ANN401 (JSON of any kind)
+        try:
+            return orjson.loads(self.properties.get(name, "null"))
+        except orjson.JSONDecodeError:
+            return None

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ TYPES: dict[str, tuple[str, Any]] = {
 }
 DTYPES = dict(TYPES.values())
 
+MAX_FORMAT = 64
 UNZIPPED = " Convert scikit-learn models with the option zipmap=False."
 
 # What ONNX Runtime raises on a model or an input that it cannot work with; its own have no common base.
@@ -53,15 +54,17 @@ FAULTS: tuple[type[Exception], ...] = (
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or an output of a model; -1 stands for any size."""
+    """An input or an output of a model; -1 stands for any size. `format` says how dates are written."""
 
     name: str
     datatype: str
     shape: tuple[int, ...]
+    format: str | None = None
 
     def document(self) -> Json:
         """As it stands in a signature."""
-        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
+        found: Json = {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
+        return found | ({"format": self.format} if self.format else {})
 
 
 @dataclass(frozen=True)
@@ -133,11 +136,13 @@ def load(file: ModelFile) -> Model:
     classes = wrapped.classes(wrappers)
     opened = [tensor for output in outputs for tensor in _tensors(output, wrappers)]
     known = {} if classes is None else {"dev.modelwright.classes": json.dumps(classes)}
+    properties = known | session.get_modelmeta().custom_metadata_map
+    tensors = [_tensor(*declared) for declared in inputs]
     return Model(
         session,
-        [_tensor(*declared) for declared in inputs],
+        [replace(tensor, format=_format(properties, tensor.name)) for tensor in tensors],
         [_tensor(*declared) for declared in opened],
-        known | session.get_modelmeta().custom_metadata_map,
+        properties,
         wrappers,
     )
 
@@ -158,6 +163,16 @@ def listed(model: Model, key: str) -> list[Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, list) and value else None
+
+
+def _format(properties: Mapping[str, str], name: str) -> str | None:
+    """How the dates of an input are written, as far as the model says it."""
+    try:
+        found = json.loads(properties.get("dev.modelwright.formats", "null"))
+    except ValueError:
+        return None
+    value = found.get(name) if isinstance(found, dict) else None
+    return value if isinstance(value, str) and len(value) <= MAX_FORMAT else None
 
 
 def _tensors(output: Declared, wrappers: Mapping[str, Wrapper]) -> list[Declared]:

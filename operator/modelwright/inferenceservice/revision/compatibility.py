@@ -36,6 +36,8 @@ def _inputs(before: Sequence[Tensor], after: Sequence[Tensor]) -> Iterator[str]:
     for name in sorted(required):
         if not _fits(given[name], required[name]):
             yield f"it takes the input {name} as {_tensor(required[name])}, not as {_tensor(given[name])}"
+        elif required[name].format not in (None, given[name].format):
+            yield f"it takes the input {name} as dates written {required[name].format}, not {_written(given[name])}"
 
 
 def _outputs(before: Sequence[Tensor], after: Sequence[Tensor]) -> Iterator[str]:
@@ -54,6 +56,10 @@ def _fits(given: Tensor, expected: Tensor) -> bool:
         and len(given.shape) == len(expected.shape)
         and all(b in (VARIABLE, a) for a, b in zip(given.shape, expected.shape, strict=True))
     )
+
+
+def _written(tensor: Tensor) -> str:
+    return tensor.format or "as any text"
 
 
 def _tensor(tensor: Tensor) -> str:

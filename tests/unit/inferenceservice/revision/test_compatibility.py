@@ -33,6 +33,12 @@ def one(name: str, datatype: str, *shape: int) -> dict[str, Any]:
     return {"name": name, "datatype": datatype, "shape": list(shape)}
 
 
+def dated(written: str | None) -> Signature:
+    """A signature with an input of texts, which are dates if `written` says how."""
+    day = {**one("day", "BYTES", -1, 1), "format": written}
+    return Signature.model_validate({**BEFORE, "inputs": [day], "features": None})
+
+
 LABEL, PROBABILITIES = BEFORE["outputs"]
 
 
@@ -106,3 +112,11 @@ def test_strictly_nothing_takes_the_place_of_a_version_that_is_not_there_any_mor
     assert service.reason == "IncompatibleSignature"
     assert "the signature of one of them is not known" in service.message
     assert service.version("stable") == "churn-1"
+
+
+def test_dates_that_are_written_otherwise_do_not_fit() -> None:
+    iso, other, text = dated("YYYY-MM-DD"), dated("DD.MM.YYYY"), dated(None)
+    assert incompatibility(iso, iso) is incompatibility(iso, text) is None
+    told = "it takes the input day as dates written DD.MM.YYYY, not "
+    assert incompatibility(iso, other) == f"{told}YYYY-MM-DD"
+    assert incompatibility(text, other) == f"{told}as any text"

@@ -1,0 +1,60 @@
+"""A model that takes dates and wide numbers, from the trainer to the answer of the real server."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+from unit.serving.harness import NAME, serving
+from unit.training.pod import Pod
+from unit.training.preparation import dataset, fetched
+
+from modelwright_training.documents import Feature
+
+START = date(2021, 1, 1)
+ID = 4_503_599_627_370_496_000
+
+
+def bookings() -> pd.DataFrame:
+    """Bookings that are cancelled in summer, and those of later customers."""
+    random = np.random.default_rng(0)
+    days = [START + timedelta(days=int(day)) for day in random.integers(0, 1000, 300)]
+    late = random.integers(0, 1000, 300)
+    frame = pd.DataFrame({"day": [f"{day:%d.%m.%Y}" for day in days], "id": ID + late})
+    frame["y"] = [int(day.month in (6, 7, 8) or number > 800) for day, number in zip(days, late, strict=True)]
+    frame.loc[::25, "day"] = ""
+    return frame
+
+
+def test_a_caller_sends_dates_and_long_numbers_as_the_data_has_them(pod: Pod) -> None:
+    described = dataset(
+        Feature(name="day", kind="date", format="DD.MM.YYYY", offset=18_900),
+        Feature(name="id", kind="numeric", datatype="INT64", offset=ID + 500),
+    )
+    fetched(pod, bookings(), described).given(estimator="sklearn.tree.DecisionTreeClassifier")
+    published = pod.through("train", "publish").result
+    assert published["signature"]["inputs"] == [
+        {"name": "day", "datatype": "BYTES", "shape": [-1, 1], "format": "DD.MM.YYYY"},
+        {"name": "id", "datatype": "INT64", "shape": [-1, 1]},
+    ]
+    (model,) = pod.paths.artifacts.rglob("model.onnx")
+    with serving(model) as server:
+        server.wait_ready()
+        rows = [["5.7.2030", ID + 100], ["05.02.2022", ID + 100], ["05.02.2022", ID + 900]]
+        columns = list(zip(*rows, strict=True))
+        inputs = [
+            {"name": "day", "datatype": "BYTES", "shape": [3, 1], "data": columns[0]},
+            {"name": "id", "datatype": "INT64", "shape": [3, 1], "data": columns[1]},
+        ]
+        reply = server.infer({"inputs": inputs})
+        assert reply.status == 200, reply.body
+        assert reply.output("label").tolist() == [1, 0, 1]
+        inputs[0]["data"] = ["5.7.2030", "31.02.2022", ""]
+        reply = server.infer({"inputs": inputs})
+        assert reply.status == 400
+        wanted = "the model failed on this request: day has to be a date written as DD.MM.YYYY, or empty"
+        assert reply.error == wanted
+        metadata = server.get(f"/v2/models/{NAME}").document
+        assert metadata["parameters"]["formats"] == '{"day": "DD.MM.YYYY"}'
+        contract = server.get("/v2/openapi.json").document
+        record = contract["components"]["schemas"]["Record"]["properties"]
+        assert record["day"] == {"type": ["string", "null"], "description": "A date, written as DD.MM.YYYY."}
