@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pty
@@ -16,7 +17,7 @@ import pytest
 from support.commandline import PROGRAMS, CommandLine, bound, ended
 from support.handmade import versions
 from support.kubectl import Kubectl, Object, message, program
-from support.manifests import inference_service
+from support.manifests import claim, inference_service, script_pod
 from support.models import valid_model
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("operator")]
@@ -118,6 +119,30 @@ def test_a_rollout_is_shown_paused_resumed_promoted_aborted_and_tried_again(
     assert "undo: done" in user.rollout("undo", served)
     again = published.condition("mwisvc", served, "Ready", "True", "Serving", within=60)
     assert again["status"]["stable"]["version"] == "two"
+
+
+def test_a_file_gets_to_a_claim_whole_and_no_pod_stays(
+    shared: Kubectl, user: CommandLine, tmp_path: Path
+) -> None:
+    shared.apply(claim("lake"))
+    file = tmp_path / "rows.bin"
+    file.write_bytes(os.urandom(5_000_000))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+
+    said = ended(user.start("data", "put", str(file), "pvc://lake/2026/rows.bin"), 0)
+
+    assert f"pvc://lake/2026/rows.bin has the file, digest sha256:{digest}" in said
+    script = f"""
+import hashlib
+assert hashlib.sha256(open('/volume/2026/rows.bin', 'rb').read()).hexdigest() == '{digest}'
+"""
+    shared.apply(script_pod("reads", script, claim_name="lake"))
+    shared.wait(
+        "pod", "reads", lambda pod: pod["status"]["phase"] == "Succeeded", what="the file on the claim"
+    )
+    assert not shared.all("pod", "app.kubernetes.io/name=modelwright-data-put")
+    wrong = user.start("data", "put", str(file), "pvc://no-lake/rows.bin", "--timeout=5s")
+    assert 'persistentvolumeclaim "no-lake" not found' in ended(wrong, 5)
 
 
 def test_kubectl_finds_it_on_the_path(published: Kubectl, user: CommandLine, served: str) -> None:

@@ -13,7 +13,9 @@ from modelwright.cli.access import connect
 from modelwright.cli.cluster import Cluster
 from modelwright.cli.commands import ask, show
 from modelwright.cli.errors import Complaint, Exit
-from modelwright.cli.options import Ask, Show, parse
+from modelwright.cli.options import Ask, Put, Show, Try, parse
+from modelwright.cli.putting import put
+from modelwright.cli.trying import attempt
 
 
 def main() -> NoReturn:
@@ -46,14 +48,19 @@ def run() -> int:
     return Exit.DONE
 
 
-def _do(command: Show | Ask) -> None:
+def _do(command: Show | Ask | Put | Try) -> None:
+    if isinstance(command, Try):
+        attempt(command)
+        return
     access = connect(command.place)
     with access.client:
-        cluster = Cluster(access)
-        if isinstance(command, Show):
-            show(cluster, command)
-        else:
-            ask(cluster, command)
+        match command:
+            case Show():
+                show(Cluster(access), command)
+            case Ask():
+                ask(Cluster(access), command)
+            case Put():
+                put(access, command)
 
 
 def _program(path: str) -> str:

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from modelwright.api.base import DNS_LABEL, DNS_SUBDOMAIN
+from modelwright.api.base import DNS_LABEL, DNS_SUBDOMAIN, PVC_FILE_URI
 from modelwright.api.inferenceservice import NAME_LENGTH
 from modelwright.api.requests import Action
 
@@ -18,6 +18,7 @@ PREFIXES = ("inferenceservice", "inferenceservices", "mwisvc", "inferenceservice
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 LONGEST = 7 * 86400
 WAIT = 30.0
+POD_WAIT = 120.0
 
 ABOUT: dict[Action, str] = {
     "promote": "take the next step without a verdict; after the last one the canary takes over",
@@ -43,7 +44,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 @dataclass(frozen=True)
 class Place:
-    """Names an InferenceService, and the cluster it is on."""
+    """Names an object, and the cluster it is on."""
 
     name: str
     namespace: str | None = None
@@ -72,9 +73,41 @@ class Ask:
     timeout: float = WAIT
 
 
-def parse(program: str, arguments: Sequence[str] | None = None) -> Show | Ask:
+@dataclass(frozen=True)
+class Put:
+    """The command `data put`: copy a file to a claim, the name of the place."""
+
+    place: Place
+    file: Path
+    path: str
+    image: str | None = None
+    timeout: float = POD_WAIT
+
+
+@dataclass(frozen=True)
+class Try:
+    """The command `try`: run the steps of a TrainingJob on this machine.
+
+    `data`, `holdout`: what lies on the claim or in the ConfigMap. `train`: how the user's own program runs here.
+    """
+
+    files: tuple[Path, ...]
+    name: str | None = None
+    data: Path | None = None
+    holdout: Path | None = None
+    train: str | None = None
+    folder: Path | None = None
+
+
+def parse(program: str, arguments: Sequence[str] | None = None) -> Show | Ask | Put | Try:
     """Returns the command. A wrong command line ends the process with a message and code 2."""
     given = parser(program).parse_args(arguments)
+    if given.command == "try":
+        return Try(tuple(given.files), given.name, given.data, given.holdout, given.train, given.folder)
+    if given.command == "put":
+        claim, path = given.uri
+        place = Place(claim, given.namespace, given.context, given.kubeconfig)
+        return Put(place, given.file, path, given.image, given.timeout)
     place = Place(given.name, given.namespace, given.context, given.kubeconfig)
     if given.command == "status":
         return Show(place, given.watch, given.output, given.timeout)
@@ -87,18 +120,74 @@ def parser(program: str) -> argparse.ArgumentParser:
     """Returns the parser of the whole command line."""
     top = argparse.ArgumentParser(
         program,
-        description="Shows and steers rollouts of Modelwright's InferenceServices.",
+        description="Tries TrainingJobs on this machine, brings data to claims, shows and steers rollouts.",
         epilog=EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=version("modelwright"))
-    groups = top.add_subparsers(required=True, metavar="rollout")
+    groups = top.add_subparsers(required=True, metavar="GROUP")
     rollout = groups.add_parser("rollout", help="show and steer a rollout", description="Rollouts.")
     commands = rollout.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _status(_command(commands, "status", "show how a rollout stands"))
     for action, about in ABOUT.items():
         _ask(_command(commands, action, about), action)
+    data = groups.add_parser("data", help="bring data to a claim", description="Data.")
+    _put(data.add_subparsers(dest="command", required=True, metavar="COMMAND"))
+    _try(groups)
     return top
+
+
+def _put(commands: Commands) -> None:
+    command = commands.add_parser(
+        "put",
+        help="copy a file to a claim",
+        description="Copies a file to a PersistentVolumeClaim, through a pod that mounts it.",
+        epilog=EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("file", metavar="FILE", type=Path, help="file on this machine")
+    command.add_argument("uri", metavar="pvc://CLAIM/PATH", type=_claim, help="where it goes")
+    command.add_argument(
+        "--image", help="image of the pod, with Python; default: the operator's training image"
+    )
+    command.add_argument(
+        "--timeout", type=_seconds, default=POD_WAIT, help="how long to wait for the pod (default: 2m)"
+    )
+    _add_cluster(command)
+
+
+def _try(groups: Commands) -> None:
+    command = groups.add_parser(
+        "try",
+        help="run the steps of a TrainingJob on this machine, without a cluster",
+        description="Runs fetch, train and publish of a TrainingJob on this machine, as its pod does.",
+        epilog=EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(command="try")
+    command.add_argument(
+        "files",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        help="manifests: the TrainingJob, and ConfigMaps of its data",
+    )
+    command.add_argument("--name", help="which TrainingJob, if the files hold several")
+    command.add_argument(
+        "--data", type=Path, help="the file or folder that data.uri names, if it is on a claim"
+    )
+    command.add_argument("--holdout", type=Path, help="the same for data.holdout.uri")
+    command.add_argument("--train", help="how the program of your own image runs here: 'python train.py'")
+    command.add_argument(
+        "--folder", type=Path, help="where the run leaves its files; default: a new temporary folder"
+    )
+
+
+def _add_cluster(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments that name a namespace and a cluster."""
+    command.add_argument("-n", "--namespace", type=_namespace, help="default: the context's, as with kubectl")
+    command.add_argument("--context", help="context of the kubeconfig (default: the current one)")
+    command.add_argument("--kubeconfig", type=Path, help="default: $KUBECONFIG, else ~/.kube/config")
 
 
 def _command(commands: Commands, name: str, about: str) -> argparse.ArgumentParser:
@@ -111,9 +200,7 @@ def _command(commands: Commands, name: str, about: str) -> argparse.ArgumentPars
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("name", metavar="NAME", type=_name, help="name of the InferenceService")
-    command.add_argument("-n", "--namespace", type=_namespace, help="default: the context's, as with kubectl")
-    command.add_argument("--context", help="context of the kubeconfig (default: the current one)")
-    command.add_argument("--kubeconfig", type=Path, help="default: $KUBECONFIG, else ~/.kube/config")
+    _add_cluster(command)
     return command
 
 
@@ -148,6 +235,14 @@ def _name(text: str) -> str:
             f"{name!r} cannot be a name: small letters, digits and dashes, at most {NAME_LENGTH}"
         )
     return name
+
+
+def _claim(text: str) -> tuple[str, str]:
+    """The claim and the path in a uri."""
+    if not re.fullmatch(PVC_FILE_URI, text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no place for a file: pvc://CLAIM/PATH")
+    claim, _, path = text.removeprefix("pvc://").partition("/")
+    return claim, path
 
 
 def _namespace(text: str) -> str:

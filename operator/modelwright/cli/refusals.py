@@ -15,12 +15,13 @@ PLURAL = "inferenceservices"
 KIND = f"{PLURAL}.{GROUP}"
 VERSIONS = f"modelversions.{GROUP}"
 _USER = re.compile(r'User "([^"]{1,253})"')
-# All verbs that the commands need, so that the user asks the administrator once for each resource.
+# All verbs that the commands about rollouts need, so that the user asks the administrator once for each resource.
 ROLES = {
     KIND: ("rollouts", "get,list,watch,patch"),
     VERSIONS: ("rollout-versions", "get"),
     "events": ("rollout-events", "list"),
 }
+DATA_ROLES = {"pods": ("data-put", "create,get,delete"), "pods/exec": ("data-put-exec", "create,get")}
 # How many names a message holds: similar ones, or all.
 NEAR, ALL = 3, 10
 
@@ -75,7 +76,7 @@ def _message(body: str) -> str | None:
 def _forbidden(attempt: Attempt, message: str) -> str:
     match = _USER.search(message)
     who = match[1] if match else "USER"
-    role, verbs = ROLES[attempt.resource]
+    role, verbs = (ROLES | DATA_ROLES)[attempt.resource]
     space = attempt.namespace
     return (
         f"{who} may not {attempt.verb} {attempt.resource} in namespace {space}. An administrator can allow it:\n"

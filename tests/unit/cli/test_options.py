@@ -8,10 +8,10 @@ from typing import get_args
 import pytest
 
 from modelwright.api.requests import Action
-from modelwright.cli.options import ABOUT, Ask, Place, Show, parse
+from modelwright.cli.options import ABOUT, Ask, Place, Put, Show, Try, parse
 
 
-def parsed(line: str) -> Show | Ask:
+def parsed(line: str) -> Show | Ask | Put | Try:
     return parse("modelwright", line.split())
 
 
@@ -29,12 +29,17 @@ def parsed(line: str) -> Show | Ask:
         ("rollout undo churn --timeout 1.5s", Ask(Place("churn"), "undo", timeout=1.5)),
         ("rollout retry churn --revision abc", Ask(Place("churn"), "retry", revision="abc")),
         (
+            "data put rows.csv pvc://lake/2026/rows.csv -n shop",
+            Put(Place("lake", "shop"), Path("rows.csv"), "2026/rows.csv"),
+        ),
+        ("try a.yaml b.yaml --data d", Try((Path("a.yaml"), Path("b.yaml")), data=Path("d"))),
+        (
             "rollout pause churn --context c --kubeconfig /k",
             Ask(Place("churn", context="c", kubeconfig=Path("/k")), "pause"),
         ),
     ],
 )
-def test_a_command_is_what_it_says(line: str, command: Show | Ask) -> None:
+def test_a_command_is_what_it_says(line: str, command: Show | Ask | Put | Try) -> None:
     assert parsed(line) == command
 
 
@@ -45,7 +50,10 @@ def test_every_action_of_the_annotation_has_its_command() -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("", "required: rollout"),
+        ("", "required: GROUP"),
+        ("data put rows.csv s3://lake/rows.csv", "pvc://CLAIM/PATH"),
+        ("data put rows.csv pvc://lake/../rows.csv", "pvc://CLAIM/PATH"),
+        ("try", "required: FILE"),
         ("rollout", "required: COMMAND"),
         ("rollout status", "required: NAME"),
         ("rollout dance churn", "invalid choice: 'dance'"),

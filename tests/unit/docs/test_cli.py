@@ -13,7 +13,7 @@ from unit.given.resources import InferenceService
 from unit.inferenceservice.rollout.test_canary import after
 
 from modelwright.cli.errors import Exit
-from modelwright.cli.options import ABOUT, EXITS, parse
+from modelwright.cli.options import ABOUT, EXITS, Put, Try, parse
 from modelwright.cli.refusals import ROLES
 from modelwright.view.drawing import picture
 from modelwright.view.model import Metric
@@ -22,7 +22,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "cli.md").read_text()
 LINES = [
     line
-    for page in (PAGE, (DOCS / "rollouts.md").read_text())
+    for page in (PAGE, (DOCS / "rollouts.md").read_text(), (DOCS / "training.md").read_text())
     for line in re.findall(r"^\$ (?:kubectl )?modelwright (.*)$", page, re.MULTILINE)
 ]
 
@@ -39,7 +39,8 @@ def words(cells: list[str]) -> set[str]:
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_command_parses(line: str) -> None:
-    assert parse("modelwright", shlex.split(line, comments=True)).place.name == "churn"
+    command = parse("modelwright", shlex.split(line, comments=True))
+    assert isinstance(command, Put | Try) or command.place.name == "churn"
 
 
 def test_commands_were_found() -> None:
@@ -48,13 +49,19 @@ def test_commands_were_found() -> None:
 
 def test_every_command_is_explained_and_no_other() -> None:
     told = words([row[0] for row in table("| command | what it does |\n|---|---|\n")])
-    assert told == {"status", *ABOUT}
+    assert told == {"status", *ABOUT, "data put", "try"}
 
 
 def test_every_option_is_explained_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("status", "promote", "abort"):
+    for words_ in (
+        ["rollout", "status"],
+        ["rollout", "promote"],
+        ["rollout", "abort"],
+        ["data", "put"],
+        ["try"],
+    ):
         with pytest.raises(SystemExit):
-            parse("modelwright", ["rollout", command, "--help"])
+            parse("modelwright", [*words_, "--help"])
     listed = "\n".join(re.findall(r"^  (-.*)$", capsys.readouterr().out, re.MULTILINE))
     said = set(re.findall(r"(?:^|, )(--?[a-z][a-z-]*)", listed, re.MULTILINE))
     told = words([row[0] for row in table("| option | of | meaning |\n|---|---|---|\n")])

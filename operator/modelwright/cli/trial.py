@@ -1,0 +1,138 @@
+"""What `modelwright try` runs: the steps of a TrainingJob on this machine, in a folder laid out as its pod. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from modelwright.api.rundocument import run_document, source_of, source_variables
+from modelwright.api.trainingjob import TrainingJobSpec
+from modelwright.cli.errors import BadUsage
+
+ARTIFACTS = "pvc://artifacts"
+FOLDERS = (
+    "etc/modelwright/run", "source", "source-holdout", "data/train", "data/holdout", "model", "artifacts", "dev",
+)  # fmt: skip
+MOST_FAULTS = 5
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A TrainingJob that is tried here.
+
+    `document`: its run document. `sources`: by folder, what has to lie there before fetch: a text by the name of its
+    file, or None for a file of the user's. `environment`: of fetch. `own`: the environment of the user's own trainer;
+    None for the built-in one.
+    """
+
+    name: str
+    document: str
+    sources: Mapping[str, tuple[str, str | None]]
+    environment: Mapping[str, str]
+    own: Mapping[str, str] | None
+
+
+def trial(texts: Iterable[str], name: str | None) -> Trial:
+    """Reads manifests: a TrainingJob (the one called `name`), and the ConfigMaps of its data. Raises BadUsage."""
+    manifests = [manifest for text in texts for manifest in _documents(text)]
+    job = _job(manifests, name)
+    spec = _spec(job)
+    called = str(job["metadata"]["name"])
+    data = spec["data"]
+    document = run_document(spec, namespace="default", name=called, run=1, artifacts=ARTIFACTS)
+    uris = {"source": source_of(data), "source-holdout": (data.get("holdout") or {}).get("uri") or ""}
+    places = {folder: _mounted(uri, manifests) for folder, uri in uris.items()}
+    return Trial(
+        name=called,
+        document=json.dumps(document),
+        sources={folder: place for folder, place in places.items() if place is not None},
+        environment=source_variables(data),
+        own=_own_environment(spec) if "image" in spec["trainer"] else None,
+    )
+
+
+def _documents(text: str) -> list[Manifest]:
+    try:
+        return [found for found in yaml.safe_load_all(text) if isinstance(found, dict)]
+    except yaml.YAMLError as error:
+        raise BadUsage(f"this is no YAML: {error}") from error
+
+
+def _job(manifests: Iterable[Manifest], name: str | None) -> Manifest:
+    jobs = [found for found in manifests if found.get("kind") == "TrainingJob"]
+    fitting = [job for job in jobs if name in (None, job.get("metadata", {}).get("name"))]
+    if len(fitting) == 1 and "name" in fitting[0].get("metadata", {}):
+        return fitting[0]
+    names = ", ".join(str(job.get("metadata", {}).get("name")) for job in jobs) or "none"
+    raise BadUsage(f"name one TrainingJob (--name); the files hold: {names}")
+
+
+def _spec(job: Manifest) -> dict[str, Any]:
+    """The spec with its defaults. Of the rules across fields, which the API server checks, only two are checked here."""
+    given = job.get("spec") or {}
+    try:
+        checked = TrainingJobSpec.model_validate(given)
+    except ValidationError as error:
+        faults = [
+            f"spec.{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        ]
+    else:
+        known = checked.model_dump(mode="json", by_alias=True)
+        faults = [f"{path}: there is no such field" for path in _unknown("spec", given, known)]
+        data, trainer = checked.data, checked.trainer
+        if (data.uri is None) == (data.config_map_ref is None):
+            faults.append("spec.data: set exactly one of uri and configMapRef")
+        if (trainer.sklearn is None) == (trainer.image is None):
+            faults.append("spec.trainer: set exactly one of sklearn and image")
+    if faults:
+        raise BadUsage(f"the TrainingJob is not valid: {'; '.join(faults[:MOST_FAULTS])}")
+    spec: dict[str, Any] = checked.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return spec
+
+
+def _unknown(path: str, given: Any, known: Any) -> Iterator[str]:  # noqa: ANN401 - whatever YAML holds
+    """The paths of the fields in `given` that a model has not taken."""
+    if isinstance(given, dict) and isinstance(known, dict):
+        for key, value in given.items():
+            if key not in known:
+                yield f"{path}.{key}"
+            else:
+                yield from _unknown(f"{path}.{key}", value, known[key])
+    elif isinstance(given, list) and isinstance(known, list):
+        for place, (value, taken) in enumerate(zip(given, known, strict=False)):
+            yield from _unknown(f"{path}[{place}]", value, taken)
+
+
+def _mounted(uri: str, manifests: Iterable[Manifest]) -> tuple[str, str | None] | None:
+    """The file that the pod would find on a volume, with its text if a ConfigMap of the files has it."""
+    scheme, _, rest = uri.partition("://")
+    owner, _, path = rest.partition("/")
+    if scheme == "pvc":
+        return path, None
+    if scheme != "configmap":
+        return None
+    maps = (found for found in manifests if found.get("kind") == "ConfigMap")
+    held = next((m.get("data") or {} for m in maps if m.get("metadata", {}).get("name") == owner), {})
+    return path, held.get(path)
+
+
+def _own_environment(spec: Mapping[str, Any]) -> dict[str, str]:
+    told = {"MODELWRIGHT_TARGET": str(spec["data"]["target"]), "MODELWRIGHT_SEED": str(spec.get("seed", 0))}
+    if spec.get("task"):
+        told["MODELWRIGHT_TASK"] = str(spec["task"])
+    own = {variable["name"]: variable.get("value", "") for variable in spec["trainer"].get("env") or ()}
+    return told | own
+
+
+def folder_of(path: str) -> str:
+    """The folder that holds what a path names: for a pattern, the one that its files are in."""
+    return str(PurePosixPath(path).parent)

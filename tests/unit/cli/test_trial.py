@@ -1,0 +1,105 @@
+"""`modelwright try`: the steps of a TrainingJob on this machine give what its pod gives."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelwright.cli.errors import BadUsage
+from modelwright.cli.trial import trial
+
+ROOT = Path(__file__).parents[3]
+PROGRAM = Path(sys.executable).with_name("modelwright")
+RECIPE: dict[str, Any] = {
+    "apiVersion": "modelwright.dev/v1alpha1",
+    "kind": "TrainingJob",
+    "metadata": {"name": "prices"},
+    "spec": {
+        "data": {"uri": "configmap://rows/d.csv", "target": "y"},
+        "trainer": {"sklearn": {"estimator": "sklearn.linear_model.LogisticRegression"}},
+    },
+}
+ROWS: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "rows"},
+    "data": {"d.csv": "x,y\n" + "".join(f"{n}.5,{'ab'[n % 2]}\n" for n in range(40))},
+}
+
+
+def manifests(*objects: object) -> str:
+    return yaml.safe_dump_all(objects)
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([PROGRAM, "try", *words], capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_config_map_of_the_files_is_the_source() -> None:
+    found = trial([manifests(RECIPE), manifests(ROWS)], None)
+    assert found.sources == {"source": ("d.csv", ROWS["data"]["d.csv"])}
+    assert found.environment == {"MODELWRIGHT_SOURCE": "configmap://rows/d.csv"}
+    assert json.loads(found.document)["trainingJob"] == "prices"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[", "no YAML"),
+        ("kind: ConfigMap", "the files hold: none"),
+        (manifests(RECIPE, {**RECIPE, "metadata": {"name": "other"}}), "the files hold: prices, other"),
+        (manifests({**RECIPE, "spec": {**RECIPE["spec"], "sed": 1}}), "spec.sed: there is no such field"),
+        (manifests({**RECIPE, "spec": {**RECIPE["spec"], "seed": -1}}), "spec.seed: "),
+        (
+            manifests({**RECIPE, "spec": {"data": {"target": "y"}, "trainer": {}}}),
+            "exactly one of uri and configMap",
+        ),
+    ],
+)
+def test_what_cannot_be_tried_is_said(text: str, message: str) -> None:
+    with pytest.raises(BadUsage, match=message):
+        trial([text], None)
+
+
+def test_the_steps_run_one_after_the_other_and_leave_the_model(tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(manifests(RECIPE, ROWS))
+    ended = run(str(file), "--folder", str(tmp_path / "run"))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (folder,) = (tmp_path / "run" / "artifacts").glob("sha256-*")
+    assert {"model.onnx", "report.json", "card.md"} <= {path.name for path in folder.iterdir()}
+    assert str(folder) in ended.stdout
+    assert "accuracy" in ended.stdout
+
+
+def test_data_of_a_claim_is_named_and_a_mistake_is_said_as_in_the_cluster(tmp_path: Path) -> None:
+    job = json.loads(json.dumps(RECIPE))
+    job["spec"]["data"] = {"uri": "pvc://lake/2026/rows.csv", "target": "z"}
+    file, rows = tmp_path / "job.yaml", tmp_path / "mine.csv"
+    file.write_text(manifests(job))
+    rows.write_text(str(ROWS["data"]["d.csv"]))
+    without, wrong = run(str(file)), run(str(file), "--data", str(rows))
+    assert (without.returncode, wrong.returncode) == (2, 1)
+    assert "--data FILE" in without.stderr
+    assert "fetch: TargetMissing: The data has no column 'z'" in wrong.stderr
+
+
+def test_a_program_of_the_users_own_trains(tmp_path: Path) -> None:
+    job = json.loads(json.dumps(RECIPE))
+    job["spec"] |= {"task": "Classification", "trainer": {"image": "team/train:1"}}
+    file = tmp_path / "job.yaml"
+    file.write_text(manifests(job, ROWS))
+    (tmp_path / "train.py").write_text(
+        "import os, sys; sys.exit(f\"target {os.environ['MODELWRIGHT_TARGET']}\")"
+    )
+    without = run(str(file))
+    ended = run(str(file), "--train", f"{sys.executable} {tmp_path / 'train.py'}")
+    assert (without.returncode, "--train" in without.stderr) == (2, True)
+    assert (ended.returncode, "train: it ended with exit code 1" in ended.stderr) == (1, True)
+    assert "target y" in ended.stderr
