@@ -76,7 +76,7 @@ def _job(manifests: Iterable[Manifest], name: str | None) -> Manifest:
 
 
 def _spec(job: Manifest) -> dict[str, Any]:
-    """The spec with its defaults. Of the rules across fields, which the API server checks, only two are checked here."""
+    """The spec with its defaults. Of the rules across fields, which the API server checks, it checks only two."""
     given = job.get("spec") or {}
     try:
         checked = TrainingJobSpec.model_validate(given)
