@@ -93,10 +93,17 @@ def test_a_compressed_file_that_is_not_whole_is_refused(
 def test_a_file_that_unpacks_to_too_much_is_refused_while_it_is_unpacked(tmp_path: Path, codec: str) -> None:
     (tmp_path / "bomb").write_bytes(CODECS[codec](b"1,2,3\n" * 1_000_000))
     with (tmp_path / "bomb").open("rb", buffering=0) as file, pytest.raises(InputError) as refused:
-        stored.keep(file, tmp_path / "kept", "bomb", limit=2_000_000)
+        stored.keep(file, tmp_path / "kept", "bomb", stored.Bound(2_000_000, "Why."))
     assert refused.value.reason == "DataTooLarge"
-    assert "more than 2000000" in refused.value.message
+    assert "more than 2000000 bytes. Why." in refused.value.message
     assert (tmp_path / "kept").stat().st_size <= 2_000_000
+
+
+def test_a_bomb_is_refused_at_what_memory_holds(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_memory(monkeypatch, 3)
+    ending = fetch(pod, gzip.compress(b"x,y\n" + b"1,0\n" * 1_000_000))
+    assert ending.reason == "DataTooLarge"
+    assert "unpack to more than 1310720 bytes" in ending.message
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
@@ -234,7 +241,8 @@ def test_a_csv_that_memory_does_not_hold_is_refused_early(
     monkeypatch.setattr("pyarrow.csv.open_csv", None)
     ending = fetch(pod, compress(CSV[:10] + b",y\n" + b"1.2345678,1\n" * 400_000))
     assert (ending.reason, ending.code) == ("DataTooLarge", 65)
-    assert "3 MiB" in ending.message
+    assert "table of 3 MiB" in ending.message
+    assert "data.sample.rows" in ending.message
 
 
 def test_columns_that_are_not_used_take_no_memory(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from modelwright_training import memory
 from modelwright_training.documents import Sample
 from modelwright_training.errors import InputError, listing
 from modelwright_training.reading.sample import Sampler
+from modelwright_training.reading.stored import Bound
 from modelwright_training.reading.tables import Format, Part
 from modelwright_training.untyped import ArrowBatch, ArrowSchema, ArrowTable
 
@@ -38,6 +39,10 @@ class Gathering:
 
     def __post_init__(self) -> None:
         self._sampler = Sampler(self.sample) if self.sample else None
+
+    def bound(self) -> Bound:
+        """What the next file may unpack to if all of its rows and columns are kept: a table takes no less."""
+        return Bound(int(max(0, self.share - self._size) * DOUBT), self._remedy())
 
     def add(self, part: Part, name: str) -> None:
         """Read all rows of a file."""
@@ -91,14 +96,16 @@ class Gathering:
     def _too_large(self, takes: str, rows: int | None, size: int) -> InputError:
         count = f"The table has {rows} rows and {len(self._names)} columns and" if rows else "The table"
         fits = rows * self.share // size if rows else None
-        ask = "data.sample.rows" + (f", {fits} at most" if fits else "")
+        return InputError("DataTooLarge", f"{count} takes {takes} of memory. {self._remedy(fits)}")
+
+    def _remedy(self, fits: int | None = None) -> str:
+        sample = "data.sample.rows" + (f", {fits} at most" if fits else "")
         if self.sample is not None:
-            ask = "a smaller data.sample.rows"
-        return InputError(
-            "DataTooLarge",
-            f"{count} takes {takes} of memory. This step may use {_shown(memory.limit())} in all, which leaves room "
-            f"for a table of {_shown(self.share)}. Raise spec.resources.limits.memory, name fewer columns "
-            f"(data.features), or learn from a part of the rows ({ask}).",
+            sample = "a smaller data.sample.rows"
+        return (
+            f"This step may use {_shown(memory.limit())} in all, which leaves room for a table of "
+            f"{_shown(self.share)}. Raise spec.resources.limits.memory, name fewer columns "
+            f"(data.features), or learn from a part of the rows ({sample})."
         )
 
     def _check_alike(self, part: Part, name: str) -> None:

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 SCHEMES = "configmap://NAME/KEY, pvc://CLAIM/PATH, https://HOST/PATH and sklearn://NAME"
 MOUNTED = re.compile(r"(?P<scheme>configmap|pvc)://(?P<volume>[^/]+)/(?P<path>.+)", re.DOTALL)
+MAX_BYTES = 16 << 30
 MAX_DOWNLOAD = 2 << 30
 
 
@@ -75,18 +76,20 @@ def _bring(
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         files, many = _files(uri, mounted, scratch, environ)
-        limit = stored.MAX_BYTES
+        wanted = _wanted(data)
         for file in files:
             name = f"{file.name!r} of {shown}" if many else shown
             with file.opened() as stream:
-                kept = stored.keep(stream, scratch / "data", name, limit)
+                bound = stored.Bound(MAX_BYTES - size, f"At most {MAX_BYTES >> 30} GiB are read in all.")
+                if sample is None and wanted is None:
+                    bound = min(bound, gathering.bound(), key=lambda bound: bound.size)
+                kept = stored.keep(stream, scratch / "data", name, bound)
             lines.append(f"{kept.digest}  {file.name}\n")
             size += kept.size
-            limit -= kept.size
             if not many:
                 _check_digest(shown, kept.digest, digest)
             with storage(f"Reading {name}"):
-                part = tables.open_part(kept.path, file.name, _wanted(data))
+                part = tables.open_part(kept.path, file.name, wanted)
                 if part is None:
                     empty += 1
                 else:

@@ -16,7 +16,6 @@ from modelwright_training.errors import InputError, storage
 from modelwright_training.files import CHUNK
 from modelwright_training.untyped import Buffer, Stream
 
-MAX_BYTES = 16 << 30
 # What is left of the scratch space for the node and for what is written later.
 SPARE = 0.1
 CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
@@ -48,29 +47,34 @@ class _Hashed(io.RawIOBase):
         return count
 
 
-def keep(file: Stream, path: Path, name: str, limit: int = MAX_BYTES) -> Kept:
-    """Copy what `file` holds to `path`, unpacked; InputError DataTooLarge where more than `limit` bytes come out."""
+@dataclass(frozen=True)
+class Bound:
+    """How many bytes may come out of a file, and a sentence that says why and what to do."""
+
+    size: int
+    why: str
+
+
+def keep(file: Stream, path: Path, name: str, bound: Bound) -> Kept:
+    """Copy what `file` holds to `path`, unpacked; InputError DataTooLarge where more comes out than may."""
     hashed = _Hashed(file)
     stored = io.BufferedReader(hashed, CHUNK)
-    limit = min(limit, int(shutil.disk_usage(path.parent).free * (1 - SPARE)))
+    free = int(shutil.disk_usage(path.parent).free * (1 - SPARE))
+    if free < bound.size:
+        bound = Bound(free, f"The pod has {free} bytes of scratch space (the emptyDir at /tmp) to spare.")
     size = 0
     with storage("Writing the data"):
         target = path.open("wb")
     with target:
         for chunk in _text(_unpacked(stored, name), name):
             size += len(chunk)
-            if size > limit:
-                raise InputError("DataTooLarge", _too_large(name, hashed, size, limit))
+            if size > bound.size:
+                unpacks = f"its first {hashed.size} bytes unpack to" if size > hashed.size else "it has"
+                message = f"{name} is too large: {unpacks} more than {bound.size} bytes. {bound.why}"
+                raise InputError("DataTooLarge", message)
             with storage("Writing the data"):
                 target.write(chunk)
     return Kept(path, f"sha256:{hashed.sha256.hexdigest()}", hashed.size)
-
-
-def _too_large(name: str, hashed: _Hashed, size: int, limit: int) -> str:
-    unpacks = (
-        f"Its first {hashed.size} bytes unpack to more than {limit}" if size > hashed.size else "It is larger"
-    )
-    return f"{name} is too large: {unpacks}; at most {limit} bytes are read. Use fewer rows or columns."
 
 
 def _unpacked(stored: Stream, name: str) -> Iterator[bytes]:
