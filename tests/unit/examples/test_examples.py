@@ -60,21 +60,17 @@ def pod(root: Path, folder: Path) -> tuple[Manifest, dict[str, str]]:
     return job, source_variables(spec["data"])
 
 
-def own_step(root: Path, job: Manifest) -> int:
-    """Runs the container of an own trainer as a process, its folders moved below `root`."""
-    spec, trainer = job["spec"], job["spec"]["trainer"]
+def own_step(root: Path, folder: Path, job: Manifest) -> int:
+    """Runs the program of an own image as a process, its folders moved below `root`."""
+    spec = job["spec"]
     told = {
+        "MODELWRIGHT_ROOT": str(root),
         "MODELWRIGHT_TARGET": spec["data"]["target"],
         "MODELWRIGHT_SEED": str(spec["seed"]),
         "MODELWRIGHT_TASK": spec["task"],
-        **{variable["name"]: variable["value"] for variable in trainer["env"]},
+        **{variable["name"]: variable["value"] for variable in spec["trainer"]["env"]},
     }
-    assert trainer["command"][0] == "python3"
-    words = [
-        word.replace("/data/", f"{root}/data/").replace("/model/", f"{root}/model/")
-        for word in trainer["args"]
-    ]
-    command = [sys.executable, *trainer["command"][1:], *words]
+    command = [sys.executable, str(folder / "train.py")]
     return subprocess.run(command, env={**os.environ, **told}, timeout=120, check=False).returncode
 
 
@@ -84,7 +80,7 @@ def train(root: Path, folder: Path) -> Manifest:
     paths = Paths.under(root)
     for step in ("fetch", "train", "publish"):
         own = step == "train" and "image" in job["spec"]["trainer"]
-        code = own_step(root, job) if own else run_step(step, environ, paths)
+        code = own_step(root, folder, job) if own else run_step(step, environ, paths)
         assert code == 0, paths.termination_log.read_text()
     result: Manifest = json.loads(paths.termination_log.read_text())["result"]
     return result
