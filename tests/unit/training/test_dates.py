@@ -66,9 +66,16 @@ def moments(known: Format, count: int) -> list[datetime]:
 def expected(moment: datetime, known: Format, offset: int) -> list[float]:
     """The parts by Python's own calendar."""
     utc = moment.astimezone(UTC).replace(tzinfo=None) if known.zone else moment
-    since = utc.replace(microsecond=0) - (datetime.fromisoformat("1970-01-01") + timedelta(days=offset))
+    start = datetime.fromisoformat("1970-01-01") + timedelta(days=offset)
+    since = utc.replace(microsecond=0) - start
     elapsed = np.float32((since.days * 86_400 + since.seconds) / 86_400)
-    parts = [float(utc.year), float(utc.month), float(utc.day), float(utc.weekday()), float(elapsed)]
+    parts = [
+        float(utc.year - start.year),
+        float(utc.month),
+        float(utc.day),
+        float(utc.weekday()),
+        float(elapsed),
+    ]
     return [*parts, float(utc.hour)] if known.time else parts
 
 

@@ -58,3 +58,13 @@ def test_a_caller_sends_dates_and_long_numbers_as_the_data_has_them(pod: Pod) ->
         contract = server.get("/v2/openapi.json").document
         record = contract["components"]["schemas"]["Record"]["properties"]
         assert record["day"] == {"type": ["string", "null"], "description": "A date, written as DD.MM.YYYY."}
+
+
+def test_a_regression_on_dates_of_a_few_years_passes_parity(pod: Pod) -> None:
+    frame = bookings()
+    frame["y"] = [int(text[-4:] or 0) + index / 7 for index, text in enumerate(frame["day"])]
+    described = dataset(
+        Feature(name="day", kind="date", format="DD.MM.YYYY", offset=18_900), task="Regression"
+    )
+    fetched(pod, frame, described).given(estimator="sklearn.linear_model.LinearRegression", task="Regression")
+    assert pod.through("train", "publish").result["parity"]["verdict"] == "Pass"

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 
 from modelwright_training.documents import Feature
-from modelwright_training.features.dates import FORMATS, SECONDS, Format
+from modelwright_training.features.dates import FORMATS, SECONDS, Format, year_of
 from modelwright_training.features.nodes import Nodes
 
 INT64, FLOAT, DOUBLE = onnx.TensorProto.INT64, onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
@@ -32,9 +32,11 @@ def date_nodes(nodes: Nodes, raw: str, feature: Feature) -> dict[str, str]:
         second = _mod(nodes, total, SECONDS)
         year, month, day = _civil(nodes, days)
         days = _plus(nodes, days, -EPOCH)
+    offset = int(feature.offset or 0)
+    year = _plus(nodes, year, -year_of(offset))
     found = {"year": year, "month": month, "day": day, "weekday": _mod(nodes, _plus(nodes, days, 3), 7)}
     numbers = {part: nodes.add("Cast", value, to=FLOAT) for part, value in found.items()}
-    numbers["elapsed"] = _elapsed(nodes, days, second, int(feature.offset or 0))
+    numbers["elapsed"] = _elapsed(nodes, days, second, offset)
     if second is not None:
         numbers["hour"] = nodes.add("Cast", _div(nodes, second, 3600), to=FLOAT)
     return {part: nodes.add("Add", value, marker) for part, value in numbers.items()}

@@ -101,7 +101,8 @@ def seconds(texts: ArrowArray, known: Format) -> Integers:
 def numbers(texts: ArrowArray, known: Format, offset: int) -> dict[str, Numbers]:
     """The parts of each date; NaN where the text is empty.
 
-    `offset`: the day from which `elapsed` counts, in days since 1970-01-01."""
+    `offset`: the day from which `elapsed` counts, in days since 1970-01-01. `year` counts from the year of that
+    day: years as they are would be large beside their spread, and lose digits when float32 scales them."""
     coded = texts.dictionary_encode()  # the same days come again and again
     different = coded.dictionary
     there = np.asarray(pyarrow.compute.not_equal(different, "").to_numpy(zero_copy_only=False), dtype=bool)
@@ -110,7 +111,7 @@ def numbers(texts: ArrowArray, known: Format, offset: int) -> dict[str, Numbers]
     date = day.astype("datetime64[D]")
     month = date.astype("datetime64[M]")
     found = {
-        "year": date.astype("datetime64[Y]").astype(np.int64) + 1970,
+        "year": date.astype("datetime64[Y]").astype(np.int64) + 1970 - year_of(offset),
         "month": month.astype(np.int64) % 12 + 1,
         "day": (date - month).astype(np.int64) + 1,
         "weekday": (day + 3) % 7,  # 1970-01-01 was a Thursday; Monday is 0
@@ -124,6 +125,11 @@ def numbers(texts: ArrowArray, known: Format, offset: int) -> dict[str, Numbers]
         parts[part][there] = found[part]
         parts[part] = parts[part][place]
     return parts
+
+
+def year_of(day: int) -> int:
+    """The year of a day since 1970-01-01."""
+    return int(np.datetime64(day, "D").astype("datetime64[Y]").astype(np.int64)) + 1970
 
 
 def _fields(texts: ArrowArray, known: Format) -> dict[str, ArrowArray]:
