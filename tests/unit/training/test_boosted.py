@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+import pandas as pd
 import pytest
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
@@ -212,9 +213,50 @@ def test_only_classifiers_and_regressors_are_found(path: str) -> None:
     assert caught.value.reason == "EstimatorUnknown"
 
 
+def weighed(rows: int = 300) -> pd.DataFrame:
+    """Two groups of rows that contradict each other, of which one has nearly all the weight."""
+    random = np.random.default_rng(5)
+    frame = pd.DataFrame({"x": random.normal(size=rows), "colour": random.choice(["red", "blue"], rows)})
+    trusted = np.arange(rows) % 2 == 0
+    frame["y"] = np.where((frame["x"] > 0) == trusted, "yes", "no")
+    frame["w"] = np.where(trusted, 10.0, 0.1)
+    return frame
+
+
 def published(pod: Pod) -> Any:
     """What the report says of the training."""
     return pod.published("report")["training"]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        "lightgbm.LGBMClassifier",
+        "xgboost.XGBClassifier",
+        "sklearn.linear_model.LogisticRegression",
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+    ],
+)
+def test_rows_count_by_their_weights_in_training_and_alike_in_scores(pod: Pod, estimator: str) -> None:
+    pod.given_rows(weighed()).given(data={"weight": "w"}, estimator=estimator)
+    scores = {
+        each["name"]: each["value"] for each in pod.through("fetch", "train", "publish").result["metrics"]
+    }
+    assert 0.35 < scores["accuracy"] < 0.65, "half of the rows, which weigh little, contradict the model"
+    assert published(pod)["weight"] == "w"
+    assert pod.dataset["weight"] == "w"
+    assert "w" not in [feature["name"] for feature in pod.dataset["features"]]
+    model = onnxruntime.InferenceSession(str(pod.paths.model_file))
+    asked = {"x": np.array([[-2.0], [2.0]], np.float32), "colour": np.array([["red"], ["blue"]], object)}
+    assert model.run(["label"], asked)[0].tolist() == ["no", "yes"]
+
+
+def test_an_estimator_that_cannot_weigh_rows_is_refused_before_it_is_trained(pod: Pod) -> None:
+    estimator = "sklearn.neighbors.KNeighborsClassifier"
+    pod.given_rows(weighed()).given(data={"weight": "w"}, estimator=estimator)
+    ending = pod.through("fetch", "train")
+    assert ending.reason == "BadParameters"
+    assert "KNeighborsClassifier cannot weigh rows. Remove data.weight ('w')" in ending.message
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ class Ensemble:
 
 def register(kind: type[Estimator], ensemble: Callable[[Estimator], Ensemble]) -> None:
     """Let skl2onnx convert an estimator by its trees."""
+    scores = hasattr(kind, "decision_function")  # scikit-learn calibrates these rather than probabilities
 
     def convert(scope: Scope, operator: Operator, container: Container) -> None:
         fitted = operator.raw_operator
@@ -75,7 +76,10 @@ def register(kind: type[Estimator], ensemble: Callable[[Estimator], Ensemble]) -
         nodes = _Nodes(scope, container)
         sums = nodes.sums(found, _float_input(scope, operator, container))
         if is_classifier(fitted):
-            nodes.classify(sums, found, fitted.classes_, [output.full_name for output in operator.outputs])
+            raw = scores and container.get_options(fitted, {"raw_scores": False})["raw_scores"]
+            nodes.classify(
+                sums, found, fitted.classes_, [output.full_name for output in operator.outputs], raw=raw
+            )
         else:
             nodes.add(found.link, [sums], operator.outputs[0].full_name)
 
@@ -84,6 +88,8 @@ def register(kind: type[Estimator], ensemble: Callable[[Estimator], Ensemble]) -
         calculate_linear_classifier_output_shapes if classifies else calculate_linear_regressor_output_shapes
     )
     options = {"zipmap": [True, False, "columns"], "nocl": [True, False]} if classifies else {}
+    if scores:
+        options["raw_scores"] = [True, False]
     alias = f"Modelwright{kind.__name__}"
     update_registered_converter(kind, alias, shapes, convert, options=options, overwrite=True)
 
@@ -133,10 +139,16 @@ class _Nodes:
         )
         return str(name)
 
-    def classify(self, sums: str, found: Ensemble, classes: npt.NDArray[Any], outputs: list[str]) -> None:
-        """Add the probabilities of the classes, and the label of the likeliest, the first of equals."""
+    def classify(
+        self, sums: str, found: Ensemble, classes: npt.NDArray[Any], outputs: list[str], *, raw: bool
+    ) -> None:
+        """Add the probabilities of the classes (or their scores), and the label of the likeliest, first of equals."""
         label, probabilities = outputs
-        if found.link == "Softmax":
+        if raw and len(classes) == 2:
+            self.add("Concat", [self.add("Neg", [sums]), sums], probabilities, axis=1)
+        elif raw:
+            self.add("Identity", [sums], probabilities)
+        elif found.link == "Softmax":
             self.add("Softmax", [sums], probabilities, axis=1)
         else:
             scaled = self.add("Mul", [sums, self.constant(TensorProto.FLOAT, [1], [found.slope])])
