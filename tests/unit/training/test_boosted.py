@@ -151,10 +151,10 @@ def test_small_differences_of_large_values_are_kept() -> None:
 
 
 @pytest.mark.parametrize("path", ["lightgbm.LGBMClassifier", "xgboost.XGBClassifier"])
-@pytest.mark.parametrize("classes", [2, 3])
-def test_boosting_ends_early_and_the_model_has_the_best_rounds_only(path: str, classes: int) -> None:
+@pytest.mark.parametrize("names", [[7, -3], ["no", "yes"], ["b", "ü", "a"]], ids=str)
+def test_boosting_ends_early_and_the_model_has_the_best_rounds_only(path: str, names: list[Any]) -> None:
     rows = matrix()
-    noise = np.random.default_rng(3).integers(0, classes, len(rows))
+    noise = np.random.default_rng(3).choice(names, len(rows))
     estimator = estimators.build(estimators.find(path), {"n_estimators": 60}, 0, None)
     estimator.stopping = Stopping(rounds=3, fraction=0.2, seed=0)
     estimator.fit(rows.astype(np.float64), noise, sample_weight=np.linspace(1, 2, len(rows)))

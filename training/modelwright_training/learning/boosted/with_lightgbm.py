@@ -66,7 +66,9 @@ class LightGBM(Boosted):
         extra: dict[str, Any] = {}
         if self.stopping:
             learnt, scored = self.stopping.split(target, is_classifier(self))
-            extra["eval_X"], extra["eval_y"] = rows[scored], target[scored]
+            # LightGBM 4.7 knows the classes of these rows by their places only.
+            places = np.unique(target, return_inverse=True)[1] if is_classifier(self) else target
+            extra["eval_X"], extra["eval_y"] = rows[scored], places[scored]
             extra["callbacks"] = [lightgbm.early_stopping(self.stopping.rounds, verbose=False)]
             if sample_weight is not None:
                 extra["eval_sample_weight"] = [sample_weight[scored]]
