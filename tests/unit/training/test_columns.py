@@ -1,5 +1,6 @@
 """What the cells of a column mean: whole numbers of any size, notations of numbers, and what is not quite a number."""
 
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -114,7 +115,7 @@ UNCLEAR = ["1,234", "22,500"]
 
 def test_marks_that_may_stand_for_thousands_or_decimals_are_refused() -> None:
     error = refusal({"x": UNCLEAR, "z": ["1,234", "1.234"], "n": ["1", "2"]})
-    assert error.reason == "AmbiguousNumbers"
+    assert error.reason == "AmbiguousColumn"
     for words in ("'x'", "'z'", "'1,234'", "type: integer", "type: number"):
         assert words in error.message
     assert "'n'" not in error.message
@@ -145,7 +146,7 @@ def test_points_stand_between_thousands_where_other_columns_have_decimal_commas(
 
 
 def test_files_with_both_decimal_marks_decide_nothing() -> None:
-    assert refusal({"x": UNCLEAR, "y": ["0,5", "1"], "z": ["0.5", "1"]}).reason == "AmbiguousNumbers"
+    assert refusal({"x": UNCLEAR, "y": ["0,5", "1"], "z": ["0.5", "1"]}).reason == "AmbiguousColumn"
 
 
 def test_columns_that_are_almost_numbers_are_refused_all_at_once() -> None:
@@ -190,3 +191,54 @@ def test_rules_compare_exactly(cells: list[Any], rule: dict[str, Any], broken: l
     parsed = ColumnRule.model_validate(rule)
     column = columns({"x": cells}, rules={"x": rule}, untyped=False)["x"]
     assert [violation.row for violation in violations({"x": column}, {"x": parsed})[1]] == broken
+
+
+def test_dates_with_mistakes_are_refused_by_their_share_of_the_rows() -> None:
+    error = refusal({"x": ["2026-01-02", "2026-01-03"] * 50 + ["soon", "", "NA"]})
+    assert error.reason == "MixedColumn"
+    assert "'x' holds dates (YYYY-MM-DD); 1 of 103 cells do not fit: row 101 'soon'" in error.message
+
+
+def test_dates_of_which_day_and_month_cannot_be_told_apart_are_refused() -> None:
+    error = refusal({"x": ["03/04/2026", "04/04/2026"]})
+    assert error.reason == "AmbiguousColumn"
+    assert "'x' holds dates such as '03/04/2026'" in error.message
+    cells = ["03/04/2026", "04/04/2026"]
+    assert columns({"x": cells}, rules={"x": {"type": "string"}})["x"].kind == "categorical"
+
+
+def test_what_stands_for_missing_is_missing_among_dates() -> None:
+    column = columns({"x": [" 2026-01-02", "2026-01-02", "NA", ""]})["x"]
+    assert (column.kind, column.format) == ("date", "YYYY-MM-DD")
+    assert column.stored().to_pylist() == ["2026-01-02", "2026-01-02", "", ""]
+    assert column.missing.tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("cells", "asked", "kind", "stored"),
+    [
+        (["20260102", "20260103"], None, "numeric", [20260102, 20260103]),
+        (["20260102", "20260103"], "date", "date", ["20260102", "20260103"]),
+        ([20260102, None], "date", "date", ["20260102", ""]),
+        ([date(2026, 1, 2), None], None, "date", ["2026-01-02", ""]),
+        ([date(2026, 1, 2), None], "string", "categorical", ["2026-01-02", ""]),
+        (["2026-01-02", "2026-01-03"], "string", "categorical", ["2026-01-02", "2026-01-03"]),
+        (["2026-01-02", "2026-01-03"], "text", "text", ["2026-01-02", "2026-01-03"]),
+        (["1", "2"], "text", "text", ["1", "2"]),
+    ],
+)
+def test_a_schema_overrides_what_a_column_looks_like(
+    cells: list[Any], asked: str | None, kind: str, stored: list[Any]
+) -> None:
+    rules = {"x": {"type": asked}} if asked else {}
+    column = columns({"x": cells}, rules=rules)["x"]
+    assert (column.kind, column.stored().to_pylist()) == (kind, stored)
+
+
+def test_a_type_date_needs_a_known_format() -> None:
+    error = refusal({"x": ["next week", "last year"]}, rules={"x": {"type": "date"}})
+    assert error.reason == "SchemaViolation"
+    assert "YYYY-MM-DD" in error.message
+    rule = ColumnRule(type="date")
+    column = columns({"x": ["2026-01-02", "soon"]}, rules={"x": {"type": "date"}})["x"]
+    assert [violation.row for violation in violations({"x": column}, {"x": rule})[1]] == [2]

@@ -332,3 +332,29 @@ def test_more_features_than_the_api_holds_are_refused(pod: Pod) -> None:
 def test_text_that_looks_like_numbers_is_noted(pod: Pod) -> None:
     result = given(pod, {"x": ["1", "2", "3"] * 20}).run("fetch").result
     assert result["notes"] == ["learnt as categories, though their cells look like numbers: 'x'"]
+
+
+def test_dates_and_natural_text_are_learnt_from(pod: Pod) -> None:
+    random = np.random.default_rng(0)
+    days = [f"2026-{month:02}-{day:02}" for month in range(1, 13) for day in range(1, 26)]
+    moods = ["a very good day for everybody", "what a bad day it was again"]
+    frame = pd.DataFrame({"day": days, "x": random.normal(size=300), "y": random.integers(0, 2, 300)})
+    frame["remark"] = [
+        f"{moods[label]} {random.choice(['today', 'indeed', 'here'])} {row}"
+        for row, label in enumerate(frame["y"])
+    ]
+    result = pod.given_rows(frame).run("fetch").result
+    assert {name: feature["kind"] for name, feature in features(pod).items()} == {
+        "day": "date",
+        "x": "numeric",
+        "remark": "text",
+    }
+    assert features(pod)["day"]["format"] == "YYYY-MM-DD"
+    assert features(pod)["day"]["offset"] == 20632
+    assert result["notes"] == ["Column 'remark' is text: the model counts its words."]
+
+
+def test_dates_are_classes_as_they_are_written(pod: Pod) -> None:
+    pod.given_csv("x,y\n" + "".join(f"{row % 7},2026-01-0{1 + row % 2}\n" for row in range(60)))
+    assert pod.run("fetch").code == 0
+    assert pod.dataset["classes"] == ["2026-01-01", "2026-01-02"]

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelwright_training.documents import ColumnRule, Kind
-from modelwright_training.reading import numerals
+from modelwright_training.features.dates import FORMATS
+from modelwright_training.reading import dates, numerals, text
 from modelwright_training.reading.faults import ColumnError, raise_all
 from modelwright_training.reading.numerals import PLAIN, Convention, Decimal, Mask
 from modelwright_training.untyped import ArrowArray, ArrowTable, ArrowType
@@ -40,7 +41,7 @@ class Column:
     unfit: which values are not of the type that was asked for. raw: the values as the file holds them.
     asked: the type that the user has named. convention: how the numbers are written; also: the other convention that
     fits, until it is decided; decided: by what. exact: False where whole numbers beyond int64 were rounded to float64.
-    numeric: the share of the texts that are numbers."""
+    numeric: the share of the texts that are numbers. format: how the dates are written."""
 
     name: str
     type: ColumnType
@@ -53,6 +54,7 @@ class Column:
     decided: str = ""
     exact: bool = True
     numeric: float = 0.0
+    format: str | None = None
 
     @property
     def kind(self) -> Kind:
@@ -111,17 +113,21 @@ def read_columns(
     rules: Mapping[str, ColumnRule],
     untyped: bool = True,
     delimiter: str | None = None,
+    labels: Collection[str] = (),
 ) -> dict[str, Column]:
     """Type columns of a table; texts of an `untyped` table, such as a CSV, may stand for numbers.
 
-    Refuses all columns at once that are of no usable type, or of numbers with mistakes in them. Where the texts of a
-    column are numbers with decimal points and with decimal commas as well ("1,234"), the other columns decide."""
+    Texts are looked at for dates and natural text, but not those of `labels`. Refuses all columns at once that are of
+    no usable type, or of numbers or dates with mistakes in them. Where the texts of a column are numbers with decimal
+    points and with decimal commas as well ("1,234"), the other columns decide."""
     read: dict[str, Column] = {}
     errors: list[ColumnError] = []
     for name in names:
         rule = rules.get(name)
         try:
             column = read_column(name, table[name], asked_type(rule), untyped)
+            if column.type == "string" and asked_type(rule) is None and name not in labels:
+                column = _recognised(column, untyped)
             read[name] = replace(column, asked=rule.type if rule else None)
         except ColumnError as error:
             errors.append(error)
@@ -141,6 +147,12 @@ def read_column(name: str, raw: ArrowArray, asked: ColumnType | None, untyped: b
         raw = raw.cast(raw.type.value_type)
     if is_text(raw.type):
         return _from_text(name, raw.cast(pa.string()), asked, untyped)
+    if written := dates.recognise_type(raw.type):
+        texts, unfit = dates.values(raw, written)
+        column = Column(name, "date", _encoded(texts), unfit, raw, format=written)
+        return (
+            column if asked in (None, "date") else _from_text(name, texts.cast(pa.string()), asked, untyped)
+        )
     if not _is_number(raw.type):
         raise ColumnError(
             "ColumnUnsupported",
@@ -299,8 +311,76 @@ def _number_column(
 
 
 def _text_column(name: str, raw: ArrowArray, asked: ColumnType | None = None) -> Column:
-    kind = asked or "string"
-    return Column(name, kind, _encoded(raw), np.zeros(len(raw), dtype=bool), raw)
+    column = Column(name, asked or "string", _encoded(raw), np.zeros(len(raw), dtype=bool), raw)
+    if asked != "date":
+        return column
+    texts = _dictionary_without(column, MISSING)
+    written = dates.recognise(texts, asked=True)
+    if written == dates.AMBIGUOUS:
+        raise _ambiguous_dates(column, texts)
+    if written is None:
+        some = f" such as {_short(texts[0].as_py())}" if len(texts) else ""
+        raise ColumnError(
+            "SchemaViolation",
+            f"Column {name!r} is to hold dates (data.schema), but its texts{some} are in no known format",
+            f"Known are {', '.join(FORMATS)}.",
+        )
+    return _dated(column, written)
+
+
+def _recognised(column: Column, untyped: bool) -> Column:
+    """A column of text as one of dates or of natural text, if it is."""
+    texts = _dictionary_without(column, MISSING if untyped else [""])
+    if not len(texts):
+        return column
+    # A few dates in many rows, and a few mistakes: their share is of the rows.
+    written = dates.recognise(texts) or dates.recognise(_rows_of(column, texts))
+    if written == dates.AMBIGUOUS:
+        raise _ambiguous_dates(column, texts)
+    if written is not None:
+        dated = _dated(column, written)
+        if dated.unfit.any():
+            cells = _Cells.of(column.raw)
+            odd = np.zeros(len(cells.texts), dtype=bool)
+            odd[cells.places[dated.unfit]] = True
+            raise _mixed(column.name, cells, odd, f"dates ({written})")
+        return dated
+    natural = text.is_natural(texts, int(column.texts[1].sum()))
+    return replace(column, type="text") if natural else column
+
+
+def _dictionary_without(column: Column, words: Collection[str]) -> ArrowArray:
+    """The different texts but some words, stripped."""
+    texts = pc.utf8_trim_whitespace(column.values.dictionary)
+    return texts.filter(pc.invert(pc.is_in(pc.utf8_lower(texts), pa.array(words))))
+
+
+def _rows_of(column: Column, texts: ArrowArray) -> ArrowArray:
+    """The rows that hold some of the different texts, stripped."""
+    stripped = pc.utf8_trim_whitespace(column.values.dictionary)
+    return stripped.take(column.values.indices.filter(pc.is_in(stripped, texts).take(column.values.indices)))
+
+
+def _dated(column: Column, written: str) -> Column:
+    """The column as one of dates in a format; words that stand for a missing number are missing here, too."""
+    stripped = pc.utf8_trim_whitespace(column.values.dictionary)
+    missing = pc.is_in(pc.utf8_lower(stripped), pa.array(MISSING))
+    texts, unfit = dates.values(pc.if_else(missing, "", stripped), written)
+    places = column.values.indices
+    again = pc.dictionary_encode(texts)  # the same date may have had blanks
+    values = pa.DictionaryArray.from_arrays(again.indices.take(places), again.dictionary)
+    return replace(
+        column, type="date", values=values, unfit=unfit[places.to_numpy()], format=written, numeric=0.0
+    )
+
+
+def _ambiguous_dates(column: Column, texts: ArrowArray) -> ColumnError:
+    return ColumnError(
+        "AmbiguousColumn",
+        f"Column {column.name!r} holds dates such as {_short(texts[0].as_py())}; the day or the month may be first",
+        "Write them as YYYY-MM-DD, leave the column out with data.exclude, or make it a category: data.schema "
+        "{NAME: {type: string}}.",
+    )
 
 
 def _encoded(raw: ArrowArray) -> ArrowArray:
@@ -311,20 +391,17 @@ def _encoded(raw: ArrowArray) -> ArrowArray:
     return encoded
 
 
-def _mixed(name: str, cells: _Cells, odd: Mask) -> ColumnError:
+def _mixed(name: str, cells: _Cells, odd: Mask, what: str = "numbers") -> ColumnError:
     rows = np.flatnonzero(odd[cells.places])
     shown = ", ".join(
         f"row {row + 1} {_short(cells.texts[int(cells.places[row])].as_py())}" for row in rows[:SHOWN]
     )
     more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    ways = (
-        "numbers in more than one notation"
-        if numerals.numeric(cells.normal.filter(pa.array(odd))).all()
-        else "numbers"
-    )
+    if what == "numbers" and numerals.numeric(cells.normal.filter(pa.array(odd))).all():
+        what = "numbers in more than one notation"
     return ColumnError(
         "MixedColumn",
-        f"Column {name!r} holds {ways}; {len(rows)} of {len(cells.places)} cells do not fit: {shown}{more}",
+        f"Column {name!r} holds {what}; {len(rows)} of {len(cells.places)} cells do not fit: {shown}{more}",
         "Mend these cells or leave them empty. If the column is text, say so: data.schema {NAME: {type: string}}.",
     )
 
@@ -401,7 +478,7 @@ def _ambiguous(column: Column, options: list[Convention]) -> ColumnError:
     cell = next(text for text in column.written().to_pylist() if "," in text or "." in text)
     words = " or with ".join(each.words() for each in options)
     return ColumnError(
-        "AmbiguousNumbers",
+        "AmbiguousColumn",
         f"Column {column.name!r} may hold numbers with {words}, such as {cell!r}",
         "Say data.schema {NAME: {type: integer}} if the marks stand between thousands, {type: number} if decimals "
         "begin there, {type: string} if it is text.",

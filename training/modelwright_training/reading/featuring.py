@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelwright_training.documents import Feature
-from modelwright_training.reading import names, precision
+from modelwright_training.reading import dates, names, precision, text
 from modelwright_training.reading.columns import Column
 from modelwright_training.reading.faults import ColumnError, raise_all
 from modelwright_training.reading.identifiers import frequent
@@ -97,5 +97,11 @@ def _texts(column: Column) -> Featured:
                 "Leave the column out with data.exclude, or learn from its words: data.schema {NAME: {type: text}}.",
             )
         kept = frequent(column)
-    feature = Feature(name=column.name, kind=column.kind, categories=kept)
-    return Featured(feature, column, column.stored())
+    values = column.stored()
+    if column.kind == "text":
+        text.check(column.name, values)
+    offset = dates.offset(column.texts[0], column.format) if column.format else None
+    feature = Feature(
+        name=column.name, kind=column.kind, categories=kept, format=column.format, offset=offset
+    )
+    return Featured(feature, column, values)

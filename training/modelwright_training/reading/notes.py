@@ -32,6 +32,11 @@ def of_features(features: Iterable[Featured]) -> list[str]:
             found.append(
                 f"{shown(each.feature.name)}: {kept} of {texts} texts are told apart, the rare ones are alike"
             )
+    found += [
+        f"Column {shown(each.feature.name)} is text: the model counts its words."
+        for each in features
+        if each.feature.kind == "text" and not each.column.asked
+    ]
     mostly = [each.column.name for each in features if each.column.numeric >= MOSTLY]
     if mostly:
         found.append(

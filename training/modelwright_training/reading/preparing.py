@@ -45,6 +45,7 @@ def prepare(
         data.rules,
         untyped=source.format == "csv",
         delimiter=source.delimiter,
+        labels={data.target, data.weight or data.target},
     )
     rules.check(columns, data.rules)
     target = columns[data.target]

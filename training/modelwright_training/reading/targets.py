@@ -28,7 +28,7 @@ def decide(asked: Task | None, by_estimator: Task | None, target: Column) -> tup
         return asked, "Run"
     if by_estimator:
         return by_estimator, "Estimator"
-    if target.type in ("string", "boolean"):
+    if target.kind != "numeric" or target.type == "boolean":
         return "Classification", "Target"
     few = target.type == "integer" and len(pc.unique(target.values)) <= MAX_CLASSES_BY_GUESS
     return ("Classification" if few else "Regression"), "Target"
