@@ -23,7 +23,9 @@ HIDDEN = int(os.environ["HIDDEN"])
 rows = pd.read_parquet(ROOT / "data/train/train.parquet")
 # Requests come as float32, so the network sees the same numbers.
 x, y = rows.drop(columns=TARGET).to_numpy(np.float32), rows[TARGET]
-network = make_pipeline(StandardScaler(), MLPClassifier((HIDDEN,), max_iter=2000, random_state=SEED)).fit(x, y)
+network = make_pipeline(StandardScaler(), MLPClassifier((HIDDEN,), max_iter=2000, random_state=SEED)).fit(
+    x, y
+)
 
 model = convert_sklearn(
     network,

@@ -67,6 +67,18 @@ ASKING = changed(
     queries({"query": 'sum(rate(x{r="$(revision)",$n=~"$"}[$(seconds)s]))', "max": 0.5, "min": 0.5}),
 )
 CANARY = changed(INFERENCE_SERVICE, "spec.rollout", rollout(0, 5, 5, 100))
+TABLE = {
+    "uri": "pvc://lake/2026-*.csv.gz",
+    "target": "churned",
+    "exclude": ["id"],
+    "weight": "importance",
+    "positiveClass": 1,
+    "sample": {"rows": 1000},
+    "leakCheck": {"onLeak": "Refuse"},
+    "schema": {"joined": {"type": "date"}, "remark": {"type": "text"}},
+    "holdout": {"group": "customer", "split": "Stable", "key": "customer"},
+}
+BOOSTED = {"estimator": "lightgbm.LGBMClassifier", "earlyStopping": {"rounds": 10}}
 REFUSED = [
     (TRAINING_JOB, "spec.data.uri", "s3://lake/x.csv", "spec.data.uri"),
     (TRAINING_JOB, "spec.data.uri", "http://example.org/x.csv", "spec.data.uri"),
@@ -84,7 +96,18 @@ REFUSED = [
     (TRAINING_JOB, "spec.trainer.image", "mine:1", "set exactly one of sklearn and image"),
     (TRAINING_JOB, "spec.trainer.command", ["sh"], "command, args and env go with image"),
     (TRAINING_JOB, "spec.trainer.sklearn.estimator", "os.system", "spec.trainer.sklearn.estimator"),
-    (TRAINING_JOB, "spec.trainer.sklearn.estimator", "xgboost.XGBClassifier", "spec.trainer.sklearn.estimator"),
+    (TRAINING_JOB, "spec.trainer.sklearn.estimator", "catboost.CatBoostClassifier", "spec.trainer.sklearn.estimator"),
+    (TRAINING_JOB, "spec.trainer.sklearn.estimator", "lightgbm.basic.Booster", "spec.trainer.sklearn.estimator"),
+    (TRAINING_JOB, "spec.trainer.sklearn.earlyStopping", {"rounds": 0}, "earlyStopping.rounds"),
+    (TRAINING_JOB, "spec.trainer.preprocess", [{"impute": "Mean"}], "set exactly one of columns and kind"),
+    (TRAINING_JOB, "spec.trainer.preprocess", [{"kind": "number"}], "spec.trainer.preprocess[0].kind"),
+    (TRAINING_JOB, "spec.trainer", {"image": "mine:1", "preprocess": [{"kind": "date"}]}, "preprocess goes with"),
+    (TRAINING_JOB, "spec.data.exclude", ["id", "target"], "exclude must not contain the target"),
+    (TRAINING_JOB, "spec.data.sample", {"rows": 1}, "spec.data.sample.rows"),
+    (TRAINING_JOB, "spec.data.leakCheck", {"threshold": 0.2}, "spec.data.leakCheck.threshold"),
+    (TRAINING_JOB, "spec.data.holdout", {"group": "a", "uri": "sklearn://iris"}, "at most one of after, group"),
+    (TRAINING_JOB, "spec.data.holdout", {"split": "Stable", "uri": "sklearn://iris"}, "split Stable goes with"),
+    (TRAINING_JOB, "spec.data.holdout", {"key": "id"}, "key is for split Stable"),
     (TRAINING_JOB, "spec.artifacts", {"uri": "s3://models"}, "spec.artifacts.uri"),
     (TRAINING_JOB, "spec.artifacts", {"deletionPolicy": "Recycle"}, "spec.artifacts.deletionPolicy"),
     (TRAINING_JOB, "spec.versionsHistoryLimit", 0, "spec.versionsHistoryLimit"),
@@ -139,6 +162,8 @@ TAKEN = [
     *(changed(TRAINING_JOB, "spec.resources", taken) for taken in resources.TAKEN),
     changed(INFERENCE_SERVICE, "spec.resources", resources.TAKEN[-1]),
     changed(TRAINING_JOB, "metadata.name", "1st-model"),
+    changed(TRAINING_JOB, "spec.data", TABLE),
+    changed(TRAINING_JOB, "spec.trainer", {"sklearn": BOOSTED, "preprocess": [{"kind": "date", "drop": True}]}),
     changed(MODEL_VERSION, "metadata.name", "1st-model"),
     changed(INFERENCE_SERVICE, "metadata.name", "a" * 44),
 ]  # fmt: skip

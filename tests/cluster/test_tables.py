@@ -14,7 +14,7 @@ from support.predict import predict
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("operator")]
 
 CODES = {f"sensor_{c:02}_reading": [f"code-{c:04}-{v:04}-variant" for v in range(100)] for c in range(60)}
-GOOD, BAD = "thank you for the quick help".split(), "the parcel was broken and late".split()
+GOOD, BAD = ["thank", "you", "for", "the", "quick", "help"], ["the", "parcel", "was", "broken", "and", "late"]
 
 
 def table() -> str:
@@ -60,7 +60,7 @@ def test_dates_texts_and_a_recipe_of_150_kb_become_an_answer(kubectl: Kubectl) -
     ready = kubectl.condition("trainingjob", "leaving", "Ready", "True", "RunSucceeded", within=240)
     version = kubectl.get("modelversion", str(ready["status"]["latestModelVersion"]))
     kubectl.condition("inferenceservice", "leaving", "Ready", "True", "Serving", within=180)
-    records = [
+    records: list[dict[str, Any]] = [
         {"joined": "2025-02-11", "price": 12.5, "remark": "The parcel was LATE and broken"},
         {"joined": "2025-11-03", "price": 12.5, "remark": "the parcel was late and broken"},
         {"joined": None, "price": None, "remark": "thank you for the help"},
