@@ -9,7 +9,7 @@ import pyarrow.parquet
 from modelwright_training.documents import Dataset, SourceFacts, load_run, to_json, with_sources
 from modelwright_training.errors import storage
 from modelwright_training.files import replace_file
-from modelwright_training.learning.estimators import find, task_of
+from modelwright_training.learning.estimators import task_of
 from modelwright_training.message import Json
 from modelwright_training.paths import Paths
 from modelwright_training.reading import sources
@@ -24,7 +24,7 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     """Fetch the data of the run and leave it in two folders."""
     document = with_sources(load_run(paths.run), environ)
     estimator = document.trainer.sklearn
-    by_estimator = task_of(find(estimator.estimator)) if estimator else None
+    by_estimator = task_of(estimator.estimator, estimator.parameters) if estimator else None
     source = sources.bring(document.data, paths.source, environ)
     log.info(
         "Read %d rows and %d columns (%s)", source.table.num_rows, source.table.num_columns, source.format

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from modelwright_training import libraries
@@ -16,8 +17,10 @@ from modelwright_training.errors import InputError, storage
 from modelwright_training.features import frames
 from modelwright_training.files import digest_of, replace_file
 from modelwright_training.judging import reference
-from modelwright_training.learning import convert, pipeline, stopping, weighing
-from modelwright_training.learning.estimators import build, find
+from modelwright_training.learning import convert, pipeline, refused, stopping, treatment, weighing
+from modelwright_training.learning.advice import advise
+from modelwright_training.learning.estimators import build, find, settings_of
+from modelwright_training.learning.treatment import Plan
 from modelwright_training.message import Json
 from modelwright_training.paths import Paths
 from modelwright_training.untyped import Estimator
@@ -38,23 +41,26 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
         )
     kind = find(chosen.estimator)
     dataset = load_dataset(paths.dataset)
-    convert.check_names(dataset)
     estimator = build(kind, chosen.parameters, document.seed, dataset.classes)
+    refused.check(estimator, dataset.classes)
     stopping.set_up(estimator, chosen.early_stopping, document.seed)
     if dataset.weight:
         weighing.check(estimator, dataset.weight)
+    plan = treatment.plan(dataset, document.trainer.preprocess, estimator)
+    dataset = plan.dataset
+    convert.check_names(dataset)
     frame = frames.load_rows(paths.train_rows, dataset)
     features, target = frames.for_estimator(frame, dataset), frames.target(frame, dataset)
     weights = frames.weights(paths.train_rows, dataset)
     log.info("Training %s on %d rows and %d features", chosen.estimator, len(frame), len(dataset.features))
-    with _told_warnings(), _refusals(kind.__name__):
-        weighed = {} if weights is None else {"estimator__sample_weight": weights}
-        fitted = pipeline.build(estimator, dataset).fit(features, target, **weighed)
+    with _told_warnings(), _refusals(kind.__name__, dataset):
+        np.random.seed(document.seed)  # what an estimator draws from that has no random_state
+        fitted = pipeline.fit(plan, estimator, features, target, weights)
         rows = reference.sample(len(frame))
         sampled = features[rows] if dataset.all_numeric else features.iloc[rows]
         predictions = reference.of_pipeline(fitted, sampled, dataset, rows)
     model = convert.to_onnx(fitted, dataset)
-    _write(paths, model, predictions, _training(document, estimator, dataset))
+    _write(paths, model, predictions, _training(document, estimator, plan))
     log.info("Wrote the model, %d bytes", len(model))
     return {
         "estimator": chosen.estimator,
@@ -67,7 +73,7 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
 
 
 @contextmanager
-def _refusals(name: str) -> Iterator[None]:
+def _refusals(name: str, dataset: Dataset) -> Iterator[None]:
     """Turn what an estimator says about its data and parameters into a reason.
 
     One thread: sums of floating-point numbers depend on how many threads add them up."""
@@ -79,7 +85,10 @@ def _refusals(name: str) -> Iterator[None]:
         # scikit-learn's own error for a parameter of a wrong type or value is both of these.
         if isinstance(error, ValueError) and isinstance(error, TypeError):
             raise InputError("BadParameters", detail) from error
-        raise InputError("TrainingFailed", f"{name} cannot be trained on this data: {detail}") from error
+        advice = advise(detail, dataset)
+        raise InputError(
+            "TrainingFailed", f"{name} cannot be trained on this data: {detail}{advice}"
+        ) from error
 
 
 @contextmanager
@@ -96,17 +105,20 @@ def _told_warnings() -> Iterator[None]:
                 log.info("Warning from the library: %s", text)
 
 
-def _training(document: RunDocument, estimator: Estimator, dataset: Dataset) -> Json:
-    chosen = document.trainer.sklearn
+def _training(document: RunDocument, estimator: Estimator, plan: Plan) -> Json:
+    """The record of the run: what the user has set, and the defaults of this version for the rest."""
+    chosen, dataset = document.trainer.sklearn, plan.dataset
     asked = chosen.early_stopping if chosen else None
     early = {**asked.model_dump(), "keptRounds": stopping.rounds_of(estimator)} if asked else None
     given = dict(chosen.parameters) if chosen else {}
-    if "random_state" in estimator.get_params(deep=False):
+    settings = settings_of(estimator)
+    if "random_state" in settings:
         given.setdefault("random_state", document.seed)
     return {
         "estimator": chosen.estimator if chosen else type(estimator).__name__,
         "parameters": given,
-        "steps": pipeline.describe(estimator, dataset),
+        "defaults": {name: value for name, value in settings.items() if name not in given},
+        "steps": pipeline.describe(plan, estimator),
         "seed": document.seed,
         "rows": dataset.rows,
         **({"weight": dataset.weight} if dataset.weight else {}),

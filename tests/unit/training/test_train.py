@@ -39,10 +39,12 @@ CASES = {
         "TrainingFailed", ("n_neighbors",), estimator("neighbors.KNeighborsClassifier", n_neighbors=500)
     ),
     "data that does not suit the estimator": Case(
-        "TrainingFailed", ("Negative values",), estimator("naive_bayes.MultinomialNB")
+        "TrainingFailed", ("'x0' (smallest -", "scale: MinMax"), estimator("naive_bayes.MultinomialNB")
     ),
     "an estimator that has no ONNX form": Case(
-        "NotConvertible", ("NearestCentroid", "Use another estimator"), estimator("neighbors.NearestCentroid")
+        "NotConvertible",
+        ("NearestCentroid", "use LinearDiscriminantAnalysis"),
+        estimator("neighbors.NearestCentroid"),
     ),
     "a column that is called like an output": Case(
         "FeatureNameReserved",
@@ -53,8 +55,8 @@ CASES = {
 }
 
 ELSEWHERE = {
-    "DocumentInvalid", "EstimatorUnknown", "DataNotFound", "DataUnreadable", "StorageFailed", "OutOfMemory",
-    "InternalError", "TextUnsuitable",
+    "BadPreprocess", "DocumentInvalid", "EstimatorUnknown", "DataNotFound", "DataUnreadable", "StorageFailed",
+    "OutOfMemory", "InternalError", "TextUnsuitable",
 }  # fmt: skip
 
 

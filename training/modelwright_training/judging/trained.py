@@ -19,6 +19,7 @@ class Training(Document):
 
     estimator: str = Field(min_length=1)
     parameters: dict[str, Any]
+    defaults: dict[str, Any] | None = None
     steps: list[str] | None = None
     seed: int | None = None
     rows: int | None = None

@@ -16,12 +16,13 @@ from modelwright_training.documents import Dataset
 from modelwright_training.errors import InputError, listing
 from modelwright_training.features import prologue
 from modelwright_training.features.prepared import prepared
-from modelwright_training.learning import graphs
+from modelwright_training.learning import graphs, mended
 from modelwright_training.untyped import Estimator
 
 # What ONNX Runtime has supported for years, whatever the converter's default is today.
 ML_OPSET = 3
 INPUT = "input"
+mended.register()
 # What the converters raise where they do not know an estimator or one of its settings.
 REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, NameError)
 
