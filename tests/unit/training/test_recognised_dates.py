@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from unit.training.pod import Pod
 
 from modelwright_training.reading import dates
 
@@ -24,6 +25,7 @@ DAYS = [f"2024-01-{day:02}" for day in range(1, 21)]
         (["31.01.2024", "1.2.2024"], "DD.MM.YYYY"),
         (["31/01/2024", "01/02/2024"], "DD/MM/YYYY"),
         (["01/31/2024", "1/2/2024"], "MM/DD/YYYY"),
+        (["2024/01/31", "2024/02/01"], "YYYY/MM/DD"),
         (["01/02/2024", "03/04/2024"], dates.AMBIGUOUS),
         (["31/01/2024", "01/31/2024"], None),
         (["20240131"], None),
@@ -50,6 +52,23 @@ def test_a_column_is_one_of_dates_where_nearly_all_texts_fit_one_format(
 )
 def test_a_column_that_has_to_be_dates_takes_the_format_of_most(texts: list[str], found: str | None) -> None:
     assert dates.recognise(pa.array(texts, pa.string()), asked=True) == found
+
+
+LOOKS = "31.01.24, 1/2/24, 31 Jan 2024, January 31st 2024, 31. Januar 2024, 31.01.2024 10:00, 1/31/2024 9:00 AM, 2024-1-5"
+OTHER = ["10.12", "1.2.3", "192.168.1.1", "10:30", "may", "555-12-3456", "10.15.7", "A-10-2024"]
+
+
+@pytest.mark.parametrize("text", [*LOOKS.split(", "), "Jan 31, 2024", "2024-01-31T10:00:00+0100"])
+def test_a_date_in_an_unknown_format_looks_like_one(text: str) -> None:
+    assert dates.recognise(pa.array([text])) is None
+    assert dates.resemble(pa.array([text]))
+
+
+@pytest.mark.parametrize(
+    "text", ["10.12", "1.2.3", "192.168.1.1", "10:30", "may", "555-12-3456", "10.15.7", "A-10-2024"]
+)
+def test_other_texts_do_not_look_like_dates(text: str) -> None:
+    assert not dates.resemble(pa.array([text]))
 
 
 def test_cells_that_are_no_date_are_marked_and_missing_ones_are_not() -> None:
@@ -97,3 +116,36 @@ def test_instants_and_the_offset_are_those_of_the_calendar() -> None:
     np.testing.assert_array_equal(found / 86_400, [1, np.nan, np.nan, 3, -2])
     assert dates.offset(texts, "YYYY-MM-DD") == 1
     assert dates.offset(pa.array(["", ""]), "YYYY-MM-DD") == 0
+
+
+CSV = """day,x,y
+{first},1.5,a
+{second},2.5,b
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (
+            "31 Jan 2024",
+            "1 Feb 2024",
+            "looks like dates such as '31 Jan 2024', but not all in one known format",
+        ),
+        (
+            "2024-01-31T10:00Z",
+            "2024-01-31T10:00",
+            "looks like dates such as '2024-01-31T10:00Z', but not all in",
+        ),
+        ("01/02/2024", "02/01/2024", "the day or the month may be first"),
+    ],
+)
+def test_a_column_of_dates_that_cannot_be_read_is_refused(
+    pod: Pod, first: str, second: str, said: str
+) -> None:
+    ending = pod.given_csv(CSV.format(first=first, second=second) + f"{first},3.5,a\n{second},4.5,b\n").run(
+        "fetch"
+    )
+    assert ending.reason == "AmbiguousColumn"
+    assert said in ending.message
+    assert "data.schema {NAME: {type: string}}" in ending.message

@@ -1,9 +1,11 @@
 """A model that takes dates and wide numbers, from the trainer to the answer of the real server."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from unit.serving.harness import NAME, serving
 from unit.training.pod import Pod
 from unit.training.preparation import dataset, fetched
@@ -12,6 +14,61 @@ from modelwright_training.documents import Feature
 
 START = date(2021, 1, 1)
 ID = 4_503_599_627_370_496_000
+
+
+def orders(column: object) -> pd.DataFrame:
+    """Orders that are late in June, July and August; `column` holds their days."""
+    random = np.random.default_rng(1)
+    days = ordered()
+    late = np.where(days.month.isin([6, 7, 8]), "late", "in time")
+    return pd.DataFrame({"day": column, "weight": random.random(len(days)).round(3), "y": late})
+
+
+def ordered() -> pd.DatetimeIndex:
+    """The days of the orders, over three years."""
+    return pd.DatetimeIndex(np.datetime64("2021-01-01") + np.random.default_rng(0).integers(0, 1095, 300))
+
+
+CSV_DATES = [
+    ("%Y-%m-%d", "YYYY-MM-DD"),
+    ("%d.%m.%Y", "DD.MM.YYYY"),
+    ("%d/%m/%Y", "DD/MM/YYYY"),
+    ("%m/%d/%Y", "MM/DD/YYYY"),
+    ("%Y-%m-%d 12:30", "YYYY-MM-DDThh:mm:ss"),
+    ("%Y-%m-%dT12:30:00+02:00", "YYYY-MM-DDThh:mm:ssZ"),
+]
+
+
+@pytest.mark.parametrize(("written", "name"), CSV_DATES)
+def test_dates_of_a_csv_are_learnt_from_and_named_in_the_signature(pod: Pod, written: str, name: str) -> None:
+    texts = np.where(np.arange(300) % 50 == 49, "", ordered().strftime(written))
+    check_learnt(pod.given_rows(orders(texts)), name)
+
+
+PARQUET_DATES: list[tuple[Any, str]] = [
+    (ordered().date, "YYYY-MM-DD"),
+    (ordered(), "YYYY-MM-DDThh:mm:ss"),
+    (ordered().tz_localize("UTC").tz_convert("Asia/Kolkata"), "YYYY-MM-DDThh:mm:ssZ"),
+    (ordered().strftime("%d.%m.%Y"), "DD.MM.YYYY"),
+]
+
+
+@pytest.mark.parametrize(("column", "name"), PARQUET_DATES, ids=[name for _, name in PARQUET_DATES])
+def test_dates_of_a_parquet_file_are_learnt_from(pod: Pod, column: object, name: str) -> None:
+    check_learnt(pod.given_rows(orders(column), "rows.parquet"), name, uri="configmap://rows/rows.parquet")
+
+
+def test_digits_are_a_date_where_the_schema_says_so(pod: Pod) -> None:
+    given = pod.given_rows(orders(ordered().strftime("%Y%m%d")))
+    check_learnt(given, "YYYYMMDD", schema={"day": {"type": "date"}})
+
+
+def check_learnt(pod: Pod, name: str, **data: Any) -> None:
+    pod.given(estimator="sklearn.ensemble.HistGradientBoostingClassifier", data=data)
+    published = pod.through("fetch", "train", "publish").result
+    assert published["signature"]["inputs"][0]["format"] == name
+    assert published["parity"]["verdict"] == "Pass"
+    assert {metric["name"]: metric["value"] for metric in published["metrics"]}["accuracy"] > 0.95
 
 
 def bookings() -> pd.DataFrame:

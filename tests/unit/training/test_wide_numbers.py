@@ -114,3 +114,39 @@ def test_a_unix_time_trains_and_passes_parity(pod: Pod, estimator: str, task: st
     published = pod.through("train", "publish").result
     assert published["parity"]["verdict"] == "Pass"
     assert [end["datatype"] for end in published["signature"]["inputs"]] == [datatype, "FP32"]
+
+
+ESTIMATORS = [
+    ("sklearn.linear_model.LogisticRegression", "label"),
+    ("sklearn.ensemble.HistGradientBoostingClassifier", "label"),
+    ("sklearn.linear_model.LinearRegression", "x"),
+]
+
+
+@pytest.mark.parametrize(("estimator", "target"), ESTIMATORS)
+def test_unix_times_of_a_file_are_told_apart(pod: Pod, estimator: str, target: str) -> None:
+    """An hour of Unix times, which float32 knows by steps of 128 s; the middle second decides."""
+    random = np.random.default_rng(0)
+    times = START + random.integers(0, 3600, 300)
+    label = np.where(times < START + 1800, "early", "late")
+    frame = pd.DataFrame({"ts": times, "x": random.random(300).round(3), "label": label})
+    pod.given_rows(frame).given(estimator=estimator, data={"target": target})
+    published = pod.through("fetch", "train", "publish").result
+    assert published["signature"]["inputs"][0]["datatype"] == "FP64"
+    assert published["parity"]["verdict"] == "Pass"
+    if target == "label":
+        assert {metric["name"]: metric["value"] for metric in published["metrics"]}["accuracy"] > 0.98
+
+
+@pytest.mark.parametrize("scale", ["Standard", "Robust"])
+@pytest.mark.parametrize("least", [2020, 100_000, 10_000_000])
+def test_numbers_that_are_large_beside_their_spread_are_scaled_exactly(
+    pod: Pod, least: int, scale: str
+) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"year": least + random.integers(0, 4, 300), "x": random.random(300)})
+    frame["y"] = (frame["year"] - least) * 3 + frame["x"]
+    pod.given_rows(frame).given(estimator="sklearn.linear_model.LinearRegression")
+    pod.document["trainer"]["preprocess"] = [{"kind": "numeric", "scale": scale}]
+    parity = pod.through("fetch", "train", "publish").result["parity"]
+    assert parity["maxDifference"] < 1e-6

@@ -72,6 +72,7 @@ FORMATS = {
         Format("DD.MM.YYYY", ".", (2, 1, 0)),
         Format("DD/MM/YYYY", "/", (2, 1, 0)),
         Format("MM/DD/YYYY", "/", (2, 0, 1)),
+        Format("YYYY/MM/DD", "/"),
         Format("YYYYMMDD", ""),
     )
 }

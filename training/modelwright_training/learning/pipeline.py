@@ -33,11 +33,28 @@ def fit(
     """The fitted pipeline: first what happens to the columns, then the estimator on what comes of them."""
     _check_missing(plan, features)
     columns = preprocessing(plan)
-    table = features if columns is None else columns.fit_transform(features)
+    table = features
+    if columns is not None:
+        columns.fit(features)
+        _round_centres(columns)
+        table = columns.transform(features)
     table = np.asarray(table, dtype=np.float64)
     _check_sign(plan, estimator, table)
     estimator.fit(table, target, **({} if weights is None else {"sample_weight": weights}))
     return Pipeline([*([] if columns is None else [("columns", columns)]), ("estimator", estimator)])
+
+
+def _round_centres(step: Estimator) -> None:
+    """Round what scalers subtract to float32, as ONNX has it.
+
+    A number that is large beside its spread, such as a year, minus its mean is then exact in float32. Otherwise the
+    estimator would learn from other numbers than those that the model computes."""
+    held = step.steps if isinstance(step, Pipeline) else getattr(step, "transformers_", [])
+    for _, inner, *_ in held:
+        _round_centres(inner)
+    for name in ("mean_", "center_"):
+        if isinstance(getattr(step, name, None), np.ndarray):
+            setattr(step, name, getattr(step, name).astype(np.float32).astype(np.float64))
 
 
 def preprocessing(plan: Plan) -> Estimator | None:

@@ -345,6 +345,8 @@ def _recognised(column: Column, untyped: bool) -> Column:
             odd[cells.places[dated.unfit]] = True
             raise _mixed(column.name, cells, odd, f"dates ({written})")
         return dated
+    if dates.resemble(texts):
+        raise _unknown_dates(column, texts)
     natural = text.is_natural(texts, int(column.texts[1].sum()))
     return replace(column, type="text") if natural else column
 
@@ -380,6 +382,15 @@ def _ambiguous_dates(column: Column, texts: ArrowArray) -> ColumnError:
         f"Column {column.name!r} holds dates such as {_short(texts[0].as_py())}; the day or the month may be first",
         "Write them as YYYY-MM-DD, leave the column out with data.exclude, or make it a category: data.schema "
         "{NAME: {type: string}}.",
+    )
+
+
+def _unknown_dates(column: Column, texts: ArrowArray) -> ColumnError:
+    return ColumnError(
+        "AmbiguousColumn",
+        f"Column {column.name!r} looks like dates such as {_short(texts[0].as_py())}, but not all in one known format",
+        f"Known are {', '.join(FORMATS)}. Write them in one of these, leave the column out with data.exclude, or "
+        "make it a category: data.schema {NAME: {type: string}}.",
     )
 
 

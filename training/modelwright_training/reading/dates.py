@@ -19,6 +19,14 @@ AMBIGUOUS = "DD/MM/YYYY or MM/DD/YYYY"
 ASKED = ("YYYYMMDD",)
 SAMPLE = 1000
 
+# What people take for a date, in whatever order and with whatever time behind it.
+_NAME = r"(?:jan|feb|mar|mär|apr|ma[yi]|jun|jul|aug|sep|oct|okt|nov|dec|dez)\p{L}*[.]?"
+_DAY = f"(?:[0-9]{{1,2}}[.]?[ /-]?{_NAME}|{_NAME}[ -]?[0-9]{{1,2}}(?:st|nd|rd|th)?)[ ,/-]*(?:[0-9]{{4}}|[0-9]{{2}})"
+_DAY_OR_MONTH = "(?:0?[1-9]|[12][0-9]|3[01])"
+_LAST = f"{_DAY_OR_MONTH}[./-]{_DAY_OR_MONTH}[./-](?:[0-9]{{4}}|[0-9]{{2}})"
+_FIRST = f"[0-9]{{4}}[./-]{_DAY_OR_MONTH}[./-]{_DAY_OR_MONTH}"
+RESEMBLING = f"(?i)^(?:{_DAY}|{_LAST}|{_FIRST})(?:[T ,]+[0-9]{{1,2}}:[0-9]{{2}}.*)?$"
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -38,6 +46,12 @@ def recognise(texts: ArrowArray, *, asked: bool = False) -> str | None:
         return None
     day, month = (shares.get(name, 0.0) for name in AMBIGUOUS.split(" or "))
     return AMBIGUOUS if best in AMBIGUOUS and day == month else best
+
+
+def resemble(texts: ArrowArray) -> bool:
+    """Whether at least 95 % of these texts look like dates, in formats that `recognise` need not know."""
+    found = pyarrow.compute.match_substring_regex(texts, RESEMBLING)
+    return len(texts) > 0 and pyarrow.compute.mean(found).as_py() >= ALMOST
 
 
 def recognise_type(kind: ArrowType) -> str | None:
