@@ -68,4 +68,5 @@ def _declare(model: onnx.ModelProto, version: int) -> None:
     versions = {known.domain: known.version for known in model.opset_import} | {"": version}
     del model.opset_import[:]
     model.opset_import.extend(onnx.helper.make_opsetid(*known) for known in versions.items())
-    model.ir_version = max(model.ir_version, onnx.helper.find_min_ir_version_for(model.opset_import))
+    standard = [entry for entry in model.opset_import if not entry.domain.startswith("com.")]
+    model.ir_version = max(model.ir_version, onnx.helper.find_min_ir_version_for(standard))
