@@ -15,6 +15,7 @@ Task = Literal["Classification", "Regression"]
 Kind = Literal["numeric", "categorical", "date", "text"]
 Class = int | str
 Digest = str
+Statistic = Literal["roc_auc", "balanced_accuracy", "r2"]
 
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 SEED_LIMIT = 2**32 - 1
@@ -260,18 +261,35 @@ class Duplicates(Document):
     across: int
 
 
-class SourceFacts(Document):
-    """Where the rows come from and how they were split (source.schema.json). A trainer does not see it."""
+class Leak(Document):
+    """A feature that predicts the target alone, and how well."""
+
+    feature: str
+    statistic: Statistic
+    score: float
+
+
+class Origin(Document):
+    """A file that rows come from."""
 
     source: str
     digest: Digest
     format: Literal["csv", "parquet"]
+
+
+class SourceFacts(Origin):
+    """Where the rows come from and how they were split (source.schema.json). A trainer does not see it.
+
+    `holdout`: where those held out come from, if they are from another file."""
+
     rows: Rows
     stratified: bool
     notes: list[str]
     class_counts: ClassCounts | None = None
-    duplicates: Duplicates | None = None
+    duplicates: Duplicates
+    leaks: list[Leak]
     group: str | None = None
+    holdout: Origin | None = None
 
 
 SOURCE, HOLDOUT_SOURCE = "MODELWRIGHT_SOURCE", "MODELWRIGHT_HOLDOUT_SOURCE"

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+import numpy as np
+import numpy.typing as npt
+
 
 class StepError(Exception):
     """A failure with a reason that the operator knows and a message that a user can act on."""
@@ -46,3 +49,11 @@ def listing(names: list[str], limit: int = 20) -> str:
     """List names for a message, the first `limit` of them."""
     shown = ", ".join(repr(name) for name in names[:limit])
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
+
+
+def row_listing(marked: npt.NDArray[np.bool_], limit: int = 5) -> str:
+    """List the rows that a mask marks, counted from 1, the first `limit` of them."""
+    rows = np.flatnonzero(marked) + 1
+    shown = ", ".join(str(row) for row in rows[:limit])
+    more = f" and {len(rows) - limit} more" if len(rows) > limit else ""
+    return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"

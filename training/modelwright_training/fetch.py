@@ -13,8 +13,8 @@ from modelwright_training.learning.estimators import task_of
 from modelwright_training.message import Json
 from modelwright_training.paths import Paths
 from modelwright_training.reading import sources
+from modelwright_training.reading.holdout import Split
 from modelwright_training.reading.preparing import prepare
-from modelwright_training.reading.split import Split
 from modelwright_training.untyped import ArrowTable
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,8 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     log.info(
         "Read %d rows and %d columns (%s)", source.table.num_rows, source.table.num_columns, source.format
     )
-    table, dataset, facts, chosen = prepare(document, by_estimator, source)
+    own = sources.bring_holdout(document.data, paths.source_holdout, environ)
+    table, dataset, facts, chosen = prepare(document, by_estimator, source, own)
     _write(table, dataset, facts, chosen, paths)
     log.info("Wrote %d rows to learn from and %d to score on", facts.rows.train, facts.rows.holdout)
     return {
@@ -42,7 +43,10 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
 
 def _write(table: ArrowTable, dataset: Dataset, facts: SourceFacts, chosen: Split, paths: Paths) -> None:
     with storage("Writing the data"):
-        pyarrow.parquet.write_table(table.take(pa.array(chosen.holdout)), paths.holdout_rows)
-        pyarrow.parquet.write_table(table.take(pa.array(chosen.train)), paths.train_rows)
+        both = [*dataset.names, dataset.target.name]
+        train = table.select([*both, *([dataset.weight] if dataset.weight else [])])
+        holdout = table.select([*both, *([facts.group] if facts.group and facts.group not in both else [])])
+        pyarrow.parquet.write_table(holdout.take(pa.array(chosen.holdout)), paths.holdout_rows)
+        pyarrow.parquet.write_table(train.take(pa.array(chosen.train)), paths.train_rows)
         replace_file(paths.source_facts, to_json(facts))
         replace_file(paths.dataset, to_json(dataset))

@@ -138,11 +138,12 @@ def test_classes_stay_in_proportion(pod: Pod) -> None:
     assert pod.dataset["classes"] == ["common", "rare"]
 
 
-def test_a_class_with_one_row_ends_stratification_and_is_noted(pod: Pod) -> None:
+def test_a_class_with_one_row_is_learnt_from_and_noted(pod: Pod) -> None:
     frame = numbers(50).assign(y=["a", "b"] * 24 + ["a", "alone"])
     result = pod.given_rows(frame).run("fetch").result
-    assert result["stratified"] is False
-    assert result["notes"] == ["not stratified: class 'alone' has only one row"]
+    assert result["stratified"] is True
+    assert result["notes"] == ["not in the hold-out, not scored: class 'alone'"]
+    assert "alone" in set(pd.read_parquet(pod.paths.train_rows)["y"])
 
 
 def test_features_keep_the_order_they_are_asked_in(pod: Pod) -> None:

@@ -103,7 +103,7 @@ CASES = {
         "OneClassOnly",
         ("rows to learn from",),
         text=HEADER + "1,a,0\n" * 10 + "1,a,1\n",
-        changes=data(holdout={"fraction": 0.8, "seed": 1}),
+        changes=data(holdout={"fraction": 0.8, "seed": 1, "stratify": False}),
     ),
     "too few rows": Case("TooFewRows", ("has 3 rows",), text=HEADER + "1,a,0\n2,b,1\n3,a,1\n"),
     "a column of identifiers": Case(
@@ -123,6 +123,8 @@ CASES = {
 
 # Reasons that need more than a file: what they come from is in the test named here.
 ELSEWHERE = {
+    "HoldoutUnsuitable": "test_holdout",
+    "LeakSuspected": "test_leaks",
     "AccessDenied": "test_https",
     "FetchFailed": "test_https",
     "DataTooLarge": "test_https",

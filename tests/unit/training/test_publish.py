@@ -10,9 +10,6 @@ import pandas as pd
 import pytest
 from unit.training.pod import Pod, churn, numbers, reasons
 
-from modelwright_training.documents import Holdout
-from modelwright_training.reading.split import split
-
 HEAD = '<ir_version: 8, opset_import: ["" : 17, "ai.onnx.ml" : 3, "com.microsoft" : 1]>'
 ROWS = 100
 
@@ -256,8 +253,10 @@ def test_what_a_trainer_says_badly_of_its_model_is_left_out(ready: Pod, text: st
 
 def test_metrics_without_a_value_are_named_with_the_reason(pod: Pod) -> None:
     frame = numbers(50).assign(y=["a", "b", "c"] * 16 + ["c", "rare"])
-    held = next(seed for seed in range(50) if 49 in split(50, Holdout(seed=seed), None).holdout)
-    pod.given_rows(frame).given(data={"holdout": {"seed": held}})
+    after = {"column": "time", "value": "40"}
+    pod.given_rows(frame.assign(time=range(50))).given(
+        data={"exclude": ["time"], "holdout": {"after": after}}
+    )
     assert pod.through("fetch", "train", "publish").code == 0
     report = pod.published("report")
     assert {left["name"] for left in report["omitted"]} == {

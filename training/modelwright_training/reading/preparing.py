@@ -15,29 +15,33 @@ from modelwright_training.documents import (
     ClassCounts,
     Data,
     Dataset,
+    Origin,
     Rows,
     RunDocument,
     SourceFacts,
     Task,
 )
 from modelwright_training.errors import InputError, listing, suggestion
-from modelwright_training.reading import names, notes, rules, sources, targets
+from modelwright_training.reading import leaks, names, notes, own_holdout, rules, sources, targets
 from modelwright_training.reading.columns import Column, read_columns
 from modelwright_training.reading.faults import ColumnError, raise_all
 from modelwright_training.reading.featuring import featured
+from modelwright_training.reading.holdout import Split, Table, split
 from modelwright_training.reading.identifiers import why_identifier
 from modelwright_training.reading.sources import Source
-from modelwright_training.reading.split import Split, split
 from modelwright_training.untyped import ArrowArray, ArrowTable
 
 
 def prepare(
-    document: RunDocument, by_estimator: Task | None, source: Source
+    document: RunDocument, by_estimator: Task | None, source: Source, own: Source | None = None
 ) -> tuple[ArrowTable, Dataset, SourceFacts, Split]:
-    """Check the data and choose the hold-out: the whole table, what is in it, its origin, and the rows of each side."""
-    data = document.data
+    """Check the data and choose the hold-out: the whole table, what is in it, its origin, and the rows of each side.
+
+    own: a hold-out of the user's own. Its rows come after those of the data in the table."""
+    data, after = document.data, document.data.holdout.after
     wanted = _features(data, source.table.column_names)
-    used = [*wanted, data.target, *([data.weight] if data.weight else [])]
+    others = [data.weight, after.column if after else None]
+    used = list(dict.fromkeys([*wanted, data.target, *(name for name in others if name)]))
     raise_all(names.check(used))
     columns = read_columns(
         source.table,
@@ -48,6 +52,9 @@ def prepare(
         labels={data.target, data.weight or data.target},
     )
     rules.check(columns, data.rules)
+    own_rows = own.table.num_rows if own else 0
+    if own:
+        columns = own_holdout.joined(columns, wanted, data.target, own, data.rules)
     target = columns[data.target]
     targets.check_complete(target)
     raise_all(error for name in [*wanted, target.name] if (error := rules.out_of_range(columns[name])))
@@ -55,9 +62,21 @@ def prepare(
     features = featured([columns[name] for name in wanted if name not in identifiers])
     task, task_from = targets.decide(document.task, by_estimator, target)
     values, described, classes = targets.labels(target, task)
-    weights = {data.weight: _weights(columns[data.weight])} if data.weight else {}
+    weights = {data.weight: _weights(columns[data.weight], own_rows)} if data.weight else {}
     labels = values.to_numpy(zero_copy_only=False)
-    chosen = split(len(values), data.holdout, labels if classes else None)
+    sides = Table(
+        features={each.feature.name: each.column.values for each in features},
+        target=values,
+        classification=classes is not None,
+        group=_texts(source.table, data.holdout.group),
+        key=_texts(source.table, data.holdout.key),
+        after=columns[after.column] if after else None,
+        own=own_rows,
+    )
+    chosen = split(data.holdout, sides)
+    suspected = leaks.find(
+        [each.column for each in features], values, bool(classes), chosen.train, data.leak_check.threshold
+    )
     counts = Counter(labels.tolist()) if classes else Counter()
     dataset = Dataset(
         features=[each.feature for each in features],
@@ -77,16 +96,26 @@ def prepare(
         class_counts=_class_counts(labels, classes, chosen) if classes else None,
         stratified=chosen.stratified,
         notes=[
+            *leaks.tell(suspected, data.leak_check),
+            *chosen.notes,
             *notes.of_identifiers(identifiers),
             *notes.of_features(features),
             *notes.of_target(target, task),
             *source.notes,
-            *([chosen.note] if chosen.note else []),
+            *(own_holdout.unused(own, source) if own else []),
         ],
+        duplicates=chosen.duplicates,
+        leaks=suspected,
+        group=data.holdout.group,
+        holdout=Origin(source=sources.public(data.holdout.uri or ""), digest=own.digest, format=own.format)
+        if own
+        else None,
     )
     table = pa.table(
         {**{each.feature.name: each.values for each in features}, target.name: values, **weights}
     )
+    if sides.group is not None and data.holdout.group not in table.column_names:
+        table = table.append_column(data.holdout.group, sides.group)
     return table, dataset, facts, chosen
 
 
@@ -108,7 +137,9 @@ def _features(data: Data, present: list[str]) -> list[str]:
         "data.exclude": data.exclude,
         "data.weight": [data.weight] if data.weight else [],
         "data.schema": list(data.rules),
-        "data.holdout": [name for name in (data.holdout.group, data.holdout.key) if name],
+        "data.holdout.after": [data.holdout.after.column] if data.holdout.after else [],
+        "data.holdout.group": [data.holdout.group] if data.holdout.group else [],
+        "data.holdout.key": [data.holdout.key] if data.holdout.key else [],
     }
     absent = {where: [name for name in listed if name not in present] for where, listed in asked.items()}
     if any(absent.values()):
@@ -160,8 +191,8 @@ def _identifiers(data: Data, features: list[Column]) -> Mapping[str, str]:
     return found
 
 
-def _weights(column: Column) -> ArrowArray:
-    """The weights of the rows: float64, finite, not negative, not all 0."""
+def _weights(column: Column, own_rows: int) -> ArrowArray:
+    """The weights of the rows: float64, finite, not negative, not all 0; 1 for rows of a hold-out of the user's own."""
     fault = None
     if column.kind != "numeric":
         fault = f"it holds text such as {column.written()[0].as_py()!r:.60}"
@@ -181,4 +212,15 @@ def _weights(column: Column) -> ArrowArray:
         raise InputError(
             "WeightUnsuitable", f"Column {column.name!r} cannot weigh rows (data.weight): {fault}."
         )
-    return pc.cast(column.values, pa.float64(), safe=False)
+    weights = pc.cast(column.values, pa.float64(), safe=False)
+    return pa.concat_arrays([weights, pa.array(np.ones(own_rows))])
+
+
+def _texts(table: ArrowTable, name: str | None) -> ArrowArray | None:
+    """A column as text, without blanks around it, empty where missing."""
+    if name is None:
+        return None
+    values = table[name]
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_nan(values), None, values)
+    return pc.fill_null(pc.utf8_trim_whitespace(values.cast(pa.string())), "")

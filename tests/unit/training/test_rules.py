@@ -1,79 +1,15 @@
-"""Properties of the split and of the schema check, for any data."""
+"""Properties of the schema check, for any data."""
 
-from collections import Counter
-
-import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from modelwright_training.documents import ColumnRule, Holdout
-from modelwright_training.errors import InputError
+from modelwright_training.documents import ColumnRule
 from modelwright_training.reading.columns import asked_type, read_column
 from modelwright_training.reading.rules import violations
-from modelwright_training.reading.split import Split, split
 
-fractions = st.floats(0.05, 0.9)
-seeds = st.integers(0, 2**32 - 1)
-labels = st.lists(st.sampled_from("abcd"), min_size=12, max_size=200)
 cells = st.one_of(st.just(""), st.integers(-50, 50).map(str), st.sampled_from(["x", "free", "1.5"]))
-
-
-def split_of(names: list[str], holdout: Holdout) -> Split | None:
-    """The split, or None where the rows cannot be split so that there is something to learn."""
-    try:
-        return split(len(names), holdout, np.array(names))
-    except InputError:
-        size = round(len(names) * holdout.fraction)
-        assert len(set(names)) < 2 or size < 1 or len(names) - size < 2 or not_stratified(names, size)
-        return None
-
-
-def not_stratified(names: list[str], size: int) -> bool:
-    counts = Counter(names)
-    return min(counts.values()) < 2 or len(counts) > min(size, len(names) - size)
-
-
-@settings(deadline=None)
-@given(labels, fractions, seeds)
-def test_a_split_parts_the_rows_and_repeats_itself(names: list[str], fraction: float, seed: int) -> None:
-    classes = np.array(names)
-    holdout = Holdout(fraction=fraction, seed=seed)
-    first = split_of(names, holdout)
-    if first is None:
-        return
-    np.random.seed(seed % 7)
-    second = split(len(names), holdout, classes)
-
-    assert sorted([*first.train, *first.holdout]) == list(range(len(names)))
-    assert len(first.holdout) == round(len(names) * fraction)
-    assert first.train.tolist() == second.train.tolist() == sorted(first.train)
-    assert first.holdout.tolist() == second.holdout.tolist() == sorted(first.holdout)
-    assert len(set(classes[first.train])) >= 2
-    assert first.stratified == (first.note is None)
-
-
-@settings(deadline=None)
-@given(labels, fractions, seeds)
-def test_a_stratified_split_keeps_each_class_within_a_row_of_its_share(
-    names: list[str], fraction: float, seed: int
-) -> None:
-    classes = np.array(names)
-    done = split_of(names, Holdout(fraction=fraction, seed=seed))
-    if done is not None and done.stratified:
-        share = len(done.holdout) / len(names)
-        for name in set(names):
-            held = (classes[done.holdout] == name).sum()
-            assert abs(held - share * names.count(name)) <= 1
-
-
-@given(st.integers(10, 200), seeds, seeds)
-def test_another_seed_holds_out_as_many_rows(rows: int, seed: int, other: int) -> None:
-    one = split(rows, Holdout(seed=seed), None)
-    two = split(rows, Holdout(seed=other), None)
-    assert len(one.holdout) == len(two.holdout)
-    assert not one.stratified
 
 
 @given(
