@@ -14,7 +14,7 @@ from unit.training.pod import Pod, churn, numbers
 
 from modelwright_training.errors import InputError
 from modelwright_training.files import digest_of_file
-from modelwright_training.learning import estimators
+from modelwright_training.learning import constraints, estimators
 from modelwright_training.learning.stopping import Stopping
 
 Matrix = npt.NDArray[np.float32]
@@ -39,6 +39,7 @@ def ranks(rows: Matrix) -> npt.NDArray[np.float64]:
 
 def fitted(path: str, parameters: dict[str, Any], rows: Matrix, target: Any, **fit: Any) -> Any:
     estimator = estimators.build(estimators.find(path), {"n_estimators": 6} | parameters, 0, None)
+    constraints.settle(estimator, [], rows.shape[1])
     return estimator.fit(rows.astype(np.float64), target, **fit)
 
 
@@ -211,6 +212,15 @@ def test_only_classifiers_and_regressors_are_found(path: str) -> None:
     with pytest.raises(InputError, match="There is no estimator") as caught:
         estimators.find(path)
     assert caught.value.reason == "EstimatorUnknown"
+
+
+@pytest.mark.parametrize("path", REGRESSORS)
+def test_a_target_whose_differences_vanish_in_float32_is_refused(path: str) -> None:
+    rows = matrix()
+    seconds = 1.7e9 + np.arange(len(rows))
+    with pytest.raises(ValueError, match=r"rounded to float32, by up to 64.*Subtract a constant"):
+        fitted(path, {}, rows, seconds)
+    fitted(path, {}, rows, np.full(len(rows), 0.1))
 
 
 def weighed(rows: int = 300) -> pd.DataFrame:

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import numpy.typing as npt
 
 from modelwright_training.errors import InputError, listing, suggestion
 from modelwright_training.learning.stopping import Stopping
 
 Array = npt.NDArray[Any]
+
+LOST = 1e-3
+"""How much of a target's standard deviation float32, in which both libraries learn, may round off."""
 
 
 class Boosted:
@@ -47,3 +51,15 @@ class Boosted:
     def refusal(cls, what: str, instead: str = "") -> InputError:
         """The error for something that the library can do and a served model cannot."""
         return InputError("BadParameters", f"{cls.__name__} cannot be used with {what}. {instead}".rstrip())
+
+
+def check_target(target: Array) -> None:
+    """Refuse numbers whose differences vanish in float32, such as times in seconds: no error would tell."""
+    exact = target.astype(np.float64)
+    lost = np.abs(exact - exact.astype(np.float32)).max(initial=0)
+    spread = np.std(exact)
+    if spread > 0 and lost > LOST * spread:
+        raise ValueError(
+            f"its numbers are rounded to float32, by up to {lost:.3g}, while the target's standard deviation is "
+            f"{spread:.3g}. Subtract a constant from the target, or use HistGradientBoostingRegressor"
+        )

@@ -13,7 +13,7 @@ from sklearn.base import is_classifier
 
 from modelwright_training.learning.boosted import onnx_trees
 from modelwright_training.learning.boosted.onnx_trees import Ensemble, Link, Tree
-from modelwright_training.learning.boosted.shared import Array, Boosted
+from modelwright_training.learning.boosted.shared import Array, Boosted, check_target
 from modelwright_training.untyped import Estimator, Features
 
 SKLEARN = frozenset({
@@ -63,6 +63,8 @@ class LightGBM(Boosted):
     def fit(self, rows: Features, target: Array, sample_weight: Array | None = None) -> Self:
         """Fit; with early stopping, on the rows that are not scored."""
         parent: Any = super()
+        if not is_classifier(self):
+            check_target(target)
         extra: dict[str, Any] = {}
         if self.stopping:
             learnt, scored = self.stopping.split(target, is_classifier(self))

@@ -11,7 +11,7 @@ from sklearn.base import is_classifier
 
 from modelwright_training.learning.boosted import onnx_trees
 from modelwright_training.learning.boosted.onnx_trees import Ensemble, Link, Tree
-from modelwright_training.learning.boosted.shared import Array, Boosted
+from modelwright_training.learning.boosted.shared import Array, Boosted, check_target
 from modelwright_training.untyped import Estimator, Features
 
 PARAMETERS = frozenset({
@@ -60,14 +60,13 @@ class XGBoost(Boosted):
             raise cls.refusal(f"booster {booster!r}", "Use gbtree or dart.")
         if isinstance(given.get("quantile_alpha"), list):
             raise cls.refusal("several values as quantile_alpha", "Give one number.")
-        settled = super().settled(given)
-        if isinstance(settled.get("monotone_constraints"), list):
-            settled["monotone_constraints"] = tuple(settled["monotone_constraints"])
-        return settled
+        return super().settled(given)
 
     def fit(self, rows: Features, target: Array, sample_weight: Array | None = None) -> Self:
         """Fit; with early stopping, on the rows that are not scored."""
         parent: Any = super()
+        if not is_classifier(self):
+            check_target(target)
         extra: dict[str, Any] = {}
         if self.stopping:
             learnt, scored = self.stopping.split(target, is_classifier(self))
