@@ -117,6 +117,7 @@ class _Builder:
     ) -> Estimator:
         if depth > MAX_DEPTH:
             raise InputError("BadParameters", f"{where}: estimators are nested more than {MAX_DEPTH} deep.")
+        settled = kind.settled(parameters) if hasattr(kind, "settled") else parameters
         known = parameters_of(kind)
         unknown = [name for name in parameters if name not in known]
         if unknown:
@@ -125,7 +126,6 @@ class _Builder:
                 f"{kind.__name__} has no parameter {listing(unknown)}.{suggestion(unknown[0], known)} "
                 f"It has {listing(sorted(known), 60)}.",
             )
-        settled = kind.settled(parameters) if hasattr(kind, "settled") else parameters
         given = {name: self._value(value, f"{where}.{name}", depth) for name, value in settled.items()}
         _check_folds(given, where)
         if "random_state" in known:

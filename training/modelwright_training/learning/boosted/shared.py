@@ -11,7 +11,7 @@ from modelwright_training.learning.stopping import Stopping
 
 Array = npt.NDArray[Any]
 
-LOST = 1e-3
+LOST = 0.05
 """How much of a target's standard deviation float32, in which both libraries learn, may round off."""
 
 
