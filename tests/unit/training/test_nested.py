@@ -46,6 +46,12 @@ NESTED: dict[str, tuple[str, Json]] = {
     "bagging": ("ensemble.BaggingClassifier", {"estimator": LOGISTIC, "n_estimators": 3}),
     "boosting": ("ensemble.AdaBoostClassifier", {"estimator": TREE, "n_estimators": 3}),
     "one versus the rest": ("multiclass.OneVsRestClassifier", {"estimator": LOGISTIC}),
+    "one versus one": ("multiclass.OneVsOneClassifier", {"estimator": LOGISTIC}),
+    "a tuned threshold": ("model_selection.TunedThresholdClassifierCV", {"estimator": LOGISTIC, "cv": 3}),
+    "a fixed threshold for a class": (
+        "model_selection.FixedThresholdClassifier",
+        {"estimator": TREE, "threshold": 0.3, "pos_label": "leaves"},
+    ),
     "isotonic calibration": (
         "calibration.CalibratedClassifierCV",
         {"estimator": TREE, "method": "isotonic", "cv": 3},

@@ -124,6 +124,44 @@ def test_class_weights_find_classes_that_are_numbers(pod: Pod) -> None:
     assert pod.through("fetch", "train").code == 0
 
 
+def test_class_weights_of_classes_that_are_not_there_are_refused(pod: Pod) -> None:
+    pod.given_rows(churn(60)).given(
+        **estimator("linear_model.LogisticRegression", class_weight={"stay": 1, "leaves": 5})
+    )
+    ending = pod.through("fetch", "train")
+    assert ending.reason == "BadParameters"
+    assert "'stay', which are no classes of the target. Did you mean 'stays'" in ending.message
+
+
+def test_class_weights_are_those_of_their_classes(pod: Pod) -> None:
+    for favoured in ("leaves", "stays"):
+        weights = {"leaves": 1e-6, "stays": 1e-6} | {favoured: 1e6}
+        pod.given_rows(churn(60)).given(**estimator("linear_model.LogisticRegression", class_weight=weights))
+        assert pod.through("fetch", "train").code == 0
+        feed = {
+            "age": np.array([[50]], np.float32),
+            "fee (EUR)": np.array([[20]], np.float32),
+            "plan": np.array([["pro"]], object),
+            "region": np.array([["eu"]], object),
+        }
+        assert session(pod).run(["label"], feed)[0] == [favoured]
+
+
+@pytest.mark.parametrize(
+    "path", ["linear_model.LogisticRegression", "ensemble.VotingClassifier", "multiclass.OneVsOneClassifier"]
+)
+def test_a_class_is_answered_as_it_is_however_large(pod: Pod, path: str) -> None:
+    """A converter that holds labels as float32 or int32 would give others."""
+    frame = numbers(120)
+    frame["y"] = frame["y"].map({0: 1234567890123456781, 1: 1234567890123456782})
+    inner = {"estimator": "sklearn.linear_model.LogisticRegression"}
+    parameters = {"estimators": [inner, inner]} if "Voting" in path else {"estimator": inner}
+    pod.given_rows(frame).given(**estimator(path, **({} if "linear" in path else parameters)))
+    ending = pod.through("fetch", "train", "publish")
+    assert ending.result["parity"]["labelMismatches"] == 0
+    assert ending.result["signature"]["classes"] == [1234567890123456781, 1234567890123456782]
+
+
 def session(pod: Pod) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(pod.paths.model_file, providers=["CPUExecutionProvider"])
 

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from modelwright_training.documents import Dataset
 from modelwright_training.errors import InputError, listing
 from modelwright_training.features import prologue
 from modelwright_training.features.prepared import prepared
-from modelwright_training.learning import graphs, mended
+from modelwright_training.learning import graphs, labels, mended
+from modelwright_training.learning.labels import LabelledPipeline
 from modelwright_training.untyped import Estimator
 
 # What ONNX Runtime has supported for years, whatever the converter's default is today.
@@ -52,15 +53,17 @@ def to_onnx(pipeline: Pipeline, dataset: Dataset) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the converter's own making; a user can do nothing about them
-            model = _convert(pipeline, dataset)
+            model = _convert(Pipeline(pipeline.steps), dataset)
+        if not dataset.all_numeric:
+            prologue.attach(model, dataset)
     except REFUSALS as error:
         detail = str(error).strip().split("\n")[0][:300].rstrip(".")
         raise InputError(
             "NotConvertible",
             f"{kind} with these parameters cannot be converted to ONNX: {detail}. Use another estimator.",
         ) from error
-    if not dataset.all_numeric:
-        prologue.attach(model, dataset)
+    if isinstance(pipeline, LabelledPipeline):
+        labels.attach(model, pipeline.labels)
     graphs.settle(model, _outer_names(model.graph, pipeline, dataset))
     onnx.helper.set_model_props(model, _properties(pipeline, dataset))
     return bytes(model.SerializeToString(deterministic=True))
@@ -72,7 +75,8 @@ def _convert(pipeline: Pipeline, dataset: Dataset) -> onnx.ModelProto:
     if not dataset.all_numeric:
         kinds = {"numeric": FloatTensorType, "categorical": StringTensorType, "text": StringTensorType}
         inputs = [(column.name, kinds[column.kind]([None, 1])) for column in prepared(dataset)]
-    _exact_thresholds(pipeline[-1])
+    for fitted in parts(pipeline[-1], set()):
+        _exact_thresholds(fitted)
     last = id(pipeline[-1])
     opsets = {"": prologue.opset(dataset), "ai.onnx.ml": ML_OPSET}
     if dataset.task == "Regression":
@@ -91,6 +95,21 @@ def _call(
         pipeline, name="modelwright", initial_types=inputs, options=options, target_opset=opsets, verbose=0
     )
     return model
+
+
+def parts(value: object, seen: set[int]) -> Iterator[Estimator]:
+    """A fitted estimator and those that it has fitted."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
+        for item in value:
+            yield from parts(item, seen)
+    elif (
+        type(value).__module__.startswith("sklearn.") and hasattr(value, "__dict__") and id(value) not in seen
+    ):
+        seen.add(id(value))
+        yield value
+        yield from parts(vars(value), seen)
 
 
 def _exact_thresholds(estimator: Estimator) -> None:

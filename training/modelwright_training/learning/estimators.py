@@ -135,11 +135,26 @@ class _Builder:
         if kind.__name__.startswith("Voting") and isinstance(given.get("weights"), list):
             given["weights"] = np.array(given["weights"], dtype=np.float64)  # what its converter expects
         if isinstance(given.get("class_weight"), dict):
-            given["class_weight"] = _by_class(given["class_weight"], self.classes)
+            given["class_weight"] = self._by_place(given["class_weight"], f"{where}.class_weight")
+        if given.get("pos_label") is not None:
+            (given["pos_label"],) = self._by_place({given["pos_label"]: 1}, f"{where}.pos_label")
         try:
             return kind(**given)
         except (TypeError, ValueError) as error:
             raise InputError("BadParameters", f"{kind.__name__} cannot be built: {error}.") from error
+
+    def _by_place(self, weights: Mapping[Any, Any], where: str) -> dict[int, Any]:
+        """Weights by the places of the classes, which the estimator learns; JSON has only text for keys."""
+        place = {str(value): number for number, value in enumerate(self.classes)}
+        unknown = [str(key) for key in weights if str(key) not in place]
+        if unknown:
+            hint = suggestion(unknown[0], list(place))
+            raise InputError(
+                "BadParameters",
+                f"{where} names {listing(unknown)}, which are no classes of the target.{hint} "
+                f"The classes are {listing(list(place))}.",
+            )
+        return {place[str(key)]: weight for key, weight in weights.items()}
 
     def _value(self, value: Any, where: str, depth: int) -> Any:  # noqa: ANN401 (any JSON, any parameter)
         match value:
@@ -213,12 +228,6 @@ def _check_folds(given: Mapping[str, Any], where: str) -> None:
             f"{where}.cv is {folds!r}, but has to be the number of folds, a whole number; "
             "no other way to split is taken.",
         )
-
-
-def _by_class(weights: dict[str, Any], classes: Sequence[Class]) -> dict[Class, Any]:
-    """JSON has only text for keys; classes may be numbers."""
-    by_text = {str(value): value for value in classes}
-    return {by_text.get(key, key): weight for key, weight in weights.items()}
 
 
 def children(estimator: Estimator) -> list[Estimator]:

@@ -12,7 +12,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, R
 
 from modelwright_training.errors import InputError, listing
 from modelwright_training.features.text import WordCounts
-from modelwright_training.learning import constraints
+from modelwright_training.learning import constraints, labels
 from modelwright_training.learning.treatment import Plan, Treated, Treatment
 from modelwright_training.untyped import Estimator, Features
 
@@ -42,8 +42,11 @@ def fit(
     table = np.asarray(table, dtype=np.float64)
     _check_sign(plan, estimator, table)
     constraints.settle(estimator, numeric_columns(plan), table.shape[1])
-    estimator.fit(table, target, **({} if weights is None else {"sample_weight": weights}))
-    return Pipeline([*([] if columns is None else [("columns", columns)]), ("estimator", estimator)])
+    classes = plan.dataset.classes
+    learnt = labels.places(target, classes) if classes else target
+    estimator.fit(table, learnt, **({} if weights is None else {"sample_weight": weights}))
+    fitted = Pipeline([*([] if columns is None else [("columns", columns)]), ("estimator", estimator)])
+    return labels.labelled(fitted, classes) if classes else fitted
 
 
 def _round_centres(step: Estimator) -> None:

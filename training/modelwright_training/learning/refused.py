@@ -20,7 +20,7 @@ CLASSES = {
     "ClassifierChain": SEVERAL_TARGETS,
     "DummyClassifier": DUMMY,
     "DummyRegressor": DUMMY,
-    "FixedThresholdClassifier": "use TunedThresholdClassifierCV, or choose the threshold where the answer is used",
+    "GaussianProcessClassifier": "its conversion needs an operator that ONNX Runtime lacks; use SVC",
     "IsotonicRegression": "use HistGradientBoostingRegressor with monotonic_cst",
     "KernelRidge": "use SVR or GaussianProcessRegressor",
     "LabelPropagation": TREES,
@@ -34,17 +34,18 @@ CLASSES = {
     "NearestCentroid": "use LinearDiscriminantAnalysis",
     "OutputCodeClassifier": "use OneVsRestClassifier",
     "PLSCanonical": SEVERAL_TARGETS,
+    "RadiusNeighborsClassifier": "use KNeighborsClassifier",
+    "RadiusNeighborsRegressor": "use KNeighborsRegressor",
     "RegressorChain": SEVERAL_TARGETS,
     "SelfTrainingClassifier": "its targets would have to be missing in some rows; use the estimator within it",
     "TransformedTargetRegressor": "use a regressor with a link, such as GammaRegressor",
 }
+TWO_CLASSES = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
 # What of an estimator is refused: parameter, whether a value is, why and what to take instead.
 Refused = Callable[[Any], bool]
 PARAMETERS: dict[str, tuple[str, Refused, str]] = {
     "KNeighborsClassifier": ("weights", lambda value: value == "distance", "use weights: uniform"),
     "KNeighborsRegressor": ("weights", lambda value: value == "distance", "use weights: uniform"),
-    "RadiusNeighborsClassifier": ("weights", lambda value: value == "distance", "use weights: uniform"),
-    "RadiusNeighborsRegressor": ("weights", lambda value: value == "distance", "use weights: uniform"),
     "HistGradientBoostingClassifier": (
         "categorical_features",
         lambda value: value not in (None, "from_dtype"),
@@ -74,8 +75,8 @@ def _faults(estimator: Estimator, classes: Sequence[Class] | None) -> list[str]:
         value = getattr(estimator, parameter)
         if refused(value):
             faults.append(f"{name} with {parameter}: {value} has no exact ONNX form; {instead}")
-    if name == "GaussianProcessClassifier" and classes is not None and len(classes) > 2:
-        faults.append(f"{name} has an ONNX form for two classes only, here are {len(classes)}; use SVC")
+    if name in TWO_CLASSES and classes is not None and len(classes) > 2:
+        faults.append(f"{name} is for two classes, here are {len(classes)}")
     if kind.__module__.startswith("sklearn.feature_selection"):
         return faults  # what it has chosen is converted, not the estimator that chose
     return [*faults, *(fault for part in children(estimator) for fault in _faults(part, classes))]
