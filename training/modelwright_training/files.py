@@ -1,8 +1,15 @@
 """Digests, bounded reads and writes that appear whole or not at all; knows nothing of what the files hold."""
 
+import errno
 import hashlib
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from modelwright_training.errors import InputError
 
 CHUNK = 1 << 20
 
@@ -40,6 +47,38 @@ def replace_file(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(content)
     partial.replace(path)
+
+
+@contextmanager
+def regular(path: Path) -> Iterator[BinaryIO | None]:
+    """Open a file that another container has written; None if it is not there.
+
+    NotARegularFile for links and special files: a link may lead to what only this step may read, a pipe has no end."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise _special(path) from error
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _special(path)
+        yield file
+
+
+def size_of(file: BinaryIO) -> int:
+    """The size of an open file in bytes."""
+    return os.fstat(file.fileno()).st_size
+
+
+def _special(path: Path) -> InputError:
+    return InputError(
+        "NotARegularFile",
+        f"{path} is a link, a folder or a special file, which is not followed. Write a regular file there.",
+    )
 
 
 def inside(folder: Path, relative: str) -> Path | None:

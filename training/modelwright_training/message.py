@@ -1,12 +1,14 @@
 """The step document: what a step says in its termination message, cut to what Kubernetes keeps of it."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 LIMIT = 4096
 MESSAGE_LIMIT = 1500
 
 Json = dict[str, Any]
+Cut = Callable[[Json], Json]
 
 
 def encode(document: Json) -> bytes:
@@ -23,9 +25,11 @@ def failure(step: str, reason: str, message: str) -> bytes:
 
 
 def success(step: str, result: Json) -> bytes:
-    """The document of a step that is done."""
-    for candidate in _shorter_and_shorter(result):
-        encoded = encode({"step": step, "result": candidate})
+    """The document of a step that is done. What does not fit is cut in the order of `_CUTS`."""
+    short = result
+    for cut in (_whole, *_CUTS):
+        short = cut(short)
+        encoded = encode({"step": step, "result": short})
         if len(encoded) <= LIMIT:
             return encoded
     raise ValueError(f"the result of {step} does not fit {LIMIT} bytes")
@@ -37,28 +41,126 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else " " for char in clean)
 
 
-def _shorter_and_shorter(result: Json) -> list[Json]:
-    """The result as it is, then with ever less of its signature and of its notes."""
-    candidates = [result]
-    if "notes" in result:
-        candidates += [
-            {**result, "notes": [note[:200] for note in result["notes"][:5]]},
-            {**result, "notes": []},
-        ]
-    if "signature" in result:
-        signature = result["signature"]
-        keeps = (len(signature["inputs"]), 64, 32, 16, 8, 4, 2, 1, 0)
-        candidates += [{**result, "signature": _cut(signature, keep)} for keep in keeps]
-    return candidates
+def largest(classes: list[Json], count: int) -> list[Json]:
+    """The classes of an evaluation with most rows in the hold-out, in their order."""
+    places = sorted(range(len(classes)), key=lambda place: -classes[place]["holdoutRows"])[:count]
+    return [classes[place] for place in sorted(places)]
 
 
-def _cut(signature: Json, keep: int) -> Json:
+def _whole(result: Json) -> Json:
+    return result
+
+
+def _notes(count: int, length: int) -> Cut:
+    """At most `count` notes, those of the data and those of the evaluation, of at most `length` characters."""
+
+    def cut(result: Json) -> Json:
+        short = dict(result)
+        if "notes" in short:
+            short["notes"] = [note[:length] for note in short["notes"][:count]]
+        if "notes" in short.get("evaluation", {}):
+            kept = [note[:length] for note in short["evaluation"]["notes"][:count]]
+            short["evaluation"] = {**short["evaluation"], "notes": kept}
+        return short
+
+    return cut
+
+
+def _signature(keep: int) -> Cut:
     """A signature with at most `keep` inputs, outputs and classes, without the list of features."""
-    short: Json = {"truncated": True}
-    for key, counter in (("inputs", "inputCount"), ("outputs", "outputCount"), ("classes", "classCount")):
-        if key in signature:
-            short[key] = signature[key][:keep]
-            short[counter] = len(signature[key])
-    if "features" in signature:
-        short["featureCount"] = len(signature["features"])
-    return short
+
+    def cut(result: Json) -> Json:
+        if "signature" not in result:
+            return result
+        signature = result["signature"]
+        short: Json = {"truncated": True}
+        for key, counter in (("inputs", "inputCount"), ("outputs", "outputCount"), ("classes", "classCount")):
+            if key in signature:
+                short[key] = signature[key][:keep]
+                short[counter] = signature.get(counter, len(signature[key]))
+        if "features" in signature or "featureCount" in signature:
+            short["featureCount"] = signature.get("featureCount") or len(signature["features"])
+        return {**result, "signature": short}
+
+    return cut
+
+
+def _without(*tables: str) -> Cut:
+    """An evaluation without some of its tables."""
+
+    def cut(result: Json) -> Json:
+        evaluation = result.get("evaluation", {})
+        if not evaluation.keys() & set(tables):
+            return result
+        kept = {key: value for key, value in evaluation.items() if key not in tables}
+        return {**result, "evaluation": {**kept, "truncated": True}}
+
+    return cut
+
+
+def _classes(keep: int) -> Cut:
+    """The table of classes with those of most rows in the hold-out."""
+
+    def cut(result: Json) -> Json:
+        evaluation = result.get("evaluation", {})
+        classes = evaluation.get("classes", [])
+        if len(classes) <= keep:
+            return result
+        short = {
+            **evaluation,
+            "classes": largest(classes, keep),
+            "classCount": evaluation.get("classCount", len(classes)),
+            "truncated": True,
+        }
+        return {**result, "evaluation": short}
+
+    return cut
+
+
+def _bare_metrics(result: Json) -> Json:
+    """Metrics without the class that they are about, which the evaluation names."""
+    if "metrics" not in result:
+        return result
+    bare = [
+        {key: value for key, value in metric.items() if key != "positiveClass"}
+        for metric in result["metrics"]
+    ]
+    return {**result, "metrics": bare}
+
+
+def _short_labels(result: Json) -> Json:
+    """An evaluation whose class labels have at most 128 characters."""
+    if "evaluation" not in result:
+        return result
+    evaluation = dict(result["evaluation"])
+    if "positiveClass" in evaluation:
+        evaluation["positiveClass"] = _short(evaluation["positiveClass"])
+    if "label" in evaluation.get("baseline", {}):
+        evaluation["baseline"] = {"label": _short(evaluation["baseline"]["label"])}
+    return {**result, "evaluation": evaluation}
+
+
+def _short(label: object) -> object:
+    return label[:128] if isinstance(label, str) else label
+
+
+# What is cut, one after the other, until the rest fits. Metrics with their intervals and baselines are never cut.
+_CUTS: tuple[Cut, ...] = (
+    _notes(5, 200),
+    _signature(64),
+    _without("calibration"),
+    _without("residuals", "thresholds"),
+    _signature(16),
+    _without("confusion"),
+    _classes(8),
+    _signature(4),
+    _classes(2),
+    _notes(3, 120),
+    _bare_metrics,
+    _signature(1),
+    _classes(0),
+    _signature(0),
+    _notes(0, 0),
+    _short_labels,
+    _without("intervals"),
+)

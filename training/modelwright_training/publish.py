@@ -5,8 +5,9 @@ What is scored here is the file that will be served, in the library that will se
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from modelwright_training import libraries
@@ -19,7 +20,7 @@ from modelwright_training.documents import (
     load_run,
     load_source_facts,
 )
-from modelwright_training.errors import InputError
+from modelwright_training.errors import InputError, storage
 from modelwright_training.features import frames
 from modelwright_training.judging import card, golden, metrics, parity
 from modelwright_training.judging import reference as references
@@ -33,6 +34,7 @@ from modelwright_training.storing import store
 
 log = logging.getLogger(__name__)
 
+ALONE = "the rows beside a row change its answer, so it was scored row by row"
 SKIPPED = {"verdict": "Skipped", "compared": 0}
 
 
@@ -45,6 +47,7 @@ class Candidate:
     feed: feeding.Feeder
     dataset: Dataset
     classes: list[Class] | None
+    notes: list[str] = field(default_factory=list)
 
     def predict(self, frame: pd.DataFrame) -> predictions.Predictions:
         """What the model predicts for some rows."""
@@ -55,34 +58,33 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     """Judge the model of the run and put it into the artifact store."""
     document = load_run(paths.run)
     prefix = store.folder_of(document.artifacts.uri, paths.artifacts, "artifacts.uri")
-    dataset = load_dataset(paths.dataset)
+    dataset, source = load_dataset(paths.dataset), load_source_facts(paths.source_facts)
     candidate = _load(paths, dataset)
+    trained = frames.load_rows(paths.train_rows, dataset)
     holdout = frames.load_rows(paths.holdout_rows, dataset)
+    if feeding.alone(candidate.model, candidate.feed, holdout):
+        candidate = replace(candidate, feed=replace(candidate.feed, batch=1), notes=[ALONE])
     log.info("Scoring %d bytes of model on %d rows", candidate.file.size, len(holdout))
-    measured = _measure(candidate, holdout)
-    for name, value in measured.values.items():
-        log.info("  %s = %.6g", name, value)
-    compared = _compare(candidate, paths)
+    measured = _measure(candidate, holdout, trained, _drawn(candidate.file.digest, source, paths))
+    for metric in measured.metrics:
+        log.info("  %s = %.6g", metric.name, metric.value)
+    compared = _compare(candidate, paths, trained)
     log.info("Parity: %s over %d rows", compared["verdict"], compared["compared"])
-    source = load_source_facts(paths.source_facts)
     report = _report(document, source, candidate, measured, compared, load_training(paths.training))
     files = {
         store.MODEL: candidate.file.content,
         "report.json": _text(report),
-        "golden.json": _text(golden.make(candidate.model, candidate.feed, holdout, dataset)),
+        "golden.json": _text(golden.make(candidate.model, candidate.feed, trained, dataset)),
         "card.md": card.card(report),
     }
     mark = store.mark_of(document.namespace, document.training_job, document.run)
     fresh = store.put(prefix, candidate.file.digest, files, mark)
     log.info("%s %s", "Published" if fresh else "Already published:", report["artifact"]["uri"])
-    return {key: report[key] for key in ("artifact", "task", "metrics", "parity", "signature", "libraries")}
+    kept = ("artifact", "task", "metrics", "evaluation", "parity", "signature", "libraries")
+    return {key: report[key] for key in kept}
 
 
 def _load(paths: Paths, dataset: Dataset) -> Candidate:
-    if not paths.model_file.is_file():
-        raise InputError(
-            "ModelMissing", "The trainer has left no /model/model.onnx. It has to write the model there."
-        )
     file = modelfile.read(paths.model_file)
     modelfile.check(file)
     model = session.load(file)
@@ -90,26 +92,42 @@ def _load(paths: Paths, dataset: Dataset) -> Candidate:
     return Candidate(file, model, feed, dataset, predictions.classes_of(model, dataset))
 
 
-def _measure(candidate: Candidate, holdout: pd.DataFrame) -> Measured:
-    truth = frames.target(holdout, candidate.dataset)
+def _drawn(digest: str, source: SourceFacts, paths: Paths) -> metrics.Rows:
+    """How the hold-out is drawn again for intervals: from a seed that the model's digest gives."""
+    seed = int(digest.removeprefix("sha256:")[:16], 16)
+    if source.group is None:
+        return metrics.Rows(seed)
+    with storage(f"Reading {paths.holdout_rows}"):
+        column = pd.read_parquet(paths.holdout_rows, columns=[source.group])[source.group]
+    return metrics.Rows(seed, pd.factorize(column, use_na_sentinel=False)[0].astype(np.int64), source.group)
+
+
+def _measure(
+    candidate: Candidate, holdout: pd.DataFrame, trained: pd.DataFrame, rows: metrics.Rows
+) -> Measured:
+    dataset = candidate.dataset
+    truth, learnt = frames.target(holdout, dataset), frames.target(trained, dataset)
     predicted = candidate.predict(holdout)
     if candidate.classes is None:
-        return metrics.regression(truth, predicted)
-    return metrics.classification(truth, predicted, candidate.classes, candidate.dataset.classes or [])
+        return metrics.regression(truth, predicted, learnt, rows)
+    known = dataset.classes or []
+    return metrics.classification(
+        truth, predicted, candidate.classes, known, learnt, dataset.positive_class, rows
+    )
 
 
-def _compare(candidate: Candidate, paths: Paths) -> Json:
+def _compare(candidate: Candidate, paths: Paths, trained: pd.DataFrame) -> Json:
     reference = references.load(paths.reference, candidate.dataset)
     if reference is None:
         return SKIPPED
-    rows = frames.load_rows(paths.train_rows, candidate.dataset).iloc[reference.rows]
+    rows = trained.iloc[reference.rows]
     outcome = parity.compare(reference, candidate.predict(rows), candidate.classes)
     if outcome.faults:
         raise InputError(
             "ParityFailed",
             f"The ONNX model does not predict what the trainer's own library predicts for the same "
-            f"{len(rows)} rows: {'; '.join(outcome.faults)}. Use another estimator or other parameters; "
-            f"numbers: {outcome.summary()}",
+            f"{len(rows)} rows: {'; '.join(outcome.faults)}. {parity.cause(rows, candidate.dataset)}"
+            f"Use another estimator or other parameters; numbers: {outcome.summary()}",
         )
     return outcome.document()
 
@@ -125,7 +143,7 @@ def _report(
     dataset, digest = candidate.dataset, candidate.file.digest
     uri = f"{document.artifacts.uri.rstrip('/')}/{digest.replace(':', '-')}/{store.MODEL}"
     features = None if candidate.feed.by_column else dataset.names
-    matrix = {"classes": measured.classes, "counts": measured.confusion} if measured.averaging else None
+    notes = [*measured.evaluation["notes"], *candidate.notes]
     return {
         "model": document.model,
         "trainingJob": document.training_job,
@@ -133,14 +151,13 @@ def _report(
         "artifact": {"uri": uri, "digest": digest, "size": candidate.file.size},
         "task": dataset.task,
         "data": {
-            **source.model_dump(by_alias=True, include={"source", "digest", "rows", "stratified", "notes"}),
+            **source.model_dump(by_alias=True, exclude_none=True, exclude={"format", "class_counts"}),
             "target": dataset.target.name,
         },
-        "metrics": [{"name": name, "value": value} for name, value in measured.values.items()],
+        "metrics": [metric.document() for metric in measured.metrics],
         "omitted": [{"name": name, "why": why} for name, why in measured.omitted.items()],
-        "averaging": measured.averaging,
-        "positiveClass": measured.positive_class,
-        "confusionMatrix": matrix,
+        "evaluation": measured.evaluation | {"notes": notes},
+        "curves": measured.curves,
         "parity": compared,
         "signature": session.signature(candidate.model, features, candidate.classes),
         "training": training.model_dump(by_alias=True, exclude_none=True) if training else None,

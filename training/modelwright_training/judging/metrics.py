@@ -1,133 +1,376 @@
-"""Scores predictions against the truth by scikit-learn's metrics, and says which have no value and why.
+"""Measures a model on the hold-out: metrics with intervals and baselines, tables, and what a reader should know.
 
-Two classes: precision, recall, f1 and roc_auc are of the positive class, the last in sorted order.
-More classes: their unweighted mean over the classes (roc_auc: one against the rest)."""
+A metric without a value is left out, and said why. A class without rows in the hold-out counts in no mean."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from sklearn import metrics as sk
 
 from modelwright_training.documents import Class
+from modelwright_training.errors import listing
+from modelwright_training.judging import intervals, scorers, tables
+from modelwright_training.judging.intervals import Interval, wilson
+from modelwright_training.judging.scorers import Codes, Floats, Scorer
+from modelwright_training.judging.tables import rounded
 from modelwright_training.message import Json
-from modelwright_training.onnxfile.predictions import Floats, Predictions
+from modelwright_training.onnxfile.predictions import Predictions
 from modelwright_training.onnxfile.session import Array
 
-CALIBRATION_BINS = 15
-QUANTILES = (50, 90, 95, 99)
+OF_LABELS = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
+OF_RANKS = ("roc_auc", "average_precision")
+OF_PROBABILITIES = ("log_loss", "brier_score", "expected_calibration_error")
+OF_POSITIVE = ("precision", "recall", "f1", *OF_RANKS)
+# The mean minimises the squares of the errors, the median their absolute values.
+OF_MEAN = ("rmse", "r2")
+# Fewer rows make rough numbers, whatever the intervals say.
+FEW_ROWS = 30
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A finite value, its 95 % interval, the value of the baseline, and the class that it is about."""
+
+    name: str
+    value: float
+    interval: Interval | None = None
+    baseline: float | None = None
+    positive_class: Class | None = None
+
+    def document(self) -> Json:
+        """As it stands in documents."""
+        found: Json = {"name": self.name, "value": rounded(self.value)}
+        if self.interval is not None:
+            found |= {"low": rounded(self.interval[0]), "high": rounded(self.interval[1])}
+        if self.baseline is not None:
+            found["baseline"] = rounded(self.baseline)
+        return found | ({} if self.positive_class is None else {"positiveClass": self.positive_class})
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Finite values by name, and why others are left out."""
+    """What was found: metrics, why others have no value, the tables, and points of curves for the card."""
 
-    values: dict[str, float]
-    omitted: dict[str, str] = field(default_factory=dict)
-    averaging: Literal["Binary", "Macro"] | None = None
-    positive_class: Class | None = None
-    classes: list[Class] = field(default_factory=list)
-    confusion: list[list[int]] = field(default_factory=list)
+    metrics: list[Metric]
+    omitted: dict[str, str]
+    evaluation: Json
+    curves: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How the rows of the hold-out are drawn again for intervals; `groups`: the number of each row's group."""
+
+    seed: int
+    groups: Codes | None = None
+    column: str | None = None
+
+    def document(self, count: int) -> Json:
+        """How the intervals came about."""
+        found: Json = {"level": intervals.LEVEL, "resamples": count}
+        if self.groups is None:
+            return found | {"unit": "Row"}
+        groups = int(self.groups.max()) + 1
+        return found | {"unit": "Group", "column": self.column, "groups": groups}
 
 
 def classification(
-    truth: Array, predictions: Predictions, classes: Sequence[Class], known: Sequence[Class]
+    truth: Array,
+    predictions: Predictions,
+    classes: Sequence[Class],
+    known: Sequence[Class],
+    trained: Array,
+    positive: Class | None,
+    rows: Rows,
 ) -> Measured:
-    """Score a classifier: `classes` are the model's, `known` are all that the data has."""
+    """Measure a classifier.
+
+    `classes` are the model's, in the order of its columns; `known` are those of the whole data; `trained` holds the
+    classes of the training rows; `positive` is the positive class of two."""
     labels = predictions.labels
     assert labels is not None  # noqa: S101 (a classifier has labels)
-    everything = sorted({*known, *classes, *labels.tolist()})
-    positive = everything[-1] if len(everything) == 2 else None
-    averaging: Json = {"average": "macro", "labels": everything}
-    if positive is not None:
-        averaging = {"average": "binary", "pos_label": positive}
-    precision, recall, f1, _ = sk.precision_recall_fscore_support(truth, labels, zero_division=0, **averaging)
-    seen = sorted(set(truth.tolist()))
-    values = {
-        "accuracy": float(sk.accuracy_score(truth, labels)),
-        "balanced_accuracy": float(
-            sk.recall_score(truth, labels, labels=seen, average="macro", zero_division=0)
-        ),
-        "precision": float(precision),
-        "recall": float(recall),
-        "f1": float(f1),
-    }
-    by_probability, omitted = _probabilistic(truth, predictions, classes, seen)
-    return Measured(
-        values | by_probability,
-        omitted,
-        "Macro" if positive is None else "Binary",
-        positive,
-        everything,
-        sk.confusion_matrix(truth, labels, labels=everything).tolist(),
-    )
-
-
-def _probabilistic(
-    truth: Array, predictions: Predictions, classes: Sequence[Class], seen: Sequence[Class]
-) -> tuple[dict[str, float], dict[str, str]]:
-    names = ("roc_auc", "log_loss", "expected_calibration_error")
-    table = predictions.probabilities
-    if table is None:
-        return {}, dict.fromkeys(names, "the model answers no probabilities")
-    strange = [value for value in seen if value not in classes]
-    if strange:
-        return {}, dict.fromkeys(
-            names, f"the hold-out has class {strange[0]!r}, which the model does not know"
+    everything: list[Class] = sorted({*known, *classes, *labels.tolist()})
+    codes = _Codes(everything, truth, labels, trained)
+    place = None if positive is None or len(known) > 2 else everything.index(positive)
+    ranks = None if codes.strange(classes) else _ranks(codes, predictions, classes, place)
+    table = None if codes.strange(classes) else predictions.probabilities
+    parts = [scorers.of_labels(codes.truth, codes.answered, len(everything), place)]
+    parts += [scorers.of_ranks(*ranks)] if ranks else []
+    if table is not None:
+        columns = np.array([classes.index(label) if label in classes else -1 for label in everything])
+        table = table.clip(0, 1)  # float32 sums overshoot
+        parts.append(scorers.of_probabilities(columns[codes.truth], table))
+    values = scorers.together(*parts)(np.ones(len(truth)))
+    omitted = _why_not(values, codes, predictions, classes, place)
+    values = {name: value for name, value in values.items() if name not in omitted}
+    found = _intervals(parts, values, len(truth), len(ranks[0]) if ranks else 0, rows)
+    baseline = _majority(codes, known, place)
+    metrics = [
+        Metric(
+            name,
+            value,
+            found.values.get(name) or _proportion(name, value, codes, place, rows.groups),
+            baseline.get(name),
+            positive if place is not None and name in OF_POSITIVE else None,
         )
-    order = np.argsort(np.asarray(classes))
-    ordered, table = [classes[place] for place in order], table[:, order].clip(0, 1)  # float32 sums overshoot
-    table = table / table.sum(axis=1, keepdims=True)
-    values = {
-        "log_loss": float(sk.log_loss(truth, table, labels=ordered)),
-        "expected_calibration_error": calibration_error(truth, table, ordered),
+        for name, value in values.items()
+    ]
+    likeliest = everything[codes.majority]
+    evaluation = {
+        **({} if place is None else {"positiveClass": positive}),
+        "averaging": "Macro" if place is None else "Binary",
+        "trainRows": len(trained),
+        "holdoutRows": len(truth),
+        "baseline": {"label": likeliest},
+        "intervals": rows.document(found.resamples),
+        "classes": tables.per_class(everything, codes.trained, codes.truth, codes.answered),
     }
-    if len(seen) < len(ordered):
-        absent = next(value for value in ordered if value not in seen)
-        return values, {"roc_auc": f"the hold-out has no row of class {absent!r}"}
-    if len(ordered) == 2:
-        area = sk.roc_auc_score(truth == ordered[1], table[:, 1])
-    else:
-        area = sk.roc_auc_score(truth, table, multi_class="ovr", average="macro", labels=ordered)
-    return {"roc_auc": float(area), **values}, {}
+    matrix = tables.confusion(everything, codes.truth, codes.answered)
+    evaluation |= {"confusion": matrix} if matrix else {}
+    curves: Json = {}
+    if place is not None and ranks and not {"roc_auc"} & omitted.keys():
+        curves["roc"] = [[rounded(x), rounded(y)] for x, y in scorers.roc_points(ranks[0][0], ranks[1][0])]
+    if table is not None:
+        evaluation |= _of_table(codes, table, classes, everything, place)
+    notes = [
+        *_absent(everything, known, codes),
+        *_unknown(known, everything, codes),
+        *_no_better(metrics, f"always answering {likeliest!r}"),
+        *_constant(metrics),
+        *_few(len(truth), rows),
+    ]
+    return Measured(metrics, omitted, evaluation | {"notes": notes}, curves)
 
 
-def calibration_error(truth: Array, table: Floats, classes: Sequence[Class]) -> float:
-    """Mean gap between the confidence in the predicted class and how often it is right.
+class _Codes:
+    """The classes of rows as numbers: their place among all classes."""
 
-    Over 15 bins of equal width, weighted by their rows (Guo et al., On Calibration of Modern Neural
-    Networks, 2017)."""
-    confidence = table.max(axis=1)
-    right = np.asarray(classes)[table.argmax(axis=1)] == truth
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, weights=right - confidence, minlength=CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(truth))
+    def __init__(self, everything: Sequence[Class], truth: Array, answered: Array, trained: Array) -> None:
+        names = np.asarray(everything)
+        self.truth, self.answered, self.trained = (
+            np.searchsorted(names, values).astype(np.int64) for values in (truth, answered, trained)
+        )
+        self.names = everything
+        self.there = np.bincount(self.truth, minlength=len(everything))
+        self.learnt = np.bincount(self.trained, minlength=len(everything))
+        self.majority = int(self.learnt.argmax())
+
+    def strange(self, classes: Sequence[Class]) -> list[Class]:
+        """The classes of the hold-out that the model does not know."""
+        known = set(classes)
+        return [
+            self.names[place]
+            for place in np.flatnonzero(self.there).tolist()
+            if self.names[place] not in known
+        ]
 
 
-def regression(truth: npt.NDArray[np.float64], predictions: Predictions) -> Measured:
-    """Score a regressor."""
+def _ranks(
+    codes: _Codes, predictions: Predictions, classes: Sequence[Class], place: int | None
+) -> tuple[list[npt.NDArray[np.bool_]], list[Floats]] | None:
+    """For each class that is ranked, which rows are of it and their scores: probabilities, else decision values."""
+    table = predictions.probabilities if predictions.probabilities is not None else predictions.scores
+    if table is None or len(classes) < 2:
+        return None
+    if place is None:
+        if table.shape[1] != len(classes):
+            return None
+        places = [codes.names.index(label) for label in classes]
+        return [codes.truth == own for own in places], list(table.T)
+    if len(classes) != 2 or table.shape[1] > 2:
+        return None
+    second = table[:, -1] - (table[:, 0] if table.shape[1] == 2 else 0)
+    own = codes.names[place]
+    return [codes.truth == place], [second if classes[1] == own else -second]
+
+
+def _intervals(
+    parts: list[Scorer], values: dict[str, float], rows: int, curves: int, drawn: Rows
+) -> intervals.Intervals:
+    """The intervals of all metrics; of many classes and rows, without those that take a pass for each class."""
+    costly = rows * curves * intervals.LEAST > 4 * intervals.WORK
+    names = [name for name in values if not (costly and name in OF_RANKS)]
+    if costly:
+        parts = [part for part in parts if not set(OF_RANKS) & part(np.ones(rows)).keys()]
+    count = intervals.resamples(rows, 3 + (0 if costly else curves))
+    return intervals.bootstrap(scorers.together(*parts), rows, drawn.groups, drawn.seed, count, names)
+
+
+def _majority(codes: _Codes, known: Sequence[Class], place: int | None) -> dict[str, float]:
+    """The metrics of a model that always answers the class with most training rows, with the classes' shares among
+    the training rows as probabilities. Each class is one row, as often as the hold-out has it."""
+    there = np.flatnonzero(codes.there)
+    shares = codes.learnt / codes.learnt.sum()
+    answered = np.full(len(there), codes.majority)
+    masks = [there == own for own in (range(len(codes.names)) if place is None else [place])]
+    scorer = scorers.together(
+        scorers.of_labels(there, answered, len(codes.names), place),
+        scorers.of_ranks(masks, [np.zeros(len(there))] * len(masks)),
+        scorers.of_probabilities(there, np.tile(shares, (len(there), 1))),
+    )
+    values = scorer(codes.there[there].astype(np.float64))
+    return {name: value for name, value in values.items() if np.isfinite(value)}
+
+
+def _proportion(
+    name: str, value: float, codes: _Codes, place: int | None, groups: Codes | None
+) -> Interval | None:
+    """The interval of a proportion that is the same in all resamples because it is 0 or 1."""
+    if value not in (0.0, 1.0):
+        return None
+    chosen: dict[str, npt.NDArray[np.bool_]] = {"accuracy": np.ones(len(codes.truth), dtype=bool)}
+    if place is not None:
+        chosen |= {"precision": codes.answered == place, "recall": codes.truth == place}
+    if name not in chosen:
+        return None
+    count = int(chosen[name].sum()) if groups is None else len(np.unique(groups[chosen[name]]))
+    return wilson(value * count, count)
+
+
+def _of_table(
+    codes: _Codes, table: Floats, classes: Sequence[Class], everything: Sequence[Class], place: int | None
+) -> Json:
+    """Thresholds and calibration: of the positive class, or of whatever class is answered."""
+    if place is None or len(classes) != 2:
+        names = np.array([everything.index(label) for label in classes])
+        best = table.argmax(axis=1)
+        return {"calibration": tables.calibration(names[best] == codes.truth, table.max(axis=1))}
+    probability = table[:, classes.index(everything[place])]
+    mask = codes.truth == place
+    return {
+        "thresholds": tables.thresholds(mask, probability),
+        "calibration": tables.calibration(mask, probability),
+    }
+
+
+def _why_not(
+    values: dict[str, float],
+    codes: _Codes,
+    predictions: Predictions,
+    classes: Sequence[Class],
+    place: int | None,
+) -> dict[str, str]:
+    """Why metrics have no value."""
+    strange = codes.strange(classes)
+    unknown = f"the hold-out has class {strange[0]!r}, which the model does not know" if strange else None
+    missing = {
+        name: unknown or "the model answers no probabilities"
+        for name in (*OF_RANKS, *OF_PROBABILITIES)
+        if name not in values
+    }
+    seen = [codes.names[own] for own in np.flatnonzero(codes.there).tolist()]
+    for name in (name for name, value in values.items() if not np.isfinite(value)):
+        if len(seen) == 1:
+            missing[name] = f"all rows of the hold-out are of class {seen[0]!r}"
+        elif place is not None:
+            missing[name] = f"the model answers {codes.names[place]!r} in no row of the hold-out"
+    return missing
+
+
+def _absent(everything: Sequence[Class], known: Sequence[Class], codes: _Codes) -> list[str]:
+    absent = [
+        label for label, rows in zip(everything, codes.there, strict=True) if not rows and label in known
+    ]
+    if not absent:
+        return []
+    if len(absent) == 1:
+        return [f"the hold-out has no row of class {absent[0]!r:.60}, so no metric counts it"]
+    return [
+        f"the hold-out has no rows of {len(absent)} classes, so no metric counts them: {_listing(absent)}"
+    ]
+
+
+def _unknown(known: Sequence[Class], everything: Sequence[Class], codes: _Codes) -> list[str]:
+    names = [label for label in everything if label not in known]
+    rows = int(np.isin(codes.answered, [everything.index(label) for label in names]).sum())
+    if not rows:
+        return []
+    return [f"the model answers classes that the data does not have ({_listing(names)}) in {rows} rows"]
+
+
+def _listing(labels: Sequence[Class]) -> str:
+    return listing([str(label)[:60] for label in labels], 5)
+
+
+def regression(truth: Floats, predictions: Predictions, trained: Floats, rows: Rows) -> Measured:
+    """Measure a regressor; `trained` holds the target of the training rows."""
     values = predictions.values
     assert values is not None  # noqa: S101 (a regressor has values)
-    errors = np.abs(values - truth)
-    found = {"mae": float(errors.mean()), "rmse": float(np.sqrt(np.mean(errors**2)))}
-    omitted = {}
-    if len(truth) < 2 or np.ptp(truth) == 0:
+    scorer = scorers.of_values(truth, values)
+    found = dict(scorer(np.ones(len(truth))))
+    omitted = {
+        name: "it is too large for a number" for name, value in found.items() if not np.isfinite(value)
+    }
+    if np.isnan(found["r2"]):
         omitted["r2"] = "the target is the same in all rows of the hold-out"
-    else:
-        found["r2"] = float(sk.r2_score(truth, values))
-    zeros = int((truth == 0).sum())
-    if zeros:
-        omitted["mape"] = f"the target is 0 in {zeros} rows of the hold-out"
-    else:
-        found["mape"] = float(sk.mean_absolute_percentage_error(truth, values))
-    quantiles = np.percentile(errors, QUANTILES)
-    found |= {f"absolute_error_p{q}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)}
-    return _only_finite(Measured(found, omitted))
+    if np.isnan(found["mape"]):
+        omitted["mape"] = f"the target is 0 in {int((truth == 0).sum())} rows of the hold-out"
+    found = {name: value for name, value in found.items() if name not in omitted}
+    drawn = intervals.bootstrap(
+        scorer, len(truth), rows.groups, rows.seed, intervals.resamples(len(truth), 5), list(found)
+    )
+    mean, median = float(trained.mean()), float(np.median(trained))
+    of_mean, of_median = (
+        scorers.of_values(truth, np.full(len(truth), guess))(np.ones(len(truth))) for guess in (mean, median)
+    )
+    metrics = []
+    for name, value in found.items():
+        baseline = (of_mean if name in OF_MEAN else of_median)[name]
+        known = baseline if np.isfinite(baseline) else None
+        metrics.append(Metric(name, value, drawn.values.get(name), known))
+    errors = truth - values
+    notes = [
+        *_no_better(metrics, f"always answering the mean {mean:.4g}"),
+        *_constant(metrics),
+        *_few(len(truth), rows),
+    ]
+    evaluation = {
+        "trainRows": len(trained),
+        "holdoutRows": len(truth),
+        "baseline": {"mean": rounded(mean), "median": rounded(median)},
+        "intervals": rows.document(drawn.resamples),
+        "residuals": tables.residuals(errors),
+        "notes": notes,
+    }
+    return Measured(metrics, omitted, evaluation, {"residuals": tables.bands(values, errors)})
 
 
-def _only_finite(measured: Measured) -> Measured:
-    infinite = [name for name, value in measured.values.items() if not np.isfinite(value)]
-    kept = {name: value for name, value in measured.values.items() if name not in infinite}
-    return Measured(kept, measured.omitted | dict.fromkeys(infinite, "it is too large for a number"))
+# The metrics that have to be above the baseline for a model to be of use, and what the baseline is where it is not
+# the one that the metric's row names.
+ABOVE: dict[str, Callable[[str], str]] = {
+    "roc_auc": lambda _: "guessing",
+    "accuracy": lambda always: always,
+    "r2": lambda always: always,
+}
+
+
+def _no_better(metrics: Sequence[Metric], always: str) -> list[str]:
+    """A note for each metric whose interval does not lie above its baseline."""
+    return [
+        f"{metric.name} {_with_interval(metric)} is not clearly above {metric.baseline:.4g}, "
+        f"that of {ABOVE[metric.name](always)}"
+        for metric in metrics
+        if metric.name in ABOVE
+        and metric.baseline is not None
+        and (metric.interval[0] if metric.interval else metric.value) <= metric.baseline
+    ]
+
+
+def _with_interval(metric: Metric) -> str:
+    if metric.interval is None:
+        return f"{metric.value:.4g}"
+    return f"{metric.value:.4g} ({metric.interval[0]:.4g} to {metric.interval[1]:.4g})"
+
+
+def _constant(metrics: Sequence[Metric]) -> list[str]:
+    without = [metric.name for metric in metrics if metric.interval is None]
+    if not without:
+        return []
+    return [f"{', '.join(without)}: the hold-out is too small or too uniform for an interval"]
+
+
+def _few(count: int, rows: Rows) -> list[str]:
+    units = count if rows.groups is None else int(rows.groups.max()) + 1
+    what = "rows" if rows.groups is None else "groups"
+    return [f"the hold-out has only {units} {what}: its numbers are rough"] if units < FEW_ROWS else []

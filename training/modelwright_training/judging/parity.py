@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from modelwright_training.documents import Class
+from modelwright_training.documents import Class, Dataset
 from modelwright_training.errors import InputError
 from modelwright_training.judging.reference import Reference
 from modelwright_training.message import Json
@@ -24,6 +25,8 @@ P999_LIMIT = 1e-4
 LARGE = 1e-3
 SHARE_LIMIT = 1e-3
 MEAN_LIMIT = 1e-4
+# Of the largest value to the standard deviation: beyond it float32 has fewer than ten binary digits for the spread.
+RESOLUTION = 2.0**14
 TIE = 2e-6  # between the two best classes: each is 1e-6 away from the middle
 
 
@@ -60,6 +63,30 @@ def compare(reference: Reference, predictions: Predictions, classes: Sequence[Cl
     if len(classes) == 2 and predictions.scores is not None:
         _add_score_mismatches(numbers, faults, predictions, classes)
     return Parity(numbers, faults)
+
+
+def cause(rows: pd.DataFrame, dataset: Dataset) -> str:
+    """What the data has to do with a difference, as a sentence; empty if nothing is known.
+
+    float32 has 24 binary digits. Where the values of a column are large beside their spread, few of them are left
+    for what tells its rows apart."""
+    worst, digits = None, RESOLUTION
+    for feature in dataset.features:
+        if feature.kind != "numeric":
+            continue
+        values = rows[feature.name].to_numpy(dtype=np.float64, na_value=np.nan)
+        values = values[np.isfinite(values)]
+        spread = float(np.std(values)) if len(values) else 0.0
+        ratio = float(np.abs(values).max()) / spread if spread > 0 else 0.0
+        if ratio > digits:
+            worst, digits = (feature.name, float(np.abs(values).max()), spread), ratio
+    if worst is None:
+        return ""
+    name, largest, spread = worst
+    return (
+        f"The values of column {name!r} go up to {largest:.4g} with a standard deviation of {spread:.3g}: float32 "
+        "tells few of them apart. Subtract a constant from the column, or leave it out (data.exclude). "
+    )
 
 
 def _add_labels(numbers: Json, faults: list[str], reference: Reference, predictions: Predictions) -> None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from modelwright_training.documents import Document, parse
 from modelwright_training.errors import InputError, storage
+from modelwright_training.files import regular, size_of
 
 MAX_BYTES = 64 << 10
 
@@ -30,11 +31,11 @@ class Training(Document):
 
 def load_training(path: Path) -> Training | None:
     """What the trainer has left, if it is readable: a model is not refused for what is said about it."""
-    if not path.is_file():
-        return None
-    with storage(f"Reading {path}"):
-        size = path.stat().st_size
-        text = path.read_bytes() if size <= MAX_BYTES else b""
+    with storage(f"Reading {path}"), regular(path) as file:
+        if file is None:
+            return None
+        size = size_of(file)
+        text = file.read() if size <= MAX_BYTES else b""
     try:
         return parse(Training, text, str(path))
     except InputError as error:

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from onnx.external_data_helper import uses_external_data
 
 from modelwright_training.errors import InputError, listing, storage
-from modelwright_training.files import digest_of
+from modelwright_training.files import digest_of, regular, size_of
 
 MAX_BYTES = 2 << 30
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
@@ -50,11 +50,15 @@ class ModelFile:
 
 def read(path: Path) -> ModelFile:
     """Read a model file of a size that can be served; checks nothing else."""
-    with storage(f"Reading {path}"):
-        size = path.stat().st_size
+    with storage(f"Reading {path}"), regular(path) as file:
+        if file is None:
+            raise InputError(
+                "ModelMissing", f"The trainer has left no {path}. It has to write the model there."
+            )
+        size = size_of(file)
         if size > MAX_BYTES:
             raise InputError("ModelTooLarge", f"{path.name} has {size} bytes; the limit is {MAX_BYTES}.")
-        content = path.read_bytes()
+        content = file.read()
     return ModelFile(content, digest_of(content))
 
 

@@ -1,0 +1,73 @@
+"""Confidence intervals of metrics: the percentile bootstrap over the rows of a hold-out, or over their groups.
+
+Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. Where rows belong together (those of one
+customer), whole groups are drawn: rows of a group say the same again, and intervals by rows would be too narrow."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from modelwright_training.judging.scorers import Codes, Scorer
+
+LEVEL = 0.95
+MOST, LEAST = 1000, 200
+# Rows times the passes over them that a metric takes, in all resamples: a few seconds.
+WORK = 40_000_000
+# The share of resamples in which a metric may have no value (no row of the class was drawn).
+UNDEFINED = 0.1
+# Between values that are equal but for the order in which they were added up.
+EQUAL = 1e-12
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The interval of each metric that has one; `constant`: those that do not vary between resamples."""
+
+    resamples: int
+    values: dict[str, Interval] = field(default_factory=dict)
+    constant: list[str] = field(default_factory=list)
+
+
+def resamples(rows: int, passes: int) -> int:
+    """How many resamples are drawn: 1,000, or fewer of many rows, but at least 200."""
+    return int(np.clip(WORK // (rows * passes), LEAST, MOST))
+
+
+def bootstrap(
+    scorer: Scorer, rows: int, groups: Codes | None, seed: int, count: int, names: list[str]
+) -> Intervals:
+    """The intervals of the metrics in `names`; `groups` holds the number of each row's group.
+
+    The same seed gives the same intervals. Two groups are the least that can be drawn from."""
+    units = rows if groups is None else int(groups.max()) + 1
+    if units < 2:
+        return Intervals(0)
+    random = np.random.default_rng(seed)
+    drawn = np.full((count, len(names)), np.nan)
+    for place in range(count):
+        times = np.bincount(random.integers(0, units, units), minlength=units).astype(np.float64)
+        found = scorer(times if groups is None else times[groups])
+        drawn[place] = [found[name] for name in names]
+    values: dict[str, Interval] = {}
+    constant: list[str] = []
+    for name, column in zip(names, drawn.T, strict=True):
+        there = column[np.isfinite(column)]
+        if len(there) < count * (1 - UNDEFINED):
+            continue
+        low, high = np.quantile(there, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        if high - low <= EQUAL * max(abs(low), abs(high)):
+            constant.append(name)
+        else:
+            values[name] = (float(low), float(high))
+    return Intervals(count, values, constant)
+
+
+def wilson(hits: float, count: float) -> Interval:
+    """The interval of a proportion, also where it is 0 or 1 (Wilson, Probable Inference, JASA 22, 1927)."""
+    z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
+    share, extra = hits / count, z**2 / count
+    middle = (share + extra / 2) / (1 + extra)
+    half = z / (1 + extra) * float(np.sqrt(share * (1 - share) / count + extra / (4 * count)))
+    return max(0.0, middle - half), min(1.0, middle + half)
