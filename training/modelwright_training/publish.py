@@ -22,7 +22,7 @@ from modelwright_training.documents import (
 )
 from modelwright_training.errors import InputError, storage
 from modelwright_training.features import frames
-from modelwright_training.judging import card, golden, metrics, parity
+from modelwright_training.judging import card, golden, metrics, parity, tables
 from modelwright_training.judging import reference as references
 from modelwright_training.judging.metrics import Measured
 from modelwright_training.judging.trained import Training, load_training
@@ -70,7 +70,8 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
         log.info("  %s = %.6g", metric.name, metric.value)
     compared = _compare(candidate, paths, trained)
     log.info("Parity: %s over %d rows", compared["verdict"], compared["compared"])
-    report = _report(document, source, candidate, measured, compared, load_training(paths.training))
+    facts = _facts(trained, dataset)
+    report = _report(document, source, candidate, measured, compared, load_training(paths.training), facts)
     files = {
         store.MODEL: candidate.file.content,
         "report.json": _text(report),
@@ -111,9 +112,8 @@ def _measure(
     if candidate.classes is None:
         return metrics.regression(truth, predicted, learnt, rows)
     known = dataset.classes or []
-    return metrics.classification(
-        truth, predicted, candidate.classes, known, learnt, dataset.positive_class, rows
-    )
+    positive = dataset.positive_class if dataset.positive_class is not None or len(known) > 2 else known[-1]
+    return metrics.classification(truth, predicted, candidate.classes, known, learnt, positive, rows)
 
 
 def _compare(candidate: Candidate, paths: Paths, trained: pd.DataFrame) -> Json:
@@ -132,6 +132,18 @@ def _compare(candidate: Candidate, paths: Paths, trained: pd.DataFrame) -> Json:
     return outcome.document()
 
 
+def _facts(trained: pd.DataFrame, dataset: Dataset) -> list[Json]:
+    """Each feature's kind, and the share of training rows in which it is missing."""
+    found = []
+    for feature in dataset.features:
+        column = trained[feature.name]
+        missing = column.isna() if feature.kind == "numeric" else column.isna() | (column == "")
+        found.append(
+            {"name": feature.name, "kind": feature.kind, "missing": tables.rounded(float(missing.mean()))}
+        )
+    return found
+
+
 def _report(
     document: RunDocument,
     source: SourceFacts,
@@ -139,6 +151,7 @@ def _report(
     measured: Measured,
     compared: Json,
     training: Training | None,
+    features_facts: list[Json],
 ) -> Json:
     dataset, digest = candidate.dataset, candidate.file.digest
     uri = f"{document.artifacts.uri.rstrip('/')}/{digest.replace(':', '-')}/{store.MODEL}"
@@ -158,6 +171,7 @@ def _report(
         "omitted": [{"name": name, "why": why} for name, why in measured.omitted.items()],
         "evaluation": measured.evaluation | {"notes": notes},
         "curves": measured.curves,
+        "features": features_facts,
         "parity": compared,
         "signature": session.signature(candidate.model, features, candidate.classes),
         "training": training.model_dump(by_alias=True, exclude_none=True) if training else None,

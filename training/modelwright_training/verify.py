@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_REPORT_BYTES = 1 << 20
 MAX_METRICS = 30
+MAX_LABEL = 256
 METRIC_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 LIBRARIES = ("onnx", "onnxruntime")
 TASKS = ("Classification", "Regression")
@@ -85,7 +86,7 @@ def _reported(path: Path) -> list[Json]:
         return []
     metrics = report.get("metrics") if isinstance(report, dict) else None
     return [
-        {"name": metric["name"], "value": metric["value"]}
+        {"name": metric["name"], "value": metric["value"], **_beside(metric)}
         for metric in (metrics if isinstance(metrics, list) else [])
         if _is_metric(metric)
     ][:MAX_METRICS]
@@ -94,11 +95,20 @@ def _reported(path: Path) -> list[Json]:
 def _is_metric(metric: Any) -> bool:  # noqa: ANN401 (whatever a file holds)
     if not isinstance(metric, dict) or set(metric) < {"name", "value"}:
         return False
-    name, value = metric["name"], metric["value"]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return (
-        number and math.isfinite(value) and isinstance(name, str) and METRIC_NAME.fullmatch(name) is not None
-    )
+    name = metric["name"]
+    return _is_number(metric["value"]) and isinstance(name, str) and METRIC_NAME.fullmatch(name) is not None
+
+
+def _beside(metric: Json) -> Json:
+    """The interval, the baseline and the class of a metric, as far as they are what they should be."""
+    numbers = {name: metric[name] for name in ("low", "high", "baseline") if _is_number(metric.get(name))}
+    positive = metric.get("positiveClass")
+    named = type(positive) is int or (isinstance(positive, str) and len(positive) <= MAX_LABEL)
+    return numbers | ({"positiveClass": positive} if named else {})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _texts(model: session.Model, key: str) -> list[str] | None:

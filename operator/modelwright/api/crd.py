@@ -88,9 +88,10 @@ RESOURCES = (
         (
             Column("Model", ".spec.model"),
             *READY,
+            Column("Score", ".status.score"),
             Column("TrainingJob", ".spec.lineage.trainingJob"),
+            Column("Digest", ".status.shortDigest"),
             Column("Quarantined", ".status.conditions[?(@.type=='Quarantined')].reason", wide=True),
-            Column("Digest", ".spec.artifact.digest", wide=True),
             *LAST,
         ),
     ),

@@ -8,6 +8,7 @@ from pydantic import Field, FiniteFloat
 
 from modelwright.api.base import (
     Artifact,
+    ClassLabel,
     Code,
     Digest,
     FreeForm,
@@ -26,6 +27,7 @@ from modelwright.api.base import (
 # The Job that verifies the file is named NAME-verify, of at most 63 characters.
 NAME_LENGTH = 56
 
+Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Libraries = Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=64)]
 
 
@@ -96,8 +98,122 @@ class Metric(Model):
         description="scikit-learn's name: accuracy, roc_auc, rmse, ..."
     )
     value: FiniteFloat = Field(description="The number.")
+    low: FiniteFloat | None = Field(
+        default=None, description="Lower end of its 95 % interval. Absent where the hold-out gives none."
+    )
+    high: FiniteFloat | None = Field(default=None, description="Upper end of its 95 % interval.")
+    baseline: FiniteFloat | None = Field(
+        default=None,
+        description="What a model gets that always answers the class with most training rows, or the mean of the "
+        "target (mae, mape and quantiles of the absolute error: the median).",
+    )
+    positive_class: ClassLabel | None = Field(
+        default=None, description="The class that the number is about. Absent: it is about all classes."
+    )
     source: Literal["Measured", "Reported"] = Field(
         description="Measured: on the hold-out, by the publisher, in ONNX Runtime. Reported: read from a file."
+    )
+
+
+class Baseline(Model):
+    """What the baseline always answers."""
+
+    label: ClassLabel | None = Field(default=None, description="The class with most training rows.")
+    mean: FiniteFloat | None = Field(default=None, description="Mean of the target in the training rows.")
+    median: FiniteFloat | None = Field(default=None, description="Median of the target in the training rows.")
+
+
+class Intervals(Model):
+    """How the intervals were made: bootstrap resamples of the hold-out."""
+
+    level: Share = Field(description="How often an interval covers the true value.")
+    resamples: int = Field(ge=0, description="How many; 0: there was nothing to draw from.")
+    unit: Literal["Row", "Group"] = Field(description="What was drawn.")
+    column: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None, description="The column whose groups were drawn."
+    )
+    groups: int | None = Field(default=None, ge=0, description="How many groups the hold-out has.")
+
+
+class ClassNumbers(Model):
+    """A class: its rows, and how well it is told."""
+
+    label: ClassLabel = Field(description="The class.")
+    train_rows: int = Field(ge=0, description="Rows to learn from.")
+    holdout_rows: int = Field(ge=0, description="Rows held out.")
+    precision: Share | None = Field(default=None, description="Absent: the model never answers it.")
+    recall: Share | None = Field(default=None, description="Absent: the hold-out has no row of it.")
+    f1: Share | None = Field(default=None, description="Harmonic mean of precision and recall.")
+
+
+class Confusion(Model):
+    """How often each class was answered for each true class."""
+
+    classes: Annotated[list[ClassLabel], Field(max_length=64)] = Field(description="The classes.")
+    counts: Annotated[list[Annotated[list[int], Field(max_length=64)]], Field(max_length=64)] = Field(
+        description="A row per true class, a column per answered class."
+    )
+
+
+class Threshold(Model):
+    """What answering the positive class from a probability on would do."""
+
+    threshold: Share = Field(description="The probability.")
+    share: Share = Field(description="Share of the rows that would be answered positive.")
+    precision: Share | None = Field(default=None, description="Precision of the positive class.")
+    recall: Share | None = Field(default=None, description="Recall of the positive class.")
+
+
+class CalibrationBin(Model):
+    """Rows of similar probability."""
+
+    predicted: Share = Field(description="Mean probability.")
+    observed: Share = Field(description="How often it came true.")
+    rows: int = Field(ge=0, description="How many rows.")
+
+
+class Residual(Model):
+    """A quantile of the true value less the predicted one."""
+
+    quantile: Share = Field(description="Which quantile.")
+    value: FiniteFloat = Field(description="Its value.")
+
+
+class Evaluation(Model):
+    """The tables beside the metrics, of bounded size: report.json beside the model has all."""
+
+    positive_class: ClassLabel | None = Field(default=None, description="The positive class of two.")
+    averaging: Literal["Binary", "Macro"] | None = Field(
+        default=None,
+        description="How precision, recall, f1, roc_auc and average_precision are taken. Binary: of the positive "
+        "class. Macro: the mean over the classes that the hold-out has.",
+    )
+    train_rows: int = Field(ge=0, description="Rows to learn from.")
+    holdout_rows: int = Field(ge=0, description="Rows held out.")
+    baseline: Baseline = Field(description="What the baseline always answers.")
+    intervals: Intervals | None = Field(default=None, description="How the intervals were made.")
+    classes: Annotated[list[ClassNumbers], Field(max_length=128)] | None = Field(
+        default=None, description="The classes, or those with most rows in the hold-out."
+    )
+    class_count: int | None = Field(
+        default=None, ge=0, description="How many classes there are, where some are left out."
+    )
+    confusion: Confusion | None = Field(default=None, description="Confusion matrix.")
+    thresholds: Annotated[list[Threshold], Field(max_length=32)] | None = Field(
+        default=None, description="Precision and recall of the positive class at some thresholds."
+    )
+    calibration: Annotated[list[CalibrationBin], Field(max_length=32)] | None = Field(
+        default=None,
+        description="Probabilities against what came true: of the positive class, or of the class that is answered.",
+    )
+    residuals: Annotated[list[Residual], Field(max_length=32)] | None = Field(
+        default=None, description="Quantiles of the true value less the predicted one."
+    )
+    notes: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=32)] = Field(
+        default=[], description="What a reader of the numbers should know."
+    )
+    truncated: bool | None = Field(
+        default=None, description="True where something was left out; report.json has all."
     )
 
 
@@ -133,7 +249,16 @@ class ModelVersionStatus(Status):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = Field(default=[], description="How good the model is.")
+    score: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None,
+        description="The main metric with its interval and baseline: roc_auc of two classes, balanced_accuracy of "
+        "more, r2 of a regression; accuracy or rmse where that has no value.",
+    )
+    evaluation: Evaluation | None = Field(default=None, description="The tables beside the metrics.")
     parity: Parity | None = Field(default=None, description="ONNX Runtime against the trainer's library.")
+    short_digest: Annotated[str, Field(max_length=12)] | None = Field(
+        default=None, description="The first twelve digits of the artifact's digest, for people."
+    )
 
 
 NAME_RULES = (name_rule(NAME_LENGTH, "Jobs are named after it"),)

@@ -367,6 +367,9 @@ class DataReport(Model):
     digest: Digest | None = Field(default=None, description="sha256 of the source's bytes.")
     train_rows: int | None = Field(default=None, description="Rows trained on.")
     holdout_rows: int | None = Field(default=None, description="Rows held out.")
+    notes: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=64)] | None = Field(
+        default=None, description="What was noted about the data."
+    )
 
 
 class Run(Model):

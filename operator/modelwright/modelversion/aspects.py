@@ -12,6 +12,7 @@ from typing import Any
 from modelwright.common.conditions import Aspect
 from modelwright.common.indexes import served_versions
 from modelwright.common.reading import read_each
+from modelwright.common.report import NOT_COMPARED
 from modelwright.engine.objects import Body, name
 from modelwright.engine.plan import Event
 from modelwright.modelversion.facts import Facts
@@ -36,7 +37,9 @@ def aspects(observed: Observed, facts: Facts | None) -> tuple[Aspect, ...]:
 
 
 def validated(facts: Facts) -> Aspect:
-    """Returns the condition Validated: whether the model's answers match the predictions of the trainer's library."""
+    """Returns the condition Validated: whether the model's answers match the predictions of the trainer's library.
+
+    Unknown where they were not compared."""
     if not facts.servable:
         return Aspect(VALIDATED, False, facts.verified.reason, facts.verified.message)
     verdict = (facts.details.get("parity") or {}).get("verdict")
@@ -46,9 +49,9 @@ def validated(facts: Facts) -> Aspect:
     message = (
         "no run vouches for the file here, so its answers were not compared with the trainer's library"
         if verdict is None
-        else "the trainer left no predictions to compare with"
+        else NOT_COMPARED
     )
-    return Aspect(VALIDATED, True, "ParitySkipped", message)
+    return Aspect(VALIDATED, None, "ParitySkipped", message)
 
 
 def quarantined(digest: str, services: Iterable[Body]) -> Aspect | None:

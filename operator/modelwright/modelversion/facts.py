@@ -15,11 +15,12 @@ from pydantic import ValidationError
 from modelwright.api.modelversion import Metric, ModelVersionStatus
 from modelwright.common.conditions import Aspect
 from modelwright.common.report import FileReport, first_fault
+from modelwright.modelversion.score import score
 from modelwright.workload.podstatus import Problem
 
 ARTIFACT_VERIFIED = "ArtifactVerified"
 # The fields of the status that hold facts.
-DETAILS = ("task", "signature", "metrics", "parity")
+DETAILS = ("task", "signature", "score", "metrics", "evaluation", "parity")
 
 _STATUSES = {"True": True, "False": False}
 
@@ -39,6 +40,11 @@ class Facts:
     def servable(self) -> bool:
         """True if the file can be served."""
         return self.verified.status is True
+
+
+def short_digest(digest: str) -> str:
+    """Returns the first twelve digits of a digest, for people."""
+    return digest.removeprefix("sha256:")[:12]
 
 
 def facts_in_status(status: Mapping[str, Any]) -> Facts | None:
@@ -87,11 +93,13 @@ def _details(report: Mapping[str, Any], source: Literal["Measured", "Reported"])
     """The fields of the status, from the report of a step."""
     file = FileReport.model_validate(report)
     # The list in the CRD has the name as its key; a report may have a name twice.
-    metrics = {metric.name: metric.value for metric in file.metrics}
+    metrics = {metric.name: metric for metric in file.metrics}
     status = ModelVersionStatus(
         task=file.task,
         signature=file.signature,
-        metrics=[Metric(name=name, value=value, source=source) for name, value in metrics.items()],
+        metrics=[Metric(source=source, **dict(metric)) for metric in metrics.values()],
+        evaluation=file.evaluation,
         parity=file.parity,
     )
+    status = status.model_copy(update={"score": score(status)})
     return status.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(DETAILS))

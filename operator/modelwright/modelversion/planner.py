@@ -13,12 +13,13 @@ from typing import Any
 
 from modelwright.common import conditions
 from modelwright.common.conditions import Summary
+from modelwright.common.report import with_notes
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key, deleting, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.modelversion.aspects import aspects, quarantine_events
-from modelwright.modelversion.facts import Facts, facts_in_status, facts_of_run
+from modelwright.modelversion.facts import Facts, facts_in_status, facts_of_run, short_digest
 from modelwright.modelversion.observed import Observed, observe
 from modelwright.modelversion.verification import Pending, verification
 from modelwright.workload.refusals import first_problem
@@ -62,7 +63,7 @@ def _summary(facts: Facts) -> Summary:
     """The summary of a ModelVersion whose facts are known."""
     reason, message = facts.verified.reason, facts.verified.message
     if facts.servable:
-        return conditions.done(reason, message)
+        return conditions.done(reason, with_notes(message, facts.details))
     return conditions.stalled(
         reason, f"{message.rstrip('.')}; delete this ModelVersion and write another one"
     )
@@ -85,6 +86,7 @@ def _plan(
 ) -> Plan:
     before, computed = observed.written_conditions, aspects(observed, facts)
     status: dict[str, Any] = dict(facts.details) if facts is not None else {}
+    status["shortDigest"] = short_digest(observed.artifact["digest"])
     status["observedGeneration"] = observed.generation
     status["conditions"] = conditions.conditions(before, summary, observed.generation, now, computed)
     patience = conditions.patience(observed.written_status, summary, observed.generation)

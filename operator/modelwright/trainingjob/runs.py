@@ -18,7 +18,7 @@ from modelwright.api.rundocument import public
 from modelwright.api.trainingjob import DataReport, Run
 from modelwright.common import conditions
 from modelwright.common.conditions import Summary
-from modelwright.common.report import FetchReport, PublishReport, first_fault
+from modelwright.common.report import NOTE_LENGTH, FetchReport, PublishReport, first_fault, with_notes
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.engine.objects import Body, uid
 from modelwright.trainingjob.observed import Observed
@@ -99,7 +99,12 @@ def published(ended: Ended, job: Body) -> Published | Problem:
         fetched = FetchReport.model_validate(ended.results["fetch"])
     except ValidationError as error:
         return Problem("ResultUnreadable", f"the report of the run is unexpected at {first_fault(error)}")
-    data = DataReport(digest=fetched.digest, train_rows=fetched.rows.train, holdout_rows=fetched.rows.holdout)
+    data = DataReport(
+        digest=fetched.digest,
+        train_rows=fetched.rows.train,
+        holdout_rows=fetched.rows.holdout,
+        notes=[note[: NOTE_LENGTH + 1] for note in fetched.notes] or None,
+    )
     return Published(report, data, ended.pod, document, _source(job))
 
 
@@ -164,7 +169,9 @@ def ended(run: Run, now: datetime, state: str, **parts: Any) -> Run:
 def summary_of_ended(run: Run) -> Summary:
     """The summary of a TrainingJob whose newest run has ended."""
     if run.state == "Succeeded":
-        return conditions.done("RunSucceeded", f"run {run.number} made ModelVersion {run.model_version}")
+        message = f"run {run.number} made ModelVersion {run.model_version}"
+        noted = with_notes(message, run.report or {}, (run.data and run.data.notes) or ())
+        return conditions.done("RunSucceeded", noted)
     return conditions.stalled(run.reason or "RunFailed", f"run {run.number}: {run.message or 'failed'}")
 
 

@@ -153,7 +153,7 @@ def test_every_form_of_a_verified_result_makes_the_version_ready(left_out: str |
 
 
 def test_the_fullest_result_that_fits_the_termination_message_fits_the_resources_too() -> None:
-    names = [f"feature_{number:03}" for number in range(150)]
+    names = [f"feature_{number:03}" for number in range(90)]
     said = words.published(signature={**words.SIGNATURE, "features": names, "classes": list(range(100))})
     assert len(words.result("publish", said)) <= MOST_WORDS
     job = a_training_job(a_world()).settles()

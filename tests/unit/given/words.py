@@ -55,12 +55,29 @@ def trained(**parts: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+EVALUATION: dict[str, Any] = {
+    "positiveClass": 1, "averaging": "Binary", "trainRows": 80, "holdoutRows": 20, "baseline": {"label": 0},
+    "intervals": {"level": 0.95, "resamples": 1000, "unit": "Row"},
+    "classes": [
+        {"label": 0, "trainRows": 60, "holdoutRows": 15, "precision": 0.9, "recall": 0.9, "f1": 0.9},
+        {"label": 1, "trainRows": 20, "holdoutRows": 5, "precision": 0.9, "recall": 0.9, "f1": 0.9},
+    ],
+    "confusion": {"classes": [0, 1], "counts": [[14, 1], [1, 4]]},
+    "thresholds": [{"threshold": 0.5, "share": 0.25, "precision": 0.8, "recall": 0.8}],
+    "calibration": [{"predicted": 0.2, "observed": 0.25, "rows": 20}],
+    "notes": [],
+}  # fmt: skip
+
+
 def published(letter: str = "a", **parts: Any) -> dict[str, Any]:
     """The result of publish."""
     return {
         "artifact": artifact(letter=letter), "task": "Classification",
-        "metrics": [{"name": "accuracy", "value": 0.9}, {"name": "roc_auc", "value": 0.95}],
-        "parity": PARITY, "signature": SIGNATURE, "libraries": LIBRARIES, **parts,
+        "metrics": [
+            {"name": "accuracy", "value": 0.9},
+            {"name": "roc_auc", "value": 0.95, "low": 0.9, "high": 0.98, "baseline": 0.5, "positiveClass": 1},
+        ],
+        "evaluation": EVALUATION, "parity": PARITY, "signature": SIGNATURE, "libraries": LIBRARIES, **parts,
     }  # fmt: skip
 
 

@@ -38,11 +38,22 @@ def rejection(letter: str, reason: str = "ErrorRateTooHigh") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("parity", "reason", "message"),
+    ("parity", "status", "reason", "message"),
     [
-        ({"verdict": "Pass"}, "ParityPassed", "ONNX Runtime answers what the trainer's library predicts"),
-        ({"verdict": "Skipped"}, "ParitySkipped", "the trainer left no predictions to compare with"),
         (
+            {"verdict": "Pass"},
+            True,
+            "ParityPassed",
+            "ONNX Runtime answers what the trainer's library predicts",
+        ),
+        (
+            {"verdict": "Skipped"},
+            None,
+            "ParitySkipped",
+            "not compared with the trainer's library: no reference.npz",
+        ),
+        (
+            None,
             None,
             "ParitySkipped",
             "no run vouches for the file here, so its answers were not compared with the trainer's library",
@@ -50,12 +61,12 @@ def rejection(letter: str, reason: str = "ErrorRateTooHigh") -> dict[str, Any]:
     ],
 )
 def test_validated_says_what_was_compared(
-    parity: Mapping[str, Any] | None, reason: str, message: str
+    parity: Mapping[str, Any] | None, status: bool | None, reason: str, message: str
 ) -> None:
     known = facts_of_verification(words.verified())
     facts = Facts(known.verified, {**known.details, "parity": parity} if parity else known.details)
 
-    assert validated(facts) == Aspect("Validated", True, reason, message)
+    assert validated(facts) == Aspect("Validated", status, reason, message)
 
 
 def test_a_file_that_is_rejected_is_not_validated() -> None:

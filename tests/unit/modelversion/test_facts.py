@@ -32,8 +32,20 @@ def test_a_run_vouches_for_the_file_that_it_made() -> None:
     assert (facts.verified, facts.servable) == (PUBLISHED, True)
     assert facts.details["metrics"] == [
         {"name": "accuracy", "value": 0.9, "source": "Measured"},
-        {"name": "roc_auc", "value": 0.95, "source": "Measured"},
+        {
+            "name": "roc_auc",
+            "value": 0.95,
+            "low": 0.9,
+            "high": 0.98,
+            "baseline": 0.5,
+            "positiveClass": "1",
+            "source": "Measured",
+        },
     ]
+    assert facts.details["score"] == "roc_auc 0.95 (0.9 to 0.98), baseline 0.5"
+    assert facts.details["evaluation"]["positiveClass"] == "1"
+    assert facts.details["evaluation"]["classes"][1]["holdoutRows"] == 5
+    assert facts.details["evaluation"]["confusion"] == {"classes": ["0", "1"], "counts": [[14, 1], [1, 4]]}
     assert facts.details["parity"]["verdict"] == "Pass"
     assert facts.details["signature"]["classes"] == ["0", "1"]
 

@@ -56,7 +56,36 @@ def test_a_trainer_that_left_no_predictions_skips_parity() -> None:
     job.pod().finishes(words.published(parity={"verdict": "Skipped", "compared": 0}))
     job.job_completes().settles()
 
-    assert aspects(made_by(job, "churn-1").settles())["Validated"] == ("True", "ParitySkipped")
+    assert aspects(made_by(job, "churn-1").settles())["Validated"] == ("Unknown", "ParitySkipped")
+
+
+def test_what_a_reader_should_know_is_in_the_ready_messages() -> None:
+    job = a_training_job(a_world()).settles()
+    notes = ["accuracy 0.9 is not clearly above 0.92", "x" * 300]
+    said = words.published(
+        parity={"verdict": "Skipped", "compared": 0}, evaluation={**words.EVALUATION, "notes": notes}
+    )
+    job.pod().finishes(said, words.fetched(notes=["column 'id' is left out"]))
+    job.job_completes().settles()
+
+    of_model = f"accuracy 0.9 is not clearly above 0.92; {'x' * 200}..."
+    parity = "not compared with the trainer's library: no reference.npz"
+    assert made_by(job, "churn-1").settles().message == (
+        f"the publisher verified the file after the upload; notes: {of_model}; {parity}"
+    )
+    assert job.message == (
+        f"run 1 made ModelVersion churn-1; notes: column 'id' is left out; {of_model}; {parity}"
+    )
+
+
+def test_a_ready_message_counts_the_notes_that_it_does_not_show() -> None:
+    job = a_training_job(a_world()).settles()
+    notes = [f"note {place}" for place in range(9)]
+    job.pod().finishes(words.published(evaluation={**words.EVALUATION, "notes": notes}))
+    job.job_completes().settles()
+
+    shown = "note 0; note 1; note 2; note 3; note 4; and 4 more"
+    assert job.message == f"run 1 made ModelVersion churn-1; notes: {shown}"
 
 
 def test_what_was_measured_stays_measured_when_the_spec_of_the_training_job_changes_at_once() -> None:
@@ -89,7 +118,7 @@ def test_a_version_that_is_made_anew_is_what_it_was_while_its_run_is_remembered(
 def test_a_version_whose_run_is_forgotten_says_that_nothing_was_compared() -> None:
     version = a_version(a_world(), trainingJob="gone", run=1).is_verified()
 
-    assert aspects(version)["Validated"] == ("True", "ParitySkipped")
+    assert aspects(version)["Validated"] == ("Unknown", "ParitySkipped")
     assert version.condition("Validated")["message"] == (
         "no run vouches for the file here, so its answers were not compared with the trainer's library"
     )
@@ -121,7 +150,7 @@ def test_a_verified_version_tells_what_was_found() -> None:
     assert aspects(version) == {
         "Ready": ("True", "Verified"),
         "ArtifactVerified": ("True", "Verified"),
-        "Validated": ("True", "ParitySkipped"),
+        "Validated": ("Unknown", "ParitySkipped"),
     }
     assert version.status["metrics"] == [{"name": "accuracy", "value": 0.9, "source": "Reported"}]
     assert version.status["task"] == "Classification"

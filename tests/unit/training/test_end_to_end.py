@@ -77,8 +77,10 @@ def test_mixed_columns_become_inputs_named_as_they_are(pod: Pod) -> None:
     ]
     assert result["signature"]["classes"] == ["leaves", "stays"]
     report = pod.published("report")
-    assert report["positiveClass"] == "stays"
-    assert sum(map(sum, report["confusionMatrix"]["counts"])) == report["data"]["rows"]["holdout"] == 60
+    assert report["evaluation"]["positiveClass"] == "stays"
+    assert (
+        sum(map(sum, report["evaluation"]["confusion"]["counts"])) == report["data"]["rows"]["holdout"] == 60
+    )
 
 
 def test_parquet_gives_the_same_model_as_csv(tmp_path: Path) -> None:

@@ -16,15 +16,53 @@ def tensors(labels: list[str]) -> list[Json]:
     return [{"name": label, "datatype": "FP32", "shape": [-1, 1]} for label in labels]
 
 
+def evaluation(labels: list[str]) -> Json:
+    """As publish makes it for a classifier."""
+    return {
+        **({"positiveClass": labels[-1]} if len(labels) == 2 else {}),
+        "averaging": "Binary" if len(labels) == 2 else "Macro",
+        "trainRows": 123456,
+        "holdoutRows": 12345,
+        "baseline": {"label": labels[0]} if labels else {"mean": 0.123456, "median": 1.23456},
+        "intervals": {"level": 0.95, "resamples": 1000, "unit": "Row"},
+        "classes": [
+            {
+                "label": label,
+                "trainRows": 1234,
+                "holdoutRows": 1000 + place,
+                "precision": 0.912345,
+                "recall": 0.81234,
+            }
+            for place, label in enumerate(labels)
+        ],
+        "confusion": {"classes": labels, "counts": [[place] * len(labels) for place in range(len(labels))]},
+        "thresholds": [
+            {"threshold": place / 10, "share": 0.123456, "precision": 0.123456, "recall": 0.123456}
+            for place in range(1, 10)
+        ],
+        "calibration": [{"predicted": 0.123456, "observed": 0.123456, "rows": 123} for _ in range(10)],
+        "residuals": [{"quantile": 0.05, "value": -1.23456} for _ in range(7)],
+        "notes": ["a note on the hold-out that has to be read " * 4] * 6,
+    }
+
+
+METRICS = [
+    {"name": f"metric_{place}", "value": 0.123456, "low": 0.012345, "high": 0.234567, "baseline": 0.512345}
+    for place in range(10)
+]
+
+
 def published(inputs: list[str], outputs: list[str], classes: list[str]) -> Json:
     digest = "sha256:" + "0" * 64
     signature = {"inputs": tensors(inputs), "outputs": tensors(outputs)} | (
         {"classes": classes} if classes else {}
     )
+    positive = {"positiveClass": classes[-1]} if len(classes) == 2 else {}
     return {
-        "artifact": {"uri": f"pvc://claim/prefix/{digest}/model.onnx", "digest": digest, "size": 1},
+        "artifact": {"uri": f"pvc://claim/{'prefix' * 30}/{digest}/model.onnx", "digest": digest, "size": 1},
         "task": "Classification",
-        "metrics": [{"name": f"metric_{place}", "value": 0.1234567890123456} for place in range(12)],
+        "metrics": [metric | positive for metric in METRICS],
+        "evaluation": evaluation(classes),
         "parity": {"verdict": "Skipped", "compared": 0},
         "signature": signature,
         "libraries": {"onnx": "1.0"},
@@ -45,6 +83,48 @@ def test_a_result_fits_and_counts_what_it_leaves_out(
         assert signature["inputs"] == tensors(inputs)[: len(signature["inputs"])]
     else:
         assert len(signature["inputs"]) == len(inputs)
+
+
+@pytest.mark.parametrize("length", [1, 20, 256, 5000])
+@pytest.mark.parametrize("classes", [0, 2, 3, 10, 1000])
+def test_metrics_survive_whatever_else_is_cut(classes: int, length: int) -> None:
+    labels = [f"{place:04}".ljust(length, "ü") for place in range(classes)]
+    encoded = success("publish", published(["x" * 300] * 40, ["label"], labels))
+    assert len(encoded) <= LIMIT
+    document = json.loads(encoded)
+    schema("step").validate(document)
+    kept = [
+        {key: value for key, value in metric.items() if key != "positiveClass"}
+        for metric in document["result"]["metrics"]
+    ]
+    assert kept == METRICS
+    found = document["result"]["evaluation"]
+    assert (found["trainRows"], found["holdoutRows"]) == (123456, 12345)
+    if classes == 2:
+        assert labels[-1].startswith(found["positiveClass"])
+        assert len(found["positiveClass"]) >= min(length, 100)
+    if classes == 1000:
+        assert found["classCount"] == 1000
+        assert found["truncated"] is True
+        assert document["result"]["signature"]["classCount"] == 1000
+
+
+def test_the_classes_with_most_rows_are_kept() -> None:
+    labels = [f"class {place:04}" for place in range(1000)]
+    found = json.loads(success("publish", published(["input"], ["label"], labels)))["result"]["evaluation"]
+    kept = [entry["label"] for entry in found["classes"]]
+    assert kept == labels[-len(kept) :]
+    assert len(kept) >= 2
+
+
+def test_a_model_of_thirty_columns_and_two_classes_keeps_all_its_tables() -> None:
+    result = published([f"column {place}" for place in range(12)], ["label", "probabilities"], ["no", "yes"])
+    result["evaluation"]["notes"] = result["evaluation"]["notes"][:1]
+    result["evaluation"].pop("residuals")
+    result["artifact"]["uri"] = "pvc://modelwright-artifacts/churn/sha256-" + "0" * 64 + "/model.onnx"
+    found = json.loads(success("publish", result))["result"]
+    assert found["evaluation"].keys() >= {"classes", "confusion", "thresholds"}
+    assert "truncated" not in found["evaluation"] or "calibration" not in found["evaluation"]
 
 
 @given(st.text(min_size=1, max_size=3000))

@@ -8,7 +8,8 @@ from sklearn.datasets import make_classification
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from unit.training.pod import Ending, Json, Pod, churn, numbers
 
-from modelwright_training.judging.parity import compare
+from modelwright_training.documents import Dataset
+from modelwright_training.judging.parity import cause, compare
 from modelwright_training.judging.reference import Reference
 from modelwright_training.learning import refused
 from modelwright_training.onnxfile.predictions import Predictions
@@ -167,3 +168,18 @@ def test_scores_that_contradict_their_labels_fail() -> None:
     verdict = compare(Reference(np.arange(100), labels), Predictions(labels, scores=scores), [0, 1])
     assert verdict.numbers["scoreMismatches"] == 100
     assert "scores point to another class" in verdict.faults[0]
+
+
+def test_the_column_that_float32_cannot_tell_apart_is_named_as_the_cause() -> None:
+    rows = pd.DataFrame({"x": np.arange(100.0), "time": 1.7e9 + np.arange(100) * 7, "gone": np.nan})
+    dataset = Dataset.model_validate(
+        {
+            "features": [{"name": name, "kind": "numeric"} for name in rows],
+            "target": {"name": "y", "type": "number"},
+            "task": "Regression",
+            "taskFrom": "Run",
+            "rows": 100,
+        }
+    )
+    assert "'time' go up to 1.7e+09 with a standard deviation of 202" in cause(rows, dataset)
+    assert cause(rows[["x"]], dataset.model_copy(update={"features": dataset.features[:1]})) == ""

@@ -1,14 +1,16 @@
 """What publish refuses, what it makes of models from elsewhere, and what it measures."""
 
-import json
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnx.parser
 import pandas as pd
 import pytest
-from unit.training.pod import Pod, churn, numbers, reasons
+from unit.training.pod import Pod, numbers, reasons
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17, "ai.onnx.ml" : 3, "com.microsoft" : 1]>'
 ROWS = 100
@@ -139,7 +141,7 @@ CASES = {
 
 ELSEWHERE = {
     "DocumentInvalid", "UriUnsupported", "DataNotFound", "DataUnreadable", "ModelTooLarge", "ReferenceInvalid",
-    "ParityFailed", "StoreCorrupt", "StorageFailed", "OutOfMemory", "ModelMemory", "InternalError",
+    "ParityFailed", "NotARegularFile", "StoreCorrupt", "StorageFailed", "OutOfMemory", "ModelMemory", "InternalError",
 }  # fmt: skip
 
 
@@ -261,12 +263,14 @@ def test_metrics_without_a_value_are_named_with_the_reason(pod: Pod) -> None:
     report = pod.published("report")
     assert {left["name"] for left in report["omitted"]} == {
         "roc_auc",
+        "average_precision",
         "log_loss",
+        "brier_score",
         "expected_calibration_error",
     }
     assert "'rare', which the model does not know" in report["omitted"][0]["why"]
-    assert report["averaging"] == "Macro"
-    assert report["confusionMatrix"]["classes"] == ["a", "b", "c", "rare"]
+    assert report["evaluation"]["averaging"] == "Macro"
+    assert report["evaluation"]["confusion"]["classes"] == ["a", "b", "c", "rare"]
 
 
 def test_a_regression_around_zero_has_no_mape_and_says_why(pod: Pod) -> None:
@@ -277,12 +281,52 @@ def test_a_regression_around_zero_has_no_mape_and_says_why(pod: Pod) -> None:
     assert "target is 0 in" in omitted["mape"]
 
 
-def test_the_card_shows_what_was_measured(pod: Pod) -> None:
-    pod.given_rows(churn())
-    assert pod.through("fetch", "train", "publish").code == 0
-    (path,) = pod.paths.artifacts.rglob("card.md")
-    card = path.read_text()
-    index = json.loads(card.split("model-index: ")[1].split("\n")[0])
-    accuracy = next(metric for metric in index[0]["results"][0]["metrics"] if metric["type"] == "accuracy")
-    assert f"| accuracy | {accuracy['value']:.6g} |" in card
-    assert "`sklearn.linear_model.LogisticRegression`" in card
+SPECIAL: dict[str, Callable[[Path, Path], None]] = {
+    "a link": lambda path, to: path.symlink_to(to),
+    "a link to nothing": lambda path, _: path.symlink_to("nowhere"),
+    "a pipe": lambda path, _: os.mkfifo(path),
+    "a folder": lambda path, _: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+@pytest.mark.parametrize("name", ["model.onnx", "reference.npz", "training.json"])
+def test_what_is_no_regular_file_is_refused(ready: Pod, name: str, kind: str) -> None:
+    """A link could lead to another model of the store, which publish may read and the trainer may not."""
+    elsewhere = ready.root / "elsewhere"
+    elsewhere.write_bytes(model(TWO_CLASSES).SerializeToString())
+    if name != "model.onnx":
+        ready.given_model(model(TWO_CLASSES))
+    SPECIAL[kind](ready.paths.model / name, elsewhere)
+    ending = ready.run("publish")
+    assert (ending.reason, ending.code) == ("NotARegularFile", 65)
+    assert name in ending.message
+    assert not list(ready.paths.artifacts.iterdir())
+
+
+CENTRED = f"""
+agraph (float[N,5] input) => (int64[N] label, float[N,2] probabilities)
+<float[5,2] w = {{{", ".join(["-1.0, 1.0"] * 5)}}}> {{
+mean = ReduceMean<axes=[0], keepdims=1>(input) c = Sub(input, mean) z = MatMul(c, w) probabilities = Softmax(z) {LABEL}
+}}
+"""
+
+
+def test_a_model_whose_rows_influence_each_other_is_scored_as_single_callers_see_it(ready: Pod) -> None:
+    """It subtracts the mean over the batch: alone, each row becomes zeros and gets the first class."""
+    result = ready.given_model(model(CENTRED)).run("publish").result
+    values = {metric["name"]: metric["value"] for metric in result["metrics"]}
+    assert values["roc_auc"] == 0.5
+    assert (
+        "the rows beside a row change its answer, so it was scored row by row"
+        in result["evaluation"]["notes"]
+    )
+
+
+def test_a_model_that_throws_dice_for_the_label_alone_is_refused(ready: Pod) -> None:
+    made = TWO_CLASSES.replace(
+        LABEL, "dice = RandomNormalLike(probabilities) label = ArgMax<axis=1, keepdims=0>(dice)"
+    )
+    ending = ready.given_model(model(made)).run("publish")
+    assert (ending.reason, ending.code) == ("NotDeterministic", 65)
+    assert "'label'" in ending.message

@@ -110,6 +110,13 @@ GOOD = {"name": "roc_auc", "value": 0.9}
         ),
         ('{"metrics": [{"name": "x", "value": NaN}, {"name": "y", "value": Infinity}]}', []),
         (json.dumps({"metrics": {"roc_auc": 1}}), []),
+        (
+            json.dumps(
+                {"metrics": [GOOD | {"low": 0.8, "high": "much", "baseline": 0.5, "positiveClass": "yes"}]}
+            ),
+            [GOOD | {"low": 0.8, "baseline": 0.5, "positiveClass": "yes"}],
+        ),
+        (json.dumps({"metrics": [GOOD | {"positiveClass": "y" * 300, "baseline": True}]}), [GOOD]),
         ("[]", []),
         ("nonsense", []),
         (json.dumps({"metrics": [GOOD] * 100}), [GOOD] * 30),

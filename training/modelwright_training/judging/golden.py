@@ -3,13 +3,16 @@
 golden.json is kept beside the model and read by every serving pod, so it holds no row of the data: each value is made
 up within the range of its column, on its own."""
 
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from modelwright_training.documents import Dataset, Feature
+from modelwright_training.features.dates import FORMATS, Format, seconds
 from modelwright_training.message import Json
 from modelwright_training.onnxfile.feeding import Feeder
 from modelwright_training.onnxfile.session import Array, Arrays, Model, Tensor
@@ -46,9 +49,25 @@ def _values(column: "pd.Series[Any]", feature: Feature) -> npt.NDArray[Any]:
         return _numbers(column.dropna().to_numpy(), whole=feature.datatype == "INT64")
     if feature.kind == "text":
         return np.array(WORDS, dtype=object)
+    if feature.kind == "date":
+        return _dates(column[column != ""], FORMATS[feature.format or ""])
     counts = column[column != ""].value_counts()
     frequent = sorted(counts[counts >= FREQUENT].index)[:ROWS] or [""]
     return np.array([frequent[place % len(frequent)] for place in range(ROWS)], dtype=object)
+
+
+def _dates(column: "pd.Series[Any]", known: Format) -> npt.NDArray[Any]:
+    """Dates in the range of the column, written in its format."""
+    if column.empty:
+        return np.full(ROWS, "", dtype=object)
+    instants = _numbers(seconds(pa.array(column, pa.string()), known), whole=True)
+    return np.array([_written(instant, known) for instant in instants.astype("datetime64[s]").tolist()], dtype=object)
+
+
+def _written(instant: datetime, known: Format) -> str:
+    date = known.name.replace("YYYY", f"{instant.year:04}").replace("MM", f"{instant.month:02}")
+    clock = date.replace("DD", f"{instant.day:02}").replace("hh", f"{instant.hour:02}")
+    return clock.replace("mm", f"{instant.minute:02}").replace("ss", f"{instant.second:02}")
 
 
 def _numbers(values: npt.NDArray[Any], *, whole: bool) -> npt.NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelwright_training.documents import Class
-from modelwright_training.errors import listing
+from modelwright_training.errors import InputError, listing
 from modelwright_training.judging import intervals, scorers, tables
 from modelwright_training.judging.intervals import Interval, wilson
 from modelwright_training.judging.scorers import Codes, Floats, Scorer
@@ -293,12 +293,21 @@ def _listing(labels: Sequence[Class]) -> str:
     return listing([str(label)[:60] for label in labels], 5)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def regression(truth: Floats, predictions: Predictions, trained: Floats, rows: Rows) -> Measured:
     """Measure a regressor; `trained` holds the target of the training rows."""
     values = predictions.values
     assert values is not None  # noqa: S101 (a regressor has values)
+    mean, median = float(trained.mean()), float(np.median(trained))
+    errors = truth - values
+    if not np.isfinite([mean, np.ptp(truth), *errors]).all():
+        raise InputError(
+            "OutputUnsuitable",
+            "The target and its predictions are so large that their differences are no numbers. "
+            "Divide the target by a constant.",
+        )
     scorer = scorers.of_values(truth, values)
-    found = dict(scorer(np.ones(len(truth))))
+    found = scorer(np.ones(len(truth)))
     omitted = {
         name: "it is too large for a number" for name, value in found.items() if not np.isfinite(value)
     }
@@ -310,7 +319,6 @@ def regression(truth: Floats, predictions: Predictions, trained: Floats, rows: R
     drawn = intervals.bootstrap(
         scorer, len(truth), rows.groups, rows.seed, intervals.resamples(len(truth), 5), list(found)
     )
-    mean, median = float(trained.mean()), float(np.median(trained))
     of_mean, of_median = (
         scorers.of_values(truth, np.full(len(truth), guess))(np.ones(len(truth))) for guess in (mean, median)
     )
@@ -319,7 +327,6 @@ def regression(truth: Floats, predictions: Predictions, trained: Floats, rows: R
         baseline = (of_mean if name in OF_MEAN else of_median)[name]
         known = baseline if np.isfinite(baseline) else None
         metrics.append(Metric(name, value, drawn.values.get(name), known))
-    errors = truth - values
     notes = [
         *_no_better(metrics, f"always answering the mean {mean:.4g}"),
         *_constant(metrics),

@@ -72,7 +72,7 @@ def cause(rows: pd.DataFrame, dataset: Dataset) -> str:
     for what tells its rows apart."""
     worst, digits = None, RESOLUTION
     for feature in dataset.features:
-        if feature.kind != "numeric":
+        if feature.kind != "numeric" or feature.datatype is not None:
             continue
         values = rows[feature.name].to_numpy(dtype=np.float64, na_value=np.nan)
         values = values[np.isfinite(values)]
