@@ -63,9 +63,10 @@ def regular(path: Path) -> Iterator[BinaryIO | None]:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise _special(path) from error
         raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _special(path)
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _special(path)
         yield file
 
 

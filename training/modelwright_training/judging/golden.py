@@ -61,7 +61,9 @@ def _dates(column: "pd.Series[Any]", known: Format) -> npt.NDArray[Any]:
     if column.empty:
         return np.full(ROWS, "", dtype=object)
     instants = _numbers(seconds(pa.array(column, pa.string()), known), whole=True)
-    return np.array([_written(instant, known) for instant in instants.astype("datetime64[s]").tolist()], dtype=object)
+    return np.array(
+        [_written(instant, known) for instant in instants.astype("datetime64[s]").tolist()], dtype=object
+    )
 
 
 def _written(instant: datetime, known: Format) -> str:
