@@ -112,8 +112,9 @@ def _measure(
     if candidate.classes is None:
         return metrics.regression(truth, predicted, learnt, rows)
     known = dataset.classes or []
-    positive = dataset.positive_class if dataset.positive_class is not None or len(known) > 2 else known[-1]
-    return metrics.classification(truth, predicted, candidate.classes, known, learnt, positive, rows)
+    return metrics.classification(
+        truth, predicted, candidate.classes, known, learnt, dataset.positive_class, rows
+    )
 
 
 def _compare(candidate: Candidate, paths: Paths, trained: pd.DataFrame) -> Json:

@@ -77,7 +77,7 @@ def test_mixed_columns_become_inputs_named_as_they_are(pod: Pod) -> None:
     ]
     assert result["signature"]["classes"] == ["leaves", "stays"]
     report = pod.published("report")
-    assert report["evaluation"]["positiveClass"] == "stays"
+    assert report["evaluation"]["positiveClass"] == "leaves", "the rarer one"
     assert (
         sum(map(sum, report["evaluation"]["confusion"]["counts"])) == report["data"]["rows"]["holdout"] == 60
     )
