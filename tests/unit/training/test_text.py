@@ -137,6 +137,11 @@ def test_words(text: str, expected: list[str]) -> None:
     assert words.split(text) == expected
 
 
+def test_text_in_ascii_is_split_like_any_other() -> None:
+    ascii_only = "".join(f"a{chr(point)}b {chr(point)}" for point in range(128))
+    assert [*words.split(ascii_only), "é"] == words.split(f"{ascii_only} é")
+
+
 def test_spellings_of_a_word_are_one_word() -> None:
     fitted = WordCounts("review").fit(_column(["Straße", "straße STRASSE", "caf\u00e9 now", "Caf\u00e9 nOw"]))
     assert fitted.words_ == ["caf\u00e9", "now", "strasse"]
