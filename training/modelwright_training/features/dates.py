@@ -70,6 +70,7 @@ FORMATS = {
         Format("YYYY-MM-DDThh:mm:ss", "-", time=True),
         Format("YYYY-MM-DDThh:mm:ssZ", "-", time=True, zone=True),
         Format("DD.MM.YYYY", ".", (2, 1, 0)),
+        Format("DD.MM.YYYY hh:mm:ss", ".", (2, 1, 0), time=True),
         Format("DD/MM/YYYY", "/", (2, 1, 0)),
         Format("MM/DD/YYYY", "/", (2, 0, 1)),
         Format("YYYY/MM/DD", "/"),
