@@ -1,6 +1,6 @@
 """Trains LightGBM and XGBoost, and holds their models to the same promises as scikit-learn's."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,11 @@ from skl2onnx.common.data_types import FloatTensorType
 from sklearn.base import is_classifier
 from unit.training.pod import Pod, churn, numbers
 
+from modelwright_training.documents import PreprocessRule, load_dataset
 from modelwright_training.errors import InputError
+from modelwright_training.features import frames
 from modelwright_training.files import digest_of_file
-from modelwright_training.learning import constraints, estimators
+from modelwright_training.learning import constraints, estimators, pipeline, treatment
 from modelwright_training.learning.stopping import Stopping
 
 Matrix = npt.NDArray[np.float32]
@@ -322,3 +324,59 @@ def test_numbers_texts_and_missing_cells_make_the_same_bytes_in_every_process(
     assert ending.result["parity"]["maxDifference"] < 1e-6
     package = {"lightgbm": "lightgbm", "xgboost": "xgboost-cpu"}[estimator.partition(".")[0]]
     assert package in ending.result["libraries"]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "scale", "reason"),
+    [
+        ("xgboost.XGBClassifier", "Standard", "BadPreprocess"),
+        ("xgboost.XGBClassifier", None, None),
+        ("lightgbm.LGBMClassifier", "Standard", None),
+        ("stack", None, "BadPreprocess"),
+        ("stack", "None", None),
+    ],
+)
+def test_xgboost_is_not_put_behind_scaled_columns(
+    pod: Pod, trainer: str, scale: str | None, reason: str | None
+) -> None:
+    within = [
+        {"estimator": f"{name}"}
+        for name in ("xgboost.XGBClassifier", "sklearn.linear_model.LogisticRegression")
+    ]
+    stack = {
+        "estimator": "sklearn.ensemble.StackingClassifier",
+        "parameters": {"estimators": within, "cv": 2},
+    }
+    chosen = stack if trainer == "stack" else {"estimator": trainer, "parameters": {"n_estimators": 20}}
+    rules = [{"kind": "numeric", "scale": scale}] if scale else []
+    pod.given_rows(numbers()).given(trainer={"sklearn": chosen, "preprocess": rules})
+    ending = pod.through("fetch", "train") if reason else pod.through("fetch", "train", "publish")
+    assert ending.reason == reason
+    if reason:
+        assert "'x0', 'x1', 'x2', 'x3', 'x4' would be scaled" in ending.message
+
+
+@pytest.mark.parametrize("encode", ["OneHot", "Ordinal"])
+@pytest.mark.parametrize("estimator", ["lightgbm.LGBMClassifier", "xgboost.XGBClassifier"])
+def test_categories_that_training_has_not_seen_are_answered_alike(
+    pod: Pod, estimator: str, encode: Literal["OneHot", "Ordinal"]
+) -> None:
+    rules = [{"kind": "categorical", "encode": encode}]
+    parameters = {"n_estimators": 10}
+    trainer = {"sklearn": {"estimator": estimator, "parameters": parameters}, "preprocess": rules}
+    pod.given_rows(churn()).given(trainer=trainer).through("fetch", "train")
+    dataset = load_dataset(pod.paths.dataset)
+    part = estimators.build(estimators.find(estimator), parameters, 0, dataset.classes)
+    plan = treatment.plan(dataset, [PreprocessRule(kind="categorical", encode=encode)], part)
+    rows = frames.load_rows(pod.paths.train_rows, dataset)
+    fitted_again = pipeline.fit(plan, part, frames.for_estimator(rows, dataset), frames.target(rows, dataset))
+    rows.loc[::3, "plan"] = "never seen"
+    rows.loc[1::3, ["plan", "region"]] = ""
+    rows.loc[::2, ["age", "fee (EUR)"]] = np.nan
+    asked = {
+        name: rows[name].to_numpy(np.float32 if name in ("age", "fee (EUR)") else object).reshape(-1, 1)
+        for name in dataset.names
+    }
+    found = onnxruntime.InferenceSession(str(pod.paths.model_file)).run(["probabilities"], asked)[0]
+    expected = fitted_again.predict_proba(frames.for_estimator(rows, dataset))
+    np.testing.assert_allclose(found, expected, atol=1e-6)

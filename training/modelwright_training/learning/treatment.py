@@ -125,7 +125,26 @@ def plan(dataset: Dataset, rules: Sequence[PreprocessRule], estimator: BaseEstim
         }
         known = categories[column.feature]
         columns.append(Treated(column, replace(default, **given), tuple(known) if known else None))
+    _check_splits(columns, estimator)
     return Plan(dataset, columns, dropped, missing, bool(rules))
+
+
+def _check_splits(columns: Sequence[Treated], estimator: Estimator) -> None:
+    """Refuse scaled numbers for XGBoost: it splits at the very values of the data, and where the served model rounds a
+    scaled value otherwise, a row goes another way. Other trees split in the middle between two values."""
+    scaled = [
+        one.column.feature
+        for one in columns
+        if one.column.kind == "numeric" and one.treatment.scale != "None"
+    ]
+    splits = any(getattr(part, "PATH", "").startswith("xgboost.") for part in all_within(estimator))
+    if splits and scaled:
+        raise InputError(
+            "BadPreprocess",
+            f"{WHERE}: XGBoost cannot be served behind scaled columns, because it splits at their very values; here "
+            f"{listing(list(dict.fromkeys(scaled)), 5)} would be scaled. Trees need no scaling: set scale: None for "
+            "these columns, or take LightGBM.",
+        )
 
 
 def _rule(feature: Feature, rules: Sequence[PreprocessRule]) -> PreprocessRule:
