@@ -2,7 +2,10 @@
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet
 
@@ -19,6 +22,9 @@ from modelwright_training.untyped import ArrowTable
 
 log = logging.getLogger(__name__)
 
+RowNumbers = npt.NDArray[np.int64]
+ROW_GROUP = 1 << 17
+
 
 def run(environ: Mapping[str, str], paths: Paths) -> Json:
     """Fetch the data of the run and leave it in two folders."""
@@ -31,10 +37,12 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     )
     own = sources.bring_holdout(document.data, paths.source_holdout, environ)
     table, dataset, facts, chosen = prepare(document, by_estimator, source, own)
+    size = source.size
+    del source, own  # their columns take as much memory as those that are written
     _write(table, dataset, facts, chosen, paths)
     log.info("Wrote %d rows to learn from and %d to score on", facts.rows.train, facts.rows.holdout)
     return {
-        "size": source.size,
+        "size": size,
         **facts.model_dump(by_alias=True, include={"digest", "format", "rows", "stratified", "notes"}),
         **dataset.model_dump(by_alias=True, include={"task", "task_from"}),
         "features": len(dataset.features),
@@ -46,7 +54,14 @@ def _write(table: ArrowTable, dataset: Dataset, facts: SourceFacts, chosen: Spli
         both = [*dataset.names, dataset.target.name]
         train = table.select([*both, *([dataset.weight] if dataset.weight else [])])
         holdout = table.select([*both, *([facts.group] if facts.group and facts.group not in both else [])])
-        pyarrow.parquet.write_table(holdout.take(pa.array(chosen.holdout)), paths.holdout_rows)
-        pyarrow.parquet.write_table(train.take(pa.array(chosen.train)), paths.train_rows)
+        _write_rows(holdout, chosen.holdout, paths.holdout_rows)
+        _write_rows(train, chosen.train, paths.train_rows)
         replace_file(paths.source_facts, to_json(facts))
         replace_file(paths.dataset, to_json(dataset))
+
+
+def _write_rows(table: ArrowTable, rows: RowNumbers, path: Path) -> None:
+    """Write some rows of a table; a part at a time, because a copy of all takes as much memory as the table."""
+    with pyarrow.parquet.ParquetWriter(path, table.schema) as writer:
+        for start in range(0, len(rows), ROW_GROUP):
+            writer.write_table(table.take(pa.array(rows[start : start + ROW_GROUP])))

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from unit.training.pod import Json, Pod, numbers
+
+from modelwright_training import fetch
 
 CASES = Path(__file__).parent / "cases"
 
@@ -344,7 +347,8 @@ def test_dates_and_natural_text_are_learnt_from(pod: Pod) -> None:
         f"{moods[label]} {random.choice(['today', 'indeed', 'here'])} {row}"
         for row, label in enumerate(frame["y"])
     ]
-    result = pod.given_rows(frame).run("fetch").result
+    ending = pod.given_rows(frame).through("fetch", "train", "publish")
+    assert {metric["name"]: metric["value"] for metric in ending.result["metrics"]}["accuracy"] == 1
     assert {name: feature["kind"] for name, feature in features(pod).items()} == {
         "day": "date",
         "x": "numeric",
@@ -352,10 +356,34 @@ def test_dates_and_natural_text_are_learnt_from(pod: Pod) -> None:
     }
     assert features(pod)["day"]["format"] == "YYYY-MM-DD"
     assert features(pod)["day"]["offset"] == 20632
-    assert result["notes"] == ["Column 'remark' is text: the model counts its words."]
+    assert pod.run("fetch").result["notes"] == ["Column 'remark' is text: the model counts its words."]
 
 
 def test_dates_are_classes_as_they_are_written(pod: Pod) -> None:
     pod.given_csv("x,y\n" + "".join(f"{row % 7},2026-01-0{1 + row % 2}\n" for row in range(60)))
     assert pod.run("fetch").code == 0
     assert pod.dataset["classes"] == ["2026-01-01", "2026-01-02"]
+
+
+def test_a_rare_text_is_no_category_of_the_model(pod: Pod) -> None:
+    shops = [f"shop {row % 20}" for row in range(400)] + [f"rare {row // 2}" for row in range(2400)]
+    frame = pd.DataFrame({"shop": shops, "x": np.arange(2800) % 7 / 2, "y": np.arange(2800) % 2})
+    assert pod.given_rows(frame).through("fetch", "train", "publish").code == 0
+    model = onnx.load(pod.paths.model_file)
+    known = {
+        text.decode()
+        for node in model.graph.node
+        for attribute in node.attribute
+        for text in attribute.strings
+    }
+    assert {f"shop {row}" for row in range(20)} <= known
+    assert not any(text.startswith("rare") for text in known)
+
+
+def test_rows_are_written_in_parts(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "ROW_GROUP", 100)
+    frame = numbers(730).assign(row=np.arange(730) + 0.5)
+    assert pod.given_rows(frame).run("fetch").code == 0
+    train = pd.read_parquet(pod.paths.train_rows)
+    assert (len(train), train["row"].is_monotonic_increasing) == (584, True)
+    assert sorted([*train["row"], *pd.read_parquet(pod.paths.holdout_rows)["row"]]) == frame["row"].tolist()

@@ -199,7 +199,7 @@ def _from_numbers(name: str, raw: ArrowArray, asked: ColumnType | None) -> Colum
 class _Cells:
     """The distinct texts of a column, as they are and normal; `places` says which of them each row holds."""
 
-    texts: ArrowArray
+    encoded: ArrowArray
     normal: ArrowArray
     places: npt.NDArray[np.int32]
     counts: Counts
@@ -209,7 +209,12 @@ class _Cells:
         encoded = _encoded(raw)
         places = encoded.indices.to_numpy()
         counts = np.bincount(places, minlength=len(encoded.dictionary))
-        return cls(encoded.dictionary, numerals.normal(encoded.dictionary), places, counts)
+        return cls(encoded, numerals.normal(encoded.dictionary), places, counts)
+
+    @property
+    def texts(self) -> ArrowArray:
+        """The texts as they are."""
+        return self.encoded.dictionary
 
     def among(self, words: Collection[str]) -> Mask:
         """Which texts are one of some words, in small or capital letters."""
@@ -236,7 +241,7 @@ def _from_text(name: str, raw: ArrowArray, asked: ColumnType | None, untyped: bo
     if asked is None:
         share = cells.share(numeric, there)
         if not untyped or (share < ALMOST and not flags[there].all()):
-            return replace(_text_column(name, raw), numeric=share)
+            return replace(_text_column(name, raw, encoded=cells.encoded), numeric=share)
         asked = "boolean" if flags[there].all() else None
     if asked == "boolean":
         return _boolean_column(name, raw, cells, there)
@@ -251,14 +256,17 @@ def _from_text(name: str, raw: ArrowArray, asked: ColumnType | None, untyped: bo
 
 def _plain(raw: ArrowArray) -> tuple[ArrowArray, bool] | None:
     """The quick way for what most columns are: numbers as JSON writes them, and missing ones."""
-    texts = pc.utf8_trim_whitespace(raw)
-    missing = pc.fill_null(pc.is_in(pc.utf8_lower(texts), pa.array(MISSING)), True)
     try:
-        values, exact = numerals.exact(pc.if_else(missing, None, texts))
+        values, exact = numerals.exact(raw)
     except pa.ArrowInvalid:
-        return None
+        texts = pc.utf8_trim_whitespace(raw)
+        missing = pc.fill_null(pc.is_in(pc.utf8_lower(texts), pa.array(MISSING)), True)
+        try:
+            values, exact = numerals.exact(pc.if_else(missing, None, texts))
+        except pa.ArrowInvalid:
+            return None
     # Arrow reads hexadecimal numbers, but only where they are whole.
-    hexadecimal = pa.types.is_integer(values.type) and pc.any(pc.match_substring(texts, "x")).as_py()
+    hexadecimal = pa.types.is_integer(values.type) and pc.any(pc.match_substring_regex(raw, "[xX]")).as_py()
     return None if hexadecimal else (values, exact)
 
 
@@ -310,8 +318,11 @@ def _number_column(
     return Column(name, kind, values, unfit, raw, convention=convention, exact=exact)
 
 
-def _text_column(name: str, raw: ArrowArray, asked: ColumnType | None = None) -> Column:
-    column = Column(name, asked or "string", _encoded(raw), np.zeros(len(raw), dtype=bool), raw)
+def _text_column(
+    name: str, raw: ArrowArray, asked: ColumnType | None = None, encoded: ArrowArray = None
+) -> Column:
+    values = _encoded(raw) if encoded is None else encoded
+    column = Column(name, asked or "string", values, np.zeros(len(raw), dtype=bool), raw)
     if asked != "date":
         return column
     texts = _dictionary_without(column, MISSING)
@@ -397,9 +408,13 @@ def _unknown_dates(column: Column, texts: ArrowArray) -> ColumnError:
 def _encoded(raw: ArrowArray) -> ArrowArray:
     """Texts as one dictionary-encoded array, with a dictionary that holds a text for each null: the empty one."""
     encoded = pc.dictionary_encode(pc.fill_null(raw, ""))
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.unify_dictionaries().combine_chunks()
-    return encoded
+    if not isinstance(encoded, pa.ChunkedArray):
+        return encoded
+    # All chunks have the dictionary of the whole; to unify them would take its length for each chunk.
+    dictionary = max((chunk.dictionary for chunk in encoded.chunks), key=len)
+    return pa.DictionaryArray.from_arrays(
+        pa.concat_arrays([chunk.indices for chunk in encoded.chunks]), dictionary
+    )
 
 
 def _mixed(name: str, cells: _Cells, odd: Mask, what: str = "numbers") -> ColumnError:
