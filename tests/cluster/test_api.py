@@ -108,6 +108,12 @@ REFUSED = [
     (TRAINING_JOB, "spec.data.holdout", {"group": "a", "uri": "sklearn://iris"}, "at most one of after, group"),
     (TRAINING_JOB, "spec.data.holdout", {"split": "Stable", "uri": "sklearn://iris"}, "split Stable goes with"),
     (TRAINING_JOB, "spec.data.holdout", {"key": "id"}, "key is for split Stable"),
+    (
+        TRAINING_JOB,
+        "spec.data.holdout",
+        {"key": "id", "group": "id", "split": "Stable"},
+        "set at most one of key and group",
+    ),
     (TRAINING_JOB, "spec.artifacts", {"uri": "s3://models"}, "spec.artifacts.uri"),
     (TRAINING_JOB, "spec.artifacts", {"deletionPolicy": "Recycle"}, "spec.artifacts.deletionPolicy"),
     (TRAINING_JOB, "spec.versionsHistoryLimit", 0, "spec.versionsHistoryLimit"),

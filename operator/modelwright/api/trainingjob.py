@@ -87,6 +87,7 @@ class Holdout(Model):
             "split Stable goes with fraction or group; remove after and uri",
         ),
         rule("!has(self.key) || has(self.split) && self.split == 'Stable'", "key is for split Stable"),
+        rule("!has(self.key) || !has(self.group)", "set at most one of key and group"),
     )
 
     fraction: Annotated[float, Field(ge=0.01, le=0.9)] = Field(

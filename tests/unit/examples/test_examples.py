@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -98,6 +100,7 @@ def test_a_manifest_writes_out_every_default(manifest: Manifest) -> None:
         ("quickstart", "roc_auc", 0.97),
         ("regression", "r2", 0.35),
         ("churn", "roc_auc", 0.8),
+        ("churn-dates", "roc_auc", 0.75),
         ("lightgbm", "accuracy", 0.9),
         ("own-trainer", "f1", 0.9),
     ],
@@ -117,6 +120,7 @@ def test_a_recipe_makes_a_model_that_is_worth_serving(
         ("quickstart", "breast-cancer", [0, 1]),
         ("regression", "diabetes", None),
         ("churn", "churn", ["no", "yes"]),
+        ("churn-dates", "churn-dates", ["no", "yes"]),
         ("lightgbm", "wine", [0, 2]),
     ],
 )
@@ -131,8 +135,9 @@ def test_the_request_is_answered_by_the_model(
     assert answer is None or first.tolist() == answer
 
 
-def test_the_churn_data_is_what_its_generator_writes() -> None:
-    path = EXAMPLES / "churn" / "generate.py"
+@pytest.mark.parametrize("folder", ["churn", "churn-dates"])
+def test_the_churn_data_is_what_its_generator_writes(folder: str) -> None:
+    path = EXAMPLES / folder / "generate.py"
     spec = importlib.util.spec_from_file_location("generate", path)
     assert spec is not None
     assert spec.loader is not None
@@ -154,10 +159,22 @@ def test_breaking_a_rule_of_the_churn_example_fails_before_training(tmp_path: Pa
     assert not paths.train_rows.exists()
 
 
+def test_a_customer_of_the_dated_churn_example_is_on_one_side(tmp_path: Path) -> None:
+    _, environ = pod(tmp_path, EXAMPLES / "churn-dates")
+    paths = Paths.under(tmp_path)
+    assert run_step("fetch", environ, paths) == 0
+    held = pd.read_parquet(paths.holdout_rows)
+    learnt = pd.read_parquet(paths.train_rows)
+    assert "customer_id" not in learnt
+    whole = documents(EXAMPLES / "churn-dates" / "data.yaml")[0]["data"]["months.csv"]
+    counts = pd.read_csv(io.StringIO(whole))["customer_id"].value_counts()
+    assert held["customer_id"].value_counts().to_dict() == counts[held["customer_id"].unique()].to_dict()
+
+
 def test_the_readme_names_every_folder() -> None:
     readme = (EXAMPLES / "README.md").read_text()
     folders = [path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name != "__pycache__"]
-    assert len(folders) == 10
+    assert len(folders) == 11
     assert all(f"[{folder}]({folder})" in readme for folder in folders)
 
 

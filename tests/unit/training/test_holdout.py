@@ -312,6 +312,8 @@ def over_time() -> pd.DataFrame:
         ({"column": "second", "value": "1767225850"}, 50),
         ({"column": "second", "value": "1767225849.5"}, 50),
         ({"column": "x0", "value": "0"}, None),
+        ({"column": "day", "value": "2026-09-08"}, 50),
+        ({"column": "day", "value": "2026-09-07T12:00:00"}, 50),
     ],
 )
 def test_what_is_later_is_held_out(pod: Pod, after: Json, held: int | None) -> None:
@@ -319,7 +321,8 @@ def test_what_is_later_is_held_out(pod: Pod, after: Json, held: int | None) -> N
     frame = over_time()
     pod.given_rows(frame).given(data={"exclude": exclude, "holdout": {"after": after}})
     result = pod.run("fetch").result
-    later = frame[frame[after["column"]] >= float(after["value"])]
+    point = after["value"] if after["column"] == "day" else float(after["value"])
+    later = frame[frame[after["column"]] >= point]
     assert sides(pod)[1]["x1"].tolist() == later["x1"].tolist()
     assert held is None or result["rows"]["holdout"] == held
     assert result["stratified"] is False
@@ -330,6 +333,14 @@ def test_the_column_of_times_need_not_be_learnt_from(pod: Pod) -> None:
     result = pod.given_rows(over_time()).given(data=data).run("fetch").result
     assert result["rows"] == {"train": 250, "holdout": 50}
     assert "second" not in sides(pod)[1]
+
+
+@pytest.mark.parametrize("point", ["08.09.2026", "2026-09-08"])
+def test_a_point_may_be_written_as_the_column_writes_dates_or_as_iso(pod: Pod, point: str) -> None:
+    days = pd.date_range("2026-01-01", periods=300).strftime("%d.%m.%Y")
+    data = {"features": ["x0"], "holdout": {"after": {"column": "day", "value": point}}}
+    result = pod.given_rows(numbers().assign(day=days)).given(data=data).run("fetch").result
+    assert result["rows"]["holdout"] == 50
 
 
 def with_gaps(column: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -359,6 +370,15 @@ UNSUITABLE: dict[str, tuple[Json, Callable[[pd.DataFrame], pd.DataFrame], tuple[
         {"after": {"column": "second", "value": "1999999999"}}, unchanged, ("the last is '1767225899'",)
     ),
     "a point before all": ({"after": {"column": "second", "value": "5"}}, unchanged, ("the first is '1767225600'",)),
+    "a date is missing": (
+        {"after": {"column": "day", "value": "2026-02-01"}}, with_gaps("day"), ("no date", "rows 2, 5, 9")
+    ),
+    "a point that is no date": (
+        {"after": {"column": "day", "value": "2026-02-30"}}, unchanged, ("'2026-02-30'", "such as '2026-01-01'")
+    ),
+    "a point after all days": (
+        {"after": {"column": "day", "value": "2027-01-01"}}, unchanged, ("the last is '2026-10-27'",)
+    ),
     "times in words": (
         {"after": {"column": "plan", "value": "5"}},
         lambda frame: frame.assign(plan="monthly"),
@@ -414,3 +434,101 @@ def test_a_class_that_is_too_rare_to_be_scored_is_told(pod: Pod) -> None:
     result = pod.given_rows(frame).run("fetch").result
     assert result["stratified"] is True
     assert result["notes"] == ["not in the hold-out, not scored: class 'rare'"]
+
+
+# A hold-out of the user's own.
+
+
+def own(
+    pod: Pod, data: pd.DataFrame, holdout: pd.DataFrame, file: str = "later.csv", **changes: object
+) -> Pod:
+    """A pod with two files."""
+    pod.given_rows(data)
+    path = pod.paths.source_holdout / file
+    if file.endswith(".parquet"):
+        holdout.to_parquet(path, index=False)
+    else:
+        holdout.to_csv(path, index=False)
+    return pod.given(data={"holdout": {"uri": f"pvc://lake/{file}"}, **changes})
+
+
+@pytest.mark.parametrize("file", ["later.csv", "later.parquet"])
+def test_all_rows_are_learnt_from_with_a_holdout_of_ones_own(pod: Pod, file: str) -> None:
+    data, later = churn(200), churn(50, seed=1)
+    order = ["y", *[name for name in later if name != "y"]]
+    ending = own(pod, data, later[order], file).through("fetch", "train", "publish")
+    train, held = sides(pod)
+
+    assert ending.code == 0
+    for name in ("age", "plan", "y"):
+        assert train[name].fillna(-1).tolist() == data[name].fillna(-1).tolist()
+        assert held[name].fillna(-1).tolist() == later[name].fillna(-1).tolist()
+    facts = pod.source_facts
+    assert facts["rows"] == {"train": 200, "holdout": 50}
+    assert facts["holdout"]["source"] == f"pvc://lake/{file}"
+    assert facts["holdout"]["digest"] != facts["digest"]
+    assert file not in pod.paths.dataset.read_text()
+
+
+def test_rows_of_the_data_in_a_holdout_of_ones_own_are_counted(pod: Pod) -> None:
+    result = own(pod, numbers(200), pd.concat([numbers(200)[:30], numbers(20, seed=1)])).run("fetch").result
+    assert "30 of 50 held-out rows have the features of rows to learn from" in result["notes"]
+    assert pod.source_facts["duplicates"]["across"] == 30
+
+
+def test_what_only_a_holdout_of_ones_own_has_is_told(pod: Pod) -> None:
+    data = numbers(200).assign(y=["ok", "bad"] * 100, w=2.0)
+    later = numbers(50, seed=1).assign(remark="x", y=["new", *["ok", "bad"] * 24, "ok"])
+    result = own(pod, data, later, weight="w").run("fetch").result
+    assert "only in the hold-out, unknown to the model: class 'new'" in result["notes"]
+    assert "not used, since only the hold-out has them: 'remark'" in result["notes"]
+    assert sides(pod)[0]["w"].tolist() == [2.0] * 200
+
+
+OWN: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str, tuple[str, ...]]] = {
+    "columns are missing": (
+        lambda later: later.rename(columns={"age": "Age", "plan": "tariff"}),
+        "HoldoutUnsuitable",
+        ("lacks columns of the data: 'age', 'plan'", "Did you mean 'Age'?", "'tariff'"),
+    ),
+    "numbers are words": (
+        lambda later: later.assign(age=["old" if row in (3, 9) else "30" for row in range(50)]),
+        "HoldoutUnsuitable",
+        ("'age' is of type", "2 values are not: rows 4, 10, such as 'old'"),
+    ),
+    "dates are written in another way": (
+        lambda later: later.assign(day=[f"{row % 28 + 1:02}.02.2026" for row in range(50)]),
+        "HoldoutUnsuitable",
+        ("'day'", "YYYY-MM-DD"),
+    ),
+    "numbers are written in another way": (
+        lambda later: later.assign(rate=[f"{row},5" for row in range(50)]),
+        "HoldoutUnsuitable",
+        ("'rate' is written with", "decimal comma"),
+    ),
+    "a target is missing": (
+        lambda later: later.assign(y=later["y"].where(later.index != 4)),
+        "TargetHasMissingValues",
+        ("data.holdout.uri", "row 5"),
+    ),
+    "a rule is broken": (
+        lambda later: later.assign(age=[200, *[30] * 49]),
+        "SchemaViolation",
+        ("data.holdout.uri", "row 1", "max: 120"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_holdout_of_ones_own_is_refused_where(pod: Pod, name: str) -> None:
+    changed, reason, texts = OWN[name]
+    data, later = (
+        churn(rows, seed).assign(
+            rate=np.arange(rows) / 4, day=pd.date_range("2026-01-01", periods=rows).strftime("%Y-%m-%d")
+        )
+        for rows, seed in ((200, 0), (50, 1))
+    )
+    ending = own(pod, data, changed(later), schema={"age": {"max": 120}}).run("fetch")
+    assert ending.reason == reason
+    for text in texts:
+        assert text in ending.message

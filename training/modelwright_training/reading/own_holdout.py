@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from modelwright_training.documents import ColumnRule
 from modelwright_training.errors import InputError, listing, row_listing, suggestion
+from modelwright_training.reading import dates, targets
 from modelwright_training.reading import rules as schema
-from modelwright_training.reading import targets
 from modelwright_training.reading.columns import Column, read_columns
 from modelwright_training.reading.faults import ColumnError, raise_all
 from modelwright_training.reading.sources import Source
@@ -43,6 +43,7 @@ def joined(
     asked = {name: _rule(columns[name], rules.get(name)) for name in names}
     with _of_the_holdout():
         read = read_columns(own.table, names, asked, own.format == "csv", own.delimiter)
+        read = {name: _dated(columns[name], column) for name, column in read.items()}
         raise_all(fault for name in names for fault in _faults(columns[name], read[name]))
         schema.check(read, {name: rule for name, rule in rules.items() if name in read})
         targets.check_complete(read[target])
@@ -56,9 +57,16 @@ def unused(own: Source, source: Source) -> list[str]:
 
 
 def _rule(column: Column, rule: ColumnRule | None) -> ColumnRule:
-    """The type that the data has, and what the user allows."""
+    """The type that the data has, and what the user allows. Dates are read as text first: the data has their format."""
     kind = "number" if column.type == "integer" and column.asked != "integer" else column.type
-    return (rule or ColumnRule()).model_copy(update={"type": kind})
+    return (rule or ColumnRule()).model_copy(update={"type": "string" if kind == "date" else kind})
+
+
+def _dated(column: Column, own: Column) -> Column:
+    if column.type != "date":
+        return own
+    texts, unfit = dates.values(own.stored(), str(column.format))
+    return replace(own, type="date", values=texts.dictionary_encode(), unfit=unfit, format=column.format)
 
 
 @contextmanager
@@ -74,17 +82,26 @@ def _faults(column: Column, own: Column) -> Iterator[ColumnError]:
         first = own.written()[int(np.flatnonzero(own.unfit)[0])].as_py()
         yield ColumnError(
             "HoldoutUnsuitable",
-            f"Column {column.name!r} is of type {column.type} in the data, but {int(own.unfit.sum())} values are not: "
+            f"Column {column.name!r} is of type {column.type}{f' ({column.format})' if column.format else ''} in the "
+            f"data, but {int(own.unfit.sum())} values are not: "
             f"{row_listing(own.unfit)}, such as {first!r:.60}",
             REMEDY,
         )
-    elif column.convention != own.convention and not column.convention.plain and not own.convention.plain:
+    elif column.convention != own.convention and not any(_is_plain_and_whole(each) for each in (column, own)):
         yield ColumnError(
             "HoldoutUnsuitable",
-            f"Column {column.name!r} is written with {column.convention.words()} in the data, but with "
-            f"{own.convention.words()}",
+            f"Column {column.name!r} is written with {_words(column)} in the data, but with {_words(own)}",
             REMEDY,
         )
+
+
+def _is_plain_and_whole(column: Column) -> bool:
+    """Whether the numbers are written so that they read the same in any convention."""
+    return column.convention.plain and column.type == "integer"
+
+
+def _words(column: Column) -> str:
+    return column.convention.words() or "decimal points"
 
 
 def _behind(column: Column, own: Column) -> Column:
