@@ -9,7 +9,7 @@ import pandas as pd
 from onnx import helper
 from unit.training.pod import Pod
 
-from modelwright_training.documents import Dataset, Feature, Rows, SourceFacts, Target
+from modelwright_training.documents import Dataset, Duplicates, Feature, Rows, SourceFacts, Target
 from modelwright_training.features import frames, prologue
 from modelwright_training.features.prepared import prepared
 from modelwright_training.learning import graphs
@@ -41,6 +41,8 @@ def fetched(pod: Pod, frame: pd.DataFrame, described: Dataset) -> Pod:
         rows=Rows(train=train, holdout=len(frame) - train),
         stratified=False,
         notes=[],
+        duplicates=Duplicates(rows=0, ambiguous=0, across=0),
+        leaks=[],
     )
     for path, document in ((pod.paths.dataset, described), (pod.paths.source_facts, facts)):
         path.write_text(document.model_dump_json(by_alias=True, exclude_none=True))
