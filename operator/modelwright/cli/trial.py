@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,14 +29,14 @@ Manifest = Mapping[str, Any]
 class Trial:
     """A TrainingJob that is tried here.
 
-    `document`: its run document. `sources`: by folder, what has to lie there before fetch: a text by the name of its
-    file, or None for a file of the user's. `environment`: of fetch. `own`: the environment of the user's own trainer;
+    `document`: its run document. `sources`: by folder, the file that has to lie there before fetch, with its content if
+    a ConfigMap of the manifests has it. `environment`: of fetch. `own`: the environment of the user's own trainer;
     None for the built-in one.
     """
 
     name: str
     document: str
-    sources: Mapping[str, tuple[str, str | None]]
+    sources: Mapping[str, tuple[str, bytes | None]]
     environment: Mapping[str, str]
     own: Mapping[str, str] | None
 
@@ -112,8 +113,8 @@ def _unknown(path: str, given: Any, known: Any) -> Iterator[str]:  # noqa: ANN40
             yield from _unknown(f"{path}[{place}]", value, taken)
 
 
-def _mounted(uri: str, manifests: Iterable[Manifest]) -> tuple[str, str | None] | None:
-    """The file that the pod would find on a volume, with its text if a ConfigMap of the files has it."""
+def _mounted(uri: str, manifests: Iterable[Manifest]) -> tuple[str, bytes | None] | None:
+    """The file that the pod would find on a volume, with its content if a ConfigMap of the manifests has it."""
     scheme, _, rest = uri.partition("://")
     owner, _, path = rest.partition("/")
     if scheme == "pvc":
@@ -121,8 +122,11 @@ def _mounted(uri: str, manifests: Iterable[Manifest]) -> tuple[str, str | None] 
     if scheme != "configmap":
         return None
     maps = (found for found in manifests if found.get("kind") == "ConfigMap")
-    held = next((m.get("data") or {} for m in maps if m.get("metadata", {}).get("name") == owner), {})
-    return path, held.get(path)
+    held: Manifest = next((m for m in maps if m.get("metadata", {}).get("name") == owner), {})
+    text, binary = (held.get("data") or {}).get(path), (held.get("binaryData") or {}).get(path)
+    if text is not None:
+        return path, str(text).encode()
+    return path, None if binary is None else base64.b64decode(str(binary))
 
 
 def _own_environment(spec: Mapping[str, Any]) -> dict[str, str]:

@@ -39,6 +39,7 @@ def attempt(command: Try) -> None:
             _run(step, shlex.split(command.train or ""), {**own, **found.own}, root)
         else:
             _run(step, [program, step], {**own, **found.environment}, root)
+            screen.show([f"note: {note}" for note in _said(root).get("result", {}).get("notes") or ()])
     _show(root)
 
 
@@ -54,14 +55,14 @@ def _lay_out(root: Path, found: Trial, given: Mapping[str, Path | None]) -> None
     for folder in FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "etc/modelwright/run/run.json").write_text(found.document, encoding="utf-8")
-    for folder, (path, text) in found.sources.items():
+    for folder, (path, content) in found.sources.items():
         file, target = given[folder], root / folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        if file is None and text is None:
+        if file is None and content is None:
             option = "--data" if folder == "source" else "--holdout"
             raise BadUsage(f"say where {path} is on this machine: {option} FILE")
         if file is None:
-            target.write_text(text or "", encoding="utf-8")
+            target.write_bytes(content or b"")
         elif file.is_dir():
             place = root / folder / folder_of(path) if "*" in path else target
             shutil.copytree(file, place, dirs_exist_ok=True)

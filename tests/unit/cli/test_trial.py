@@ -43,9 +43,14 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_config_map_of_the_files_is_the_source() -> None:
     found = trial([manifests(RECIPE), manifests(ROWS)], None)
-    assert found.sources == {"source": ("d.csv", ROWS["data"]["d.csv"])}
+    assert found.sources == {"source": ("d.csv", ROWS["data"]["d.csv"].encode())}
     assert found.environment == {"MODELWRIGHT_SOURCE": "configmap://rows/d.csv"}
     assert json.loads(found.document)["trainingJob"] == "prices"
+
+
+def test_bytes_of_a_config_map_are_the_source_as_well() -> None:
+    rows = {**ROWS, "data": {}, "binaryData": {"d.csv": "eCx5Cg=="}}
+    assert trial([manifests(RECIPE, rows)], None).sources == {"source": ("d.csv", b"x,y\n")}
 
 
 @pytest.mark.parametrize(
