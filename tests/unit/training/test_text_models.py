@@ -10,6 +10,8 @@ import pytest
 from unit.serving.harness import serving
 from unit.training.pod import Pod
 
+from modelwright_training import memory
+
 SPAM = ("Cheap", "pills", "money", "WIN", "now!", "Größe", "免费")
 HAM = ("Team", "meeting", "minutes", "noon,", "report", "Straße", "天气")
 BOTH = ("the", "of", "a", "and", "über", "at")
@@ -58,6 +60,13 @@ def test_it_learns_from_words_and_is_published_with_parity(pod: Pod, estimator: 
     assert metrics["accuracy"] > 0.93  # some messages have no text
 
 
+def test_natural_text_is_learnt_from_without_being_asked_to_and_noted(pod: Pod) -> None:
+    ending = given_messages(pod, "sklearn.linear_model.LogisticRegression", schema={}).run("fetch")
+    kinds = {feature["name"]: feature["kind"] for feature in pod.dataset["features"]}
+    assert kinds == {"links": "numeric", "folder": "categorical", "message": "text"}
+    assert any("'message'" in note and "words" in note for note in ending.result["notes"])
+
+
 def test_a_regression_and_a_column_of_text_alone(pod: Pod) -> None:
     frame = messages()[["message", "links"]].assign(
         links=lambda rows: rows["message"].str.count("money") + 0.5
@@ -66,6 +75,16 @@ def test_a_regression_and_a_column_of_text_alone(pod: Pod) -> None:
         estimator="sklearn.linear_model.Ridge",
         data={"target": "links", "schema": {"message": {"type": "text"}}},
     )
+    ending = pod.through("fetch", "train", "publish")
+    assert ending.code == 0, ending.document
+
+
+def test_one_long_text_does_not_make_all_rows_long(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    # 48 rows with 80,000 words each would take 120 MB.
+    monkeypatch.setattr(memory, "BYTES", 90 << 20)
+    frame = messages()
+    frame.loc[3, "message"] = "a team " * 40_000
+    given_messages(pod, "sklearn.linear_model.LogisticRegression").given_rows(frame)
     ending = pod.through("fetch", "train", "publish")
     assert ending.code == 0, ending.document
 

@@ -1,5 +1,6 @@
 """Lays the columns of the data out as the inputs of a model, by name or as one matrix, and runs it in batches."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +9,12 @@ import pandas as pd
 from modelwright_training.documents import Dataset
 from modelwright_training.errors import InputError, listing
 from modelwright_training.features import frames
-from modelwright_training.onnxfile.session import DTYPES, Array, Model, Tensor
+from modelwright_training.onnxfile.session import DTYPES, Array, Arrays, Model, Tensor
 
 # Few enough for models that need much memory for each row.
 BATCH = 512
+# Models of text fill all rows of a batch up to the longest text: its characters times the rows, 16 bytes each at most.
+CHARACTERS = 1 << 22
 # Rows that are laid out as inputs at once.
 BLOCK = 65_536
 # Rows whose answers are asked for twice.
@@ -64,11 +67,24 @@ def run(model: Model, feed: Feeder, frame: pd.DataFrame) -> dict[str, Array]:
     for block in range(0, len(frame), BLOCK):
         rows = frame.iloc[block : block + BLOCK]
         inputs = feed.feed(rows)
-        for start in range(0, len(rows), feed.batch):
-            batch = {name: array[start : start + feed.batch] for name, array in inputs.items()}
+        for start, stop in _batches(inputs, len(rows), feed.batch):
+            batch = {name: array[start:stop] for name, array in inputs.items()}
             answer = model.repeat if block + start < REPEATED else model.run
-            parts.append(_per_row(answer(batch), min(feed.batch, len(rows) - start)))
+            parts.append(_per_row(answer(batch), stop - start))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _batches(inputs: Arrays, rows: int, most: int) -> Iterator[tuple[int, int]]:
+    """Where batches of at most so many rows begin and end; shorter ones where a text is long."""
+    texts = [array.reshape(rows) for array in inputs.values() if array.dtype == object]
+    lengths = np.array([max(map(len, row)) for row in zip(*texts, strict=True)] if texts else [0] * rows)
+    start = 0
+    while start < rows:
+        stop = min(start + most, rows)
+        while stop - start > 1 and (stop - start) * int(lengths[start:stop].max()) > CHARACTERS:
+            stop = start + (stop - start) // 2
+        yield start, stop
+        start = stop
 
 
 def alone(model: Model, feed: Feeder, frame: pd.DataFrame) -> bool:
