@@ -50,6 +50,11 @@ def fetched(pod: Pod, frame: pd.DataFrame, described: Dataset) -> Pod:
 
 
 def session_of(described: Dataset) -> onnxruntime.InferenceSession:
+    """A session of `model_of`."""
+    return onnxruntime.InferenceSession(model_of(described).SerializeToString())
+
+
+def model_of(described: Dataset) -> onnx.ModelProto:
     """A model that gives the prepared columns as they are."""
     columns = prepared(described)
     types = {"numeric": onnx.TensorProto.FLOAT}
@@ -72,7 +77,7 @@ def session_of(described: Dataset) -> onnxruntime.InferenceSession:
     outputs = {out.name: out.name for out in outs}
     graphs.settle(model, dict(zip(inputs, described.names, strict=True)) | outputs)
     onnx.checker.check_model(model, full_check=True)
-    return onnxruntime.InferenceSession(model.SerializeToString())
+    return model
 
 
 def both(described: Dataset, frame: pd.DataFrame, feed: dict[str, npt.NDArray[Any]]) -> tuple[Any, Any]:

@@ -4,13 +4,17 @@ import random
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
 import numpy as np
+import onnx.helper
 import pandas as pd
 import pyarrow as pa
 import pytest
-from unit.training.preparation import both, dataset, session_of
+from unit.training.preparation import both, dataset, model_of, session_of
 
+from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_training.documents import Feature
 from modelwright_training.features.dates import FORMATS, Format, matches
+from modelwright_training.onnxfile import session
+from modelwright_training.onnxfile.modelfile import ModelFile
 
 LEAP = ["0004-02-29", "1600-02-29", "2000-02-29", "2024-02-29", "9996-02-29"]
 EDGES = [
@@ -150,7 +154,7 @@ NO_DATES = [
 
 @pytest.mark.parametrize(("name", "texts"), NO_DATES)
 def test_a_caller_is_refused_what_is_no_date_of_the_format(name: str, texts: list[str]) -> None:
-    session = session_of(dataset(Feature(name="day", kind="date", format=name)))
+    opened = session_of(dataset(Feature(name="day", kind="date", format=name)))
     good = written(moments(FORMATS[name], 20)[-1], FORMATS[name], random.Random(4))
     for text in texts:
         assert not matches(pa.array([text]), FORMATS[name])[0]
@@ -158,7 +162,24 @@ def test_a_caller_is_refused_what_is_no_date_of_the_format(name: str, texts: lis
             with pytest.raises(
                 Exception, match=f"day has to be a date written as {name}, or empty"
             ) as refused:
-                session.run(None, {"day": np.array(rows, object).reshape(-1, 1)})
+                opened.run(None, {"day": np.array(rows, object).reshape(-1, 1)})
             assert (
                 type(refused.value).__name__ == "InvalidArgument"
             )  # the server blames the caller for this kind
+
+
+NO_FORMATS = ["", "soon", "[]", '{"day": 5}', '{"other": "x"}']
+
+
+@pytest.mark.parametrize("said", [*NO_FORMATS, f'{{"day": "{"Y" * 65}"}}'])
+def test_what_a_model_says_of_formats_counts_only_if_it_is_a_format(said: str) -> None:
+    model = model_of(dataset(Feature(name="day", kind="date", format="YYYY-MM-DD")))
+    onnx.helper.set_model_props(model, {"dev.modelwright.formats": said})
+    (tensor,) = session.load(ModelFile(model.SerializeToString(), "")).inputs
+    assert tensor.document() == {"name": "day", "datatype": "BYTES", "shape": [-1, 1]}
+
+
+@pytest.mark.parametrize("said", NO_FORMATS)
+def test_the_server_shows_no_format_that_is_none(said: str) -> None:
+    specs = (TensorSpec("day", "BYTES", (-1, 1)),)
+    assert "day" not in Signature(specs, specs, {"formats": said}).formats
