@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories verdicts test provisions cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-docs soak
+.PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories verdicts test provisions cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,7 +73,7 @@ provisions:
 	@$(MAKE) --no-print-directory gateway
 	@$(MAKE) --no-print-directory images
 
-bench: bench-servers bench-path bench-rollouts ## Measure everything: speed beside other servers, what a user waits for, what callers lose
+bench: bench-servers bench-path bench-rollouts bench-tables ## Measure everything: speed beside other servers, what a user waits for, what callers lose
 
 bench-servers: venv ## Measure the server beside other servers (12 minutes; QUICK=1: 2; BEFORE=COMMIT: beside itself, too)
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.servers $(if $(QUICK),--quick) $(if $(BEFORE),--before=$(BEFORE))
@@ -89,6 +89,9 @@ bench-rollouts: venv cluster images ## Measure what a rollout costs its callers,
 
 bench-scale: venv ## Measure the operator with 5,000 services and 10,000 versions on simulated nodes (QUICK=1: minutes)
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.scale $(if $(QUICK),--quick)
+
+bench-tables: venv ## Measure where the time and the memory go when a million rows become a model (minutes)
+	@PYTHONPATH=tests $(VENV)/bin/python -m bench.tables
 
 bench-docs: venv ## Write what bench-servers measured last into docs/performance.md
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.document
