@@ -284,7 +284,7 @@ class Trainer(Model):
     preprocess: Annotated[list[PreprocessRule], Field(min_length=1, max_length=64)] | None = Field(
         default=None,
         description="What happens to columns before the estimator sees them. The first rule that names a column is its "
-        "rule. Default: docs/training.md has the table.",
+        "rule. Default: docs/trainers.md has the table.",
     )
     code: Code | None = Field(
         default=None,
