@@ -22,7 +22,8 @@ def document(service: InferenceService, metrics: Offline) -> dict[str, Any]:
         "message": current.sentence,
         "paused": service.is_paused,
         "metrics": {
-            version: [each.model_dump(mode="json") for each in found] for version, found in metrics.items()
+            version: [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in found]
+            for version, found in metrics.items()
         },
         "rollout": rollout,
         "status": status,

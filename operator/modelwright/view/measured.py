@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from modelwright.api.checks import NOT_MEASURED, TOO_FEW, counted, need, progress
 from modelwright.view.decisions import METRICS
-from modelwright.view.format import number, since, span, table
+from modelwright.view.format import number, plain, since, span, table
 from modelwright.view.model import Check, InferenceService, Metric
 
 RESULTS = {"Pass": "passes", "Fail": "FAILS", "Inconclusive": "undecided"}
@@ -35,14 +35,29 @@ def offline(service: InferenceService, metrics: Offline) -> Iterator[str]:
     values = {version: {each.name: each for each in metrics[version]} for version in versions}
     names = dict.fromkeys(each.name for version in versions for each in metrics[version])
     yield "Measured offline, when the versions were made"
-    rows = [(name, *(_metric(values[version].get(name)) for version in versions)) for name in names]
+    rows = [
+        (_named(name, values.values()), *(_metric(values[version].get(name)) for version in versions))
+        for name in names
+    ]
     yield from (f"  {line}" for line in table([("", *versions), *rows]))
 
 
+def _named(name: str, versions: Iterable[Mapping[str, Metric]]) -> str:
+    """The name of a metric, and the class that it is about, if that is the same one in all versions."""
+    classes = {found[name].positive_class for found in versions if name in found}
+    return f"{name} of {plain(str(*classes))}" if len(classes) == 1 and None not in classes else name
+
+
 def _metric(metric: Metric | None) -> str:
+    """The value with its interval and its baseline."""
     if metric is None:
         return "-"
-    return f"{number(metric.value)}{' (reported)' if metric.source == 'Reported' else ''}"
+    text = number(metric.value)
+    if metric.low is not None and metric.high is not None:
+        text += f" ({number(metric.low)} to {number(metric.high)})"
+    if metric.baseline is not None:
+        text += f", baseline {number(metric.baseline)}"
+    return f"{text} (reported)" if metric.source == "Reported" else text
 
 
 def _numbers(check: Check) -> str:

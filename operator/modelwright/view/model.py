@@ -268,6 +268,10 @@ class Metric(Model):
 
     name: str
     value: float
+    low: float | None = None
+    high: float | None = None
+    baseline: float | None = None
+    positive_class: str | None = None
     source: str = ""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 from unit.training.pod import Pod, churn, numbers
 
 
@@ -101,3 +102,14 @@ def test_an_image_without_a_reference_is_said_not_to_be_compared(pod: Pod) -> No
     pod.paths.reference.unlink()
     assert pod.run("publish").code == 0
     assert "- not compared with the trainer's library: no reference.npz" in card_of(pod)
+
+
+def test_groups_are_what_intervals_are_drawn_from(pod: Pod) -> None:
+    frame = numbers(400)
+    frame["customer"] = [f"c{place // 4}" for place in range(400)]
+    pod.given_rows(frame).given(data={"holdout": {"group": "customer"}})
+    assert pod.through("fetch", "train", "publish").code == 0
+    found = pod.published("report")["evaluation"]["intervals"]
+    held = pd.read_parquet(pod.paths.holdout_rows)["customer"].nunique()
+    assert (found["unit"], found["column"], found["groups"]) == ("Group", "customer", held)
+    assert f"bootstrap resamples of its {held} groups of customer." in card_of(pod)

@@ -95,6 +95,26 @@ def test_metrics_stand_beside_each_other() -> None:
     ]
 
 
+def test_metrics_show_their_interval_baseline_and_class() -> None:
+    known = {"low": 0.8, "high": 0.95, "baseline": 0.1, "positiveClass": "yes"}
+    found = {
+        "churn-1": (Metric.model_validate({"name": "recall", "value": 0.9, **known}),),
+        "churn-2": (Metric.model_validate({"name": "recall", "value": 0.7, "positiveClass": "yes"}),),
+    }
+    assert list(offline(seen(a_canary()), found))[1:] == [
+        "                 churn-1                          churn-2",
+        "  recall of yes  0.9 (0.8 to 0.95), baseline 0.1  0.7",
+    ]
+
+
+def test_versions_with_other_positive_classes_do_not_share_its_name() -> None:
+    found = {
+        version: (Metric.model_validate({"name": "recall", "value": 0.9, "positiveClass": positive}),)
+        for version, positive in (("churn-1", "yes"), ("churn-2", "no"))
+    }
+    assert list(offline(seen(a_canary()), found))[2].split() == ["recall", "0.9", "0.9"]
+
+
 def test_without_a_canary_the_revision_before_is_compared() -> None:
     retired = {"revision": "r", "version": "churn-0", "until": "2030-01-01T00:00:00Z"}
     service = seen(a_served_version(), status={"retired": retired})

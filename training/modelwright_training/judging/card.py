@@ -126,10 +126,8 @@ def _baseline(baseline: Json) -> str:
 def _intervals(found: Json) -> str:
     if not found.get("resamples"):
         return "There are no intervals: the hold-out has nothing to draw from."
-    units = "rows" if found["unit"] == "Row" else f"the {found['groups']} groups of {_plain(found['column'])}"
-    return f"The intervals are from {found['resamples']} bootstrap resamples of its {units}.".replace(
-        "its the", "the"
-    )
+    units = "rows" if found["unit"] == "Row" else f"{found['groups']} groups of {_plain(found['column'])}"
+    return f"The intervals are from {found['resamples']} bootstrap resamples of its {units}."
 
 
 def _notes(report: Json) -> list[str]:
