@@ -16,7 +16,7 @@ from unit.training.pod import Ending, Pod, numbers
 
 from modelwright_training import memory
 from modelwright_training.errors import InputError
-from modelwright_training.reading import stored
+from modelwright_training.reading import gathering, stored
 
 ROWS = numbers(40)
 CSV = ROWS.to_csv(index=False).encode()
@@ -100,7 +100,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused_while_it_is_unpacked(tmp_pat
 
 
 def test_a_bomb_is_refused_at_what_memory_holds(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    given_memory(monkeypatch, 3)
+    given_memory(monkeypatch, 1)
     ending = fetch(pod, gzip.compress(b"x,y\n" + b"1,0\n" * 1_000_000))
     assert ending.reason == "DataTooLarge"
     assert "unpack to more than 1310720 bytes" in ending.message
@@ -203,8 +203,8 @@ def parquet(pod: Pod, table: pa.Table, **options: object) -> None:
 
 
 def given_memory(monkeypatch: pytest.MonkeyPatch, mebibytes: int) -> None:
-    """As if the step had this much memory left."""
-    monkeypatch.setattr(memory, "limit", lambda: mebibytes << 20)
+    """As if the memory of the step held a table of this size."""
+    monkeypatch.setattr(memory, "limit", lambda: (mebibytes * gathering.TIMES) << 20)
     monkeypatch.setattr(memory, "used", lambda: 0)
 
 
@@ -215,11 +215,11 @@ def test_a_small_file_of_many_rows_is_refused_before_it_is_read(
     column = pa.nulls(rows, pa.int64())
     parquet(pod, pa.table({"x": column, "y": column}), compression="zstd")
     assert (pod.paths.source / "rows.parquet").stat().st_size < 100_000
-    given_memory(monkeypatch, 300)
+    given_memory(monkeypatch, 100)
     monkeypatch.setattr("pyarrow.parquet.ParquetFile.iter_batches", None)
     ending = pod.given(data={"uri": "pvc://lake/rows.parquet"}).run("fetch")
     assert (ending.reason, ending.code) == ("DataTooLarge", 65)
-    for words in ("10000000 rows", "153 MiB", "300 MiB", "100 MiB", "data.sample.rows", "limits.memory"):
+    for words in ("10000000 rows", "153 MiB", "table of 100 MiB", "data.sample.rows", "limits.memory"):
         assert words in ending.message
 
 
@@ -228,7 +228,7 @@ def test_text_that_its_file_holds_once_counts_as_often_as_it_is_there(
 ) -> None:
     parquet(pod, pa.table({"x": pa.array(["t" * 1000] * 100_000), "y": [0, 1] * 50_000}))
     assert (pod.paths.source / "rows.parquet").stat().st_size < 100_000
-    given_memory(monkeypatch, 90)
+    given_memory(monkeypatch, 30)
     ending = pod.given(data={"uri": "pvc://lake/rows.parquet"}).run("fetch")
     assert ending.reason == "DataTooLarge"
 
@@ -237,7 +237,7 @@ def test_text_that_its_file_holds_once_counts_as_often_as_it_is_there(
 def test_a_csv_that_memory_does_not_hold_is_refused_early(
     pod: Pod, monkeypatch: pytest.MonkeyPatch, compress: Callable[[bytes], bytes]
 ) -> None:
-    given_memory(monkeypatch, 9)
+    given_memory(monkeypatch, 3)
     monkeypatch.setattr("pyarrow.csv.open_csv", None)
     ending = fetch(pod, compress(CSV[:10] + b",y\n" + b"1.2345678,1\n" * 400_000))
     assert (ending.reason, ending.code) == ("DataTooLarge", 65)
@@ -247,7 +247,7 @@ def test_a_csv_that_memory_does_not_hold_is_refused_early(
 
 def test_columns_that_are_not_used_take_no_memory(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
     wide = ROWS.assign(**{f"long{place}": "t" * 10_000 for place in range(10)})
-    given_memory(monkeypatch, 3)
+    given_memory(monkeypatch, 1)
     for name in ("rows.csv", "rows.parquet"):
         pod.given_rows(wide, name)
         assert pod.given(data={"uri": f"pvc://lake/{name}"}).run("fetch").reason == "DataTooLarge"

@@ -201,6 +201,6 @@ def test_memory_is_bounded_over_all_files(pod: Pod, monkeypatch: pytest.MonkeyPa
     for place in range(4):
         table = pa.table({"x": range(100_000), "y": [0, 1] * 50_000, "z": [place] * 100_000})
         pyarrow.parquet.write_table(table, folder / f"{place}.parquet")
-    given_memory(monkeypatch, 21)
+    given_memory(monkeypatch, 7)
     assert fetch(pod).reason == "DataTooLarge"
     assert fetch(pod, sample={"rows": 1000}).result["rows"] == {"train": 800, "holdout": 200}

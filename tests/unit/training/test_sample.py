@@ -29,7 +29,7 @@ def test_a_sample_is_the_same_for_its_seed_and_is_noted(pod: Pod, name: str) -> 
     first = sample(pod, name, rows=500)
     assert len(first) == 500
     assert first == sample(pod, name, rows=500) != sample(pod, name, rows=500, seed=1)
-    assert pod.run("fetch").result["notes"][0] == "a sample of 500 of 50000 rows"
+    assert "a sample of 500 of 50000 rows" in pod.run("fetch").result["notes"]
 
 
 def test_a_sample_of_more_rows_than_there_are_is_all_rows(pod: Pod) -> None:
@@ -43,7 +43,7 @@ def test_the_format_does_not_change_the_sample(pod: Pod) -> None:
 
 def test_a_table_larger_than_memory_is_sampled(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
     given(pod, 1_000_000)
-    given_memory(monkeypatch, 30)
+    given_memory(monkeypatch, 10)
     assert len(sample(pod, rows=1000)) == 1000
     ending = pod.given(data={"uri": "pvc://lake/rows.parquet", "sample": {"rows": 900_000}}).run("fetch")
     assert ending.reason == "DataTooLarge"
