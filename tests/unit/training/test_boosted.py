@@ -190,6 +190,7 @@ def test_rows_are_scored_of_each_class_and_learnt_of_each_class() -> None:
             "objective 'multiclassova'.*'multiclass'",
         ),
         ("lightgbm.LGBMRegressor", {"objective": "binary"}, "objective 'binary'"),
+        ("lightgbm.LGBMRegressor", {"objective": ["mae", "mse"]}, r"objective \['mae', 'mse'\]"),
         ("lightgbm.LGBMRegressor", {"num_leafs": 3}, "no parameter 'num_leafs'. Did you mean 'num_leaves'"),
         ("xgboost.XGBClassifier", {"booster": "gblinear"}, "booster 'gblinear'. Use gbtree or dart"),
         ("xgboost.XGBClassifier", {"objective": "binary:hinge"}, "objective 'binary:hinge'"),

@@ -42,7 +42,7 @@ class Boosted:
         if refused:
             raise cls.refusal(", ".join(refused))
         objective = given.get("objective")
-        if objective is not None and objective not in cls.OBJECTIVES:
+        if objective is not None and str(objective) not in cls.OBJECTIVES:
             near = suggestion(str(objective), sorted(cls.OBJECTIVES))
             raise cls.refusal(f"objective {objective!r}", f"Use {listing(sorted(cls.OBJECTIVES), 30)}.{near}")
         return {**cls.DEFAULTS, **given}
