@@ -181,10 +181,20 @@ def test_copies_of_a_row_are_on_one_side(pod: Pod, distinct: int, times: int) ->
     assert len(held) == pytest.approx(0.2 * rows, abs=times)
     assert pod.source_facts["duplicates"] == {"rows": rows - distinct, "ambiguous": 0, "across": 0}
     assert (
-        f"{rows - distinct} of {rows} rows repeat others, each on the side of the one it repeats"
+        f"{rows - distinct} of {rows} rows repeat others; equal rows are on one side"
         in result["notes"]
     )
     assert (held["y"] == 1).mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_noise_that_is_repeated_is_not_learnt_by_heart(pod: Pod) -> None:
+    ending = (
+        pod.given_rows(noise(60, 10))
+        .given(estimator="sklearn.tree.DecisionTreeClassifier")
+        .through("fetch", "train", "publish")
+    )
+    measured = {metric["name"]: metric["value"] for metric in ending.result["metrics"]}
+    assert measured["accuracy"] < 0.9
 
 
 def test_rows_of_few_values_are_observations_and_no_copies(pod: Pod) -> None:
@@ -474,6 +484,20 @@ def test_rows_of_the_data_in_a_holdout_of_ones_own_are_counted(pod: Pod) -> None
     result = own(pod, numbers(200), pd.concat([numbers(200)[:30], numbers(20, seed=1)])).run("fetch").result
     assert "30 of 50 held-out rows have the features of rows to learn from" in result["notes"]
     assert pod.source_facts["duplicates"]["across"] == 30
+
+
+def test_a_counting_column_is_an_identifier_whatever_the_holdout_counts(pod: Pod) -> None:
+    counted = [numbers(rows, seed=seed).assign(number=np.arange(rows)) for rows, seed in ((200, 0), (50, 1))]
+    assert own(pod, *counted).run("fetch").code == 0
+    assert "number" not in sides(pod)[0]
+
+
+def test_a_group_of_lists_is_refused(pod: Pod) -> None:
+    frame = numbers().assign(tags=[["a", "b"]] * 300)
+    data = {"uri": "pvc://lake/rows.parquet", "features": ["x0"], "holdout": {"group": "tags"}}
+    ending = pod.given_rows(frame, "rows.parquet").given(data=data).run("fetch")
+    assert ending.reason == "HoldoutUnsuitable"
+    assert "'tags'" in ending.message
 
 
 def test_what_only_a_holdout_of_ones_own_has_is_told(pod: Pod) -> None:

@@ -52,13 +52,13 @@ def prepare(
         labels={data.target, data.weight or data.target},
     )
     rules.check(columns, data.rules)
+    identifiers = _identifiers(data, [columns[name] for name in wanted])
     own_rows = own.table.num_rows if own else 0
     if own:
         columns = own_holdout.joined(columns, wanted, data.target, own, data.rules)
     target = columns[data.target]
     targets.check_complete(target)
     raise_all(error for name in [*wanted, target.name] if (error := rules.out_of_range(columns[name])))
-    identifiers = _identifiers(data, [columns[name] for name in wanted])
     features = featured([columns[name] for name in wanted if name not in identifiers])
     task, task_from = targets.decide(document.task, by_estimator, target)
     values, described, classes = targets.labels(target, task)
@@ -223,4 +223,10 @@ def _texts(table: ArrowTable, name: str | None) -> ArrowArray | None:
     values = table[name]
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), None, values)
-    return pc.fill_null(pc.utf8_trim_whitespace(values.cast(pa.string())), "")
+    try:
+        return pc.fill_null(pc.utf8_trim_whitespace(values.cast(pa.string())), "")
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise InputError(
+            "HoldoutUnsuitable",
+            f"Column {name!r} (data.holdout) is of type {values.type}, which cannot be compared.",
+        ) from error
