@@ -180,10 +180,7 @@ def test_copies_of_a_row_are_on_one_side(pod: Pod, distinct: int, times: int) ->
     assert train.merge(held.drop_duplicates()).empty
     assert len(held) == pytest.approx(0.2 * rows, abs=times)
     assert pod.source_facts["duplicates"] == {"rows": rows - distinct, "ambiguous": 0, "across": 0}
-    assert (
-        f"{rows - distinct} of {rows} rows repeat others; equal rows are on one side"
-        in result["notes"]
-    )
+    assert f"{rows - distinct} of {rows} rows repeat others; equal rows are on one side" in result["notes"]
     assert (held["y"] == 1).mean() == pytest.approx(0.5, abs=0.1)
 
 
@@ -487,13 +484,13 @@ def test_rows_of_the_data_in_a_holdout_of_ones_own_are_counted(pod: Pod) -> None
 
 
 def test_a_counting_column_is_an_identifier_whatever_the_holdout_counts(pod: Pod) -> None:
-    counted = [numbers(rows, seed=seed).assign(number=np.arange(rows)) for rows, seed in ((200, 0), (50, 1))]
-    assert own(pod, *counted).run("fetch").code == 0
+    data, later = (numbers(rows, seed=rows).assign(number=np.arange(rows)) for rows in (200, 50))
+    assert own(pod, data, later).run("fetch").code == 0
     assert "number" not in sides(pod)[0]
 
 
 def test_a_group_of_lists_is_refused(pod: Pod) -> None:
-    frame = numbers().assign(tags=[["a", "b"]] * 300)
+    frame = numbers().assign(tags=pd.Series([["a", "b"]] * 300))
     data = {"uri": "pvc://lake/rows.parquet", "features": ["x0"], "holdout": {"group": "tags"}}
     ending = pod.given_rows(frame, "rows.parquet").given(data=data).run("fetch")
     assert ending.reason == "HoldoutUnsuitable"

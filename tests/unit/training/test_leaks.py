@@ -80,6 +80,20 @@ def test_categories_of_one_row_each_predict_nothing(pod: Pod) -> None:
     assert fetched(pod, frame, "r2")["leaks"] == []
 
 
+def test_copies_of_noise_raise_no_suspicion(pod: Pod) -> None:
+    frame = pd.concat([numbers(60).assign(y=[0, 1] * 30)] * 10)
+    assert fetched(pod, frame, "roc_auc")["leaks"] == []
+
+
+def test_what_is_the_same_in_all_rows_of_a_customer_raises_no_suspicion(pod: Pod) -> None:
+    customer = np.repeat(np.arange(60), 10)
+    birth = np.random.default_rng(0).normal(size=60)[customer]
+    frame = HONEST.assign(
+        customer=customer, birth=birth, city=[f"c{number}" for number in customer], y=customer % 2
+    )
+    assert fetched(pod, frame, "roc_auc", holdout={"group": "customer"})["leaks"] == []
+
+
 def test_a_few_rows_raise_no_suspicion_by_chance(pod: Pod) -> None:
     frame = numbers(20, 200).assign(y=[0, 1] * 10)
     assert fetched(pod, frame, "roc_auc")["leaks"] == []

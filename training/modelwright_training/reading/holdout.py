@@ -45,10 +45,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers, each side in the order of the data; the notes say what a reader of metrics should know."""
+    """Row numbers, each side in the order of the data; the notes say what a reader of metrics should know.
+
+    units: a number for each row, the same for rows that tell less than as many others: of a group, or equal."""
 
     train: Ids
     holdout: Ids
+    units: Ids
     stratified: bool
     duplicates: Duplicates
     notes: list[str] = field(default_factory=list)
@@ -92,7 +95,8 @@ def split(holdout: Holdout, table: Table) -> Split:
     notes = _by_class(classes, distinct.to_pylist(), held) if table.classification else []
     notes += _by_share(held, holdout, groups) if by_fraction else []
     notes += [] if few else _by_duplicates(duplicates, rows, int(held.sum()))
-    return Split(np.flatnonzero(~held), np.flatnonzero(held), stratified, duplicates, notes)
+    alike = groups if groups is not None else np.arange(rows) if few else equal
+    return Split(np.flatnonzero(~held), np.flatnonzero(held), alike, stratified, duplicates, notes)
 
 
 def _check_present(values: ArrowArray, column: str) -> None:
@@ -226,9 +230,8 @@ def _by_duplicates(duplicates: Duplicates, rows: int, held: int) -> list[str]:
     if duplicates.across:
         notes.append(f"{duplicates.across} of {held} held-out rows have the features of rows to learn from")
     elif duplicates.rows:
-        notes.append(
-            f"{duplicates.rows} of {rows} rows repeat others, each on the side of the one it repeats"
-        )
+        what = "repeats another" if duplicates.rows == 1 else "repeat others"
+        notes.append(f"{duplicates.rows} of {rows} rows {what}; equal rows are on one side")
     if duplicates.ambiguous:
         notes.append(
             f"{duplicates.ambiguous} of {rows} rows have the features of another row, but not its target"

@@ -3,8 +3,8 @@
 Each feature is scored by itself over rows to learn from, at most 20,000: ROC AUC for two classes, in either direction;
 else the balanced accuracy (Brodersen et al., The balanced accuracy and its posterior distribution, 2010), R2 for a
 regression. What a feature predicts for a row is taken from other rows: the mean target of the same category, or of the
-nearest numbers, cross-validated in three parts, so that a category of a single row predicts nothing. Columns of text
-are not looked at."""
+nearest numbers, cross-validated in three parts, so that a category of a single row predicts nothing. Rows of a group,
+and equal rows, are of one part. Columns of text are not looked at."""
 
 from collections.abc import Iterable
 
@@ -18,13 +18,14 @@ from modelwright_training.errors import InputError
 from modelwright_training.reading import dates
 from modelwright_training.reading.columns import Column
 from modelwright_training.reading.equal_rows import Ids, coded
+from modelwright_training.reading.holdout import Split
 from modelwright_training.untyped import ArrowArray
 
 Floats = npt.NDArray[np.float64]
 
 MAX_ROWS = 20_000
 MAX_CLASSES = 50
-# With fewer rows of a class, or in all for a regression, good scores come by chance.
+# With fewer rows of a class, or in all for a regression, good scores come by chance. A group counts as one.
 MIN_CLASS_ROWS = 10
 MIN_ROWS = 30
 PARTS = 3
@@ -34,10 +35,10 @@ NAMES: dict[Statistic, str] = {"roc_auc": "ROC AUC", "balanced_accuracy": "balan
 
 
 def find(
-    columns: Iterable[Column], target: ArrowArray, classification: bool, train: Ids, threshold: float
+    columns: Iterable[Column], target: ArrowArray, classification: bool, split: Split, threshold: float
 ) -> list[Leak]:
     """The features whose score is at least the threshold, the best first."""
-    chosen = _Sample.of(target, classification, train)
+    chosen = _Sample.of(target, classification, split)
     if chosen is None:
         return []
     found = []
@@ -75,28 +76,28 @@ class _Sample:
         )
 
     @classmethod
-    def of(cls, target: ArrowArray, classification: bool, train: Ids) -> "_Sample | None":
+    def of(cls, target: ArrowArray, classification: bool, split: Split) -> "_Sample | None":
         """At most 20,000 rows, as many of each class where there are enough; None where there are too few."""
-        shuffled = np.random.default_rng(0).permutation(train)
+        random = np.random.default_rng(0)
+        shuffled, units = random.permutation(split.train), split.units
+        part = random.permutation(units.max() + 1)[units] % PARTS
         if not classification:
             rows = shuffled[:MAX_ROWS]
             values = _floats(target.take(pa.array(rows)))
-            if len(rows) < MIN_ROWS or values.std() == 0:
+            if len(np.unique(units[rows])) < MIN_ROWS or values.std() == 0:
                 return None
-            return cls(rows, None, (values - values.mean())[:, None], np.arange(len(rows)) % PARTS)
+            return cls(rows, None, (values - values.mean())[:, None], part[rows])
         codes = coded(target)[0][shuffled]
         counts = np.bincount(codes)
-        kept = [
-            label
-            for label in np.argsort(-counts, kind="stable")[:MAX_CLASSES]
-            if counts[label] >= MIN_CLASS_ROWS
-        ]
-        if len(kept) < 2:
+        candidates = np.argsort(-counts, kind="stable")[:MAX_CLASSES]
+        by_class = [shuffled[codes == label] for label in candidates]
+        by_class = [rows for rows in by_class if len(np.unique(units[rows])) >= MIN_CLASS_ROWS]
+        if len(by_class) < 2:
             return None
-        by_class = [shuffled[codes == label][: MAX_ROWS // len(kept)] for label in kept]
-        classes = np.repeat(np.arange(len(kept)), [len(rows) for rows in by_class])
-        part = np.concatenate([np.arange(len(rows)) % PARTS for rows in by_class])
-        return cls(np.concatenate(by_class), classes, np.eye(len(kept))[classes], part)
+        by_class = [rows[: MAX_ROWS // len(by_class)] for rows in by_class]
+        classes = np.repeat(np.arange(len(by_class)), [len(rows) for rows in by_class])
+        chosen = np.concatenate(by_class)
+        return cls(chosen, classes, np.eye(len(by_class))[classes], part[chosen])
 
     def score(self, column: Column) -> float:
         """How well a column alone predicts the target."""

@@ -75,7 +75,7 @@ def prepare(
     )
     chosen = split(data.holdout, sides)
     suspected = leaks.find(
-        [each.column for each in features], values, bool(classes), chosen.train, data.leak_check.threshold
+        [each.column for each in features], values, bool(classes), chosen, data.leak_check.threshold
     )
     counts = Counter(labels.tolist()) if classes else Counter()
     dataset = Dataset(
