@@ -209,6 +209,7 @@ def test_columns_are_excluded(pod: Pod) -> None:
         (["7", "7.0", "+8"], [7, 8]),
         (["5 €", "10 €"], ["10 €", "5 €"]),
         (["12345678901234567890", "1"], ["1", "12345678901234567890"]),
+        ([" yes", "yes ", "no"], ["no", "yes"]),
         ([True, False], ["false", "true"]),
         ([1.0, 2.0], [1, 2]),
     ],
@@ -387,3 +388,25 @@ def test_rows_are_written_in_parts(pod: Pod, monkeypatch: pytest.MonkeyPatch) ->
     train = pd.read_parquet(pod.paths.train_rows)
     assert (len(train), train["row"].is_monotonic_increasing) == (584, True)
     assert sorted([*train["row"], *pd.read_parquet(pod.paths.holdout_rows)["row"]]) == frame["row"].tolist()
+
+
+def test_classes_that_look_the_same_are_refused(pod: Pod) -> None:
+    frame = {"x": [row % 7 for row in range(60)], "y": ["größe", "gro\u0308ße", "x"] * 20}
+    ending = given(pod, frame).run("fetch")
+    assert ending.reason == "NameUnsuitable"
+    assert "look the same" in ending.message
+
+
+def test_a_label_of_blanks_is_missing(pod: Pod) -> None:
+    ending = given(pod, {"x": [row % 7 for row in range(60)], "y": ["a", "b", "  "] * 20}).run("fetch")
+    assert ending.reason == "TargetHasMissingValues"
+    assert "the first is row 3" in ending.message
+
+
+def test_codes_that_become_numbers_and_blanks_in_categories_are_noted(pod: Pod) -> None:
+    lines = [f"{row % 9:02},{' ' * (row % 2)}a,{row % 2}" for row in range(60)]
+    result = pod.given_csv("zip,plan,y\n" + "\n".join(lines)).run("fetch").result
+    assert result["notes"][-2:] == [
+        "numbers, though cells begin with 0, which type: string keeps: 'zip'",
+        "categories that differ only in blanks are different: 'plan'",
+    ]

@@ -25,6 +25,7 @@ Counts = npt.NDArray[np.int64]
 
 # What stands for a missing number; in a column of text these are text.
 MISSING = ["", "na", "n/a", "#n/a", "nan", "null", "none"]
+LEADING_ZERO = r"^\s*[+-]?0[0-9]"
 FLAGS = {"true": 1.0, "false": 0.0}
 KINDS: dict[ColumnType, Kind] = {"string": "categorical", "date": "date", "text": "text"}
 

@@ -12,22 +12,30 @@ LINE = "\t\n\r"
 
 def check(names: Iterable[str]) -> Iterable[ColumnError]:
     """What is wrong with names of columns."""
-    alike: dict[str, str] = {}
-    for name in names:
+    every = list(names)
+    for name in every:
         if fault := fault_of(name):
             yield ColumnError(
                 "NameUnsuitable",
                 f"Column {shown(name)} has a name {fault}",
                 "Rename columns, or leave them out with data.exclude.",
             )
+    for one, other in alike(every):
+        yield ColumnError(
+            "NameUnsuitable",
+            f"Columns {one!a} and {other!a} have names that look the same",
+            "Rename one of them: they differ only in blanks or in how characters are encoded.",
+        )
+
+
+def alike(names: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Pairs of names that differ only in blanks or in how characters are encoded."""
+    known: dict[str, str] = {}
+    for name in names:
         same = " ".join(unicodedata.normalize("NFC", name).split())
-        if same in alike:
-            yield ColumnError(
-                "NameUnsuitable",
-                f"Columns {alike[same]!a} and {name!a} have names that look the same",
-                "Rename one of them: they differ only in blanks or in how characters are encoded.",
-            )
-        alike.setdefault(same, name)
+        if same in known:
+            yield known[same], name
+        known.setdefault(same, name)
 
 
 def fault_of(name: str) -> str | None:

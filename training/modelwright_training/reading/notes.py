@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
+import pyarrow.compute as pc
+
 from modelwright_training.documents import Task
 from modelwright_training.reading import precision
-from modelwright_training.reading.columns import Column
+from modelwright_training.reading.columns import LEADING_ZERO, Column, is_text
 from modelwright_training.reading.featuring import Featured
 from modelwright_training.reading.names import shown
 
@@ -37,6 +39,14 @@ def of_features(features: Iterable[Featured]) -> list[str]:
         for each in features
         if each.feature.kind == "text" and not each.column.asked
     ]
+    zeros = [each.column.name for each in features if _has_leading_zeros(each.column)]
+    if zeros:
+        found.append(
+            f"numbers, though cells begin with 0, which type: string keeps: {_some(map(shown, zeros))}"
+        )
+    blanks = [each.column.name for each in features if _differs_in_blanks(each.column)]
+    if blanks:
+        found.append(f"categories that differ only in blanks are different: {_some(map(shown, blanks))}")
     mostly = [each.column.name for each in features if each.column.numeric >= MOSTLY]
     if mostly:
         found.append(
@@ -68,6 +78,20 @@ def _precision(each: Featured) -> str:
         f"{name}: float32 tells {lost.kept} of its {lost.different} values apart; with {lost.offset} subtracted "
         f"{lost.kept_with_offset}. Callers send {each.feature.datatype}"
     )
+
+
+def _has_leading_zeros(column: Column) -> bool:
+    """Whether digits of a code, such as a zip code, are lost where it becomes a number."""
+    if column.asked or column.type != "integer" or not is_text(column.raw.type):
+        return False
+    return bool(pc.any(pc.match_substring_regex(column.raw, LEADING_ZERO)).as_py())
+
+
+def _differs_in_blanks(column: Column) -> bool:
+    if column.kind != "categorical":
+        return False
+    texts = column.texts[0]
+    return len(pc.unique(pc.utf8_trim_whitespace(texts))) < len(texts)
 
 
 def _conventions(columns: Iterable[Column]) -> list[str]:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from modelwright_training.documents import Class, Target, Task
 from modelwright_training.errors import InputError, listing, suggestion
 from modelwright_training.reading import names
-from modelwright_training.reading.columns import Column, is_text
+from modelwright_training.reading.columns import LEADING_ZERO, Column, is_text
 from modelwright_training.untyped import ArrowArray
 
 TaskFrom = Literal["Run", "Estimator", "Target"]
@@ -36,9 +36,13 @@ def decide(asked: Task | None, by_estimator: Task | None, target: Column) -> tup
 
 def check_complete(target: Column) -> None:
     """Refuse a target that is missing in some rows: nothing can be learnt or scored there."""
-    missing = int(target.missing.sum())
+    gone = target.missing
+    if target.kind != "numeric":  # a cell of blanks is no label either
+        blank = pc.equal(pc.utf8_trim_whitespace(target.values.dictionary), "")
+        gone = np.asarray(blank.to_numpy(zero_copy_only=False))[target.values.indices.to_numpy()]
+    missing = int(gone.sum())
     if missing:
-        row = int(np.flatnonzero(target.missing)[0]) + 1
+        row = int(np.flatnonzero(gone)[0]) + 1
         raise InputError(
             "TargetHasMissingValues",
             f"The target {target.name!r} is missing in {missing} of {len(target.values)} rows, the first is row {row}. "
@@ -62,7 +66,7 @@ def labels(target: Column, task: Task) -> tuple[ArrowArray, Target, list[Class] 
         raise _unsuitable(target, "classification needs classes, but it holds broken numbers such as", broken)
     values = None if _as_written(target) else _whole(target)
     if values is None:
-        values = _labels_as_written(target) if target.kind == "numeric" else target.stored()
+        values = _labels_as_written(target) if target.kind == "numeric" else _stripped(target)
     whole = pa.types.is_integer(values.type)
     classes: list[Class] = sorted(pc.unique(values).to_pylist())
     _check_classes(target.name, classes)
@@ -79,7 +83,7 @@ def _as_written(target: Column) -> bool:
     ):
         return True
     return is_text(target.raw.type) and bool(
-        pc.any(pc.match_substring_regex(target.raw, r"^\s*[+-]?0[0-9]")).as_py()
+        pc.any(pc.match_substring_regex(target.raw, LEADING_ZERO)).as_py()
     )
 
 
@@ -100,6 +104,10 @@ def _labels_as_written(target: Column) -> ArrowArray:
     return written
 
 
+def _stripped(target: Column) -> ArrowArray:
+    return pc.utf8_trim_whitespace(target.stored())
+
+
 def _check_classes(name: str, classes: list[Class]) -> None:
     if len(classes) < 2:
         raise InputError(
@@ -118,6 +126,12 @@ def _check_classes(name: str, classes: list[Class]) -> None:
                 "NameUnsuitable",
                 f"The target {name!r} has a class {names.shown(label)} {fault}. Give the classes other labels.",
             )
+    for one, other in names.alike(label for label in classes if isinstance(label, str)):
+        raise InputError(
+            "NameUnsuitable",
+            f"The target {name!r} has classes {one!a} and {other!a} that look the same: they differ only in blanks or "
+            "in how characters are encoded. Write both alike.",
+        )
 
 
 def positive_class(
