@@ -150,6 +150,12 @@ def test_a_class_without_rows_does_not_count_as_a_mistake() -> None:
     assert measured.evaluation["classes"][2] == {"label": "rare", "trainRows": 1, "holdoutRows": 0}
 
 
+def test_a_model_that_is_never_right_has_metrics_of_0() -> None:
+    measured = labelled(["a", "b", "c"] * 20, ["b", "c", "a"] * 20, ["a", "b", "c"])
+    names = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
+    assert values(measured) == dict.fromkeys(names, 0.0)
+
+
 def test_many_absent_classes_are_listed_in_one_note() -> None:
     measured = labelled(["c0", "c1"] * 20, ["c0", "c1"] * 20, [f"c{place}" for place in range(10)])
     (note,) = [note for note in measured.evaluation["notes"] if "no rows of" in note]

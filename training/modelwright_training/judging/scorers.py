@@ -29,7 +29,9 @@ def of_labels(truth: Codes, answered: Codes, classes: int, positive: int | None)
     places = truth[right]
 
     def score(weights: Floats) -> dict[str, float]:
-        hits = np.bincount(places, weights[right], classes)
+        hits = np.bincount(places, weights[right], classes).astype(
+            np.float64
+        )  # of no places it gives integers
         there = np.bincount(truth, weights, classes)
         said = np.bincount(answered, weights, classes)
         seen = there > 0
