@@ -13,6 +13,7 @@ from onnx.external_data_helper import uses_external_data
 
 from modelwright_training.errors import InputError, listing, storage
 from modelwright_training.files import digest_of, regular, size_of
+from modelwright_training.onnxfile import functions
 
 MAX_BYTES = 2 << 30
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
@@ -70,6 +71,7 @@ def check(model: ModelFile) -> None:
         raise InputError("NotOnnx", "model.onnx is not an ONNX model: it cannot be parsed.") from error
     _check_external(proto)
     _check_operators(proto)
+    functions.check(proto)
     try:
         onnx.checker.check_model(proto)
     except onnx.checker.ValidationError as error:
