@@ -91,7 +91,7 @@ class _Sample:
         counts = np.bincount(codes)
         candidates = np.argsort(-counts, kind="stable")[:MAX_CLASSES]
         by_class = [shuffled[codes == label] for label in candidates]
-        by_class = [rows for rows in by_class if len(np.unique(units[rows])) >= MIN_CLASS_ROWS]
+        by_class = [rows for rows in by_class if len(np.unique(units[rows[:MAX_ROWS]])) >= MIN_CLASS_ROWS]
         if len(by_class) < 2:
             return None
         by_class = [rows[: MAX_ROWS // len(by_class)] for rows in by_class]
