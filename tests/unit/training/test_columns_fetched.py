@@ -85,7 +85,7 @@ def test_a_target_with_decimal_commas_is_a_quantity(pod: Pod) -> None:
     case(pod, "decimal-comma.csv", "preis")
     pod.document["trainer"]["sklearn"]["estimator"] = "sklearn.linear_model.Ridge"
     assert pod.run("fetch").result["notes"] == [
-        "'preis' read with decimal commas: callers send 19.55 for '19,55'"
+        "'preis' read with decimal commas: the model answers 19.55 for '19,55'"
     ]
     assert rows(pod)["preis"].max() == 99.91
 

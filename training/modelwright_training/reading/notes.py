@@ -59,7 +59,7 @@ def of_target(target: Column, task: Task) -> list[str]:
     """What was decided about the target."""
     if task == "Classification":
         return []
-    notes = _conventions([target])
+    notes = _conventions([target], "the model answers")
     if lost := precision.measure(target.present()):
         constant = "a constant" if lost.offset is None else lost.offset
         notes.append(
@@ -94,7 +94,7 @@ def _differs_in_blanks(column: Column) -> bool:
     return len(pc.unique(pc.utf8_trim_whitespace(texts))) < len(texts)
 
 
-def _conventions(columns: Iterable[Column]) -> list[str]:
+def _conventions(columns: Iterable[Column], who: str = "callers send") -> list[str]:
     """Columns whose numbers are not written as JSON writes them, together where they are alike."""
     alike: dict[tuple[str, str], list[Column]] = {}
     for column in columns:
@@ -102,7 +102,7 @@ def _conventions(columns: Iterable[Column]) -> list[str]:
             alike.setdefault((column.convention.words(), column.decided), []).append(column)
     return [
         f"{_some(shown(column.name) for column in group)} read with {words}{f', {why}' if why else ''}: "
-        f"{_example(group[0])}"
+        f"{who} {_example(group[0])}"
         for (words, why), group in alike.items()
     ]
 
@@ -110,7 +110,7 @@ def _conventions(columns: Iterable[Column]) -> list[str]:
 def _example(column: Column) -> str:
     place = next((place for place, gone in enumerate(column.missing.tolist()) if not gone), 0)
     value, written = column.values[place].as_py(), column.written()[place].as_py()
-    return f"callers send {value:.15g} for {written!r}"
+    return f"{value:.15g} for {written!r}"
 
 
 def _some(names: Iterable[str]) -> str:
