@@ -74,7 +74,7 @@ def open_part(path: Path, name: str, wanted: frozenset[str] | None) -> Part | No
         return _open_csv(path, wanted)
     try:
         return _open_parquet(path, wanted)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _broken(name, error) from error
 
 
@@ -146,7 +146,7 @@ def _parquet_batches(
     try:
         for batch in file.iter_batches(batch_size=rows, columns=columns):
             yield batch.select(names)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _broken("The data", error) from error
 
 
