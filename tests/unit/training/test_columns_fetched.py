@@ -410,3 +410,11 @@ def test_codes_that_become_numbers_and_blanks_in_categories_are_noted(pod: Pod) 
         "numbers, though cells begin with 0, which type: string keeps: 'zip'",
         "categories that differ only in blanks are different: 'plan'",
     ]
+
+
+def test_points_that_may_stand_between_thousands_are_noted_in_a_file_with_semicolons(pod: Pod) -> None:
+    lines = [f"{1 + row % 9}.{100 + row};{row % 9}.5;{row % 2}" for row in range(60)]
+    result = pod.given_csv("a;b;y\n" + "\n".join(lines)).given(data={"exclude": ["b"]}).run("fetch").result
+    why = "as no other column has decimal commas"
+    assert result["notes"] == [f"'a' read with decimal points, {why}: callers send 1.1 for '1.100'"]
+    assert pod.given().run("fetch").result["notes"] == []

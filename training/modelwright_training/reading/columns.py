@@ -135,7 +135,7 @@ def read_columns(
     mark, why = _decimal_mark(read.values(), delimiter)
     for name, column in read.items():
         try:
-            read[name] = _decide(column, mark, why)
+            read[name] = _decide(column, mark, why, delimiter)
         except ColumnError as error:
             errors.append(error)
     raise_all(errors)
@@ -446,12 +446,16 @@ def _decimal_mark(columns: Iterable[Column], delimiter: str | None) -> tuple[Dec
     known = [column for column in columns if column.kind == "numeric" and is_text(column.raw.type)]
     unclear = [column for column in known if column.also]
     commas = any(column.convention.decimal == "," for column in known if not column.also)
-    if not unclear and not commas:
+    if not unclear and not commas and delimiter != ";":
         return None, ""
     points = any(_has_points(column) for column in known)
     if commas != points:
         return ("," if commas else "."), "as in other columns"
-    return (",", "as semicolons separate the cells") if delimiter == ";" and not commas else (None, "")
+    return (
+        (",", "as semicolons separate the cells")
+        if delimiter == ";" and unclear and not commas
+        else (None, "")
+    )
 
 
 def _has_points(column: Column) -> bool:
@@ -464,18 +468,25 @@ def _has_points(column: Column) -> bool:
 
 
 GROUPS = Convention(decimal=",", group=".")
+FIRST = 1000
 
 
 def _groups_of_three(column: Column) -> bool:
     """Whether the points of plain numbers may also stand between thousands: 1.234."""
-    cells = _Cells.of(column.raw)
-    return bool((numerals.fits(cells.normal, GROUPS) | cells.among(MISSING)).all())
+    for raw in (column.raw.slice(0, FIRST), column.raw):  # most columns show it at once
+        cells = _Cells.of(raw)
+        if not (numerals.fits(cells.normal, GROUPS) | cells.among(MISSING)).all():
+            return False
+    return bool(pc.any(pc.match_substring(cells.normal, ".")).as_py())
 
 
-def _decide(column: Column, mark: Decimal | None, why: str) -> Column:
+def _decide(column: Column, mark: Decimal | None, why: str, delimiter: str | None) -> Column:
     """The column in the convention that its file or its rule says."""
     options = [column.convention, column.also] if column.also else []
-    if mark == "," and not options and _is_plain_text(column) and _groups_of_three(column):
+    unsure = mark == "," or (mark is None and delimiter == ";")
+    if unsure and not options and _is_plain_text(column) and _groups_of_three(column):
+        if mark is None:
+            return replace(column, decided="as no other column has decimal commas")
         options = [PLAIN, GROUPS]
     if not options:
         return column

@@ -98,8 +98,9 @@ def _conventions(columns: Iterable[Column], who: str = "callers send") -> list[s
     """Columns whose numbers are not written as JSON writes them, together where they are alike."""
     alike: dict[tuple[str, str], list[Column]] = {}
     for column in columns:
-        if not column.convention.plain:
-            alike.setdefault((column.convention.words(), column.decided), []).append(column)
+        if column.decided or not column.convention.plain:
+            words = column.convention.words() or "decimal points"
+            alike.setdefault((words, column.decided), []).append(column)
     return [
         f"{_some(shown(column.name) for column in group)} read with {words}{f', {why}' if why else ''}: "
         f"{who} {_example(group[0])}"
