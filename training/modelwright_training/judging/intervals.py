@@ -23,11 +23,10 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Intervals:
-    """The interval of each metric that has one; `constant`: those that do not vary between resamples."""
+    """The interval of each metric that has one: those that mostly have a value, and vary between resamples."""
 
     resamples: int
     values: dict[str, Interval] = field(default_factory=dict)
-    constant: list[str] = field(default_factory=list)
 
 
 def resamples(rows: int, passes: int) -> int:
@@ -51,17 +50,14 @@ def bootstrap(
         found = scorer(times if groups is None else times[groups])
         drawn[place] = [found[name] for name in names]
     values: dict[str, Interval] = {}
-    constant: list[str] = []
     for name, column in zip(names, drawn.T, strict=True):
         there = column[np.isfinite(column)]
         if len(there) < count * (1 - UNDEFINED):
             continue
         low, high = np.quantile(there, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        if high - low <= EQUAL * max(abs(low), abs(high)):
-            constant.append(name)
-        else:
+        if high - low > EQUAL * max(abs(low), abs(high)):
             values[name] = (float(low), float(high))
-    return Intervals(count, values, constant)
+    return Intervals(count, values)
 
 
 def wilson(hits: float, count: float) -> Interval:

@@ -104,7 +104,9 @@ def classification(
     values = scorers.together(*parts)(np.ones(len(truth)))
     omitted = _why_not(values, codes, predictions, classes, place)
     values = {name: value for name, value in values.items() if name not in omitted}
-    found = _intervals(parts, values, len(truth), len(ranks[0]) if ranks else 0, rows)
+    curves_drawn = len(ranks[0]) if ranks else 0
+    costly = _costly(len(truth), curves_drawn)
+    found = _intervals(parts, values, len(truth), curves_drawn, rows)
     baseline = _majority(codes, known, place)
     metrics = [
         Metric(
@@ -137,7 +139,8 @@ def classification(
         *_absent(everything, known, codes),
         *_unknown(known, everything, codes),
         *_no_better(metrics, f"always answering {likeliest!r}"),
-        *_constant(metrics),
+        *_constant(metrics, OF_RANKS if costly else ()),
+        *([f"{', '.join(OF_RANKS)}: no interval, which would take too long"] if costly else []),
         *_few(len(truth), rows),
     ]
     return Measured(metrics, omitted, evaluation | {"notes": notes}, curves)
@@ -185,11 +188,16 @@ def _ranks(
     return [codes.truth == place], [second if classes[1] == own else -second]
 
 
+def _costly(rows: int, curves: int) -> bool:
+    """Whether a pass over the rows for each class and resample would take too long."""
+    return curves > 1 and rows * curves * intervals.LEAST > 4 * intervals.WORK
+
+
 def _intervals(
     parts: list[Scorer], values: dict[str, float], rows: int, curves: int, drawn: Rows
 ) -> intervals.Intervals:
     """The intervals of all metrics; of many classes and rows, without those that take a pass for each class."""
-    costly = rows * curves * intervals.LEAST > 4 * intervals.WORK
+    costly = _costly(rows, curves)
     names = [name for name in values if not (costly and name in OF_RANKS)]
     if costly:
         parts = [part for part in parts if not set(OF_RANKS) & part(np.ones(rows)).keys()]
@@ -370,8 +378,9 @@ def _with_interval(metric: Metric) -> str:
     return f"{metric.value:.4g} ({metric.interval[0]:.4g} to {metric.interval[1]:.4g})"
 
 
-def _constant(metrics: Sequence[Metric]) -> list[str]:
-    without = [metric.name for metric in metrics if metric.interval is None]
+def _constant(metrics: Sequence[Metric], known: Sequence[str] = ()) -> list[str]:
+    """A note on metrics without an interval but those whose reason is known."""
+    without = [metric.name for metric in metrics if metric.interval is None and metric.name not in known]
     if not without:
         return []
     return [f"{', '.join(without)}: the hold-out is too small or too uniform for an interval"]
