@@ -20,14 +20,11 @@ REGRESSION_TREE = {"estimator": "sklearn.tree.DecisionTreeRegressor", "parameter
 NEEDED: dict[str, Parameters] = {
     "ClassifierChain": {"estimator": LOGISTIC},
     "FixedThresholdClassifier": {"estimator": LOGISTIC},
-    "GridSearchCV": {"estimator": LOGISTIC, "param_grid": {"C": [0.1, 1.0]}},
     "MultiOutputClassifier": {"estimator": LOGISTIC},
     "MultiOutputRegressor": {"estimator": RIDGE},
     "OneVsOneClassifier": {"estimator": LOGISTIC},
     "OneVsRestClassifier": {"estimator": LOGISTIC},
     "OutputCodeClassifier": {"estimator": LOGISTIC},
-    "RFE": {"estimator": LOGISTIC},
-    "RFECV": {"estimator": LOGISTIC},
     "RegressorChain": {"estimator": RIDGE},
     "SelfTrainingClassifier": {"estimator": LOGISTIC},
     "StackingClassifier": {"estimators": [["linear", LOGISTIC], ["tree", TREE]]},
@@ -51,6 +48,34 @@ class Trial:
     def name(self) -> str:
         """What it is called in the page."""
         return self.path.removeprefix("sklearn.")
+
+
+BOOSTED = {
+    "lightgbm.LGBMClassifier": True,
+    "lightgbm.LGBMRegressor": False,
+    "xgboost.XGBClassifier": True,
+    "xgboost.XGBRFClassifier": True,
+    "xgboost.XGBRFRegressor": False,
+    "xgboost.XGBRegressor": False,
+}
+# What is neither a classifier nor a regressor by itself.
+WRAPPERS: dict[str, Parameters] = {
+    "sklearn.model_selection.GridSearchCV": {"estimator": TREE, "param_grid": {"max_depth": [3, 5]}},
+    "sklearn.model_selection.RandomizedSearchCV": {
+        "estimator": TREE,
+        "param_distributions": {"max_depth": [3, 5, 7]},
+        "n_iter": 2,
+    },
+    "sklearn.pipeline.Pipeline": {"steps": [{"estimator": "sklearn.preprocessing.StandardScaler"}, LOGISTIC]},
+}
+
+
+@cache
+def everything() -> list[Trial]:
+    """Every estimator that a spec may name: of scikit-learn, LightGBM and XGBoost."""
+    boosted = [Trial(path, classifies) for path, classifies in BOOSTED.items()]
+    wrappers = [Trial(path, True, parameters) for path, parameters in WRAPPERS.items()]
+    return [*of_sklearn(), *wrappers, *boosted]
 
 
 @cache

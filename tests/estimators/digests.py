@@ -12,7 +12,7 @@ from pathlib import Path
 
 from unit.training.pod import Pod
 
-from estimators.catalogue import of_sklearn
+from estimators.catalogue import everything
 from estimators.data import mixed
 
 
@@ -27,7 +27,7 @@ def main(words: list[str]) -> int:
         }
         for pod in pods.values():
             assert pod.given(trainer={"image": "mine"}).run("fetch").code == 0
-        for trial in of_sklearn():
+        for trial in everything():
             if words and not any(word in trial.name for word in words):
                 continue
             for kind in ("two", "many") if trial.classifies else ("regression",):

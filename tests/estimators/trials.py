@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from unit.training.pod import Pod
@@ -33,10 +31,6 @@ class Outcome:
     def works(self) -> bool:
         """Whether the model was published."""
         return self.reason is None
-
-    def document(self) -> dict[str, Any]:
-        """As it is kept between runs."""
-        return asdict(self)
 
 
 class Bench:
@@ -74,8 +68,3 @@ def tried(trials: list[Trial], rows: int = 400) -> list[Outcome]:
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), rows)
         return [outcome for trial in trials for outcome in bench.outcomes(trial)]
-
-
-def kept(outcomes: list[Outcome]) -> str:
-    """Outcomes as JSON, one a line."""
-    return "[\n" + ",\n".join(json.dumps(outcome.document()) for outcome in outcomes) + "\n]\n"

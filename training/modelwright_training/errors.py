@@ -1,11 +1,15 @@
 """The two ways in which a step can fail on purpose; what a failure says is up to whoever raises it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # numpy may only be loaded once its kernels are chosen
+    import numpy as np
+    import numpy.typing as npt
 
 
 class StepError(Exception):
@@ -53,7 +57,7 @@ def listing(names: list[str], limit: int = 20) -> str:
 
 def row_listing(marked: npt.NDArray[np.bool_], limit: int = 5) -> str:
     """List the rows that a mask marks, counted from 1, the first `limit` of them."""
-    rows = np.flatnonzero(marked) + 1
+    rows = marked.nonzero()[0] + 1
     shown = ", ".join(str(row) for row in rows[:limit])
     more = f" and {len(rows) - limit} more" if len(rows) > limit else ""
     return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"

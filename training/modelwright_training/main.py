@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from modelwright_training import message
+from modelwright_training import kernels, message
 from modelwright_training.errors import StepError
 from modelwright_training.message import Json
 from modelwright_training.paths import Paths
@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="modelwright-training", description=__doc__)
     parser.add_argument("step", choices=STEPS, help="the step of the training pod to run")
     name: str = parser.parse_args(argv).step
+    kernels.choose(os.environ)
     logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO, force=True)
     return run_step(name, os.environ, Paths.of(os.environ))
 

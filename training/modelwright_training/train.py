@@ -18,7 +18,7 @@ from modelwright_training.features import frames
 from modelwright_training.files import digest_of, replace_file
 from modelwright_training.judging import reference
 from modelwright_training.learning import convert, pipeline, refused, stopping, treatment, weighing
-from modelwright_training.learning.advice import advise
+from modelwright_training.learning.advice import advise, in_labels
 from modelwright_training.learning.estimators import build, find, settings_of
 from modelwright_training.learning.treatment import Plan
 from modelwright_training.message import Json
@@ -85,6 +85,7 @@ def _refusals(name: str, dataset: Dataset) -> Iterator[None]:
         # scikit-learn's own error for a parameter of a wrong type or value is both of these.
         if isinstance(error, ValueError) and isinstance(error, TypeError):
             raise InputError("BadParameters", detail) from error
+        detail = in_labels(detail, dataset)
         advice = advise(detail, dataset)
         raise InputError(
             "TrainingFailed", f"{name} cannot be trained on this data: {detail}{advice}"

@@ -34,9 +34,17 @@ NESTED: dict[str, tuple[str, Json]] = {
         "ensemble.VotingClassifier",
         {"estimators": [named("a", LOGISTIC), named("b", TREE)], "voting": "soft", "weights": [1, 2]},
     ),
-    "voting of support vectors": (
+    "calibrated scores": (
         "ensemble.VotingClassifier",
-        {"estimators": [named("a", {"estimator": "sklearn.svm.SVC"}), LOGISTIC, TREE]},
+        {
+            "estimators": [
+                {
+                    "estimator": "sklearn.calibration.CalibratedClassifierCV",
+                    "parameters": {"estimator": {"estimator": "sklearn.svm.SVC"}, "cv": 2},
+                },
+                LOGISTIC,
+            ]
+        },
     ),
     "pairs and no names": ("ensemble.VotingClassifier", {"estimators": [["a", LOGISTIC], TREE]}),
     "stacking": (
@@ -59,6 +67,10 @@ NESTED: dict[str, tuple[str, Json]] = {
     "calibrated analysis": (
         "calibration.CalibratedClassifierCV",
         {"estimator": {"estimator": "sklearn.discriminant_analysis.LinearDiscriminantAnalysis"}, "cv": 2},
+    ),
+    "random search": (
+        "model_selection.RandomizedSearchCV",
+        {"estimator": TREE, "param_distributions": {"max_depth": [2, 3]}, "n_iter": 2},
     ),
     "grid search": ("model_selection.GridSearchCV", {"estimator": TREE, "param_grid": {"max_depth": [2, 3]}}),
     "a pipeline": (
@@ -180,6 +192,8 @@ def built(path: str, **parameters: Any) -> Any:
 def test_columns_are_scaled_if_any_estimator_within_needs_it() -> None:
     assert needs_scaling(built("ensemble.BaggingClassifier", estimator=LOGISTIC))
     assert not needs_scaling(built("ensemble.BaggingClassifier", estimator=TREE))
+    assert needs_scaling(built("calibration.CalibratedClassifierCV"))
+    assert not needs_scaling(built("calibration.CalibratedClassifierCV", estimator=TREE))
     assert needs_scaling(built("ensemble.VotingClassifier", estimators=[TREE, LOGISTIC]))
 
 
@@ -214,6 +228,8 @@ def test_a_wrapper_does_what_it_holds_does() -> None:
         ("neighbors.KNeighborsClassifier", {"weights": "distance"}, "weights: uniform"),
         ("ensemble.BaggingClassifier", {"estimator": {"estimator": "sklearn.neighbors.NearestCentroid"}},
          "use LinearDiscriminantAnalysis"),
+        ("ensemble.BaggingClassifier", {"estimator": {"estimator": "sklearn.svm.LinearSVC"}},
+         "BaggingClassifier of LinearSVC has no exact ONNX form; put it into CalibratedClassifierCV"),
         ("ensemble.HistGradientBoostingClassifier", {"categorical_features": [0]}, "one-hot"),
     ],
 )  # fmt: skip

@@ -38,6 +38,18 @@ CASES = {
     "parameters that do not suit the data": Case(
         "TrainingFailed", ("n_neighbors",), estimator("neighbors.KNeighborsClassifier", n_neighbors=500)
     ),
+    "classes that an estimator tells apart by their places": Case(
+        "TrainingFailed",
+        ("class 'leaves' is not full rank", "Set reg_param"),
+        estimator("discriminant_analysis.QuadraticDiscriminantAnalysis"),
+        churn(60),
+    ),
+    "a target that an estimator cannot predict": Case(
+        "TrainingFailed",
+        ("The target 'y' holds values",),
+        estimator("linear_model.GammaRegressor"),
+        numbers(60).assign(y=lambda frame: frame["x0"]),
+    ),
     "data that does not suit the estimator": Case(
         "TrainingFailed", ("'x0' (smallest -", "scale: MinMax"), estimator("naive_bayes.MultinomialNB")
     ),

@@ -24,6 +24,16 @@ ADVICE = (
 )
 
 
+def in_labels(error: str, dataset: Dataset) -> str:
+    """The error with the labels of classes: estimators know only their places."""
+    known = dataset.classes or []
+    return re.sub(
+        r"\b([Cc]lass) (\d+)\b",
+        lambda match: f"{match[1]} {known[int(match[2])]!r}" if int(match[2]) < len(known) else match[0],
+        error,
+    )
+
+
 def advise(error: str, dataset: Dataset) -> str:
     """Sentences to put behind an error of a library; empty where there is nothing to add."""
     found = [text for words, text in ADVICE if re.search(words, error)]

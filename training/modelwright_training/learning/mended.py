@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 from skl2onnx import update_registered_converter
+from skl2onnx._parse import sklearn_parsers_map, update_registered_parser
 from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common._registration import register_converter
 from skl2onnx.common.data_types import Int64TensorType
@@ -17,7 +18,12 @@ from skl2onnx.operator_converters.linear_classifier import convert_sklearn_linea
 from skl2onnx.operator_converters.support_vector_machines import convert_sklearn_svm_classifier
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    RandomizedSearchCV,
+    TunedThresholdClassifierCV,
+)
 
 from modelwright_training.untyped import Estimator
 
@@ -174,6 +180,9 @@ def register() -> None:
             convert_threshold,
             options=OPTIONS,
         )
+    # It holds what it has found as GridSearchCV does, which skl2onnx knows.
+    sklearn_operator_name_map[RandomizedSearchCV] = sklearn_operator_name_map[GridSearchCV]
+    update_registered_parser(RandomizedSearchCV, sklearn_parsers_map[GridSearchCV])
     register_converter("SklearnSVC", convert_svc, overwrite=True, options=OPTIONS)
     # The converter of CalibratedClassifierCV has no other place for a kind of calibration than this function.
     calibrated_classifier_cv._transform_isotonic = interpolated

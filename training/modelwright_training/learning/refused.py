@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from skl2onnx._supported_operators import sklearn_operator_name_map
+from sklearn.base import is_classifier
 
 from modelwright_training.documents import Class
 from modelwright_training.errors import InputError
@@ -40,12 +41,21 @@ CLASSES = {
     "SelfTrainingClassifier": "its targets would have to be missing in some rows; use the estimator within it",
     "TransformedTargetRegressor": "use a regressor with a link, such as GammaRegressor",
 }
+# Their converters read probabilities of what is within, and take scores for them.
+READING_PROBABILITIES = frozenset({
+    "BaggingClassifier", "OneVsRestClassifier", "StackingClassifier", "VotingClassifier",
+})  # fmt: skip
 TWO_CLASSES = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
 # What of an estimator is refused: parameter, whether a value is, why and what to take instead.
 Refused = Callable[[Any], bool]
 PARAMETERS: dict[str, tuple[str, Refused, str]] = {
     "KNeighborsClassifier": ("weights", lambda value: value == "distance", "use weights: uniform"),
     "KNeighborsRegressor": ("weights", lambda value: value == "distance", "use weights: uniform"),
+    "CalibratedClassifierCV": (
+        "method",
+        lambda value: value == "temperature",
+        "use method: sigmoid or isotonic",
+    ),
     "HistGradientBoostingClassifier": (
         "categorical_features",
         lambda value: value not in (None, "from_dtype"),
@@ -77,6 +87,13 @@ def _faults(estimator: Estimator, classes: Sequence[Class] | None) -> list[str]:
             faults.append(f"{name} with {parameter}: {value} has no exact ONNX form; {instead}")
     if name in TWO_CLASSES and classes is not None and len(classes) > 2:
         faults.append(f"{name} is for two classes, here are {len(classes)}")
+    if name in READING_PROBABILITIES:
+        faults += [
+            f"{name} of {type(part).__name__} has no exact ONNX form; put it into CalibratedClassifierCV, which makes "
+            "probabilities of its scores"
+            for part in children(estimator)
+            if is_classifier(part) and not hasattr(part, "predict_proba")
+        ]
     if kind.__module__.startswith("sklearn.feature_selection"):
         return faults  # what it has chosen is converted, not the estimator that chose
     return [*faults, *(fault for part in children(estimator) for fault in _faults(part, classes))]

@@ -79,7 +79,13 @@ class Plan:
 
 def needs_scaling(estimator: Estimator) -> bool:
     """Whether an estimator, or one within it, learns better from columns of one scale."""
-    kinds = [type(part) for part in all_within(estimator)]
+    # A calibration is of the scores of what is within; without that, of a LinearSVC.
+    parts = [
+        part
+        for part in all_within(estimator)
+        if type(part).__name__ != "CalibratedClassifierCV" or not children(part)
+    ]
+    kinds = [type(part) for part in parts]
     return any(
         kind.__name__ in SCALED or kind.__module__.split(".")[1] in SCALED_MODULES
         for kind in kinds
