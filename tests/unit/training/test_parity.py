@@ -11,7 +11,7 @@ from unit.training.pod import Ending, Json, Pod, churn, numbers
 from modelwright_training.documents import Dataset
 from modelwright_training.judging.parity import cause, compare
 from modelwright_training.judging.reference import Reference
-from modelwright_training.learning import refused
+from modelwright_training.learning import convert, refused
 from modelwright_training.onnxfile.predictions import Predictions
 
 SKLEARN = "sklearn."
@@ -33,6 +33,7 @@ def overlapping(rows: int = 1500, classes: int = 2) -> pd.DataFrame:
 @pytest.fixture
 def unmended(monkeypatch: pytest.MonkeyPatch) -> None:
     """The converters of skl2onnx as they are."""
+    assert convert  # imported by now, so that the mended converters are in place before one is put back
     monkeypatch.setattr(refused, "check", lambda *_: None)
     monkeypatch.setitem(sklearn_operator_name_map, LinearDiscriminantAnalysis, "SklearnLinearClassifier")
 
