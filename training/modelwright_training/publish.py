@@ -22,9 +22,11 @@ from modelwright_training.documents import (
 )
 from modelwright_training.errors import InputError, storage
 from modelwright_training.features import frames
-from modelwright_training.judging import card, golden, metrics, parity, tables
+from modelwright_training.judging import card, golden, parity, tables
 from modelwright_training.judging import reference as references
-from modelwright_training.judging.metrics import Measured
+from modelwright_training.judging.classification import classification
+from modelwright_training.judging.metrics import Measured, Rows
+from modelwright_training.judging.regression import regression
 from modelwright_training.judging.trained import Training, load_training
 from modelwright_training.message import Json
 from modelwright_training.onnxfile import feeding, modelfile, predictions, session
@@ -93,28 +95,24 @@ def _load(paths: Paths, dataset: Dataset) -> Candidate:
     return Candidate(file, model, feed, dataset, predictions.classes_of(model, dataset))
 
 
-def _drawn(digest: str, source: SourceFacts, paths: Paths) -> metrics.Rows:
+def _drawn(digest: str, source: SourceFacts, paths: Paths) -> Rows:
     """How the hold-out is drawn again for intervals: from a seed that the model's digest gives."""
     seed = int(digest.removeprefix("sha256:")[:16], 16)
     if source.group is None:
-        return metrics.Rows(seed)
+        return Rows(seed)
     with storage(f"Reading {paths.holdout_rows}"):
         column = pd.read_parquet(paths.holdout_rows, columns=[source.group])[source.group]
-    return metrics.Rows(seed, pd.factorize(column, use_na_sentinel=False)[0].astype(np.int64), source.group)
+    return Rows(seed, pd.factorize(column, use_na_sentinel=False)[0].astype(np.int64), source.group)
 
 
-def _measure(
-    candidate: Candidate, holdout: pd.DataFrame, trained: pd.DataFrame, rows: metrics.Rows
-) -> Measured:
+def _measure(candidate: Candidate, holdout: pd.DataFrame, trained: pd.DataFrame, rows: Rows) -> Measured:
     dataset = candidate.dataset
     truth, learnt = frames.target(holdout, dataset), frames.target(trained, dataset)
     predicted = candidate.predict(holdout)
     if candidate.classes is None:
-        return metrics.regression(truth, predicted, learnt, rows)
+        return regression(truth, predicted, learnt, rows)
     known = dataset.classes or []
-    return metrics.classification(
-        truth, predicted, candidate.classes, known, learnt, dataset.positive_class, rows
-    )
+    return classification(truth, predicted, candidate.classes, known, learnt, dataset.positive_class, rows)
 
 
 def _compare(candidate: Candidate, paths: Paths, trained: pd.DataFrame) -> Json:

@@ -136,7 +136,7 @@ class Intervals(Model):
 
 
 class ClassNumbers(Model):
-    """A class: its rows, and how well it is told."""
+    """A class: its rows, and how well it is recognised."""
 
     label: ClassLabel = Field(description="The class.")
     train_rows: int = Field(ge=0, description="Rows to learn from.")

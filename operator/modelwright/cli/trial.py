@@ -130,11 +130,14 @@ def _mounted(uri: str, manifests: Iterable[Manifest]) -> tuple[str, bytes | None
 
 
 def _own_environment(spec: Mapping[str, Any]) -> dict[str, str]:
-    told = {"MODELWRIGHT_TARGET": str(spec["data"]["target"]), "MODELWRIGHT_SEED": str(spec.get("seed", 0))}
+    variables = {
+        "MODELWRIGHT_TARGET": str(spec["data"]["target"]),
+        "MODELWRIGHT_SEED": str(spec.get("seed", 0)),
+    }
     if spec.get("task"):
-        told["MODELWRIGHT_TASK"] = str(spec["task"])
-    own = {variable["name"]: variable.get("value", "") for variable in spec["trainer"].get("env") or ()}
-    return told | own
+        variables["MODELWRIGHT_TASK"] = str(spec["task"])
+    own = {each["name"]: each.get("value", "") for each in spec["trainer"].get("env") or ()}
+    return variables | own
 
 
 def folder_of(path: str) -> str:

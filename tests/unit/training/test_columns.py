@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from modelwright_training.documents import ColumnRule
 from modelwright_training.errors import InputError
-from modelwright_training.reading.columns import Column, read_columns
+from modelwright_training.reading.column import Column
+from modelwright_training.reading.columns import read_columns
 from modelwright_training.reading.rules import violations
 
 Rules = dict[str, dict[str, Any]]

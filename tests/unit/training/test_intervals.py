@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from modelwright_training.judging import intervals, metrics
+from modelwright_training.judging import intervals
+from modelwright_training.judging.classification import classification
 from modelwright_training.judging.metrics import Rows
 from modelwright_training.judging.scorers import Floats, Scorer
 from modelwright_training.onnxfile.predictions import Predictions
@@ -79,7 +80,7 @@ def test_wilson_s_interval(hits: int, count: int, low: float, high: float) -> No
 
 def test_ten_rows_without_a_mistake_do_not_make_a_certain_model() -> None:
     labels = np.array(["no", "yes"] * 5)
-    measured = metrics.classification(
+    measured = classification(
         labels, Predictions(labels), ["no", "yes"], ["no", "yes"], labels, "yes", Rows(0)
     )
     found = {metric.name: metric.interval for metric in measured.metrics}
@@ -93,9 +94,7 @@ def test_ten_rows_without_a_mistake_do_not_make_a_certain_model() -> None:
 def test_a_perfect_model_by_groups_is_as_certain_as_its_groups() -> None:
     labels = np.array(["no", "yes"] * 500)
     rows = Rows(0, np.arange(1000) // 100, "customer")
-    measured = metrics.classification(
-        labels, Predictions(labels), ["no", "yes"], ["no", "yes"], labels, "yes", rows
-    )
+    measured = classification(labels, Predictions(labels), ["no", "yes"], ["no", "yes"], labels, "yes", rows)
     accuracy = next(metric for metric in measured.metrics if metric.name == "accuracy")
     assert accuracy.interval == pytest.approx((0.7225, 1.0), abs=1e-4)
     assert measured.evaluation["intervals"] == {

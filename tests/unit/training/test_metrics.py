@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from modelwright_training.errors import InputError
-from modelwright_training.judging import metrics, scorers
+from modelwright_training.judging import scorers
+from modelwright_training.judging.classification import classification
 from modelwright_training.judging.metrics import Measured, Rows
+from modelwright_training.judging.regression import regression
 from modelwright_training.onnxfile.predictions import Predictions
 
 Case = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -132,7 +134,7 @@ def test_the_calibration_error_is_the_mean_gap_of_fifteen_bins() -> None:
 def labelled(truth: list[Any], answered: list[Any], known: list[Any], positive: Any = None) -> Measured:
     """A classifier that answers labels only; its training rows have each class once, the first class twice."""
     trained = np.array([known[0], *known])
-    return metrics.classification(
+    return classification(
         np.array(truth), Predictions(np.array(answered)), known, known, trained, positive, Rows(0)
     )
 
@@ -201,7 +203,7 @@ def test_scores_rank_rows_where_there_are_no_probabilities() -> None:
     truth = np.array([0, 1] * 20)
     scores = np.where(truth == 1, 2.0, -2.0).reshape(-1, 1)
     for positive in (0, 1):
-        measured = metrics.classification(
+        measured = classification(
             truth, Predictions(truth, scores=scores), [0, 1], [0, 1], truth, positive, Rows(0)
         )
         assert values(measured)["roc_auc"] == 1.0
@@ -212,7 +214,7 @@ def test_the_baseline_is_the_majority_of_the_training_rows() -> None:
     truth = np.array(["no"] * 92 + ["yes"] * 8)
     trained = np.array(["no"] * 9 + ["yes"])
     table = np.tile([0.9, 0.1], (100, 1))
-    measured = metrics.classification(
+    measured = classification(
         truth, Predictions(truth, table), ["no", "yes"], ["no", "yes"], trained, "yes", Rows(0)
     )
     baseline = {metric.name: metric.baseline for metric in measured.metrics}
@@ -241,9 +243,7 @@ def test_a_model_that_is_clearly_above_its_baseline_has_no_note() -> None:
 def test_a_regression_is_held_against_the_mean_and_the_median() -> None:
     random = np.random.default_rng(0)
     truth, trained = random.gamma(2.0, 10.0, 200), random.gamma(2.0, 10.0, 800)
-    measured = metrics.regression(
-        truth, Predictions(values=truth + random.normal(0, 1, 200)), trained, Rows(0)
-    )
+    measured = regression(truth, Predictions(values=truth + random.normal(0, 1, 200)), trained, Rows(0))
     baseline = {metric.name: metric.baseline for metric in measured.metrics}
     mean, median = np.full(200, trained.mean()), np.full(200, np.median(trained))
     assert baseline["rmse"] == pytest.approx(sk.root_mean_squared_error(truth, mean))
@@ -259,7 +259,7 @@ def test_a_regression_is_held_against_the_mean_and_the_median() -> None:
 def test_a_regression_no_better_than_the_mean_is_said() -> None:
     random = np.random.default_rng(1)
     truth = random.normal(5, 1, 100)
-    measured = metrics.regression(truth, Predictions(values=np.full(100, truth.mean())), truth, Rows(0))
+    measured = regression(truth, Predictions(values=np.full(100, truth.mean())), truth, Rows(0))
     assert any(
         note.startswith("r2 ") and "that of always answering the mean" in note
         for note in measured.evaluation["notes"]
@@ -269,13 +269,13 @@ def test_a_regression_no_better_than_the_mean_is_said() -> None:
 def test_errors_too_large_for_a_number_are_refused() -> None:
     truth = np.array([1e308, -1e308] * 20)
     with pytest.raises(InputError, match="Divide the target by a constant") as refused:
-        metrics.regression(truth, Predictions(values=-truth), truth, Rows(0))
+        regression(truth, Predictions(values=-truth), truth, Rows(0))
     assert refused.value.reason == "OutputUnsuitable"
 
 
 def test_a_metric_too_large_for_a_number_is_left_out() -> None:
     truth = np.array([5e-324, 1.0] * 20)
-    measured = metrics.regression(truth, Predictions(values=truth + 1), truth, Rows(0))
+    measured = regression(truth, Predictions(values=truth + 1), truth, Rows(0))
     assert measured.omitted["mape"] == "it is too large for a number"
     assert all(np.isfinite(metric.value) for metric in measured.metrics)
 
@@ -285,7 +285,7 @@ def test_hundreds_of_classes_are_measured_without_a_confusion_matrix_and_a_pass_
     truth = random.integers(0, 300, 3000)
     table = random.dirichlet(np.ones(300), 3000)
     known = list(range(300))
-    measured = metrics.classification(
+    measured = classification(
         truth, Predictions(table.argmax(axis=1), table), known, known, truth, None, Rows(0)
     )
     found = {metric.name: metric for metric in measured.metrics}
@@ -303,7 +303,7 @@ def test_thresholds_say_what_answering_from_a_probability_on_would_do() -> None:
     truth = np.array(["no", "no", "yes", "yes"] * 10)
     yes = np.array([0.05, 0.45, 0.35, 0.95] * 10)
     answered = np.where(yes >= 0.5, "yes", "no")
-    measured = metrics.classification(
+    measured = classification(
         truth,
         Predictions(answered, np.column_stack([1 - yes, yes])),
         ["no", "yes"],

@@ -1,5 +1,7 @@
 """Converters that are wrong in silence are caught; those that are right are not accused."""
 
+from importlib import import_module
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from unit.training.pod import Ending, Json, Pod, churn, numbers
 from modelwright_training.documents import Dataset
 from modelwright_training.judging.parity import cause, compare
 from modelwright_training.judging.reference import Reference
-from modelwright_training.learning import convert, refused
+from modelwright_training.learning import refused
 from modelwright_training.onnxfile.predictions import Predictions
 
 SKLEARN = "sklearn."
@@ -32,8 +34,8 @@ def overlapping(rows: int = 1500, classes: int = 2) -> pd.DataFrame:
 
 @pytest.fixture
 def unmended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The converters of skl2onnx as they are."""
-    assert convert  # imported by now, so that the mended converters are in place before one is put back
+    """The converters of skl2onnx as they are. The mended ones are put in place first, by an import."""
+    import_module("modelwright_training.learning.convert")
     monkeypatch.setattr(refused, "check", lambda *_: None)
     monkeypatch.setitem(sklearn_operator_name_map, LinearDiscriminantAnalysis, "SklearnLinearClassifier")
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from modelwright_training.documents import Feature
 from modelwright_training.reading import dates, names, precision, text
-from modelwright_training.reading.columns import Column
+from modelwright_training.reading.column import Column
 from modelwright_training.reading.faults import ColumnError, raise_all
 from modelwright_training.reading.identifiers import frequent
 from modelwright_training.reading.precision import Precision

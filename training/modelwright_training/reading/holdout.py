@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from modelwright_training.documents import Duplicates, Holdout
 from modelwright_training.errors import InputError, row_listing
 from modelwright_training.reading import equal_rows, moments, stable, units
-from modelwright_training.reading.columns import Column
+from modelwright_training.reading.column import Column
 from modelwright_training.reading.equal_rows import Ids
 from modelwright_training.untyped import ArrowArray
 

@@ -5,7 +5,7 @@ A model that learns from a customer's number knows its training rows by heart an
 import numpy as np
 import pyarrow as pa
 
-from modelwright_training.reading.columns import Column
+from modelwright_training.reading.column import Column
 
 # Texts: nearly all differ. A table below this many rows is too small to say so.
 TEXT_ROWS, TEXT_SHARE = 20, 0.9

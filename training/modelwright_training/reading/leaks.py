@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from modelwright_training.documents import Leak, LeakCheck, Statistic
 from modelwright_training.errors import InputError
 from modelwright_training.reading import dates
-from modelwright_training.reading.columns import Column
+from modelwright_training.reading.column import Column
 from modelwright_training.reading.equal_rows import Ids, coded
 from modelwright_training.reading.holdout import Split
 from modelwright_training.untyped import ArrowArray

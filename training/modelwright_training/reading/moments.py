@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from modelwright_training.errors import InputError, row_listing
 from modelwright_training.reading import dates
-from modelwright_training.reading.columns import Column
+from modelwright_training.reading.column import Column
 
 Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[Any]

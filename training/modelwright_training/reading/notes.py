@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from modelwright_training.documents import Task
 from modelwright_training.reading import precision
-from modelwright_training.reading.columns import LEADING_ZERO, Column, is_text
+from modelwright_training.reading.column import LEADING_ZERO, Column, is_text
 from modelwright_training.reading.featuring import Featured
 from modelwright_training.reading.names import shown
 

@@ -12,7 +12,8 @@ from modelwright_training.documents import ColumnRule
 from modelwright_training.errors import InputError, listing, row_listing, suggestion
 from modelwright_training.reading import dates, targets
 from modelwright_training.reading import rules as schema
-from modelwright_training.reading.columns import Column, read_columns
+from modelwright_training.reading.column import Column
+from modelwright_training.reading.columns import read_columns
 from modelwright_training.reading.faults import ColumnError, raise_all
 from modelwright_training.reading.sources import Source
 from modelwright_training.untyped import ArrowArray

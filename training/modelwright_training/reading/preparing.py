@@ -23,7 +23,8 @@ from modelwright_training.documents import (
 )
 from modelwright_training.errors import InputError, listing, suggestion
 from modelwright_training.reading import leaks, names, notes, own_holdout, rules, sources, targets
-from modelwright_training.reading.columns import Column, read_columns
+from modelwright_training.reading.column import Column
+from modelwright_training.reading.columns import read_columns
 from modelwright_training.reading.faults import ColumnError, raise_all
 from modelwright_training.reading.featuring import featured
 from modelwright_training.reading.holdout import Split, Table, split

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from modelwright_training.documents import ColumnRule
 from modelwright_training.errors import InputError
-from modelwright_training.reading.columns import Column
+from modelwright_training.reading.column import Column
 from modelwright_training.reading.faults import ColumnError
 from modelwright_training.reading.numerals import Mask
 

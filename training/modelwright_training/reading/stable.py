@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelwright_training.reading import columns
+from modelwright_training.reading import column as columns
 from modelwright_training.reading.equal_rows import MISSING, Cells, Floats, bits, coded
 from modelwright_training.untyped import ArrowArray
 

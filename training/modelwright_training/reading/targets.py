@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from modelwright_training.documents import Class, Target, Task
 from modelwright_training.errors import InputError, listing, suggestion
 from modelwright_training.reading import names
-from modelwright_training.reading.columns import LEADING_ZERO, Column, is_text
+from modelwright_training.reading.column import LEADING_ZERO, Column, is_text
 from modelwright_training.untyped import ArrowArray
 
 TaskFrom = Literal["Run", "Estimator", "Target"]
