@@ -6,7 +6,7 @@ from modelwright_training.untyped import Estimator
 
 TRAINING = ("numpy", "onnx", "scikit-learn", "skl2onnx")
 PACKAGES = {"lightgbm": "lightgbm", "xgboost": "xgboost-cpu"}
-SCORING = ("numpy", "onnx", "onnxruntime", "scikit-learn")
+SCORING = ("numpy", "onnx", "onnxruntime")
 
 
 def versions(names: tuple[str, ...]) -> dict[str, str]:

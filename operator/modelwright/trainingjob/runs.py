@@ -105,25 +105,31 @@ def published(ended: Ended, job: Body) -> Published | Problem:
         holdout_rows=fetched.rows.holdout,
         notes=[note[: NOTE_LENGTH + 1] for note in fetched.notes] or None,
     )
-    return Published(report, data, ended.pod, document, _source(job))
+    return Published(report, data, ended.pod, document, _source(job, document))
 
 
 def _document(job: Body) -> Mapping[str, Any] | None:
-    """The run document of the Job; None if it has none."""
+    """The run document of the Job; None if it has none. A Job that an earlier release made has it as a variable."""
     template = job["spec"].get("template") or {}
-    text = ((template.get("metadata") or {}).get("annotations") or {}).get(RUN_ANNOTATION)
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
     try:
-        document = json.loads(text or "null")
+        document = json.loads(annotations.get(RUN_ANNOTATION) or _variable(job, "MODELWRIGHT_RUN") or "null")
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
 
 
-def _source(job: Body) -> str:
+def _source(job: Body, document: Mapping[str, Any]) -> str:
     """The uri that fetch reads, without what may be secret."""
-    containers = job["spec"]["template"]["spec"].get("initContainers") or ()
+    return public(_variable(job, "MODELWRIGHT_SOURCE") or str(document["data"].get("uri", "")))
+
+
+def _variable(job: Body, name: str) -> str | None:
+    """The value of an environment variable of the steps."""
+    pod = (job["spec"].get("template") or {}).get("spec") or {}
+    containers = (*(pod.get("initContainers") or ()), *(pod.get("containers") or ()))
     variables = (variable for container in containers for variable in container.get("env") or ())
-    return public(next((str(v.get("value")) for v in variables if v["name"] == "MODELWRIGHT_SOURCE"), ""))
+    return next((str(v["value"]) for v in variables if v["name"] == name and v.get("value")), None)
 
 
 def started(run: Run, job: Body, now: datetime) -> Run:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from unit.given import words
 from unit.given.resources import a_training_job, a_version, a_world
@@ -100,6 +103,33 @@ def test_the_model_version_says_what_it_was_made_of() -> None:
     assert [image["step"] for image in spec["lineage"]["images"]] == ["fetch", "train", "publish"]
     assert all(image["imageID"] for image in spec["lineage"]["images"])
     assert spec["lineage"]["completionTime"] == "2026-01-01T00:00:01Z", "the Job's, not the time of the look"
+
+
+def test_a_run_that_an_earlier_release_started_ends_in_its_version() -> None:
+    job = a_training_job(a_world(), seed=7).settles()
+
+    def as_before(made: dict[str, Any]) -> None:
+        template = made["spec"]["template"]
+        document = json.loads(template["metadata"].pop("annotations")["modelwright.dev/run"])
+        document["data"]["uri"] = "configmap://churn-data/churn.csv"
+        for container in (*template["spec"]["initContainers"], *template["spec"]["containers"]):
+            container["env"] = [{"name": "MODELWRIGHT_RUN", "value": json.dumps(document)}]
+
+    job.world.api.edit(job.job_key, as_before)
+    job.world.watch()
+    job.pod().finishes()
+    job.job_completes().settles()
+
+    lineage = job.all(MODEL_VERSIONS)["churn-1"]["spec"]["lineage"]
+    assert (job.run["state"], lineage["seed"]) == ("Succeeded", 7)
+    assert lineage["data"] == [{"uri": "configmap://churn-data/churn.csv", "digest": words.DATA_DIGEST}]
+
+
+def test_the_code_of_an_own_image_is_in_the_lineage() -> None:
+    code = {"repository": "https://example.org/team/train", "revision": "4f2a9c1"}
+    job = a_training_job(a_world(), trainer={"image": "team/train:1", "code": code}, task="Classification")
+
+    assert job.succeeds().all(MODEL_VERSIONS)["churn-1"]["spec"]["lineage"]["code"] == code
 
 
 @pytest.mark.parametrize("classes", [[0, 1], ["no", "yes"]])

@@ -14,12 +14,11 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
-from sklearn.pipeline import Pipeline
 
 from modelwright_training.documents import Dataset
 from modelwright_training.errors import InputError, storage
 from modelwright_training.files import regular, size_of
-from modelwright_training.untyped import Features
+from modelwright_training.untyped import Estimator, Features
 
 SAMPLE = 2000
 # 2,000 rows of 1,000 classes take 16 MB, a million rows of ten classes 80 MB.
@@ -47,7 +46,7 @@ def sample(count: int) -> npt.NDArray[np.int64]:
 
 
 def of_pipeline(
-    pipeline: Pipeline, features: Features, dataset: Dataset, rows: npt.NDArray[np.int64]
+    pipeline: Estimator, features: Features, dataset: Dataset, rows: npt.NDArray[np.int64]
 ) -> bytes:
     """The reference of a fitted pipeline; `features` holds the chosen rows."""
     arrays: dict[str, Array] = {"rows": rows}
