@@ -21,12 +21,10 @@ import pandas as pd
 import pyarrow.parquet
 
 from modelwright.api.rundocument import run_document
+from modelwright.cli.trial import FOLDERS
 
 ROWS, NUMBERS = 1_000_000, 27
 PROGRAM = Path(sys.executable).with_name("modelwright-training")
-FOLDERS = (
-    "etc/modelwright/run", "source", "source-holdout", "data/train", "data/holdout", "model", "artifacts", "dev",
-)  # fmt: skip
 ESTIMATORS = {
     "HistGradientBoosting": ("sklearn.ensemble.HistGradientBoostingClassifier", {"max_iter": 100}),
     "LightGBM": ("lightgbm.LGBMClassifier", {"n_estimators": 100}),

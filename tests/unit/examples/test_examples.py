@@ -20,6 +20,7 @@ from modelwright.api.inferenceservice import InferenceServiceSpec
 from modelwright.api.modelversion import ModelVersionSpec
 from modelwright.api.rundocument import run_document, source_variables
 from modelwright.api.trainingjob import TrainingJobSpec
+from modelwright.cli.trial import FOLDERS
 from modelwright_serving import model as serving_model
 from modelwright_serving.oip import request as oip_request
 from modelwright_training.main import run_step
@@ -31,7 +32,6 @@ SPECS: dict[str, type[Model]] = {
     "ModelVersion": ModelVersionSpec,
     "InferenceService": InferenceServiceSpec,
 }
-FOLDERS = ("etc/modelwright/run", "source", "data/train", "data/holdout", "model", "artifacts", "dev")
 Manifest = dict[str, Any]
 
 
