@@ -76,7 +76,7 @@ TABLE = {
     "sample": {"rows": 1000},
     "leakCheck": {"onLeak": "Refuse"},
     "schema": {"joined": {"type": "date"}, "remark": {"type": "text"}},
-    "holdout": {"group": "customer", "split": "Stable", "key": "customer"},
+    "holdout": {"split": "Stable", "key": "customer"},
 }
 BOOSTED = {"estimator": "lightgbm.LGBMClassifier", "earlyStopping": {"rounds": 10}}
 REFUSED = [

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +28,7 @@ def attempt(command: Try) -> None:
         raise BadUsage(
             "this TrainingJob has an image of its own; say how its program runs here, such as --train 'python train.py'"
         )
-    program = shutil.which(PROGRAM)
+    program = shutil.which(PROGRAM) or shutil.which(str(Path(sys.executable).with_name(PROGRAM)))
     if program is None:
         raise BadUsage(f"{PROGRAM} is not installed here: pip install PATH-OF-THE-REPOSITORY/training")
     root = command.folder or Path(tempfile.mkdtemp(prefix="modelwright-try-"))
@@ -96,9 +97,17 @@ def _said(root: Path) -> dict[str, Any]:
 
 def _show(root: Path) -> None:
     result = _said(root).get("result") or {}
-    artifact = result.get("artifact") or {}
+    artifact, evaluation = result.get("artifact") or {}, result.get("evaluation") or {}
     folder = root / "artifacts" / str(artifact.get("digest", "")).replace(":", "-")
-    numbers = [f"{metric['name']}  {metric['value']:.6g}" for metric in result.get("metrics") or ()]
-    screen.show(
-        ["--- measured on the hold-out", *numbers, f"--- the model, its report and its card are in {folder}"]
-    )
+    notes = [f"note: {note}" for note in evaluation.get("notes") or ()]
+    numbers = [_number(metric) for metric in result.get("metrics") or ()]
+    screen.show(["--- measured on the hold-out", *numbers, *notes])
+    screen.show([f"--- the model, its report and its card are in {folder}"])
+
+
+def _number(metric: Mapping[str, Any]) -> str:
+    """A metric in a line: its value, its 95 % interval, its baseline, and the class that it is about."""
+    words = f"{metric['name']} {metric['value']:.4g}"
+    words += f" ({metric['low']:.4g} to {metric['high']:.4g})" if "low" in metric else ""
+    words += f", baseline {metric['baseline']:.4g}" if "baseline" in metric else ""
+    return words + (f", of {metric['positiveClass']!r}" if "positiveClass" in metric else "")

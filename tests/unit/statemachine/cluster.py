@@ -126,7 +126,8 @@ class Cluster(Clocked):
 
     def _make_pod(self, owner: Body) -> None:
         maker = self._replica_set(owner) if owner["kind"] == "Deployment" else owner
-        spec = owner["spec"]["template"]["spec"]
+        template = owner["spec"]["template"]
+        spec = template["spec"]
         statuses = {
             group: [
                 {"name": c["name"], "image": c["image"], "state": {"waiting": {"reason": "PodInitializing"}}}
@@ -136,7 +137,8 @@ class Cluster(Clocked):
         }
         body = {
             "metadata": {
-                "labels": dict(owner["spec"]["template"]["metadata"]["labels"]),
+                "labels": dict(template["metadata"]["labels"]),
+                "annotations": dict(template["metadata"].get("annotations", {})),
                 "ownerReferences": [owner_reference(maker)],
             },
             "spec": spec,
@@ -210,8 +212,7 @@ def _result(pod: Body, step: str) -> Mapping[str, Any]:
         return words.verified()
     if step == "delete":
         return words.deleted()
-    environment = next(c for c in pod["spec"]["containers"])["env"]
-    seed = json.loads(environment[0]["value"])["seed"]
+    seed = json.loads(metadata(pod)["annotations"]["modelwright.dev/run"])["seed"]
     return words.published(LETTERS[seed % len(LETTERS)]) if step == "publish" else words.RESULTS[step]
 
 

@@ -153,19 +153,46 @@ def test_files_with_both_decimal_marks_decide_nothing() -> None:
 def test_columns_that_are_almost_numbers_are_refused_all_at_once() -> None:
     numbers = [str(number) for number in range(97)]
     error = refusal({
-        "a": [*numbers, "n/k", "-", "12O"],
+        "a": [*numbers, "n/k", "k.A.", "12O"],
         "b": ["5 €"] * 99 + ["5 $"],
         "c": ["1,5", "1.5"] * 50,
         "d": [*numbers, "", "NA", "none"],
         "e": ["1", "x"] * 50,
     })  # fmt: skip
     assert error.reason == "MixedColumn"
-    for words in ("'a'", "3 of 100 cells", "row 98 'n/k'", "row 99 '-'", "row 100 '12O'", "row 100 '5 $'"):
+    for words in ("'a'", "3 of 100 cells", "row 98 'n/k'", "row 99 'k.A.'", "row 100 '12O'", "row 100 '5 $'"):
         assert words in error.message
     assert "'c' holds numbers in more than one notation" in error.message
     assert "type: string" in error.message
     assert "'d'" not in error.message
     assert "'e'" not in error.message
+
+
+def test_numbers_beside_a_word_or_two_are_refused_however_many_cells_hold_it() -> None:
+    error = refusal({"x": [*map(str, range(60)), *["unknown"] * 30, "n.k."]})
+    assert error.reason == "MixedColumn"
+    assert "31 of 91 cells do not fit: row 61 'unknown'" in error.message
+    tickets = [*map(str, range(60)), *(f"PC {n}" for n in range(10))]
+    assert values(tickets) == tickets
+
+
+@pytest.mark.parametrize("word", ["?", "-", "--", "NA", "n/a"])
+def test_words_for_a_missing_number_are_missing(word: str) -> None:
+    assert values(["1", word, "2"]) == [1, None, 2]
+    assert values(["a", word, "b"]) == ["a", word, "b"]
+
+
+def test_points_that_may_stand_between_thousands_are_not_guessed() -> None:
+    cells = ["36.043", "672", "811", "1.250"]
+    error = refusal({"x": cells})
+    assert error.reason == "AmbiguousColumn"
+    assert "decimal points or with decimal commas and points between thousands" in error.message
+    assert values(cells, delimiter=";") == [36043, 672, 811, 1250]
+    assert values(cells, rules={"x": {"type": "integer"}}) == [36043, 672, 811, 1250]
+    assert values(cells, rules={"x": {"type": "number"}}) == [36.043, 672, 811, 1.25]
+    assert columns({"x": cells, "y": ["0.5", "1", "2", "3"]})["x"].stored().to_pylist()[0] == 36.043
+    assert values(["36.043", "672", "1250"]) == [36.043, 672, 1250], "a thousand without a point"
+    assert values(["1.459", "1.502"]) == [1.459, 1.502], "no whole number beside them"
 
 
 def test_a_column_that_is_almost_a_number_is_text_where_the_schema_says_so() -> None:

@@ -90,6 +90,24 @@ def test_a_target_with_decimal_commas_is_a_quantity(pod: Pod) -> None:
     assert rows(pod)["preis"].max() == 99.91
 
 
+def test_classes_that_may_be_mistakes_are_noted(pod: Pod) -> None:
+    labels = ["Yes", "yes", "no", "NA"] * 20
+    result = given(pod, {"y": labels, "x": [float(n * 7 % 31) / 2 for n in range(80)]}).run("fetch").result
+    assert (
+        "'NA' is a class of 'y': if it stands for a missing target, leave these rows out" in result["notes"]
+    )
+    assert "classes that differ only in letter case are different: 'Yes' and 'yes'" in result["notes"]
+
+
+def test_columns_of_one_value_are_noted(pod: Pod) -> None:
+    frame = {
+        "same": ["a"] * 40, "seven": [7] * 40, "none": [None] * 40, "flag": [1, None] * 20,
+        "x": [float(n * 7 % 31) / 2 for n in range(40)],
+    }  # fmt: skip
+    note = "one value, or none, in all rows, so nothing is learnt from: 'same', 'seven', 'none', 'flag'"
+    assert note in given(pod, frame).run("fetch").result["notes"]
+
+
 def test_a_unix_time_is_given_an_offset_and_noted(pod: Pod) -> None:
     result = case(pod, "timestamp.csv", "label").run("fetch").result
     assert features(pod)["ts"] == {"name": "ts", "kind": "numeric", "datatype": "FP64", "offset": 1700000000}

@@ -459,6 +459,18 @@ def own(
     return pod.given(data={"holdout": {"uri": f"pvc://lake/{file}"}, **changes})
 
 
+def test_a_holdout_of_ones_own_that_is_the_data_is_refused(pod: Pod) -> None:
+    ending = own(pod, churn(60), churn(60)).run("fetch")
+    assert ending.reason == "HoldoutUnsuitable"
+    assert "the same bytes as data.uri" in ending.message
+
+
+def test_a_copied_holdout_of_a_single_column_is_noted(pod: Pod) -> None:
+    data = pd.DataFrame({"x": [row * 7 % 31 / 2 for row in range(60)], "y": ["a", "b"] * 30})
+    result = own(pod, data, data.iloc[::-1]).run("fetch").result
+    assert "60 of 60 held-out rows have the features of rows to learn from" in result["notes"]
+
+
 @pytest.mark.parametrize("file", ["later.csv", "later.parquet"])
 def test_all_rows_are_learnt_from_with_a_holdout_of_ones_own(pod: Pod, file: str) -> None:
     data, later = churn(200), churn(50, seed=1)

@@ -65,6 +65,14 @@ def test_a_metric_that_mostly_has_no_value_gets_no_interval() -> None:
     assert intervals.bootstrap(rare, 20, None, 1, 200, ["recall"]).values == {}
 
 
+def test_an_interval_holds_its_value_though_the_estimate_is_biased() -> None:
+    def distinct(weights: Floats) -> dict[str, float]:
+        return {"distinct": float((weights > 0).sum())}
+
+    low, high = intervals.bootstrap(distinct, 50, None, 1, 200, ["distinct"]).values["distinct"]
+    assert low < high == 50
+
+
 @pytest.mark.parametrize(("rows", "passes", "count"), [(100, 4, 1000), (10_000, 4, 1000), (200_000, 4, 200)])
 def test_the_number_of_resamples_falls_with_the_rows(rows: int, passes: int, count: int) -> None:
     assert intervals.resamples(rows, passes) == count

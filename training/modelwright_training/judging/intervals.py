@@ -19,6 +19,8 @@ UNDEFINED = 0.1
 EQUAL = 1e-12
 
 Interval = tuple[float, float]
+# What is left of a difference of equal numbers in float64.
+TINY = 1e-15
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,16 @@ def bootstrap(
         found = scorer(times if groups is None else times[groups])
         drawn[place] = [found[name] for name in names]
     values: dict[str, Interval] = {}
+    point = scorer(np.ones(rows))
     for name, column in zip(names, drawn.T, strict=True):
         there = column[np.isfinite(column)]
         if len(there) < count * (1 - UNDEFINED):
             continue
+        there[np.abs(there) < TINY] = 0.0
         low, high = np.quantile(there, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         if high - low > EQUAL * max(abs(low), abs(high)):
-            values[name] = (float(low), float(high))
+            # A biased estimate (a calibration error) can lie outside of what is drawn.
+            values[name] = (min(float(low), point[name]), max(float(high), point[name]))
     return Intervals(count, values)
 
 
@@ -66,4 +71,5 @@ def wilson(hits: float, count: float) -> Interval:
     share, extra = hits / count, z**2 / count
     middle = (share + extra / 2) / (1 + extra)
     half = z / (1 + extra) * float(np.sqrt(share * (1 - share) / count + extra / (4 * count)))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return (0.0 if hits == 0 else low), (1.0 if hits == count else high)

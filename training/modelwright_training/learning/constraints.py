@@ -82,6 +82,7 @@ def _places(name: str, group: Any, numbers: Sequence[str]) -> list[int]:  # noqa
 
 def _check_known(name: str, names: Sequence[str], numbers: Sequence[str]) -> None:
     unknown = [one for one in names if one not in numbers]
+    numbers = list(dict.fromkeys(numbers))  # a date is several of them
     if unknown:
         raise InputError(
             "BadParameters",

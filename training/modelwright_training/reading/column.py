@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 
 # What stands for a missing number; in a column of text these are text.
-MISSING = ["", "na", "n/a", "#n/a", "nan", "null", "none"]
+MISSING = ["", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--"]
 
 
 LEADING_ZERO = r"^\s*[+-]?0[0-9]"
@@ -35,6 +35,8 @@ KINDS: dict[ColumnType, Kind] = {"string": "categorical", "date": "date", "text"
 
 # A column whose cells are numbers from this share on, but not all of them, is one of numbers with mistakes in it.
 ALMOST = 0.95
+# So it is from this share on, if the other cells are a few words only: "unknown", "n.k.".
+MOSTLY, FEW_WORDS = 0.5, 5
 
 
 @dataclass(frozen=True)

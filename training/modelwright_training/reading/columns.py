@@ -14,9 +14,11 @@ from modelwright_training.reading import dates, numerals
 from modelwright_training.reading.cells import Cells, encode, mixed, short
 from modelwright_training.reading.column import (
     ALMOST,
+    FEW_WORDS,
     FLAGS,
     KINDS,
     MISSING,
+    MOSTLY,
     Column,
     ColumnType,
     is_text,
@@ -117,6 +119,9 @@ def _from_text(name: str, raw: ArrowArray, asked: ColumnType | None, untyped: bo
     flags, numeric = cells.among(list(FLAGS)), numerals.numeric(cells.normal) & there
     if asked is None:
         share = cells.share(numeric, there)
+        odd = there & ~numeric
+        if untyped and MOSTLY < share < ALMOST and odd.sum() <= FEW_WORDS:
+            raise mixed(name, cells, odd)
         if not untyped or (share < ALMOST and not flags[there].all()):
             return replace(_text_column(name, raw, encoded=cells.encoded), numeric=share)
         asked = "boolean" if flags[there].all() else None

@@ -94,7 +94,7 @@ def split(holdout: Holdout, table: Table) -> Split:
     duplicates = _duplicates(equal, classes, held)
     notes = _by_class(classes, distinct.to_pylist(), held) if table.classification else []
     notes += _by_share(held, holdout, groups) if by_fraction else []
-    notes += [] if few else _by_duplicates(duplicates, rows, int(held.sum()))
+    notes += [] if few and not table.own else _by_duplicates(duplicates, rows, int(held.sum()))
     alike = groups if groups is not None else np.arange(rows) if few else equal
     return Split(np.flatnonzero(~held), np.flatnonzero(held), alike, stratified, duplicates, notes)
 

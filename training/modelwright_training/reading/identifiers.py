@@ -5,7 +5,7 @@ A model that learns from a customer's number knows its training rows by heart an
 import numpy as np
 import pyarrow as pa
 
-from modelwright_training.reading.column import Column
+from modelwright_training.reading.column import MOSTLY, Column
 
 # Texts: nearly all differ. A table below this many rows is too small to say so.
 TEXT_ROWS, TEXT_SHARE = 20, 0.9
@@ -24,7 +24,8 @@ def why_identifier(column: Column) -> str | None:
         texts, counts = column.texts
         rows = int(counts.sum())
         if rows >= TEXT_ROWS and len(texts) >= TEXT_SHARE * rows:
-            return f"{len(texts)} different texts in {rows} rows"
+            numbers = ", most of them numbers" if column.numeric >= MOSTLY else ""
+            return f"{len(texts)} different texts in {rows} rows{numbers}"
         if len(texts) > MAX_CATEGORIES and counts.max() < FLOOR:
             return f"{len(texts)} different texts, none in {FLOOR} rows or more"
     elif column.type == "integer":

@@ -20,7 +20,7 @@ POINT_UNITS = frozenset({"$", "£", "USD", "GBP"})
 def decimal_mark(columns: Iterable[Column], delimiter: str | None) -> tuple[Decimal | None, str]:
     """Which decimal mark the file has, and what says so; None if nothing does, or columns differ, or none needs it."""
     known = [column for column in columns if column.kind == "numeric" and is_text(column.raw.type)]
-    unclear = [column for column in known if column.also]
+    unclear = [column for column in known if column.also or _may_be_thousands(column)]
     commas = any(column.convention.decimal == "," for column in known if not column.also)
     if not unclear and not commas and delimiter != ";":
         return None, ""
@@ -66,6 +66,9 @@ def decide(column: Column, mark: Decimal | None, why: str, delimiter: str | None
         if mark is None:
             return replace(column, decided="as no other column has decimal commas")
         options = [PLAIN, GROUPS]
+    undecided = mark is None and column.asked in (None, "integer")
+    if undecided and not options and _may_be_thousands(column):
+        options = [PLAIN, GROUPS]
     if not options:
         return column
     chosen: list[Convention] = []
@@ -81,6 +84,15 @@ def decide(column: Column, mark: Decimal | None, why: str, delimiter: str | None
     return replace(decided, asked=column.asked, decided=why)
 
 
+def _may_be_thousands(column: Column) -> bool:
+    """Whether points seem to stand between thousands: 1.234 beside 672, and no 1234."""
+    if not _is_plain_text(column) or not _groups_of_three(column):
+        return False
+    bare = pc.match_substring_regex(column.raw, r"^\s*[+-]?[0-9]{1,3}\s*$")
+    long = pc.match_substring_regex(column.raw, r"^\s*[+-]?[0-9]{4,}\s*$")
+    return bool(pc.any(bare).as_py()) and not pc.any(long).as_py()
+
+
 def _is_plain_text(column: Column) -> bool:
     return (
         column.kind == "numeric"
@@ -92,7 +104,7 @@ def _is_plain_text(column: Column) -> bool:
 
 def _ambiguous(column: Column, options: list[Convention]) -> ColumnError:
     cell = next(text for text in column.written().to_pylist() if "," in text or "." in text)
-    words = " or with ".join(each.words() for each in options)
+    words = " or with ".join(each.words() or "decimal points" for each in options)
     return ColumnError(
         "AmbiguousColumn",
         f"Column {column.name!r} may hold numbers with {words}, such as {cell!r}",

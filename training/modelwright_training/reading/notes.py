@@ -6,14 +6,12 @@ import pyarrow.compute as pc
 
 from modelwright_training.documents import Task
 from modelwright_training.reading import precision
-from modelwright_training.reading.column import LEADING_ZERO, Column, is_text
+from modelwright_training.reading.column import LEADING_ZERO, MISSING, MOSTLY, Column, is_text
 from modelwright_training.reading.featuring import Featured
 from modelwright_training.reading.names import shown
 
 # Columns that are named in a note; the others are counted.
 NAMED = 5
-# From this share of numbers on, a column of text is worth a note.
-MOSTLY = 0.5
 
 
 def of_identifiers(found: Mapping[str, str]) -> list[str]:
@@ -52,13 +50,18 @@ def of_features(features: Iterable[Featured]) -> list[str]:
         found.append(
             f"learnt as categories, though their cells look like numbers: {_some(map(shown, mostly))}"
         )
+    single = [each.column.name for each in features if _has_one_value(each.column)]
+    if single:
+        found.append(
+            f"one value, or none, in all rows, so nothing is learnt from: {_some(map(shown, single))}"
+        )
     return found
 
 
 def of_target(target: Column, task: Task) -> list[str]:
     """What was decided about the target."""
     if task == "Classification":
-        return []
+        return _classes(target) if target.kind == "categorical" else []
     notes = _conventions([target], "the model answers")
     if lost := precision.measure(target.present()):
         constant = "a constant" if lost.offset is None else lost.offset
@@ -67,6 +70,33 @@ def of_target(target: Column, task: Task) -> list[str]:
             f"{lost.kept} apart: subtract {constant} from it"
         )
     return notes
+
+
+def _classes(target: Column) -> list[str]:
+    """Classes that may be mistakes: words for a missing value, and labels that differ only in letter case."""
+    labels = target.texts[0].to_pylist()
+    words = [
+        f"{label!r} is a class of {shown(target.name)}"
+        for label in labels
+        if label.strip().lower() in MISSING
+    ]
+    notes = [f"{_some(words)}: if it stands for a missing target, leave these rows out"] if words else []
+    spellings: dict[str, list[str]] = {}
+    for label in labels:
+        spellings.setdefault(label.casefold(), []).append(repr(label))
+    alike = [" and ".join(each) for each in spellings.values() if len(each) > 1]
+    return [
+        *notes,
+        *([f"classes that differ only in letter case are different: {_some(alike)}"] if alike else []),
+    ]
+
+
+def _has_one_value(column: Column) -> bool:
+    """Whether the cells that are not missing are all alike."""
+    if column.kind != "numeric":
+        return len(column.texts[0]) < 2
+    bounds = pc.min_max(column.values)
+    return bool(bounds["min"].as_py() == bounds["max"].as_py())
 
 
 def _precision(each: Featured) -> str:
@@ -109,7 +139,9 @@ def _conventions(columns: Iterable[Column], who: str = "callers send") -> list[s
 
 
 def _example(column: Column) -> str:
-    place = next((place for place, gone in enumerate(column.missing.tolist()) if not gone), 0)
+    there = [place for place, gone in enumerate(column.missing.tolist()) if not gone]
+    marked = pc.match_substring_regex(column.written(), r"[0-9][^0-9 ][0-9]").to_pylist()
+    place = next((place for place in there if marked[place]), there[0] if there else 0)
     value, written = column.values[place].as_py(), column.written()[place].as_py()
     return f"{value:.15g} for {written!r}"
 

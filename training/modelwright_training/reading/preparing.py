@@ -55,6 +55,9 @@ def prepare(
     rules.check(columns, data.rules)
     identifiers = _identifiers(data, [columns[name] for name in wanted])
     own_rows = own.table.num_rows if own else 0
+    if own and own.digest == source.digest:
+        message = "data.holdout.uri holds the same bytes as data.uri, so no row is held out. Name other rows."
+        raise InputError("HoldoutUnsuitable", message)
     if own:
         columns = own_holdout.joined(columns, wanted, data.target, own, data.rules)
     target = columns[data.target]
