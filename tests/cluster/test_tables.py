@@ -58,7 +58,7 @@ def test_dates_texts_and_a_recipe_of_150_kb_become_an_answer(kubectl: Kubectl) -
     kubectl.apply(config_map("leaving", rows_csv=table()), job, inference_service("leaving", track="leaving"))
 
     ready = kubectl.condition("trainingjob", "leaving", "Ready", "True", "RunSucceeded", within=240)
-    version = kubectl.get("modelversion", str(ready["status"]["latestModelVersion"]))
+    version = kubectl.condition("modelversion", str(ready["status"]["latestModelVersion"]), "Ready", "True")
     kubectl.condition("inferenceservice", "leaving", "Ready", "True", "Serving", within=180)
     records: list[dict[str, Any]] = [
         {"joined": "2025-02-11", "price": 12.5, "remark": "The parcel was LATE and broken"},
