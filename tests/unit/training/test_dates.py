@@ -12,7 +12,9 @@ from unit.training.preparation import both, dataset, model_of, session_of
 
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_training.documents import Feature
+from modelwright_training.features import frames
 from modelwright_training.features.dates import FORMATS, Format, matches
+from modelwright_training.judging import golden
 from modelwright_training.onnxfile import session
 from modelwright_training.onnxfile.modelfile import ModelFile
 
@@ -114,6 +116,18 @@ def test_a_row_alone_has_the_same_parts_as_among_others(known: Format) -> None:
 @pytest.mark.parametrize("known", FORMATS.values(), ids=FORMATS)
 def test_no_rows_have_no_parts(known: Format) -> None:
     assert prepare([], known) == ([], [])
+
+
+def test_a_column_in_chunks_as_large_tables_have_it_has_the_same_parts() -> None:
+    described = dataset(Feature(name="day", kind="date", format="YYYY-MM-DD", offset=20_000))
+    halves = [
+        pd.DataFrame({"day": pd.Series(days, dtype="str")}) for days in (["2026-03-09", ""], ["2025-12-31"])
+    ]
+    whole = pd.DataFrame({"day": ["2026-03-09", "", "2025-12-31"]})
+    expected = frames.for_estimator(whole, described)
+    assert isinstance(pa.array(pd.concat(halves)["day"]), pa.ChunkedArray)
+    pd.testing.assert_frame_equal(frames.for_estimator(pd.concat(halves), described), expected)
+    assert len(golden._dates(pd.concat(halves)["day"], FORMATS["YYYY-MM-DD"])) == golden.ROWS
 
 
 @pytest.mark.parametrize("known", FORMATS.values(), ids=FORMATS)

@@ -70,7 +70,7 @@ def _prepared(
 ) -> Mapping[str | None, npt.NDArray[Any]]:
     """The columns of one feature by part."""
     if feature.kind == "date":
-        texts = pa.array(frame[feature.name], pa.string())
+        texts = pa.array(frame[feature.name].to_numpy(dtype=object), pa.string())  # one array, not chunks
         parts = numbers(texts, FORMATS[feature.format or ""], int(feature.offset or 0))
         return {part: values.astype(np.float64) for part, values in parts.items()}
     if feature.datatype:

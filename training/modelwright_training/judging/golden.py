@@ -60,7 +60,7 @@ def _dates(column: "pd.Series[Any]", known: Format) -> npt.NDArray[Any]:
     """Dates in the range of the column, written in its format."""
     if column.empty:
         return np.full(ROWS, "", dtype=object)
-    instants = _numbers(seconds(pa.array(column, pa.string()), known), whole=True)
+    instants = _numbers(seconds(pa.array(column.to_numpy(dtype=object), pa.string()), known), whole=True)
     return np.array(
         [_written(instant, known) for instant in instants.astype("datetime64[s]").tolist()], dtype=object
     )
