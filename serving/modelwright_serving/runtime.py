@@ -182,7 +182,7 @@ def misses_category(error: Exception) -> bool:
 
 
 def said(error: Exception) -> str:
-    """What ONNX Runtime said, without its source paths and C++ signatures, which help nobody outside it.
+    """What ONNX Runtime said, without its source paths and C++ signatures, which mean nothing outside it.
 
     A model that refuses a value says why in the name of the node that fails; then that is all.
     """

@@ -43,6 +43,15 @@ def source_variables(data: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def trainer_variables(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The environment variables of a user's own image, which gets no run document."""
+    variables = {"MODELWRIGHT_TARGET": spec["data"]["target"], "MODELWRIGHT_SEED": str(spec.get("seed", 0))}
+    if spec.get("task"):
+        variables["MODELWRIGHT_TASK"] = spec["task"]
+    own = {variable["name"]: variable.get("value", "") for variable in spec["trainer"].get("env") or ()}
+    return {**variables, **own}
+
+
 def source_of(data: Mapping[str, Any]) -> str:
     """The uri of the data. A `configMapRef` is the equivalent uri."""
     reference = data.get("configMapRef")

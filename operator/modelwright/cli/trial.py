@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from modelwright.api.rundocument import run_document, source_of, source_variables
+from modelwright.api.rundocument import run_document, source_of, source_variables, trainer_variables
 from modelwright.api.trainingjob import TrainingJobSpec
 from modelwright.cli.errors import BadUsage
 
@@ -56,7 +56,7 @@ def trial(texts: Iterable[str], name: str | None) -> Trial:
         document=json.dumps(document),
         sources={folder: place for folder, place in places.items() if place is not None},
         environment=source_variables(data),
-        own=_own_environment(spec) if "image" in spec["trainer"] else None,
+        own=trainer_variables(spec) if "image" in spec["trainer"] else None,
     )
 
 
@@ -127,17 +127,6 @@ def _mounted(uri: str, manifests: Iterable[Manifest]) -> tuple[str, bytes | None
     if text is not None:
         return path, str(text).encode()
     return path, None if binary is None else base64.b64decode(str(binary))
-
-
-def _own_environment(spec: Mapping[str, Any]) -> dict[str, str]:
-    variables = {
-        "MODELWRIGHT_TARGET": str(spec["data"]["target"]),
-        "MODELWRIGHT_SEED": str(spec.get("seed", 0)),
-    }
-    if spec.get("task"):
-        variables["MODELWRIGHT_TASK"] = str(spec["task"])
-    own = {each["name"]: each.get("value", "") for each in spec["trainer"].get("env") or ()}
-    return variables | own
 
 
 def folder_of(path: str) -> str:

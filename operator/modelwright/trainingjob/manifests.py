@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelwright.api import API_VERSION
-from modelwright.api.rundocument import run_document, source_of, source_variables
+from modelwright.api.rundocument import run_document, source_of, source_variables, trainer_variables
 from modelwright.api.trainingjob import Run
 from modelwright.common.conditions import true_condition
 from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
@@ -140,13 +140,9 @@ def _trainer(observed: Observed, resources: Mapping[str, Any], settings: Setting
             mounts=(RUN_READ, *mounts),
         )  # fmt: skip
         return {**built_in, "command": ["modelwright-training", "train"]}
-    variables = {"MODELWRIGHT_TARGET": spec["data"]["target"], "MODELWRIGHT_SEED": str(spec.get("seed", 0))}
-    if spec.get("task"):
-        variables["MODELWRIGHT_TASK"] = spec["task"]
-    own = {variable["name"]: variable.get("value", "") for variable in trainer.get("env") or ()}
     image = container(
         "train", trainer["image"], settings, resources=resources, scratch="train",
-        mounts=mounts, env={**variables, **own},
+        mounts=mounts, env=trainer_variables(spec),
     )  # fmt: skip
     return {**image, **{key: trainer[key] for key in ("command", "args") if key in trainer}}
 

@@ -30,7 +30,7 @@ def attach(model: onnx.ModelProto, dataset: Dataset) -> None:
     """Change a pipeline that takes prepared columns into a model that takes features, each as an input [-1, 1].
 
     `model` has one input for each of `prepared(dataset)`, named alike. The new inputs are in the order of the
-    features; what they are called is left to whoever names tensors."""
+    features; the caller names them."""
     graph = model.graph
     nodes = Nodes(PREFIX)
     inputs = []

@@ -16,15 +16,8 @@ from modelwright_training.message import Json
 from modelwright_training.onnxfile.predictions import Predictions
 from modelwright_training.onnxfile.session import Array
 
-OF_LABELS = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
-
-
 OF_RANKS = ("roc_auc", "average_precision")
-
-
 OF_PROBABILITIES = ("log_loss", "brier_score", "expected_calibration_error")
-
-
 OF_POSITIVE = ("precision", "recall", "f1", *OF_RANKS)
 
 

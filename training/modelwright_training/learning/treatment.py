@@ -59,7 +59,7 @@ class Treatment:
 
 @dataclass(frozen=True)
 class Treated:
-    """A prepared column and what happens to it; `categories` are those that are told apart, if not all are."""
+    """A prepared column and what happens to it; `categories` are those that are distinguished, if not all are."""
 
     column: Prepared
     treatment: Treatment

@@ -14,8 +14,6 @@ from modelwright_training.reading.numerals import Mask
 from modelwright_training.untyped import ArrowArray
 
 Counts = npt.NDArray[np.int64]
-
-
 SHOWN = 5
 
 

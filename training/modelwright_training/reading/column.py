@@ -15,24 +15,12 @@ from modelwright_training.reading.numerals import PLAIN, Convention, Mask
 from modelwright_training.untyped import ArrowArray, ArrowType
 
 ColumnType = Literal["integer", "number", "boolean", "string", "date", "text"]
-
-
 Floats = npt.NDArray[np.float64]
-
-
 # What stands for a missing number; in a column of text these are text.
 MISSING = ["", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--"]
-
-
 LEADING_ZERO = r"^\s*[+-]?0[0-9]"
-
-
 FLAGS = {"true": 1.0, "false": 0.0}
-
-
 KINDS: dict[ColumnType, Kind] = {"string": "categorical", "date": "date", "text": "text"}
-
-
 # A column whose cells are numbers from this share on, but not all of them, is one of numbers with mistakes in it.
 ALMOST = 0.95
 # So it is from this share on, if the other cells are a few words only: "unknown", "n.k.".

@@ -33,7 +33,7 @@ Mask = npt.NDArray[np.bool_]
 def recognise(texts: ArrowArray, *, asked: bool = False) -> str | None:
     """The format of at least 95 % of these texts, of which none is empty; None if they are no dates.
 
-    `AMBIGUOUS` if day and month cannot be told apart. `asked`: the user says that they are dates, so that the format
+    `AMBIGUOUS` if day and month cannot be distinguished. `asked`: the user says that they are dates, so that the format
     is the one of most texts, if it is that of any."""
     least = 1 / max(len(texts), 1) if asked else ALMOST
     candidates = [known for known in FORMATS.values() if asked or known.name not in ASKED]

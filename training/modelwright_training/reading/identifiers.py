@@ -1,4 +1,4 @@
-"""Tells columns that name rows from columns that describe them, and which texts of a column are told apart.
+"""Tells columns that name rows from columns that describe them, and which texts of a column are distinguished.
 
 A model that learns from a customer's number knows its training rows by heart and nothing of others."""
 
@@ -49,9 +49,9 @@ def _why_numbers_identify(column: Column) -> str | None:
 
 
 def frequent(column: Column) -> list[str] | None:
-    """The texts that are told apart, sorted, where a column has too many: the most frequent, each in 10 rows or more.
+    """The texts that are kept apart, sorted, where a column has too many: the most frequent, each in 10 rows or more.
 
-    None if the column has at most 1,000 different texts: then all are told apart."""
+    None if the column has at most 1,000 different texts: then all are distinguished."""
     texts, counts = column.texts
     if len(texts) <= MAX_CATEGORIES:
         return None

@@ -15,6 +15,9 @@ from modelwright_training.reading.numerals import PLAIN, Convention, Decimal
 
 # Currencies of places that write decimal points.
 POINT_UNITS = frozenset({"$", "£", "USD", "GBP"})
+GROUPS = Convention(decimal=",", group=".")
+# Rows that are looked at before all are.
+FIRST = 1000
 
 
 def decimal_mark(columns: Iterable[Column], delimiter: str | None) -> tuple[Decimal | None, str]:
@@ -41,12 +44,6 @@ def _has_points(column: Column) -> bool:
     if column.convention.plain:
         return pa.types.is_floating(column.values.type) and not _groups_of_three(column)
     return column.convention.group == ","
-
-
-GROUPS = Convention(decimal=",", group=".")
-
-
-FIRST = 1000
 
 
 def _groups_of_three(column: Column) -> bool:

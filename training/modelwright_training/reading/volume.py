@@ -1,7 +1,7 @@
 """Finds and opens files of a mounted volume: one, those of a folder, or those that a pattern matches.
 
 A link is followed as long as it stays inside the volume, as a ConfigMap's files are links. What it leads to is opened
-folder by folder without following any more links, so that nobody can exchange a part of the path in between."""
+folder by folder without following any more links, so that no writer can exchange a part of the path in between."""
 
 import errno
 import os
