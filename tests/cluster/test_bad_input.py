@@ -155,8 +155,10 @@ def test_pods_that_a_limit_range_refuses_are_made_once_it_is_gone(kubectl: Kubec
 
     kubectl.delete("limitrange", "team")
 
-    done = kubectl.condition("trainingjob", "refused", "Ready", "True", within=240)
-    assert done["status"]["run"]["number"] == 1
+    kubectl.wait(
+        "trainingjob", "refused", lambda found: found["status"]["run"].get("step") is not None, within=240
+    )
+    assert kubectl.get("trainingjob", "refused")["status"]["run"]["number"] == 1
 
 
 def test_an_image_that_is_not_there_is_named_while_the_run_waits(shared: Kubectl) -> None:

@@ -99,6 +99,7 @@ def test_names_within_branches_are_changed_with_those_around_them() -> None:
     assert [entry.domain for entry in model.opset_import] == ["", "ai.onnx.ml"]
 
 
+TESTS = Path(__file__).parents[2]
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -119,7 +120,12 @@ def test_the_bytes_depend_on_no_hash_seed_and_no_number_of_threads(pod: Pod, tmp
     ]
     printed = set()
     for seed, kernels in (("1", "Haswell"), ("2", "Nehalem")):
-        surroundings = {"PYTHONHASHSEED": seed, "OPENBLAS_CORETYPE": kernels, "OMP_NUM_THREADS": seed}
+        surroundings = {
+            "PYTHONPATH": str(TESTS),
+            "PYTHONHASHSEED": seed,
+            "OPENBLAS_CORETYPE": kernels,
+            "OMP_NUM_THREADS": seed,
+        }
         printed.add(
             subprocess.run(
                 [sys.executable, "-W", "ignore", "-c", SCRIPT, str(tmp_path), *estimators],
