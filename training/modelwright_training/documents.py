@@ -57,6 +57,7 @@ class Holdout(Document):
     after: After | None = None
     group: str | None = None
     uri: str | None = Field(default=None, min_length=1)
+    extra_columns: list[str] = Field(default_factory=list)
 
 
 class Sample(Document):
@@ -156,6 +157,47 @@ class Artifacts(Document):
     uri: str = Field(min_length=1)
 
 
+class Artifact(Document):
+    """A model file in a store."""
+
+    uri: str = Field(min_length=1)
+    digest: Digest = Field(pattern=DIGEST)
+    size: int | None = Field(default=None, ge=1)
+
+
+class Gate(Document):
+    """A demand on the model: what is to be measured for it. Whether that is enough is not judged here.
+
+    `metric`: may be main. The limits are here for the card only."""
+
+    name: str
+    metric: str = Field(min_length=1)
+    min: float | None = None
+    max: float | None = None
+    against: Literal["Champion", "Baseline"] | None = None
+    min_change: float | None = None
+    max_change: float | None = None
+    max_ratio: float | None = None
+    slice: dict[str, Class] | None = None
+    sensitive_feature: str | None = None
+    split: Literal["Holdout", "Train"] | None = None
+    max_gap: float | None = None
+    rows: int = Field(default=1, ge=1)
+    min_samples: int | None = None
+    judged_by: Literal["Value", "Interval"] | None = None
+    source: Literal["Measured", "Reported"] = "Measured"
+    on_inconclusive: Literal["Hold", "Reject", "Allow"] | None = None
+
+
+class Champion(Document):
+    """The version that the model is compared with. `data`, `holdout`: what it was trained from, as far as known."""
+
+    name: str
+    artifact: Artifact
+    data: Digest | None = Field(default=None, pattern=DIGEST)
+    holdout: Holdout | None = None
+
+
 class RunDocument(Document):
     """What a training run is to do (run.schema.json)."""
 
@@ -168,14 +210,8 @@ class RunDocument(Document):
     trainer: Trainer
     seed: int = Field(default=0, ge=0, le=SEED_LIMIT)
     artifacts: Artifacts
-
-
-class Artifact(Document):
-    """A model file in a store."""
-
-    uri: str = Field(min_length=1)
-    digest: Digest = Field(pattern=DIGEST)
-    size: int | None = Field(default=None, ge=1)
+    gates: list[Gate] = Field(default_factory=list)
+    champion: Champion | None = None
 
 
 class VerifyDocument(Document):

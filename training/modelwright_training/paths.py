@@ -16,6 +16,7 @@ class Paths:
     holdout: Path
     model: Path
     artifacts: Path
+    champion: Path
     termination_log: Path
 
     @classmethod
@@ -29,6 +30,7 @@ class Paths:
             holdout=root / "data" / "holdout",
             model=root / "model",
             artifacts=root / "artifacts",
+            champion=root / "champion",
             termination_log=root / "dev" / "termination-log",
         )
 

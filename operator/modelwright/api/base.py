@@ -97,6 +97,12 @@ _PATH = r"(/\.?[A-Za-z0-9_@:+-][A-Za-z0-9._@:+-]*)"
 _CLAIM = r"^pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 PVC_URI = f"{_CLAIM}{_PATH}*$"
 PVC_FILE_URI = f"{_CLAIM}{_PATH}+$"
+DATA_URI = (
+    r"^(https://[^\s]+"
+    r"|pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/\.?[^./\s][^/\s]*)+"
+    r"|configmap://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[-._a-zA-Z0-9]+"
+    r"|sklearn://[a-z_0-9]+)$"
+)
 
 Quantity = Annotated[
     Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=QUANTITY, max_length=32)], IntOrString()
@@ -107,6 +113,8 @@ Name = Annotated[str, Field(pattern=DNS_SUBDOMAIN, min_length=1, max_length=253)
 Timestamp = Annotated[
     str, Field(json_schema_extra={"format": "date-time"}, max_length=64), AfterValidator(_a_time)
 ]
+ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
+CategoryValue = Annotated[int | Annotated[str, Field(max_length=256)], IntOrString()]
 FreeForm = Annotated[dict[str, Any], _FreeForm()]
 Reason = Annotated[
     str, Field(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", min_length=1, max_length=128)
@@ -207,6 +215,15 @@ class Status(Model):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ] = Field(default=[], description="Ready, and Reconciling or Stalled while they are true.")
+
+
+class ConfigMapKey(Model):
+    """One key of a ConfigMap in the same namespace."""
+
+    name: Name = Field(description="Name of the ConfigMap.")
+    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)] = Field(
+        description="Key in the ConfigMap."
+    )
 
 
 class Code(Model):

@@ -42,8 +42,10 @@ class ServedModel(Model):
 
     version: Name | None = Field(default=None, description="A ModelVersion, by name.")
     name: Label | None = Field(default=None, description="A family of ModelVersions, by its model name.")
-    track: Literal["Latest"] | None = Field(
-        default=None, description="Latest: the newest version of the family that is Ready."
+    track: Literal["Latest", "Champion"] | None = Field(
+        default=None,
+        description="Latest: the newest version of the family that is Ready. Champion: the one that the other services "
+        "of the family serve; without any, the newest that is Ready.",
     )
 
 
@@ -322,6 +324,11 @@ class InferenceServiceSpec(Model):
         default=None, description="How the server runs the model. A change makes a new revision."
     )
     rollout: Rollout = Field(default=Rollout(), description="How a new revision takes over.")
+    approved_digests: Annotated[list[Digest], Field(max_length=64)] | None = Field(
+        default=None,
+        description="Model files that are approved here, in Git: each counts as one approval of the ModelVersions with "
+        "that digest (docs/governance.md).",
+    )
     gateway: Gateway | None = Field(
         default=None,
         description="Where callers outside the cluster come in. An HTTPRoute of the InferenceService's name leads them "

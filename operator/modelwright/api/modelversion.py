@@ -7,9 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat
 
 from modelwright.api.base import (
+    DATA_URI,
     Artifact,
+    CategoryValue,
     ClassLabel,
     Code,
+    ColumnName,
+    ConfigMapKey,
     Digest,
     FreeForm,
     Label,
@@ -23,6 +27,18 @@ from modelwright.api.base import (
     rule,
     rules,
 )
+from modelwright.api.gates import (
+    ApprovalPolicy,
+    Approvals,
+    ApprovalStatus,
+    ChampionRef,
+    DefaultGates,
+    Gates,
+    GateStatus,
+    OnInconclusive,
+    User,
+)
+from modelwright.api.signatures import Verification
 
 # The Job that verifies the file is named NAME-verify, of at most 63 characters.
 NAME_LENGTH = 56
@@ -74,21 +90,112 @@ class Lineage(Model):
         default=None, description="Versions of the libraries that trained and scored it."
     )
     parent: Name | None = Field(default=None, description="ModelVersion that it was made from.")
+    author: User | None = Field(default=None, description="Who wrote the recipe, if its spec says so.")
+    champion: ChampionRef | None = Field(
+        default=None, description="The version that it was compared with: the Champion when the run began."
+    )
+    recipe: FreeForm | None = Field(
+        default=None,
+        description="What of the TrainingJob's spec makes this model. Absent where it has more than 64 kB.",
+    )
+
+
+class Evaluate(Model):
+    """Data that the model is scored on. All of its rows are held out."""
+
+    model_config = rules(
+        rule("has(self.uri) != has(self.configMapRef)", "set exactly one of uri and configMapRef"),
+    )
+
+    uri: Annotated[str, Field(pattern=DATA_URI, max_length=1024)] | None = Field(
+        default=None, description="Source of the data, as in a TrainingJob's data.uri."
+    )
+    config_map_ref: ConfigMapKey | None = Field(
+        default=None, description="The same as uri configmap://NAME/KEY."
+    )
+    ca_config_map_ref: ConfigMapKey | None = Field(
+        default=None, description="Certificates (PEM) to trust for an https:// source."
+    )
+    digest: Digest | None = Field(
+        default=None, description="sha256 of the source; with it, other bytes are refused."
+    )
+    target: ColumnName = Field(description="Column with the true answers.")
+    task: Task | None = Field(
+        default=None, description="What the model does. Default: what the target looks like."
+    )
+    positive_class: CategoryValue | None = Field(
+        default=None, description="Of two classes, the one that precision, recall and f1 are about."
+    )
+    extra_columns: Annotated[list[ColumnName], Field(min_length=1, max_length=32)] | None = Field(
+        default=None, description="Columns that gates need, and that the model does not take."
+    )
+
+
+# Approvals are said of a version afterwards. All else of it is a fact.
+_FACTS = (
+    "artifact",
+    "evaluate",
+    "gates",
+    "defaultGates",
+    "onInconclusive",
+    "approval",
+    "lineage",
+    "model",
+    "verification",
+)
+_IMMUTABLE = " && ".join(
+    f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+    for field in _FACTS
+)
 
 
 class ModelVersionSpec(Model):
-    """The fact. It never changes."""
+    """The fact, which never changes, and what people say of it."""
 
     model_config = rules(
         rule(
-            "self == oldSelf",
-            "spec is immutable: a ModelVersion is a fact; write a new one with another name",
+            _IMMUTABLE,
+            "spec is immutable but for approvals: a ModelVersion is a fact; write a new one with another name",
+        ),
+        rule(
+            "!has(oldSelf.approvals) || has(self.approvals) && oldSelf.approvals.all(before, "
+            "self.approvals.exists(now, now.by == before.by && (!has(before.override) || !before.override || "
+            "now == before)))",
+            "an approval is never removed, and one with override never changed: reject the version instead",
+        ),
+        rule(
+            "!has(self.approvals) || self.approvals.all(each, !has(each.override) || !each.override || "
+            "each.decision == 'Approve' && has(each.reason))",
+            "an approval with override needs a reason",
         ),
     )
 
     model: Label = Field(description="Family that this is a version of.")
     artifact: Artifact = Field(description="The model file.")
     lineage: Lineage | None = Field(default=None, description="Where the model comes from.")
+    evaluate: Evaluate | None = Field(
+        default=None, description="Data to score a version on that no run has made (docs/gates.md)."
+    )
+    gates: Gates | None = Field(
+        default=None,
+        description="What the model has to hold before it is Ready. A run writes those of its recipe.",
+    )
+    default_gates: DefaultGates | None = Field(
+        default=None,
+        description="Enabled (default where evaluate is set): it has to be clearly better than the baseline, and not "
+        "clearly worse than the Champion. A run writes its gates out, and Disabled here.",
+    )
+    on_inconclusive: OnInconclusive | None = Field(
+        default=None, description="What becomes of it if a gate cannot be decided. Default: Hold."
+    )
+    approval: ApprovalPolicy | None = Field(default=None, description="Who has to agree before it is Ready.")
+    approvals: Approvals | None = Field(
+        default=None,
+        description="Who has agreed, or not: `modelwright approve NAME` writes it. The only field that may change.",
+    )
+    verification: Verification | None = Field(
+        default=None, description="Whose signature the file has to have."
+    )
 
 
 class Metric(Model):
@@ -217,6 +324,43 @@ class Evaluation(Model):
     )
 
 
+class Importance(Model):
+    """How much worse the main metric is on the hold-out when the values of a feature are shuffled."""
+
+    feature: Annotated[str, Field(max_length=256)] = Field(description="The feature.")
+    value: FiniteFloat = Field(description="By how much; below 0: chance.")
+    low: FiniteFloat | None = Field(default=None, description="Lower end of its 95 % interval.")
+    high: FiniteFloat | None = Field(default=None, description="Upper end of its 95 % interval.")
+
+
+class GroupNumbers(Model):
+    """How the model does for one group of a sensitive feature."""
+
+    group: Annotated[str, Field(max_length=256)] = Field(description="The value of the column.")
+    rows: int = Field(ge=0, description="Rows held out.")
+    selection_rate: Share | None = Field(
+        default=None, description="Share of the rows that are answered with the positive class."
+    )
+    accuracy: Share | None = Field(default=None, description="Share of right answers.")
+    true_positive_rate: Share | None = Field(default=None, description="Recall of the positive class.")
+    false_positive_rate: Share | None = Field(
+        default=None, description="Share of the others that are answered with the positive class."
+    )
+    mae: FiniteFloat | None = Field(default=None, description="Mean absolute error of a regression.")
+
+
+class Fairness(Model):
+    """How the model does for the groups of a sensitive feature."""
+
+    feature: Annotated[str, Field(max_length=256)] = Field(description="The column.")
+    groups: Annotated[list[GroupNumbers], Field(max_length=32)] = Field(
+        description="Its groups, or those with most rows."
+    )
+    group_count: int | None = Field(
+        default=None, ge=0, description="How many groups there are, where some are left out."
+    )
+
+
 class Parity(Model):
     """Whether ONNX Runtime answers what the trainer's own library predicts."""
 
@@ -256,6 +400,27 @@ class ModelVersionStatus(Status):
     )
     evaluation: Evaluation | None = Field(default=None, description="The tables beside the metrics.")
     parity: Parity | None = Field(default=None, description="ONNX Runtime against the trainer's library.")
+    gates: Annotated[
+        list[GateStatus],
+        Field(
+            max_length=34,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = Field(default=[], description="What the gates found.")
+    importance: Annotated[list[Importance], Field(max_length=20)] = Field(
+        default=[], description="The features that matter most: permutation importance on the hold-out."
+    )
+    fairness: Annotated[list[Fairness], Field(max_length=8)] = Field(
+        default=[], description="How the model does for the groups of each sensitive feature."
+    )
+    approvals: Annotated[list[ApprovalStatus], Field(max_length=64)] = Field(
+        default=[], description="Who has agreed, or not; when, how and why."
+    )
+    aliases: Annotated[list[Annotated[str, Field(max_length=80)]], Field(max_length=16)] = Field(
+        default=[],
+        description="Champion: it serves. Challenger: it is the canary. Previous: it served before. Latest: the newest "
+        "that is Ready. Where several services serve the family: Champion@SERVICE.",
+    )
     short_digest: Annotated[str, Field(max_length=12)] | None = Field(
         default=None, description="The first twelve digits of the artifact's digest, for people."
     )

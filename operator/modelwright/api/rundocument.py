@@ -9,13 +9,37 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from modelwright.api.gates import BETTER_THAN_BASELINE, MAIN, NOT_WORSE_THAN_CHAMPION
+
 SOURCES = ("uri", "configMapRef", "caConfigMapRef")
+# A model that is not clearly better than the baseline is of no use; one that is clearly worse than what serves does
+# harm. Where neither is clear, the first waits for a person, and the second passes.
+DEFAULT_GATES: tuple[Mapping[str, Any], ...] = (
+    {"name": BETTER_THAN_BASELINE, "metric": MAIN, "against": "Baseline", "minChange": 0},
+    {
+        "name": NOT_WORSE_THAN_CHAMPION,
+        "metric": MAIN,
+        "against": "Champion",
+        "minChange": 0,
+        "onInconclusive": "Allow",
+    },
+)
 
 
 def run_document(
-    spec: Mapping[str, Any], *, namespace: str, name: str, run: int, artifacts: str
+    spec: Mapping[str, Any],
+    *,
+    namespace: str,
+    name: str,
+    run: int,
+    artifacts: str,
+    champion: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The document of a run of the TrainingJob `name`. `artifacts`: the uri of the folder that models go to."""
+    """The document of a run of the TrainingJob `name`.
+
+    `artifacts`: the uri of the folder that models go to. `champion`: the name, the artifact and the lineage's data and
+    hold-out of the version that the model is compared with; None if there is none.
+    """
     trainer, data = spec["trainer"], spec["data"]
     holdout = {key: value for key, value in (data.get("holdout") or {}).items() if key != "uri"}
     kept = {key: value for key, value in data.items() if key not in SOURCES}
@@ -31,7 +55,18 @@ def run_document(
         },
         "seed": spec.get("seed", 0),
         "artifacts": {"uri": artifacts},
+        "gates": gates_of(spec),
+        **({"champion": dict(champion)} if champion else {}),
     }
+
+
+def gates_of(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The gates of a TrainingJob or ModelVersion, all with a name: its own, then the default ones."""
+    own = [{"name": f"gate-{place}", **gate} for place, gate in enumerate(spec.get("gates") or (), start=1)]
+    if spec.get("defaultGates") == "Disabled":
+        return own
+    names = {gate["name"] for gate in own}
+    return [*own, *(dict(gate) for gate in DEFAULT_GATES if gate["name"] not in names)]
 
 
 def source_variables(data: Mapping[str, Any]) -> dict[str, str]:

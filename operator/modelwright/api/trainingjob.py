@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modelwright.api.base import (
+    DATA_URI,
     PVC_URI,
     Artifact,
+    CategoryValue,
     Code,
+    ColumnName,
+    ConfigMapKey,
     Digest,
     FreeForm,
-    IntOrString,
     Label,
     Message,
     Model,
@@ -26,19 +29,12 @@ from modelwright.api.base import (
     rule,
     rules,
 )
+from modelwright.api.gates import ApprovalPolicy, ChampionRef, DefaultGates, Gates, OnInconclusive, User
+from modelwright.api.signatures import Signing
 
-DATA_URI = (
-    r"^(https://[^\s]+"
-    r"|pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/\.?[^./\s][^/\s]*)+"
-    r"|configmap://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[-._a-zA-Z0-9]+"
-    r"|sklearn://[a-z_0-9]+)$"
-)
 ESTIMATOR = r"^((lightgbm|xgboost)\.[A-Z][A-Za-z0-9]*|sklearn(\.[a-z][a-z0-9_]*)+\.[A-Z][A-Za-z0-9]*)$"
 # The ModelVersion of a run is named NAME-RUN, of at most 56 characters: room for 99,999 runs.
 NAME_LENGTH = 50
-
-ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
-CategoryValue = Annotated[int | Annotated[str, Field(max_length=256)], IntOrString()]
 
 
 class ColumnRule(Model):
@@ -115,6 +111,11 @@ class Holdout(Model):
         default=None,
         description="A hold-out of your own, with the same columns. All rows of data.uri are learnt from.",
     )
+    extra_columns: Annotated[list[ColumnName], Field(min_length=1, max_length=32)] | None = Field(
+        default=None,
+        description="Columns that gates need, and that are not learnt from: gender, region. The trainer never sees "
+        "them.",
+    )
 
 
 class Sample(Model):
@@ -135,15 +136,6 @@ class LeakCheck(Model):
     on_leak: Literal["Warn", "Refuse"] = Field(
         default="Warn",
         description="Warn: a note in the Ready message and the report. Refuse: the run fails, LeakSuspected.",
-    )
-
-
-class ConfigMapKey(Model):
-    """One key of a ConfigMap in the same namespace."""
-
-    name: Name = Field(description="Name of the ConfigMap.")
-    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)] = Field(
-        description="Key in the ConfigMap."
     )
 
 
@@ -351,6 +343,31 @@ class TrainingJobSpec(Model):
         description="How many ModelVersions of this TrainingJob are kept, the newest ones. Older ones are deleted, but "
         "none that is in use, has an alias or an approval, or is Quarantined. A change starts no run.",
     )
+    gates: Gates | None = Field(
+        default=None, description="What a model has to hold before it may be served (docs/gates.md)."
+    )
+    default_gates: DefaultGates | None = Field(
+        default=None,
+        description="Enabled (default): a model that is not clearly better than the baseline, or clearly worse than the "
+        "Champion, is not Ready either. Disabled: only the gates above count.",
+    )
+    on_inconclusive: OnInconclusive | None = Field(
+        default=None,
+        description="What becomes of a model of which a gate cannot be decided. Hold (default): it waits for a person. "
+        "Reject: as if it had failed. Allow: as if it had passed. A change starts no run.",
+    )
+    approval: ApprovalPolicy | None = Field(
+        default=None,
+        description="Who has to agree before a version is Ready. A change starts no run, and counts from the next on.",
+    )
+    author: User | None = Field(
+        default=None,
+        description="Who wrote the recipe. Where the chart's approvals.author is true, the API server refuses another "
+        "name than that of who changes the spec. A change starts no run.",
+    )
+    signing: Signing | None = Field(
+        default=None, description="Sign the model when it is published. A change starts no run."
+    )
     resources: RequestedResources | None = Field(
         default=None, description="Compute resources of each step. Default: the operator's."
     )
@@ -399,8 +416,12 @@ class Run(Model):
     data: DataReport | None = Field(default=None, description="The data that it saw.")
     model_version: Name | None = Field(default=None, description="The ModelVersion that it ended in.")
     digest: Digest | None = Field(default=None, description="Digest of the model.")
+    champion: ChampionRef | None = Field(
+        default=None,
+        description="The version that the model was compared with: the Champion when the run began.",
+    )
     report: FreeForm | None = Field(
-        default=None, description="What the publisher measured: metrics, parity, signature, libraries."
+        default=None, description="What the publisher measured: metrics, gates, parity, signature, libraries."
     )
 
 

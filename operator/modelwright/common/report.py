@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, ValidationError
 
-from modelwright.api.base import Artifact, ClassLabel, Digest, Model, Signature, Task
-from modelwright.api.modelversion import Evaluation, Libraries, Parity
+from modelwright.api.base import Artifact, ClassLabel, Digest, Model, Reason, Signature, Task
+from modelwright.api.modelversion import Evaluation, Fairness, Importance, Libraries, Parity
 
 
 class MetricReport(Model):
@@ -20,6 +20,27 @@ class MetricReport(Model):
     high: FiniteFloat | None = None
     baseline: FiniteFloat | None = None
     positive_class: ClassLabel | None = None
+
+
+class GateEvidence(Model):
+    """What a step measured for a gate. The verdict is not its own: `checks.gates` judges."""
+
+    name: Annotated[str, Field(max_length=63)]
+    metric: Annotated[str, Field(max_length=128)]
+    value: FiniteFloat | None = None
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
+    measured: FiniteFloat | None = None
+    reference: FiniteFloat | None = None
+    # The name of the ModelVersion that it was compared with, or Baseline.
+    against: Annotated[str, Field(max_length=256)] | None = None
+    samples: Annotated[int, Field(ge=0)] | None = None
+    # Of the smallest group, where groups are compared.
+    smallest: Annotated[int, Field(ge=0)] | None = None
+    source: Literal["Measured", "Reported"] = "Measured"
+    # Why there is no value, in one CamelCase word and in a sentence; or, beside a value, what a reader should know.
+    reason: Reason | None = None
+    message: Annotated[str, Field(max_length=1024)] | None = None
 
 
 class Rows(Model):
@@ -37,6 +58,9 @@ class FetchReport(Model):
     notes: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
 
 
+Evidence = Annotated[list[GateEvidence], Field(max_length=34)]
+
+
 class FileReport(Model):
     """The report of any step about a model file that it has read."""
 
@@ -44,6 +68,9 @@ class FileReport(Model):
     metrics: Annotated[list[MetricReport], Field(max_length=64)] = Field(default_factory=list)
     evaluation: Evaluation | None = None
     parity: Parity | None = None
+    gates: Evidence = Field(default_factory=list)
+    importance: Annotated[list[Importance], Field(max_length=20)] = Field(default_factory=list)
+    fairness: Annotated[list[Fairness], Field(max_length=8)] = Field(default_factory=list)
     signature: Signature
 
 
@@ -55,6 +82,9 @@ class PublishReport(Model):
     metrics: Annotated[list[MetricReport], Field(max_length=64)]
     evaluation: Evaluation | None = None
     parity: Parity
+    gates: Evidence = Field(default_factory=list)
+    importance: Annotated[list[Importance], Field(max_length=20)] = Field(default_factory=list)
+    fairness: Annotated[list[Fairness], Field(max_length=8)] = Field(default_factory=list)
     signature: Signature
     libraries: Libraries
 

@@ -36,6 +36,8 @@ from modelwright.engine.objects import (
 )
 
 RECIPE_HASH = "modelwright.dev/recipe-hash"
+# What of the spec makes no other model, and asks for no other numbers of it.
+NO_RECIPE = frozenset(("versions_history_limit", "on_inconclusive", "approval", "author", "signing"))
 HISTORY = 10
 
 
@@ -55,12 +57,12 @@ class Memory:
 
 
 def recipe_hash(body: Body) -> str:
-    """The digest of a TrainingJob's recipe: the spec without how long results are kept, which makes no other model, and
-    without defaults, as a new release may add some."""
+    """The digest of a TrainingJob's recipe: the spec without what makes no other model, and without defaults, as a new
+    release may add some."""
     recipe = body["spec"]
     with suppress(ValidationError):
         recipe = TrainingJobSpec.model_validate(recipe).model_dump(
-            mode="json", by_alias=True, exclude_defaults=True, exclude={"versions_history_limit"}
+            mode="json", by_alias=True, exclude_defaults=True, exclude=set(NO_RECIPE)
         )
         store = recipe.pop("artifacts", {})
         store.pop("deletionPolicy", None)
