@@ -348,8 +348,8 @@ class TrainingJobSpec(Model):
     )
     default_gates: DefaultGates | None = Field(
         default=None,
-        description="Enabled (default): a model that is not clearly better than the baseline, or clearly worse than the "
-        "Champion, is not Ready either. Disabled: only the gates above count.",
+        description="Enabled (default): a model that is not clearly better than the baseline, or clearly worse than "
+        "the Champion, is not Ready either. Disabled: only the gates above count.",
     )
     on_inconclusive: OnInconclusive | None = Field(
         default=None,
