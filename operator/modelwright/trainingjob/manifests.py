@@ -16,6 +16,7 @@ from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import Body, annotations_of, owner_reference
 from modelwright.trainingjob.memory import RECIPE_HASH, recipe_hash
 from modelwright.trainingjob.observed import Observed
+from modelwright.trainingjob.recipe import recipe_of
 from modelwright.trainingjob.runs import RUN_ANNOTATION, STEPS, Published
 from modelwright.workload.podspec import (
     annotation_volume,
@@ -251,6 +252,7 @@ def _lineage(run: Run, job: Body, result: Published) -> dict[str, Any]:
         "parameters": sklearn.get("parameters"),
         "seed": document.get("seed", 0),
         "libraries": result.report.libraries,
+        "recipe": recipe_of(job, document),
     }
     return {key: value for key, value in parts.items() if value is not None}
 

@@ -1,0 +1,95 @@
+"""What of a TrainingJob's spec makes a model, read back from the Job of a run: the spec may have changed since. Pure.
+
+It is kept in the ModelVersion for good, and `modelwright reproduce` prints it. So it holds nothing that may be secret:
+addresses without query and password, and no values of environment variables whose names look like those of secrets.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from modelwright.api.rundocument import public, trainer_variables
+from modelwright.engine.objects import Body
+
+# A ModelVersion with a larger one would be hard to read, and etcd takes 1.5 MB an object.
+MOST_BYTES = 64_000
+SECRET = re.compile(r"SECRET|TOKEN|PASS(W|PHRASE)|CREDENTIAL|PRIVATE|AUTH|SIGNATURE|(^|_)KEY", re.IGNORECASE)
+# A password in an address, or a query that may hold a signature.
+SECRET_VALUE = re.compile(r"://[^/\s]*@|https://[^\s]*\?")
+
+
+def recipe_of(job: Body, document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The part of a TrainingJob's spec that this Job was made from; None if it has more than `MOST_BYTES` as JSON.
+
+    `document`: the run document of the Job. Gates are not in it: they make no other model, and the ModelVersion has
+    them. `api.rundocument.run_document` of it gives the document again.
+    """
+    template = job["spec"]["template"]["spec"]
+    steps = {step["name"]: step for step in template.get("initContainers") or ()}
+    train = steps.get("train") or {}
+    recipe = {
+        "task": document.get("task"),
+        "data": _data(document["data"], steps.get("fetch") or {}, template),
+        "trainer": _trainer(document, train),
+        "seed": document.get("seed", 0),
+        "resources": train.get("resources"),
+        "activeDeadlineSeconds": job["spec"].get("activeDeadlineSeconds"),
+    }
+    kept = {key: value for key, value in recipe.items() if value is not None and value != {}}
+    return kept if len(json.dumps(kept, ensure_ascii=False).encode(errors="replace")) <= MOST_BYTES else None
+
+
+def _data(data: Mapping[str, Any], fetch: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, Any]:
+    """The data, with its sources, which only fetch has."""
+    variables = _variables(fetch)
+    # The Job of an earlier release has the uri in its document.
+    source = variables.get("MODELWRIGHT_SOURCE") or str(data.get("uri", ""))
+    holdout = dict(data.get("holdout") or {})
+    other = variables.get("MODELWRIGHT_HOLDOUT_SOURCE") or holdout.get("uri")
+    if other:
+        holdout["uri"] = public(str(other))
+    certificates = _certificates(variables, pod)
+    return {
+        **data,
+        "uri": public(source),
+        **({"holdout": holdout} if holdout else {}),
+        **({"caConfigMapRef": certificates} if certificates else {}),
+    }
+
+
+def _certificates(variables: Mapping[str, str], pod: Mapping[str, Any]) -> dict[str, str] | None:
+    """The ConfigMap that fetch has its certificates from."""
+    volumes = (volume for volume in pod.get("volumes") or () if volume.get("name") == "ca")
+    name = next((str((volume.get("configMap") or {}).get("name", "")) for volume in volumes), "")
+    key = variables.get("SSL_CERT_FILE", "").rpartition("/")[2]
+    return {"name": name, "key": key} if name and key else None
+
+
+def _trainer(document: Mapping[str, Any], train: Mapping[str, Any]) -> dict[str, Any]:
+    """The trainer, with what only the container of an own image has."""
+    trainer = dict(document["trainer"])
+    if "image" not in trainer:
+        return trainer
+    given = trainer_variables({**document, "trainer": {}})
+    own = {name: value for name, value in _variables(train).items() if given.get(name) != value}
+    return {
+        **trainer,
+        **{key: train[key] for key in ("command", "args") if key in train},
+        **({"env": [_public_variable(name, value) for name, value in own.items()]} if own else {}),
+    }
+
+
+def _variables(container: Mapping[str, Any]) -> dict[str, str]:
+    return {str(each["name"]): str(each.get("value") or "") for each in container.get("env") or ()}
+
+
+def _public_variable(name: str, value: str) -> dict[str, str]:
+    """A variable, without its value where that may be secret."""
+    return (
+        {"name": name}
+        if SECRET.search(name) or SECRET_VALUE.search(value)
+        else {"name": name, "value": value}
+    )
