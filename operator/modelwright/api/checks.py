@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, FiniteFloat
 
 from modelwright.api.base import Model, Reason
+from modelwright.api.phrases import counted, deciding
 
 # The reasons of a check that has fewer samples than the spec asks for, and of counts that are not known.
 TOO_FEW, NOT_MEASURED = "TooFewSamples", "NotMeasured"
@@ -78,7 +79,7 @@ def _state(check: Checked) -> str:
     if check.reason == TOO_FEW:
         return progress(check.samples, check.samples_needed)
     if check.samples and check.threshold is not None:
-        enough = "" if check.samples_needed is None else f", about {check.samples_needed:,} would decide"
+        enough = deciding(check.samples_needed)
         return f"cannot be told apart from its limit with {counted(check.samples)}{enough}"
     return check.reason
 
@@ -86,8 +87,3 @@ def _state(check: Checked) -> str:
 def progress(samples: int, needed: int | None) -> str:
     """Returns how many samples there are of those that are needed."""
     return counted(samples) if needed is None else f"{samples:,} of {counted(needed)}"
-
-
-def counted(samples: int) -> str:
-    """Returns the number of samples with the noun."""
-    return "1 sample" if samples == 1 else f"{samples:,} samples"

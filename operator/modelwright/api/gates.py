@@ -162,7 +162,9 @@ class GateStatus(Model):
     """What was measured for a gate, and what follows from it."""
 
     name: GateName = Field(description="Name of the gate.")
-    metric: Annotated[str, Field(max_length=128)] = Field(description="The metric; never main.")
+    metric: Annotated[str, Field(max_length=128)] = Field(
+        description="The metric. main only where nothing was measured."
+    )
     verdict: Verdict = Field(description="Inconclusive: not enough is known for one of the others.")
     reason: Reason = Field(description="Why, in one CamelCase word.")
     message: Annotated[str, Field(max_length=1024)] | None = Field(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import inf
 from typing import Literal
 
-from modelwright.api.checks import counted
+from modelwright.api.phrases import around, counted, deciding
 from modelwright.checks.evidence import Interval
 
 # Inconclusive: there are no samples, or not enough for one of the others.
@@ -87,9 +86,6 @@ def verdict_text(
 ) -> str:
     """Returns the numbers of a verdict as text."""
     known = "unknown" if value is None else f"{value:.4g}"
-    around = "" if interval is None else f" ({interval.low:.4g} to {interval.high:.4g})"
-    if interval is not None and interval.high == inf:
-        around = f" ({interval.low:.4g} or more)"
+    spread = "" if interval is None else around(interval.low, interval.high)
     limit = "" if threshold is None else f", the limit {threshold:.4g}"
-    needed = "" if samples_needed is None else f", about {samples_needed:,} would decide"
-    return f"{metric} is {known}{around}{limit} ({counted(samples)}{needed})"
+    return f"{metric} is {known}{spread}{limit} ({counted(samples)}{deciding(samples_needed)})"

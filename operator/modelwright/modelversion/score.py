@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelwright.api.modelversion import Metric, ModelVersionStatus
+from modelwright.api.phrases import around
 
 # The first that has a value is shown. With two classes roc_auc does not depend on a threshold; with more,
 # balanced_accuracy counts each class alike.
@@ -31,7 +32,5 @@ def _preferred(status: ModelVersionStatus) -> tuple[str, ...]:
 
 
 def _text(metric: Metric) -> str:
-    text = f"{metric.name} {metric.value:.4g}"
-    if metric.low is not None and metric.high is not None:
-        text += f" ({metric.low:.4g} to {metric.high:.4g})"
+    text = f"{metric.name} {metric.value:.4g}{around(metric.low, metric.high)}"
     return text if metric.baseline is None else f"{text}, baseline {metric.baseline:.4g}"

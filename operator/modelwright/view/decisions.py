@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelwright.api.checks import counted
+from modelwright.api.phrases import counted
 from modelwright.api.requests import requester_phrase
 from modelwright.view.format import duration, number, percent
 from modelwright.view.model import Decision, InferenceService

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from modelwright.api.checks import NOT_MEASURED, TOO_FEW, counted, need, progress
+from modelwright.api.checks import NOT_MEASURED, TOO_FEW, need, progress
+from modelwright.api.phrases import counted
 from modelwright.view.decisions import METRICS
 from modelwright.view.format import number, plain, since, span, table
 from modelwright.view.model import Check, InferenceService, Metric
