@@ -100,7 +100,23 @@ class Data(Document):
             raise ValueError(f"exclude names the target {self.target!r}")
         if self.weight is not None and self.weight in [self.target, *features]:
             raise ValueError(f"weight {self.weight!r} is also the target or one of the features")
+        self._check_extra_columns()
         return self
+
+    def _check_extra_columns(self) -> None:
+        extra, where = self.holdout.extra_columns, "holdout.extraColumns"
+        if len(set(extra)) < len(extra):
+            raise ValueError(f"{where} names a column twice")
+        if self.target in extra:
+            raise ValueError(f"{where} names the target {self.target!r}, which gates have anyway")
+        if self.weight is not None and self.weight in extra:
+            raise ValueError(f"{where} names the weight {self.weight!r}, which weighs rows in training only")
+        both = [name for name in extra if name in (self.features or [])]
+        if both:
+            raise ValueError(
+                f"{where} and features both name {', '.join(map(repr, both[:5]))}: a gate can use a feature without "
+                f"its being in {where}; what is there is not learnt from"
+            )
 
 
 class EarlyStopping(Document):

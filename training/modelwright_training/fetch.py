@@ -38,10 +38,11 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
         "Read %d rows and %d columns (%s)", source.table.num_rows, source.table.num_columns, source.format
     )
     own = sources.bring_holdout(document.data, paths.source_holdout, environ)
+    extra = document.data.holdout.extra_columns
     table, dataset, facts, chosen = prepare(document, by_estimator, source, own)
     size = source.size
     del source, own  # their columns take as much memory as those that are written
-    _write(table, dataset, facts, chosen, paths)
+    _write(table, dataset, facts, chosen, extra, paths)
     log.info("Wrote %d rows to learn from and %d to score on", facts.rows.train, facts.rows.holdout)
     return {
         "size": size,
@@ -51,11 +52,14 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     }
 
 
-def _write(table: ArrowTable, dataset: Dataset, facts: SourceFacts, chosen: Split, paths: Paths) -> None:
+def _write(
+    table: ArrowTable, dataset: Dataset, facts: SourceFacts, chosen: Split, extra: list[str], paths: Paths
+) -> None:
     with storage("Writing the data"):
         both = [*dataset.names, dataset.target.name]
         train = table.select([*both, *([dataset.weight] if dataset.weight else [])])
-        holdout = table.select([*both, *([facts.group] if facts.group and facts.group not in both else [])])
+        others = [*([facts.group] if facts.group else []), *extra]
+        holdout = table.select(list(dict.fromkeys([*both, *others])))
         _write_rows(holdout, chosen.holdout, paths.holdout_rows)
         _write_rows(train, chosen.train, paths.train_rows)
         replace_file(paths.source_facts, to_json(facts))

@@ -1,6 +1,6 @@
 """Joins a hold-out of the user's own to the data: same columns, read as the data's are."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from modelwright_training.documents import ColumnRule
 from modelwright_training.errors import InputError, listing, row_listing, suggestion
 from modelwright_training.reading import dates, targets
+from modelwright_training.reading import extras as extra_columns
 from modelwright_training.reading import rules as schema
 from modelwright_training.reading.column import Column
 from modelwright_training.reading.columns import read_columns
@@ -28,19 +29,14 @@ def joined(
     target: str,
     own: Source,
     rules: Mapping[str, ColumnRule],
-) -> dict[str, Column]:
-    """The columns of the data, with the rows of the hold-out behind them in the features and the target.
+    extra: Sequence[str] = (),
+) -> tuple[dict[str, Column], dict[str, ArrowArray]]:
+    """The columns of the data, with the rows of the hold-out behind them in the features and the target; and of the
+    hold-out the `extra` columns, which the data need not have.
 
     The data decides what type a column is of; a hold-out that does not fit is refused, all columns at once."""
     names = [*features, target]
-    absent = [name for name in names if name not in own.table.column_names]
-    if absent:
-        hints = "".join(suggestion(name, own.table.column_names) for name in absent[:3])
-        raise InputError(
-            "HoldoutUnsuitable",
-            f"{WHERE} lacks columns of the data: {listing(absent)}.{hints} "
-            f"Its columns are {listing(own.table.column_names)}.",
-        )
+    _check_present(own, names, extra)
     asked = {name: _rule(columns[name], rules.get(name)) for name in names}
     with _of_the_holdout():
         read = read_columns(own.table, names, asked, own.format == "csv", own.delimiter)
@@ -48,13 +44,34 @@ def joined(
         raise_all(fault for name in names for fault in _faults(columns[name], read[name]))
         schema.check(read, {name: rule for name, rule in rules.items() if name in read})
         targets.check_complete(read[target])
-    return {**columns, **{name: _behind(columns[name], read[name]) for name in names}}
+        extras = extra_columns.read(own, extra, rules)
+    rows = len(columns[target].values)
+    return (
+        {**columns, **{name: _behind(columns[name], read[name]) for name in names}},
+        {name: extra_columns.behind(rows, values) for name, values in extras.items()},
+    )
 
 
-def unused(own: Source, source: Source) -> list[str]:
-    """A note on columns that only the hold-out has."""
-    found = [name for name in own.table.column_names if name not in source.table.column_names]
+def unused(own: Source, source: Source, extra: Sequence[str]) -> list[str]:
+    """A note on columns that only the hold-out has, and that no gate needs."""
+    known = {*source.table.column_names, *extra}
+    found = [name for name in own.table.column_names if name not in known]
     return [f"not used, since only the hold-out has them: {listing(found, 5)}"] if found else []
+
+
+def _check_present(own: Source, names: Sequence[str], extra: Sequence[str]) -> None:
+    """Refuse a hold-out that lacks columns."""
+    present = own.table.column_names
+    lacks = {
+        "columns of the data": [name for name in names if name not in present],
+        f"columns of {extra_columns.WHERE}": [name for name in extra if name not in present],
+    }
+    if any(lacks.values()):
+        what = " and ".join(f"{which}: {listing(absent)}" for which, absent in lacks.items() if absent)
+        hints = "".join(suggestion(name, present) for absent in lacks.values() for name in absent[:3])
+        raise InputError(
+            "HoldoutUnsuitable", f"{WHERE} lacks {what}.{hints} Its columns are {listing(present)}."
+        )
 
 
 def _rule(column: Column, rule: ColumnRule | None) -> ColumnRule:

@@ -22,7 +22,7 @@ from modelwright_training.documents import (
     Task,
 )
 from modelwright_training.errors import InputError, listing, suggestion
-from modelwright_training.reading import leaks, names, notes, own_holdout, rules, sources, targets
+from modelwright_training.reading import extras, leaks, names, notes, own_holdout, rules, sources, targets
 from modelwright_training.reading.column import Column
 from modelwright_training.reading.columns import read_columns
 from modelwright_training.reading.faults import ColumnError, raise_all
@@ -39,27 +39,30 @@ def prepare(
     """Check the data and choose the hold-out: the whole table, what is in it, its origin, and the rows of each side.
 
     own: a hold-out of the user's own. Its rows come after those of the data in the table."""
-    data, after = document.data, document.data.holdout.after
-    wanted = _features(data, source.table.column_names)
+    data, after, extra = document.data, document.data.holdout.after, document.data.holdout.extra_columns
+    wanted = _features(data, source.table.column_names, own is not None)
     others = [data.weight, after.column if after else None]
     used = list(dict.fromkeys([*wanted, data.target, *(name for name in others if name)]))
-    raise_all(names.check(used))
+    raise_all(names.check(dict.fromkeys([*used, *extra])))
+    ruled = {name: rule for name, rule in data.rules.items() if name in used or name not in extra}
     columns = read_columns(
         source.table,
-        dict.fromkeys([*used, *data.rules]),
-        data.rules,
+        dict.fromkeys([*used, *ruled]),
+        ruled,
         untyped=source.format == "csv",
         delimiter=source.delimiter,
         labels={data.target, data.weight or data.target},
     )
-    rules.check(columns, data.rules)
+    rules.check(columns, ruled)
     identifiers = _identifiers(data, [columns[name] for name in wanted])
     own_rows = own.table.num_rows if own else 0
     if own and own.digest == source.digest:
         message = "data.holdout.uri holds the same bytes as data.uri, so no row is held out. Name other rows."
         raise InputError("HoldoutUnsuitable", message)
     if own:
-        columns = own_holdout.joined(columns, wanted, data.target, own, data.rules)
+        columns, kept = own_holdout.joined(columns, wanted, data.target, own, data.rules, extra)
+    else:
+        kept = extras.read(source, extra, data.rules)
     target = columns[data.target]
     targets.check_complete(target)
     raise_all(error for name in [*wanted, target.name] if (error := rules.out_of_range(columns[name])))
@@ -106,7 +109,7 @@ def prepare(
             *notes.of_features(features),
             *notes.of_target(target, task),
             *source.notes,
-            *(own_holdout.unused(own, source) if own else []),
+            *(own_holdout.unused(own, source, extra) if own else []),
         ],
         duplicates=chosen.duplicates,
         leaks=suspected,
@@ -118,8 +121,10 @@ def prepare(
     table = pa.table(
         {**{each.feature.name: each.values for each in features}, target.name: values, **weights}
     )
-    if sides.group is not None and data.holdout.group not in table.column_names:
+    if sides.group is not None and data.holdout.group not in [*table.column_names, *kept]:
         table = table.append_column(data.holdout.group, sides.group)
+    for name, of_gates in kept.items():
+        table = table.append_column(name, of_gates)
     return table, dataset, facts, chosen
 
 
@@ -128,22 +133,26 @@ def _class_counts(labels: "np.ndarray[Any, Any]", classes: list[Class], chosen: 
     return ClassCounts(train=[train[each] for each in classes], holdout=[holdout[each] for each in classes])
 
 
-def _features(data: Data, present: list[str]) -> list[str]:
-    """The names of the features; refuses names that the data does not have."""
+def _features(data: Data, present: list[str], own: bool) -> list[str]:
+    """The names of the features; refuses names that the data does not have.
+
+    own: there is a hold-out of the user's own, so what gates need has to be there, not in the data."""
     if data.target not in present:
         raise InputError(
             "TargetMissing",
             f"The data has no column {data.target!r} (data.target).{suggestion(data.target, present)} "
             f"Its columns are {listing(present)}.",
         )
+    extra = data.holdout.extra_columns
     asked: dict[str, list[str]] = {
         "data.features": data.features or [],
         "data.exclude": data.exclude,
         "data.weight": [data.weight] if data.weight else [],
-        "data.schema": list(data.rules),
+        "data.schema": [name for name in data.rules if name not in extra],
         "data.holdout.after": [data.holdout.after.column] if data.holdout.after else [],
         "data.holdout.group": [data.holdout.group] if data.holdout.group else [],
         "data.holdout.key": [data.holdout.key] if data.holdout.key else [],
+        extras.WHERE: [] if own else extra,
     }
     absent = {where: [name for name in listed if name not in present] for where, listed in asked.items()}
     if any(absent.values()):
@@ -153,7 +162,7 @@ def _features(data: Data, present: list[str]) -> list[str]:
             "FeatureMissing",
             f"Columns are named that the data does not have: {what}.{hints} Its columns are {listing(present)}.",
         )
-    out = {data.target, data.weight, data.holdout.group, data.holdout.key, *data.exclude}
+    out = {data.target, data.weight, data.holdout.group, data.holdout.key, *data.exclude, *extra}
     features = data.features or [name for name in present if name not in out]
     if not features:
         raise InputError(

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -57,18 +57,25 @@ def public(uri: str) -> str:
 
 def bring(data: Data, mounted: Path, environ: Mapping[str, str]) -> Source:
     """Read the data of a run from `data.uri`; volumes are mounted at `mounted`."""
-    return _bring(data, data.uri, mounted, environ, data.digest, data.sample)
+    extra = data.holdout.extra_columns if data.holdout.uri is None else []
+    wanted = _wanted(data, extra)
+    return _bring(data.uri, mounted, environ, wanted, data.digest, data.sample)
 
 
 def bring_holdout(data: Data, mounted: Path, environ: Mapping[str, str]) -> Source | None:
     """Read the user's own hold-out from `data.holdout.uri`, if there is one; its volume is mounted at `mounted`."""
     if data.holdout.uri is None:
         return None
-    return _bring(data, data.holdout.uri, mounted, environ, None, None)
+    return _bring(data.holdout.uri, mounted, environ, _wanted(data, data.holdout.extra_columns))
 
 
 def _bring(
-    data: Data, uri: str, mounted: Path, environ: Mapping[str, str], digest: str | None, sample: Sample | None
+    uri: str,
+    mounted: Path,
+    environ: Mapping[str, str],
+    wanted: frozenset[str] | None,
+    digest: str | None = None,
+    sample: Sample | None = None,
 ) -> Source:
     shown = public(uri)
     log.info("Fetching %s", shown)
@@ -76,7 +83,6 @@ def _bring(
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         files, many = _files(uri, mounted, scratch, environ)
-        wanted = _wanted(data)
         for file in files:
             name = f"{file.name!r} of {shown}" if many else shown
             with file.opened() as stream:
@@ -137,14 +143,15 @@ def _check_digest(shown: str, found: str, asked: str | None) -> None:
         )
 
 
-def _wanted(data: Data) -> frozenset[str] | None:
-    """The columns that the run uses; None for all of the file."""
+def _wanted(data: Data, extra: Sequence[str]) -> frozenset[str] | None:
+    """The columns that the run uses, with those that gates need; None for all of the file."""
     if data.features is None:
         return None
     holdout = data.holdout
     after = holdout.after.column if holdout.after else None
     others = (data.target, data.weight, holdout.key, holdout.group, after)
-    return frozenset([*data.features, *data.rules, *data.exclude, *(name for name in others if name)])
+    ruled = [name for name in data.rules if name not in holdout.extra_columns]
+    return frozenset([*data.features, *ruled, *data.exclude, *extra, *(name for name in others if name)])
 
 
 def _same(lines: list[str]) -> Iterator[str]:
