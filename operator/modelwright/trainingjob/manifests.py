@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelwright.api import API_VERSION
-from modelwright.api.rundocument import run_document, source_of, source_variables, trainer_variables
+from modelwright.api.rundocument import run_document, source_variables, trainer_variables
 from modelwright.api.trainingjob import Run
 from modelwright.common.conditions import true_condition
 from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
@@ -28,15 +28,13 @@ from modelwright.workload.podspec import (
     pod_spec,
 )
 from modelwright.workload.podstatus import container_statuses
+from modelwright.workload.sources import sources
 from modelwright.workload.store import claim_of, store_uri
 
 DELETE_STEP = "delete"
 DELETE_SECONDS = 600
-SOURCE = "/source"
-SOURCE_HOLDOUT = "/source-holdout"
 RUN_FILE = "run.json"
 RUN_READ = mount("run", "/etc/modelwright/run", read_only=True)
-CA_FOLDER = "/etc/modelwright/ca"
 TRAIN = mount("train", "/data/train")
 TRAIN_READ = mount("train", "/data/train", read_only=True)
 HOLDOUT = mount("holdout", "/data/holdout")
@@ -108,12 +106,12 @@ def _text(observed: Observed, run: Run, settings: Settings) -> str:
 
 def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     data = observed.spec["data"]
-    volumes, source_mounts, source_env = _sources(data)
+    read = sources(data)
     store = claim_volume("artifacts", claim_of(artifacts_uri(observed, settings)), read_only=False)
     resources = observed.spec.get("resources") or settings.training_resources
     fetch = container(
         "fetch", settings.training_image, settings, resources=resources, scratch="fetch",
-        mounts=(RUN_READ, TRAIN, HOLDOUT, *source_mounts), env={**source_variables(data), **source_env},
+        mounts=(RUN_READ, TRAIN, HOLDOUT, *read.mounts), env={**source_variables(data), **read.env},
     )  # fmt: skip
     publish = container(
         "publish", settings.training_image, settings, resources=resources, scratch="publish",
@@ -124,7 +122,7 @@ def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     folders = (empty_dir("train"), empty_dir("holdout"), empty_dir("model"))
     return pod_spec(
         settings,
-        (annotation_volume("run", RUN_FILE, RUN_ANNOTATION), *folders, store, *volumes),
+        (annotation_volume("run", RUN_FILE, RUN_ANNOTATION), *folders, store, *read.volumes),
         restartPolicy="Never",
         initContainers=[fetch, _trainer(observed, resources, settings)],
         containers=[publish],
@@ -146,33 +144,6 @@ def _trainer(observed: Observed, resources: Mapping[str, Any], settings: Setting
         mounts=mounts, env=trainer_variables(spec),
     )  # fmt: skip
     return {**image, **{key: trainer[key] for key in ("command", "args") if key in trainer}}
-
-
-def _sources(data: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, str]]:
-    """The volumes, mounts and environment variables that fetch needs to read the data."""
-    volumes, mounts = _source("source", SOURCE, source_of(data))
-    holdout = (data.get("holdout") or {}).get("uri")
-    if holdout:
-        more = _source("source-holdout", SOURCE_HOLDOUT, holdout)
-        volumes, mounts = [*volumes, *more[0]], [*mounts, *more[1]]
-    reference = data.get("caConfigMapRef")
-    if reference is None:
-        return volumes, mounts, {}
-    volume = {"name": "ca", "configMap": {"name": reference["name"], "optional": True}}
-    env = {"SSL_CERT_FILE": f"{CA_FOLDER}/{reference['key']}"}
-    return [*volumes, volume], [*mounts, mount("ca", CA_FOLDER, read_only=True)], env
-
-
-def _source(name: str, path: str, uri: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The volume of a source in the namespace, and its mount; nothing for one outside."""
-    scheme, _, rest = uri.partition("://")
-    owner = rest.split("/", 1)[0]
-    mounts = [mount(name, path, read_only=True)]
-    if scheme == "pvc":
-        return [claim_volume(name, owner, read_only=True)], mounts
-    if scheme == "configmap":
-        return [{"name": name, "configMap": {"name": owner, "optional": True}}], mounts
-    return [], []
 
 
 def delete_job_manifest(

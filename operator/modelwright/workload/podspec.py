@@ -99,6 +99,18 @@ def claim_volume(name: str, claim: str, *, read_only: bool) -> dict[str, Any]:
     }
 
 
+def config_map_volume(name: str, config_map: str) -> dict[str, Any]:
+    """The volume of a ConfigMap; empty if there is none, which the step in the pod reports."""
+    return {"name": name, "configMap": {"name": config_map, "optional": True}}
+
+
+def secret_volume(name: str, reference: Mapping[str, Any], file: str, *, optional: bool) -> dict[str, Any]:
+    """A volume with one key of a Secret as a file. `optional`: it is empty if there is none; else the pod waits."""
+    items = [{"key": reference["key"], "path": file}]
+    secret = {"secretName": reference["name"], "items": items, "defaultMode": 0o440}
+    return {"name": name, "secret": {**secret, **({"optional": True} if optional else {})}}
+
+
 def mount(name: str, path: str, *, read_only: bool = False) -> dict[str, Any]:
     """A volumeMount of a container."""
     return {"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})}
