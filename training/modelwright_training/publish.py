@@ -5,14 +5,12 @@ What is scored here is the file that will be served, in the library that will se
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from modelwright_training import libraries
 from modelwright_training.documents import (
-    Class,
     Dataset,
     RunDocument,
     SourceFacts,
@@ -24,13 +22,14 @@ from modelwright_training.errors import InputError, storage
 from modelwright_training.features import frames
 from modelwright_training.judging import card, golden, parity, tables
 from modelwright_training.judging import reference as references
-from modelwright_training.judging.classification import classification
+from modelwright_training.judging.gates import champion
+from modelwright_training.judging.gates.measuring import measure
+from modelwright_training.judging.gates.world import look
+from modelwright_training.judging.loaded import Loaded, load
 from modelwright_training.judging.metrics import Measured, Rows
-from modelwright_training.judging.regression import regression
 from modelwright_training.judging.trained import Training, load_training
 from modelwright_training.message import Json
-from modelwright_training.onnxfile import feeding, modelfile, predictions, session
-from modelwright_training.onnxfile.modelfile import ModelFile
+from modelwright_training.onnxfile import modelfile, session
 from modelwright_training.paths import Paths
 from modelwright_training.storing import store
 
@@ -40,40 +39,30 @@ ALONE = "the rows beside a row change its answer, so it was scored row by row"
 SKIPPED = {"verdict": "Skipped", "compared": 0}
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A model that is loaded, with the data it is judged on."""
-
-    file: ModelFile
-    model: session.Model
-    feed: feeding.Feeder
-    dataset: Dataset
-    classes: list[Class] | None
-    notes: list[str] = field(default_factory=list)
-
-    def predict(self, frame: pd.DataFrame) -> predictions.Predictions:
-        """What the model predicts for some rows."""
-        return predictions.read(feeding.run(self.model, self.feed, frame), self.classes)
-
-
 def run(environ: Mapping[str, str], paths: Paths) -> Json:
     """Judge the model of the run and put it into the artifact store."""
     document = load_run(paths.run)
     prefix = store.folder_of(document.artifacts.uri, paths.artifacts, "artifacts.uri")
     dataset, source = load_dataset(paths.dataset), load_source_facts(paths.source_facts)
-    candidate = _load(paths, dataset)
+    candidate = load(modelfile.read(paths.model_file), dataset)
     trained = frames.load_rows(paths.train_rows, dataset)
-    holdout = frames.load_rows(paths.holdout_rows, dataset)
-    if feeding.alone(candidate.model, candidate.feed, holdout):
-        candidate = replace(candidate, feed=replace(candidate.feed, batch=1), notes=[ALONE])
+    holdout = frames.load_rows(paths.holdout_rows, dataset, extra=True)
+    candidate = candidate.row_by_row(holdout)
     log.info("Scoring %d bytes of model on %d rows", candidate.file.size, len(holdout))
-    measured = _measure(candidate, holdout, trained, _drawn(candidate.file.digest, source, paths))
+    rival = None if document.champion is None else champion.loader(document.champion, paths)
+    world = look(candidate, holdout, trained, _drawn(candidate.file.digest, source, paths), rival)
+    measured = world.measured
     for metric in measured.metrics:
         log.info("  %s = %.6g", metric.name, metric.value)
     compared = _compare(candidate, paths, trained)
     log.info("Parity: %s over %d rows", compared["verdict"], compared["compared"])
     facts = _facts(trained, dataset)
+    evidence = measure(document.gates, world)
+    for found in evidence:
+        log.info("Gate %s: %s", found.name, found.reason if found.value is None else f"{found.value:.6g}")
     report = _report(document, source, candidate, measured, compared, load_training(paths.training), facts)
+    if evidence:
+        report["gates"] = [found.document() for found in evidence]
     files = {
         store.MODEL: candidate.file.content,
         "report.json": _text(report),
@@ -83,16 +72,8 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     mark = store.mark_of(document.namespace, document.training_job, document.run)
     fresh = store.put(prefix, candidate.file.digest, files, mark)
     log.info("%s %s", "Published" if fresh else "Already published:", report["artifact"]["uri"])
-    kept = ("artifact", "task", "metrics", "evaluation", "parity", "signature", "libraries")
-    return {key: report[key] for key in kept}
-
-
-def _load(paths: Paths, dataset: Dataset) -> Candidate:
-    file = modelfile.read(paths.model_file)
-    modelfile.check(file)
-    model = session.load(file)
-    feed = feeding.feeder(model, dataset)
-    return Candidate(file, model, feed, dataset, predictions.classes_of(model, dataset))
+    kept = ("artifact", "task", "metrics", "evaluation", "parity", "gates", "signature", "libraries")
+    return {key: report[key] for key in kept if key in report}
 
 
 def _drawn(digest: str, source: SourceFacts, paths: Paths) -> Rows:
@@ -105,17 +86,7 @@ def _drawn(digest: str, source: SourceFacts, paths: Paths) -> Rows:
     return Rows(seed, pd.factorize(column, use_na_sentinel=False)[0].astype(np.int64), source.group)
 
 
-def _measure(candidate: Candidate, holdout: pd.DataFrame, trained: pd.DataFrame, rows: Rows) -> Measured:
-    dataset = candidate.dataset
-    truth, learnt = frames.target(holdout, dataset), frames.target(trained, dataset)
-    predicted = candidate.predict(holdout)
-    if candidate.classes is None:
-        return regression(truth, predicted, learnt, rows)
-    known = dataset.classes or []
-    return classification(truth, predicted, candidate.classes, known, learnt, dataset.positive_class, rows)
-
-
-def _compare(candidate: Candidate, paths: Paths, trained: pd.DataFrame) -> Json:
+def _compare(candidate: Loaded, paths: Paths, trained: pd.DataFrame) -> Json:
     reference = references.load(paths.reference, candidate.dataset)
     if reference is None:
         return SKIPPED
@@ -146,7 +117,7 @@ def _facts(trained: pd.DataFrame, dataset: Dataset) -> list[Json]:
 def _report(
     document: RunDocument,
     source: SourceFacts,
-    candidate: Candidate,
+    candidate: Loaded,
     measured: Measured,
     compared: Json,
     training: Training | None,
@@ -155,7 +126,7 @@ def _report(
     dataset, digest = candidate.dataset, candidate.file.digest
     uri = f"{document.artifacts.uri.rstrip('/')}/{digest.replace(':', '-')}/{store.MODEL}"
     features = None if candidate.feed.by_column else dataset.names
-    notes = [*measured.evaluation["notes"], *candidate.notes]
+    notes = [*measured.evaluation["notes"], *([ALONE] if candidate.alone else [])]
     return {
         "model": document.model,
         "trainingJob": document.training_job,

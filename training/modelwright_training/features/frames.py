@@ -19,14 +19,16 @@ from modelwright_training.untyped import Features
 Matrix = npt.NDArray[np.float32]
 
 
-def load_rows(path: Path, dataset: Dataset) -> pd.DataFrame:
-    """The features and the target of one side of the split."""
+def load_rows(path: Path, dataset: Dataset, *, extra: bool = False) -> pd.DataFrame:
+    """The features and the target of one side of the split; with `extra` all other columns as well, behind them."""
     if not path.is_file():
         raise InputError("DataNotFound", f"{path} is not there: the fetch step has to run before this one.")
     try:
         with storage(f"Reading {path}"):
             frame = pd.read_parquet(path)
-        return frame[[*dataset.names, dataset.target.name]]
+        wanted = [*dataset.names, dataset.target.name]
+        others = [name for name in frame.columns if extra and name not in wanted]
+        return frame[[*wanted, *others]]
     except (pa.ArrowInvalid, KeyError) as error:
         raise InputError("DataUnreadable", f"{path} is not what fetch has written: {error}.") from error
 

@@ -1,21 +1,23 @@
 """Measures a classifier. A class without rows in the hold-out counts in no mean."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from modelwright_training.documents import Class
 from modelwright_training.errors import listing
 from modelwright_training.judging import intervals, scorers, tables
 from modelwright_training.judging.intervals import Interval, wilson
-from modelwright_training.judging.metrics import Measured, Metric, Rows, constant, few, no_better
+from modelwright_training.judging.metrics import Measured, Metric, Rows, constant, few, finite, no_better
+from modelwright_training.judging.scored import Mask, Part, Scored
 from modelwright_training.judging.scorers import Codes, Floats, Scorer
 from modelwright_training.judging.tables import rounded
 from modelwright_training.message import Json
 from modelwright_training.onnxfile.predictions import Predictions
 from modelwright_training.onnxfile.session import Array
 
+OF_LABELS = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 OF_RANKS = ("roc_auc", "average_precision")
 OF_PROBABILITIES = ("log_loss", "brier_score", "expected_calibration_error")
 OF_POSITIVE = ("precision", "recall", "f1", *OF_RANKS)
@@ -34,32 +36,21 @@ def classification(
 
     `classes` are the model's, in the order of its columns; `known` are those of the whole data; `trained` holds the
     classes of the training rows; `positive` is the positive class of two."""
-    labels = predictions.labels
-    assert labels is not None  # noqa: S101 (a classifier has labels)
-    everything: list[Class] = sorted({*known, *classes, *labels.tolist()})
-    codes = Coded(everything, truth, labels, trained)
-    place = None if positive is None or len(known) > 2 else everything.index(positive)
-    ranks = None if codes.strange(classes) else _ranks(codes, predictions, classes, place)
-    table = None if codes.strange(classes) else predictions.probabilities
-    parts = [scorers.of_labels(codes.truth, codes.answered, len(everything), place)]
-    parts += [scorers.of_ranks(*ranks)] if ranks else []
-    if table is not None:
-        columns = np.array([classes.index(label) if label in classes else -1 for label in everything])
-        table = table.clip(0, 1)  # float32 sums overshoot
-        parts.append(scorers.of_probabilities(columns[codes.truth], table))
-    values = scorers.together(*parts)(np.ones(len(truth)))
-    omitted = _why_not(values, codes, predictions, classes, place)
+    found = classified(truth, predictions, classes, known, trained, positive)
+    codes, everything, place = found.codes, found.codes.names, found.place
+    scored, baseline = found.scored(rows.groups), found.baseline(rows.groups)
+    values, always = scored.values(), baseline.values()
+    omitted = _why_not(values, found)
     values = {name: value for name, value in values.items() if name not in omitted}
-    curves_drawn = len(ranks[0]) if ranks else 0
-    costly = _costly(len(truth), curves_drawn)
-    found = _intervals(parts, values, len(truth), curves_drawn, rows)
-    baseline = _majority(codes, known, place)
+    costly = scored.costly(OF_RANKS)
+    drawn = _intervals(scored, list(values), rows)
+    everyone = np.ones(len(truth), dtype=bool)
     metrics = [
         Metric(
             name,
             value,
-            found.values.get(name) or _proportion(name, value, codes, place, rows.groups),
-            baseline.get(name),
+            drawn.values.get(name) or scored.proportion(name, value, everyone),
+            finite(always[name]),
             positive if place is not None and name in OF_POSITIVE else None,
         )
         for name, value in values.items()
@@ -71,16 +62,17 @@ def classification(
         "trainRows": len(trained),
         "holdoutRows": len(truth),
         "baseline": {"label": likeliest},
-        "intervals": rows.document(found.resamples),
+        "intervals": rows.document(drawn.resamples),
         "classes": tables.per_class(everything, codes.trained, codes.truth, codes.answered),
     }
     matrix = tables.confusion(everything, codes.truth, codes.answered)
     evaluation |= {"confusion": matrix} if matrix else {}
     curves: Json = {}
-    if place is not None and ranks and not {"roc_auc"} & omitted.keys():
-        curves["roc"] = [[rounded(x), rounded(y)] for x, y in scorers.roc_points(ranks[0][0], ranks[1][0])]
-    if table is not None:
-        evaluation |= _of_table(codes, table, classes, everything, place)
+    if place is not None and found.ranks and not {"roc_auc"} & omitted.keys():
+        masks, columns = found.ranks
+        curves["roc"] = [[rounded(x), rounded(y)] for x, y in scorers.roc_points(masks[0], columns[0])]
+    if found.table is not None:
+        evaluation |= _of_table(codes, found.table, classes, everything, place)
     notes = [
         *_absent(everything, known, codes),
         *_unknown(known, everything, codes),
@@ -89,7 +81,7 @@ def classification(
         *([f"{', '.join(OF_RANKS)}: no interval, which would take too long"] if costly else []),
         *few(len(truth), rows),
     ]
-    return Measured(metrics, omitted, evaluation | {"notes": notes}, curves)
+    return Measured(metrics, omitted, evaluation | {"notes": notes}, curves, scored, baseline)
 
 
 class Coded:
@@ -115,9 +107,100 @@ class Coded:
         ]
 
 
+@dataclass(frozen=True)
+class Classified:
+    """What a classifier answered for rows whose classes are known.
+
+    `place`: the number of the positive class of two. `ranks`: for each class that is ranked, which rows are of it and
+    their scores. `table`: the probabilities, a column per class of the model."""
+
+    codes: Coded
+    classes: Sequence[Class]
+    predictions: Predictions
+    place: int | None
+    ranks: tuple[list[Mask], list[Floats]] | None
+    table: Floats | None
+
+    def scored(self, groups: Codes | None = None) -> Scored:
+        """Its metrics. `groups`: the number of each row's group, if rows belong together."""
+        codes = self.codes
+        parts = [
+            Part(OF_LABELS, scorers.of_labels(codes.truth, codes.answered, len(codes.names), self.place))
+        ]
+        if self.ranks:
+            parts.append(Part(OF_RANKS, scorers.of_ranks(*self.ranks), len(self.ranks[0])))
+        if self.table is not None:
+            own = {label: column for column, label in enumerate(self.classes)}
+            columns = np.array([own.get(label, -1) for label in codes.names])
+            parts.append(Part(OF_PROBABILITIES, scorers.of_probabilities(columns[codes.truth], self.table)))
+        why = {
+            name: self._unknown() or "the model answers no probabilities"
+            for part, names in ((self.ranks, OF_RANKS), (self.table, OF_PROBABILITIES))
+            if part is None
+            for name in names
+        }
+
+        def proportion(name: str, value: float, rows: Mask) -> Interval | None:
+            return _proportion(name, value, codes, self.place, groups, rows)
+
+        return Scored(len(codes.truth), tuple(parts), groups, why, self.predictions, self.table, proportion)
+
+    def baseline(self, groups: Codes | None = None) -> Scored:
+        """The metrics of a model that always answers the class with most training rows, with the classes' shares among
+        the training rows as probabilities. Each class is one row, as often as its rows weigh."""
+        codes = self.codes
+        there = np.flatnonzero(codes.there)
+        shares = codes.learnt / codes.learnt.sum()
+        answered = np.full(len(there), codes.majority)
+        places = range(len(codes.names)) if self.place is None else [self.place]
+        masks = [there == own for own in places]
+
+        def of_classes(scorer: Scorer) -> Scorer:
+            return lambda weights: scorer(
+                np.bincount(codes.truth, weights, len(codes.names))[there].astype(np.float64)
+            )
+
+        return Scored(
+            len(codes.truth),
+            tuple(
+                Part(names, of_classes(scorer))
+                for names, scorer in (
+                    (OF_LABELS, scorers.of_labels(there, answered, len(codes.names), self.place)),
+                    (OF_RANKS, scorers.of_ranks(masks, [np.zeros(len(there))] * len(masks))),
+                    (OF_PROBABILITIES, scorers.of_probabilities(there, np.tile(shares, (len(there), 1)))),
+                )
+            ),
+            groups,
+        )
+
+    def _unknown(self) -> str | None:
+        strange = self.codes.strange(self.classes)
+        return f"the hold-out has class {strange[0]!r}, which the model does not know" if strange else None
+
+
+def classified(
+    truth: Array,
+    predictions: Predictions,
+    classes: Sequence[Class],
+    known: Sequence[Class],
+    trained: Array,
+    positive: Class | None,
+) -> Classified:
+    """Lay out what a classifier answered; the arguments are those of `classification`."""
+    labels = predictions.labels
+    assert labels is not None  # noqa: S101 (a classifier has labels)
+    codes = Coded(sorted({*known, *classes, *labels.tolist()}), truth, labels, trained)
+    place = None if positive is None or len(known) > 2 else codes.names.index(positive)
+    if codes.strange(classes):
+        return Classified(codes, classes, predictions, place, None, None)
+    table = predictions.probabilities
+    table = None if table is None else table.clip(0, 1)  # float32 sums overshoot
+    return Classified(codes, classes, predictions, place, _ranks(codes, predictions, classes, place), table)
+
+
 def _ranks(
     codes: Coded, predictions: Predictions, classes: Sequence[Class], place: int | None
-) -> tuple[list[npt.NDArray[np.bool_]], list[Floats]] | None:
+) -> tuple[list[Mask], list[Floats]] | None:
     """For each class that is ranked, which rows are of it and their scores: probabilities, else decision values."""
     table = predictions.probabilities if predictions.probabilities is not None else predictions.scores
     if table is None or len(classes) < 2:
@@ -134,48 +217,23 @@ def _ranks(
     return [codes.truth == place], [second if classes[1] == own else -second]
 
 
-def _costly(rows: int, curves: int) -> bool:
-    """Whether a pass over the rows for each class and resample would take too long."""
-    return curves > 1 and rows * curves * intervals.LEAST > 4 * intervals.WORK
-
-
-def _intervals(
-    parts: list[Scorer], values: dict[str, float], rows: int, curves: int, drawn: Rows
-) -> intervals.Intervals:
+def _intervals(scored: Scored, names: Sequence[str], drawn: Rows) -> intervals.Intervals:
     """The intervals of all metrics; of many classes and rows, without those that take a pass for each class."""
-    costly = _costly(rows, curves)
-    names = [name for name in values if not (costly and name in OF_RANKS)]
-    if costly:
-        parts = [part for part in parts if not set(OF_RANKS) & part(np.ones(rows)).keys()]
-    count = intervals.resamples(rows, 3 + (0 if costly else curves))
-    return intervals.bootstrap(scorers.together(*parts), rows, drawn.groups, drawn.seed, count, names)
-
-
-def _majority(codes: Coded, known: Sequence[Class], place: int | None) -> dict[str, float]:
-    """The metrics of a model that always answers the class with most training rows, with the classes' shares among
-    the training rows as probabilities. Each class is one row, as often as the hold-out has it."""
-    there = np.flatnonzero(codes.there)
-    shares = codes.learnt / codes.learnt.sum()
-    answered = np.full(len(there), codes.majority)
-    masks = [there == own for own in (range(len(codes.names)) if place is None else [place])]
-    scorer = scorers.together(
-        scorers.of_labels(there, answered, len(codes.names), place),
-        scorers.of_ranks(masks, [np.zeros(len(there))] * len(masks)),
-        scorers.of_probabilities(there, np.tile(shares, (len(there), 1))),
-    )
-    values = scorer(codes.there[there].astype(np.float64))
-    return {name: value for name, value in values.items() if np.isfinite(value)}
+    costly = scored.costly(OF_RANKS)
+    quick = [name for name in names if not (costly and name in OF_RANKS)]
+    count = intervals.resamples(scored.rows, 3 + (0 if costly else scored.passes(OF_RANKS)))
+    return intervals.bootstrap(scored.scorer(quick), scored.rows, drawn.groups, drawn.seed, count, quick)
 
 
 def _proportion(
-    name: str, value: float, codes: Coded, place: int | None, groups: Codes | None
+    name: str, value: float, codes: Coded, place: int | None, groups: Codes | None, rows: Mask
 ) -> Interval | None:
     """The interval of a proportion that is the same in all resamples because it is 0 or 1."""
     if value not in (0.0, 1.0):
         return None
-    chosen: dict[str, npt.NDArray[np.bool_]] = {"accuracy": np.ones(len(codes.truth), dtype=bool)}
+    chosen = {"accuracy": rows}
     if place is not None:
-        chosen |= {"precision": codes.answered == place, "recall": codes.truth == place}
+        chosen |= {"precision": rows & (codes.answered == place), "recall": rows & (codes.truth == place)}
     if name not in chosen:
         return None
     count = int(chosen[name].sum()) if groups is None else len(np.unique(groups[chosen[name]]))
@@ -198,21 +256,10 @@ def _of_table(
     }
 
 
-def _why_not(
-    values: dict[str, float],
-    codes: Coded,
-    predictions: Predictions,
-    classes: Sequence[Class],
-    place: int | None,
-) -> dict[str, str]:
+def _why_not(values: dict[str, float], found: Classified) -> dict[str, str]:
     """Why metrics have no value."""
-    strange = codes.strange(classes)
-    unknown = f"the hold-out has class {strange[0]!r}, which the model does not know" if strange else None
-    missing = {
-        name: unknown or "the model answers no probabilities"
-        for name in (*OF_RANKS, *OF_PROBABILITIES)
-        if name not in values
-    }
+    codes, place = found.codes, found.place
+    missing = dict(found.scored().why)
     seen = [codes.names[own] for own in np.flatnonzero(codes.there).tolist()]
     for name in (name for name, value in values.items() if not np.isfinite(value)):
         if len(seen) == 1:

@@ -3,11 +3,12 @@
 Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. Where rows belong together (those of one
 customer), whole groups are drawn: rows of a group say the same again, and intervals by rows would be too narrow."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from modelwright_training.judging.scorers import Codes, Scorer
+from modelwright_training.judging.scorers import Codes, Floats, Scorer
 
 LEVEL = 0.95
 MOST, LEAST = 1000, 200
@@ -36,33 +37,48 @@ def resamples(rows: int, passes: int) -> int:
     return int(np.clip(WORK // (rows * passes), LEAST, MOST))
 
 
-def bootstrap(
-    scorer: Scorer, rows: int, groups: Codes | None, seed: int, count: int, names: list[str]
-) -> Intervals:
-    """The intervals of the metrics in `names`; `groups` holds the number of each row's group.
+def draws(
+    scorer: Scorer, rows: int, groups: Codes | None, seed: int, count: int, names: Sequence[str]
+) -> Floats:
+    """The metrics in `names` of `count` resamples of the rows: a row per resample, a column per metric.
 
-    The same seed gives the same intervals. Two groups are the least that can be drawn from."""
+    `groups` holds the number of each row's group. The same seed draws the same rows, for whatever scorer: what two of
+    them give can be compared resample by resample. Two groups are the least that can be drawn from."""
     units = rows if groups is None else int(groups.max()) + 1
     if units < 2:
-        return Intervals(0)
+        return np.empty((0, len(names)))
     random = np.random.default_rng(seed)
     drawn = np.full((count, len(names)), np.nan)
     for place in range(count):
         times = np.bincount(random.integers(0, units, units), minlength=units).astype(np.float64)
         found = scorer(times if groups is None else times[groups])
         drawn[place] = [found[name] for name in names]
-    values: dict[str, Interval] = {}
+    return drawn
+
+
+def ends(column: Floats, point: float, constant: bool = False) -> Interval | None:
+    """The interval of a value, given what it is in resamples; None if few of them have one, or if all have the same.
+
+    `point`: the value of all rows. `constant`: for a difference, which may be the same in all resamples (0)."""
+    there = column[np.isfinite(column)]
+    if not len(there) or len(there) < len(column) * (1 - UNDEFINED):
+        return None
+    there[np.abs(there) < TINY] = 0.0
+    low, high = np.quantile(there, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if not constant and high - low <= EQUAL * max(abs(low), abs(high)):
+        return None
+    # A biased estimate (a calibration error) can lie outside of what is drawn.
+    return min(float(low), point), max(float(high), point)
+
+
+def bootstrap(
+    scorer: Scorer, rows: int, groups: Codes | None, seed: int, count: int, names: list[str]
+) -> Intervals:
+    """The intervals of the metrics in `names`, as `draws` makes them."""
+    drawn = draws(scorer, rows, groups, seed, count, names)
     point = scorer(np.ones(rows))
-    for name, column in zip(names, drawn.T, strict=True):
-        there = column[np.isfinite(column)]
-        if len(there) < count * (1 - UNDEFINED):
-            continue
-        there[np.abs(there) < TINY] = 0.0
-        low, high = np.quantile(there, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        if high - low > EQUAL * max(abs(low), abs(high)):
-            # A biased estimate (a calibration error) can lie outside of what is drawn.
-            values[name] = (min(float(low), point[name]), max(float(high), point[name]))
-    return Intervals(count, values)
+    found = {name: ends(column, point[name]) for name, column in zip(names, drawn.T, strict=True)}
+    return Intervals(len(drawn), {name: interval for name, interval in found.items() if interval})
 
 
 def wilson(hits: float, count: float) -> Interval:

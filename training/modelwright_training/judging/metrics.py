@@ -2,12 +2,14 @@
 
 A metric without a value is left out, and said why."""
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from modelwright_training.documents import Class
 from modelwright_training.judging import intervals
 from modelwright_training.judging.intervals import Interval
+from modelwright_training.judging.scored import Scored
 from modelwright_training.judging.scorers import Codes
 from modelwright_training.judging.tables import rounded
 from modelwright_training.message import Json
@@ -38,12 +40,16 @@ class Metric:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was found: metrics, why others have no value, the tables, and points of curves for the card."""
+    """What was found: metrics, why others have no value, the tables, and points of curves for the card.
+
+    `scored`, `baseline`: the same metrics as functions of the rows' weights."""
 
     metrics: list[Metric]
     omitted: dict[str, str]
     evaluation: Json
-    curves: Json = field(default_factory=dict)
+    curves: Json
+    scored: Scored
+    baseline: Scored
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,11 @@ ABOVE: dict[str, Callable[[str], str]] = {
     "accuracy": lambda always: always,
     "r2": lambda always: always,
 }
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None for what is no number."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def no_better(metrics: Sequence[Metric], always: str) -> list[str]:

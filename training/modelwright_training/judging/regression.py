@@ -4,13 +4,35 @@ import numpy as np
 
 from modelwright_training.errors import InputError
 from modelwright_training.judging import intervals, scorers, tables
-from modelwright_training.judging.metrics import Measured, Metric, Rows, constant, few, no_better
-from modelwright_training.judging.scorers import Floats
+from modelwright_training.judging.metrics import Measured, Metric, Rows, constant, few, finite, no_better
+from modelwright_training.judging.scored import Part, Scored
+from modelwright_training.judging.scorers import Codes, Floats
 from modelwright_training.judging.tables import rounded
 from modelwright_training.onnxfile.predictions import Predictions
 
 # The mean minimises the squares of the errors, the median their absolute values.
 OF_MEAN = ("rmse", "r2")
+OF_MEDIAN = ("mae", "mape", *(f"absolute_error_p{q}" for q in scorers.QUANTILES))
+NAMES = ("mae", *OF_MEAN, *OF_MEDIAN[1:])
+PASSES = 5
+
+
+def scored_values(truth: Floats, predictions: Predictions, groups: Codes | None = None) -> Scored:
+    """The metrics of a regressor's values."""
+    values = predictions.values
+    assert values is not None  # noqa: S101 (a regressor has values)
+    parts = (Part(NAMES, scorers.of_values(truth, values)),)
+    return Scored(len(truth), parts, groups, predictions=predictions)
+
+
+def baseline(truth: Floats, trained: Floats, groups: Codes | None = None) -> Scored:
+    """The metrics of always answering the mean of the training rows, or for absolute errors their median."""
+    guesses = ((OF_MEAN, float(trained.mean())), (OF_MEDIAN, float(np.median(trained))))
+    return Scored(
+        len(truth),
+        tuple(Part(names, scorers.of_values(truth, np.full(len(truth), guess))) for names, guess in guesses),
+        groups,
+    )
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -26,8 +48,8 @@ def regression(truth: Floats, predictions: Predictions, trained: Floats, rows: R
             "The target and its predictions are so large that their differences are no numbers. "
             "Divide the target by a constant.",
         )
-    scorer = scorers.of_values(truth, values)
-    found = scorer(np.ones(len(truth)))
+    scored, always = scored_values(truth, predictions, rows.groups), baseline(truth, trained, rows.groups)
+    found, guessed = scored.values(), always.values()
     omitted = {
         name: "it is too large for a number" for name, value in found.items() if not np.isfinite(value)
     }
@@ -36,17 +58,11 @@ def regression(truth: Floats, predictions: Predictions, trained: Floats, rows: R
     if np.isnan(found["mape"]):
         omitted["mape"] = f"the target is 0 in {int((truth == 0).sum())} rows of the hold-out"
     found = {name: value for name, value in found.items() if name not in omitted}
-    drawn = intervals.bootstrap(
-        scorer, len(truth), rows.groups, rows.seed, intervals.resamples(len(truth), 5), list(found)
-    )
-    of_mean, of_median = (
-        scorers.of_values(truth, np.full(len(truth), guess))(np.ones(len(truth))) for guess in (mean, median)
-    )
-    metrics = []
-    for name, value in found.items():
-        baseline = (of_mean if name in OF_MEAN else of_median)[name]
-        known = baseline if np.isfinite(baseline) else None
-        metrics.append(Metric(name, value, drawn.values.get(name), known))
+    names, count = list(found), intervals.resamples(len(truth), PASSES)
+    drawn = intervals.bootstrap(scored.scorer(names), len(truth), rows.groups, rows.seed, count, names)
+    metrics = [
+        Metric(name, value, drawn.values.get(name), finite(guessed[name])) for name, value in found.items()
+    ]
     notes = [
         *no_better(metrics, f"always answering the mean {mean:.4g}"),
         *constant(metrics),
@@ -60,4 +76,4 @@ def regression(truth: Floats, predictions: Predictions, trained: Floats, rows: R
         "residuals": tables.residuals(errors),
         "notes": notes,
     }
-    return Measured(metrics, omitted, evaluation, {"residuals": tables.bands(values, errors)})
+    return Measured(metrics, omitted, evaluation, {"residuals": tables.bands(values, errors)}, scored, always)

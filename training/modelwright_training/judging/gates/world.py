@@ -1,0 +1,188 @@
+"""What gates are measured on: the hold-out, what the candidate, the baseline and the champion make of it, and
+resamples of its rows that all of them share."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from modelwright_training.features import frames
+from modelwright_training.judging import intervals
+from modelwright_training.judging.classification import (
+    OF_LABELS,
+    OF_PROBABILITIES,
+    OF_RANKS,
+    classification,
+    classified,
+)
+from modelwright_training.judging.intervals import Interval
+from modelwright_training.judging.loaded import Loaded
+from modelwright_training.judging.metrics import Measured, Rows
+from modelwright_training.judging.regression import NAMES, OF_MEDIAN, regression, scored_values
+from modelwright_training.judging.scored import Mask, Scored
+from modelwright_training.judging.scorers import NAN, Floats
+from modelwright_training.onnxfile.predictions import Predictions
+from modelwright_training.onnxfile.session import Array
+
+# The main metric of a task: the first that has a value. With two classes roc_auc does not depend on a threshold; with
+# more, balanced_accuracy counts each class alike. The operator shows the same ones (modelversion/score.py).
+TWO_CLASSES = ("roc_auc", "balanced_accuracy", "accuracy")
+MORE_CLASSES = ("balanced_accuracy", "accuracy")
+REGRESSION = ("r2", "rmse", "mae")
+MAIN = "main"
+# Of these less is better.
+LOSSES = frozenset({*OF_PROBABILITIES, "rmse", *OF_MEDIAN})
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A metric on all rows (NaN: it has no value), and in resamples of them: none where that would take too long."""
+
+    value: float
+    draws: Floats
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that the candidate is compared with.
+
+    `model`, `scored`: None if it cannot be compared; then `reason` and `message` say why. Else these may say what a
+    reader should know."""
+
+    name: str
+    model: Loaded | None = None
+    scored: Scored | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """A candidate on its hold-out.
+
+    `frame`: the hold-out with all its columns. `truth`, `learnt`: the target of the hold-out and of the training rows.
+    `reported`: what an own trainer says itself. `trained`: gives the rows that were learnt from; None if there are
+    none. `rival`: loads the champion; None if there is none."""
+
+    model: Loaded
+    frame: pd.DataFrame
+    truth: Array
+    learnt: Array
+    rows: Rows
+    measured: Measured
+    reported: Mapping[str, float] = field(default_factory=dict)
+    trained: Callable[[], pd.DataFrame] | None = None
+    rival: "Callable[[World], Champion] | None" = None
+    _drawn: dict[tuple[int, int, bytes], tuple[Scored, Floats]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def main(self) -> str:
+        """The name of the main metric."""
+        values = {metric.name for metric in self.measured.metrics}
+        preferred = preference(self.model)
+        return next((name for name in preferred if name in values), preferred[0])
+
+    @property
+    def candidate(self) -> Scored:
+        """What the candidate makes of the hold-out."""
+        return self.measured.scored
+
+    @property
+    def baseline(self) -> Scored:
+        """What always answering the most frequent class, or the mean, of the training rows would give."""
+        return self.measured.baseline
+
+    @property
+    def names(self) -> list[str]:
+        """The metrics of the task."""
+        return list(NAMES if self.model.classes is None else (*OF_LABELS, *OF_RANKS, *OF_PROBABILITIES))
+
+    @cached_property
+    def train(self) -> Scored | None:
+        """The candidate on the rows that it has learnt from."""
+        if self.trained is None:
+            return None
+        frame = self.trained()
+        return score(self.model, frame, self.model.predict(frame), self.learnt)
+
+    @cached_property
+    def champion(self) -> Champion | None:
+        """The version that the candidate is compared with; None if there is none."""
+        return None if self.rival is None else self.rival(self)
+
+    def score(self, model: Loaded) -> Scored:
+        """Another model on the same rows."""
+        return score(model, self.frame, model.predict(self.frame), self.learnt, self.rows)
+
+    def resampled(self, scored: Scored, name: str, mask: Mask | None = None) -> Resampled:
+        """A metric of a model on the hold-out, or on some of its rows.
+
+        The resamples are the same for all models, metrics and masks, so what they give can be subtracted one by one."""
+        everyone = np.ones(scored.rows) if mask is None else mask.astype(np.float64)
+        point = scored.scorer([name])(everyone)[name] if everyone.any() else NAN
+        place = next((place for place, part in enumerate(scored.parts) if name in part.names), None)
+        if place is None or not np.isfinite(point) or scored.costly([name]):
+            return Resampled(point, np.empty(0))
+        key = (id(scored), place, b"" if mask is None else np.packbits(mask).tobytes())
+        names = scored.parts[place].names
+        if key not in self._drawn:
+            self._drawn[key] = (scored, self._draw(scored, names, mask))
+        return Resampled(point, self._drawn[key][1][:, names.index(name)])
+
+    def _draw(self, scored: Scored, names: tuple[str, ...], mask: Mask | None) -> Floats:
+        score = scored.scorer(names)
+
+        def some(weights: Floats) -> dict[str, float]:
+            chosen = weights if mask is None else weights * mask
+            return score(chosen) if chosen.any() else dict.fromkeys(names, NAN)
+
+        count = intervals.resamples(scored.rows, 5)
+        return intervals.draws(some, scored.rows, scored.groups, self.rows.seed, count, names)
+
+    def interval(self, name: str) -> Interval | None:
+        """The interval that the published metric has."""
+        return next((metric.interval for metric in self.measured.metrics if metric.name == name), None)
+
+
+def preference(model: Loaded) -> tuple[str, ...]:
+    """The metrics one of which is the main one of a model's task, the best first."""
+    if model.classes is None:
+        return REGRESSION
+    return TWO_CLASSES if len(model.dataset.classes or ()) == 2 else MORE_CLASSES
+
+
+def score(
+    model: Loaded, frame: pd.DataFrame, predicted: Predictions, learnt: Array, rows: Rows | None = None
+) -> Scored:
+    """What a model predicted for some rows, as metrics."""
+    truth = frames.target(frame, model.dataset)
+    groups = None if rows is None else rows.groups
+    if model.classes is None:
+        return scored_values(truth, predicted, groups)
+    known = model.dataset.classes or []
+    found = classified(truth, predicted, model.classes, known, learnt, model.dataset.positive_class)
+    return found.scored(groups)
+
+
+def look(
+    model: Loaded,
+    holdout: pd.DataFrame,
+    trained: pd.DataFrame,
+    rows: Rows,
+    rival: Callable[[World], Champion] | None = None,
+    reported: Mapping[str, float] | None = None,
+) -> World:
+    """Measure a model on its hold-out, for a report and for gates. `trained`: the rows that it has learnt from."""
+    dataset = model.dataset
+    truth, learnt = frames.target(holdout, dataset), frames.target(trained, dataset)
+    predicted = model.predict(holdout)
+    if model.classes is None:
+        measured = regression(truth, predicted, learnt, rows)
+    else:
+        known = dataset.classes or []
+        measured = classification(
+            truth, predicted, model.classes, known, learnt, dataset.positive_class, rows
+        )
+    return World(model, holdout, truth, learnt, rows, measured, reported or {}, lambda: trained, rival)
