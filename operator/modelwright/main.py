@@ -22,7 +22,8 @@ def main() -> None:
     # kopf logs every event that it handles; the outcome is logged by the reconciler.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
-        uvloop.run(run(kinds(options.settings), _engine(options), [sampling(options.prometheus_url)]))
+        companions = [sampling(options.prometheus_url, options.approvals_policy)]
+        uvloop.run(run(kinds(options.settings), _engine(options), companions))
     except Exception:
         logging.getLogger(__name__).exception("the operator ends")
         sys.exit(1)

@@ -43,6 +43,7 @@ class Options:
     lease_name: str
     health_port: int
     prometheus_url: str | None
+    approvals_policy: str | None
     log_level: str
 
 
@@ -70,6 +71,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         lease_name=given.lease_name,
         health_port=given.health_port,
         prometheus_url=given.prometheus_url,
+        approvals_policy=given.approvals_policy,
         log_level=given.log_level,
     )
 
@@ -119,6 +121,10 @@ def _parser() -> argparse.ArgumentParser:
         "--prometheus-url",
         type=_address,
         help="Prometheus that answers the queries of rollouts (default: none)",
+    )
+    parser.add_argument(
+        "--approvals-policy",
+        help="ValidatingAdmissionPolicy, and its binding, that checks approvals (default: none)",
     )
     parser.add_argument("--health-port", type=int, default=8080, help="port of /livez, /readyz and /metrics")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from modelwright.common.approvals import approved_digests
 from modelwright.common.indexes import (
     INDEXES,
     SERVICES_OF_GATEWAY,
@@ -109,12 +110,12 @@ def _users_of(view: View, version: Body) -> Iterator[Key]:
 
 
 def _versions_around(view: View, service: Body) -> Iterator[Key]:
-    """The versions that a service serves, and those of the files that it has rolled back."""
+    """The versions that a service serves, and those of the files that it has rolled back or approves."""
     for version in served_versions(service):
         yield Key(MODEL_VERSIONS, namespace(service), version)
-    for digest in rejected_digests(service):
-        for rejected in view.indexed(VERSIONS_OF_DIGEST, namespace(service), digest):
-            yield Key(MODEL_VERSIONS, namespace(rejected), name(rejected))
+    for digest in (*rejected_digests(service), *approved_digests(service)):
+        for judged in view.indexed(VERSIONS_OF_DIGEST, namespace(service), digest):
+            yield Key(MODEL_VERSIONS, namespace(judged), name(judged))
 
 
 def _versions_and_makers(view: View, service: Body) -> Iterator[Key]:

@@ -48,6 +48,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end }}
 {{- end }}
 
+{{/* Name of the admission policy that checks approvals, and of its binding; empty where there is none. */}}
+{{- define "modelwright.approvalsPolicy" -}}
+{{- if and .Values.approvals.policy.enabled (not .Values.scope.namespace) }}
+{{- include "modelwright.fullname" . }}-approvals
+{{- end }}
+{{- end }}
+
 {{/* An image reference. Takes {image: {repository, tag, digest}, tag: the default tag}. */}}
 {{- define "modelwright.image" -}}
 {{- $tagged := printf "%s:%s" .image.repository (default .tag .image.tag) }}
@@ -76,6 +83,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- with .Values.scope.namespace }}{{ $args = append $args (printf "--namespace=%s" .) }}{{ end }}
 {{- with .Values.artifacts.uri }}{{ $args = append $args (printf "--artifacts-uri=%s" .) }}{{ end }}
 {{- with .Values.artifacts.storageClassName }}{{ $args = append $args (printf "--artifacts-storage-class=%s" .) }}{{ end }}
+{{- with include "modelwright.approvalsPolicy" . }}{{ $args = append $args (printf "--approvals-policy=%s" .) }}{{ end }}
 {{- with .Values.prometheus.url }}{{ $args = append $args (printf "--prometheus-url=%s" .) }}{{ end }}
 {{- with .Values.workloads.training.resources }}{{ $args = append $args (printf "--training-resources=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.workloads.serving.resources }}{{ $args = append $args (printf "--serving-resources=%s" (mustToRawJson .)) }}{{ end }}

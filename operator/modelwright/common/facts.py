@@ -13,6 +13,10 @@ QUERY_RESULTS = "query-results"
 # Of a TrainingJob or ModelVersion whose running Job has no pod: str, the message of the newest FailedCreate event of
 # that Job, which says why the API server refused the pod. None once the Job has a pod.
 FAILED_CREATE = "failed-create"
+# Of a ModelVersion with approvals that its status does not show yet: str, `IN_FORCE` if the API server checks approvals
+# by the chart's admission policy, else a clause that says why it does not. None until it is known.
+APPROVALS_POLICY = "approvals-policy"
+IN_FORCE = "InForce"
 
 
 def trouble(fact: str) -> str:

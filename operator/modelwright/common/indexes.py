@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from modelwright.common.approvals import approved_digests, may_be_unrecorded
 from modelwright.common.conditions import true_condition
 from modelwright.common.resources import INFERENCE_SERVICES, JOBS, MODEL_VERSIONS, TRAINING_JOB, TRAINING_JOBS
 from modelwright.engine.indexes import Index
@@ -121,6 +122,8 @@ def _if(holds: bool) -> tuple[str, ...]:
 VERSIONS_OF_MODEL = Index("model", MODEL_VERSIONS, lambda version: (version["spec"]["model"],))
 VERSIONS_OF_DIGEST = Index("digest", MODEL_VERSIONS, lambda version: (version["spec"]["artifact"]["digest"],))
 VERSIONS_OF_JOB = Index("training-job", MODEL_VERSIONS, lambda version: (labels(version).get(TRAINING_JOB),))
+# ModelVersions with approvals that their status may not show yet.
+VERSIONS_UNRECORDED = Index("unrecorded", MODEL_VERSIONS, lambda version: _if(may_be_unrecorded(version)))
 # Jobs: by the name of the TrainingJob in the label; those that may still get pods.
 JOBS_OF_JOB = Index("training-job", JOBS, lambda job: (labels(job).get(TRAINING_JOB),))
 JOBS_AT_WORK = Index("at-work", JOBS, lambda job: _if(_works(job)))
@@ -143,6 +146,8 @@ SERVICES_UNCLEAR = Index("unclear", INFERENCE_SERVICES, lambda service: _if(is_u
 JOBS_RETIRING = Index("retiring", TRAINING_JOBS, lambda job: _if(bool(retiring_versions(job))))
 # InferenceServices: by the Gateway in the spec, as NAMESPACE/NAME; YES finds all that name one.
 SERVICES_OF_GATEWAY = Index("gateway", INFERENCE_SERVICES, _gateways)
+# InferenceServices: by the digest of a model file that they approve.
+SERVICES_APPROVING = Index("approving", INFERENCE_SERVICES, approved_digests)
 # InferenceServices whose pods are measured, and those with a canary that moves on without a person.
 SERVICES_MEASURED = Index("measured", INFERENCE_SERVICES, lambda service: _if(is_measured(service)))
 SERVICES_ROLLED_OUT = Index("rolled-out", INFERENCE_SERVICES, lambda service: _if(is_rolled_out(service)))
@@ -151,6 +156,7 @@ INDEXES = (
     VERSIONS_OF_MODEL,
     VERSIONS_OF_DIGEST,
     VERSIONS_OF_JOB,
+    VERSIONS_UNRECORDED,
     JOBS_OF_JOB,
     JOBS_AT_WORK,
     SERVICES_OF_VERSION,
@@ -162,6 +168,7 @@ INDEXES = (
     SERVICES_UNCLEAR,
     JOBS_RETIRING,
     SERVICES_OF_GATEWAY,
+    SERVICES_APPROVING,
     SERVICES_MEASURED,
     SERVICES_ROLLED_OUT,
 )

@@ -31,6 +31,11 @@ class Rendered:
         (found,) = self.of(kind)
         return found
 
+    def named(self, kind: str, name: str) -> Manifest:
+        """The one with this name."""
+        (found,) = [manifest for manifest in self.of(kind) if manifest["metadata"]["name"] == name]
+        return found
+
     def kinds(self) -> set[str]:
         """All kinds."""
         return {str(manifest["kind"]) for manifest in self.manifests}

@@ -8,6 +8,7 @@ import pytest
 from unit.chart.rendering import Chart, Manifest, Rendered
 
 POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
+NAME = "modelwright-served-modelversions"
 
 
 def spec(manifest: Manifest) -> dict[str, Any]:
@@ -15,7 +16,7 @@ def spec(manifest: Manifest) -> dict[str, Any]:
 
 
 def test_the_deletion_of_a_served_version_is_denied(default: Rendered) -> None:
-    policy, binding = default.one(POLICY), default.one(BINDING)
+    policy, binding = default.named(POLICY, NAME), default.named(BINDING, NAME)
 
     assert policy["apiVersion"] == binding["apiVersion"] == "admissionregistration.k8s.io/v1"
     assert spec(binding) == {
@@ -40,7 +41,7 @@ def test_the_deletion_of_a_served_version_is_denied(default: Rendered) -> None:
 def test_the_operator_is_denied_the_deletion_of_what_users_wrote(chart: Chart, account: str) -> None:
     named = chart.render({"serviceAccount": {"name": account}})
 
-    _, validation = spec(named.one(POLICY))["validations"]
+    _, validation = spec(named.named(POLICY, NAME))["validations"]
     user, made_by_a_run = validation["expression"].split(" || ")
     assert user == f"request.userInfo.username != 'system:serviceaccount:modelwright-system:{account}'"
     assert "'app.kubernetes.io/managed-by'" in made_by_a_run
@@ -48,7 +49,7 @@ def test_the_operator_is_denied_the_deletion_of_what_users_wrote(chart: Chart, a
 
 
 def test_a_namespace_with_a_served_version_can_be_deleted(default: Rendered) -> None:
-    policy = spec(default.one(POLICY))
+    policy = spec(default.named(POLICY, NAME))
 
     (exempt,) = policy["matchConditions"]
     for account in ("namespace-controller", "generic-garbage-collector"):
@@ -57,7 +58,7 @@ def test_a_namespace_with_a_served_version_can_be_deleted(default: Rendered) -> 
 
 
 def test_a_policy_that_cannot_be_evaluated_keeps_nobody_from_deleting(default: Rendered) -> None:
-    assert spec(default.one(POLICY))["failurePolicy"] == "Ignore"
+    assert spec(default.named(POLICY, NAME))["failurePolicy"] == "Ignore"
 
 
 @pytest.mark.parametrize(
@@ -66,10 +67,13 @@ def test_a_policy_that_cannot_be_evaluated_keeps_nobody_from_deleting(default: R
 def test_it_can_be_left_out_and_a_release_for_one_namespace_has_none(
     chart: Chart, values: dict[str, Any]
 ) -> None:
-    assert not chart.render(values).kinds() & {POLICY, BINDING}
+    assert NAME not in {m["metadata"]["name"] for m in chart.render(values).of(POLICY, BINDING)}
 
 
 def test_two_releases_have_policies_of_their_own(chart: Chart) -> None:
     named = chart.render({"fullnameOverride": "other"})
 
-    assert {m["metadata"]["name"] for m in named.of(POLICY, BINDING)} == {"other-served-modelversions"}
+    assert {m["metadata"]["name"] for m in named.of(POLICY, BINDING)} == {
+        "other-served-modelversions",
+        "other-approvals",
+    }

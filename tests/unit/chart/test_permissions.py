@@ -37,6 +37,11 @@ FORBIDDEN_RESOURCES = {
     "*", "secrets", "pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers", "nodes", "nodes/proxy",
     "serviceaccounts", "serviceaccounts/token", "roles", "clusterroles", "rolebindings", "clusterrolebindings",
 }  # fmt: skip
+# Bound to one name: whether the chart's own policy is in force.
+POLICY = {
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): {"get"},
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): {"get"},
+}
 CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding"}
 LEASE = "modelwright-operator-lease"
 
@@ -62,7 +67,7 @@ def operator_roles(rendered: Rendered, kind: str) -> list[Manifest]:
 
 
 def test_the_operator_may_do_what_it_needs_and_nothing_else(default: Rendered) -> None:
-    assert granted(operator_roles(default, "ClusterRole")) == NEEDED
+    assert granted(operator_roles(default, "ClusterRole")) == NEEDED | POLICY
 
 
 @pytest.mark.parametrize("scope", ["", "team-a"])
@@ -89,7 +94,7 @@ def test_each_controller_has_a_role_of_its_own(default: Rendered) -> None:
     roles = {name(role): granted([role]) for role in operator_roles(default, "ClusterRole")}
     prefix = "modelwright-operator-"
     kinds = ("trainingjobs", "modelversions", "inferenceservices")
-    assert roles.keys() == {f"{prefix}{concern}" for concern in (*kinds, "events")}
+    assert roles.keys() == {f"{prefix}{concern}" for concern in (*kinds, "events", "approvals")}
     for own in kinds:
         written = {
             key[1] for key, verbs in roles[f"{prefix}{own}"].items() if key[0] == OWN and "patch" in verbs
@@ -167,7 +172,8 @@ def test_roles_can_be_left_to_the_administrator(chart: Chart) -> None:
     assert not rendered.kinds() & (CLUSTER_WIDE | {"Role", "RoleBinding"})
     without_people = chart.render({"rbac": {"aggregate": False}})
     assert {name(role) for role in without_people.of("ClusterRole")} == {
-        name(role) for role in operator_roles(without_people, "ClusterRole")
+        "modelwright-approver",
+        *(name(role) for role in operator_roles(without_people, "ClusterRole")),
     }
 
 

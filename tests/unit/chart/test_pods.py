@@ -103,6 +103,7 @@ def test_the_arguments_say_what_the_values_say(chart: Chart) -> None:
         "--health-port=8080",
         "--log-level=debug",
         "--artifacts-storage-class=fast",
+        "--approvals-policy=modelwright-approvals",
         '--training-resources={"limits":{"cpu":2,"memory":"3Gi"}}',
         '--serving-resources={"requests":{"cpu":"10m"}}',
         "--pass-headers=X-Tenant,baggage",

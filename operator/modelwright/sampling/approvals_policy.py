@@ -1,0 +1,159 @@
+"""Reads whether the API server checks approvals: the chart's admission policy and its binding, while one is needed.
+
+A setting could not tell: an administrator may remove or weaken the policy at any time. Nothing is read while the status
+of every ModelVersion shows its approvals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from modelwright.api import GROUP
+from modelwright.common.approvals import unrecorded
+from modelwright.common.facts import APPROVALS_POLICY, IN_FORCE
+from modelwright.common.indexes import SERVICES_APPROVING, VERSIONS_UNRECORDED, YES
+from modelwright.common.resources import MODEL_VERSIONS
+from modelwright.common.times import from_timestamp
+from modelwright.engine.api import Api
+from modelwright.engine.cache import View
+from modelwright.engine.errors import ApiError, Forbidden, NotFound
+from modelwright.engine.objects import Body, Key, ResourceType, created, deleting
+from modelwright.sampling.loop import Answers, Limits, NoAnswer, Source, Unanswered
+
+POLICIES = ResourceType(
+    "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies"
+)
+BINDINGS = ResourceType(
+    "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"
+)
+# The API server needs a moment to load a policy. An approval that is older than the policy was not checked by it.
+FRESH = timedelta(seconds=10)
+NOT_INSTALLED = "the operator was installed without it (approvals.policy.enabled of the chart)"
+# What the policy has to look at, for its rules to see each approval.
+GUARDED = frozenset(
+    (resource, operation)
+    for resource in ("modelversions", "inferenceservices")
+    for operation in ("CREATE", "UPDATE")
+)
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """A ModelVersion with approvals that its status does not show."""
+
+    about: Key
+    targets: tuple[str, ...]
+
+    @property
+    def subject(self) -> None:
+        """Always the same: every answer counts for all approvals."""
+        return
+
+
+class ApprovalsPolicy(Source[Unchecked, str, str]):
+    """The source of APPROVALS_POLICY. `policy`: the name of the policy and of its binding; None: there is none."""
+
+    fact = APPROVALS_POLICY
+    resource = MODEL_VERSIONS
+    limits = Limits(every=5.0, timeout=5.0, per_object=1, in_all=8)
+
+    def __init__(self, api: Api, policy: str | None) -> None:
+        self._api = api
+        self._policy = policy
+
+    def candidates(self, view: View) -> Iterable[Key]:
+        """ModelVersions that may have such approvals."""
+        return view.indexed_keys(VERSIONS_UNRECORDED, YES)
+
+    def round(self, view: View, key: Key, now: datetime) -> Unchecked | None:
+        """The policy, while an approval is not recorded."""
+        version = view.get(key)
+        if version is None or deleting(version):
+            return None
+        services = view.indexed(SERVICES_APPROVING, key.namespace, version["spec"]["artifact"]["digest"])
+        return Unchecked(key, (self._policy or "",)) if unrecorded(version, services) else None
+
+    async def ask(self, current: Unchecked, target: str, at: datetime) -> str:
+        """IN_FORCE, or why the policy is not. NoAnswer if the API server does not say."""
+        if not target:
+            return NOT_INSTALLED
+        policy, binding = await asyncio.gather(
+            self._get(Key(POLICIES, "", target)), self._get(Key(BINDINGS, "", target))
+        )
+        if isinstance(policy, str):
+            return policy
+        return binding if isinstance(binding, str) else verdict(policy, binding, at)
+
+    async def _get(self, key: Key) -> Body | str:
+        """The object; a clause if there is none, or none that the operator may read."""
+        try:
+            return await self._api.get(key)
+        except NotFound:
+            return f"there is no {key.resource.kind} {key.name}"
+        except Forbidden:
+            return f"the operator may not get {key.resource.plural}"
+        except ApiError as error:
+            raise NoAnswer(str(error)) from error
+
+    def answers(self, current: Unchecked) -> Answers[Unchecked, str, str]:
+        """Nothing is known yet."""
+        return LastAnswer()
+
+
+class LastAnswer:
+    """Keeps the last answer. Approvals wait while there is none."""
+
+    def __init__(self) -> None:
+        self._answer: str | None = None
+
+    def add(self, target: str, answer: str | Unanswered, at: datetime) -> None:
+        """Keeps an answer."""
+        if not isinstance(answer, Unanswered):
+            self._answer = answer
+
+    def fact(self, current: Unchecked, at: datetime) -> str | None:
+        """The answer; None without one."""
+        return self._answer
+
+
+def verdict(policy: Body, binding: Body, now: datetime) -> str:
+    """Returns IN_FORCE if every approval meets the policy, else a clause that says why not."""
+    for found in (policy, binding):
+        if deleting(found) or now < from_timestamp(created(found)) + FRESH:
+            return f"its {found['kind']} is younger than the approval may be, or about to be deleted"
+    spec, bound = policy.get("spec") or {}, binding.get("spec") or {}
+    if bound.get("policyName") != policy["metadata"]["name"] or "Deny" not in (
+        bound.get("validationActions") or ()
+    ):
+        return "its binding does not deny what breaks it"
+    if spec.get("failurePolicy", "Fail") != "Fail":
+        return "its failurePolicy is not Fail"
+    if not spec.get("validations") or not _sees_all(spec.get("matchConstraints") or {}):
+        return "its rules do not see each approval"
+    if _narrows(bound.get("matchResources") or {}) or _narrows(spec.get("matchConstraints") or {}):
+        return "it leaves out some namespaces or objects"
+    return IN_FORCE
+
+
+def _sees_all(constraints: Mapping[str, Any]) -> bool:
+    """True if the policy is for each write of a spec that can hold approvals."""
+    seen = {
+        (resource, operation)
+        for rule in constraints.get("resourceRules") or ()
+        if GROUP in rule.get("apiGroups", ())
+        and "*" in rule.get("apiVersions", ())
+        and not rule.get("resourceNames")
+        for resource in rule.get("resources", ())
+        for operation in rule.get("operations", ())
+    }
+    return seen >= GUARDED
+
+
+def _narrows(match: Mapping[str, Any]) -> bool:
+    """True if it leaves out objects by a selector, or by a rule."""
+    selectors = (match.get("namespaceSelector") or {}, match.get("objectSelector") or {})
+    return any(selectors) or bool(match.get("excludeResourceRules"))
