@@ -22,11 +22,11 @@ from modelwright_training.errors import InputError, storage
 from modelwright_training.features import frames
 from modelwright_training.judging import card, golden, parity, tables
 from modelwright_training.judging import reference as references
+from modelwright_training.judging.account import account
 from modelwright_training.judging.gates import champion
-from modelwright_training.judging.gates.measuring import measure
 from modelwright_training.judging.gates.world import look
 from modelwright_training.judging.loaded import Loaded, load
-from modelwright_training.judging.metrics import Measured, Rows
+from modelwright_training.judging.metrics import Rows
 from modelwright_training.judging.trained import Training, load_training
 from modelwright_training.message import Json
 from modelwright_training.onnxfile import modelfile, session
@@ -35,7 +35,6 @@ from modelwright_training.storing import store
 
 log = logging.getLogger(__name__)
 
-ALONE = "the rows beside a row change its answer, so it was scored row by row"
 SKIPPED = {"verdict": "Skipped", "compared": 0}
 
 
@@ -51,18 +50,11 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     log.info("Scoring %d bytes of model on %d rows", candidate.file.size, len(holdout))
     rival = None if document.champion is None else champion.loader(document.champion, paths)
     world = look(candidate, holdout, trained, _drawn(candidate.file.digest, source, paths), rival)
-    measured = world.measured
-    for metric in measured.metrics:
-        log.info("  %s = %.6g", metric.name, metric.value)
+    scored = account(world, document.gates)
     compared = _compare(candidate, paths, trained)
     log.info("Parity: %s over %d rows", compared["verdict"], compared["compared"])
     facts = _facts(trained, dataset)
-    evidence = measure(document.gates, world)
-    for found in evidence:
-        log.info("Gate %s: %s", found.name, found.reason if found.value is None else f"{found.value:.6g}")
-    report = _report(document, source, candidate, measured, compared, load_training(paths.training), facts)
-    if evidence:
-        report["gates"] = [found.document() for found in evidence]
+    report = _report(document, source, candidate, scored, compared, load_training(paths.training), facts)
     files = {
         store.MODEL: candidate.file.content,
         "report.json": _text(report),
@@ -118,7 +110,7 @@ def _report(
     document: RunDocument,
     source: SourceFacts,
     candidate: Loaded,
-    measured: Measured,
+    scored: Json,
     compared: Json,
     training: Training | None,
     features_facts: list[Json],
@@ -126,7 +118,6 @@ def _report(
     dataset, digest = candidate.dataset, candidate.file.digest
     uri = f"{document.artifacts.uri.rstrip('/')}/{digest.replace(':', '-')}/{store.MODEL}"
     features = None if candidate.feed.by_column else dataset.names
-    notes = [*measured.evaluation["notes"], *([ALONE] if candidate.alone else [])]
     return {
         "model": document.model,
         "trainingJob": document.training_job,
@@ -137,10 +128,7 @@ def _report(
             **source.model_dump(by_alias=True, exclude_none=True, exclude={"format", "class_counts"}),
             "target": dataset.target.name,
         },
-        "metrics": [metric.document() for metric in measured.metrics],
-        "omitted": [{"name": name, "why": why} for name, why in measured.omitted.items()],
-        "evaluation": measured.evaluation | {"notes": notes},
-        "curves": measured.curves,
+        **scored,
         "features": features_facts,
         "parity": compared,
         "signature": session.signature(candidate.model, features, candidate.classes),

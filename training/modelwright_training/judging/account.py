@@ -1,0 +1,31 @@
+"""What is said of a model that has been scored: the part of a report that every step makes which scores one."""
+
+import logging
+from collections.abc import Sequence
+
+from modelwright_training.documents import Gate
+from modelwright_training.judging.gates.measuring import measure
+from modelwright_training.judging.gates.world import World
+from modelwright_training.message import Json
+
+log = logging.getLogger(__name__)
+
+ALONE = "the rows beside a row change its answer, so it was scored row by row"
+
+
+def account(world: World, gates: Sequence[Gate]) -> Json:
+    """The metrics of a model with the tables beside them, and what was measured for its gates."""
+    measured = world.measured
+    for metric in measured.metrics:
+        log.info("  %s = %.6g", metric.name, metric.value)
+    evidence = measure(gates, world)
+    for found in evidence:
+        log.info("Gate %s: %s", found.name, found.reason if found.value is None else f"{found.value:.6g}")
+    notes = [*measured.evaluation["notes"], *([ALONE] if world.model.alone else [])]
+    return {
+        "metrics": [metric.document() for metric in measured.metrics],
+        "omitted": [{"name": name, "why": why} for name, why in measured.omitted.items()],
+        "evaluation": measured.evaluation | {"notes": notes},
+        "curves": measured.curves,
+        **({"gates": [found.document() for found in evidence]} if evidence else {}),
+    }
