@@ -83,7 +83,7 @@ class Gate(Model):
     max_change: FiniteFloat | None = Field(
         default=None, description="Largest change that passes, for metrics of which less is better."
     )
-    max_ratio: Annotated[FiniteFloat, Field(gt=0)] | None = Field(
+    max_ratio: Annotated[FiniteFloat, Field(ge=0.01)] | None = Field(
         default=None, description="Largest ratio to the other that passes, for latencies."
     )
     slice: Annotated[dict[ColumnName, CategoryValue], Field(min_length=1, max_length=8)] | None = Field(

@@ -403,7 +403,7 @@ class ModelVersionStatus(Status):
     gates: Annotated[
         list[GateStatus],
         Field(
-            max_length=34,
+            max_length=36,
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = Field(default=[], description="What the gates found.")

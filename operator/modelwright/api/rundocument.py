@@ -69,6 +69,13 @@ def gates_of(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*own, *(dict(gate) for gate in DEFAULT_GATES if gate["name"] not in names)]
 
 
+def gates_of_version(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The gates of a ModelVersion, all with a name. It has the default ones only if it says so, or names data to be
+    scored on: versions of earlier releases have no gates."""
+    default = "Enabled" if spec.get("evaluate") else "Disabled"
+    return gates_of({**spec, "defaultGates": spec.get("defaultGates") or default})
+
+
 def source_variables(data: Mapping[str, Any]) -> dict[str, str]:
     """The environment variables that name the sources of the data to fetch."""
     holdout = (data.get("holdout") or {}).get("uri")

@@ -16,6 +16,14 @@ from modelwright.common.report import NOT_COMPARED
 from modelwright.engine.objects import Body, name
 from modelwright.engine.plan import Event
 from modelwright.modelversion.facts import Facts
+from modelwright.modelversion.gates import (
+    GATE_FAILED,
+    GATE_INCONCLUSIVE,
+    Judged,
+    open_gates,
+    passed,
+    stands,
+)
 from modelwright.modelversion.observed import Observed
 
 VALIDATED = "Validated"
@@ -25,33 +33,40 @@ IN_USE = "InUse"
 NAMED = 5
 
 
-def aspects(observed: Observed, facts: Facts | None) -> tuple[Aspect, ...]:
+def aspects(observed: Observed, facts: Facts | None, gates: Sequence[Judged]) -> tuple[Aspect, ...]:
     """Returns all conditions besides Ready, Reconciling and Stalled."""
     conditions = (
         facts.verified if facts is not None else None,
-        validated(facts) if facts is not None else None,
+        validated(facts, gates) if facts is not None else None,
         quarantined(observed.artifact["digest"], observed.services),
         in_use(observed.name, observed.services),
     )
     return tuple(aspect for aspect in conditions if aspect is not None)
 
 
-def validated(facts: Facts) -> Aspect:
-    """Returns the condition Validated: whether the model's answers match the predictions of the trainer's library.
+def validated(facts: Facts, gates: Sequence[Judged]) -> Aspect:
+    """Returns the condition Validated: whether the gates pass, and the model's answers match the predictions of the
+    trainer's library.
 
-    Unknown where they were not compared."""
+    Unknown where a gate is inconclusive, and where the answers were not compared."""
     if not facts.servable:
         return Aspect(VALIDATED, False, facts.verified.reason, facts.verified.message)
+    if unfulfilled := open_gates(gates):
+        failed = unfulfilled[0].status.verdict == "Fail"
+        reason = GATE_FAILED if failed else GATE_INCONCLUSIVE
+        return Aspect(VALIDATED, False if failed else None, reason, stands(unfulfilled))
     verdict = (facts.details.get("parity") or {}).get("verdict")
     if verdict == "Pass":
         message = "ONNX Runtime answers what the trainer's library predicts"
+        if gates:
+            return Aspect(VALIDATED, True, "GatesPassed", f"{passed(gates)}; {message}")
         return Aspect(VALIDATED, True, "ParityPassed", message)
-    message = (
-        "no run vouches for the file here, so its answers were not compared with the trainer's library"
-        if verdict is None
-        else NOT_COMPARED
-    )
-    return Aspect(VALIDATED, None, "ParitySkipped", message)
+    message = NOT_COMPARED
+    if verdict is None:
+        message = (
+            "no run vouches for the file here, so its answers were not compared with the trainer's library"
+        )
+    return Aspect(VALIDATED, None, "ParitySkipped", f"{passed(gates)}; {message}" if gates else message)
 
 
 def quarantined(digest: str, services: Iterable[Body]) -> Aspect | None:

@@ -15,12 +15,17 @@ from pydantic import ValidationError
 from modelwright.api.modelversion import Metric, ModelVersionStatus
 from modelwright.common.conditions import Aspect
 from modelwright.common.report import FileReport, first_fault
+from modelwright.modelversion.gates import judged
 from modelwright.modelversion.score import score
 from modelwright.workload.podstatus import Problem
 
 ARTIFACT_VERIFIED = "ArtifactVerified"
 # The fields of the status that hold facts.
-DETAILS = ("task", "signature", "score", "metrics", "evaluation", "parity")
+DETAILS = ("task", "signature", "score", "metrics", "evaluation", "parity", "gates", "importance", "fairness")
+# The status holds at most this many gates: those of the spec and the default ones come first.
+MOST_GATES = 36
+# The reason of ArtifactVerified if the publisher of a run verified the file.
+PUBLISHED = "Published"
 
 _STATUSES = {"True": True, "False": False}
 
@@ -41,6 +46,11 @@ class Facts:
         """True if the file can be served."""
         return self.verified.status is True
 
+    @property
+    def by_run(self) -> bool:
+        """True if the publisher of the version's run found them, False if it was a Job that verified the file."""
+        return self.verified.reason == PUBLISHED
+
 
 def short_digest(digest: str) -> str:
     """Returns the first twelve digits of a digest, for people."""
@@ -60,24 +70,24 @@ def facts_in_status(status: Mapping[str, Any]) -> Facts | None:
     return Facts(verified, {name: status[name] for name in DETAILS if name in status})
 
 
-def facts_of_run(run: Mapping[str, Any], digest: str) -> Facts | None:
-    """Returns the facts from the report of a run; None if the run made no file with this digest, or has no report."""
+def facts_of_run(run: Mapping[str, Any], spec: Mapping[str, Any]) -> Facts | None:
+    """Returns the facts from the report of a run about the version with this spec; None if the run made no file with
+    its digest, or has no report."""
+    digest = spec["artifact"]["digest"]
     if run.get("state") != "Succeeded" or run.get("digest") != digest or "report" not in run:
         return None
-    verified = Aspect(
-        ARTIFACT_VERIFIED, True, "Published", "the publisher verified the file after the upload"
-    )
+    verified = Aspect(ARTIFACT_VERIFIED, True, PUBLISHED, "the publisher verified the file after the upload")
     try:
-        return Facts(verified, _details(run["report"], "Measured"))
+        return Facts(verified, _details(run["report"], spec, by_run=True))
     except ValidationError:
         return None
 
 
-def facts_of_verification(report: Mapping[str, Any]) -> Facts:
-    """Returns the facts from the report of the Job that verified the file."""
+def facts_of_verification(report: Mapping[str, Any], spec: Mapping[str, Any]) -> Facts:
+    """Returns the facts from the report of the Job that verified the file of the version with this spec."""
     verified = Aspect(ARTIFACT_VERIFIED, True, "Verified", "the file has the digest and is a model that runs")
     try:
-        return Facts(verified, _details(report, "Reported"))
+        return Facts(verified, _details(report, spec, by_run=False))
     except ValidationError as error:
         message = f"the report of the model file is unexpected at {first_fault(error)}"
         return facts_of_failure(Problem("ResultUnreadable", message))
@@ -89,10 +99,12 @@ def facts_of_failure(problem: Problem) -> Facts:
     return Facts(Aspect(ARTIFACT_VERIFIED, False if is_other_file else None, problem.reason, problem.message))
 
 
-def _details(report: Mapping[str, Any], source: Literal["Measured", "Reported"]) -> Mapping[str, Any]:
+def _details(report: Mapping[str, Any], spec: Mapping[str, Any], *, by_run: bool) -> Mapping[str, Any]:
     """The fields of the status, from the report of a step."""
     file = FileReport.model_validate(report)
-    # The list in the CRD has the name as its key; a report may have a name twice.
+    # Without data to score the file on, the Job knows only what a file beside it says.
+    source: Literal["Measured", "Reported"] = "Measured" if by_run or spec.get("evaluate") else "Reported"
+    # The lists in the CRD have the name as their key; a report may have a name twice.
     metrics = {metric.name: metric for metric in file.metrics}
     status = ModelVersionStatus(
         task=file.task,
@@ -100,6 +112,11 @@ def _details(report: Mapping[str, Any], source: Literal["Measured", "Reported"])
         metrics=[Metric(source=source, **dict(metric)) for metric in metrics.values()],
         evaluation=file.evaluation,
         parity=file.parity,
+        gates=[each.status for each in judged(spec, file.gates, by_run=by_run)][:MOST_GATES],
+        importance=file.importance,
+        fairness=file.fairness,
     )
     status = status.model_copy(update={"score": score(status)})
-    return status.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(DETAILS))
+    found = status.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(DETAILS))
+    # What was not measured is left out; the metrics are there even if there are none.
+    return {name: value for name, value in found.items() if value != [] or name == "metrics"}

@@ -20,6 +20,8 @@ from modelwright.engine.objects import Key, deleting, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.modelversion.aspects import aspects, quarantine_events
 from modelwright.modelversion.facts import Facts, facts_in_status, facts_of_run, short_digest
+from modelwright.modelversion.gates import Judged, judged_in_status
+from modelwright.modelversion.judgement import judgement
 from modelwright.modelversion.observed import Observed, observe
 from modelwright.modelversion.verification import Pending, verification
 from modelwright.workload.refusals import first_problem
@@ -44,8 +46,11 @@ class ModelVersionPlanner:
             summary = (
                 facts.summary if refused is None else conditions.waiting(refused.reason, refused.message)
             )
-            return _plan(observed, None, summary, now, facts.effects, facts.requeue_at)
-        return _plan(observed, facts, _summary(facts), now, _cleanup(observed, facts))
+            return _plan(observed, None, (), summary, now, facts.effects, facts.requeue_at)
+        gates = judged_in_status(
+            observed.spec, facts.details.get("gates") or () if facts.servable else (), by_run=facts.by_run
+        )
+        return _plan(observed, facts, gates, _summary(observed, facts, gates), now, _cleanup(observed, facts))
 
     def _find_out(self, observed: Observed, now: datetime) -> Facts | Pending:
         """The facts from the run or from the Job; Pending if there are none yet."""
@@ -54,19 +59,21 @@ class ModelVersionPlanner:
             if run.get("state") in UNFINISHED:
                 summary = conditions.reconciling("Publishing", "the run that makes it is not finished")
                 return Pending(summary)
-            if vouched := facts_of_run(run, observed.artifact["digest"]):
+            if vouched := facts_of_run(run, observed.spec):
                 return vouched
         return verification(observed, self.settings, now)
 
 
-def _summary(facts: Facts) -> Summary:
+def _summary(observed: Observed, facts: Facts, gates: Sequence[Judged]) -> Summary:
     """The summary of a ModelVersion whose facts are known."""
     reason, message = facts.verified.reason, facts.verified.message
-    if facts.servable:
-        return conditions.done(reason, with_notes(message, facts.details))
-    return conditions.stalled(
-        reason, f"{message.rstrip('.')}; delete this ModelVersion and write another one"
-    )
+    if not facts.servable:
+        remedy = "delete this ModelVersion and write another one"
+        return conditions.stalled(reason, f"{message.rstrip('.')}; {remedy}")
+    if (withheld := judgement(observed, gates)) is not None:
+        return withheld
+    allowed = [f"gate {each.phrase} is inconclusive, which is allowed" for each in gates if each.is_allowed]
+    return conditions.done(reason, with_notes(message, facts.details, allowed))
 
 
 def _cleanup(observed: Observed, facts: Facts) -> tuple[Effect, ...]:
@@ -79,13 +86,17 @@ def _cleanup(observed: Observed, facts: Facts) -> tuple[Effect, ...]:
 def _plan(
     observed: Observed,
     facts: Facts | None,
+    gates: Sequence[Judged],
     summary: Summary,
     now: datetime,
     effects: tuple[Effect, ...],
     requeue_at: datetime | None = None,
 ) -> Plan:
-    before, computed = observed.written_conditions, aspects(observed, facts)
+    before, computed = observed.written_conditions, aspects(observed, facts, gates)
     status: dict[str, Any] = dict(facts.details) if facts is not None else {}
+    status.pop("gates", None)
+    if facts is not None and facts.servable and gates:
+        status["gates"] = [each.written for each in gates]
     status["shortDigest"] = short_digest(observed.artifact["digest"])
     status["observedGeneration"] = observed.generation
     status["conditions"] = conditions.conditions(before, summary, observed.generation, now, computed)

@@ -55,7 +55,7 @@ def verification(observed: Observed, settings: Settings, now: datetime) -> Facts
     progress = follow(Work((STEP,), job, observed.pods, refused=observed.pods_refused, since=since), now)
     match progress:
         case Ended(results=results):
-            return facts_of_verification(results[STEP])
+            return facts_of_verification(results[STEP], observed.spec)
         case Failing(problem) | Failed(problem) if _is_final(problem):
             return facts_of_failure(problem)
         case Failed(problem):

@@ -63,14 +63,14 @@ def rejection(letter: str, reason: str = "ErrorRateTooHigh") -> dict[str, Any]:
 def test_validated_says_what_was_compared(
     parity: Mapping[str, Any] | None, status: bool | None, reason: str, message: str
 ) -> None:
-    known = facts_of_verification(words.verified())
+    known = facts_of_verification(words.verified(), {"model": "churn", "artifact": words.artifact()})
     facts = Facts(known.verified, {**known.details, "parity": parity} if parity else known.details)
 
-    assert validated(facts) == Aspect("Validated", status, reason, message)
+    assert validated(facts, ()) == Aspect("Validated", status, reason, message)
 
 
 def test_a_file_that_is_rejected_is_not_validated() -> None:
-    assert validated(facts_of_failure(Problem("NotOnnx", "no"))) == Aspect(
+    assert validated(facts_of_failure(Problem("NotOnnx", "no")), ()) == Aspect(
         "Validated", False, "NotOnnx", "no"
     )
 

@@ -21,12 +21,13 @@ from modelwright.workload.podstatus import Problem
 RUN: Mapping[str, Any] = {
     "number": 1, "state": "Succeeded", "job": "churn-1", "digest": words.digest(), "report": words.published(),
 }  # fmt: skip
+SPEC: Mapping[str, Any] = {"model": "churn", "artifact": words.artifact()}
 PUBLISHED = Aspect("ArtifactVerified", True, "Published", "the publisher verified the file after the upload")
 VERIFIED = Aspect("ArtifactVerified", True, "Verified", "the file has the digest and is a model that runs")
 
 
 def test_a_run_vouches_for_the_file_that_it_made() -> None:
-    facts = facts_of_run(RUN, words.digest())
+    facts = facts_of_run(RUN, SPEC)
 
     assert facts is not None
     assert (facts.verified, facts.servable) == (PUBLISHED, True)
@@ -62,11 +63,11 @@ def test_a_run_vouches_for_the_file_that_it_made() -> None:
     ids=["another file", "failed", "superseded", "without a report", "with a report of another kind"],
 )
 def test_another_run_vouches_for_nothing(run: Mapping[str, Any]) -> None:
-    assert facts_of_run(run, words.digest()) is None
+    assert facts_of_run(run, SPEC) is None
 
 
 def test_what_a_job_finds_is_reported_and_not_measured() -> None:
-    facts = facts_of_verification(words.verified())
+    facts = facts_of_verification(words.verified(), SPEC)
 
     assert (facts.verified, facts.servable) == (VERIFIED, True)
     assert facts.details["metrics"] == [{"name": "accuracy", "value": 0.9, "source": "Reported"}]
