@@ -9,16 +9,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from modelwright.common.approvals import approved_digests
+from modelwright.common.families import LATEST, family
 from modelwright.common.indexes import (
     INDEXES,
+    SERVICES_FOLLOWING,
     SERVICES_OF_GATEWAY,
     SERVICES_OF_MODEL,
     SERVICES_OF_VERSION,
     VERSIONS_OF_DIGEST,
+    VERSIONS_WITH_ALIAS,
     YES,
+    follows_champion,
     needed_versions,
+    previous_version,
     rejected_digests,
     served_versions,
+    stable_version,
 )
 from modelwright.common.reading import read_each
 from modelwright.common.resources import (
@@ -40,7 +46,7 @@ from modelwright.common.resources import (
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
 from modelwright.engine.kinds import Kind, child, identity, only
-from modelwright.engine.objects import Body, Key, labels, name, namespace
+from modelwright.engine.objects import Body, Key, generation, labels, name, namespace
 from modelwright.inferenceservice.planner import InferenceServicePlanner
 from modelwright.modelversion.planner import ModelVersionPlanner
 from modelwright.trainingjob.planner import TrainingJobPlanner
@@ -62,7 +68,7 @@ def kinds(settings: Settings) -> list[Kind]:
     watched = [
         Kind(TRAINING_JOBS, TrainingJobPlanner(settings), wakes=_versions_of),
         Kind(MODEL_VERSIONS, ModelVersionPlanner(settings), wakes=_users_of),
-        Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_versions_and_makers),
+        Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_concerns),
         # Read only to find the Deployment of a pod.
         replace(child(REPLICA_SETS, _labelled), keep=identity),
         replace(child(PODS, _labelled), keep=only(status=POD_STATUS)),
@@ -99,7 +105,8 @@ def _labelled(_: View, body: Body) -> Iterator[Key]:
 
 
 def _users_of(view: View, version: Body) -> Iterator[Key]:
-    """The TrainingJob that made the version, and the services that name it or track its model."""
+    """The TrainingJob that made the version, the services that name it or track its model, and the versions of the
+    family whose aliases may change with it."""
     job = labels(version).get(TRAINING_JOB)
     if job:
         yield Key(TRAINING_JOBS, namespace(version), job)
@@ -107,20 +114,53 @@ def _users_of(view: View, version: Body) -> Iterator[Key]:
     model = str((version.get("spec") or {}).get("model"))
     yield from view.indexed_keys(SERVICES_OF_VERSION, name(version), namespace(version))
     yield from view.indexed_keys(SERVICES_OF_MODEL, model, namespace(version))
+    yield from view.indexed_keys(VERSIONS_WITH_ALIAS, model, namespace(version))
+    # Only the version that loses this alias can pass it on to one that has none yet.
+    if LATEST in ((version.get("status") or {}).get("aliases") or ()):
+        newest = family(view, namespace(version), model).newest_ready
+        if newest is not None:
+            yield Key(MODEL_VERSIONS, namespace(version), name(newest))
 
 
 def _versions_around(view: View, service: Body) -> Iterator[Key]:
-    """The versions that a service serves, and those of the files that it has rolled back or approves."""
-    for version in served_versions(service):
-        yield Key(MODEL_VERSIONS, namespace(service), version)
+    """The versions that a service serves or served before, and those of the files that it has rolled back or
+    approves."""
+    for version in (*served_versions(service), previous_version(service)):
+        if version is not None:
+            yield Key(MODEL_VERSIONS, namespace(service), version)
     for digest in (*rejected_digests(service), *approved_digests(service)):
         for judged in view.indexed(VERSIONS_OF_DIGEST, namespace(service), digest):
             yield Key(MODEL_VERSIONS, namespace(judged), name(judged))
 
 
-def _versions_and_makers(view: View, service: Body) -> Iterator[Key]:
-    """The versions around a service, and the TrainingJobs of those that it needs, which may delete them afterwards."""
+def _models(view: View, service: Body) -> set[str]:
+    """The models of the versions that a service serves."""
+    keys = (Key(MODEL_VERSIONS, namespace(service), version) for version in served_versions(service))
+    return {str(version["spec"]["model"]) for key in keys if (version := view.get(key)) is not None}
+
+
+def _followers(view: View, service: Body, model: str) -> Iterator[Key]:
+    """The services with track Champion that do not serve what this one does.
+
+    If it is gone, or its spec has changed, all of them: they may follow another service from now on.
+    """
+    where, stable = namespace(service), stable_version(service)
+    seen = (service.get("status") or {}).get("observedGeneration") == generation(service)
+    changed = not seen or view.get(Key(INFERENCE_SERVICES, where, name(service))) is None
+    if stable is None or (follows_champion(service) and not changed):
+        return
+    for follower in view.indexed(SERVICES_FOLLOWING, where, model):
+        if changed or stable_version(follower) != stable:
+            yield Key(INFERENCE_SERVICES, where, name(follower))
+
+
+def _concerns(view: View, service: Body) -> Iterator[Key]:
+    """The versions around a service and those of the family whose aliases may change with it, the services that follow
+    it, and the TrainingJobs of the versions that it needs, which may delete them afterwards."""
     yield from _versions_around(view, service)
+    for model in _models(view, service):
+        yield from view.indexed_keys(VERSIONS_WITH_ALIAS, model, namespace(service))
+        yield from _followers(view, service, model)
     readable = read_each((service,), lambda service: list(needed_versions(service)))
     for needed in (version for _, versions in readable for version in versions):
         version = view.get(Key(MODEL_VERSIONS, namespace(service), needed))

@@ -383,6 +383,7 @@ class StableRevision(Revision):
     """The revision that has the traffic."""
 
     since: Timestamp | None = Field(default=None, description="When it took over.")
+    previous: Name | None = Field(default=None, description="The ModelVersion that had the traffic before.")
     bake_until: Timestamp | None = Field(
         default=None, description="Until when it may be taken back by what is measured."
     )

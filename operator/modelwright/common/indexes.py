@@ -20,6 +20,9 @@ YES = "yes"
 BY_HAND = frozenset(("CanaryPaused", "AwaitingApproval"))
 # The revisions in the status of an InferenceService.
 _ROLES = ("stable", "canary", "retired")
+# What a version is to an InferenceService, which is an alias of it. LEADING: as CHAMPION, of a service that does not
+# follow the Champion itself.
+CHAMPION, CHALLENGER, PREVIOUS, LEADING = "Champion", "Challenger", "Previous", "Leading"
 
 
 def served_versions(service: Body) -> Iterator[str]:
@@ -29,6 +32,45 @@ def served_versions(service: Body) -> Iterator[str]:
         revision = status.get(role) or {}
         if "version" in revision and revision.get("state") != "Failed":
             yield str(revision["version"])
+
+
+def in_role(role: str, version: str) -> str:
+    """Returns the value under which `SERVICES_IN_ROLE` finds the services at which a version has a role."""
+    return f"{role}/{version}"
+
+
+def roles(service: Body) -> Iterator[str]:
+    """Yields what versions are to an InferenceService, as `in_role`. A canary that has failed is none."""
+    if stable := stable_version(service):
+        yield in_role(CHAMPION, stable)
+        if not follows_champion(service):
+            yield in_role(LEADING, stable)
+    canary = _revision(service, "canary")
+    if "version" in canary and canary.get("state") != "Failed":
+        yield in_role(CHALLENGER, canary["version"])
+    if before := previous_version(service):
+        yield in_role(PREVIOUS, before)
+
+
+def stable_version(service: Body) -> str | None:
+    """Returns the name of the version that has the traffic of an InferenceService; None if none has."""
+    version = _revision(service, "stable").get("version")
+    return None if version is None else str(version)
+
+
+def previous_version(service: Body) -> str | None:
+    """Returns the name of the version that had the traffic before the stable one; None if there is none.
+
+    The status of an earlier release has only the retired revision, until its pods are deleted.
+    """
+    stable, retired = _revision(service, "stable"), _revision(service, "retired")
+    before = stable.get("previous") or (None if retired.get("undone") else retired.get("version"))
+    return None if before is None or before == stable.get("version") else str(before)
+
+
+def follows_champion(service: Body) -> bool:
+    """True if an InferenceService serves what the others of its family serve."""
+    return bool(service["spec"]["model"].get("track") == "Champion")
 
 
 def rejected_digests(service: Body) -> Iterator[str]:
@@ -109,6 +151,12 @@ def _works(job: Body) -> bool:
     return not ended and not deleting(job)
 
 
+def _revision(service: Body, role: str) -> Mapping[str, Any]:
+    """A revision in the status of an InferenceService; empty if there is none, or another release wrote it."""
+    found = _status(service).get(role)
+    return found if isinstance(found, Mapping) else {}
+
+
 def _status(body: Body) -> Mapping[str, Any]:
     status: Mapping[str, Any] = body.get("status") or {}
     return status
@@ -124,6 +172,12 @@ VERSIONS_OF_DIGEST = Index("digest", MODEL_VERSIONS, lambda version: (version["s
 VERSIONS_OF_JOB = Index("training-job", MODEL_VERSIONS, lambda version: (labels(version).get(TRAINING_JOB),))
 # ModelVersions with approvals that their status may not show yet.
 VERSIONS_UNRECORDED = Index("unrecorded", MODEL_VERSIONS, lambda version: _if(may_be_unrecorded(version)))
+# ModelVersions that have an alias, by model; the status of the version says which.
+VERSIONS_WITH_ALIAS = Index(
+    "alias",
+    MODEL_VERSIONS,
+    lambda version: (version["spec"]["model"],) if _status(version).get("aliases") else (),
+)
 # Jobs: by the name of the TrainingJob in the label; those that may still get pods.
 JOBS_OF_JOB = Index("training-job", JOBS, lambda job: (labels(job).get(TRAINING_JOB),))
 JOBS_AT_WORK = Index("at-work", JOBS, lambda job: _if(_works(job)))
@@ -137,6 +191,13 @@ SERVICES_OF_MODEL = Index(
 # InferenceServices: by a version that they have pods of, and by the digest of a file that they have rolled back.
 SERVICES_SERVING = Index("serving", INFERENCE_SERVICES, served_versions)
 SERVICES_REJECTING = Index("rejecting", INFERENCE_SERVICES, rejected_digests)
+# InferenceServices: by what a version is to them; and those that follow the Champion of a model, by the model.
+SERVICES_IN_ROLE = Index("role", INFERENCE_SERVICES, roles)
+SERVICES_FOLLOWING = Index(
+    "following",
+    INFERENCE_SERVICES,
+    lambda service: (service["spec"]["model"].get("name"),) if follows_champion(service) else (),
+)
 # InferenceServices: by a version that they name anywhere, and by the digest of a file that they need; and those of
 # which this is not known.
 SERVICES_NEEDING_VERSION = Index("needing-version", INFERENCE_SERVICES, needed_versions)
@@ -157,12 +218,15 @@ INDEXES = (
     VERSIONS_OF_DIGEST,
     VERSIONS_OF_JOB,
     VERSIONS_UNRECORDED,
+    VERSIONS_WITH_ALIAS,
     JOBS_OF_JOB,
     JOBS_AT_WORK,
     SERVICES_OF_VERSION,
     SERVICES_OF_MODEL,
     SERVICES_SERVING,
     SERVICES_REJECTING,
+    SERVICES_IN_ROLE,
+    SERVICES_FOLLOWING,
     SERVICES_NEEDING_VERSION,
     SERVICES_NEEDING_DIGEST,
     SERVICES_UNCLEAR,

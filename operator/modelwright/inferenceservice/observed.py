@@ -8,7 +8,8 @@ from functools import cached_property
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
 from modelwright.common.conditions import Aspect
 from modelwright.common.facts import POD_COUNTS, QUERY_RESULTS, trouble
-from modelwright.common.indexes import JOBS_RETIRING, VERSIONS_OF_MODEL, YES, retiring_versions
+from modelwright.common.families import family, led_by
+from modelwright.common.indexes import JOBS_RETIRING, YES, follows_champion, retiring_versions
 from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.reading import read_valid
 from modelwright.common.resources import (
@@ -32,7 +33,6 @@ from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import QueryResults
 from modelwright.inferenceservice.manifests.names import canary_name, retired_name
 from modelwright.inferenceservice.revision.adoption import recovered
-from modelwright.inferenceservice.revision.family import oldest_first
 from modelwright.inferenceservice.revision.revisions import is_kept
 from modelwright.workload.podstatus import newest_first
 
@@ -49,6 +49,8 @@ class Observed(Primary):
     # The pods that belong to these Deployments.
     pods: tuple[Body, ...]
     service: Body | None
+    # With track Champion: the version that the other services of the family serve; None if there is none.
+    champion: Body | None = None
     # All pods labelled as this service's, whatever created them: they are waited for, and not trusted.
     labelled_pods: tuple[Body, ...] = ()
     configs: tuple[Body, ...] = ()
@@ -149,6 +151,7 @@ def observe(view: View, key: Key) -> Observed | None:
         body,
         status,
         versions=_versions(view, key, body),
+        champion=_champion(view, key, body),
         deployments=deployments,
         pods=tuple(pods_of_deployments(view, body, deployments, labelled_pods)),
         labelled_pods=labelled_pods,
@@ -193,12 +196,19 @@ def _versions(view: View, key: Key, body: Body) -> tuple[Body, ...]:
     if "version" in model:
         version = view.get(Key(MODEL_VERSIONS, key.namespace, model["version"]))
         return (version,) if version is not None else ()
-    family = view.computed(VERSIONS_OF_MODEL, key.namespace, str(model.get("name")), oldest_first)
+    versions = family(view, key.namespace, str(model.get("name"))).versions
     retiring = [retiring_versions(job) for job in view.indexed(JOBS_RETIRING, key.namespace, YES)]
     if not retiring:
-        return family
+        return versions
     # A version is listed so before it is deleted, so that no service takes it up in the meantime.
-    return tuple(version for version in family if not any(name(version) in names for names in retiring))
+    return tuple(version for version in versions if not any(name(version) in names for names in retiring))
+
+
+def _champion(view: View, key: Key, body: Body) -> Body | None:
+    """The version that the spec follows with track Champion; None if it does not, or nothing serves one."""
+    if not follows_champion(body):
+        return None
+    return led_by(view, key.namespace, str(body["spec"]["model"].get("name")))
 
 
 def _serving(view: View, key: Key, status: InferenceServiceStatus) -> Body | None:

@@ -13,7 +13,7 @@ from modelwright.inferenceservice.analysis import scrape_targets
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.adoption import NOT_DEPLOYED
 from modelwright.inferenceservice.revision.revisions import Revisions
-from modelwright.inferenceservice.revision.target import Unresolved, passed_over
+from modelwright.inferenceservice.revision.target import Unresolved, passed_over, withheld
 from modelwright.inferenceservice.rollout import decision_log, rejections, share, standin
 from modelwright.inferenceservice.rollout.readiness import (
     has_ready_pods,
@@ -181,6 +181,12 @@ def _done(observed: Observed, stable: StableRevision | Revision, undone: Rejecti
     if observed.is_deleted(stable.version):
         message = f"ModelVersion {stable.version} was deleted; {_recorded(stable)}"
         return conditions.done("ServedVersionDeleted", message, warning=True)
+    lost = withheld(observed, stable.version)
+    if lost is not None:
+        message = (
+            f"ModelVersion {stable.version} is no longer Ready, and has the traffic until another takes over"
+        )
+        return conditions.done("ServedVersionNotReady", message + lost.why, warning=True)
     bad = ", ".join(passed_over(observed, stable.version)[-MOST_NAMES:])
     return conditions.done(
         "Serving",

@@ -10,12 +10,13 @@ from modelwright.api.base import Artifact, ResourceRequirements, Signature
 from modelwright.api.inferenceservice import InferenceServiceSpec, Revision, StableRevision
 from modelwright.api.requests import requester_phrase
 from modelwright.common.conditions import true_condition
+from modelwright.common.families import made
 from modelwright.common.settings import Settings
+from modelwright.common.standing import Standing, is_ready, standing
 from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, deleting, name
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.compatibility import incompatibility
-from modelwright.inferenceservice.revision.family import made
 from modelwright.inferenceservice.revision.revisions import revision_name, shape
 
 
@@ -34,19 +35,28 @@ class Unresolved:
 
 def target(observed: Observed, settings: Settings) -> Revision | Unresolved:
     """Returns the revision that the spec wants now, or why there is none."""
-    model = observed.spec.model
-    version = model.version
-    resolved = _newest(observed, model.name or "") if version is None else _named(observed, version)
+    resolved = _resolved(observed)
     if isinstance(resolved, Unresolved | Revision):
         return resolved
     refused = _refused(observed, resolved) if observed.spec.rollout.require_compatible_signature else None
     return refused or revision(resolved, observed.spec, settings)
 
 
+def _resolved(observed: Observed) -> Body | Revision | Unresolved:
+    """The version that the spec names or follows, or a revision that stays as it is."""
+    model = observed.spec.model
+    if model.version is not None:
+        return _named(observed, model.version)
+    if observed.champion is not None:
+        return _followed(observed, observed.champion)
+    return _newest(observed, model.name or "")
+
+
 def _newest(observed: Observed, family: str) -> Body | Revision | Unresolved:
     """The newest version of a family that is Ready. Rejected ones are passed over, but not the one that serves.
 
-    If the version that serves was deleted, the target is its revision until a newer version is Ready.
+    If the version that serves was deleted, or is no longer Ready, the target is its revision, as it is, until a newer
+    version is Ready.
     """
     if not observed.versions:
         return Unresolved("ModelNotFound", f"there is no ModelVersion of the model {family}")
@@ -54,10 +64,12 @@ def _newest(observed: Observed, family: str) -> Body | Revision | Unresolved:
     deleted = stable if stable is not None and observed.is_deleted(stable.version) else None
     some_ready = some_good = False
     for version in reversed(observed.versions):
-        if deleting(version) or not true_condition(version, "Ready"):
+        if stable is not None and name(version) == stable.version:
+            return version if is_ready(version) else Revision(**shape(stable))
+        if deleting(version) or not is_ready(version):
             continue
         some_ready = True
-        if not (stable is not None and name(version) == stable.version) and _objection(observed, version):
+        if _objection(observed, version):
             continue
         some_good = True
         if deleted is None or _is_newer(version, deleted):
@@ -69,8 +81,34 @@ def _newest(observed: Observed, family: str) -> Body | Revision | Unresolved:
             "ModelQuarantined",
             f"every ModelVersion of the model {family} that is Ready is quarantined, or was rejected here",
         )
-    expected = any(_is_checked(version) for version in observed.versions)
-    return Unresolved("ModelNotReady", f"no ModelVersion of the model {family} is Ready", expected=expected)
+    stand = [standing(version) for version in observed.versions]
+    return Unresolved(
+        "ModelNotReady",
+        f"no ModelVersion of the model {family} is Ready; the newest is {name(observed.versions[-1])}{stand[-1].why}",
+        hopeless=all(each.stalled for each in stand),
+        expected=any(each.is_expected for each in stand),
+    )
+
+
+def _followed(observed: Observed, champion: Body) -> Body | Revision | Unresolved:
+    """The version that the other services of the family serve, unless it must not be started here.
+
+    Then the revision that serves stays.
+    """
+    stable = observed.status.stable
+    if is_ready(champion) and (
+        name(champion) == (stable and stable.version) or not _objection(observed, champion)
+    ):
+        return champion
+    if stable is not None:
+        return Revision(**shape(stable))
+    stand, objection = standing(champion), _objection(observed, champion)
+    followed = f"ModelVersion {name(champion)}, which the other services of the family serve,"
+    if stand.ready is not True:
+        return Unresolved(
+            "ModelNotReady", f"{followed} is not Ready{stand.why}", stand.stalled, stand.is_expected
+        )
+    return Unresolved("ModelQuarantined", f"{followed} is passed over: {objection}")
 
 
 def _is_newer(version: Body, stable: StableRevision) -> bool:
@@ -94,6 +132,13 @@ def passed_over(observed: Observed, serving: str) -> list[str]:
     return []
 
 
+def withheld(observed: Observed, version_name: str) -> Standing | None:
+    """How a version stands that its gates, a lacking approval or a rejection keep from being Ready; None of another."""
+    version = next((version for version in observed.versions if name(version) == version_name), None)
+    stand = None if version is None else standing(version)
+    return stand if stand is not None and stand.is_withheld else None
+
+
 def _objection(observed: Observed, version: Body) -> str | None:
     """Why a version is passed over, as a clause for messages; None if it may be started."""
     digest = version["spec"]["artifact"]["digest"]
@@ -102,7 +147,10 @@ def _objection(observed: Observed, version: Body) -> str | None:
             by = f", {requester_phrase(own.requested_by)}" if own.requested_by else ""
             return f"revision {own.revision}: {own.reason}{by}"
     mark = true_condition(version, "Quarantined")
-    return f"quarantined: {mark['reason']}" if mark is not None else None
+    if mark is not None:
+        return f"quarantined: {mark['reason']}"
+    stand = standing(version)
+    return f"not Ready: {stand.reason}" if stand.is_withheld else None
 
 
 def _named(observed: Observed, version_name: str) -> Body | Unresolved:
@@ -110,18 +158,14 @@ def _named(observed: Observed, version_name: str) -> Body | Unresolved:
     version = next((version for version in observed.versions if name(version) == version_name), None)
     if version is None:
         return Unresolved("ModelNotFound", f"there is no ModelVersion {version_name}")
-    if not true_condition(version, "Ready"):
-        message = f"ModelVersion {version_name} is not Ready{_why(version)}"
-        return Unresolved("ModelNotReady", message, expected=_is_checked(version))
+    stand = standing(version)
+    if stand.ready is not True:
+        message = f"ModelVersion {version_name} is not Ready{stand.why}"
+        stable = observed.status.stable
+        if stable is not None:
+            message += f"; {'it' if stable.version == version_name else stable.version} keeps the traffic"
+        return Unresolved("ModelNotReady", message, stand.stalled, stand.is_expected)
     return version
-
-
-def _is_checked(version: Body) -> bool:
-    """True while a version is verified, and nothing is known to be in the way."""
-    conditions = (version.get("status") or {}).get("conditions") or ()
-    return not any(
-        c["type"] == "Stalled" or (c["type"], c["status"]) == ("Ready", "False") for c in conditions
-    )
 
 
 def _refused(observed: Observed, version: Body) -> Unresolved | None:
@@ -158,10 +202,3 @@ def revision(version: Body, spec: InferenceServiceSpec, settings: Settings) -> R
         resources=chosen,
         server=spec.server,
     )
-
-
-def _why(version: Body) -> str:
-    """Suffix with the reason of the version's Ready condition; empty if it has none."""
-    conditions = (version.get("status") or {}).get("conditions") or ()
-    ready = next((condition for condition in conditions if condition["type"] == "Ready"), None)
-    return f": {ready['reason']}" if ready is not None else ""

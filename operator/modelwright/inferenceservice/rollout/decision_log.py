@@ -7,6 +7,7 @@ from datetime import datetime
 from modelwright.api.inferenceservice import CanaryRevision, Decision
 from modelwright.api.requests import Request, requester_phrase
 from modelwright.checks.verdict import verdict_text
+from modelwright.common.standing import WITHHELD
 from modelwright.common.times import to_timestamp
 from modelwright.engine.plan import Event
 from modelwright.inferenceservice.rollout.steps import Judged, Outcome
@@ -64,7 +65,10 @@ def history(
 
 
 def event(decision: Decision | None) -> tuple[Event, ...]:
-    """The event of a decision. Rollbacks have none here: the change of Ready makes one."""
+    """The event of a decision. A rollback because of the canary has none here: the change of Ready makes one."""
+    if decision is not None and decision.verdict == "Rollback" and decision.reason in WITHHELD:
+        message = f"revision {decision.revision}: its ModelVersion is no longer Ready: {decision.reason}"
+        return (Event("Warning", "CanaryWithdrawn", message),)
     reason = None if decision is None else _EVENTS.get(decision.verdict)
     if decision is None or reason is None:
         return ()

@@ -19,7 +19,7 @@ from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision import image
 from modelwright.inferenceservice.revision.revisions import Revisions, shape
-from modelwright.inferenceservice.revision.target import Unresolved
+from modelwright.inferenceservice.revision.target import Unresolved, withheld
 from modelwright.inferenceservice.rollout import decision_log, promotion, rejections, share, standin, steps
 from modelwright.inferenceservice.rollout.readiness import (
     explained,
@@ -41,8 +41,26 @@ def advance(observed: Observed, target: Revision | Unresolved, now: datetime) ->
         retired=promotion.still_retired(before.retired, now),
         rejected=rejections.in_force(before.rejected or (), observed.spec.model.version, target),
     )
-    moved = promotion.counting_restarts(before, _next(revisions, observed, target, now), observed)
+    moved = _recorded(_next(revisions, observed, target, now), revisions.canary, observed, now)
+    moved = promotion.counting_restarts(before, moved, observed)
     return replace(moved, rejected=rejections.lifted(moved.rejected, moved.stable))
+
+
+def _recorded(
+    moved: Revisions, canary: CanaryRevision | None, observed: Observed, now: datetime
+) -> Revisions:
+    """Records the rollback of a canary that ends because its version is no longer Ready: a person rejected it.
+
+    `canary`: the one before. It has ended already: such a version is no target.
+    """
+    if canary is None or canary.state == "Failed" or moved.decision is not None:
+        return moved
+    goes_on = {revision.revision for revision in (moved.stable, moved.canary) if revision is not None}
+    lost = withheld(observed, canary.version)
+    if lost is None or canary.revision in goes_on:
+        return moved
+    decision = decision_log.other(canary.revision, canary.step, "Rollback", lost.reason, now)
+    return replace(moved, decision=decision)
 
 
 def _next(

@@ -43,10 +43,19 @@ def promoted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
     stable = StableRevision(
         **shape(canary),
         since=to_timestamp(now),
+        previous=_previous(revisions.stable, canary),
         bake_until=to_timestamp(now + timedelta(seconds=bake)) if bake else None,
         measurement=(canary.measurement or 0) + 1 if bake else None,
     )
     return replace(revisions, stable=stable, canary=None, retired=retired)
+
+
+def _previous(before: StableRevision | None, promoted: Revision) -> str | None:
+    """The version that had the traffic before the promoted one: of the same version in another shape of pod, before
+    both."""
+    if before is None:
+        return None
+    return before.version if before.version != promoted.version else before.previous
 
 
 def _retired(
@@ -187,7 +196,7 @@ def _redone(
     decision = decision_log.requested(request, None, "Promote", now, decision_log.REDONE)
     return replace(
         revisions,
-        stable=StableRevision(**shape(retired), since=to_timestamp(now)),
+        stable=StableRevision(**shape(retired), since=to_timestamp(now), previous=_previous(stable, retired)),
         retired=_retired(stable, observed, now),
         rejected=rejections.without(revisions.rejected, retired.revision),
         decision=decision.model_copy(update={"revision": retired.revision}),

@@ -1,87 +1,9 @@
-"""Which version of a family is the newest, and which revision serves a version."""
+"""Which version a service is to serve."""
 
 from __future__ import annotations
 
-import itertools
-from typing import Any
-
-import pytest
 from unit.given.resources import ModelVersion, a_service, a_version, a_world
 from unit.given.world import World
-
-from modelwright.engine.objects import Body
-from modelwright.inferenceservice.revision.family import oldest_first
-
-MORNING, NOON, EVENING = (f"2026-01-01T{hour}:00:00Z" for hour in ("06", "12", "18"))
-
-
-def a_run(number: int, created: str, job: str = "churn", **lineage: Any) -> Body:
-    return by_hand(f"{job}-{number}", created, trainingJob=job, run=number, **lineage)
-
-
-def by_hand(name: str, created: str, **lineage: Any) -> Body:
-    return {
-        "metadata": {"name": name, "creationTimestamp": created},
-        "spec": {"model": "churn", **({"lineage": lineage} if lineage else {})},
-    }
-
-
-@pytest.mark.parametrize(
-    ("versions", "order"),
-    [
-        pytest.param([a_run(1, MORNING), a_run(2, NOON)], ["churn-1", "churn-2"], id="as they were made"),
-        pytest.param([a_run(9, NOON), a_run(10, NOON)], ["churn-9", "churn-10"], id="runs of one second"),
-        pytest.param(
-            [a_run(1, EVENING), a_run(3, MORNING), a_run(4, NOON)],
-            ["churn-1", "churn-3", "churn-4"],
-            id="the first run was restored last",
-        ),
-        pytest.param(
-            [a_run(2, MORNING, completionTime=EVENING), a_run(3, MORNING, completionTime=NOON)],
-            ["churn-2", "churn-3"],
-            id="a clock that was wrong",
-        ),
-        pytest.param(
-            [by_hand("hand", NOON), a_run(1, MORNING)], ["churn-1", "hand"], id="by hand, after the run"
-        ),
-        pytest.param(
-            [by_hand("hand", MORNING), a_run(1, NOON)], ["hand", "churn-1"], id="by hand, before the run"
-        ),
-        pytest.param(
-            [by_hand("a", EVENING, completionTime=MORNING), by_hand("b", MORNING, completionTime=NOON)],
-            ["a", "b"],
-            id="the time in the spec counts more than that of the object",
-        ),
-        pytest.param(
-            [by_hand("a", MORNING, completionTime="2026-01-01T07:00:00+05:00"), by_hand("b", "2026-01-01T03:00:00Z")],
-            ["a", "b"],
-            id="times of two zones",
-        ),
-        pytest.param(
-            [by_hand("a", NOON, completionTime="yesterday"), by_hand("b", MORNING)],
-            ["b", "a"],
-            id="a time that cannot be read",
-        ),
-        pytest.param(
-            [by_hand("a", NOON, completionTime="2026-01-01T06:00:00"), by_hand("b", NOON)],
-            ["a", "b"],
-            id="a time without a zone is UTC",
-        ),
-        pytest.param(
-            [a_run(7, EVENING, "old"), a_run(1, NOON, "new", completionTime=EVENING), a_run(8, MORNING, "old")],
-            ["new-1", "old-7", "old-8"],
-            id="of two TrainingJobs, at one time the higher run",
-        ),
-        pytest.param(
-            [a_run(1, EVENING, "a"), a_run(2, MORNING, "a"), a_run(1, NOON, "b")],
-            ["b-1", "a-1", "a-2"],
-            id="no run is older than one before it, beside another TrainingJob too",
-        ),
-    ],
-)  # fmt: skip
-def test_versions_have_one_order_however_they_are_listed(versions: list[Body], order: list[str]) -> None:
-    for listed in itertools.permutations(versions):
-        assert [version["metadata"]["name"] for version in oldest_first(listed)] == order
 
 
 def runs(world: World, *numbers: int) -> dict[int, ModelVersion]:

@@ -1,0 +1,63 @@
+"""Whether a ModelVersion is Ready, and what is in the way if it is not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelwright.engine.objects import Body
+
+# Why a version is not Ready although its file is sound: its gates and people decide that.
+GATE_FAILED, GATE_INCONCLUSIVE = "GateFailed", "GateInconclusive"
+AWAITING_APPROVAL, REJECTED = "AwaitingApproval", "Rejected"
+WITHHELD = frozenset((GATE_FAILED, GATE_INCONCLUSIVE, AWAITING_APPROVAL, REJECTED))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The condition Ready of a version. `ready`: None while it is not known.
+
+    `stalled`: True if nothing changes until a person does something.
+    """
+
+    ready: bool | None
+    reason: str = ""
+    message: str = ""
+    stalled: bool = False
+
+    @property
+    def is_withheld(self) -> bool:
+        """True if its gates, a lacking approval or a rejection keep it from being Ready."""
+        return self.ready is False and self.reason in WITHHELD
+
+    @property
+    def is_expected(self) -> bool:
+        """True while it is checked, and nothing is known to be in the way."""
+        return self.ready is None and not self.stalled
+
+    @property
+    def why(self) -> str:
+        """Suffix with the reason and, unless it is in progress, the message; empty if there is no condition yet."""
+        told = (self.reason, self.message if self.ready is False else "")
+        return "".join(f": {part}" for part in told if part)
+
+
+def standing(version: Body) -> Standing:
+    """Returns how a version stands."""
+    conditions = (version.get("status") or {}).get("conditions") or ()
+    found: Mapping[str, Mapping[str, Any]] = {
+        str(condition.get("type")): condition for condition in conditions
+    }
+    ready = found.get("Ready", {})
+    return Standing(
+        {"True": True, "False": False}.get(str(ready.get("status"))),
+        str(ready.get("reason") or ""),
+        str(ready.get("message") or ""),
+        stalled=found.get("Stalled", {}).get("status") == "True",
+    )
+
+
+def is_ready(version: Body) -> bool:
+    """True if a version may be served."""
+    return standing(version).ready is True
