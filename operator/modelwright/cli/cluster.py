@@ -1,4 +1,4 @@
-"""Requests to the API server about one InferenceService: get, watch, patch, its Events, its versions' metrics."""
+"""Requests to the API server: about one InferenceService (get, watch, patch, Events), and about ModelVersions."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ CONNECT, ANSWER = 5.0, 15.0
 # The seconds of one watch. Then the object is read again, so a silent connection is not kept for longer.
 WATCHED = 60
 MOST_NAMES, MOST_EVENTS = 500, 200
+# ModelVersions are large: they are listed in pages.
+PAGE, MOST_VERSIONS = 100, 5000
+MODEL_VERSIONS = "modelversions"
 MANAGER = "modelwright-cli"
 
 Answer = TypeVar("Answer")
@@ -103,7 +106,7 @@ class Cluster:
             if version in self._metrics:
                 continue
             attempt = Attempt("get", self.namespace, VERSIONS, name=version)
-            where = (GROUP, VERSION, self.namespace, "modelversions", version)
+            where = (GROUP, VERSION, self.namespace, MODEL_VERSIONS, version)
             try:
                 body = self._call(attempt, self._objects.get_namespaced_custom_object, *where)
             except Unreachable:
@@ -112,6 +115,39 @@ class Cluster:
                 body = {}
             self._metrics[version] = read_metrics(body)
         return {name: self._metrics[name] for name in service.compared if self._metrics.get(name)}
+
+    def version(self, name: str) -> Object:
+        """Returns the ModelVersion as it is now. NotFound names those with similar names."""
+        attempt = Attempt("get", self.namespace, VERSIONS, name=name)
+        where = (GROUP, VERSION, self.namespace, MODEL_VERSIONS, name)
+        try:
+            return cast("Object", self._call(attempt, self._objects.get_namespaced_custom_object, *where))
+        except NotFound as error:
+            if "is not in namespace" not in str(error):  # the kind does not exist
+                raise
+            raise not_there(name, self.namespace, self._version_names(), "ModelVersion") from error
+
+    def _version_names(self) -> list[str] | None:
+        """The names of the ModelVersions in the namespace; None if the user may not list them."""
+        try:
+            return [str(each["metadata"]["name"]) for each in self.versions()]
+        except Complaint:
+            return None
+
+    def versions(self) -> list[Object]:
+        """Returns the ModelVersions of the namespace; Refused if there are more than MOST_VERSIONS."""
+        found: list[Object] = []
+        where = (GROUP, VERSION, self.namespace, MODEL_VERSIONS)
+        listing, more = self._objects.list_namespaced_custom_object, ""
+        while True:
+            attempt, options = Attempt("list", self.namespace, VERSIONS), {"_continue": more} if more else {}
+            answer = cast("dict[str, Any]", self._call(attempt, listing, *where, limit=PAGE, **options))
+            found += answer["items"]
+            more = str((answer.get("metadata") or {}).get("continue") or "")
+            if not more:
+                return found
+            if len(found) >= MOST_VERSIONS:
+                raise Refused(f"namespace {self.namespace} has more than {MOST_VERSIONS} ModelVersions")
 
     def watch(self, service: InferenceService) -> Iterator[InferenceService]:
         """Yields each change for a minute. NotFound if it is deleted, Expired if it has to be read again."""

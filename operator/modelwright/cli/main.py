@@ -13,9 +13,10 @@ from modelwright.cli.access import connect
 from modelwright.cli.cluster import Cluster
 from modelwright.cli.commands import ask, show
 from modelwright.cli.errors import Complaint, Exit
-from modelwright.cli.options import Ask, Put, Show, Try, parse
+from modelwright.cli.options import Ask, Card, Command, Models, Put, Reproduce, Show, Try, parse
 from modelwright.cli.putting import put
 from modelwright.cli.trying import attempt
+from modelwright.cli.versions import card, models, reproduce
 
 
 def main() -> NoReturn:
@@ -48,7 +49,7 @@ def run() -> int:
     return Exit.DONE
 
 
-def _do(command: Show | Ask | Put | Try) -> None:
+def _do(command: Command) -> None:
     if isinstance(command, Try):
         attempt(command)
         return
@@ -61,6 +62,12 @@ def _do(command: Show | Ask | Put | Try) -> None:
                 ask(Cluster(access), command)
             case Put():
                 put(access, command)
+            case Models():
+                models(Cluster(access), command)
+            case Card():
+                card(Cluster(access), command)
+            case Reproduce():
+                reproduce(Cluster(access), command)
 
 
 def _program(path: str) -> str:

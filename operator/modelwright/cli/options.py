@@ -15,6 +15,7 @@ from modelwright.api.inferenceservice import NAME_LENGTH
 from modelwright.api.requests import Action
 
 PREFIXES = ("inferenceservice", "inferenceservices", "mwisvc", "inferenceservices.modelwright.dev")
+VERSION_PREFIXES = ("modelversion", "modelversions", "mv", "modelversions.modelwright.dev")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 LONGEST = 7 * 86400
 WAIT = 30.0
@@ -32,7 +33,7 @@ EXITS = """exit codes:
   0    done; with --watch: the rollout ended well
   1    refused, or done by nobody; with --watch: it was rolled back
   2    the command line is wrong
-  3    there is no such InferenceService, or Modelwright is not installed
+  3    there is no such object, or Modelwright is not installed
   4    no kubeconfig, no permission, or no answer from the cluster
   5    not done in time: by the operator, or with --watch by the rollout
   130  ended by Ctrl-C
@@ -99,9 +100,39 @@ class Try:
     folder: Path | None = None
 
 
-def parse(program: str, arguments: Sequence[str] | None = None) -> Show | Ask | Put | Try:
+@dataclass(frozen=True)
+class Models:
+    """The command `models`: the families of a namespace, one of them, or some of its versions side by side."""
+
+    place: Place
+    family: str | None = None
+    compare: tuple[str, ...] = ()
+    output: Literal["text", "json", "yaml"] = "text"
+
+
+@dataclass(frozen=True)
+class Card:
+    """The command `card`: what is known of a version, as Markdown, as a page or as a bill of materials."""
+
+    place: Place
+    form: Literal["markdown", "html", "bom"] = "markdown"
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """The command `reproduce`: the TrainingJob that makes the model of a version again."""
+
+    place: Place
+
+
+Command: TypeAlias = Show | Ask | Put | Try | Models | Card | Reproduce
+
+
+def parse(program: str, arguments: Sequence[str] | None = None) -> Command:
     """Returns the command. A wrong command line ends the process with a message and code 2."""
     given = parser(program).parse_args(arguments)
+    if given.command in {"models", "card", "reproduce"}:
+        return _of_versions(given)
     if given.command == "try":
         return Try(tuple(given.files), given.name, given.data, given.holdout, given.train, given.folder)
     if given.command == "put":
@@ -116,11 +147,19 @@ def parse(program: str, arguments: Sequence[str] | None = None) -> Show | Ask | 
     return Ask(place, action, given.revision, given.wait, given.timeout)
 
 
+def _of_versions(given: argparse.Namespace) -> Command:
+    place = Place(given.name or "", given.namespace, given.context, given.kubeconfig)
+    if given.command == "models":
+        return Models(place, given.name, tuple(given.compare), given.output)
+    return Card(place, given.form) if given.command == "card" else Reproduce(place)
+
+
 def parser(program: str) -> argparse.ArgumentParser:
     """Returns the parser of the whole command line."""
     top = argparse.ArgumentParser(
         program,
-        description="Tries TrainingJobs on this machine, brings data to claims, shows and steers rollouts.",
+        description="Tries TrainingJobs on this machine, brings data to claims, shows and steers rollouts, lists, "
+        "compares and documents the versions of models.",
         epilog=EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -134,7 +173,66 @@ def parser(program: str) -> argparse.ArgumentParser:
     data = groups.add_parser("data", help="bring data to a claim", description="Data.")
     _put(data.add_subparsers(dest="command", required=True, metavar="COMMAND"))
     _try(groups)
+    _models(groups)
+    _card(groups)
+    _reproduce(groups)
     return top
+
+
+def _group(groups: Commands, name: str, about: str) -> argparse.ArgumentParser:
+    """Adds a command that is its own group."""
+    command = groups.add_parser(
+        name,
+        help=about,
+        description=f"{about[0].upper()}{about[1:]}.",
+        epilog=EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(command=name)
+    return command
+
+
+def _models(groups: Commands) -> None:
+    command = _group(groups, "models", "list the versions of models, or compare some")
+    command.add_argument(
+        "name", metavar="FAMILY", nargs="?", type=_family, help="only this family; default: all"
+    )
+    command.add_argument(
+        "--compare",
+        metavar="NAME",
+        nargs="+",
+        default=[],
+        type=_version_name,
+        help="two versions or more, side by side",
+    )
+    command.add_argument(
+        "-o", "--output", choices=("text", "json", "yaml"), default="text", help="default: text"
+    )
+    _add_cluster(command)
+
+
+def _card(groups: Commands) -> None:
+    command = _group(groups, "card", "print all that is known of a version, as Markdown")
+    command.add_argument("name", metavar="NAME", type=_version_name, help="name of the ModelVersion")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument(
+        "--html", dest="form", action="store_const", const="html", help="as one page that needs nothing else"
+    )
+    form.add_argument(
+        "--bom",
+        dest="form",
+        action="store_const",
+        const="bom",
+        help="as a bill of materials, CycloneDX 1.6 in JSON",
+    )
+    command.set_defaults(form="markdown")
+    _add_cluster(command)
+
+
+def _reproduce(groups: Commands) -> None:
+    command = _group(groups, "reproduce", "print the TrainingJob that makes the model of a version again")
+    command.add_argument("name", metavar="NAME", type=_version_name, help="name of the ModelVersion")
+    _add_cluster(command)
 
 
 def _put(commands: Commands) -> None:
@@ -230,6 +328,17 @@ def _name(text: str) -> str:
     kind, slash, name = text.rpartition("/")
     if slash and kind not in PREFIXES:
         raise argparse.ArgumentTypeError(f"{kind!r} is no InferenceService: a rollout is one of those")
+    return _object_name(name)
+
+
+def _version_name(text: str) -> str:
+    kind, slash, name = text.rpartition("/")
+    if slash and kind not in VERSION_PREFIXES:
+        raise argparse.ArgumentTypeError(f"{kind!r} is no ModelVersion")
+    return _object_name(name)
+
+
+def _object_name(name: str) -> str:
     if not re.fullmatch(DNS_SUBDOMAIN, name) or len(name) > 253:
         raise argparse.ArgumentTypeError(
             f"{name!r} cannot be a name: small letters, digits and dashes, at most {NAME_LENGTH}"
@@ -243,6 +352,10 @@ def _claim(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(f"{text!r} is no place for a file: pvc://CLAIM/PATH")
     claim, _, path = text.removeprefix("pvc://").partition("/")
     return claim, path
+
+
+def _family(text: str) -> str:
+    return _label(text, "a family")
 
 
 def _namespace(text: str) -> str:

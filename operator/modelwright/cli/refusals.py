@@ -18,7 +18,7 @@ _USER = re.compile(r'User "([^"]{1,253})"')
 # All verbs that the commands about rollouts need, so that the user asks the administrator once for each resource.
 ROLES = {
     KIND: ("rollouts", "get,list,watch,patch"),
-    VERSIONS: ("rollout-versions", "get"),
+    VERSIONS: ("model-versions", "get,list"),
     "events": ("rollout-events", "list"),
 }
 DATA_ROLES = {"pods": ("data-put", "create,get,delete"), "pods/exec": ("data-put-exec", "create,get")}
@@ -59,7 +59,7 @@ def complaint_of(attempt: Attempt, code: int, reason: str, body: str) -> Complai
 def _missing(attempt: Attempt, message: str | None) -> str:
     """The message for a 404: of the kind if the response is no Status, else of the object."""
     if message is None:
-        return f"the cluster has no {KIND}: Modelwright is not installed on it, or this is another one"
+        return f"the cluster has no {attempt.resource}: Modelwright is not installed on it, or this is another one"
     return f"{attempt.resource} {attempt.name!r} is not in namespace {attempt.namespace}"
 
 
@@ -85,9 +85,11 @@ def _forbidden(attempt: Attempt, message: str) -> str:
     )
 
 
-def not_there(name: str, namespace: str, names: Sequence[str] | None) -> NotFound:
+def not_there(
+    name: str, namespace: str, names: Sequence[str] | None, kind: str = "InferenceService"
+) -> NotFound:
     """Returns NotFound with similar names, or with all of them. `names` is None if the user may not list them."""
-    text = f"there is no InferenceService {name} in namespace {namespace}"
+    text = f"there is no {kind} {name} in namespace {namespace}"
     if names is None:
         return NotFound(text)
     if not names:

@@ -21,11 +21,19 @@ def read_valid(model: type[Read], written: object) -> Read:
     An invalid field is dropped, and the object around it too if the field is required. Of a list, only the invalid
     items are dropped.
     """
+    return read_with_faults(model, written)[0]
+
+
+def read_with_faults(model: type[Read], written: object) -> tuple[Read, tuple[str, ...]]:
+    """Returns the valid part of an object as `read_valid` does, and the paths of what was dropped."""
+    dropped: list[str] = []
     while True:
         try:
-            return model.model_validate(written)
+            return model.model_validate(written), tuple(dict.fromkeys(dropped))
         except ValidationError as error:
-            valid = _without(written, [_place(fault) for fault in error.errors(include_url=False)])
+            places = [_place(fault) for fault in error.errors(include_url=False)]
+            dropped += [".".join(map(str, place)) for place in places]
+            valid = _without(written, places)
             written = {} if valid is _GONE else valid
 
 

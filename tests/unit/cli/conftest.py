@@ -22,7 +22,7 @@ def desk() -> Iterator[Desk]:
 
 
 @pytest.fixture
-def run(
+def command(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Run:
     """Runs a command as the user does whose kubeconfig leads to the desk; gives code and words."""
@@ -30,10 +30,16 @@ def run(
     monkeypatch.setattr(following, "PAUSES", Backoff(base=0.01, cap=0.01))
     monkeypatch.setattr(following, "TICK", 0.05)
 
-    def command(*words: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["modelwright", "rollout", *words])
+    def run_it(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["modelwright", *words])
         code = run_command()
         told = capsys.readouterr()
         return code, told.out + told.err
 
-    return command
+    return run_it
+
+
+@pytest.fixture
+def run(command: Run) -> Run:
+    """The same, of the commands about rollouts."""
+    return lambda *words: command("rollout", *words)

@@ -63,6 +63,13 @@ class Desk:
         """How many requests of a kind have come."""
         return sum(1 for each, _, _ in self.requests if each == method)
 
+    def page(self, query: Mapping[str, list[str]]) -> Body:
+        """Some ModelVersions, and where the next page of them begins."""
+        start = int(query.get("continue", ["0"])[0])
+        end = start + int(query["limit"][0])
+        left = {"continue": str(end)} if end < len(self.versions) else {}
+        return {"metadata": left, "items": list(self.versions.values())[start:end]}
+
     def answer(self, method: str) -> tuple[int, str] | None:
         """What was prepared for a request."""
         with self.lock:
@@ -103,6 +110,8 @@ class Handler(BaseHTTPRequestHandler):
         elif where.path.endswith("/inferenceservices"):
             items = [{"metadata": {"name": name}} for name in self.desk.others]
             self._reply(200, json.dumps({"items": items}))
+        elif where.path.endswith("/modelversions"):
+            self._reply(200, json.dumps(self.desk.page(parse_qs(where.query))))
         elif where.path.endswith(f"/{self.desk.body['metadata']['name']}"):
             self._reply(200, json.dumps(self.desk.body))
         elif where.path.rpartition("/")[2] in self.desk.versions:

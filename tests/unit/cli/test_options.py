@@ -8,10 +8,10 @@ from typing import get_args
 import pytest
 
 from modelwright.api.requests import Action
-from modelwright.cli.options import ABOUT, Ask, Place, Put, Show, Try, parse
+from modelwright.cli.options import ABOUT, Ask, Card, Command, Models, Place, Put, Reproduce, Show, Try, parse
 
 
-def parsed(line: str) -> Show | Ask | Put | Try:
+def parsed(line: str) -> Command:
     return parse("modelwright", line.split())
 
 
@@ -33,13 +33,20 @@ def parsed(line: str) -> Show | Ask | Put | Try:
             Put(Place("lake", "shop"), Path("rows.csv"), "2026/rows.csv"),
         ),
         ("try a.yaml b.yaml --data d", Try((Path("a.yaml"), Path("b.yaml")), data=Path("d"))),
+        ("models", Models(Place(""))),
+        ("models churn -n shop -o yaml", Models(Place("churn", "shop"), "churn", output="yaml")),
+        ("models churn --compare mv/a b c", Models(Place("churn"), "churn", ("a", "b", "c"))),
+        ("card modelversion/churn-3", Card(Place("churn-3"))),
+        ("card churn-3 --html", Card(Place("churn-3"), "html")),
+        ("card churn-3 --bom", Card(Place("churn-3"), "bom")),
+        ("reproduce churn-3 -n shop", Reproduce(Place("churn-3", "shop"))),
         (
             "rollout pause churn --context c --kubeconfig /k",
             Ask(Place("churn", context="c", kubeconfig=Path("/k")), "pause"),
         ),
     ],
 )
-def test_a_command_is_what_it_says(line: str, command: Show | Ask | Put | Try) -> None:
+def test_a_command_is_what_it_says(line: str, command: Command) -> None:
     assert parsed(line) == command
 
 
@@ -54,6 +61,11 @@ def test_every_action_of_the_annotation_has_its_command() -> None:
         ("data put rows.csv s3://lake/rows.csv", "pvc://CLAIM/PATH"),
         ("data put rows.csv pvc://lake/../rows.csv", "pvc://CLAIM/PATH"),
         ("try", "required: FILE"),
+        ("card", "required: NAME"),
+        ("card churn-3 --html --bom", "not allowed with"),
+        ("card mwisvc/churn", "'mwisvc' is no ModelVersion"),
+        ("models Churn_1", "'Churn_1' cannot be a family"),
+        ("models churn --compare", "expected at least one argument"),
         ("rollout", "required: COMMAND"),
         ("rollout status", "required: NAME"),
         ("rollout dance churn", "invalid choice: 'dance'"),
