@@ -105,13 +105,15 @@ def _labelled(_: View, body: Body) -> Iterator[Key]:
 
 
 def _users_of(view: View, version: Body) -> Iterator[Key]:
-    """The TrainingJob that made the version, the services that name it or track its model, and the versions of the
-    family whose aliases may change with it."""
+    """The TrainingJob that made the version, the services that name it or track its model, the versions of the family
+    whose aliases may change with it, and those of the same file, for which its gates and rejections count."""
     job = labels(version).get(TRAINING_JOB)
     if job:
         yield Key(TRAINING_JOBS, namespace(version), job)
 
-    model = str((version.get("spec") or {}).get("model"))
+    spec = version.get("spec") or {}
+    model, digest = str(spec.get("model")), str((spec.get("artifact") or {}).get("digest"))
+    yield from view.indexed_keys(VERSIONS_OF_DIGEST, digest, namespace(version))
     yield from view.indexed_keys(SERVICES_OF_VERSION, name(version), namespace(version))
     yield from view.indexed_keys(SERVICES_OF_MODEL, model, namespace(version))
     yield from view.indexed_keys(VERSIONS_WITH_ALIAS, model, namespace(version))

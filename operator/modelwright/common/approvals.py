@@ -10,8 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from modelwright.common.reading import read_each
 from modelwright.engine.objects import Body, name
 
+# Of the InferenceServices that approve a file, in the order of their names.
+MOST_SERVICES = 16
 How = Literal["ModelVersion", "InferenceService"]
 
 
@@ -29,7 +32,9 @@ class Statement:
 def statements(version: Body, services: Iterable[Body]) -> tuple[Statement, ...]:
     """Returns what is said of a ModelVersion: in its own spec, then in those of InferenceServices of its namespace."""
     digest = version["spec"]["artifact"]["digest"]
-    approving = sorted(name(service) for service in services if digest in approved_digests(service))
+    approving = sorted(name(service) for service in services if digest in approved_digests(service))[
+        :MOST_SERVICES
+    ]
     return (
         *(_statement(entry, "ModelVersion") for entry in version["spec"].get("approvals") or ()),
         *(Statement(service, "InferenceService", "Approve") for service in approving),
@@ -38,7 +43,10 @@ def statements(version: Body, services: Iterable[Body]) -> tuple[Statement, ...]
 
 def unrecorded(version: Body, services: Iterable[Body]) -> tuple[Statement, ...]:
     """Returns the statements that the status of the ModelVersion does not show as they are now."""
-    known = {_statement(entry, entry["how"]) for entry in _status(version).get("approvals") or ()}
+    entries = read_each(
+        _status(version).get("approvals") or (), lambda entry: _statement(entry, entry["how"])
+    )
+    known = {said for _, said in entries}
     return tuple(each for each in statements(version, services) if each not in known)
 
 

@@ -11,7 +11,9 @@ from modelwright.engine.objects import Body
 # Why a version is not Ready although its file is sound: its gates and people decide that.
 GATE_FAILED, GATE_INCONCLUSIVE = "GateFailed", "GateInconclusive"
 AWAITING_APPROVAL, REJECTED = "AwaitingApproval", "Rejected"
-WITHHELD = frozenset((GATE_FAILED, GATE_INCONCLUSIVE, AWAITING_APPROVAL, REJECTED))
+# The gates of another version of the same file have not passed.
+SAME_FILE = "SameFileRefused"
+WITHHELD = frozenset((GATE_FAILED, GATE_INCONCLUSIVE, AWAITING_APPROVAL, REJECTED, SAME_FILE))
 
 
 @dataclass(frozen=True)

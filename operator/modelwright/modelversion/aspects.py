@@ -13,17 +13,12 @@ from modelwright.common.conditions import Aspect
 from modelwright.common.indexes import served_versions
 from modelwright.common.reading import read_each
 from modelwright.common.report import NOT_COMPARED
+from modelwright.common.standing import GATE_FAILED, GATE_INCONCLUSIVE
 from modelwright.engine.objects import Body, name
 from modelwright.engine.plan import Event
+from modelwright.modelversion.approvals import Approvals, approved
 from modelwright.modelversion.facts import Facts
-from modelwright.modelversion.gates import (
-    GATE_FAILED,
-    GATE_INCONCLUSIVE,
-    Judged,
-    open_gates,
-    passed,
-    stands,
-)
+from modelwright.modelversion.gates import Judged, open_gates, passed, stands
 from modelwright.modelversion.observed import Observed
 
 VALIDATED = "Validated"
@@ -33,11 +28,14 @@ IN_USE = "InUse"
 NAMED = 5
 
 
-def aspects(observed: Observed, facts: Facts | None, gates: Sequence[Judged]) -> tuple[Aspect, ...]:
+def aspects(
+    observed: Observed, facts: Facts | None, gates: Sequence[Judged], approvals: Approvals
+) -> tuple[Aspect, ...]:
     """Returns all conditions besides Ready, Reconciling and Stalled."""
     conditions = (
         facts.verified if facts is not None else None,
         validated(facts, gates) if facts is not None else None,
+        approved(observed.name, approvals),
         quarantined(observed.artifact["digest"], observed.services),
         in_use(observed.name, observed.services),
     )

@@ -60,7 +60,7 @@ def short_digest(digest: str) -> str:
 def facts_in_status(status: Mapping[str, Any]) -> Facts | None:
     """Returns the facts in a status; None if it has none yet. They are not validated: another release may have written
     them."""
-    conditions = (c for c in status.get("conditions") or () if c["type"] == ARTIFACT_VERIFIED)
+    conditions = (c for c in status.get("conditions") or () if c.get("type") == ARTIFACT_VERIFIED)
     condition = next(conditions, None)
     if condition is None:
         return None

@@ -24,7 +24,6 @@ from modelwright.api.rundocument import gates_of_version
 from modelwright.checks.gates import judge, passes, unreadable
 from modelwright.common.report import GateEvidence, first_fault
 
-GATE_FAILED, GATE_INCONCLUSIVE = "GateFailed", "GateInconclusive"
 # A gate that a step has measured, and that the spec does not have: it was taken out of it.
 NOT_IN_SPEC = "NotInSpec"
 # A message names at most this many gates.

@@ -6,8 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelwright.common.facts import FAILED_CREATE
-from modelwright.common.indexes import SERVICES_REJECTING, SERVICES_SERVING
+from modelwright.common.facts import APPROVALS_POLICY, FAILED_CREATE
+from modelwright.common.indexes import (
+    SERVICES_APPROVING,
+    SERVICES_REJECTING,
+    SERVICES_SERVING,
+    VERSIONS_OF_DIGEST,
+)
 from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.resources import (
     JOBS,
@@ -24,13 +29,20 @@ from modelwright.workload.refusals import refusal_problem
 @dataclass(frozen=True)
 class Observed(Primary):
     """The ModelVersion, the run that it names, the Job that verifies it, and the InferenceServices that serve it or
-    have rolled back its file."""
+    have rolled back its file.
+
+    `approving`: the InferenceServices that approve its file. `approvals_policy`: IN_FORCE if the API server checks who
+    approves, else why it does not; None if that is not known. `siblings`: the other versions with the same file.
+    """
 
     run: Mapping[str, Any] | None
     job: Body | None
     pods: tuple[Body, ...]
     pods_refused: Problem | None
     services: tuple[Body, ...]
+    approving: tuple[Body, ...] = ()
+    approvals_policy: str | None = None
+    siblings: tuple[Body, ...] = ()
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -63,13 +75,18 @@ def observe(view: View, key: Key) -> Observed | None:
     jobs = controlled(view, JOBS, body)
     job = next((job for job in jobs if name(job) == _job_name(key.name)), None)
     refused = view.fact(key, FAILED_CREATE)
+    digest = body["spec"]["artifact"]["digest"]
+    same = view.indexed(VERSIONS_OF_DIGEST, key.namespace, digest)
     return Observed(
         body,
         run=_run(view, key, body["spec"]),
         job=job,
         pods=tuple(newest_first(pods_of_job(view, body, job))),
         pods_refused=None if refused is None else refusal_problem(refused),
-        services=_services(view, key, body["spec"]["artifact"]["digest"]),
+        services=_services(view, key, digest),
+        approving=tuple(view.indexed(SERVICES_APPROVING, key.namespace, digest)),
+        approvals_policy=view.fact(key, APPROVALS_POLICY),
+        siblings=tuple(version for version in same if name(version) != key.name),
         refusals=refusals_of(view, key),
     )
 

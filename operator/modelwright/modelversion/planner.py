@@ -13,11 +13,14 @@ from typing import Any
 
 from modelwright.common import conditions
 from modelwright.common.conditions import Summary
-from modelwright.common.report import with_notes
+from modelwright.common.families import aliases
 from modelwright.common.settings import Settings
+from modelwright.common.standing import REJECTED
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key, deleting, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
+from modelwright.modelversion.approvals import Approvals, approval_events, written
+from modelwright.modelversion.approvals import approvals as approvals_of
 from modelwright.modelversion.aspects import aspects, quarantine_events
 from modelwright.modelversion.facts import Facts, facts_in_status, facts_of_run, short_digest
 from modelwright.modelversion.gates import Judged, judged_in_status
@@ -41,16 +44,18 @@ class ModelVersionPlanner:
         if observed is None or deleting(observed.body):
             return Plan()
         facts = facts_in_status(observed.written_status) or self._find_out(observed, now)
+        approvals = approvals_of(observed, now)
         if isinstance(facts, Pending):
             refused = first_problem(observed.refusals)
             summary = (
                 facts.summary if refused is None else conditions.waiting(refused.reason, refused.message)
             )
-            return _plan(observed, None, (), summary, now, facts.effects, facts.requeue_at)
-        gates = judged_in_status(
-            observed.spec, facts.details.get("gates") or () if facts.servable else (), by_run=facts.by_run
-        )
-        return _plan(observed, facts, gates, _summary(observed, facts, gates), now, _cleanup(observed, facts))
+            found = _Found(None, (), approvals, summary)
+            return _plan(view, observed, found, now, facts.effects, facts.requeue_at)
+        known = facts.details.get("gates") or ()
+        gates = judged_in_status(observed.spec, known, by_run=facts.by_run) if facts.servable else ()
+        found = _Found(facts, gates, approvals, _summary(observed, facts, gates, approvals))
+        return _plan(view, observed, found, now, _cleanup(observed, facts))
 
     def _find_out(self, observed: Observed, now: datetime) -> Facts | Pending:
         """The facts from the run or from the Job; Pending if there are none yet."""
@@ -64,16 +69,23 @@ class ModelVersionPlanner:
         return verification(observed, self.settings, now)
 
 
-def _summary(observed: Observed, facts: Facts, gates: Sequence[Judged]) -> Summary:
+@dataclass(frozen=True)
+class _Found:
+    """What is known of a version, and how it stands."""
+
+    facts: Facts | None
+    gates: Sequence[Judged]
+    approvals: Approvals
+    summary: Summary
+
+
+def _summary(observed: Observed, facts: Facts, gates: Sequence[Judged], approvals: Approvals) -> Summary:
     """The summary of a ModelVersion whose facts are known."""
-    reason, message = facts.verified.reason, facts.verified.message
-    if not facts.servable:
-        remedy = "delete this ModelVersion and write another one"
-        return conditions.stalled(reason, f"{message.rstrip('.')}; {remedy}")
-    if (withheld := judgement(observed, gates)) is not None:
-        return withheld
-    allowed = [f"gate {each.phrase} is inconclusive, which is allowed" for each in gates if each.is_allowed]
-    return conditions.done(reason, with_notes(message, facts.details, allowed))
+    if facts.servable:
+        return judgement(observed, facts, gates, approvals)
+    verified = facts.verified
+    remedy = "delete this ModelVersion and write another one"
+    return conditions.stalled(verified.reason, f"{verified.message.rstrip('.')}; {remedy}")
 
 
 def _cleanup(observed: Observed, facts: Facts) -> tuple[Effect, ...]:
@@ -84,39 +96,53 @@ def _cleanup(observed: Observed, facts: Facts) -> tuple[Effect, ...]:
 
 
 def _plan(
+    view: View,
     observed: Observed,
-    facts: Facts | None,
-    gates: Sequence[Judged],
-    summary: Summary,
+    found: _Found,
     now: datetime,
     effects: tuple[Effect, ...],
     requeue_at: datetime | None = None,
 ) -> Plan:
-    before, computed = observed.written_conditions, aspects(observed, facts, gates)
-    status: dict[str, Any] = dict(facts.details) if facts is not None else {}
-    status.pop("gates", None)
-    if facts is not None and facts.servable and gates:
-        status["gates"] = [each.written for each in gates]
-    status["shortDigest"] = short_digest(observed.artifact["digest"])
-    status["observedGeneration"] = observed.generation
-    status["conditions"] = conditions.conditions(before, summary, observed.generation, now, computed)
+    summary, before = found.summary, observed.written_conditions
+    computed = aspects(observed, found.facts, found.gates, found.approvals)
+    lists = {
+        "gates": [each.written for each in found.gates],
+        "approvals": written(found.approvals),
+        "aliases": aliases(view, observed.body, ready=summary.ready is True),
+    }
+    details = dict(found.facts.details) if found.facts is not None else {}
+    status: dict[str, Any] = {
+        **{name: value for name, value in details.items() if name not in lists},
+        **{name: entries for name, entries in lists.items() if entries},
+        "shortDigest": short_digest(observed.artifact["digest"]),
+        "observedGeneration": observed.generation,
+        "conditions": conditions.conditions(before, summary, observed.generation, now, computed),
+    }
+    recorded = observed.written_status.get("approvals") or ()
     patience = conditions.patience(observed.written_status, summary, observed.generation)
     return Plan(
         status=status,
-        events=(*_events(before, summary), *quarantine_events(before, computed)),
+        events=(
+            *approval_events(recorded, found.approvals, observed.approvals_policy),
+            *_events(before, summary),
+            *quarantine_events(before, computed),
+        ),
         effects=effects,
         requeue_at=requeue_at,
-        patience=patience if facts is None else timedelta(0),
+        patience=patience if found.facts is None and not found.approvals.recorded else timedelta(0),
     )
 
 
 def _events(before: Sequence[Mapping[str, Any]], summary: Summary) -> tuple[Event, ...]:
-    """The event of the summary. Success has one only after a warning: else the conditions tell as much. Another cause
-    with the same reason has one too: the state between the two may have been too short to be written."""
+    """The event of the summary. Success has one only after a warning, or as one: else the conditions tell as much.
+
+    Another cause with the same reason has one too: the state between the two may have been too short to be written. So
+    has another rejection."""
     ready = next((condition for condition in before if condition["type"] == "Ready"), None)
     warned = ready is not None and ready["status"] == "False"
-    if summary.progress is conditions.Progress.DONE and not warned:
+    if summary.progress is conditions.Progress.DONE and not warned and not summary.warning:
         return ()
-    if ready is not None and warned and summary.warning and ready["message"] != summary.message:
+    is_renewed = summary.warning or summary.reason == REJECTED
+    if ready is not None and warned and is_renewed and ready["message"] != summary.message:
         return (summary.event,)
     return conditions.transition_events(before, summary)
