@@ -13,7 +13,7 @@ from typing import Any
 from modelwright.api.base import Condition, Model
 from modelwright.api.gates import ApprovalStatus, Gate, GateStatus
 from modelwright.api.modelversion import Lineage, Metric, ModelVersionSpec, ModelVersionStatus
-from modelwright.api.rundocument import gates_of
+from modelwright.api.rundocument import gates_of_version
 from modelwright.common.reading import read_with_faults
 from modelwright.view.format import number
 
@@ -125,15 +125,8 @@ class Version:
         ]
 
     def _demands(self) -> list[Gate]:
-        """The gates of the spec, all with a name. A version that no run and no evaluation stands behind has none."""
-        spec = self.spec
-        if spec.default_gates is None and spec.evaluate is None and not spec.gates:
-            return []
-        default = spec.default_gates or ("Enabled" if spec.evaluate is not None else "Disabled")
-        written = [
-            gate.model_dump(mode="json", by_alias=True, exclude_none=True) for gate in spec.gates or ()
-        ]
-        return [Gate.model_validate(gate) for gate in gates_of({"gates": written, "defaultGates": default})]
+        written = self.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return [Gate.model_validate(gate) for gate in gates_of_version(written)]
 
 
 def read_version(body: object) -> Version:
