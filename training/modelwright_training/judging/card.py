@@ -15,6 +15,11 @@ TASKS = {"Classification": "tabular-classification", "Regression": "tabular-regr
 # report.json holds all of them.
 MOST_CLASSES, MOST_CONFUSED, MOST_FEATURES = 30, 12, 100
 CELL = 80
+# The operator judges gates later, and people approve later still.
+PUBLISHED = (
+    "Written when the model was published: verdicts of gates, approvals and aliases came later. "
+    "`modelwright card` of its ModelVersion has them."
+)
 DIAGONAL = ((0.0, 0.0), (1.0, 1.0))
 
 
@@ -64,6 +69,8 @@ def _summary(report: Json) -> list[str]:
         f"# {_plain(report['model'])}",
         "",
         f"A model for {report['task'].lower()} of {_plain(data['target'])}.",
+        "",
+        PUBLISHED,
         "",
         f"- trained by: {report['namespace']}/{report['trainingJob']}",
         f"- model: `{artifact['digest']}`, {artifact['size']} bytes",
