@@ -1,6 +1,6 @@
 -- Health of a TrainingJob, a ModelVersion or an InferenceService, for Argo CD. It follows the conditions
 -- Ready, Reconciling and Stalled; docs/gitops.md shows where it goes.
-local paused = { CanaryPaused = true, AwaitingApproval = true }
+local paused = { CanaryPaused = true, AwaitingApproval = true, GateInconclusive = true }
 local status = obj.status or {}
 if status.observedGeneration ~= obj.metadata.generation then
   return { status = "Progressing", message = "the operator has not seen this version of the spec yet" }
