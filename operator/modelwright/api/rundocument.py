@@ -12,15 +12,24 @@ from urllib.parse import urlsplit
 from modelwright.api.gates import BETTER_THAN_BASELINE, MAIN, NOT_WORSE_THAN_CHAMPION
 
 SOURCES = ("uri", "configMapRef", "caConfigMapRef")
+# Of ten rows the interval of roc_auc errs as seldom as of a thousand: docs/gates.md has the numbers.
+_FEW = 10
 # A model that is not clearly better than the baseline is of no use; one that is clearly worse than what serves does
 # harm. Where neither is clear, the first waits for a person, and the second passes.
 DEFAULT_GATES: tuple[Mapping[str, Any], ...] = (
-    {"name": BETTER_THAN_BASELINE, "metric": MAIN, "against": "Baseline", "minChange": 0},
+    {
+        "name": BETTER_THAN_BASELINE,
+        "metric": MAIN,
+        "against": "Baseline",
+        "minChange": 0,
+        "minSamples": _FEW,
+    },
     {
         "name": NOT_WORSE_THAN_CHAMPION,
         "metric": MAIN,
         "against": "Champion",
         "minChange": 0,
+        "minSamples": _FEW,
         "onInconclusive": "Allow",
     },
 )
