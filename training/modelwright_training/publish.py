@@ -64,7 +64,8 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     mark = store.mark_of(document.namespace, document.training_job, document.run)
     fresh = store.put(prefix, candidate.file.digest, files, mark)
     log.info("%s %s", "Published" if fresh else "Already published:", report["artifact"]["uri"])
-    kept = ("artifact", "task", "metrics", "evaluation", "parity", "gates", "signature", "libraries")
+    judged = ("metrics", "evaluation", "parity", "gates", "importance", "fairness")
+    kept = ("artifact", "task", *judged, "signature", "libraries")
     return {key: report[key] for key in kept if key in report}
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from modelwright_training.documents import Gate
+from modelwright_training.judging.gates import fairness
 from modelwright_training.judging.gates.measuring import measure
 from modelwright_training.judging.gates.world import World
 from modelwright_training.message import Json
@@ -21,6 +22,7 @@ def account(world: World, gates: Sequence[Gate]) -> Json:
     evidence = measure(gates, world)
     for found in evidence:
         log.info("Gate %s: %s", found.name, found.reason if found.value is None else f"{found.value:.6g}")
+    of_groups = fairness.tables(gates, world)
     notes = [*measured.evaluation["notes"], *([ALONE] if world.model.alone else [])]
     return {
         "metrics": [metric.document() for metric in measured.metrics],
@@ -28,4 +30,5 @@ def account(world: World, gates: Sequence[Gate]) -> Json:
         "evaluation": measured.evaluation | {"notes": notes},
         "curves": measured.curves,
         **({"gates": [found.document() for found in evidence]} if evidence else {}),
+        **({"fairness": of_groups} if of_groups else {}),
     }

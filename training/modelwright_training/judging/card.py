@@ -20,6 +20,13 @@ PUBLISHED = (
     "Written when the model was published: verdicts of gates, approvals and aliases came later. "
     "`modelwright card` of its ModelVersion has them."
 )
+OF_GROUPS = {
+    "selectionRate": "answered positive",
+    "accuracy": "accuracy",
+    "truePositiveRate": "true positive rate",
+    "falsePositiveRate": "false positive rate",
+    "mae": "mae",
+}
 DIAGONAL = ((0.0, 0.0), (1.0, 1.0))
 
 
@@ -36,6 +43,8 @@ def card(report: Json) -> bytes:
         _thresholds(report["evaluation"]),
         _calibration(report["evaluation"]),
         _residuals(report),
+        _importance(report.get("importance", [])),
+        _fairness(report.get("fairness", [])),
         _features(report["features"]),
     ]
     text = "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
@@ -257,6 +266,45 @@ def _residuals(report: Json) -> list[str]:
         "",
         plots.image(plot, "residuals by predicted value, as in the table"),
     ]
+
+
+def _importance(features: Sequence[Json]) -> list[str]:
+    if not features:
+        return []
+    rows = [
+        (
+            _plain(feature["feature"]),
+            f"{feature['value']:.4g}",
+            f"{feature['low']:.4g} to {feature['high']:.4g}" if "low" in feature else "-",
+        )
+        for feature in features
+    ]
+    return [
+        "## Importance of features",
+        "",
+        "How much worse the main metric is on the hold-out when the values of a column are shuffled among its rows.",
+        "",
+        *_table(("column", "loss", "95% interval"), rows),
+    ]
+
+
+def _fairness(tables: Sequence[Json]) -> list[str]:
+    lines: list[str] = []
+    for found in tables:
+        shown = [(key, head) for key, head in OF_GROUPS.items() if any(key in row for row in found["groups"])]
+        rows = [
+            (
+                _plain(row["group"]),
+                str(row["rows"]),
+                *(f"{row[key]:.4g}" if key in row else "-" for key, _ in shown),
+            )
+            for row in found["groups"]
+        ]
+        head = ("group", "hold-out rows", *(head for _, head in shown))
+        lines += ["", f"### {_plain(found['feature'])}", "", *_table(head, rows)]
+        if "groupCount" in found:
+            lines += ["", f"{found['groupCount'] - len(rows)} groups with fewer rows are left out."]
+    return ["## Groups", *lines] if lines else []
 
 
 def _features(features: Sequence[Json]) -> list[str]:
