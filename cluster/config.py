@@ -1,4 +1,5 @@
-"""The configuration files of containerd, the kubelet, kube-proxy, CoreDNS and the pod network."""
+"""The configuration files of the API server's audit log, containerd, the kubelet, kube-proxy, CoreDNS and the pod
+network."""
 
 import json
 from pathlib import Path
@@ -16,6 +17,7 @@ from cluster.settings import (
 )
 
 PLUGINS = Path("/usr/lib/cni")
+AUDIT_POLICY = CONFIG / "audit.json"
 KUBELET = CONFIG / "kubelet.json"
 KUBE_PROXY = CONFIG / "kube-proxy.json"
 COREFILE = CONFIG / "Corefile"
@@ -26,11 +28,25 @@ POD_NETWORK = CONFIG / "cni" / "10-modelwright.conflist"
 def write_all() -> None:
     """Write every file; JSON wherever YAML is expected, because it is YAML."""
     POD_NETWORK.parent.mkdir(parents=True, exist_ok=True)
+    AUDIT_POLICY.write_text(json.dumps(audit_policy(), indent=2))
     KUBELET.write_text(json.dumps(kubelet(), indent=2))
     KUBE_PROXY.write_text(json.dumps(kube_proxy(), indent=2))
     POD_NETWORK.write_text(json.dumps(pod_network(), indent=2))
     COREFILE.write_text(corefile())
     CONTAINERD.write_text(containerd())
+
+
+def audit_policy() -> dict[str, Any]:
+    """What the API server logs: who wrote objects of ours, and with which answer. Not what they hold, and no status."""
+    writes = ["create", "update", "patch", "delete", "deletecollection"]
+    resources = ["trainingjobs", "modelversions", "inferenceservices"]
+    ours = [{"group": "modelwright.dev", "resources": resources}]
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{"level": "Metadata", "verbs": writes, "resources": ours}, {"level": "None"}],
+    }
 
 
 def kubelet() -> dict[str, Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cluster import config
 from cluster.controlplane import CLUSTER, daemon
-from cluster.paths import CONFIG, STATE, VOLUMES
+from cluster.paths import AUDIT_LOG, CONFIG, STATE, VOLUMES
 from cluster.processes import Daemon
 from cluster.settings import NAME, NODE_ADDRESS
 
@@ -14,7 +14,13 @@ def first(programs: Path) -> list[Daemon]:
     return [
         Daemon(("containerd", "--config", str(config.CONTAINERD))),
         CLUSTER.etcd(programs),
-        CLUSTER.api_server(programs),
+        CLUSTER.api_server(
+            programs,
+            audit_policy_file=config.AUDIT_POLICY,
+            audit_log_path=AUDIT_LOG,
+            audit_log_maxsize="20",
+            audit_log_maxbackup="1",
+        ),
     ]
 
 

@@ -15,6 +15,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mode
 # The one folder of a cluster on this host; short, because the paths of sockets have a length limit.
 STATE = Path("/var/lib/modelwright-cluster")
 LOGS = STATE / "log"
+AUDIT_LOG = LOGS / "audit.log"
 PKI = STATE / "pki"
 CONFIG = STATE / "config"
 CONTAINERD_SOCKET = STATE / "run" / "containerd.sock"

@@ -121,22 +121,28 @@ class LastAnswer:
 
 
 def verdict(policy: Body, binding: Body, now: datetime) -> str:
-    """Returns IN_FORCE if every approval meets the policy, else a clause that says why not."""
-    for found in (policy, binding):
-        if deleting(found) or now < from_timestamp(created(found)) + FRESH:
-            return f"its {found['kind']} is younger than the approval may be, or about to be deleted"
+    """Returns IN_FORCE if every approval meets the policy, else a clause that says why not.
+
+    What its rules say is not judged: who may write policies may write any.
+    """
     spec, bound = policy.get("spec") or {}, binding.get("spec") or {}
-    if bound.get("policyName") != policy["metadata"]["name"] or "Deny" not in (
-        bound.get("validationActions") or ()
-    ):
-        return "its binding does not deny what breaks it"
-    if spec.get("failurePolicy", "Fail") != "Fail":
-        return "its failurePolicy is not Fail"
-    if not spec.get("validations") or not _sees_all(spec.get("matchConstraints") or {}):
-        return "its rules do not see each approval"
-    if _narrows(bound.get("matchResources") or {}) or _narrows(spec.get("matchConstraints") or {}):
-        return "it leaves out some namespaces or objects"
-    return IN_FORCE
+    constraints, matched = spec.get("matchConstraints") or {}, bound.get("matchResources") or {}
+    faults = {
+        "it is too young to have checked an approval, or is being deleted": not all(
+            _is_settled(found, now) for found in (policy, binding)
+        ),
+        "its binding does not deny what breaks it": bound.get("policyName") != policy["metadata"]["name"]
+        or "Deny" not in (bound.get("validationActions") or ()),
+        "its failurePolicy is not Fail": spec.get("failurePolicy", "Fail") != "Fail",
+        "its rules do not see each approval": not spec.get("validations") or not _sees_all(constraints),
+        "it leaves out some requests": bool(spec.get("matchConditions") or matched.get("resourceRules")),
+        "it leaves out some namespaces or objects": _narrows(matched) or _narrows(constraints),
+    }
+    return next((why for why, holds in faults.items() if holds), IN_FORCE)
+
+
+def _is_settled(found: Body, now: datetime) -> bool:
+    return not deleting(found) and now >= from_timestamp(created(found)) + FRESH
 
 
 def _sees_all(constraints: Mapping[str, Any]) -> bool:
