@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -255,7 +256,11 @@ def test_digests_are_approved_by_those_who_may_approve(team: Kubectl, bob: Perso
         assert f"mallory may not add to spec.approvedDigests: {NO_VERB} {team.namespace}" in each
 
 
-MODELS = {"one": valid_model, "two": lambda: labelling("ArgMax"), "git": lambda: labelling("ArgMin")}
+MODELS: dict[str, Callable[[], bytes]] = {
+    "one": valid_model,
+    "two": lambda: labelling("ArgMax"),
+    "git": lambda: labelling("ArgMin"),
+}
 
 
 def digest(name: str) -> str:

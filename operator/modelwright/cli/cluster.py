@@ -75,14 +75,40 @@ class Cluster:
 
     def user(self) -> str | None:
         """Returns the name of the user: from the API server, else from the kubeconfig; None if neither has one."""
-        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-        where = ("authentication.k8s.io", "v1", "selfsubjectreviews")
-        create = self._objects.create_cluster_custom_object
         try:
-            answer = self._call(Attempt("create", self.namespace), create, *where, review)
-            return str(cast("dict[str, Any]", answer)["status"]["userInfo"]["username"])
-        except (Complaint, KeyError, TypeError):  # older clusters lack the review, and it may be forbidden
+            return self.reviewed_user()
+        except Complaint:  # older clusters lack the review, and it may be forbidden
             return self._user
+
+    def reviewed_user(self) -> str:
+        """Returns the name by which the API server knows the user."""
+        status = self._review("authentication.k8s.io", "SelfSubjectReview", {})
+        try:
+            return str(status["userInfo"]["username"])
+        except (KeyError, TypeError) as error:
+            raise NoAccess("the cluster does not say by which name it knows you") from error
+
+    def may_approve(self, name: str) -> bool:
+        """True if the user has the verb approve on a ModelVersion, as the API server's authorizer says."""
+        asked = {
+            "group": GROUP,
+            "resource": MODEL_VERSIONS,
+            "verb": "approve",
+            "namespace": self.namespace,
+            "name": name,
+        }
+        spec = {"resourceAttributes": asked}
+        return bool(
+            self._review("authorization.k8s.io", "SelfSubjectAccessReview", {"spec": spec}).get("allowed")
+        )
+
+    def _review(self, group: str, kind: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The status of a review, which the API server answers at once and does not store."""
+        attempt = Attempt("create", self.namespace, f"{kind.lower()}s.{group}")
+        create = self._objects.create_cluster_custom_object
+        review = {"apiVersion": f"{group}/v1", "kind": kind, **body}
+        answer = self._call(attempt, create, group, "v1", f"{kind.lower()}s", review)
+        return cast("dict[str, Any]", answer).get("status") or {}
 
     def events(self, service: InferenceService) -> list[Object]:
         """Returns the Events about the InferenceService."""
@@ -148,6 +174,13 @@ class Cluster:
                 return found
             if len(found) >= MOST_VERSIONS:
                 raise Refused(f"namespace {self.namespace} has more than {MOST_VERSIONS} ModelVersions")
+
+    def patch_version(self, name: str, patch: Mapping[str, Any]) -> None:
+        """Merges a patch into a ModelVersion; Conflict if it has changed."""
+        attempt = Attempt("patch", self.namespace, VERSIONS, name=name)
+        where = (GROUP, VERSION, self.namespace, MODEL_VERSIONS, name)
+        write = self._objects.patch_namespaced_custom_object
+        self._call(attempt, write, *where, dict(patch), field_manager=MANAGER)
 
     def watch(self, service: InferenceService) -> Iterator[InferenceService]:
         """Yields each change for a minute. NotFound if it is deleted, Expired if it has to be read again."""

@@ -10,10 +10,11 @@ from typing import NoReturn
 
 from modelwright.cli import screen
 from modelwright.cli.access import connect
+from modelwright.cli.approving import decide
 from modelwright.cli.cluster import Cluster
 from modelwright.cli.commands import ask, show
 from modelwright.cli.errors import Complaint, Exit
-from modelwright.cli.options import Ask, Card, Command, Models, Put, Reproduce, Show, Try, parse
+from modelwright.cli.options import Ask, Card, Command, Decide, Models, Put, Reproduce, Show, Try, parse
 from modelwright.cli.putting import put
 from modelwright.cli.trying import attempt
 from modelwright.cli.versions import card, models, reproduce
@@ -68,6 +69,8 @@ def _do(command: Command) -> None:
                 card(Cluster(access), command)
             case Reproduce():
                 reproduce(Cluster(access), command)
+            case Decide():
+                decide(Cluster(access), command)
 
 
 def _program(path: str) -> str:

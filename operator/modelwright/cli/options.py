@@ -20,6 +20,7 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 LONGEST = 7 * 86400
 WAIT = 30.0
 POD_WAIT = 120.0
+MOST_REASON = 1024
 
 ABOUT: dict[Action, str] = {
     "promote": "take the next step without a verdict; after the last one the canary takes over",
@@ -125,12 +126,27 @@ class Reproduce:
     place: Place
 
 
-Command: TypeAlias = Show | Ask | Put | Try | Models | Card | Reproduce
+@dataclass(frozen=True)
+class Decide:
+    """The commands `approve` and `reject`: say it of a version, and wait for what follows."""
+
+    place: Place
+    decision: Literal["Approve", "Reject"]
+    reason: str | None = None
+    override: bool = False
+    wait: bool = True
+    timeout: float = WAIT
+
+
+Command: TypeAlias = Show | Ask | Put | Try | Models | Card | Reproduce | Decide
 
 
 def parse(program: str, arguments: Sequence[str] | None = None) -> Command:
     """Returns the command. A wrong command line ends the process with a message and code 2."""
-    given = parser(program).parse_args(arguments)
+    top = parser(program)
+    given = top.parse_args(arguments)
+    if given.command in {"approve", "reject"}:
+        return _decide(top, given)
     if given.command in {"models", "card", "reproduce"}:
         return _of_versions(given)
     if given.command == "try":
@@ -152,6 +168,14 @@ def _of_versions(given: argparse.Namespace) -> Command:
     if given.command == "models":
         return Models(place, given.name, tuple(given.compare), given.output)
     return Card(place, given.form) if given.command == "card" else Reproduce(place)
+
+
+def _decide(top: argparse.ArgumentParser, given: argparse.Namespace) -> Decide:
+    if given.override and given.reason is None:
+        top.error("--override needs --reason: it is shown from then on")
+    place = Place(given.name, given.namespace, given.context, given.kubeconfig)
+    decision: Literal["Approve", "Reject"] = "Approve" if given.command == "approve" else "Reject"
+    return Decide(place, decision, given.reason, given.override, given.wait, given.timeout)
 
 
 def parser(program: str) -> argparse.ArgumentParser:
@@ -176,6 +200,8 @@ def parser(program: str) -> argparse.ArgumentParser:
     _models(groups)
     _card(groups)
     _reproduce(groups)
+    _approve(groups)
+    _reject(groups)
     return top
 
 
@@ -232,6 +258,37 @@ def _card(groups: Commands) -> None:
 def _reproduce(groups: Commands) -> None:
     command = _group(groups, "reproduce", "print the TrainingJob that makes the model of a version again")
     command.add_argument("name", metavar="NAME", type=_version_name, help="name of the ModelVersion")
+    _add_cluster(command)
+
+
+def _approve(groups: Commands) -> None:
+    command = _group(groups, "approve", "approve a version, in your own name")
+    command.add_argument(
+        "--override",
+        action="store_true",
+        help="although a gate has not passed; shown from then on, and needs --reason",
+    )
+    _saying(command, required=False)
+
+
+def _reject(groups: Commands) -> None:
+    command = _group(groups, "reject", "reject a version, in your own name")
+    command.set_defaults(override=False)
+    _saying(command, required=True)
+
+
+def _saying(command: argparse.ArgumentParser, *, required: bool) -> None:
+    """Adds the arguments that approve and reject share."""
+    command.add_argument("name", metavar="NAME", type=_version_name, help="name of the ModelVersion")
+    command.add_argument(
+        "--reason", type=_reason, required=required, metavar="TEXT", help="why; it stands in the status"
+    )
+    command.add_argument(
+        "--no-wait", dest="wait", action="store_false", help="do not wait for what the operator makes of it"
+    )
+    command.add_argument(
+        "--timeout", type=_seconds, default=WAIT, help="how long to wait for it (default: 30s)"
+    )
     _add_cluster(command)
 
 
@@ -369,6 +426,12 @@ def _revision(text: str) -> str:
 def _label(text: str, what: str) -> str:
     if not re.fullmatch(DNS_LABEL, text) or len(text) > 63:
         raise argparse.ArgumentTypeError(f"{text!r} cannot be {what}: small letters, digits and dashes")
+    return text
+
+
+def _reason(text: str) -> str:
+    if not text.strip() or len(text) > MOST_REASON:
+        raise argparse.ArgumentTypeError(f"a reason has 1 to {MOST_REASON:,} characters")
     return text
 
 

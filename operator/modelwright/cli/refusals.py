@@ -14,6 +14,10 @@ from modelwright.cli.errors import Complaint, Conflict, Expired, NoAccess, NotFo
 PLURAL = "inferenceservices"
 KIND = f"{PLURAL}.{GROUP}"
 VERSIONS = f"modelversions.{GROUP}"
+# What a ValidatingAdmissionPolicy says, behind the names of the policy and of its binding.
+_DENIED = re.compile(
+    r"ValidatingAdmissionPolicy '[^']*'(?: with binding '[^']*')? denied request: (.+)", re.DOTALL
+)
 _USER = re.compile(r'User "([^"]{1,253})"')
 # All verbs that the commands about rollouts need, so that the user asks the administrator once for each resource.
 ROLES = {
@@ -46,7 +50,8 @@ def complaint_of(attempt: Attempt, code: int, reason: str, body: str) -> Complai
                 "the cluster does not take the credentials of this kubeconfig (401): log in again"
             )
         case 403:
-            return NoAccess(_forbidden(attempt, text))
+            denied = _DENIED.search(text)
+            return Refused(denied[1]) if denied else NoAccess(_forbidden(attempt, text))
         case 404:
             return NotFound(_missing(attempt, message))
         case 409 | 410:
@@ -76,6 +81,8 @@ def _message(body: str) -> str | None:
 def _forbidden(attempt: Attempt, message: str) -> str:
     match = _USER.search(message)
     who = match[1] if match else "USER"
+    if attempt.resource not in ROLES | DATA_ROLES:
+        return f"{who} may not {attempt.verb} {attempt.resource}: {message}"
     role, verbs = (ROLES | DATA_ROLES)[attempt.resource]
     space = attempt.namespace
     return (

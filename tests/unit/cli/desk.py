@@ -37,6 +37,9 @@ class Desk:
     others: tuple[str, ...] = ()
     # The ModelVersions, by name.
     versions: dict[str, Body] = field(default_factory=dict)
+    # Whether the user has the verb approve, and what the operator makes of a change of a ModelVersion.
+    may_approve: bool = True
+    on_version: Callable[[Body], Change | None] = lambda _body: None
     watches: list[Queue[Any]] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -69,6 +72,16 @@ class Desk:
         end = start + int(query["limit"][0])
         left = {"continue": str(end)} if end < len(self.versions) else {}
         return {"metadata": left, "items": list(self.versions.values())[start:end]}
+
+    def patched_version(self, name: str, change: Body) -> tuple[int, str]:
+        """The answer to a patch of a ModelVersion."""
+        body = self.versions[name]
+        if change["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
+            return 409, status("it was changed")
+        version = str(int(body["metadata"]["resourceVersion"]) + 1)
+        written = merged(merged(body, change), {"metadata": {"resourceVersion": version}})
+        self.versions[name] = merged(written, self.on_version(written) or {})
+        return 200, json.dumps(written)
 
     def answer(self, method: str) -> tuple[int, str] | None:
         """What was prepared for a request."""
@@ -122,13 +135,18 @@ class Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         assert self.headers["Content-Type"] == "application/merge-patch+json"
         change = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        name = urlsplit(self.path).path.rpartition("/")[2]
         if not self._prepared("PATCH", change):
-            self._reply(*self.desk.patched(change))
+            of_version = name in self.desk.versions
+            self._reply(
+                *(self.desk.patched_version(name, change) if of_version else self.desk.patched(change))
+            )
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if not self._prepared("POST", body):
-            self._reply(201, json.dumps({**body, "status": {"userInfo": {"username": "jane"}}}))
+            known = {"userInfo": {"username": "jane"}, "allowed": self.desk.may_approve}
+            self._reply(201, json.dumps({**body, "status": known}))
 
     def _prepared(self, method: str, body: Body | None = None) -> bool:
         self.desk.requests.append((method, self.path, body))
