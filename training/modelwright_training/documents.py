@@ -230,12 +230,28 @@ class RunDocument(Document):
     champion: Champion | None = None
 
 
+class Evaluation(Document):
+    """Data to score a model on that no run has made. Where it is only fetch knows, from its environment."""
+
+    digest: Digest | None = Field(default=None, pattern=DIGEST)
+    target: str = Field(min_length=1)
+    task: Task | None = None
+    positive_class: Class | None = None
+    extra_columns: list[str] = Field(default_factory=list)
+
+
 class VerifyDocument(Document):
-    """The artifact that is to be checked (verify.schema.json)."""
+    """The artifact that is to be checked (verify.schema.json).
+
+    `verification`: whether its signature is checked as well. `evaluate`: what it is scored on, for `gates`."""
 
     model_version: str
     model: str
     artifact: Artifact
+    verification: bool = False
+    evaluate: Evaluation | None = None
+    gates: list[Gate] = Field(default_factory=list)
+    champion: Champion | None = None
 
 
 class DeleteDocument(Document):
@@ -278,7 +294,7 @@ class Dataset(Document):
     features: list[Feature]
     target: Target
     task: Task
-    task_from: Literal["Run", "Estimator", "Target"]
+    task_from: Literal["Run", "Estimator", "Target", "Model"]
     classes: list[Class] | None = None
     positive_class: Class | None = None
     weight: str | None = None
@@ -345,6 +361,7 @@ class SourceFacts(Origin):
 
 
 SOURCE, HOLDOUT_SOURCE = "MODELWRIGHT_SOURCE", "MODELWRIGHT_HOLDOUT_SOURCE"
+VERIFY = "MODELWRIGHT_VERIFY"
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
 
@@ -386,11 +403,16 @@ def load_run(path: Path) -> RunDocument:
 
 def with_sources(document: RunDocument, environ: Mapping[str, str]) -> RunDocument:
     """The document with where the data is, which only fetch may know: what its environment says."""
+    holdout = document.data.holdout.model_copy(update={"uri": environ.get(HOLDOUT_SOURCE)})
+    data = document.data.model_copy(update={"uri": source_uri(environ), "holdout": holdout})
+    return document.model_copy(update={"data": data})
+
+
+def source_uri(environ: Mapping[str, str]) -> str:
+    """Where the data is."""
     if not environ.get(SOURCE):
         raise InputError("DocumentInvalid", f"The environment variable {SOURCE} is not set.")
-    holdout = document.data.holdout.model_copy(update={"uri": environ.get(HOLDOUT_SOURCE)})
-    data = document.data.model_copy(update={"uri": environ[SOURCE], "holdout": holdout})
-    return document.model_copy(update={"data": data})
+    return environ[SOURCE]
 
 
 def load_dataset(path: Path) -> Dataset:

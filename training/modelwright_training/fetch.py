@@ -1,7 +1,9 @@
 """The step `fetch`: brings the data, checks it, and splits it into what the trainer sees and what it does not."""
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,26 +12,45 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from modelwright_training import memory
-from modelwright_training.documents import Dataset, SourceFacts, load_run, to_json, with_sources
-from modelwright_training.errors import storage
+from modelwright_training.documents import (
+    VERIFY,
+    Data,
+    Dataset,
+    SourceFacts,
+    VerifyDocument,
+    from_environment,
+    load_run,
+    source_uri,
+    to_json,
+    with_sources,
+)
+from modelwright_training.errors import InputError, storage
 from modelwright_training.files import replace_file
 from modelwright_training.learning.estimators import task_of
 from modelwright_training.message import Json
+from modelwright_training.onnxfile.declared import declared
 from modelwright_training.paths import Paths
-from modelwright_training.reading import sources
+from modelwright_training.reading import evaluating, sources
 from modelwright_training.reading.holdout import Split
 from modelwright_training.reading.preparing import prepare
+from modelwright_training.storing import artifact
 from modelwright_training.untyped import ArrowTable
 
 log = logging.getLogger(__name__)
 
 RowNumbers = npt.NDArray[np.int64]
 ROW_GROUP = 1 << 17
+# Fields that `evaluate` has as well as `data`.
+FIELDS = re.compile(r"\bdata\.(?=(?:uri|digest|positiveClass)\b)")
 
 
 def run(environ: Mapping[str, str], paths: Paths) -> Json:
-    """Fetch the data of the run and leave it in two folders."""
+    """Fetch the data of the run and leave it in two folders; or all of it in one, for a model that is there already."""
     memory.give_back()
+    return _for_model(environ, paths) if VERIFY in environ else _for_run(environ, paths)
+
+
+def _for_run(environ: Mapping[str, str], paths: Paths) -> Json:
     document = with_sources(load_run(paths.run), environ)
     estimator = document.trainer.sklearn
     by_estimator = task_of(estimator.estimator, estimator.parameters) if estimator else None
@@ -44,6 +65,44 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     del source, own  # their columns take as much memory as those that are written
     _write(table, dataset, facts, chosen, extra, paths)
     log.info("Wrote %d rows to learn from and %d to score on", facts.rows.train, facts.rows.holdout)
+    return _result(size, dataset, facts)
+
+
+def _for_model(environ: Mapping[str, str], paths: Paths) -> Json:
+    """Fetch what a ModelVersion's `evaluate` names: all rows are held out. The model file is read, but not run."""
+    document = from_environment(VerifyDocument, environ, VERIFY)
+    asked, uri = document.evaluate, source_uri(environ)
+    if asked is None:
+        raise InputError("DocumentInvalid", f"{VERIFY} names nothing to evaluate on.")
+    model = declared(artifact.read(document.artifact, paths.artifacts))
+    with _of_the_evaluation():
+        data = Data(uri=uri, digest=asked.digest, target=asked.target)
+        source = sources.bring(data, paths.source, environ)
+        table, dataset, facts = evaluating.prepare(asked, model, source, uri)
+    size = source.size
+    del source
+    with storage("Writing the data"):
+        _write_rows(table, np.arange(table.num_rows), paths.holdout_rows)
+        replace_file(paths.source_facts, to_json(facts))
+        replace_file(paths.scored_dataset, to_json(dataset))
+    log.info("Wrote %d rows to score on", facts.rows.holdout)
+    return _result(size, dataset, facts)
+
+
+@contextmanager
+def _of_the_evaluation() -> Iterator[None]:
+    """Say of what is wrong with the data where it is named. Its digest is not that of the model."""
+    try:
+        yield
+    except InputError as error:
+        reason = "DataDigestMismatch" if error.reason == "DigestMismatch" else error.reason
+        message = error.message.replace("data.digest", "evaluate.digest").replace(
+            "data.positiveClass", "evaluate.positiveClass"
+        )
+        raise InputError(reason, f"evaluate: {message}") from error
+
+
+def _result(size: int, dataset: Dataset, facts: SourceFacts) -> Json:
     return {
         "size": size,
         **facts.model_dump(by_alias=True, include={"digest", "format", "rows", "stratified", "notes"}),

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+# The signature beside a model file.
+SIGNATURE = "model.sig"
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -17,6 +20,7 @@ class Paths:
     model: Path
     artifacts: Path
     champion: Path
+    signing: Path
     termination_log: Path
 
     @classmethod
@@ -31,6 +35,7 @@ class Paths:
             model=root / "model",
             artifacts=root / "artifacts",
             champion=root / "champion",
+            signing=root / "etc" / "modelwright" / "signing",
             termination_log=root / "dev" / "termination-log",
         )
 
@@ -55,6 +60,11 @@ class Paths:
         return self.holdout / "holdout.parquet"
 
     @property
+    def scored_dataset(self) -> Path:
+        """What lies in rows that all are scored on, none learnt from."""
+        return self.holdout / "schema.json"
+
+    @property
     def source_facts(self) -> Path:
         """Where the rows come from and how they were split, which the trainer does not see."""
         return self.holdout / "source.json"
@@ -68,6 +78,11 @@ class Paths:
     def reference(self) -> Path:
         """What the trainer's own library predicts."""
         return self.model / "reference.npz"
+
+    @property
+    def key(self) -> Path:
+        """The key to sign with in publish; in verify the one that a signature has to belong to."""
+        return self.signing / "key.pem"
 
     @property
     def training(self) -> Path:

@@ -5,9 +5,11 @@ What is scored here is the file that will be served, in the library that will se
 import json
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from modelwright_training import libraries
 from modelwright_training.documents import (
@@ -30,17 +32,21 @@ from modelwright_training.judging.metrics import Rows
 from modelwright_training.judging.trained import Training, load_training
 from modelwright_training.message import Json
 from modelwright_training.onnxfile import modelfile, session
-from modelwright_training.paths import Paths
+from modelwright_training.paths import SIGNATURE, Paths
+from modelwright_training.signing import bundle, keys
 from modelwright_training.storing import store
 
 log = logging.getLogger(__name__)
 
+# Environment variable: there is a key to sign with.
+SIGN = "MODELWRIGHT_SIGN"
 SKIPPED = {"verdict": "Skipped", "compared": 0}
 
 
 def run(environ: Mapping[str, str], paths: Paths) -> Json:
     """Judge the model of the run and put it into the artifact store."""
     document = load_run(paths.run)
+    key = keys.private_key(paths.key) if SIGN in environ else None
     prefix = store.folder_of(document.artifacts.uri, paths.artifacts, "artifacts.uri")
     dataset, source = load_dataset(paths.dataset), load_source_facts(paths.source_facts)
     candidate = load(modelfile.read(paths.model_file), dataset)
@@ -64,19 +70,32 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     mark = store.mark_of(document.namespace, document.training_job, document.run)
     fresh = store.put(prefix, candidate.file.digest, files, mark)
     log.info("%s %s", "Published" if fresh else "Already published:", report["artifact"]["uri"])
+    signed = {} if key is None else _sign(candidate.file.digest, key, prefix)
     judged = ("metrics", "evaluation", "parity", "gates", "importance", "fairness")
     kept = ("artifact", "task", *judged, "signature", "libraries")
-    return {key: report[key] for key in kept if key in report}
+    return {name: report[name] for name in kept if name in report} | signed
+
+
+def _sign(digest: str, key: EllipticCurvePrivateKey, prefix: Path) -> Json:
+    """Sign the file in the store unless it is signed already; the name of the key, if the signature there is of it."""
+    public = key.public_key()
+    path = store.add(prefix, digest, SIGNATURE, bundle.sign(store.MODEL, digest, key))
+    try:
+        bundle.verify(path, store.MODEL, digest, public)
+    except InputError as why:
+        log.info("%s was there before and is left as it is: %s", SIGNATURE, why.message)
+        return {}
+    log.info("Signed with the key %s", keys.hint(public))
+    return {"signedBy": keys.hint(public)}
 
 
 def _drawn(digest: str, source: SourceFacts, paths: Paths) -> Rows:
     """How the hold-out is drawn again for intervals: from a seed that the model's digest gives."""
-    seed = int(digest.removeprefix("sha256:")[:16], 16)
     if source.group is None:
-        return Rows(seed)
+        return Rows.of(digest)
     with storage(f"Reading {paths.holdout_rows}"):
         column = pd.read_parquet(paths.holdout_rows, columns=[source.group])[source.group]
-    return Rows(seed, pd.factorize(column, use_na_sentinel=False)[0].astype(np.int64), source.group)
+    return Rows.of(digest, pd.factorize(column, use_na_sentinel=False)[0].astype(np.int64), source.group)
 
 
 def _compare(candidate: Loaded, paths: Paths, trained: pd.DataFrame) -> Json:

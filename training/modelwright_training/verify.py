@@ -1,4 +1,5 @@
-"""The step `verify`: checks an artifact that somebody else has put into a store; changes nothing there."""
+"""The step `verify`: checks an artifact that no run has made, its signature where there is a key, and scores it where
+there is data; changes nothing in the store."""
 
 import json
 import logging
@@ -11,14 +12,27 @@ from typing import Any
 import numpy as np
 
 from modelwright_training import libraries, memory
-from modelwright_training.documents import Artifact, VerifyDocument, from_environment
-from modelwright_training.errors import InputError, storage
+from modelwright_training.documents import (
+    VERIFY,
+    VerifyDocument,
+    from_environment,
+    load_dataset,
+    load_source_facts,
+)
+from modelwright_training.errors import storage
+from modelwright_training.features import frames
+from modelwright_training.judging.account import account
+from modelwright_training.judging.gates import champion
+from modelwright_training.judging.gates.world import look
+from modelwright_training.judging.loaded import load, of_its_classes
+from modelwright_training.judging.metrics import Rows
 from modelwright_training.message import Json
 from modelwright_training.onnxfile import modelfile, session
 from modelwright_training.onnxfile.modelfile import ModelFile
 from modelwright_training.onnxfile.session import DTYPES, Array, Tensor
-from modelwright_training.paths import Paths
-from modelwright_training.storing import store
+from modelwright_training.paths import SIGNATURE, Paths
+from modelwright_training.signing import bundle, keys
+from modelwright_training.storing import artifact
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +42,35 @@ MAX_LABEL = 256
 METRIC_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 LIBRARIES = ("onnx", "onnxruntime")
 TASKS = ("Classification", "Regression")
+UNKNOWN_ROWS = (
+    "the rows that it has learnt from are not known: the baseline is that of the rows it was scored on"
+)
 
 
 def run(environ: Mapping[str, str], paths: Paths) -> Json:
-    """Check the artifact of a ModelVersion."""
-    document = from_environment(VerifyDocument, environ, "MODELWRIGHT_VERIFY")
-    path = store.folder_of(document.artifact.uri, paths.artifacts, "artifact.uri")
-    file = _read(path, document.artifact)
+    """Check the artifact of a ModelVersion, and score it if there is something to score it on."""
+    document = from_environment(VerifyDocument, environ, VERIFY)
+    file = artifact.read(document.artifact, paths.artifacts)
+    path = artifact.path_of(document.artifact, paths.artifacts)
+    signed = _signed(path, file, paths) if document.verification else {}
+    found = _scored(document, file, paths) if document.evaluate else _said(document, file, path)
+    return {
+        "artifact": {"uri": document.artifact.uri, "digest": file.digest, "size": file.size},
+        **found,
+        **signed,
+    }
+
+
+def _signed(path: Path, file: ModelFile, paths: Paths) -> Json:
+    """The name of the key that the file is signed with. Only then is the file parsed here."""
+    key = keys.public_key(paths.key)
+    bundle.verify(path.with_name(SIGNATURE), path.name, file.digest, key)
+    log.info("The signature holds, of the key %s", keys.hint(key))
+    return {"signedBy": keys.hint(key)}
+
+
+def _said(document: VerifyDocument, file: ModelFile, path: Path) -> Json:
+    """What the model, which runs, and the report beside it say of themselves."""
     modelfile.check(file)
     model = session.load(file)
     with memory.bounded(memory.BYTES, "Answering one row"):
@@ -42,7 +78,6 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     log.info("%s is what it says, loads and runs", document.artifact.uri)
     task = model.properties.get("dev.modelwright.task")
     return {
-        "artifact": {"uri": document.artifact.uri, "digest": file.digest, "size": file.size},
         **({"task": task} if task in TASKS else {}),
         "metrics": _reported(path.with_name("report.json")),
         "signature": session.signature(model, _texts(model, "features"), _classes(model)),
@@ -50,21 +85,31 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     }
 
 
-def _read(path: Path, artifact: Artifact) -> ModelFile:
-    with storage(f"Looking for {artifact.uri}"):
-        found = path.is_file()
-    if not found:
-        raise InputError(
-            "ArtifactNotFound", f"There is no file {artifact.uri!r}. Check artifact.uri and its claim."
-        )
-    file = modelfile.read(path)
-    if file.digest != artifact.digest:
-        raise InputError(
-            "DigestMismatch",
-            f"{artifact.uri!r} has digest {file.digest}, but artifact.digest asks for {artifact.digest}. "
-            "Either the file has changed or the digest is of another file.",
-        )
-    return file
+def _scored(document: VerifyDocument, file: ModelFile, paths: Paths) -> Json:
+    """What the model is worth on the rows that fetch has brought, none of which it is known to have learnt from."""
+    dataset, source = load_dataset(paths.scored_dataset), load_source_facts(paths.source_facts)
+    model = of_its_classes(load(file, dataset))
+    rows = frames.load_rows(paths.holdout_rows, dataset, extra=True)
+    rival = None if document.champion is None else champion.loader(document.champion, paths)
+    world = look(model.row_by_row(rows), rows, None, Rows.of(file.digest), rival)
+    found = account(world, document.gates)
+    features = None if model.feed.by_column else dataset.names
+    kept = ("metrics", "gates", "importance", "fairness")
+    return {
+        "task": dataset.task,
+        **{key: found[key] for key in kept if key in found},
+        "evaluation": _without_training(found["evaluation"], source.notes),
+        "signature": session.signature(model.model, features, model.classes),
+        "libraries": libraries.versions(libraries.SCORING),
+    }
+
+
+def _without_training(evaluation: Json, notes: list[str]) -> Json:
+    """The tables of an evaluation, where no training rows are known."""
+    found = evaluation | {"trainRows": 0, "notes": [UNKNOWN_ROWS, *evaluation["notes"], *notes]}
+    if "classes" in found:
+        found["classes"] = [each | {"trainRows": 0} for each in found["classes"]]
+    return found
 
 
 def _blank(tensor: Tensor) -> Array:

@@ -170,6 +170,19 @@ class Pod:
     def verify(self, document: Mapping[str, Any]) -> Ending:
         return self.ending(run_step("verify", {"MODELWRIGHT_VERIFY": json.dumps(document)}, self.paths))
 
+    def evaluate(self, document: Mapping[str, Any], uri: str = "configmap://rows/rows.csv") -> Ending:
+        """Fetch what a version is scored on, then verify it; the ending of fetch if that fails."""
+        schema("verify").validate(document)
+        given = {"MODELWRIGHT_VERIFY": json.dumps(document)}
+        fetched = self.ending(run_step("fetch", {**given, "MODELWRIGHT_SOURCE": uri}, self.paths))
+        return self.ending(run_step("verify", given, self.paths)) if fetched.code == 0 else fetched
+
+    def given_key(self, path: Path) -> "Pod":
+        """Mount a key where publish signs with it and verify checks signatures by it."""
+        self.paths.signing.mkdir(parents=True, exist_ok=True)
+        self.paths.key.write_bytes(path.read_bytes())
+        return self
+
     def delete(self, document: Mapping[str, Any]) -> Ending:
         return self.ending(run_step("delete", {"MODELWRIGHT_DELETE": json.dumps(document)}, self.paths))
 

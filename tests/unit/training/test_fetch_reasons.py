@@ -140,6 +140,13 @@ ELSEWHERE = {
     "TooManyFeatures": "test_columns_fetched",
     "WeightUnsuitable": "test_columns_fetched",
     "PositiveClassUnknown": "test_columns_fetched",
+    "DataDigestMismatch": "test_evaluate",
+    "ArtifactNotFound": "test_evaluate",
+    "NotOnnx": "test_evaluate",
+    "SignatureMismatch": "test_evaluate",
+    "NotARegularFile": "test_verify",
+    "ModelTooLarge": "test_verify",
+    "UnsupportedType": "test_evaluate",
 }
 
 

@@ -142,6 +142,7 @@ CASES = {
 ELSEWHERE = {
     "DocumentInvalid", "UriUnsupported", "DataNotFound", "DataUnreadable", "ModelTooLarge", "ReferenceInvalid",
     "ParityFailed", "NotARegularFile", "StoreCorrupt", "StorageFailed", "OutOfMemory", "ModelMemory", "InternalError",
+    "KeyNotFound", "KeyUnreadable",
 }  # fmt: skip
 
 

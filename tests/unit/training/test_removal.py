@@ -19,7 +19,7 @@ from modelwright_training.storing import removal, store
 from modelwright_training.storing.removal import remove
 from modelwright_training.storing.store import mark_of, put
 
-FILES = {"model.onnx": b"the model", "report.json": b"{}"}
+FILES = {"model.onnx": b"the model", "report.json": b"{}", "model.sig": b"{}"}
 DIGEST = digest_of(FILES["model.onnx"])
 FOLDER = DIGEST.replace(":", "-")
 OLD, NEW = mark_of("team", "churn", 1), mark_of("team", "churn", 2)

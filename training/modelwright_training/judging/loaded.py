@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from modelwright_training.documents import Class, Dataset
+from modelwright_training.errors import InputError, listing
 from modelwright_training.onnxfile import feeding, modelfile, predictions, session
 from modelwright_training.onnxfile.modelfile import ModelFile
 
@@ -44,3 +45,27 @@ def load(file: ModelFile, dataset: Dataset) -> Loaded:
     return Loaded(
         file, model, feeding.feeder(model, dataset), dataset, predictions.classes_of(model, dataset)
     )
+
+
+def of_its_classes(loaded: Loaded) -> Loaded:
+    """The same for data that need not have a row of each class that the model knows.
+
+    Raises: TargetUnsuitable if the data has one that the model does not know."""
+    dataset, known = loaded.dataset, loaded.classes
+    if dataset.classes is None or known is None:
+        return loaded
+    strange = [label for label in dataset.classes if label not in known]
+    if strange:
+        raise InputError(
+            "TargetUnsuitable",
+            f"The target {dataset.target.name!r} has classes that the model does not know: "
+            f"{listing([str(label) for label in strange], 5)}. Its classes are "
+            f"{listing([str(label) for label in known], 10)}.",
+        )
+    both = dataset.model_copy(
+        update={
+            "classes": sorted(known),
+            "positive_class": dataset.positive_class if len(known) == 2 else None,
+        }
+    )
+    return replace(loaded, dataset=both, feed=replace(loaded.feed, dataset=both))

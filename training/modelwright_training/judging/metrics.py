@@ -60,6 +60,11 @@ class Rows:
     groups: Codes | None = None
     column: str | None = None
 
+    @classmethod
+    def of(cls, digest: str, groups: Codes | None = None, column: str | None = None) -> "Rows":
+        """Drawn from a seed that the model's digest gives."""
+        return cls(int(digest.removeprefix("sha256:")[:16], 16), groups, column)
+
     def document(self, count: int) -> Json:
         """How the intervals came about."""
         found: Json = {"level": intervals.LEVEL, "resamples": count}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -86,14 +86,14 @@ class Model:
             raise InputError(
                 "ModelFailed", f"The model cannot be run on the data: {_first_line(error)}"
             ) from error
-        tensors = [
-            tensor
+        arrays = [
+            array
             for output, answer in zip(self.session.get_outputs(), answers, strict=True)
-            for tensor in (
+            for array in (
                 self.wrappers[output.name].open(answer) if output.name in self.wrappers else [answer]
             )
         ]
-        return {output.name: np.asarray(tensor) for output, tensor in zip(self.outputs, tensors, strict=True)}
+        return {output.name: np.asarray(array) for output, array in zip(self.outputs, arrays, strict=True)}
 
     def repeat(self, feed: Arrays) -> dict[str, Array]:
         """The outputs for one batch of inputs, which have to be the same a second time."""
@@ -134,14 +134,13 @@ def load(file: ModelFile) -> Model:
     if any(kind not in TYPES for _, kind, _ in outputs):
         wrappers = wrapped.find(onnx.ModelProto.FromString(file.content).graph, outputs)
     classes = wrapped.classes(wrappers)
-    opened = [tensor for output in outputs for tensor in _tensors(output, wrappers)]
+    opened = [each for output in outputs for each in _tensors(output, wrappers)]
     known = {} if classes is None else {"dev.modelwright.classes": json.dumps(classes)}
     properties = known | session.get_modelmeta().custom_metadata_map
-    tensors = [_tensor(*declared) for declared in inputs]
     return Model(
         session,
-        [replace(tensor, format=_format(properties, tensor.name)) for tensor in tensors],
-        [_tensor(*declared) for declared in opened],
+        [tensor(name, kind, sizes, format_of(properties, name)) for name, kind, sizes in inputs],
+        [tensor(*declared) for declared in opened],
         properties,
         wrappers,
     )
@@ -150,22 +149,27 @@ def load(file: ModelFile) -> Model:
 def signature(model: Model, features: list[str] | None, classes: list[Class] | None) -> Json:
     """The signature as it stands in documents."""
     found: Json = {
-        "inputs": [tensor.document() for tensor in model.inputs],
-        "outputs": [tensor.document() for tensor in model.outputs],
+        "inputs": [each.document() for each in model.inputs],
+        "outputs": [each.document() for each in model.outputs],
     }
     return found | ({"features": features} if features else {}) | ({"classes": classes} if classes else {})
 
 
 def listed(model: Model, key: str) -> list[Any] | None:
     """A property that holds a JSON list; None if there is none or it holds something else."""
+    return list_in(model.properties, key)
+
+
+def list_in(properties: Mapping[str, str], key: str) -> list[Any] | None:
+    """The same of a model that is not loaded."""
     try:
-        value = json.loads(model.properties.get(f"dev.modelwright.{key}", "null"))
+        value = json.loads(properties.get(f"dev.modelwright.{key}", "null"))
     except ValueError:
         return None
     return value if isinstance(value, list) and value else None
 
 
-def _format(properties: Mapping[str, str], name: str) -> str | None:
+def format_of(properties: Mapping[str, str], name: str) -> str | None:
     """How the dates of an input are written, as far as the model says it."""
     try:
         found = json.loads(properties.get("dev.modelwright.formats", "null"))
@@ -179,12 +183,13 @@ def _tensors(output: Declared, wrappers: Mapping[str, Wrapper]) -> list[Declared
     return wrappers[output[0]].tensors if output[0] in wrappers else [output]
 
 
-def _tensor(name: str, kind: str, sizes: Sequence[object]) -> Tensor:
+def tensor(name: str, kind: str, sizes: Sequence[object], written: str | None = None) -> Tensor:
+    """A tensor of an ONNX type such as `tensor(float)`; UnsupportedType for one that requests cannot carry."""
     if kind not in TYPES:
         hint = UNZIPPED if kind.startswith("seq(") else ""
         raise InputError("UnsupportedType", f"{name!r} is of type {kind}, which requests cannot carry.{hint}")
     shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in sizes)
-    return Tensor(name, TYPES[kind][0], shape)
+    return Tensor(name, TYPES[kind][0], shape, written)
 
 
 def _first_line(error: Exception) -> str:

@@ -15,10 +15,10 @@ from pydantic.alias_generators import to_camel
 
 from modelwright_training.errors import InputError, storage
 from modelwright_training.files import regular
+from modelwright_training.paths import SIGNATURE
 from modelwright_training.signing import keys
 from modelwright_training.signing.statement import PAYLOAD_TYPE, Statement, check, invalid, make
 
-FILE = "model.sig"
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 # A statement about 10,000 files has about 2 MB.
 MAX_BYTES = 4 << 20
@@ -93,8 +93,8 @@ def _payload(content: bytes, key: ec.EllipticCurvePublicKey) -> bytes:
     if named and named != keys.hint(key):
         raise InputError(
             "WrongKey",
-            f"The signature {FILE} beside the file was made with another key: its public key is {named:.64}, that of "
-            f"the Secret {keys.hint(key)} (sha256 of the PEM). Name the Secret of its key, or sign with this one.",
+            f"The signature {SIGNATURE} beside the file was made with another key: its public key is {named:.64}, "
+            f"that of the Secret {keys.hint(key)} (sha256 of the PEM). Name its Secret, or sign with this key.",
         )
     payload, signature = _bytes(envelope.payload), _bytes(envelope.signatures[0].sig)
     try:
@@ -112,12 +112,12 @@ def _encoded(payload: bytes) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    with storage(f"Reading {FILE}"), regular(path) as file:
+    with storage(f"Reading {SIGNATURE}"), regular(path) as file:
         if file is None:
             raise InputError(
                 "SignatureMissing",
-                f"There is no {FILE} beside the model file. Sign it: model_signing sign key MODEL --signature {FILE} "
-                "--private_key KEY.",
+                f"There is no {SIGNATURE} beside the model file. Sign it: "
+                f"model_signing sign key MODEL --signature {SIGNATURE} --private_key KEY.",
             )
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:

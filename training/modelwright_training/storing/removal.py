@@ -10,10 +10,11 @@ from pathlib import Path
 
 from modelwright_training.errors import InputError, storage
 from modelwright_training.files import digest_of_file, sync_folder
+from modelwright_training.paths import SIGNATURE
 from modelwright_training.storing.store import MARK, MODEL
 
 # What a run publishes. Anything else in the folder is somebody's own, and keeps it.
-PUBLISHED = {MODEL, "report.json", "golden.json", "card.md"}
+PUBLISHED = {MODEL, SIGNATURE, "report.json", "golden.json", "card.md"}
 
 
 def remove(folder: Path, digest: str, is_over: Callable[[str], bool]) -> list[str]:

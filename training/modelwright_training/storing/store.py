@@ -67,6 +67,19 @@ def put(prefix: Path, digest: str, files: Mapping[str, bytes], mark: str) -> boo
     )
 
 
+def add(prefix: Path, digest: str, name: str, content: bytes) -> Path:
+    """Make one more file appear in the digest's folder, unless there is one of that name; its path."""
+    folder = prefix / digest.replace(":", "-")
+    with storage(f"Writing {name} to the artifact store"):
+        if not (folder / name).exists():
+            # Beside the folder, as for `put`: a part of a file in it would keep it from being deleted.
+            with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=prefix) as partial:
+                write_synced(Path(partial) / name, content)
+                (Path(partial) / name).rename(folder / name)
+            sync_folder(folder)
+    return folder / name
+
+
 def _leave_mark(folder: Path, mark: str) -> bool:
     """Mark a folder; False if it is not there. One that cannot be written cannot be deleted, and needs no mark."""
     if folder.is_dir() and not os.access(folder, os.W_OK):

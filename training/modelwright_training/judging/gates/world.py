@@ -169,14 +169,16 @@ def score(
 def look(
     model: Loaded,
     holdout: pd.DataFrame,
-    trained: pd.DataFrame,
+    trained: pd.DataFrame | None,
     rows: Rows,
     rival: Callable[[World], Champion] | None = None,
     reported: Mapping[str, float] | None = None,
 ) -> World:
-    """Measure a model on its hold-out, for a report and for gates. `trained`: the rows that it has learnt from."""
+    """Measure a model on its hold-out, for a report and for gates. `trained`: the rows that it has learnt from; None if
+    they are not known: then the baseline answers what is most frequent, or the mean, in the hold-out itself."""
     dataset = model.dataset
-    truth, learnt = frames.target(holdout, dataset), frames.target(trained, dataset)
+    truth = frames.target(holdout, dataset)
+    learnt = truth if trained is None else frames.target(trained, dataset)
     predicted = model.predict(holdout)
     if model.classes is None:
         measured = regression(truth, predicted, learnt, rows)
@@ -185,4 +187,5 @@ def look(
         measured = classification(
             truth, predicted, model.classes, known, learnt, dataset.positive_class, rows
         )
-    return World(model, holdout, truth, learnt, rows, measured, reported or {}, lambda: trained, rival)
+    of_training = None if trained is None else lambda: trained
+    return World(model, holdout, truth, learnt, rows, measured, reported or {}, of_training, rival)
