@@ -121,6 +121,8 @@ class Gate(Model):
 
 
 Gates = Annotated[list[Gate], Field(max_length=32)]
+# With the default ones.
+AllGates = Annotated[list[Gate], Field(max_length=34)]
 
 
 class ApprovalPolicy(Model):

@@ -28,12 +28,12 @@ from modelwright.api.base import (
     rules,
 )
 from modelwright.api.gates import (
+    AllGates,
     ApprovalPolicy,
     Approvals,
     ApprovalStatus,
     ChampionRef,
     DefaultGates,
-    Gates,
     GateStatus,
     OnInconclusive,
     User,
@@ -176,7 +176,7 @@ class ModelVersionSpec(Model):
     evaluate: Evaluate | None = Field(
         default=None, description="Data to score a version on that no run has made (docs/gates.md)."
     )
-    gates: Gates | None = Field(
+    gates: AllGates | None = Field(
         default=None,
         description="What the model has to hold before it is Ready. A run writes those of its recipe.",
     )

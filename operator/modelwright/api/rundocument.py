@@ -5,7 +5,8 @@ It does not say where the data comes from, since the trainer reads it as well: f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -71,11 +72,27 @@ def run_document(
 
 def gates_of(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The gates of a TrainingJob or ModelVersion, all with a name: its own, then the default ones."""
-    own = [{"name": f"gate-{place}", **gate} for place, gate in enumerate(spec.get("gates") or (), start=1)]
+    own = _named(spec.get("gates") or ())
     if spec.get("defaultGates") == "Disabled":
         return own
     names = {gate["name"] for gate in own}
     return [*own, *(dict(gate) for gate in DEFAULT_GATES if gate["name"] not in names)]
+
+
+def _named(gates: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The gates with names that differ: a number where there is none, and behind one that an earlier gate has."""
+    given = {gate["name"] for gate in gates if gate.get("name")}
+    taken: set[str] = set()
+    named = []
+    for place, gate in enumerate(gates, start=1):
+        name = gate.get("name")
+        if name is None or name in taken:
+            base = f"{name or 'gate'}"[:50].rstrip("-")
+            numbers = (f"{base}-{number}" for number in count(place))
+            name = next(free for free in numbers if free not in given | taken)
+        taken.add(name)
+        named.append({**gate, "name": name})
+    return named
 
 
 def gates_of_version(spec: Mapping[str, Any]) -> list[dict[str, Any]]:

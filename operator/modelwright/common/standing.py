@@ -63,3 +63,10 @@ def standing(version: Body) -> Standing:
 def is_ready(version: Body) -> bool:
     """True if a version may be served."""
     return standing(version).ready is True
+
+
+def has_facts(version: Body) -> bool:
+    """True if the status of a version holds what is known of its file, and of its gates if it has any."""
+    status = version.get("status") or {}
+    known = any(condition.get("type") == "ArtifactVerified" for condition in status.get("conditions") or ())
+    return known and bool(status.get("gates") or not version["spec"].get("gates"))

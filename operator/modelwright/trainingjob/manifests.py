@@ -6,18 +6,21 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from modelwright.api import API_VERSION
+from modelwright.api.gates import ChampionRef
 from modelwright.api.rundocument import run_document, source_variables, trainer_variables
-from modelwright.api.trainingjob import Run
+from modelwright.api.trainingjob import Holdout, Run
 from modelwright.common.conditions import true_condition
 from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
 from modelwright.common.settings import DEFAULT_CLAIM, Settings
 from modelwright.engine.api import MANAGED_BY, MANAGER
-from modelwright.engine.objects import Body, annotations_of, owner_reference
+from modelwright.engine.objects import Body, annotations_of, name, owner_reference
 from modelwright.trainingjob.memory import RECIPE_HASH, recipe_hash
 from modelwright.trainingjob.observed import Observed
 from modelwright.trainingjob.recipe import recipe_of
-from modelwright.trainingjob.runs import RUN_ANNOTATION, STEPS, Published
+from modelwright.trainingjob.runs import RUN_ANNOTATION, STEPS, Published, champion_in
 from modelwright.workload.podspec import (
     annotation_volume,
     claim_volume,
@@ -42,6 +45,10 @@ HOLDOUT_READ = mount("holdout", "/data/holdout", read_only=True)
 MODEL_FOLDER = mount("model", "/model")
 MODEL_READ = mount("model", "/model", read_only=True)
 ARTIFACTS = mount("artifacts", "/artifacts")
+CHAMPION = mount("artifacts", "/champion", read_only=True)
+# What of the spec is in the ModelVersion, and not in the recipe.
+TERMS_ANNOTATION = "modelwright.dev/terms"
+TERMS = ("onInconclusive", "approval", "author")
 
 
 def artifacts_uri(observed: Observed, settings: Settings) -> str:
@@ -62,7 +69,43 @@ def document_of(observed: Observed, run: Run, settings: Settings) -> dict[str, A
         name=observed.name,
         run=run.number,
         artifacts=artifacts_uri(observed, settings),
+        champion=None if observed.champion is None else _champion(observed.champion),
     )
+
+
+def champion_ref(champion: Body | None) -> ChampionRef | None:
+    """The version that a run is compared with, as the status names it."""
+    if champion is None:
+        return None
+    return ChampionRef(name=name(champion), digest=champion["spec"]["artifact"]["digest"])
+
+
+def _champion(version: Body) -> dict[str, Any]:
+    """What the run document says of the version that the model is compared with."""
+    artifact, lineage = version["spec"]["artifact"], version["spec"].get("lineage") or {}
+    parts = {
+        "name": name(version),
+        "artifact": {key: artifact[key] for key in ("uri", "digest", "size") if key in artifact},
+        "data": (lineage.get("data") or [{}])[0].get("digest"),
+        "holdout": _holdout((lineage.get("recipe") or {}).get("data")),
+    }
+    return {key: value for key, value in parts.items() if value is not None}
+
+
+def _holdout(data: object) -> dict[str, Any] | None:
+    """How rows were held out of the data of a recipe; None if that is not known, as a user may have written it.
+
+    None too for a hold-out with an address of its own: the trainer reads the document, and must not read that.
+    """
+    if not isinstance(data, Mapping):
+        return None
+    try:
+        holdout = Holdout.model_validate(data.get("holdout") or {})
+    except ValidationError:
+        return None
+    if holdout.uri is not None:
+        return None
+    return holdout.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"extra_columns"})
 
 
 def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
@@ -86,7 +129,7 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
             "template": {
                 "metadata": {
                     "labels": labels,
-                    "annotations": {RUN_ANNOTATION: _text(observed, run, settings)},
+                    "annotations": {RUN_ANNOTATION: _text(observed, run, settings), **_terms(spec)},
                 },
                 "spec": _pod(observed, settings),
             },
@@ -104,6 +147,20 @@ def _text(observed: Observed, run: Run, settings: Settings) -> str:
     return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
+def _terms(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The annotation with what of the spec is in the ModelVersion of the run, and not in the run document.
+
+    The template of a Job cannot be changed, so they hold as they were when the run began.
+    """
+    terms = {key: spec[key] for key in TERMS if key in spec}
+    return {TERMS_ANNOTATION: json.dumps(terms, sort_keys=True)} if terms else {}
+
+
+def _terms_in(job: Body) -> dict[str, Any]:
+    annotations = (job["spec"]["template"].get("metadata") or {}).get("annotations") or {}
+    return dict(json.loads(annotations.get(TERMS_ANNOTATION) or "{}"))
+
+
 def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     data = observed.spec["data"]
     read = sources(data)
@@ -115,7 +172,7 @@ def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     )  # fmt: skip
     publish = container(
         "publish", settings.training_image, settings, resources=resources, scratch="publish",
-        mounts=(RUN_READ, TRAIN_READ, HOLDOUT_READ, MODEL_READ, ARTIFACTS),
+        mounts=(RUN_READ, TRAIN_READ, HOLDOUT_READ, MODEL_READ, ARTIFACTS, *_champion_mounts(observed, settings)),
     )  # fmt: skip
     fetch["command"] = ["modelwright-training", "fetch"]
     publish["command"] = ["modelwright-training", "publish"]
@@ -127,6 +184,18 @@ def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
         initContainers=[fetch, _trainer(observed, resources, settings)],
         containers=[publish],
     )
+
+
+def _champion_mounts(observed: Observed, settings: Settings) -> tuple[dict[str, Any], ...]:
+    """Where publish finds the file of the Champion: in the claim of the models, a second time, read-only.
+
+    No other claim is mounted: it may be gone, or be attached to another node, and then the run would never start.
+    """
+    champion = observed.champion
+    if champion is None:
+        return ()
+    claim = claim_of(str(champion["spec"]["artifact"]["uri"]))
+    return (CHAMPION,) if claim == claim_of(artifacts_uri(observed, settings)) else ()
 
 
 def _trainer(observed: Observed, resources: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -203,7 +272,23 @@ def model_version_manifest(observed: Observed, run: Run, job: Body, result: Publ
             "model": model,
             "artifact": result.report.artifact.model_dump(mode="json", by_alias=True, exclude_none=True),
             "lineage": _lineage(run, job, result),
+            **_demands(job, result.document),
         },
+    }
+
+
+def _demands(job: Body, document: Mapping[str, Any]) -> dict[str, Any]:
+    """What the version has to hold before it is Ready: the gates that its run has measured, and who has to agree.
+
+    The document of an earlier release has no gates.
+    """
+    if "gates" not in document:
+        return {}
+    terms = _terms_in(job)
+    return {
+        "gates": document["gates"],
+        "defaultGates": "Disabled",  # they are among the gates, if they are to hold
+        **{key: terms[key] for key in ("onInconclusive", "approval") if key in terms},
     }
 
 
@@ -212,6 +297,7 @@ def _lineage(run: Run, job: Body, result: Published) -> dict[str, Any]:
     source = {"uri": result.source, "digest": result.data.digest}
     trainer = document["trainer"]
     sklearn = trainer.get("sklearn") or {}
+    champion = champion_in(document)
     parts = {
         "trainingJob": document["trainingJob"],
         "run": run.number,
@@ -223,6 +309,8 @@ def _lineage(run: Run, job: Body, result: Published) -> dict[str, Any]:
         "parameters": sklearn.get("parameters"),
         "seed": document.get("seed", 0),
         "libraries": result.report.libraries,
+        "author": _terms_in(job).get("author"),
+        "champion": None if champion is None else champion.model_dump(mode="json"),
         "recipe": recipe_of(job, document),
     }
     return {key: value for key, value in parts.items() if value is not None}

@@ -17,10 +17,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelwright.api.trainingjob import DataReport, Run, TrainingJobSpec, TrainingJobStatus
-from modelwright.common.conditions import true_condition
 from modelwright.common.indexes import JOBS_OF_JOB, VERSIONS_OF_JOB
 from modelwright.common.reading import read_each, read_valid
 from modelwright.common.resources import JOBS, TRAINING_JOB, controlled
+from modelwright.common.standing import standing
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import View
 from modelwright.engine.objects import (
@@ -109,7 +109,7 @@ def _rebuilt(known: Memory, body: Body, recipe: str, jobs: list[Body], versions:
             state="Pending",
             job=name(job),
         )
-    elif newest is not None and _is_made_from(recipe, newest) and true_condition(newest, "Stalled") is None:
+    elif newest is not None and _is_made_from(recipe, newest) and not _is_broken(newest):
         run = _run_of(newest, generation(body))
     earlier = [_run_of(version) for version in reversed(versions) if run is None or name(version) != run.job]
     latest = name(newest) if newest is not None else None
@@ -182,6 +182,12 @@ def _is_made_from(recipe: str, body: Body) -> bool:
     return annotations_of(body).get(RECIPE_HASH) == recipe
 
 
+def _is_broken(version: Body) -> bool:
+    """True if nothing can be done with the file of a version: then a run makes another one."""
+    stand = standing(version)
+    return stand.stalled and not stand.is_withheld
+
+
 def _made_from(recipe: str, bodies: Iterable[Body]) -> set[str]:
     """The names of the objects that were made from a recipe."""
     return {name(body) for body in bodies if _is_made_from(recipe, body)}
@@ -200,5 +206,6 @@ def _run_of(version: Body, of_generation: int = 0) -> Run:
         completion_time=lineage.get("completionTime"),
         model_version=name(version),
         digest=version["spec"]["artifact"]["digest"],
+        champion=lineage.get("champion"),
         data=DataReport(digest=data) if data else None,
     )

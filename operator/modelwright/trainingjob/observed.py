@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modelwright.api.trainingjob import Run
 from modelwright.common.facts import FAILED_CREATE
+from modelwright.common.families import champion
 from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.resources import JOBS, MODEL_VERSIONS, PODS, controlled
+from modelwright.common.standing import has_facts
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, owner_uid, root_uid, uid
+from modelwright.engine.objects import Body, Key, generation, name, owner_uid, root_uid, uid
 from modelwright.engine.plan import ABSENT
 from modelwright.trainingjob.memory import Memory, job_of_run, read_memory
 from modelwright.workload.podstatus import newest_first
@@ -29,6 +31,10 @@ class Observed(Primary):
     job: Body | None
     pods: tuple[Body, ...]
     version: Body | None
+    # The version that a run is compared with that starts now.
+    champion: Body | None = None
+    # The ModelVersions of runs with a report that have not taken their facts from it yet.
+    unread: frozenset[str] = frozenset()
     absent: frozenset[Key] = frozenset()
     failed_create: str | None = None
 
@@ -67,17 +73,35 @@ def observe(view: View, key: Key) -> Observed | None:
         job=job,
         pods=pods_of(view, job) if job is not None else (),
         version=view.get(Key(MODEL_VERSIONS, key.namespace, memory.run.job)) if memory.run else None,
+        champion=_champion(view, key, body, memory, job),
+        unread=frozenset(_unread(view, key, memory)),
         refusals=refusals_of(view, key),
         absent=_absent(view, key, memory.run, job),
         failed_create=view.fact(key, FAILED_CREATE),
     )
 
 
+def _champion(view: View, key: Key, body: Body, memory: Memory, job: Body | None) -> Body | None:
+    """The Champion of the family; None while no Job is to be made."""
+    if job is not None and memory.run is not None and memory.run.generation == generation(body):
+        return None
+    return champion(view, key.namespace, str(body["spec"].get("model") or name(body)))
+
+
+def _unread(view: View, key: Key, memory: Memory) -> Iterator[str]:
+    """The versions whose status does not hold yet what the report of their run says. One that is not seen counts."""
+    for run in (memory.run, *memory.history):
+        if run is not None and run.report is not None:
+            version = view.get(Key(MODEL_VERSIONS, key.namespace, run.job))
+            if version is None or not has_facts(version):
+                yield run.job
+
+
 def _absent(view: View, key: Key, run: Run | None, job: Body | None) -> frozenset[Key]:
     """The objects that are known not to exist. If a Job of another owner has the name of ours, ours does not exist."""
     absent: frozenset[Key] = view.fact(key, ABSENT) or frozenset()
-    name = Key(JOBS, key.namespace, run.job) if run is not None else None
-    return absent if name is None or job is not None or view.get(name) is None else absent | {name}
+    named = Key(JOBS, key.namespace, run.job) if run is not None else None
+    return absent if named is None or job is not None or view.get(named) is None else absent | {named}
 
 
 def pods_of(view: View, job: Body) -> tuple[Body, ...]:

@@ -20,6 +20,7 @@ from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, deleting, labels, name, uid
 from modelwright.engine.plan import Confirm, Create, Delete, Effect, Plan
 from modelwright.trainingjob.manifests import (
+    champion_ref,
     document_size,
     job_manifest,
     model_version_manifest,
@@ -97,7 +98,7 @@ class TrainingJobPlanner:
             return self._follow(observed, run, now)
         if run.generation != observed.generation:
             return self._begin(observed, now, run)
-        return RunPlan(run, summary_of_ended(run))
+        return RunPlan(run, summary_of_ended(run, observed.version))
 
     def _begin(self, observed: Observed, now: datetime, before: Run | None = None) -> RunPlan:
         """Starts a new run. Its number is higher than that of any run that has left an object."""
@@ -109,6 +110,7 @@ class TrainingJobPlanner:
             recipe_hash=recipe_hash(observed.body),
             state="Pending",
             job=job,
+            champion=champion_ref(observed.champion),
         )
         size = document_size(observed, run, self.settings)
         if size <= DOCUMENT_LIMIT:
@@ -152,6 +154,7 @@ class TrainingJobPlanner:
                 message = f"Job {run.job} was deleted while it ran; {RUN_AGAIN}"
                 return _failed(run, Problem("JobDeleted", message), now)
             case _:
+                run = run.model_copy(update={"champion": champion_ref(observed.champion)})
                 return RunPlan(run, summary_of_waiting(run), self._start(observed, run))
 
 
@@ -188,7 +191,7 @@ def _register(observed: Observed, run: Run, job: Body, result: Published | Probl
         message = f"a ModelVersion {run.job} of another model file exists; {RUN_AGAIN}"
         return _failed(run, Problem("ModelVersionExists", message), now)
     report = result.report.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"artifact"})
-    return _succeeded(run, artifact.digest, now, data=result.data, report=report)
+    return _succeeded(observed.version, run, artifact.digest, now, data=result.data, report=report)
 
 
 def _by_version(observed: Observed, run: Run, now: datetime) -> RunPlan:
@@ -196,14 +199,14 @@ def _by_version(observed: Observed, run: Run, now: datetime) -> RunPlan:
     version = observed.version
     ours = version is not None and labels(version).get(TRAINING_JOB) == observed.name
     if version is not None and ours and run_number(version) == run.number:
-        return _succeeded(run, version["spec"]["artifact"]["digest"], now)
+        return _succeeded(version, run, version["spec"]["artifact"]["digest"], now)
     message = f"the pod was deleted before its result was read; {RUN_AGAIN}"
     return _failed(run, Problem("ResultLost", message), now)
 
 
-def _succeeded(run: Run, digest: str, now: datetime, **parts: object) -> RunPlan:
+def _succeeded(version: Body, run: Run, digest: str, now: datetime, **parts: object) -> RunPlan:
     succeeded = ended(run, now, "Succeeded", model_version=run.job, digest=digest, **parts)
-    return RunPlan(succeeded, summary_of_ended(succeeded))
+    return RunPlan(succeeded, summary_of_ended(succeeded, version))
 
 
 def _failed(run: Run, problem: Problem, now: datetime) -> RunPlan:
@@ -233,6 +236,11 @@ def _deletions(observed: Observed, jobs: Iterable[Body]) -> tuple[Effect, ...]:
     )
 
 
+def _without_report(observed: Observed, run: Run) -> Run:
+    """An earlier run without its report, which its ModelVersion holds as soon as it has a status."""
+    return run if run.job in observed.unread else run.model_copy(update={"report": None})
+
+
 def _as_plan(observed: Observed, decision: RunPlan, retired: Retirement, now: datetime) -> Plan:
     run, memory = decision.run, observed.memory
     outdated = [
@@ -243,13 +251,14 @@ def _as_plan(observed: Observed, decision: RunPlan, retired: Retirement, now: da
     effects = (*_deletions(observed, outdated), *decision.effects)
     if decision.summary is None:
         return Plan(effects=effects, requeue_at=decision.requeue_at)
-    history = (decision.previous, *memory.history) if decision.previous else memory.history
+    earlier = (decision.previous, *memory.history) if decision.previous else memory.history
+    history = [_without_report(observed, before) for before in earlier[:HISTORY]]
     status = TrainingJobStatus(
         observed_generation=observed.generation,
         model=observed.model,
         run=run,
         latest_model_version=(run.model_version if run else None) or memory.latest_model_version,
-        history=list(history[:HISTORY]),
+        history=history,
         retiring=list(retired.retiring) or None,
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
     if not history:

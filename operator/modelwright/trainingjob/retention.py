@@ -1,7 +1,8 @@
 """Decides which ModelVersions of a TrainingJob are kept: the newest `versionsHistoryLimit`, and what is needed. Pure.
 
 A ModelVersion that cannot be served does not count, so that the last ones that can be are never deleted in favour of
-newer ones that cannot. Whatever is not known for sure keeps a version.
+newer ones that cannot. Of those whose gates, a lacking approval or a rejection keep them from being served, as many are
+kept besides. Whatever is not known for sure keeps a version.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from modelwright.common.indexes import (
 )
 from modelwright.common.reading import read_each
 from modelwright.common.resources import INFERENCE_SERVICES, MODEL_VERSIONS, TRAINING_JOB
+from modelwright.common.standing import standing
 from modelwright.common.times import from_timestamp
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import View
@@ -60,15 +62,19 @@ def is_made_by(version: Body, training_job: str) -> bool:
 class Made:
     """The ModelVersions that runs of a TrainingJob made, the newest first.
 
-    `servable`: the places of those that can be served.
+    `servable`: the places of those that can be served. `withheld`: of those that gates or people keep from it.
     """
 
     versions: tuple[Body, ...]
     servable: tuple[int, ...]
+    withheld: tuple[int, ...] = ()
 
     def beyond(self, limit: int) -> tuple[Body, ...]:
-        """Returns the versions that are older than the newest `limit` ones that can be served."""
-        return self.versions[self.servable[limit - 1] + 1 :] if len(self.servable) >= limit else ()
+        """Returns the versions that are older than the newest `limit` ones that can be served, and those that are
+        withheld beyond the newest `limit` of their own."""
+        end = self.servable[limit - 1] + 1 if len(self.servable) >= limit else len(self.versions)
+        newer = [self.versions[place] for place in self.withheld[limit:] if place < end]
+        return (*newer, *self.versions[end:])
 
 
 def made_by(view: View, training_job: Body) -> Made:
@@ -83,7 +89,11 @@ def lined_up(labelled: Sequence[Body]) -> Made:
     """Returns those that runs made of the ModelVersions with the label of one TrainingJob."""
     found = read_each(labelled, lambda version: is_made_by(version, labels(version)[TRAINING_JOB]))
     versions = tuple(sorted((version for version, ours in found if ours), key=run_number, reverse=True))
-    return Made(versions, tuple(place for place, version in enumerate(versions) if _is_servable(version)))
+    return Made(
+        versions,
+        servable=tuple(place for place, version in enumerate(versions) if _is_servable(version)),
+        withheld=tuple(place for place, version in enumerate(versions) if standing(version).is_withheld),
+    )
 
 
 def _is_servable(version: Body) -> bool:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
+from modelwright.api.gates import ChampionRef
 from modelwright.api.rundocument import public
 from modelwright.api.trainingjob import DataReport, Run
 from modelwright.common import conditions
 from modelwright.common.conditions import Summary
 from modelwright.common.report import NOTE_LENGTH, FetchReport, PublishReport, first_fault, with_notes
+from modelwright.common.standing import AWAITING_APPROVAL, standing
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.engine.objects import Body, uid
 from modelwright.trainingjob.observed import Observed
@@ -91,7 +93,7 @@ def _start_problem(observed: Observed, run: Run) -> Problem | None:
 
 def published(ended: Ended, job: Body) -> Published | Problem:
     """Returns the results of the steps, or how they violate the contract."""
-    document = _document(job)
+    document = document_in(job)
     if document is None:
         return Problem("ResultUnreadable", "the Job holds no run document")
     try:
@@ -108,7 +110,7 @@ def published(ended: Ended, job: Body) -> Published | Problem:
     return Published(report, data, ended.pod, document, _source(job, document))
 
 
-def _document(job: Body) -> Mapping[str, Any] | None:
+def document_in(job: Body) -> Mapping[str, Any] | None:
     """The run document of the Job; None if it has none. A Job that an earlier release made has it as a variable."""
     template = job["spec"].get("template") or {}
     annotations = (template.get("metadata") or {}).get("annotations") or {}
@@ -133,17 +135,25 @@ def _variable(job: Body, name: str) -> str | None:
 
 
 def started(run: Run, job: Body, now: datetime) -> Run:
-    """Returns the run in state Running: its Job exists."""
+    """Returns the run in state Running: its Job exists, and says what the model is compared with."""
     if run.state != "Pending":
         return run
+    document = document_in(job) or {}
     return run.model_copy(
         update={
             "state": "Running",
             "job_uid": uid(job),
             "start_time": run.start_time or to_timestamp(now),
             "step": None,
+            "champion": champion_in(document),
         }
     )
+
+
+def champion_in(document: Mapping[str, Any]) -> ChampionRef | None:
+    """Returns the version that a run document compares with; None if it names none."""
+    named = document.get("champion")
+    return None if named is None else ChampionRef(name=named["name"], digest=named["artifact"]["digest"])
 
 
 def at_step(run: Run, step: str) -> Run:
@@ -172,13 +182,29 @@ def ended(run: Run, now: datetime, state: str, **parts: Any) -> Run:
     return run.model_copy(update={"state": state, "completion_time": to_timestamp(now), **fields})
 
 
-def summary_of_ended(run: Run) -> Summary:
-    """The summary of a TrainingJob whose newest run has ended."""
+def summary_of_ended(run: Run, version: Body | None = None) -> Summary:
+    """The summary of a TrainingJob whose newest run has ended. `version`: the ModelVersion of the run."""
     if run.state == "Succeeded":
         message = f"run {run.number} made ModelVersion {run.model_version}"
+        if version is not None and (held_back := _held_back(message, version)) is not None:
+            return held_back
         noted = with_notes(message, run.report or {}, (run.data and run.data.notes) or ())
         return conditions.done("RunSucceeded", noted)
     return conditions.stalled(run.reason or "RunFailed", f"run {run.number}: {run.message or 'failed'}")
+
+
+def _held_back(message: str, version: Body) -> Summary | None:
+    """The summary while gates, a lacking approval or a rejection keep the version from being Ready; else None."""
+    stand = standing(version)
+    if stand.is_withheld:
+        told = f"{message}, which is not Ready: {stand.message}"
+        if stand.stalled:
+            return conditions.stalled(stand.reason, told)
+        return replace(conditions.waiting(stand.reason, told), warning=stand.reason != AWAITING_APPROVAL)
+    is_judged = version["spec"].get("gates") or version["spec"].get("approval")
+    if stand.ready is None and is_judged:
+        return conditions.reconciling("Judging", f"{message}, which is judged by its gates")
+    return None
 
 
 def summary_of_waiting(run: Run) -> Summary:

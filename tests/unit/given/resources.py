@@ -222,11 +222,22 @@ class TrainingJob(WithJob):
         self.key = self.world.make(self.kind, self.name, body["spec"])
         return self
 
-    def succeeds(self, letter: str = "a") -> Self:
-        """A run from its start to its ModelVersion."""
+    def succeeds(self, letter: str = "a", **report: Any) -> Self:
+        """A run from its start to its ModelVersion, and what that is worth."""
         self.settles()
-        self.pod().finishes(words.published(letter))
-        return self.job_completes().settles()
+        self.pod().finishes(words.published(letter, **report))
+        self.job_completes().settles()
+        self.version.settles()
+        return self.settles()
+
+    @property
+    def version(self) -> ModelVersion:
+        """The ModelVersion of the newest run."""
+        return ModelVersion.found(self.world, self.job_name)
+
+    def version_of(self, run: int) -> ModelVersion:
+        """The ModelVersion of a run."""
+        return ModelVersion.found(self.world, f"{self.name}-{run}")
 
     def fails(self) -> Self:
         """A run that cannot work."""

@@ -69,6 +69,21 @@ EVALUATION: dict[str, Any] = {
 }  # fmt: skip
 
 
+# What publish measures for the gates that every run has: the model is better than the baseline, and has no rival.
+GATES: list[dict[str, Any]] = [
+    {
+        "name": "better-than-baseline", "metric": "roc_auc", "value": 0.45, "low": 0.4, "high": 0.48,
+        "measured": 0.95, "reference": 0.5, "against": "Baseline", "samples": 200,
+    },
+    {
+        "name": "not-worse-than-champion", "metric": "roc_auc", "samples": 200, "reason": "NoChampion",
+        "message": "there is no version to compare with",
+    },
+]  # fmt: skip
+# The same of a model on shuffled labels.
+NO_BETTER = {**GATES[0], "value": 0.01, "low": -0.05, "high": 0.07, "measured": 0.51}
+
+
 def published(letter: str = "a", **parts: Any) -> dict[str, Any]:
     """The result of publish."""
     return {
@@ -77,7 +92,8 @@ def published(letter: str = "a", **parts: Any) -> dict[str, Any]:
             {"name": "accuracy", "value": 0.9},
             {"name": "roc_auc", "value": 0.95, "low": 0.9, "high": 0.98, "baseline": 0.5, "positiveClass": 1},
         ],
-        "evaluation": EVALUATION, "parity": PARITY, "signature": SIGNATURE, "libraries": LIBRARIES, **parts,
+        "evaluation": EVALUATION, "parity": PARITY, "gates": GATES, "signature": SIGNATURE, "libraries": LIBRARIES,
+        **parts,
     }  # fmt: skip
 
 

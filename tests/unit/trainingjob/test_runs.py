@@ -81,6 +81,9 @@ def test_a_finished_run_ends_in_a_model_version_and_is_then_succeeded() -> None:
     assert job.versions == ["churn-1"]
     assert job.run["state"] == "Running", "not succeeded before its version is there"
     job.settles()
+    assert (job.run["state"], job.reason, job.kstatus) == ("Succeeded", "Judging", "InProgress")
+    job.version.settles()
+    job.settles()
 
     assert (job.run["state"], job.reason, job.kstatus) == ("Succeeded", "RunSucceeded", "Current")
     assert job.status["latestModelVersion"] == job.run["modelVersion"] == "churn-1"
