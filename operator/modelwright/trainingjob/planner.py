@@ -59,6 +59,8 @@ from modelwright.workload.refusals import with_refusals
 from modelwright.workload.store import default_claim
 
 RUN_AGAIN = "change the spec to run again"
+# What makes up most of a report, and Ready of a version does not depend on.
+TABLES = frozenset(("evaluation", "importance", "fairness", "libraries"))
 
 
 @dataclass(frozen=True)
@@ -236,9 +238,14 @@ def _deletions(observed: Observed, jobs: Iterable[Body]) -> tuple[Effect, ...]:
     )
 
 
-def _without_report(observed: Observed, run: Run) -> Run:
-    """An earlier run without its report, which its ModelVersion holds as soon as it has a status."""
-    return run if run.job in observed.unread else run.model_copy(update={"report": None})
+def _without_tables(observed: Observed, run: Run) -> Run:
+    """An earlier run without the tables of its report, once the status of its ModelVersion holds them.
+
+    The rest stays: it vouches for a ModelVersion that is restored without its status, and for its gates.
+    """
+    if run.report is None or run.job in observed.unread:
+        return run
+    return run.model_copy(update={"report": {k: v for k, v in run.report.items() if k not in TABLES}})
 
 
 def _as_plan(observed: Observed, decision: RunPlan, retired: Retirement, now: datetime) -> Plan:
@@ -252,7 +259,7 @@ def _as_plan(observed: Observed, decision: RunPlan, retired: Retirement, now: da
     if decision.summary is None:
         return Plan(effects=effects, requeue_at=decision.requeue_at)
     earlier = (decision.previous, *memory.history) if decision.previous else memory.history
-    history = [_without_report(observed, before) for before in earlier[:HISTORY]]
+    history = [_without_tables(observed, before) for before in earlier[:HISTORY]]
     status = TrainingJobStatus(
         observed_generation=observed.generation,
         model=observed.model,

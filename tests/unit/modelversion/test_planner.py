@@ -30,7 +30,7 @@ def test_a_version_that_a_run_has_made_is_vouched_for_by_its_publisher() -> None
     assert aspects(version) == {
         "Ready": ("True", "Published"),
         "ArtifactVerified": ("True", "Published"),
-        "Validated": ("True", "ParityPassed"),
+        "Validated": ("True", "GatesPassed"),
     }
     assert version.status["metrics"][0] == {"name": "accuracy", "value": 0.9, "source": "Measured"}
     assert version.status["signature"]["classes"] == ["0", "1"]
@@ -73,7 +73,7 @@ def test_what_a_reader_should_know_is_in_the_ready_messages() -> None:
     assert made_by(job, "churn-1").settles().message == (
         f"the publisher verified the file after the upload; notes: {of_model}; {parity}"
     )
-    assert job.message == (
+    assert job.settles().message == (
         f"run 1 made ModelVersion churn-1; notes: column 'id' is left out; {of_model}; {parity}"
     )
 
@@ -83,6 +83,8 @@ def test_a_ready_message_counts_the_notes_that_it_does_not_show() -> None:
     notes = [f"note {place}" for place in range(9)]
     job.pod().finishes(words.published(evaluation={**words.EVALUATION, "notes": notes}))
     job.job_completes().settles()
+    job.version.settles()
+    job.settles()
 
     shown = "note 0; note 1; note 2; note 3; note 4; and 4 more"
     assert job.message == f"run 1 made ModelVersion churn-1; notes: {shown}"
@@ -95,7 +97,7 @@ def test_what_was_measured_stays_measured_when_the_spec_of_the_training_job_chan
     version = made_by(job, "churn-1").settles()
 
     assert aspects(version)["Ready"] == ("True", "Published")
-    assert aspects(version)["Validated"] == ("True", "ParityPassed")
+    assert aspects(version)["Validated"] == ("True", "GatesPassed")
     assert {metric["source"] for metric in version.status["metrics"]} == {"Measured"}
 
 
@@ -111,7 +113,7 @@ def test_a_version_that_is_made_anew_is_what_it_was_while_its_run_is_remembered(
     assert {name: again.status[name] for name in ("task", "metrics", "parity", "signature")} == {
         name: status[name] for name in ("task", "metrics", "parity", "signature")
     }
-    assert aspects(again)["Validated"] == ("True", "ParityPassed")
+    assert aspects(again)["Validated"] == ("True", "GatesPassed")
     assert not again.has_job()
 
 

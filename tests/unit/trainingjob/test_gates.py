@@ -145,7 +145,7 @@ class TestChampion:
 
 class TestTheVersion:
     def test_holds_the_gates_of_the_run_and_what_was_asked_for_when_it_began(self) -> None:
-        terms = {"onInconclusive": "Reject", "approval": {"required": 2}, "author": "alice"}
+        terms: dict[str, Any] = {"onInconclusive": "Reject", "approval": {"required": 2}, "author": "alice"}
         gate = {"metric": "roc_auc", "min": 0.9}
         job = a_training_job(a_world(), gates=[gate], **terms).settles()
 
@@ -264,28 +264,38 @@ class TestReady:
 
 
 class TestReports:
-    """The report of a run is kept until its version has taken what it needs."""
+    """The tables of a run's report are kept until its version has taken them."""
 
-    def test_of_earlier_runs_are_dropped(self) -> None:
+    def test_of_earlier_runs_lose_their_tables(self) -> None:
         job = a_training_job(a_world()).succeeds()
+        assert "evaluation" in job.run["report"]
         job.changes(seed=1).settles()
 
-        assert "report" not in job.status["history"][0]
-        assert "metrics" in job.version_of(1).status
-        assert "report" in job.succeeds("b").run
+        assert set(job.status["history"][0]["report"]) == {"task", "metrics", "parity", "gates", "signature"}
+        assert "evaluation" in job.version_of(1).status
+
+    def test_vouch_for_the_gates_of_a_version_that_is_restored_without_its_status(self) -> None:
+        job = a_training_job(a_world()).succeeds()
+        spec, first = spec_of(job), job.version_of(1)
+        job.changes(seed=1).settles()
+        first.is_deleted()
+
+        again = ModelVersion(job.world, "churn-1", spec).settles()
+
+        assert (again.is_ready, again.has_job()) == (True, False)
 
     def test_are_kept_until_the_version_has_a_status(self) -> None:
         job = a_training_job(a_world()).settles()
         job.pod().finishes()
         job.job_completes().settles()
         job.changes(seed=1).settles()
-        assert job.status["history"][0]["report"]["gates"]
+        assert "evaluation" in job.status["history"][0]["report"]
 
         first = job.version_of(1).settles()
 
         assert first.condition("ArtifactVerified")["reason"] == "Published"
         assert [gate["verdict"] for gate in first.status["gates"]] == ["Pass", "Pass"]
-        assert "report" not in job.settles().status["history"][0]
+        assert "evaluation" not in job.settles().status["history"][0]["report"]
 
     def test_are_kept_where_the_status_does_not_hold_the_gates(self) -> None:
         job = a_training_job(a_world()).settles()
@@ -297,4 +307,4 @@ class TestReports:
         job.world.edit(job.version.key, status=of_an_earlier_release)
         job.changes(seed=1).settles()
 
-        assert "report" in job.status["history"][0]
+        assert "evaluation" in job.status["history"][0]["report"]

@@ -192,10 +192,11 @@ def test_a_served_version_is_kept_until_it_is_no_longer_served() -> None:
     ended(job.changes(versionsHistoryLimit=1))
 
     assert job.versions == ["churn-1", "churn-3"]
-    assert exceeded(job) == "ModelVersion churn-1 is kept: InferenceService churn needs it"
+    assert exceeded(job) == "ModelVersion churn-1 is kept: InferenceService churn serves it"
     assert job.is_ready
 
     service.is_deleted()
+    job.version_of(1).settles()
     ended(job)
 
     assert job.versions == ["churn-3"]
