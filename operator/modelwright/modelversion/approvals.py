@@ -67,7 +67,7 @@ class Approvals:
 
     @property
     def count(self) -> int:
-        """How many people have approved it for certain. Whoever changed a service may be one of those named."""
+        """How many people have approved it for certain. The one who changed a service may be one of those named."""
         return len(self.people) or min(1, len(self.by_service))
 
     @property

@@ -80,14 +80,14 @@ def judged_in_status(
     """Returns the verdicts as `status.gates` holds them; inconclusive where it holds none that can be read."""
     found = {status.name: status for status in map(_readable, written) if status is not None}
     verdicts = []
-    for judged_anew in judged(spec, (), by_run=by_run):
-        status = found.pop(judged_anew.status.name, None)
-        kept = None if judged_anew.gate is None or status is None else status
+    for unmeasured in judged(spec, (), by_run=by_run):
+        known = found.pop(unmeasured.status.name, None)
+        if known is None or unmeasured.gate is None:
+            verdicts.append(unmeasured)
+            continue
         # What inconclusive means is in the spec. A status may have been written by hand.
-        meaning = {"on_inconclusive": judged_anew.status.on_inconclusive}
-        verdicts.append(
-            judged_anew if kept is None else Judged(judged_anew.gate, kept.model_copy(update=meaning))
-        )
+        meaning = {"on_inconclusive": unmeasured.status.on_inconclusive}
+        verdicts.append(Judged(unmeasured.gate, known.model_copy(update=meaning)))
     taken_out = (status for status in found.values() if status.reason == NOT_IN_SPEC)
     return (*verdicts, *(Judged(None, status) for status in taken_out))
 
