@@ -12,7 +12,9 @@ from modelwright.view.card.blocks import Bars, Curves, Figure, Line, Matrix
 from modelwright.view.format import plain
 
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 320, 56, 14, 14, 44
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 330, 56, 14, 26, 44
+# The width of a name in the legend above the curves.
+LEGEND = 90
 # Of bars and of a matrix: the room for names, a row, and the most characters of a name.
 NAMES, ROW, NAME = 180, 24, 26
 SIDE = 44
@@ -79,9 +81,9 @@ def _line(number: int, line: Line, places: Sequence[tuple[float, float]]) -> Ite
     yield _path(places, f'stroke="{colour}" stroke-width="2"')
     yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places)
     if line.name:
-        y = TOP + 16 + 14 * number
-        yield f'<rect x="{LEFT + 8}" y="{y - 8}" width="10" height="8" fill="{colour}"/>'
-        yield _label(LEFT + 24, y, line.name, "start", 30)
+        x = LEFT + LEGEND * number
+        yield f'<rect x="{x}" y="{TOP - 18}" width="10" height="8" fill="{colour}"/>'
+        yield _label(x + 14, TOP - 10, line.name, "start", 24)
 
 
 def _bars(figure: Bars) -> str:
@@ -123,7 +125,8 @@ def _matrix(figure: Matrix) -> str:
             x, share = NAMES + column * SIDE, count / whole
             colour = f'fill="{COLOURS[0]}" fill-opacity="{share:.2f}"'
             parts.append(f'<rect x="{x}" y="{y:g}" width="{SIDE}" height="{SIDE}" {colour} stroke="#ccc"/>')
-            parts.append(_label(x + SIDE / 2, y + SIDE / 2 + 4, f"{count}"))
+            ink = "#fff" if share > 0.6 else "#222"
+            parts.append(f'<g fill="{ink}">{_label(x + SIDE / 2, y + SIDE / 2 + 4, f"{count}")}</g>')
     for column, name in enumerate(figure.classes):
         middle = NAMES + column * SIDE + SIDE / 2
         turned = f'transform="translate({middle:g} {top - 6:g}) rotate(-45)"'
