@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,20 @@ import yaml
 from unit.cli.given import a_canary, measures, seen
 from unit.given.resources import InferenceService
 from unit.inferenceservice.rollout.test_canary import after
+from unit.view.versions import a_version, earlier
 
 from modelwright.cli.errors import Exit
 from modelwright.cli.options import ABOUT, EXITS, Put, Try, parse
 from modelwright.cli.refusals import ROLES
+from modelwright.view import reproduction
 from modelwright.view.drawing import picture
+from modelwright.view.families import comparison, lines
 from modelwright.view.model import Metric
 
 DOCS = Path(__file__).parents[3] / "docs"
+NOW = datetime(2026, 1, 2, 9, tzinfo=UTC)
 PAGE = (DOCS / "cli.md").read_text()
+SINGLE = ("try", "models", "card", "reproduce")
 LINES = [
     line
     for page in (PAGE, (DOCS / "rollouts.md").read_text(), (DOCS / "training.md").read_text())
@@ -39,8 +45,9 @@ def words(cells: list[str]) -> set[str]:
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_command_parses(line: str) -> None:
-    command = parse("modelwright", shlex.split(line, comments=True))
-    assert isinstance(command, Put | Try) or command.place.name == "churn"
+    written, _, _ = line.partition(" > ")
+    command = parse("modelwright", shlex.split(written, comments=True))
+    assert isinstance(command, Put | Try) or command.place.name in {"churn", "churn-3"}
 
 
 def test_commands_were_found() -> None:
@@ -49,7 +56,9 @@ def test_commands_were_found() -> None:
 
 def test_every_command_is_explained_and_no_other() -> None:
     told = words([row[0] for row in table("| command | what it does |\n|---|---|\n")])
-    assert told == {"status", *ABOUT, "data put", "try"}
+    assert told == {"data put", *SINGLE}
+    told = words([row[0] for row in table("| `rollout` | what it does |\n|---|---|\n")])
+    assert told == {"status", *ABOUT}
 
 
 def test_every_option_is_explained_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,7 +67,7 @@ def test_every_option_is_explained_and_no_other(capsys: pytest.CaptureFixture[st
         ["rollout", "promote"],
         ["rollout", "abort"],
         ["data", "put"],
-        ["try"],
+        *([name] for name in SINGLE),
     ):
         with pytest.raises(SystemExit):
             parse("modelwright", [*words_, "--help"])
@@ -105,6 +114,19 @@ def test_the_picture_is_what_is_drawn() -> None:
     service = after(measured(service, 160, labelled=31), 20)
     shown = re.findall(r"```text\n(.*?)\n```", PAGE, re.DOTALL)[0]
     assert shown == "\n".join(picture(seen(service), service.world.now, METRICS))
+
+
+SHOWN = {
+    "$ modelwright models churn\n": lambda: lines({"churn": [a_version(), earlier()]}, NOW),
+    "$ modelwright models churn --compare churn-3 churn-2\n": lambda: comparison([a_version(), earlier()]),
+    "$ modelwright reproduce churn-3\n": lambda: reproduction.lines(a_version()),
+}
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_what_a_command_prints_is_what_is_shown(command: str) -> None:
+    _, found = PAGE.split(f"```console\n{command}")
+    assert found.split("\n```")[0] == "\n".join(SHOWN[command]())
 
 
 def measured(service: InferenceService, requests: int, labelled: int) -> InferenceService:

@@ -95,6 +95,7 @@ def test_the_front_matter_is_that_of_a_hub() -> None:
     ("body", "said"),
     [
         (a_body(), "ada@example.com has let it through"),
+        (a_body(status={"conditions": []}), "ada@example.com has approved it, without effect by now"),
         (a_body(), "The gate not-worse-than-champion could not be decided"),
         (a_body(status={"fairness": []}), "No groups were compared"),
         (a_body(status={"parity": {"verdict": "Skipped"}}), "not compared with the trainer's library"),

@@ -9,6 +9,7 @@ from typing import Any
 from unit.cli.given import merged
 from unit.given import words
 
+from modelwright.api.rundocument import DEFAULT_GATES
 from modelwright.view.version import Version, read_version
 
 Body = dict[str, Any]
@@ -39,19 +40,7 @@ _BODY: Body = {
         "artifact": words.artifact(),
         "gates": [
             {"name": "recall-eu", "metric": "recall", "min": 0.7, "slice": {"region": "eu"}},
-            {
-                "name": "better-than-baseline",
-                "metric": "main",
-                "against": "Baseline",
-                "minChange": 0,
-            },
-            {
-                "name": "not-worse-than-champion",
-                "metric": "main",
-                "against": "Champion",
-                "minChange": 0,
-                "onInconclusive": "Allow",
-            },
+            *map(dict, DEFAULT_GATES),
         ],
         "defaultGates": "Disabled",
         "approval": {"required": 2, "excludeAuthor": True},
@@ -99,7 +88,7 @@ _BODY: Body = {
                 "observedGeneration": 1,
                 "lastTransitionTime": MADE,
                 "reason": "Overridden",
-                "message": "recall-eu failed; ada@example.com let it through",
+                "message": "recall-eu has failed, and ada@example.com has let it through",
             }
         ],
         "task": "Classification",
@@ -233,6 +222,36 @@ def _with(name: str, parts: Mapping[str, Any]) -> Body:
 def a_version(name: str = "churn-3", **parts: Mapping[str, Any]) -> Version:
     """The same, read."""
     return read_version(a_body(name, **parts))
+
+
+def earlier() -> Version:
+    """The one before: churn-2, which the later one was compared with."""
+    metrics = [
+        {"name": "roc_auc", "value": 0.938, "low": 0.88, "high": 0.97, "source": "Measured"},
+        {"name": "accuracy", "value": 0.88, "low": 0.8, "high": 0.9, "source": "Measured"},
+    ]
+    return a_version(
+        "churn-2",
+        spec={
+            "artifact": words.artifact(letter="b"),
+            "gates": None,
+            "lineage": {
+                "run": 2,
+                "completionTime": "2026-01-01T08:00:00Z",
+                "parameters": {"C": 0.5},
+                "libraries": {"scikit-learn": "1.8.0"},
+                "champion": None,
+            },
+        },
+        status={
+            "gates": [],
+            "aliases": ["Previous"],
+            "score": "roc_auc 0.938 (0.88 to 0.97)",
+            "metrics": metrics,
+            "approvals": [],
+            "conditions": [{**_BODY["status"]["conditions"][0], "reason": "Published", "message": ""}],
+        },
+    )
 
 
 def by_hand(name: str = "mine", **status: Any) -> Body:

@@ -17,9 +17,11 @@ def limits(version: Version) -> list[str]:
 
 
 def _let_through(version: Version) -> Iterator[str]:
+    ready = version.ready is not None and version.ready.status == "True"
+    effect = "has let it through" if ready else "has approved it, without effect by now,"
     for approval in version.overrides:
         why = approval.reason or "no reason is given"
-        yield f"{approval.by} has let it through although a gate had not passed: {why}"
+        yield f"{approval.by} {effect} although a gate had not passed: {why}"
     for approval in version.status.approvals:
         if not approval.verified:
             yield f"The API server has not checked that it was {approval.by} who decided {approval.decision}"
