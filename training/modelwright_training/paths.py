@@ -88,3 +88,8 @@ class Paths:
     def training(self) -> Path:
         """How the model came about."""
         return self.model / "training.json"
+
+    @property
+    def reported(self) -> Path:
+        """Numbers that the trainer reports itself."""
+        return self.model / "metrics.json"

@@ -18,6 +18,7 @@ from modelwright_training.onnxfile.predictions import Predictions
 from modelwright_training.onnxfile.session import Array
 
 OF_LABELS = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
+PROPORTIONS = ("accuracy", "precision", "recall")
 OF_RANKS = ("roc_auc", "average_precision")
 OF_PROBABILITIES = ("log_loss", "brier_score", "expected_calibration_error")
 OF_POSITIVE = ("precision", "recall", "f1", *OF_RANKS)
@@ -45,11 +46,12 @@ def classification(
     costly = scored.costly(OF_RANKS)
     drawn = _intervals(scored, list(values), rows)
     everyone = np.ones(len(truth), dtype=bool)
+    counted = PROPORTIONS if place is not None else PROPORTIONS[:1]
     metrics = [
         Metric(
             name,
             value,
-            drawn.values.get(name) or scored.proportion(name, value, everyone),
+            drawn.values.get(name) or (scored.exact(name, value, everyone) if name in counted else None),
             finite(always[name]),
             positive if place is not None and name in OF_POSITIVE else None,
         )
@@ -140,10 +142,10 @@ class Classified:
             for name in names
         }
 
-        def proportion(name: str, value: float, rows: Mask) -> Interval | None:
-            return _proportion(name, value, codes, self.place, groups, rows)
+        def exact(name: str, value: float, rows: Mask) -> Interval | None:
+            return _exact(name, value, codes, self.place, groups, rows)
 
-        return Scored(len(codes.truth), tuple(parts), groups, why, self.predictions, self.table, proportion)
+        return Scored(len(codes.truth), tuple(parts), groups, why, self.predictions, self.table, exact)
 
     def baseline(self, groups: Codes | None = None) -> Scored:
         """The metrics of a model that always answers the class with most training rows, with the classes' shares among
@@ -225,19 +227,24 @@ def _intervals(scored: Scored, names: Sequence[str], drawn: Rows) -> intervals.I
     return intervals.bootstrap(scored.scorer(quick), scored.rows, drawn.groups, drawn.seed, count, quick)
 
 
-def _proportion(
+def _exact(
     name: str, value: float, codes: Coded, place: int | None, groups: Codes | None, rows: Mask
 ) -> Interval | None:
-    """The interval of a proportion that is the same in all resamples because it is 0 or 1."""
-    if value not in (0.0, 1.0):
+    """The interval of a metric that is the same in all resamples because it is 0 or 1.
+
+    accuracy, precision and recall are shares of some rows. The others are 0 or 1 if each class is all wrong or all
+    right; they are no surer than the share of the rarest of these."""
+    if value not in (0.0, 1.0) or name not in (*OF_LABELS, *OF_RANKS):
         return None
-    chosen = {"accuracy": rows}
-    if place is not None:
-        chosen |= {"precision": rows & (codes.answered == place), "recall": rows & (codes.truth == place)}
-    if name not in chosen:
-        return None
-    count = int(chosen[name].sum()) if groups is None else len(np.unique(groups[chosen[name]]))
-    return wilson(value * count, count)
+    if name == "accuracy":
+        chosen = [rows]
+    elif place is not None and name in PROPORTIONS:
+        chosen = [rows & ((codes.answered if name == "precision" else codes.truth) == place)]
+    else:
+        chosen = [rows & (codes.truth == own) for own in np.flatnonzero(codes.there)]
+    units = [int(some.sum()) if groups is None else len(np.unique(groups[some])) for some in chosen]
+    count = min((unit for unit in units if unit), default=0)
+    return wilson(value * count, count) if count else None
 
 
 def _of_table(

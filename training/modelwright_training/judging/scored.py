@@ -31,7 +31,7 @@ class Scored:
 
     `groups`: the number of each row's group, if rows belong together. `why`: why a metric of the task is left out.
     `predictions`: what was answered; None of a baseline. `table`: the probabilities of a classifier, a column for each
-    of its classes. `proportion`: the interval of a share that is 0 or 1 on some rows; None if the metric is none."""
+    of its classes. `exact`: the interval of a metric that is 0 or 1 on some rows; None if it has none."""
 
     rows: int
     parts: tuple[Part, ...]
@@ -39,7 +39,7 @@ class Scored:
     why: Mapping[str, str] = field(default_factory=dict)
     predictions: Predictions | None = None
     table: Floats | None = None
-    proportion: Callable[[str, float, Mask], Interval | None] = lambda _name, _value, _rows: None
+    exact: Callable[[str, float, Mask], Interval | None] = lambda _name, _value, _rows: None
 
     @property
     def names(self) -> list[str]:

@@ -118,30 +118,40 @@ def of_probabilities(truth: Codes, table: Floats) -> Scorer:
     losses = -np.log(np.clip(of_truth, SMALLEST, 1.0))
     squares = (shares**2).sum(axis=1) - of_truth**2 + (1 - of_truth) ** 2
     squares = squares / 2 if table.shape[1] == 2 else squares
-    confidence = shares.max(axis=1)
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    excess = (shares.argmax(axis=1) == truth) - confidence
+    calibration = calibration_error(shares.max(axis=1), shares.argmax(axis=1) == truth)
 
     def score(weights: Floats) -> dict[str, float]:
         total = weights.sum()
-        gaps = np.bincount(bins, weights * excess, CALIBRATION_BINS)
         return {
             "log_loss": float(weights @ losses / total),
             "brier_score": float(weights @ squares / total),
-            "expected_calibration_error": float(np.abs(gaps).sum() / total),
+            "expected_calibration_error": calibration(weights),
         }
 
     return score
 
 
+def calibration_error(confidence: Floats, right: npt.NDArray[np.bool_]) -> Callable[[Floats], float]:
+    """The expected calibration error of answers that are right or not, given the confidence in each."""
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    excess = right - confidence
+
+    def error(weights: Floats) -> float:
+        gaps = np.bincount(bins, weights * excess, CALIBRATION_BINS)
+        return float(np.abs(gaps).sum() / weights.sum())
+
+    return error
+
+
 def of_values(truth: Floats, values: Floats) -> Scorer:
     """mae, rmse, r2, mape and quantiles of the absolute error. r2 has no value for a constant target, mape none with
-    zeros in the target. The squares are computed in units of the largest error, so that they cannot overflow."""
+    zeros in it. The squares are computed in units of the largest error, so that they cannot overflow."""
     errors = np.abs(values - truth)
     unit = float(errors.max()) or 1.0
     squares = (errors / unit) ** 2
     spread = float(np.ptp(truth)) or 1.0
-    relative = None if (truth == 0).any() else errors / np.abs(truth)
+    zero = truth == 0
+    relative = errors / np.where(zero, 1.0, np.abs(truth))
     order = np.argsort(errors, kind="stable")
     ranked = errors[order]
 
@@ -152,7 +162,7 @@ def of_values(truth: Floats, values: Floats) -> Scorer:
         centred = (truth - truth[0]) / spread
         variance = float(weights @ (centred - weights @ centred / total) ** 2 / total)
         found["r2"] = NAN if variance <= 0 else 1 - loss * (unit / spread) ** 2 / variance
-        found["mape"] = NAN if relative is None else float(weights @ relative / total)
+        found["mape"] = NAN if weights[zero].any() else float(weights @ relative / total)
         counted = np.cumsum(weights[order])
         return found | {f"absolute_error_p{q}": _quantile(ranked, counted, q / 100) for q in QUANTILES}
 

@@ -4,39 +4,49 @@ import numpy as np
 
 from modelwright_training.documents import Gate
 from modelwright_training.errors import listing, suggestion
-from modelwright_training.judging import intervals
 from modelwright_training.judging.gates import slices
 from modelwright_training.judging.gates.evidence import Evidence, Unmeasurable
-from modelwright_training.judging.gates.world import World
+from modelwright_training.judging.gates.world import Resampled, World
 from modelwright_training.judging.scored import Mask
 
 
 def measure(gate: Gate, world: World) -> Evidence:
-    """The value of a metric with its interval."""
-    mask = slices.rows_of(gate, world)
-    value = value_of(gate.metric, world, mask)
-    everyone = np.ones(len(world.truth), dtype=bool) if mask is None else mask
-    if mask is None:
-        interval = world.interval(gate.metric)
-    else:
-        found = world.resampled(world.candidate, gate.metric, mask)
-        interval = intervals.ends(found.draws, value)
-        interval = interval or world.candidate.proportion(gate.metric, value, mask)
-    return Evidence(gate.name, gate.metric, value, samples=int(everyone.sum())).within(interval)
+    """The value of a metric, with the interval that the report has for it, or that of the slice."""
+    mask = slices.rows_of(gate, world.frame)
+    samples = slices.count(mask, world.frame)
+    published = world.metric(gate.metric) if mask is None else None
+    if published is not None and published.interval is not None:
+        return Evidence(gate.name, gate.metric, published.value, samples=samples).within(published.interval)
+    own = found(gate.metric, world, mask)
+    message = without(own, world)
+    return Evidence(gate.name, gate.metric, own.value, samples=samples, message=message).within(own.interval)
 
 
-def value_of(name: str, world: World, mask: Mask | None = None) -> float:
-    """The candidate's value of a metric.
+def found(name: str, world: World, mask: Mask | None = None) -> Resampled:
+    """A metric of the candidate, and its resamples.
 
     Raises: Unmeasurable for an unknown metric, or one that has no value on these rows."""
     check(name, world)
-    if name in world.measured.omitted:
+    if name in world.measured.omitted and (mask is None or name not in world.candidate.names):
         raise Unmeasurable("MetricUndefined", f"{name} has no value: {world.measured.omitted[name]}")
-    value = world.resampled(world.candidate, name, mask).value
-    if not np.isfinite(value):
-        rows = "all rows" if mask is None else f"the {int(mask.sum())} rows of the slice"
-        raise Unmeasurable("MetricUndefined", f"{name} has no value on {rows}")
-    return value
+    own = world.resampled(world.candidate, name, mask)
+    if np.isfinite(own.value):
+        return own
+    seen = np.unique(world.truth if mask is None else world.truth[mask])
+    of_one = f", which are all of {world.truth.dtype.type(seen[0])!s:.60}" if len(seen) == 1 else ""
+    raise Unmeasurable(
+        "MetricUndefined",
+        f"{name} has no value on the {slices.count(mask, world.frame)} rows of the slice{of_one}",
+    )
+
+
+def without(own: Resampled, world: World) -> str | None:
+    """Why there are no resamples; None if there are some."""
+    if len(own.draws):
+        return None
+    few = world.candidate.rows < 2 or (world.rows.groups is not None and world.rows.groups.max() < 1)
+    why = "there is nothing to draw from" if few else "so many rows and classes would take too long"
+    return f"it has no interval: {why}"
 
 
 def check(name: str, world: World) -> None:
@@ -44,13 +54,13 @@ def check(name: str, world: World) -> None:
     known = world.names
     if name in known:
         return
-    if name in world.reported:
+    if name in world.reported.values:
         raise Unmeasurable(
             "UnknownMetric",
             f"{name} is a number that the trainer reports itself: it counts only with source: Reported",
         )
+    task = world.model.dataset.task.lower()
     raise Unmeasurable(
         "UnknownMetric",
-        f"{name!r} is no metric of a {world.model.dataset.task.lower()}, which has {listing(known)}."
-        f"{suggestion(name, known)}",
+        f"a {task} has no metric {name!r}.{suggestion(name, known)} It has {listing(known)}.",
     )

@@ -10,11 +10,12 @@ def measure(gate: Gate, world: World) -> Evidence:
     """The number as it was reported.
 
     Raises: Unmeasurable if there is none of that name."""
-    if gate.metric not in world.reported:
-        known = list(world.reported)
-        raise Unmeasurable(
-            "UnknownMetric",
-            f"the trainer reports no {gate.metric!r} in metrics.json"
-            + (f", but {listing(known)}.{suggestion(gate.metric, known)}" if known else ""),
-        )
-    return Evidence(gate.name, gate.metric, world.reported[gate.metric], source="Reported")
+    values, why = world.reported.values, world.reported.why
+    if gate.metric in values:
+        return Evidence(gate.name, gate.metric, values[gate.metric], source="Reported")
+    names = list(values)
+    raise Unmeasurable(
+        "UnknownMetric",
+        f"the trainer reports no {gate.metric!r}: "
+        + (why or f"metrics.json has {listing(names)}.{suggestion(gate.metric, names)}"),
+    )

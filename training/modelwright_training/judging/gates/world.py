@@ -1,7 +1,7 @@
 """What gates are measured on: the hold-out, what the candidate, the baseline and the champion make of it, and
 resamples of its rows that all of them share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,29 +19,49 @@ from modelwright_training.judging.classification import (
 )
 from modelwright_training.judging.intervals import Interval
 from modelwright_training.judging.loaded import Loaded
-from modelwright_training.judging.metrics import Measured, Rows
+from modelwright_training.judging.metrics import Measured, Metric, Rows
 from modelwright_training.judging.regression import NAMES, OF_MEDIAN, regression, scored_values
-from modelwright_training.judging.scored import Mask, Scored
+from modelwright_training.judging.reported import NOTHING, Reported
+from modelwright_training.judging.scored import Mask, Part, Scored
 from modelwright_training.judging.scorers import NAN, Floats
 from modelwright_training.onnxfile.predictions import Predictions
 from modelwright_training.onnxfile.session import Array
 
-# The main metric of a task: the first that has a value. With two classes roc_auc does not depend on a threshold; with
-# more, balanced_accuracy counts each class alike. The operator shows the same ones (modelversion/score.py).
-TWO_CLASSES = ("roc_auc", "balanced_accuracy", "accuracy")
-MORE_CLASSES = ("balanced_accuracy", "accuracy")
-REGRESSION = ("r2", "rmse", "mae")
+# The main metric of a task: the first that has a value, else there is none. Of each more is better. With two classes
+# roc_auc does not depend on a threshold; with more, balanced_accuracy counts each class alike. The operator shows the
+# same ones (modelversion/score.py), and others where these have no value; but rows of one class, or of one value, tell
+# no model from the baseline.
+TWO_CLASSES = ("roc_auc", "balanced_accuracy")
+MORE_CLASSES = ("balanced_accuracy",)
+REGRESSION = ("r2",)
 MAIN = "main"
+# Passes over the rows that a metric takes, on average.
+PASSES = 5
+NONE: Floats = np.empty(0)
 # Of these less is better.
 LOSSES = frozenset({*OF_PROBABILITIES, "rmse", *OF_MEDIAN})
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """A metric on all rows (NaN: it has no value), and in resamples of them: none where that would take too long."""
+    """A metric on some rows (NaN: it has no value), and in resamples of them.
+
+    `draws`: empty where there is nothing to draw from, or where it would take too long. `exact`: the interval of a
+    value that is 0 or 1, and so the same in all resamples."""
 
     value: float
-    draws: Floats
+    draws: Floats = NONE
+    exact: Interval | None = None
+
+    @property
+    def constant(self) -> bool:
+        """Whether it is the same in all resamples."""
+        return len(self.draws) > 0 and intervals.ends(self.draws, self.value) is None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval of the value; None if there is none."""
+        return intervals.ends(self.draws, self.value) or self.exact
 
 
 @dataclass(frozen=True)
@@ -72,26 +92,26 @@ class World:
     learnt: Array
     rows: Rows
     measured: Measured
-    reported: Mapping[str, float] = field(default_factory=dict)
+    reported: Reported = NOTHING
     trained: Callable[[], pd.DataFrame] | None = None
     rival: "Callable[[World], Champion] | None" = None
     _drawn: dict[tuple[int, int, bytes], tuple[Scored, Floats]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def main(self) -> str:
-        """The name of the main metric."""
+        """The name of the main metric, which may have no value."""
         values = {metric.name for metric in self.measured.metrics}
         preferred = preference(self.model)
         return next((name for name in preferred if name in values), preferred[0])
 
     @property
     def candidate(self) -> Scored:
-        """What the candidate makes of the hold-out."""
+        """The candidate on the hold-out."""
         return self.measured.scored
 
     @property
     def baseline(self) -> Scored:
-        """What always answering the most frequent class, or the mean, of the training rows would give."""
+        """The baseline on the hold-out: always the most frequent class, or the mean, of the training rows."""
         return self.measured.baseline
 
     @property
@@ -117,33 +137,38 @@ class World:
         return score(model, self.frame, model.predict(self.frame), self.learnt, self.rows)
 
     def resampled(self, scored: Scored, name: str, mask: Mask | None = None) -> Resampled:
-        """A metric of a model on the hold-out, or on some of its rows.
+        """A metric of a model, on all rows or on some of them.
 
-        The resamples are the same for all models, metrics and masks, so what they give can be subtracted one by one."""
+        The resamples of the hold-out are the same for all models, metrics and masks, so what they give can be
+        subtracted one by one. Those of the training rows are others, but as many."""
         everyone = np.ones(scored.rows) if mask is None else mask.astype(np.float64)
         point = scored.scorer([name])(everyone)[name] if everyone.any() else NAN
-        place = next((place for place, part in enumerate(scored.parts) if name in part.names), None)
-        if place is None or not np.isfinite(point) or scored.costly([name]):
-            return Resampled(point, np.empty(0))
-        key = (id(scored), place, b"" if mask is None else np.packbits(mask).tobytes())
-        names = scored.parts[place].names
+        part = next((part for part in scored.parts if name in part.names), None)
+        if part is None or not np.isfinite(point):
+            return Resampled(point)
+        exact = scored.exact(name, point, everyone > 0)
+        if scored.costly([name]):
+            return Resampled(point, exact=exact)
+        key = (id(scored), id(part), b"" if mask is None else np.packbits(mask).tobytes())
         if key not in self._drawn:
-            self._drawn[key] = (scored, self._draw(scored, names, mask))
-        return Resampled(point, self._drawn[key][1][:, names.index(name)])
+            self._drawn[key] = (scored, self._draw(scored, part, mask))
+        drawn = self._drawn[key][1]
+        return Resampled(point, drawn[:, part.names.index(name)] if len(drawn) else NONE, exact)
 
-    def _draw(self, scored: Scored, names: tuple[str, ...], mask: Mask | None) -> Floats:
-        score = scored.scorer(names)
+    def _draw(self, scored: Scored, part: Part, mask: Mask | None) -> Floats:
+        """The metrics of a part in resamples."""
 
-        def some(weights: Floats) -> dict[str, float]:
+        def of_rows(weights: Floats) -> dict[str, float]:
             chosen = weights if mask is None else weights * mask
-            return score(chosen) if chosen.any() else dict.fromkeys(names, NAN)
+            return part.scorer(chosen) if chosen.any() else dict.fromkeys(part.names, NAN)
 
-        count = intervals.resamples(scored.rows, 5)
-        return intervals.draws(some, scored.rows, scored.groups, self.rows.seed, count, names)
+        seed = self.rows.seed + (scored is self.__dict__.get("train"))
+        count = intervals.resamples(self.candidate.rows, PASSES)
+        return intervals.draws(of_rows, scored.rows, scored.groups, seed, count, part.names)
 
-    def interval(self, name: str) -> Interval | None:
-        """The interval that the published metric has."""
-        return next((metric.interval for metric in self.measured.metrics if metric.name == name), None)
+    def metric(self, name: str) -> Metric | None:
+        """A metric as it is published; None if it has no value."""
+        return next((metric for metric in self.measured.metrics if metric.name == name), None)
 
 
 def preference(model: Loaded) -> tuple[str, ...]:
@@ -172,7 +197,7 @@ def look(
     trained: pd.DataFrame | None,
     rows: Rows,
     rival: Callable[[World], Champion] | None = None,
-    reported: Mapping[str, float] | None = None,
+    reported: Reported = NOTHING,
 ) -> World:
     """Measure a model on its hold-out, for a report and for gates. `trained`: the rows that it has learnt from; None if
     they are not known: then the baseline answers what is most frequent, or the mean, in the hold-out itself."""
@@ -188,4 +213,4 @@ def look(
             truth, predicted, model.classes, known, learnt, dataset.positive_class, rows
         )
     of_training = None if trained is None else lambda: trained
-    return World(model, holdout, truth, learnt, rows, measured, reported or {}, of_training, rival)
+    return World(model, holdout, truth, learnt, rows, measured, reported, of_training, rival)
