@@ -1,10 +1,14 @@
-"""The step document: what a step says in its termination message, cut to what Kubernetes keeps of it."""
+"""The step document: what a step says in its termination message, packed and cut to what Kubernetes keeps of it."""
 
+import base64
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 LIMIT = 4096
+# What a result may have unpacked: the operator reads no more.
+UNPACKED = 64 << 10
 MESSAGE_LIMIT = 1500
 
 Json = dict[str, Any]
@@ -25,14 +29,35 @@ def failure(step: str, reason: str, message: str) -> bytes:
 
 
 def success(step: str, result: Json) -> bytes:
-    """The document of a step that is done. What does not fit is cut in the order of `_CUTS`."""
+    """The document of a step that is done: plain if it fits, else packed.
+
+    What does not fit packed is cut in the order of `_CUTS`."""
+    plain = encode({"step": step, "result": result})
+    if len(plain) <= LIMIT:
+        return plain
     short = result
     for cut in (_whole, *_CUTS):
         short = cut(short)
-        encoded = encode({"step": step, "result": short})
-        if len(encoded) <= LIMIT:
-            return encoded
+        packed = _packed(step, short)
+        if len(packed) <= LIMIT:
+            return packed
     raise ValueError(f"the result of {step} does not fit {LIMIT} bytes")
+
+
+def _packed(step: str, result: Json) -> bytes:
+    """The document with its result as base85 of zlib of JSON: no character of base85 is longer in JSON."""
+    text = encode(result)
+    if len(text) > UNPACKED:
+        return text  # Too long in any case.
+    return encode({"step": step, "packed": base64.b85encode(zlib.compress(text, 9)).decode()})
+
+
+def unpacked(document: Json) -> Json:
+    """The document with a plain result, whether it was packed or not."""
+    if "packed" not in document:
+        return document
+    result = json.loads(zlib.decompress(base64.b85decode(document["packed"])))
+    return {"step": document["step"], "result": result}
 
 
 def _printable(text: str) -> str:
@@ -144,7 +169,55 @@ def _short(label: object) -> object:
     return label[:128] if isinstance(label, str) else label
 
 
-# What is cut, one after the other, until the rest fits. Metrics with their intervals and baselines are never cut.
+def _evidence(length: int) -> Cut:
+    """Evidence of gates without what stands beside its numbers, and shorter messages."""
+
+    def cut(result: Json) -> Json:
+        if "gates" not in result:
+            return result
+        return {**result, "gates": [_with_short_message(found, length) for found in result["gates"]]}
+
+    return cut
+
+
+def _with_short_message(found: Json, length: int) -> Json:
+    if len(found.get("message", "")) <= length:
+        return found
+    kept = {key: value for key, value in found.items() if key != "message"}
+    return {**kept, "message": f"{found['message'][: length - 1]}…"} if length else kept
+
+
+def _importance(keep: int) -> Cut:
+    """The features that matter most."""
+
+    def cut(result: Json) -> Json:
+        return {**result, "importance": result["importance"][:keep]} if "importance" in result else result
+
+    return cut
+
+
+def _groups(keep: int) -> Cut:
+    """Of each sensitive feature the groups with most rows."""
+
+    def cut(result: Json) -> Json:
+        if "fairness" not in result:
+            return result
+        return {**result, "fairness": [_with_few_groups(table, keep) for table in result["fairness"]]}
+
+    return cut
+
+
+def _with_few_groups(table: Json, keep: int) -> Json:
+    groups = table["groups"]
+    if len(groups) <= keep:
+        return table
+    places = sorted(range(len(groups)), key=lambda place: -groups[place]["rows"])[:keep]
+    kept = [groups[place] for place in sorted(places)]
+    return {**table, "groups": kept, "groupCount": table.get("groupCount", len(groups))}
+
+
+# What is cut, one after the other, until the rest fits. Metrics with their intervals and baselines, and the numbers of
+# gates, are never cut.
 _CUTS: tuple[Cut, ...] = (
     _notes(5, 200),
     _signature(64),
@@ -153,14 +226,23 @@ _CUTS: tuple[Cut, ...] = (
     _signature(16),
     _without("confusion"),
     _classes(8),
+    _groups(8),
+    _importance(10),
     _signature(4),
     _classes(2),
     _notes(3, 120),
+    _evidence(200),
     _bare_metrics,
     _signature(1),
     _classes(0),
+    _groups(2),
+    _importance(3),
     _signature(0),
     _notes(0, 0),
     _short_labels,
+    _groups(0),
+    _importance(0),
     _without("intervals"),
+    _evidence(60),
+    _evidence(0),
 )

@@ -29,6 +29,7 @@ from modelwright_training.judging.gates import champion
 from modelwright_training.judging.gates.world import look
 from modelwright_training.judging.loaded import Loaded, load
 from modelwright_training.judging.metrics import Rows
+from modelwright_training.judging.reported import load_reported
 from modelwright_training.judging.trained import Training, load_training
 from modelwright_training.message import Json
 from modelwright_training.onnxfile import modelfile, session
@@ -55,7 +56,8 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     candidate = candidate.row_by_row(holdout)
     log.info("Scoring %d bytes of model on %d rows", candidate.file.size, len(holdout))
     rival = None if document.champion is None else champion.loader(document.champion, paths)
-    world = look(candidate, holdout, trained, _drawn(candidate.file.digest, source, paths), rival)
+    rows, reported = _drawn(candidate.file.digest, source, paths), load_reported(paths.reported)
+    world = look(candidate, holdout, trained, rows, rival, reported)
     scored = account(world, document.gates)
     compared = _compare(candidate, paths, trained)
     log.info("Parity: %s over %d rows", compared["verdict"], compared["compared"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -13,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelwright.api.stepdocument import step_document
 from modelwright.cli import screen
 from modelwright.cli.errors import BadUsage, Refused
 from modelwright.cli.options import Try
@@ -89,10 +89,10 @@ def _run(step: str, words: list[str], environment: Mapping[str, str], root: Path
 def _said(root: Path) -> dict[str, Any]:
     """What the last step has left for Kubernetes; empty for a program of the user's."""
     try:
-        document = json.loads((root / "dev/termination-log").read_text(encoding="utf-8"))
+        text = (root / "dev/termination-log").read_text(encoding="utf-8")
     except (OSError, ValueError):
         return {}
-    return document if isinstance(document, dict) else {}
+    return step_document(text)
 
 
 def _show(root: Path) -> None:

@@ -20,6 +20,8 @@ class MetricReport(Model):
     high: FiniteFloat | None = None
     baseline: FiniteFloat | None = None
     positive_class: ClassLabel | None = None
+    # Reported: a number of the trainer's own. Absent: as the step found it.
+    source: Literal["Measured", "Reported"] | None = None
 
 
 class GateEvidence(Model):

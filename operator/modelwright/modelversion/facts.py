@@ -109,7 +109,9 @@ def _details(report: Mapping[str, Any], spec: Mapping[str, Any], *, by_run: bool
     status = ModelVersionStatus(
         task=file.task,
         signature=file.signature,
-        metrics=[Metric(source=source, **dict(metric)) for metric in metrics.values()],
+        metrics=[
+            Metric(**{**dict(metric), "source": metric.source or source}) for metric in metrics.values()
+        ],
         evaluation=file.evaluation,
         parity=file.parity,
         gates=[each.status for each in judged(spec, file.gates, by_run=by_run)][:MOST_GATES],

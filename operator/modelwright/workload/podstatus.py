@@ -5,12 +5,12 @@ Messages hold no counters, so that an unchanged state gives an unchanged message
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelwright.api.stepdocument import step_document
 from modelwright.common.conditions import true_condition
 from modelwright.engine.objects import Body, created
 
@@ -63,13 +63,9 @@ def terminated(container: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def report_of(container: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The JSON object in the container's termination message; empty if there is none."""
+    """The step document in the container's termination message; empty if there is none that can be read."""
     ended = terminated(container)
-    try:
-        report = json.loads(ended.get("message") or "null") if ended else None
-    except ValueError:
-        return {}
-    return report if isinstance(report, dict) else {}
+    return step_document(ended.get("message") or "") if ended else {}
 
 
 def step_result(pod: Body, step: str) -> Mapping[str, Any] | None:

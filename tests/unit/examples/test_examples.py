@@ -24,6 +24,7 @@ from modelwright.cli.trial import FOLDERS
 from modelwright_serving import model as serving_model
 from modelwright_serving.oip import request as oip_request
 from modelwright_training.main import run_step
+from modelwright_training.message import unpacked
 from modelwright_training.paths import Paths
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -84,7 +85,7 @@ def train(root: Path, folder: Path) -> Manifest:
         own = step == "train" and "image" in job["spec"]["trainer"]
         code = own_step(root, folder, job) if own else run_step(step, environ, paths)
         assert code == 0, paths.termination_log.read_text()
-    result: Manifest = json.loads(paths.termination_log.read_text())["result"]
+    result: Manifest = unpacked(json.loads(paths.termination_log.read_text()))["result"]
     return result
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 from jsonschema import Draft202012Validator
 
 from modelwright_training.main import run_step
+from modelwright_training.message import unpacked
 from modelwright_training.paths import Paths
 
 COMMAND = str(Path(sys.executable).with_name("modelwright-training"))
@@ -198,6 +199,8 @@ class Pod:
         content = self.paths.termination_log.read_bytes()
         assert len(content) <= 4096
         document = json.loads(content)
+        schema("step").validate(document)
+        document = unpacked(document)
         schema("step").validate(document)
         assert ("result" in document) == (code == 0)
         return Ending(code, document)

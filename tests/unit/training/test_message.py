@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.training.pod import Pod, numbers, schema
 
-from modelwright_training.message import LIMIT, Json, failure, success
+from modelwright.api.stepdocument import step_document
+from modelwright_training.message import LIMIT, Json, failure, success, unpacked
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=300)
 
@@ -46,6 +47,16 @@ def evaluation(labels: list[str]) -> Json:
     }
 
 
+def opened(encoded: bytes) -> Json:
+    """The document as the operator reads it."""
+    document = json.loads(encoded)
+    schema("step").validate(document)
+    read = unpacked(document)
+    schema("step").validate(read)
+    assert step_document(encoded.decode()) == read
+    return read
+
+
 METRICS = [
     {"name": f"metric_{place}", "value": 0.123456, "low": 0.012345, "high": 0.234567, "baseline": 0.512345}
     for place in range(10)
@@ -75,8 +86,7 @@ def test_a_result_fits_and_counts_what_it_leaves_out(
 ) -> None:
     encoded = success("publish", published(inputs, outputs, classes))
     assert len(encoded) <= LIMIT
-    document = json.loads(encoded)
-    schema("step").validate(document)
+    document = opened(encoded)
     signature = document["result"]["signature"]
     if "truncated" in signature:
         assert (signature["inputCount"], signature["outputCount"]) == (len(inputs), len(outputs))
@@ -91,8 +101,7 @@ def test_metrics_survive_whatever_else_is_cut(classes: int, length: int) -> None
     labels = [f"{place:04}".ljust(length, "ü") for place in range(classes)]
     encoded = success("publish", published(["x" * 300] * 40, ["label"], labels))
     assert len(encoded) <= LIMIT
-    document = json.loads(encoded)
-    schema("step").validate(document)
+    document = opened(encoded)
     kept = [
         {key: value for key, value in metric.items() if key != "positiveClass"}
         for metric in document["result"]["metrics"]
@@ -111,7 +120,7 @@ def test_metrics_survive_whatever_else_is_cut(classes: int, length: int) -> None
 
 def test_the_classes_with_most_rows_are_kept() -> None:
     labels = [f"class {place:04}" for place in range(1000)]
-    found = json.loads(success("publish", published(["input"], ["label"], labels)))["result"]["evaluation"]
+    found = opened(success("publish", published(["input"], ["label"], labels)))["result"]["evaluation"]
     kept = [entry["label"] for entry in found["classes"]]
     assert kept == labels[-len(kept) :]
     assert len(kept) >= 2
@@ -122,7 +131,7 @@ def test_a_model_of_thirty_columns_and_two_classes_keeps_all_its_tables() -> Non
     result["evaluation"]["notes"] = result["evaluation"]["notes"][:1]
     result["evaluation"].pop("residuals")
     result["artifact"]["uri"] = "pvc://modelwright-artifacts/churn/sha256-" + "0" * 64 + "/model.onnx"
-    found = json.loads(success("publish", result))["result"]
+    found = opened(success("publish", result))["result"]
     assert found["evaluation"].keys() >= {"classes", "confusion", "thresholds"}
     assert "truncated" not in found["evaluation"] or "calibration" not in found["evaluation"]
 

@@ -7,6 +7,8 @@ from modelwright_training.documents import Gate
 from modelwright_training.judging.gates import fairness
 from modelwright_training.judging.gates.measuring import measure
 from modelwright_training.judging.gates.world import World
+from modelwright_training.judging.reported import NOTHING
+from modelwright_training.judging.tables import rounded
 from modelwright_training.message import Json
 
 log = logging.getLogger(__name__)
@@ -24,11 +26,22 @@ def account(world: World, gates: Sequence[Gate]) -> Json:
         log.info("Gate %s: %s", found.name, found.reason if found.value is None else f"{found.value:.6g}")
     of_groups = fairness.tables(gates, world)
     notes = [*measured.evaluation["notes"], *([ALONE] if world.model.alone else [])]
+    if world.reported.why and world.reported is not NOTHING:
+        notes.append(world.reported.why)
     return {
-        "metrics": [metric.document() for metric in measured.metrics],
+        "metrics": [*(metric.document() for metric in measured.metrics), *_reported(world)],
         "omitted": [{"name": name, "why": why} for name, why in measured.omitted.items()],
         "evaluation": measured.evaluation | {"notes": notes},
         "curves": measured.curves,
         **({"gates": [found.document() for found in evidence]} if evidence else {}),
         **({"fairness": of_groups} if of_groups else {}),
     }
+
+
+def _reported(world: World) -> list[Json]:
+    """The numbers that the trainer reports itself, without those named as what is measured here."""
+    return [
+        {"name": name, "value": rounded(value), "source": "Reported"}
+        for name, value in world.reported.values.items()
+        if name not in world.names
+    ]

@@ -57,7 +57,8 @@ def _read(text: bytes) -> Reported:
     }
     kept = dict(list(numbers.items())[:MAX_METRICS])
     left = [name[:63] for name in document if name not in kept]
-    why = f"of metrics.json {listing(left, 5)} are left out: it may have {MAX_METRICS} finite numbers named by a-z, 0-9, _"
+    may = f"it may have {MAX_METRICS} finite numbers, with names of a-z, 0-9 and _"
+    why = f"of metrics.json {listing(left, 5)} is left out: {may}"
     return Reported(kept, why if left else None)
 
 

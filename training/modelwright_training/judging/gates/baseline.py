@@ -27,5 +27,5 @@ def measure(gate: Gate, world: World) -> Evidence:
         reference=other.value,
         against="Baseline",
         samples=slices.count(mask, world.frame),
-        message=plain.without(own, world),
+        message=plain.without(interval, own, world),
     ).within(interval)

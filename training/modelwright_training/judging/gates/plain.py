@@ -7,6 +7,7 @@ from modelwright_training.errors import listing, suggestion
 from modelwright_training.judging.gates import slices
 from modelwright_training.judging.gates.evidence import Evidence, Unmeasurable
 from modelwright_training.judging.gates.world import Resampled, World
+from modelwright_training.judging.intervals import Interval
 from modelwright_training.judging.scored import Mask
 
 
@@ -18,7 +19,7 @@ def measure(gate: Gate, world: World) -> Evidence:
     if published is not None and published.interval is not None:
         return Evidence(gate.name, gate.metric, published.value, samples=samples).within(published.interval)
     own = found(gate.metric, world, mask)
-    message = without(own, world)
+    message = without(own.interval, own, world)
     return Evidence(gate.name, gate.metric, own.value, samples=samples, message=message).within(own.interval)
 
 
@@ -40,12 +41,17 @@ def found(name: str, world: World, mask: Mask | None = None) -> Resampled:
     )
 
 
-def without(own: Resampled, world: World) -> str | None:
-    """Why there are no resamples; None if there are some."""
-    if len(own.draws):
+def without(interval: Interval | None, own: Resampled, world: World) -> str | None:
+    """Why there is no interval; None if there is one."""
+    if interval is not None:
         return None
-    few = world.candidate.rows < 2 or (world.rows.groups is not None and world.rows.groups.max() < 1)
-    why = "there is nothing to draw from" if few else "so many rows and classes would take too long"
+    one = world.candidate.rows < 2 or (world.rows.groups is not None and world.rows.groups.max() < 1)
+    if one:
+        why = "there is nothing to draw from"
+    elif not len(own.draws):
+        why = "so many rows and classes would take too long"
+    else:
+        why = "the rows are too few or too uniform"
     return f"it has no interval: {why}"
 
 

@@ -37,7 +37,6 @@ REGRESSION = ("r2",)
 MAIN = "main"
 # Passes over the rows that a metric takes, on average.
 PASSES = 5
-NONE: Floats = np.empty(0)
 # Of these less is better.
 LOSSES = frozenset({*OF_PROBABILITIES, "rmse", *OF_MEDIAN})
 
@@ -50,7 +49,7 @@ class Resampled:
     value that is 0 or 1, and so the same in all resamples."""
 
     value: float
-    draws: Floats = NONE
+    draws: Floats = field(default_factory=lambda: np.empty(0))
     exact: Interval | None = None
 
     @property
@@ -153,7 +152,7 @@ class World:
         if key not in self._drawn:
             self._drawn[key] = (scored, self._draw(scored, part, mask))
         drawn = self._drawn[key][1]
-        return Resampled(point, drawn[:, part.names.index(name)] if len(drawn) else NONE, exact)
+        return Resampled(point, drawn[:, part.names.index(name)], exact)
 
     def _draw(self, scored: Scored, part: Part, mask: Mask | None) -> Floats:
         """The metrics of a part in resamples."""

@@ -1,0 +1,177 @@
+"""The lead over the baseline, the gap to the training rows, and the calibration error against its noise."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.metrics as sk
+from unit.training.worlds import ends, evidence, few_resamples, two_classes, values, world
+
+from modelwright_training.judging import scorers
+from modelwright_training.judging.gates import calibration
+
+few = few_resamples
+
+
+def test_a_model_is_compared_with_guessing() -> None:
+    frame = two_classes()
+    found = evidence(world(frame), metric="main", against="Baseline", minChange=0)
+    area = sk.roc_auc_score(frame["y"], frame["answer"])
+    assert (found.metric, found.against, found.reference) == ("roc_auc", "Baseline", 0.5)
+    assert found.value == pytest.approx(area - 0.5)
+    assert found.measured == pytest.approx(area)
+    low, high = ends(found)
+    assert 0 < low < area - 0.5 < high
+
+
+def test_a_model_of_shuffled_labels_is_not_better_than_the_baseline() -> None:
+    frame = two_classes()
+    frame["y"] = np.random.default_rng(1).permutation(frame["y"])
+    low, high = ends(evidence(world(frame), metric="main", against="Baseline", minChange=0))
+    assert low < 0 < high
+
+
+def test_a_model_that_answers_one_class_always_is_exactly_the_baseline() -> None:
+    frame = two_classes().assign(answer=0)
+    frame["y"] = (np.arange(400) % 3 == 0).astype(int)
+    for metric in ("accuracy", "balanced_accuracy"):
+        found = evidence(world(frame), metric=metric, against="Baseline", minChange=0)
+        assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+
+
+def test_a_regression_is_compared_with_the_mean_of_the_training_rows() -> None:
+    frame, trained = values(), values(800, seed=1)
+    found = evidence(world(frame, trained), metric="main", against="Baseline", minChange=0)
+    mean = np.full(400, trained["y"].mean())
+    assert found.reference == pytest.approx(sk.r2_score(frame["y"], mean))
+    assert found.value == pytest.approx(
+        sk.r2_score(frame["y"], frame["answer"]) - sk.r2_score(frame["y"], mean)
+    )
+    low, high = ends(found)
+    assert 0.5 < low < high < 1
+
+
+def test_of_a_loss_the_change_is_negative_where_it_is_less() -> None:
+    found = evidence(world(values()), metric="rmse", against="Baseline", maxChange=0)
+    assert found.value is not None
+    assert found.value < 0
+    assert ends(found)[1] < 0
+
+
+def test_a_slice_is_compared_with_the_baseline_of_its_own_rows() -> None:
+    frame = two_classes()
+    part = frame[frame["region"] == "eu"]
+    found = evidence(world(frame), metric="accuracy", slice={"region": "eu"}, against="Baseline", minChange=0)
+    always = np.full(len(part), frame["y"].mode()[0])
+    assert found.reference == pytest.approx(sk.accuracy_score(part["y"], always))
+    assert found.samples == len(part)
+
+
+def test_a_metric_that_the_baseline_has_not_is_said() -> None:
+    frame = two_classes()
+    frame["y"] = (np.arange(400) % 3 == 0).astype(int)
+    found = evidence(world(frame), metric="precision", against="Baseline", minChange=0)
+    assert (found.value, found.reason) == (None, "MetricUndefined")
+    assert "precision of the baseline" in str(found.message)
+
+
+@pytest.mark.parametrize(("right", "sure"), [(3, False), (40, True)])
+def test_a_perfect_model_is_as_sure_as_its_rarest_class(right: int, sure: bool) -> None:
+    y = (np.arange(200) < right).astype(np.int64)
+    frame = pd.DataFrame({"y": y, "answer": np.where(y == 1, 0.8, 0.2)})
+    found = evidence(world(frame), metric="main", against="Baseline", minChange=0)
+    assert found.value == 0.5
+    low, high = ends(found)
+    assert (low > 0, high) == (sure, 0.5)
+
+
+def test_a_class_that_resamples_miss_gives_no_interval() -> None:
+    y = (np.arange(200) < 2).astype(np.int64)
+    frame = pd.DataFrame({"y": y, "answer": np.where(y == 1, 0.8, 0.2)})
+    found = evidence(world(frame), metric="main", against="Baseline", minChange=0)
+    assert (found.value, found.low) == (0.5, None)
+    assert "too few or too uniform" in str(found.message)
+
+
+def test_groups_of_rows_make_the_interval_wider() -> None:
+    frame = pd.concat([two_classes(100)] * 4, ignore_index=True)
+    groups = np.tile(np.arange(100), 4)
+    single, grouped = (
+        ends(evidence(world(frame, groups=own), metric="main", against="Baseline", minChange=0))
+        for own in (None, groups)
+    )
+    assert 1.5 < (grouped[1] - grouped[0]) / (single[1] - single[0]) < 2.5
+
+
+def test_one_group_gives_no_interval() -> None:
+    found = evidence(
+        world(two_classes(), groups=np.zeros(400)), metric="main", against="Baseline", minChange=0
+    )
+    assert found.value is not None
+    assert (found.low, found.high) == (None, None)
+    assert "there is nothing to draw from" in str(found.message)
+
+
+def test_the_gap_is_how_much_better_it_is_on_the_training_rows() -> None:
+    frame, trained = two_classes(skill=1.0), two_classes(800, seed=1, skill=4.0)
+    found = evidence(world(frame, trained), metric="roc_auc", split="Train", maxGap=0.05)
+    own, learnt = (sk.roc_auc_score(rows["y"], rows["answer"]) for rows in (frame, trained))
+    assert found.measured == pytest.approx(own)
+    assert found.reference == pytest.approx(learnt)
+    assert found.value == pytest.approx(learnt - own)
+    low, high = ends(found)
+    assert 0.05 < low < learnt - own < high
+
+
+def test_the_gap_of_a_loss_has_the_same_sign() -> None:
+    frame, trained = values(noise=2.0), values(800, seed=1, noise=0.1)
+    found = evidence(world(frame, trained), metric="rmse", split="Train", maxGap=0.5)
+    assert found.value == pytest.approx(1.9, abs=0.2)
+    assert ends(found)[0] > 1.5
+
+
+def test_the_gap_of_a_slice_is_between_its_rows_on_both_sides() -> None:
+    frame, trained = two_classes(), two_classes(800, seed=1)
+    found = evidence(
+        world(frame, trained), metric="accuracy", slice={"region": "eu"}, split="Train", maxGap=0.5
+    )
+    part = trained[trained["region"] == "eu"]
+    assert found.reference == pytest.approx(sk.accuracy_score(part["y"], part["answer"] >= 0.5))
+    extra = evidence(
+        world(frame.assign(sex="f"), trained),
+        metric="accuracy",
+        slice={"sex": "f"},
+        split="Train",
+        maxGap=0.5,
+    )
+    assert extra.reason == "ColumnNotFound"
+    assert "the training rows have no column 'sex'" in str(extra.message)
+
+
+def test_a_calibrated_model_is_within_its_noise() -> None:
+    inside = 0
+    for seed in range(20):
+        found = evidence(world(two_classes(300, seed=seed)), metric="expected_calibration_error", max=0.05)
+        assert found.value is not None
+        assert found.value > 0.01  # never 0, however well it is calibrated
+        inside += found.low == 0.0
+    assert inside >= 17
+
+
+def test_a_model_that_is_too_sure_is_beyond_its_noise() -> None:
+    frame = two_classes(1000)
+    frame["answer"] = np.where(frame["answer"] > 0.5, 0.99, 0.01)
+    found = evidence(world(frame), metric="expected_calibration_error", max=0.05)
+    low, high = ends(found)
+    assert found.value is not None
+    assert 0.1 < low < found.value <= high
+    assert "a calibrated model would have up to 0.0" in str(found.message)
+
+
+def test_the_noise_is_that_of_classes_drawn_from_the_probabilities() -> None:
+    answer = two_classes(1000)["answer"].to_numpy()
+    table = np.column_stack([1 - answer, answer])
+    floor = calibration.noise(table, 0)
+    random = np.random.default_rng(5)
+    drawn = ((random.random(1000) < answer).astype(np.int64) for _ in range(400))
+    errors = [scorers.of_probabilities(y, table)(np.ones(1000))["expected_calibration_error"] for y in drawn]
+    assert floor == pytest.approx(np.quantile(errors, 0.95), rel=0.1)
