@@ -10,7 +10,7 @@ from modelwright_training.judging.gates.world import World
 
 def measure(gate: Gate, world: World) -> Evidence:
     """The metric of the candidate less that of the baseline."""
-    mask = slices.rows_of(gate, world.frame)
+    mask = slices.rows_of(gate, world)
     own = plain.found(gate.metric, world, mask)
     other = world.resampled(world.baseline, gate.metric, mask)
     if not np.isfinite(other.value):

@@ -20,7 +20,7 @@ REDRAWN, QUANTILE = 200, 0.95
 def measure(gate: Gate, world: World) -> Evidence:
     """The error, with an interval for the true one: from 0 unless the error is beyond its noise, and up to the error
     plus what resamples are above their own mean, for they are as biased as the error itself."""
-    mask = slices.rows_of(gate, world.frame)
+    mask = slices.rows_of(gate, world)
     own = plain.found(METRIC, world, mask)
     table = world.candidate.table
     if table is None:

@@ -14,10 +14,10 @@ def measure(gate: Gate, world: World) -> Evidence:
     Both sides are drawn again on their own, and as often."""
     if world.train is None or world.trained is None:
         raise Unmeasurable("NoTrainingRows", "the rows that the model has learnt from are not at hand")
-    mask = slices.rows_of(gate, world.frame)
+    mask = slices.rows_of(gate, world)
     own = plain.found(gate.metric, world, mask)
     learnt = world.resampled(
-        world.train, gate.metric, slices.rows_of(gate, world.trained(), "the training rows")
+        world.train, gate.metric, slices.rows_in(gate, world.trained(), "the training rows")
     )
     if not np.isfinite(learnt.value):
         raise Unmeasurable("MetricUndefined", f"{gate.metric} has no value on the training rows")

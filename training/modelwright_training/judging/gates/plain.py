@@ -13,7 +13,7 @@ from modelwright_training.judging.scored import Mask
 
 def measure(gate: Gate, world: World) -> Evidence:
     """The value of a metric, with the interval that the report has for it, or that of the slice."""
-    mask = slices.rows_of(gate, world.frame)
+    mask = slices.rows_of(gate, world)
     samples = slices.count(mask, world.frame)
     published = world.metric(gate.metric) if mask is None else None
     if published is not None and published.interval is not None:

@@ -8,13 +8,21 @@ import pandas as pd
 from modelwright_training.documents import Gate
 from modelwright_training.errors import listing, suggestion
 from modelwright_training.judging.gates.evidence import Unmeasurable
+from modelwright_training.judging.gates.world import World
 from modelwright_training.judging.scored import Mask
 
 FLAGS = {"true": 1.0, "false": 0.0}
 
 
-def rows_of(gate: Gate, frame: pd.DataFrame, where: str = "the hold-out") -> Mask | None:
-    """The rows of a gate's slice; None if it has none. `where`: what the frame is.
+def rows_of(gate: Gate, world: World) -> Mask | None:
+    """The rows of the hold-out that are in a gate's slice; None if it has none.
+
+    Raises: Unmeasurable for a column that is not there, and for values that no row has."""
+    return rows_in(gate, world.frame, "the hold-out")
+
+
+def rows_in(gate: Gate, frame: pd.DataFrame, where: str) -> Mask | None:
+    """The same for other rows. `where`: what they are.
 
     Raises: Unmeasurable for a column that is not there, and for values that no row has."""
     if gate.slice is None:
