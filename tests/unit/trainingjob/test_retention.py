@@ -312,3 +312,24 @@ def test_a_file_is_needed_while_a_service_has_a_revision_of_it(role: str) -> Non
     assert found is not None
     assert found.message == "InferenceService shop needs it"
     assert file_objection(a_view(service), "team", words.artifact(letter="b"), NOW) is None
+
+
+def a_withheld_version(run: int, reason: str = "GateFailed") -> dict[str, Any]:
+    version = a_version(run)
+    version["status"]["conditions"] = [{"type": "Ready", "status": "False", "reason": reason}]
+    return version
+
+
+@pytest.mark.parametrize("reason", ["GateFailed", "GateInconclusive", "AwaitingApproval", "Rejected"])
+def test_versions_that_gates_or_people_hold_back_are_kept_up_to_the_limit_too(reason: str) -> None:
+    made = lined_up([*(a_withheld_version(run, reason) for run in (1, 2, 4, 5, 6)), a_version(3)])
+
+    assert [name(version) for version in made.beyond(2)] == ["churn-4", "churn-2", "churn-1"]
+    assert [name(version) for version in made.beyond(1)] == ["churn-5", "churn-4", "churn-2", "churn-1"]
+    assert made.beyond(5) == ()
+
+
+def test_versions_of_which_nothing_is_known_yet_are_all_kept() -> None:
+    made = lined_up([{**a_version(run), "status": {}} for run in range(1, 9)])
+
+    assert made.beyond(2) == ()
