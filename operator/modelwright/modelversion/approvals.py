@@ -6,7 +6,7 @@ versions of the same file: else the file would be served under another name. An 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -113,9 +113,15 @@ def approvals(observed: Observed, now: datetime) -> Approvals:
         tuple(each for each in said if each not in known and not policy),
         (*_rejections(observed.body), *_rejections_of_siblings(observed)),
         terms.get("required", 1) if terms else 0,
-        (observed.spec.get("lineage") or {}).get("author"),
+        _author(observed.spec),
         bool(terms.get("excludeAuthor")),
     )
+
+
+def has_override(spec: Mapping[str, Any]) -> bool:
+    """True if a person has let a version with this spec through, and counts."""
+    excluded = _author(spec) if (spec.get("approval") or {}).get("excludeAuthor") else None
+    return any(entry.get("override") and entry["by"] != excluded for entry in spec.get("approvals") or ())
 
 
 def approved(version: str, found: Approvals) -> Aspect | None:
@@ -213,6 +219,12 @@ def _rejections_of_siblings(observed: Observed) -> tuple[str, ...]:
         lambda sibling: _rejections(sibling, f"the same file as ModelVersion {name(sibling)}"),
     )
     return tuple(phrase for _, phrases in found for phrase in phrases)
+
+
+def _author(spec: Mapping[str, Any]) -> str | None:
+    """Who wrote the recipe; None if it is not known."""
+    author: str | None = (spec.get("lineage") or {}).get("author")
+    return author
 
 
 def _because(reason: str | None) -> str:

@@ -23,7 +23,7 @@ from modelwright.common.standing import (
     SAME_FILE,
 )
 from modelwright.engine.objects import Body, created, name
-from modelwright.modelversion.approvals import Approvals, approval_text, awaited, warning
+from modelwright.modelversion.approvals import Approvals, approval_text, awaited, has_override, warning
 from modelwright.modelversion.facts import Facts, facts_in_status
 from modelwright.modelversion.gates import DEFAULTS, Judged, judged_in_status, open_gates, stands
 from modelwright.modelversion.observed import Observed
@@ -93,10 +93,9 @@ def _of_siblings(observed: Observed) -> Obstacle | None:
 def _open_gates_of(version: Body) -> tuple[Judged, ...]:
     """The gates of another version that have not passed; none if it has been let through, or its file is no model."""
     facts = facts_in_status(version.get("status") or {})
-    entries = version["spec"].get("approvals") or ()
     if facts is not None and not facts.servable:
         return ()
-    if any(entry.get("override") for entry in entries):
+    if has_override(version["spec"]):
         return ()
     by_run = facts is not None and facts.by_run
     known = facts.details.get("gates") or () if facts is not None else ()

@@ -89,6 +89,18 @@ def test_it_is_let_through_by_an_override_of_its_own_or_of_the_other() -> None:
     assert third.settles().is_ready
 
 
+def test_an_override_that_does_not_count_for_the_other_does_not_count_for_it() -> None:
+    terms: dict[str, Any] = {
+        "approval": {"required": 0, "excludeAuthor": True},
+        "lineage": {"author": "alice"},
+    }
+    failed = judged(a_world(), "churn-1", None, gates=[LIMIT], **terms)
+    second = judged(failed.world, "churn-2", None)
+    approves(failed, override=True, reason=WHY)
+
+    assert (failed.reason, second.settles().reason) == ("GateInconclusive", "SameFileRefused")
+
+
 def test_without_the_first_version_there_is_nothing_to_compare_with() -> None:
     failed = a_failed_version()
     second = judged(failed.world, "churn-2", None)
