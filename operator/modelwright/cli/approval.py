@@ -121,7 +121,7 @@ def is_recorded(version: Version, said: Mapping[str, Any]) -> bool:
 def follows(version: Version, said: Mapping[str, Any]) -> Iterable[str]:
     """Yields what the operator makes of it: the conditions, and whether it knows who that was."""
     ready, approved = version.condition("Ready"), version.condition("Approved")
-    if approved is not None:
+    if approved is not None and (ready is None or approved.message != ready.message):
         yield f"Approved={approved.status} {approved.reason}: {approved.message}"
     if ready is not None:
         yield f"Ready={ready.status} {ready.reason}: {ready.message}"

@@ -68,6 +68,20 @@ def test_an_approval_is_written_in_the_name_that_the_api_server_knows_and_what_f
     )
     assert "churn-2: approved by jane" in text
     assert "Ready=False AwaitingApproval: it has 2 of 2 approvals" in text
+    assert "Approved=" not in text
+
+
+def test_what_two_conditions_say_is_said_once(desk: Desk, command: Run) -> None:
+    def both(body: Body) -> Body:
+        status = recorded(body)["status"]
+        (ready,) = status["conditions"]
+        return {"status": {**status, "conditions": [ready, {**ready, "type": "Approved"}]}}
+
+    desk.on_version = both
+
+    text = command("approve", "churn-2")[1]
+
+    assert (text.count("it has 1 of 2 approvals"), text.count("Ready=False")) == (1, 1)
 
 
 def test_a_rejection_needs_a_reason(desk: Desk, command: Run) -> None:
