@@ -107,6 +107,7 @@ def test_the_front_matter_is_that_of_a_hub() -> None:
         (a_body(spec={"lineage": {"data": [{"uri": "pvc://a/b"}]}}), "digest of its data is not known"),
         (a_body(status={"evaluation": {"truncated": True}}), "Some tables are cut"),
         (by_hand(), "No gate judges it"),
+        (by_hand(), "No signature of the file was checked"),
         (by_hand(), "Nothing was measured"),
         (
             a_body(status={"gates": [{"name": "new", "metric": "x", "verdict": "Maybe", "reason": "New"}]}),
@@ -116,6 +117,12 @@ def test_the_front_matter_is_that_of_a_hub() -> None:
 )
 def test_what_is_not_known_is_said(body: dict[str, Any], said: str) -> None:
     assert any(said in sentence for sentence in limits(read_version(body))), said
+
+
+def test_a_signature_that_was_checked_is_no_limit() -> None:
+    condition = {**a_body()["status"]["conditions"][0], "type": "SignatureVerified", "reason": "Signed"}
+    said = limits(a_version(status={"conditions": [condition]}))
+    assert not any("signature" in sentence for sentence in said)
 
 
 def test_a_gate_that_was_not_judged_has_not_passed() -> None:

@@ -40,8 +40,9 @@ def _not_judged(version: Version) -> Iterator[str]:
     quarantined = version.condition("Quarantined")
     if quarantined is not None and quarantined.status == "True":
         yield quarantined.message.rstrip(".")
-    if version.spec.verification is None:
-        yield "No signature of the file is asked for"
+    signed = version.condition("SignatureVerified")
+    if signed is None or signed.status != "True":
+        yield "No signature of the file was checked"
 
 
 def _not_measured(version: Version) -> Iterator[str]:
