@@ -38,7 +38,7 @@ def signed(folder: Path, key: Key, content: bytes = b"a model") -> Path:
     folder.mkdir()
     (folder / "model.onnx").write_bytes(content)
     (folder / "card.md").write_text("# churn")
-    made = bundle.sign("model.onnx", digest_of(content), keys.private_key(key.private))
+    made = bundle.sign("model.onnx", digest_of(content), keys.private_key(key.private, "key k of Secret s"))
     (folder / "model.sig").write_bytes(made)
     return folder / "model.onnx"
 

@@ -243,12 +243,13 @@ class Evaluation(Document):
 class VerifyDocument(Document):
     """The artifact that is to be checked (verify.schema.json).
 
-    `verification`: whether its signature is checked as well. `evaluate`: what it is scored on, for `gates`."""
+    `verification`: the key that its signature has to belong to, for messages. `evaluate`: what it is scored on, for
+    `gates`."""
 
     model_version: str
     model: str
     artifact: Artifact
-    verification: bool = False
+    verification: str | None = None
     evaluate: Evaluation | None = None
     gates: list[Gate] = Field(default_factory=list)
     champion: Champion | None = None

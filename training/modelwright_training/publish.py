@@ -39,7 +39,7 @@ from modelwright_training.storing import store
 
 log = logging.getLogger(__name__)
 
-# Environment variable: there is a key to sign with.
+# Environment variable: what the key to sign with is called; absent if there is none.
 SIGN = "MODELWRIGHT_SIGN"
 SKIPPED = {"verdict": "Skipped", "compared": 0}
 
@@ -47,7 +47,7 @@ SKIPPED = {"verdict": "Skipped", "compared": 0}
 def run(environ: Mapping[str, str], paths: Paths) -> Json:
     """Judge the model of the run and put it into the artifact store."""
     document = load_run(paths.run)
-    key = keys.private_key(paths.key) if SIGN in environ else None
+    key = keys.private_key(paths.key, environ[SIGN]) if SIGN in environ else None
     prefix = store.folder_of(document.artifacts.uri, paths.artifacts, "artifacts.uri")
     dataset, source = load_dataset(paths.dataset), load_source_facts(paths.source_facts)
     candidate = load(modelfile.read(paths.model_file), dataset)

@@ -52,7 +52,7 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     document = from_environment(VerifyDocument, environ, VERIFY)
     file = artifact.read(document.artifact, paths.artifacts)
     path = artifact.path_of(document.artifact, paths.artifacts)
-    signed = _signed(path, file, paths) if document.verification else {}
+    signed = _signed(path, file, paths, document.verification) if document.verification else {}
     found = _scored(document, file, paths) if document.evaluate else _said(document, file, path)
     return {
         "artifact": {"uri": document.artifact.uri, "digest": file.digest, "size": file.size},
@@ -61,9 +61,9 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     }
 
 
-def _signed(path: Path, file: ModelFile, paths: Paths) -> Json:
+def _signed(path: Path, file: ModelFile, paths: Paths, called: str) -> Json:
     """The name of the key that the file is signed with. Only then is the file parsed here."""
-    key = keys.public_key(paths.key)
+    key = keys.public_key(paths.key, called)
     bundle.verify(path.with_name(SIGNATURE), path.name, file.digest, key)
     log.info("The signature holds, of the key %s", keys.hint(key))
     return {"signedBy": keys.hint(key)}

@@ -60,6 +60,8 @@ class FetchReport(Model):
     notes: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
 
 
+# sha256 of the PEM of a public key, in hexadecimal digits.
+KeyHint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Evidence = Annotated[list[GateEvidence], Field(max_length=34)]
 
 
@@ -74,6 +76,7 @@ class FileReport(Model):
     importance: Annotated[list[Importance], Field(max_length=20)] = Field(default_factory=list)
     fairness: Annotated[list[Fairness], Field(max_length=8)] = Field(default_factory=list)
     signature: Signature
+    signed_by: KeyHint | None = None
 
 
 class PublishReport(Model):
@@ -89,6 +92,7 @@ class PublishReport(Model):
     fairness: Annotated[list[Fairness], Field(max_length=8)] = Field(default_factory=list)
     signature: Signature
     libraries: Libraries
+    signed_by: KeyHint | None = None
 
 
 NOT_COMPARED = "not compared with the trainer's library: no reference.npz"

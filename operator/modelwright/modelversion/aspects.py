@@ -34,6 +34,7 @@ def aspects(
     """Returns all conditions besides Ready, Reconciling and Stalled."""
     conditions = (
         facts.verified if facts is not None else None,
+        facts.signed if facts is not None else None,
         validated(facts, gates) if facts is not None else None,
         approved(observed.name, approvals),
         quarantined(observed.artifact["digest"], observed.services),

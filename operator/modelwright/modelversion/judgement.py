@@ -92,7 +92,7 @@ def _of_siblings(observed: Observed) -> Obstacle | None:
 
 def _open_gates_of(version: Body) -> tuple[Judged, ...]:
     """The gates of another version that have not passed; none if it has been let through, or its file is no model."""
-    facts = facts_in_status(version.get("status") or {})
+    facts = facts_in_status(version.get("status") or {}, version["spec"])
     if facts is not None and not facts.servable:
         return ()
     if has_override(version["spec"]):

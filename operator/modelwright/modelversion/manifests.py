@@ -1,20 +1,35 @@
-"""The manifest of the Job that verifies a model file which no run has verified."""
+"""The manifest of the Job that verifies a model file which no run has verified, and scores it if there is data."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modelwright.api.rundocument import SOURCES, gates_of_version, source_variables
 from modelwright.common.resources import MODEL_VERSION, child_labels
 from modelwright.common.settings import Settings
 from modelwright.engine.objects import Body, annotations_of, owner_reference
 from modelwright.engine.plan import Create
 from modelwright.modelversion.observed import Observed
-from modelwright.workload.podspec import claim_volume, container, failure_policy, mount, pod_spec
+from modelwright.workload.champion import artifact_document, champion_document, champion_mounts
+from modelwright.workload.podspec import (
+    claim_volume,
+    container,
+    empty_dir,
+    failure_policy,
+    mount,
+    pod_spec,
+)
 from modelwright.workload.podstatus import Problem
+from modelwright.workload.signatures import KEY, key_volume, named
+from modelwright.workload.sources import sources
 from modelwright.workload.store import claim_of
 
-STEP = "verify"
+FETCH, STEP = "fetch", "verify"
+ARTIFACTS = mount("artifacts", "/artifacts", read_only=True)
+HOLDOUT = mount("holdout", "/data/holdout")
+HOLDOUT_READ = mount("holdout", "/data/holdout", read_only=True)
 DEADLINE_SECONDS = 3600
 # Annotation: why the previous Job failed, as `Reason: message`.
 PREVIOUS_FAILURE = "modelwright.dev/previous-failure"
@@ -37,11 +52,16 @@ def verify_job(observed: Observed, settings: Settings, after: Problem | None = N
         "spec": {
             "backoffLimit": 2,
             "activeDeadlineSeconds": DEADLINE_SECONDS,
-            "podFailurePolicy": failure_policy(STEP),
+            "podFailurePolicy": failure_policy(*steps_of(observed)),
             "template": {"metadata": {"labels": labels}, "spec": _pod(observed, settings)},
         },
     }
     return Create(observed.job_key, body)
+
+
+def steps_of(observed: Observed) -> tuple[str, ...]:
+    """The containers of the Job, in the order in which they run."""
+    return (FETCH, STEP) if observed.spec.get("evaluate") else (STEP,)
 
 
 def previous_failure(job: Body) -> Problem | None:
@@ -51,25 +71,54 @@ def previous_failure(job: Body) -> Problem | None:
 
 
 def verify_document(observed: Observed) -> dict[str, Any]:
-    """The input of the step: docs/contracts/verify.schema.json."""
-    return {
+    """The input of the steps: docs/contracts/verify.schema.json."""
+    spec, evaluate = observed.spec, observed.spec.get("evaluate")
+    document = {
         "modelVersion": observed.name,
-        "model": observed.spec["model"],
-        "artifact": {
-            key: observed.artifact[key] for key in ("uri", "digest", "size") if key in observed.artifact
-        },
+        "model": spec["model"],
+        "artifact": artifact_document(observed.body),
     }
+    if observed.key is not None:
+        document["verification"] = named(observed.key)
+    if evaluate is None:
+        return document
+    document["evaluate"] = {key: value for key, value in evaluate.items() if key not in SOURCES}
+    document["gates"] = gates_of_version(spec)
+    if observed.champion is not None:
+        document["champion"] = champion_document(observed.champion)
+    return document
 
 
 def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
-    verify = container(
-        STEP,
-        settings.training_image,
-        settings,
-        resources=settings.training_resources,
-        mounts=(mount("artifacts", "/artifacts", read_only=True),),
-        env={"MODELWRIGHT_VERIFY": json.dumps(verify_document(observed), sort_keys=True)},
-    )
-    verify["command"] = ["modelwright-training", "verify"]
+    """The pod: verify alone, or after fetch if there is data to score the model on. Only fetch knows where that is."""
     store = claim_volume("artifacts", claim_of(str(observed.artifact["uri"])), read_only=True)
-    return pod_spec(settings, (store,), restartPolicy="Never", containers=[verify])
+    document = {"MODELWRIGHT_VERIFY": json.dumps(verify_document(observed), sort_keys=True)}
+    mounts, volumes = [ARTIFACTS], [store]
+    if observed.key is not None:
+        mounts, volumes = [*mounts, KEY], [*volumes, key_volume(observed.key, optional=True)]
+    evaluate = observed.spec.get("evaluate")
+    if evaluate is None:
+        verify = _container(STEP, settings, mounts, document)
+        return pod_spec(settings, volumes, restartPolicy="Never", containers=[verify])
+    read = sources(evaluate)
+    given = {**document, **source_variables(evaluate), **read.env}
+    fetch = _container(FETCH, settings, (ARTIFACTS, HOLDOUT, *read.mounts), given)
+    rival = champion_mounts(observed.champion, str(observed.artifact["uri"]))
+    verify = _container(STEP, settings, (*mounts, HOLDOUT_READ, *rival), document)
+    return pod_spec(
+        settings,
+        (*volumes, empty_dir("holdout"), *read.volumes),
+        restartPolicy="Never",
+        initContainers=[fetch],
+        containers=[verify],
+    )
+
+
+def _container(
+    step: str, settings: Settings, mounts: Sequence[Mapping[str, Any]], env: Mapping[str, str]
+) -> dict[str, Any]:
+    made = container(
+        step, settings.training_image, settings,
+        resources=settings.training_resources, mounts=mounts, env=env, scratch=step,
+    )  # fmt: skip
+    return {**made, "command": ["modelwright-training", step]}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelwright.common.facts import APPROVALS_POLICY, FAILED_CREATE
+from modelwright.common.families import champion
 from modelwright.common.indexes import (
     SERVICES_APPROVING,
     SERVICES_REJECTING,
@@ -21,7 +22,7 @@ from modelwright.common.resources import (
     pods_of_job,
 )
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, name
+from modelwright.engine.objects import Body, Key, name, namespace
 from modelwright.workload.podstatus import Problem, newest_first
 from modelwright.workload.refusals import refusal_problem
 
@@ -33,6 +34,7 @@ class Observed(Primary):
 
     `approving`: the InferenceServices that approve its file. `approvals_policy`: IN_FORCE if the API server checks who
     approves, else why it does not; None if that is not known. `siblings`: the other versions with the same file.
+    `champion`: the version that its gates compare it with; None if it is not scored, or there is none.
     """
 
     run: Mapping[str, Any] | None
@@ -43,6 +45,12 @@ class Observed(Primary):
     approving: tuple[Body, ...] = ()
     approvals_policy: str | None = None
     siblings: tuple[Body, ...] = ()
+    champion: Body | None = None
+
+    @property
+    def key(self) -> Mapping[str, Any] | None:
+        """The key of a Secret that the signature of the file has to belong to; None if none has to."""
+        return (self.spec.get("verification") or {}).get("keySecretRef")
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -87,8 +95,14 @@ def observe(view: View, key: Key) -> Observed | None:
         approving=tuple(view.indexed(SERVICES_APPROVING, key.namespace, digest)),
         approvals_policy=view.fact(key, APPROVALS_POLICY),
         siblings=tuple(version for version in same if name(version) != key.name),
+        champion=_champion(view, body) if body["spec"].get("evaluate") else None,
         refusals=refusals_of(view, key),
     )
+
+
+def _champion(view: View, body: Body) -> Body | None:
+    found = champion(view, namespace(body), str(body["spec"]["model"]))
+    return None if found is None or name(found) == name(body) else found
 
 
 def _job_name(version: str) -> str:

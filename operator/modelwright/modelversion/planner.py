@@ -22,7 +22,13 @@ from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.modelversion.approvals import Approvals, approval_events, written
 from modelwright.modelversion.approvals import approvals as approvals_of
 from modelwright.modelversion.aspects import aspects, quarantine_events
-from modelwright.modelversion.facts import Facts, facts_in_status, facts_of_run, short_digest
+from modelwright.modelversion.facts import (
+    Facts,
+    facts_in_status,
+    facts_of_run,
+    short_digest,
+    signature_aspect,
+)
 from modelwright.modelversion.gates import Judged, judged_in_status
 from modelwright.modelversion.judgement import judgement
 from modelwright.modelversion.observed import Observed, observe
@@ -43,7 +49,7 @@ class ModelVersionPlanner:
         observed = observe(view, key)
         if observed is None or deleting(observed.body):
             return Plan()
-        facts = facts_in_status(observed.written_status) or self._find_out(observed, now)
+        facts = facts_in_status(observed.written_status, observed.spec) or self._find_out(observed, now)
         approvals = approvals_of(observed, now)
         if isinstance(facts, Pending):
             refused = first_problem(observed.refusals)
@@ -58,9 +64,9 @@ class ModelVersionPlanner:
         return _plan(view, observed, found, now, _cleanup(observed, facts))
 
     def _find_out(self, observed: Observed, now: datetime) -> Facts | Pending:
-        """The facts from the run or from the Job; Pending if there are none yet."""
+        """The facts from the run or from the Job; Pending if there are none yet. A run vouches for no signature."""
         run = observed.run
-        if run is not None and observed.job is None:
+        if run is not None and observed.job is None and observed.key is None:
             if run.get("state") in UNFINISHED:
                 summary = conditions.reconciling("Publishing", "the run that makes it is not finished")
                 return Pending(summary)
@@ -105,6 +111,8 @@ def _plan(
 ) -> Plan:
     summary, before = found.summary, observed.written_conditions
     computed = aspects(observed, found.facts, found.gates, found.approvals)
+    if found.facts is None and (signed := signature_aspect(summary.reason, summary.message)):
+        computed = (*computed, signed)
     lists = {
         "gates": [each.written for each in found.gates],
         "approvals": written(found.approvals),

@@ -16,7 +16,13 @@ from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, created, deleting, uid
 from modelwright.engine.plan import Delete, Effect
 from modelwright.modelversion.facts import Facts, facts_of_failure, facts_of_verification
-from modelwright.modelversion.manifests import DEADLINE_SECONDS, STEP, previous_failure, verify_job
+from modelwright.modelversion.manifests import (
+    DEADLINE_SECONDS,
+    STEP,
+    previous_failure,
+    steps_of,
+    verify_job,
+)
 from modelwright.modelversion.observed import Observed
 from modelwright.workload.following import (
     Ended,
@@ -52,7 +58,9 @@ def verification(observed: Observed, settings: Settings, now: datetime) -> Facts
     if job is None:
         return Pending(VERIFYING, (verify_job(observed, settings),))
     since = from_timestamp(created(observed.body))
-    progress = follow(Work((STEP,), job, observed.pods, refused=observed.pods_refused, since=since), now)
+    progress = follow(
+        Work(steps_of(observed), job, observed.pods, refused=observed.pods_refused, since=since), now
+    )
     match progress:
         case Ended(results=results):
             return facts_of_verification(results[STEP], observed.spec)
@@ -96,19 +104,27 @@ def _cause(observed: Observed, problem: Problem) -> Problem:
             return Problem(ready["reason"], ready["message"])
         problem = Problem("DeadlineExceeded", f"the Job did not end within {DEADLINE_SECONDS} seconds")
     if problem.reason == "OutOfMemory":
-        message = f"{STEP} used more memory than its limit: raise the operator's resources of training steps"
-        problem = Problem("OutOfMemory", message)
+        step = problem.message.partition(" ")[0].rstrip(":")
+        used = f"{step if step in steps_of(observed) else STEP} used more memory than its limit"
+        problem = Problem("OutOfMemory", f"{used}: raise the operator's resources of training steps")
     action = "it is looked for" if problem.missing else "the file is verified"
     return Problem(problem.reason, f"{problem.message.rstrip('.')}; {action} again with growing pauses")
 
 
 def _claim_not_found(observed: Observed, problem: Problem) -> Problem:
-    """The problem as ArtifactNotFound if the pod waits for a claim that does not exist; else the problem unchanged."""
-    claim = claim_of(str(observed.artifact["uri"]))
-    if f'persistentvolumeclaim "{claim}" not found' not in problem.message:
-        return problem
-    message = f"PersistentVolumeClaim {claim} of the file is not there; the file is verified once it is"
-    return Problem("ArtifactNotFound", message)
+    """The problem as ArtifactNotFound or DataNotFound if the pod waits for a claim that does not exist; else
+    unchanged."""
+    data = str((observed.spec.get("evaluate") or {}).get("uri"))
+    claims = {claim_of(str(observed.artifact["uri"])): ("ArtifactNotFound", "file")}
+    if data.startswith("pvc://"):
+        claims.setdefault(claim_of(data), ("DataNotFound", "data to evaluate on"))
+    for claim, (reason, what) in claims.items():
+        if f'persistentvolumeclaim "{claim}" not found' in problem.message:
+            message = (
+                f"PersistentVolumeClaim {claim} of the {what} is not there; the file is verified once it is"
+            )
+            return Problem(reason, message)
+    return problem
 
 
 def _under_way(observed: Observed, job: Body, progress: Progress) -> Summary:

@@ -6,12 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from modelwright.api import API_VERSION
 from modelwright.api.gates import ChampionRef
 from modelwright.api.rundocument import run_document, source_variables, trainer_variables
-from modelwright.api.trainingjob import Holdout, Run
+from modelwright.api.trainingjob import Run
 from modelwright.common.conditions import true_condition
 from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
 from modelwright.common.settings import DEFAULT_CLAIM, Settings
@@ -21,6 +19,7 @@ from modelwright.trainingjob.memory import RECIPE_HASH, recipe_hash
 from modelwright.trainingjob.observed import Observed
 from modelwright.trainingjob.recipe import recipe_of
 from modelwright.trainingjob.runs import RUN_ANNOTATION, STEPS, Published, champion_in
+from modelwright.workload.champion import champion_document, champion_mounts
 from modelwright.workload.podspec import (
     annotation_volume,
     claim_volume,
@@ -31,6 +30,7 @@ from modelwright.workload.podspec import (
     pod_spec,
 )
 from modelwright.workload.podstatus import container_statuses
+from modelwright.workload.signatures import KEY, key_volume, named
 from modelwright.workload.sources import sources
 from modelwright.workload.store import claim_of, store_uri
 
@@ -45,7 +45,6 @@ HOLDOUT_READ = mount("holdout", "/data/holdout", read_only=True)
 MODEL_FOLDER = mount("model", "/model")
 MODEL_READ = mount("model", "/model", read_only=True)
 ARTIFACTS = mount("artifacts", "/artifacts")
-CHAMPION = mount("artifacts", "/champion", read_only=True)
 # What of the spec is in the ModelVersion, and not in the recipe.
 TERMS_ANNOTATION = "modelwright.dev/terms"
 TERMS = ("onInconclusive", "approval", "author")
@@ -69,7 +68,7 @@ def document_of(observed: Observed, run: Run, settings: Settings) -> dict[str, A
         name=observed.name,
         run=run.number,
         artifacts=artifacts_uri(observed, settings),
-        champion=None if observed.champion is None else _champion(observed.champion),
+        champion=None if observed.champion is None else champion_document(observed.champion),
     )
 
 
@@ -78,34 +77,6 @@ def champion_ref(champion: Body | None) -> ChampionRef | None:
     if champion is None:
         return None
     return ChampionRef(name=name(champion), digest=champion["spec"]["artifact"]["digest"])
-
-
-def _champion(version: Body) -> dict[str, Any]:
-    """What the run document says of the version that the model is compared with."""
-    artifact, lineage = version["spec"]["artifact"], version["spec"].get("lineage") or {}
-    parts = {
-        "name": name(version),
-        "artifact": {key: artifact[key] for key in ("uri", "digest", "size") if key in artifact},
-        "data": (lineage.get("data") or [{}])[0].get("digest"),
-        "holdout": _holdout((lineage.get("recipe") or {}).get("data")),
-    }
-    return {key: value for key, value in parts.items() if value is not None}
-
-
-def _holdout(data: object) -> dict[str, Any] | None:
-    """How rows were held out of the data of a recipe; None if that is not known, as a user may have written it.
-
-    None too for a hold-out with an address of its own: the trainer reads the document, and must not read that.
-    """
-    if not isinstance(data, Mapping):
-        return None
-    try:
-        holdout = Holdout.model_validate(data.get("holdout") or {})
-    except ValidationError:
-        return None
-    if holdout.uri is not None:
-        return None
-    return holdout.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"extra_columns"})
 
 
 def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
@@ -164,7 +135,8 @@ def _terms_in(job: Body) -> dict[str, Any]:
 def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     data = observed.spec["data"]
     read = sources(data)
-    store = claim_volume("artifacts", claim_of(artifacts_uri(observed, settings)), read_only=False)
+    models = artifacts_uri(observed, settings)
+    store = claim_volume("artifacts", claim_of(models), read_only=False)
     resources = observed.spec.get("resources") or settings.training_resources
     fetch = container(
         "fetch", settings.training_image, settings, resources=resources, scratch="fetch",
@@ -172,30 +144,32 @@ def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     )  # fmt: skip
     publish = container(
         "publish", settings.training_image, settings, resources=resources, scratch="publish",
-        mounts=(RUN_READ, TRAIN_READ, HOLDOUT_READ, MODEL_READ, ARTIFACTS, *_champion_mounts(observed, settings)),
+        mounts=(RUN_READ, TRAIN_READ, HOLDOUT_READ, MODEL_READ, ARTIFACTS, *champion_mounts(observed.champion, models)),
     )  # fmt: skip
     fetch["command"] = ["modelwright-training", "fetch"]
     publish["command"] = ["modelwright-training", "publish"]
+    keys = _sign(publish, observed.spec)
     folders = (empty_dir("train"), empty_dir("holdout"), empty_dir("model"))
     return pod_spec(
         settings,
-        (annotation_volume("run", RUN_FILE, RUN_ANNOTATION), *folders, store, *read.volumes),
+        (annotation_volume("run", RUN_FILE, RUN_ANNOTATION), *folders, store, *read.volumes, *keys),
         restartPolicy="Never",
         initContainers=[fetch, _trainer(observed, resources, settings)],
         containers=[publish],
     )
 
 
-def _champion_mounts(observed: Observed, settings: Settings) -> tuple[dict[str, Any], ...]:
-    """Where publish finds the file of the Champion: in the claim of the models, a second time, read-only.
+def _sign(publish: dict[str, Any], spec: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Gives publish the key to sign with, if there is one; the volume of the key.
 
-    No other claim is mounted: it may be gone, or be attached to another node, and then the run would never start.
+    The pod waits for the Secret: a missing one is better noticed before the training than after it.
     """
-    champion = observed.champion
-    if champion is None:
+    if "signing" not in spec:
         return ()
-    claim = claim_of(str(champion["spec"]["artifact"]["uri"]))
-    return (CHAMPION,) if claim == claim_of(artifacts_uri(observed, settings)) else ()
+    reference = spec["signing"]["keySecretRef"]
+    publish["volumeMounts"].append(dict(KEY))
+    publish["env"] = [{"name": "MODELWRIGHT_SIGN", "value": named(reference)}]
+    return (key_volume(reference, optional=False),)
 
 
 def _trainer(observed: Observed, resources: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

@@ -56,6 +56,7 @@ from modelwright.workload.following import (
 )
 from modelwright.workload.podstatus import Problem
 from modelwright.workload.refusals import with_refusals
+from modelwright.workload.signatures import named
 from modelwright.workload.store import default_claim
 
 RUN_AGAIN = "change the spec to run again"
@@ -177,7 +178,9 @@ def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: 
             return RunPlan(run, summary, requeue_at=until)
         case Running(step):
             run = at_step(run, step)
-    return RunPlan(run, summary_of_progress(run, progress))
+    signing = observed.spec.get("signing")
+    needs = None if signing is None else named(signing["keySecretRef"])
+    return RunPlan(run, summary_of_progress(run, progress, needs))
 
 
 def _register(observed: Observed, run: Run, job: Body, result: Published | Problem, now: datetime) -> RunPlan:

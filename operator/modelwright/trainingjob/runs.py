@@ -216,9 +216,12 @@ def summary_of_waiting(run: Run) -> Summary:
     return conditions.reconciling("RunStarted", f"run {run.number}: Job {run.job} starts its pod")
 
 
-def summary_of_progress(run: Run, progress: Progress) -> Summary:
-    """The summary while the Job of the newest run has not ended."""
+def summary_of_progress(run: Run, progress: Progress, needs: str | None = None) -> Summary:
+    """The summary while the Job of the newest run has not ended. `needs`: what its pod waits for if it is not there."""
     match progress:
+        case Starting(None) if needs is not None and run.reason is None:
+            message = f"run {run.number}: Job {run.job} starts its pod, which needs the {needs}"
+            return conditions.reconciling("RunStarted", message)
         case Starting(Problem() as problem) | Failing(problem):
             return conditions.waiting(problem.reason, f"run {run.number}: {problem.message}")
         case Retrying(problem):

@@ -20,7 +20,15 @@ UNPULLABLE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "Registry
 UNSTARTABLE = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 NEVER_STARTABLE = {"InvalidImageName"}
 # Step and reason of failures because of missing input. The same spec works once the input exists.
-NOT_THERE = {("fetch", "DataNotFound"), ("verify", "ArtifactNotFound"), ("pull", "ArtifactNotFound")}
+NOT_THERE = {
+    ("fetch", "DataNotFound"),
+    ("fetch", "ArtifactNotFound"),
+    ("verify", "ArtifactNotFound"),
+    ("verify", "SignatureMissing"),
+    ("verify", "KeyNotFound"),
+    ("verify", "KeyUnreadable"),
+    ("pull", "ArtifactNotFound"),
+}
 # Exit codes with a cause outside the container: EX_TEMPFAIL of sysexits.h, by the contract, and the kubelet's 255 after
 # a restart of the node.
 OUTSIDE = {75, 255}

@@ -115,4 +115,4 @@ def condition(status: str, reason: str = "Verified") -> dict[str, Any]:
 def test_facts_are_read_from_the_status_as_they_were_written(
     status: Mapping[str, Any], facts: Facts | None
 ) -> None:
-    assert facts_in_status(status) == facts
+    assert facts_in_status(status, {}) == facts

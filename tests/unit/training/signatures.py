@@ -37,7 +37,9 @@ class Key:
 def holds(signature: Path, model: Path, key: Key) -> str:
     """Why the signature does not hold; "" if it does."""
     try:
-        bundle.verify(signature, model.name, digest_of_file(model), keys.public_key(key.public))
+        bundle.verify(
+            signature, model.name, digest_of_file(model), keys.public_key(key.public, "key k of Secret s")
+        )
     except InputError as error:
         return f"{error.reason}: {error.message}"
     return ""

@@ -11,7 +11,7 @@ from unit.training.test_verify import document, stored
 
 from modelwright_training.signing import bundle, keys
 
-SIGN = {"MODELWRIGHT_SIGN": "true"}
+SIGN = {"MODELWRIGHT_SIGN": "key k of Secret s"}
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def ready(pod: Pod) -> Pod:
 
 
 def hint(key: Key) -> str:
-    return keys.hint(keys.public_key(key.public))
+    return keys.hint(keys.public_key(key.public, "key k of Secret s"))
 
 
 def test_publish_signs_what_it_stores_and_names_the_key(ready: Pod, key: Key) -> None:
@@ -72,13 +72,13 @@ def test_a_key_that_cannot_be_read_ends_publish_before_anything_is_stored(
 
 
 def asked(digest: str) -> Json:
-    return {**document(digest), "verification": True}
+    return {**document(digest), "verification": "key k of Secret s"}
 
 
 def signed(pod: Pod, key: Key) -> tuple[Path, str]:
     """A model file of which another program has made the signature beside it."""
     path, digest = stored(pod, model(TWO_CLASSES).SerializeToString())
-    made = bundle.sign(path.name, digest, keys.private_key(key.private))
+    made = bundle.sign(path.name, digest, keys.private_key(key.private, "key k of Secret s"))
     path.with_name("model.sig").write_bytes(made)
     return path, digest
 

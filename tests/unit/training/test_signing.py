@@ -37,7 +37,9 @@ class Signed:
         self.signature.write_bytes(self.sign())
 
     def sign(self) -> bytes:
-        return bundle.sign("model.onnx", digest_of(CONTENT), keys.private_key(self.key.private))
+        return bundle.sign(
+            "model.onnx", digest_of(CONTENT), keys.private_key(self.key.private, "key k of Secret s")
+        )
 
     @property
     def document(self) -> Json:
@@ -55,7 +57,7 @@ class Signed:
 
     def says_of(self, payload: bytes) -> str:
         """What verify says of an envelope with this content, signed with the same key."""
-        private, document = keys.private_key(self.key.private), self.document
+        private, document = keys.private_key(self.key.private, "key k of Secret s"), self.document
         encoded = b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
         signature = private.sign(encoded, ec.ECDSA(keys.algorithm(private.public_key())))
         document["dsseEnvelope"]["payload"] = base64.b64encode(payload).decode()
@@ -91,8 +93,8 @@ def test_another_key_is_named(signed: Signed) -> None:
     other = Key.made(signed.folder / "other")
     said = holds(signed.signature, signed.model, other)
     assert said.startswith("WrongKey: ")
-    assert keys.hint(keys.public_key(other.public)) in said
-    assert keys.hint(keys.public_key(signed.key.public)) in said
+    assert keys.hint(keys.public_key(other.public, "key k of Secret s")) in said
+    assert keys.hint(keys.public_key(signed.key.public, "key k of Secret s")) in said
 
 
 def test_a_signature_that_names_no_key_holds_for_its_own_only(signed: Signed) -> None:
@@ -276,7 +278,7 @@ def test_a_key_to_sign_with_that_does_not_suit_is_named(tmp_path: Path, content:
     path = tmp_path / "key.pem"
     path.write_bytes(content)
     with pytest.raises(InputError, match=why) as caught:
-        keys.private_key(path)
+        keys.private_key(path, "key k of Secret s")
     assert caught.value.reason == "KeyUnreadable"
 
 
@@ -298,12 +300,12 @@ def test_a_key_to_verify_with_that_does_not_suit_is_named(tmp_path: Path, conten
     path = tmp_path / "key.pub"
     path.write_bytes(content)
     with pytest.raises(InputError, match=why) as caught:
-        keys.public_key(path)
+        keys.public_key(path, "key k of Secret s")
     assert caught.value.reason == "KeyUnreadable"
 
 
 def test_a_key_that_is_not_there_is_said(tmp_path: Path) -> None:
     for read in (keys.private_key, keys.public_key):
-        with pytest.raises(InputError, match="Secret of the key is not there") as caught:
-            read(tmp_path / "nothing")
+        with pytest.raises(InputError, match="There is no key k of Secret s") as caught:
+            read(tmp_path / "nothing", "key k of Secret s")
         assert caught.value.reason == "KeyNotFound"

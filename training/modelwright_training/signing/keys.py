@@ -26,30 +26,32 @@ HASHES: dict[str, hashes.HashAlgorithm] = {
 CURVES = "P-256, P-384 or P-521"
 
 
-def private_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    """Read the key to sign with. KeyNotFound, KeyUnreadable."""
-    text = _read(path)
+def private_key(path: Path, called: str) -> ec.EllipticCurvePrivateKey:
+    """Read the key to sign with. `called`: what messages call it. KeyNotFound, KeyUnreadable."""
+    text = _read(path, called)
     try:
         key = load_pem_private_key(text, None)
     except TypeError as error:  # cryptography says so
-        raise _unreadable("is protected by a password. Write it without one: openssl ec -in KEY") from error
+        raise _unreadable(
+            called, "is protected by a password. Write it without one: openssl ec -in KEY"
+        ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise _unreadable("holds no private key in PEM") from error
+        raise _unreadable(called, "holds no private key in PEM") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name not in HASHES:
-        raise _unreadable(f"holds no key of the elliptic curves {CURVES}")
+        raise _unreadable(called, f"holds no key of the elliptic curves {CURVES}")
     return key
 
 
-def public_key(path: Path) -> ec.EllipticCurvePublicKey:
+def public_key(path: Path, called: str) -> ec.EllipticCurvePublicKey:
     """Read the key that a signature has to belong to. KeyNotFound, KeyUnreadable."""
-    text = _read(path)
+    text = _read(path, called)
     try:
         key = load_pem_public_key(text)
     except (ValueError, UnsupportedAlgorithm) as error:
         private = " but a private one, which only signing needs" if b"PRIVATE KEY" in text else ""
-        raise _unreadable(f"holds no public key in PEM{private}") from error
+        raise _unreadable(called, f"holds no public key in PEM{private}") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in HASHES:
-        raise _unreadable(f"holds no key of the elliptic curves {CURVES}")
+        raise _unreadable(called, f"holds no key of the elliptic curves {CURVES}")
     return key
 
 
@@ -63,17 +65,17 @@ def algorithm(key: ec.EllipticCurvePublicKey) -> hashes.HashAlgorithm:
     return HASHES[key.curve.name]
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, called: str) -> bytes:
     # A volume of a Secret holds links, so they are followed here.
     with storage("Reading the key"):
         if not path.is_file():
-            raise InputError("KeyNotFound", "The Secret of the key is not there, or has no such key.")
+            raise InputError("KeyNotFound", f"There is no {called}.")
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
     if len(text) > MAX_BYTES:
-        raise _unreadable(f"holds more than {MAX_BYTES} bytes")
+        raise _unreadable(called, f"holds more than {MAX_BYTES} bytes")
     return text
 
 
-def _unreadable(what: str) -> InputError:
-    return InputError("KeyUnreadable", f"The key of the Secret {what}.")
+def _unreadable(called: str, what: str) -> InputError:
+    return InputError("KeyUnreadable", f"The {called} {what}.")

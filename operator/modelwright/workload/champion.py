@@ -1,0 +1,60 @@
+"""The Champion in a pod: what the document of a step says of it, and where the step finds its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelwright.api.trainingjob import Holdout
+from modelwright.engine.objects import Body, name
+from modelwright.workload.podspec import mount
+from modelwright.workload.store import claim_of
+
+CHAMPION = mount("artifacts", "/champion", read_only=True)
+
+
+def champion_document(version: Body) -> dict[str, Any]:
+    """What a document says of the version that a model is compared with."""
+    lineage = version["spec"].get("lineage") or {}
+    parts = {
+        "name": name(version),
+        "artifact": artifact_document(version),
+        "data": (lineage.get("data") or [{}])[0].get("digest"),
+        "holdout": _holdout((lineage.get("recipe") or {}).get("data")),
+    }
+    return {key: value for key, value in parts.items() if value is not None}
+
+
+def artifact_document(version: Body) -> dict[str, Any]:
+    """What a document says of the file of a version."""
+    artifact = version["spec"]["artifact"]
+    return {key: artifact[key] for key in ("uri", "digest", "size") if key in artifact}
+
+
+def champion_mounts(champion: Body | None, uri: str) -> tuple[Mapping[str, Any], ...]:
+    """Where a step finds the file of the Champion: in the claim of `uri`, which is mounted as `artifacts`, a second
+    time, read-only.
+
+    No other claim is mounted: it may be gone, or be attached to another node, and then the pod would never start.
+    """
+    if champion is None:
+        return ()
+    return (CHAMPION,) if claim_of(str(champion["spec"]["artifact"]["uri"])) == claim_of(uri) else ()
+
+
+def _holdout(data: object) -> dict[str, Any] | None:
+    """How rows were held out of the data of a recipe; None if that is not known, as a user may have written it.
+
+    None too for a hold-out with an address of its own: the trainer reads the document, and must not read that.
+    """
+    if not isinstance(data, Mapping):
+        return None
+    try:
+        holdout = Holdout.model_validate(data.get("holdout") or {})
+    except ValidationError:
+        return None
+    if holdout.uri is not None:
+        return None
+    return holdout.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"extra_columns"})
