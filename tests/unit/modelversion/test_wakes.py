@@ -92,6 +92,24 @@ def test_a_version_wakes_the_services_that_name_it_or_follow_its_model(
     assert (Key(INFERENCE_SERVICES, "team", "churn") in added) is woken
 
 
+def test_a_version_wakes_those_of_the_same_file() -> None:
+    added: list[Key] = []
+    intake = Intake(kinds(SETTINGS), added.append)
+    for name, letter in (("one", "a"), ("two", "a"), ("three", "b")):
+        intake.put(MODEL_VERSIONS, a_version(name, letter))
+    added.clear()
+
+    changed = a_version("one", "a")
+    changed["metadata"]["resourceVersion"] = "2"
+    changed["spec"]["approvals"] = [{"by": "alice", "decision": "Reject"}]
+    intake.put(MODEL_VERSIONS, changed)
+
+    assert {key.name for key in added if key.resource == MODEL_VERSIONS} == {"one", "two"}
+    added.clear()
+    intake.remove(MODEL_VERSIONS, changed)
+    assert "two" in {key.name for key in added if key.resource == MODEL_VERSIONS}
+
+
 def test_a_gateway_wakes_the_services_of_all_namespaces_that_name_it() -> None:
     added: list[Key] = []
     intake = Intake(kinds(SETTINGS), added.append)
