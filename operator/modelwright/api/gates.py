@@ -109,7 +109,8 @@ class Gate(Model):
     judged_by: Literal["Value", "Interval"] | None = Field(
         default=None,
         description="Value: the number alone decides. Interval: its whole 95 % interval has to be on one side, else it "
-        "is Inconclusive. Default: Value for min and max on all rows, else Interval.",
+        "is Inconclusive. Default: Value for min and max on all rows, else Interval; of expected_calibration_error "
+        "always Interval.",
     )
     source: Literal["Measured", "Reported"] | None = Field(
         default=None,

@@ -29,6 +29,7 @@ UNCLEAR, NO_INTERVAL = "LimitWithinInterval", "IntervalMissing"
 NOT_OURS, OTHER_METRIC, UNREADABLE = "ReportedOnly", "OtherMetric", "GateUnreadable"
 
 MIN_SAMPLES = 30
+CALIBRATION = "expected_calibration_error"
 # What `main` may stand for. More is better of each, which the default gates take for granted.
 MAIN_METRICS = frozenset(("roc_auc", "balanced_accuracy", "accuracy", "r2"))
 
@@ -92,11 +93,13 @@ def passes(status: GateStatus) -> bool:
 
 def judged_by(gate: Gate) -> str:
     """Returns what decides, Value or Interval. People mean "0.9 on my hold-out" by a limit on all rows. Parts of the
-    rows and comparisons are noisier, so there the interval has to be clear of the limit."""
+    rows and comparisons are noisier, so there the interval has to be clear of the limit. So is the calibration error:
+    its value is above 0 even for a model without one, by an amount that depends on the rows."""
     if gate.source == "Reported":
         return "Value"
-    plain = gate.against is None and not gate.slice and gate.sensitive_feature is None
-    return gate.judged_by or ("Value" if plain and gate.split != "Train" else "Interval")
+    compared = gate.against is not None or gate.split == "Train"
+    noisy = bool(gate.slice) or gate.sensitive_feature is not None or gate.metric == CALIBRATION
+    return gate.judged_by or ("Interval" if compared or noisy else "Value")
 
 
 def limits(gate: Gate) -> tuple[Limit, ...]:

@@ -190,6 +190,8 @@ def test_the_rows_that_would_decide(asked: Gate, evidence: GateEvidence, needed:
         (GAP, "Interval"),
         (NOT_WORSE, "Interval"),
         (BASELINE, "Interval"),
+        (gate("expected_calibration_error", max=0.05), "Interval"),
+        (gate("expected_calibration_error", max=0.05, judgedBy="Value"), "Value"),
         (gate(min=0.8, slice={"region": "eu"}, judgedBy="Value"), "Value"),
         (gate(against="Champion", minChange=0, judgedBy="Value"), "Value"),
     ],
