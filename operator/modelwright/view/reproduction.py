@@ -129,6 +129,8 @@ def _remarks(version: Version) -> Iterator[str]:
     if "image" in trainer:
         yield "Whether your own image gives the same bytes twice depends on its program."
     yield from _missing(version, trainer)
+    if version.spec.approval is not None and version.spec.approval.exclude_author:
+        yield "Add spec.author, your own name: approval.excludeAuthor needs it."
     if lineage.champion is not None:
         yield f"It was compared with {lineage.champion.name}. In a family of its own it has no Champion."
 

@@ -126,6 +126,7 @@ def test_what_it_cannot_promise_is_said() -> None:
         "pvc://lake/later.csv, and no digest pins it",
         "without query and password",
         "compared with churn-2",
+        "Add spec.author",
     ):
         assert said in text
 
