@@ -86,3 +86,20 @@ def test_authors_without_the_policy_are_refused(chart: Chart) -> None:
     refusal = chart.refusal({"approvals": {"policy": {"enabled": False}, "author": True}})
 
     assert "approvals.author needs approvals.policy.enabled" in refusal
+
+
+def test_what_is_rejected_goes_with_its_namespace_its_owner_or_a_history_that_is_too_long(
+    chart: Chart,
+) -> None:
+    rendered = chart.render({"serviceAccount": {"name": "other"}})
+    variables = {
+        each["name"]: each["expression"] for each in rendered.named(POLICY, NAME)["spec"]["variables"]
+    }
+
+    _, _, deletion = variables["trusted"].partition("request.operation == 'DELETE' && variables.user in ")
+    for account in (
+        "modelwright-system:other",
+        "kube-system:namespace-controller",
+        "kube-system:generic-garbage-collector",
+    ):
+        assert f"'system:serviceaccount:{account}'" in deletion
