@@ -24,9 +24,13 @@ MARKS = ("bad_alloc", "bfc_arena")
 def bounded(size: int, what: str) -> Iterator[None]:
     """Within it, the process can allocate at most `size` bytes more than it has; InputError if that is too little."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if STATUS.exists() and soft == resource.RLIM_INFINITY:
+    if STATUS.exists():
         used = re.findall(r"VmData:\s+(\d+) kB", STATUS.read_text())
-        resource.setrlimit(resource.RLIMIT_DATA, (int(used[0]) * 1024 + size, hard))
+        most = int(used[0]) * 1024 + size
+        # Of bounds within each other the tighter one counts.
+        resource.setrlimit(
+            resource.RLIMIT_DATA, (most if soft == resource.RLIM_INFINITY else min(most, soft), hard)
+        )
     try:
         yield
     except Exception as error:

@@ -4,7 +4,7 @@ What is scored here is the file that will be served, in the library that will se
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,8 @@ from modelwright_training.judging import card, golden, parity, tables
 from modelwright_training.judging import reference as references
 from modelwright_training.judging.account import account
 from modelwright_training.judging.gates import champion
-from modelwright_training.judging.gates.world import look
+from modelwright_training.judging.gates.overlap import Origin
+from modelwright_training.judging.gates.world import Champion, World, look
 from modelwright_training.judging.loaded import Loaded, load
 from modelwright_training.judging.metrics import Rows
 from modelwright_training.judging.reported import load_reported
@@ -55,9 +56,8 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     holdout = frames.load_rows(paths.holdout_rows, dataset, extra=True)
     candidate = candidate.row_by_row(holdout)
     log.info("Scoring %d bytes of model on %d rows", candidate.file.size, len(holdout))
-    rival = None if document.champion is None else champion.loader(document.champion, paths)
     rows, reported = _drawn(candidate.file.digest, source, paths), load_reported(paths.reported)
-    world = look(candidate, holdout, trained, rows, rival, reported)
+    world = look(candidate, holdout, trained, rows, _rival(document, source, dataset, paths), reported)
     scored = account(world, document.gates)
     compared = _compare(candidate, paths, trained)
     log.info("Parity: %s over %d rows", compared["verdict"], compared["compared"])
@@ -98,6 +98,19 @@ def _drawn(digest: str, source: SourceFacts, paths: Paths) -> Rows:
     with storage(f"Reading {paths.holdout_rows}"):
         column = pd.read_parquet(paths.holdout_rows, columns=[source.group])[source.group]
     return Rows.of(digest, pd.factorize(column, use_na_sentinel=False)[0].astype(np.int64), source.group)
+
+
+def _rival(
+    document: RunDocument, source: SourceFacts, dataset: Dataset, paths: Paths
+) -> Callable[[World], Champion] | None:
+    """What loads the champion, once a gate asks for it; None if there is none."""
+    if document.champion is None:
+        return None
+    own = None if source.holdout is None else source.holdout.digest
+    sampled = document.data.sample is not None
+    origin = Origin(source.digest, document.data.holdout, dataset.names, sampled, own)
+    place = champion.Place(paths.champion, store.folder_of, document.artifacts.uri)
+    return champion.rival(document.champion, place, origin)
 
 
 def _compare(candidate: Loaded, paths: Paths, trained: pd.DataFrame) -> Json:

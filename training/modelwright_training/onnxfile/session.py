@@ -1,8 +1,10 @@
 """Opens a model in ONNX Runtime, tells its signature and runs it; what the answers mean is left to predictions."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -144,6 +146,48 @@ def load(file: ModelFile) -> Model:
         properties,
         wrappers,
     )
+
+
+@contextmanager
+def limited(model: Model, seconds: float) -> Iterator[Model]:
+    """The same model, whose runs within the block may take so long in all: the one under way is ended then.
+
+    It raises InputError ModelTooSlow."""
+    bounded = _Limited(model.session, seconds)
+    timer = Timer(seconds, bounded.end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield replace(model, session=bounded)
+    finally:
+        timer.cancel()
+
+
+class _Limited:
+    """A session whose runs can be ended from another thread."""
+
+    def __init__(self, session: Session, seconds: float) -> None:
+        self.session, self.seconds = session, seconds
+        self.options = onnxruntime.RunOptions()
+
+    def end(self) -> None:
+        """End the run under way, and each later one."""
+        self.options.terminate = True
+
+    def run(self, names: Sequence[str] | None, feed: Arrays) -> list[Array]:
+        """As that of the session."""
+        try:
+            found: list[Array] = self.session.run(names, feed, self.options)
+        except FAULTS as error:
+            if self.options.terminate:
+                message = f"The model takes more than {self.seconds:.4g} s for what it is asked here."
+                raise InputError("ModelTooSlow", message) from error
+            raise
+        return found
+
+    def get_outputs(self) -> list[Any]:
+        """As those of the session."""
+        return list(self.session.get_outputs())
 
 
 def signature(model: Model, features: list[str] | None, classes: list[Class] | None) -> Json:

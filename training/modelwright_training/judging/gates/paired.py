@@ -14,7 +14,7 @@ def difference(some: Resampled, other: Resampled) -> tuple[float, Interval | Non
     value = some.value - other.value
     if len(some.draws) != len(other.draws) or not len(some.draws):
         return value, None
-    ends = intervals.ends(some.draws - other.draws, value, constant=True)
+    ends = intervals.ends(some.draws - other.draws, value, min(some.units, other.units), constant=True)
     if ends is None:
         return value, None
     below, above = _slack(some)

@@ -37,6 +37,8 @@ REGRESSION = ("r2",)
 MAIN = "main"
 # Passes over the rows that a metric takes, on average.
 PASSES = 5
+# Those that count the rows of each class for themselves.
+OF_CLASSES = frozenset({*OF_LABELS, *OF_RANKS} - {"accuracy"})
 # Of these less is better.
 LOSSES = frozenset({*OF_PROBABILITIES, "rmse", *OF_MEDIAN})
 
@@ -46,21 +48,22 @@ class Resampled:
     """A metric on some rows (NaN: it has no value), and in resamples of them.
 
     `draws`: empty where there is nothing to draw from, or where it would take too long. `exact`: the interval of a
-    value that is 0 or 1, and so the same in all resamples."""
+    value that is 0 or 1, and so the same in all resamples. `units`: as how many rows or groups it is as certain."""
 
     value: float
     draws: Floats = field(default_factory=lambda: np.empty(0))
     exact: Interval | None = None
+    units: int = 0
 
     @property
     def constant(self) -> bool:
         """Whether it is the same in all resamples."""
-        return len(self.draws) > 0 and intervals.ends(self.draws, self.value) is None
+        return len(self.draws) > 0 and intervals.ends(self.draws, self.value, self.units) is None
 
     @property
     def interval(self) -> Interval | None:
         """The interval of the value; None if there is none."""
-        return intervals.ends(self.draws, self.value) or self.exact
+        return intervals.ends(self.draws, self.value, self.units) or self.exact
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,20 @@ class World:
         if key not in self._drawn:
             self._drawn[key] = (scored, self._draw(scored, part, mask))
         drawn = self._drawn[key][1]
-        return Resampled(point, drawn[:, part.names.index(name)], exact)
+        units = self._units(scored, name, mask)
+        return Resampled(point, drawn[:, part.names.index(name)], exact, units)
+
+    def _units(self, scored: Scored, name: str, mask: Mask | None) -> int:
+        """As how many rows, or groups of them, a metric is as certain. With two classes of different sizes most metrics
+        are no more certain than if both classes were as small as the smaller one."""
+        truth = self.learnt if scored is self.__dict__.get("train") else self.truth
+        parts = [np.ones(len(truth), dtype=bool) if mask is None else mask]
+        classes = np.unique(truth[parts[0]])
+        if name in OF_CLASSES and len(classes) == 2:
+            parts = [parts[0] & (truth == label) for label in classes]
+        groups = scored.groups
+        counts = [int(part.sum()) if groups is None else len(np.unique(groups[part])) for part in parts]
+        return len(counts) * min(counts)
 
     def _draw(self, scored: Scored, part: Part, mask: Mask | None) -> Floats:
         """The metrics of a part in resamples."""
