@@ -165,6 +165,11 @@ def test_the_champion_may_take_a_column_that_only_the_hold_out_has(
     assert found["high"] < 0
 
 
+def test_a_text_of_the_hold_out_alone_may_be_missing(prepared: Prepared, trained: dict[str, bytes]) -> None:
+    data = {"exclude": ["region"], "holdout": {"extraColumns": ["region"]}}
+    assert "value" in published(prepared(churn(ROWS), data=data), trained["churn"])
+
+
 def test_a_matrix_by_hand_is_taken_in_the_order_of_the_data_and_says_so(prepared: Prepared) -> None:
     found = published(prepared(), linear(1.0, 1.0, 1.0, 1.0, 1.0))
     assert found["reference"] > 0.95
@@ -333,3 +338,50 @@ def test_two_models_that_make_the_same_mistakes_are_not_certain_to_be_equal(prep
         0,
         -found["low"],
     )
+
+
+LATENCY = {"name": "speed", "metric": "p50_latency_seconds"}
+
+
+def test_a_latency_alone_and_beside_the_champion(prepared: Prepared, trained: dict[str, bytes]) -> None:
+    gates = [
+        {**LATENCY, "max": 1, "rows": 20},
+        {**LATENCY, "name": "ratio", "against": "Champion", "maxRatio": 2},
+        {
+            **LATENCY,
+            "name": "change",
+            "metric": "p90_latency_seconds",
+            "against": "Champion",
+            "maxChange": 0.1,
+        },
+    ]
+    pod = championed(prepared(gates=gates), trained["weak"])
+    alone, ratio, change = pod.run("publish").result["gates"]
+    assert 0 < alone["low"] <= alone["value"] <= alone["high"]
+    assert alone["samples"] >= 30
+    assert "shares its machine" in alone["message"]
+    assert 0 < ratio["low"] <= ratio["value"] <= ratio["high"]
+    assert {"measured", "reference", "against"} <= ratio.keys()
+    assert abs(change["value"]) < 1
+
+
+@pytest.mark.parametrize(
+    ("gate", "reason", "words"),
+    [
+        ({"metric": "p42_latency_seconds", "max": 1}, "UnknownMetric", "'p50_latency_seconds'"),
+        ({"against": "Baseline", "maxRatio": 2}, "MetricUndefined", "compared with that of the Champion"),
+        ({"against": "Champion", "maxRatio": 2}, "NoChampion", "no version yet"),
+        ({"max": 1, "slice": {"x0": 99}}, "MetricUndefined", "no rows"),
+    ],
+)
+def test_a_latency_that_is_not_measured(prepared: Prepared, gate: Json, reason: str, words: str) -> None:
+    found = prepared(gates=[{**LATENCY, **gate}]).run("publish").result["gates"][0]
+    assert (found["reason"], found.get("value")) == (reason, None)
+    assert words in found["message"]
+
+
+def test_a_model_of_one_row_at_once_has_no_latency_of_many(prepared: Prepared) -> None:
+    one = handmade("agraph (float[1,1] x0) => (float[1,1] probabilities) { probabilities = Sigmoid(x0) }")
+    gate = {**LATENCY, "rows": 20, "against": "Champion", "maxRatio": 2}
+    found = published(prepared(gates=[gate]), one)
+    assert (found["reason"], "takes one row at once, not 20" in found["message"]) == ("RowsUnsupported", True)

@@ -9,7 +9,7 @@ from modelwright_training.judging.gates.overlap import Origin, warning
 
 DATA, OTHER, OWN = (f"sha256:{letter * 64}" for letter in "abc")
 COLUMNS = ("age", "fee")
-STABLE = {"split": "Stable", "seed": 7}
+STABLE: dict[str, Any] = {"split": "Stable", "seed": 7}
 
 
 def trained(data: str | None = DATA, **holdout: Any) -> Champion:

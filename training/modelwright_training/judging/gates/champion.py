@@ -91,8 +91,9 @@ def _scored(champion: documents.Champion, place: Place, origin: Origin, world: W
         raise _not(f"it knows the classes {_listed(classes)}, the candidate {_listed(known)}")
     with session.limited(model, SECONDS) as bounded:
         loaded = Loaded(file, bounded, feeding.feeder(bounded, dataset), dataset, classes)
-        loaded = loaded.row_by_row(world.frame)
-        predicted = loaded.predict(world.frame)
+        frame = _filled(world.frame, dataset)
+        loaded = loaded.row_by_row(frame)
+        predicted = loaded.predict(frame)
     if predicted.labels is not None and classes is not None:
         strange = sorted(set(predicted.labels.tolist()) - set(classes))
         if strange:
@@ -164,6 +165,12 @@ def _feature(frame: pd.DataFrame, name: str) -> Feature:
     """A column that only the hold-out has."""
     numeric = pd.api.types.is_numeric_dtype(frame[name])
     return Feature(name=name, kind="numeric" if numeric else "categorical")
+
+
+def _filled(frame: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """The rows with "" for missing texts, as features have it; columns of the hold-out alone have nothing there."""
+    texts = [feature.name for feature in dataset.features if feature.kind != "numeric"]
+    return frame.assign(**{name: frame[name].fillna("") for name in texts})
 
 
 def _some(what: str, names: Sequence[str]) -> str:
