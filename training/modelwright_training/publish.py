@@ -36,7 +36,7 @@ from modelwright_training.message import Json
 from modelwright_training.onnxfile import modelfile, session
 from modelwright_training.paths import SIGNATURE, Paths
 from modelwright_training.signing import bundle, keys
-from modelwright_training.storing import store
+from modelwright_training.storing import artifact, store
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def _rival(
     own = None if source.holdout is None else source.holdout.digest
     sampled = document.data.sample is not None
     origin = Origin(source.digest, document.data.holdout, dataset.names, sampled, own)
-    place = champion.Place(paths.champion, store.folder_of, document.artifacts.uri)
+    place = champion.Place(paths.champion, artifact.read, document.artifacts.uri)
     return champion.rival(document.champion, place, origin)
 
 

@@ -23,6 +23,7 @@ from modelwright_training.errors import storage
 from modelwright_training.features import frames
 from modelwright_training.judging.account import account
 from modelwright_training.judging.gates import champion
+from modelwright_training.judging.gates.overlap import Origin
 from modelwright_training.judging.gates.world import look
 from modelwright_training.judging.loaded import load, of_its_classes
 from modelwright_training.judging.metrics import Rows
@@ -90,7 +91,10 @@ def _scored(document: VerifyDocument, file: ModelFile, paths: Paths) -> Json:
     dataset, source = load_dataset(paths.scored_dataset), load_source_facts(paths.source_facts)
     model = of_its_classes(load(file, dataset))
     rows = frames.load_rows(paths.holdout_rows, dataset, extra=True)
-    rival = None if document.champion is None else champion.loader(document.champion, paths)
+    rival = None
+    if document.champion is not None:
+        place = champion.Place(paths.champion, artifact.read, document.artifact.uri)
+        rival = champion.rival(document.champion, place, Origin(source.digest, None, dataset.names))
     world = look(model.row_by_row(rows), rows, None, Rows.of(file.digest), rival)
     found = account(world, document.gates)
     features = None if model.feed.by_column else dataset.names

@@ -280,7 +280,7 @@ def test_a_file_that_has_changed(prepared: Prepared, trained: dict[str, bytes]) 
     (file,) = pod.paths.champion.rglob("model.onnx")
     file.write_bytes(trained["three"])
     found = pod.run("publish").result["gates"][0]
-    assert (found["reason"], "it has changed" in found["message"]) == ("NotComparable", True)
+    assert (found["reason"], "Either the file has changed" in found["message"]) == ("NotComparable", True)
 
 
 def test_a_file_that_is_gone_and_a_claim_that_is_not_mounted(
@@ -290,13 +290,12 @@ def test_a_file_that_is_gone_and_a_claim_that_is_not_mounted(
     championed(pod, trained["numbers"])
     shutil.rmtree(pod.paths.champion / "churn")
     gone = pod.run("publish").result["gates"][0]
-    assert "there is no file pvc://modelwright-artifacts/churn/" in gone["message"]
+    assert "There is no file 'pvc://modelwright-artifacts/churn/" in gone["message"]
     pod.paths.champion.rmdir()
     other = pod.run("publish").result["gates"][0]
     assert other["reason"] == "NotComparable"
     assert (
-        "a run mounts only the claim where it keeps its own model (pvc://modelwright-artifacts/churn)"
-        in (other["message"])
+        "only the claim of the candidate is mounted (pvc://modelwright-artifacts/churn)" in (other["message"])
     )
 
 
@@ -332,7 +331,7 @@ def test_two_models_that_make_the_same_mistakes_are_not_certain_to_be_equal(prep
     pod = prepared(frame, [{**AUC, "metric": "accuracy"}], estimator="sklearn.tree.DecisionTreeClassifier")
     found = published(pod, champion)
     assert found["measured"] == found["reference"] == 1
-    # Wilson's interval of no mistake in 120 rows.
+    # Wilson's interval of no mistake in 120 rows, for either model.
     assert (found["low"], found["value"], found["high"]) == (
         pytest.approx(-0.0310, abs=1e-4),
         0,
@@ -371,7 +370,6 @@ def test_a_latency_alone_and_beside_the_champion(prepared: Prepared, trained: di
         ({"metric": "p42_latency_seconds", "max": 1}, "UnknownMetric", "'p50_latency_seconds'"),
         ({"against": "Baseline", "maxRatio": 2}, "MetricUndefined", "compared with that of the Champion"),
         ({"against": "Champion", "maxRatio": 2}, "NoChampion", "no version yet"),
-        ({"max": 1, "slice": {"x0": 99}}, "MetricUndefined", "no rows"),
     ],
 )
 def test_a_latency_that_is_not_measured(prepared: Prepared, gate: Json, reason: str, words: str) -> None:

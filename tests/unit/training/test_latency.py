@@ -33,7 +33,7 @@ def always(seconds: float) -> Iterator[float]:
 
 
 def counted(machine: Machine, name: str, seconds: Callable[[int], float]) -> Callable[[], None]:
-    """A model whose requests take a time that depends on how many came before; those that warm it up are as the first."""
+    """A model whose requests take a time by their number; those that warm it up are as the first."""
     count = iter(range(-1 - latency.WARM_UP, 10**9))
     return machine.model(name, (seconds(max(0, place)) for place in count))
 

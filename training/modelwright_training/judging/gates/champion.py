@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from modelwright_training import documents, memory
-from modelwright_training.documents import Dataset, Feature, Gate
+from modelwright_training.documents import Artifact, Dataset, Feature, Gate
 from modelwright_training.errors import InputError, StepError, listing, storage
 from modelwright_training.judging.gates import comparing, overlap
 from modelwright_training.judging.gates.evidence import Evidence, Unmeasurable
@@ -18,6 +18,7 @@ from modelwright_training.judging.gates.overlap import Origin
 from modelwright_training.judging.gates.world import Champion, World, score
 from modelwright_training.judging.loaded import Loaded
 from modelwright_training.onnxfile import feeding, modelfile, predictions, session
+from modelwright_training.onnxfile.modelfile import ModelFile
 from modelwright_training.onnxfile.session import Model
 
 NO_CHAMPION, NOT_COMPARABLE, OVERLAP = "NoChampion", "NotComparable", "HoldoutOverlap"
@@ -54,12 +55,12 @@ def compared(world: World) -> Champion:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the file of a champion is: on the mounted volume `folder`, below which `locate` finds a uri.
+    """Where the file of a champion is: on the volume `folder`, from which `read` takes the file of an artifact.
 
-    `mounts`: the uri of the folder where the run keeps its own model, whose volume it is."""
+    `mounts`: a uri on that volume, that of the candidate."""
 
     folder: Path
-    locate: Callable[[str, Path, str], Path]
+    read: Callable[[Artifact, Path], ModelFile]
     mounts: str
 
 
@@ -78,9 +79,11 @@ def rival(champion: documents.Champion, place: Place, origin: Origin) -> Callabl
 
 
 def _scored(champion: documents.Champion, place: Place, origin: Origin, world: World) -> Champion:
-    file = modelfile.read(_path(champion, place))
-    if file.digest != champion.artifact.digest:
-        raise _not(f"its file has digest {file.digest}, not {champion.artifact.digest}: it has changed")
+    with storage(f"Looking for {champion.artifact.uri}"):
+        if not place.folder.is_dir():
+            uri = champion.artifact.uri
+            raise _not(f"its file is {uri}, and only the claim of the candidate is mounted ({place.mounts})")
+    file = place.read(champion.artifact, place.folder)
     modelfile.check(file)
     model = session.load(file)
     _check_task(model, world.model.dataset)
@@ -103,19 +106,6 @@ def _scored(champion: documents.Champion, place: Place, origin: Origin, world: W
     doubt = overlap.warning(champion, dataset.names, origin)
     message = "; ".join(part for part in (doubt, assumed) if part) or None
     return Champion(champion.name, loaded, scored, OVERLAP if doubt else None, message)
-
-
-def _path(champion: documents.Champion, place: Place) -> Path:
-    uri = champion.artifact.uri
-    with storage(f"Looking for {uri}"):
-        if not place.folder.is_dir():
-            raise _not(
-                f"its file is {uri}, and a run mounts only the claim where it keeps its own model ({place.mounts})"
-            )
-        path = place.locate(uri, place.folder, "its artifact")
-        if not path.is_file():
-            raise _not(f"there is no file {uri}")
-    return path
 
 
 def _check_task(model: Model, dataset: Dataset) -> None:

@@ -144,8 +144,6 @@ def _ask(model: Loaded, gate: Gate, world: World) -> Ask:
         raise Unmeasurable("RowsUnsupported", f"a model takes one row at once, not {gate.rows}: remove rows")
     mask = slices.rows_of(gate, world)
     frame = world.frame if mask is None else world.frame[mask]
-    if not len(frame):
-        raise Unmeasurable("MetricUndefined", "the slice has no rows to make requests of")
     requests = max(1, min(REQUESTS, ROWS // gate.rows))
     rows = np.arange(requests * gate.rows) % len(frame)
     feeds = [model.feed.feed(frame.iloc[part]) for part in np.split(rows, requests)]
