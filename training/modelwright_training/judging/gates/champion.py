@@ -32,9 +32,9 @@ def measure(gate: Gate, world: World) -> Evidence:
     """The metric of the candidate less that of the champion, or with maxRatio their ratio."""
     champion = compared(world)
     assert champion.scored is not None  # noqa: S101 (`compared` has checked it)
-    same = champion.model is not None and champion.model.file.digest == world.model.file.digest
+    other_file = champion.model is not None and champion.model.file.digest != world.model.file.digest
     try:
-        found = comparing.measure(gate, world, champion.scored, champion.name, same=same)
+        found = comparing.measure(gate, world, champion.scored, champion.name, other_file=other_file)
     except comparing.NoReferenceError as lack:
         raise Unmeasurable(NOT_COMPARABLE, f"{champion.name} has no {gate.metric}: {lack}") from lack
     message = "; ".join(part for part in (champion.message, found.message) if part)

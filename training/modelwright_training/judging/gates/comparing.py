@@ -23,9 +23,9 @@ class NoReferenceError(Exception):
     """Why the other model has no value of the metric."""
 
 
-def measure(gate: Gate, world: World, other: Scored, name: str, *, same: bool = False) -> Evidence:
-    """The metric of the candidate less that of the other, or with maxRatio the ratio of both. `same`: it is the same
-    model.
+def measure(gate: Gate, world: World, other: Scored, name: str, *, other_file: bool = False) -> Evidence:
+    """The metric of the candidate less that of the other, or with maxRatio the ratio of both.
+    `other_file`: it is another model file, which may differ on rows that are not in the hold-out.
 
     Raises: NoReferenceError if the other has no value on these rows; Unmeasurable if the candidate has none."""
     mask = slices.rows_of(gate, world)
@@ -43,7 +43,7 @@ def measure(gate: Gate, world: World, other: Scored, name: str, *, same: bool = 
         raise Unmeasurable(
             "RatioUndefined", f"a ratio to {reference.value:.4g} says nothing: use minChange or maxChange"
         )
-    if interval == (value, value) and gate.metric in SHARES and not same:
+    if interval == (value, value) and gate.metric in SHARES and other_file:
         doubt = 1 - intervals.wilson(own.units, own.units)[0]
         interval = value - doubt, value + doubt
     return Evidence(
