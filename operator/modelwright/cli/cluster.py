@@ -154,26 +154,31 @@ class Cluster:
             raise not_there(name, self.namespace, self._version_names(), "ModelVersion") from error
 
     def _version_names(self) -> list[str] | None:
-        """The names of the ModelVersions in the namespace; None if the user may not list them."""
+        """The names of some ModelVersions in the namespace; None if the user may not list them."""
         try:
-            return [str(each["metadata"]["name"]) for each in self.versions()]
+            return [str(each["metadata"]["name"]) for each in self._page("")["items"]]
         except Complaint:
             return None
 
     def versions(self) -> list[Object]:
         """Returns the ModelVersions of the namespace; Refused if there are more than MOST_VERSIONS."""
         found: list[Object] = []
-        where = (GROUP, VERSION, self.namespace, MODEL_VERSIONS)
-        listing, more = self._objects.list_namespaced_custom_object, ""
+        more = ""
         while True:
-            attempt, options = Attempt("list", self.namespace, VERSIONS), {"_continue": more} if more else {}
-            answer = cast("dict[str, Any]", self._call(attempt, listing, *where, limit=PAGE, **options))
+            answer = self._page(more)
             found += answer["items"]
             more = str((answer.get("metadata") or {}).get("continue") or "")
             if not more:
                 return found
             if len(found) >= MOST_VERSIONS:
                 raise Refused(f"namespace {self.namespace} has more than {MOST_VERSIONS} ModelVersions")
+
+    def _page(self, after: str) -> dict[str, Any]:
+        """A page of the list of ModelVersions. `after`: what the page before it said; empty for the first one."""
+        attempt, options = Attempt("list", self.namespace, VERSIONS), {"_continue": after} if after else {}
+        where = (GROUP, VERSION, self.namespace, MODEL_VERSIONS)
+        listing = self._objects.list_namespaced_custom_object
+        return cast("dict[str, Any]", self._call(attempt, listing, *where, limit=PAGE, **options))
 
     def patch_version(self, name: str, patch: Mapping[str, Any]) -> None:
         """Merges a patch into a ModelVersion; Conflict if it has changed."""

@@ -17,7 +17,7 @@ from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import Body, annotations_of, name, owner_reference
 from modelwright.trainingjob.memory import RECIPE_HASH, recipe_hash
 from modelwright.trainingjob.observed import Observed
-from modelwright.trainingjob.recipe import recipe_of
+from modelwright.trainingjob.recipe import public_code, recipe_of
 from modelwright.trainingjob.runs import RUN_ANNOTATION, STEPS, Published, champion_in
 from modelwright.workload.champion import champion_document, champion_mounts
 from modelwright.workload.podspec import (
@@ -277,7 +277,7 @@ def _lineage(run: Run, job: Body, result: Published) -> dict[str, Any]:
         "run": run.number,
         "completionTime": _completion_time(job),
         "images": _images(result),
-        "code": trainer.get("code"),
+        "code": public_code(trainer.get("code")),
         "data": [{key: value for key, value in source.items() if value}],
         "estimator": sklearn.get("estimator"),
         "parameters": sklearn.get("parameters"),

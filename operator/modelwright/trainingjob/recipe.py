@@ -70,7 +70,8 @@ def _certificates(variables: Mapping[str, str], pod: Mapping[str, Any]) -> dict[
 
 def _trainer(document: Mapping[str, Any], train: Mapping[str, Any]) -> dict[str, Any]:
     """The trainer, with what only the container of an own image has."""
-    trainer = dict(document["trainer"])
+    code = public_code(document["trainer"].get("code"))
+    trainer = {**document["trainer"], **({"code": code} if code else {})}
     if "image" not in trainer:
         return trainer
     given = trainer_variables({**document, "trainer": {}})
@@ -80,6 +81,11 @@ def _trainer(document: Mapping[str, Any], train: Mapping[str, Any]) -> dict[str,
         **{key: train[key] for key in ("command", "args") if key in train},
         **({"env": [_public_variable(name, value) for name, value in own.items()]} if own else {}),
     }
+
+
+def public_code(code: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The source code without a password in the address of its repository, as tools of builds write it."""
+    return {**code, "repository": public(str(code.get("repository", "")))} if code else None
 
 
 def _variables(container: Mapping[str, Any]) -> dict[str, str]:

@@ -54,11 +54,15 @@ def test_the_recipe_gives_the_run_document_again() -> None:
 def test_nothing_that_may_be_secret_is_kept() -> None:
     variables = {"EPOCHS": "10", "API_KEY": "SECRET", "DB": "postgres://u:SECRET@db/x", "EMPTY": ""}
     env = [{"name": name, "value": value} for name, value in variables.items()]
-    trainer = {"image": "team/train:1", "command": ["train"], "args": ["--deep"], "env": env}
-    recipe = made(**{**EVERYTHING, "trainer": trainer})["lineage"]["recipe"]
-    assert "SECRET" not in json.dumps(recipe)
-    assert recipe["trainer"] == {
+    code = {"repository": "https://x-access-token:SECRET@example.com/team/train", "revision": "4f2a9c1"}
+    trainer = {"image": "team/train:1", "command": ["train"], "args": ["--deep"], "env": env, "code": code}
+    lineage = made(**{**EVERYTHING, "trainer": trainer})["lineage"]
+    assert "SECRET" not in json.dumps(lineage)
+    public = {**code, "repository": "https://example.com/team/train"}
+    assert lineage["code"] == public
+    assert lineage["recipe"]["trainer"] == {
         **trainer,
+        "code": public,
         "env": [
             {"name": "EPOCHS", "value": "10"},
             {"name": "API_KEY"},
