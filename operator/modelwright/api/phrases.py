@@ -35,7 +35,8 @@ def of_gate(gate: Gate, judged: GateStatus) -> str:
     numbers = _numbers(subject, gate, judged)
     if judged.reason == "TooFewSamples":
         return f"{numbers}; {judged.message}"
-    rows = f"; {counted(judged.samples, 'row')}" if judged.samples is not None else ""
+    noun = "request" if judged.metric.endswith("_latency_seconds") else "row"
+    rows = f"; {counted(judged.samples, noun)}" if judged.samples is not None else ""
     why = f" ({judged.message})" if judged.message else ""
     return f"{numbers}{rows}{deciding(judged.samples_needed)}{why}"
 

@@ -26,8 +26,8 @@ from modelwright.common.report import GateEvidence, first_fault
 
 # A gate that a step has measured, and that the spec does not have: it was taken out of it.
 NOT_IN_SPEC = "NotInSpec"
-# A message names at most this many gates.
-NAMED = 3
+# A message names at most this many gates, and this many characters of each: the remedy stands behind them.
+NAMED, PHRASE_LENGTH = 3, 400
 DEFAULTS = frozenset((BETTER_THAN_BASELINE, NOT_WORSE_THAN_CHAMPION))
 _FIELDS = frozenset(field.alias or name for name, field in Gate.model_fields.items())
 
@@ -59,7 +59,8 @@ class Judged:
         """Its name and its numbers."""
         status = self.status
         numbers = (status.message or status.reason) if self.gate is None else of_gate(self.gate, status)
-        return f"{status.name} ({numbers})"
+        shown = numbers if len(numbers) <= PHRASE_LENGTH else f"{numbers[:PHRASE_LENGTH]}..."
+        return f"{status.name} ({shown})"
 
 
 def judged(spec: Mapping[str, Any], evidence: Iterable[GateEvidence], *, by_run: bool) -> tuple[Judged, ...]:

@@ -287,7 +287,7 @@ def test_the_numbers_of_the_evidence_are_kept() -> None:
             measured(1.4, 1.3, 1.5, metric=FAST.metric, measured=0.014, reference=0.01, against="churn-4"),
             (
                 "p99_latency_seconds is 1.4 (1.3 to 1.5) times that of churn-4 (0.014 and 0.01), the limit is 1.2; "
-                "1,000 rows"
+                "1,000 requests"
             ),
         ),
         (

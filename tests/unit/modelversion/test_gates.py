@@ -131,6 +131,16 @@ def test_a_message_names_at_most_three_gates() -> None:
     assert "1,000 rows) and 2 more fail; to let it through" in message
 
 
+def test_long_findings_do_not_push_the_remedy_out_of_the_message() -> None:
+    gates = [{**LIMIT, "name": f"good-{place}"} for place in range(3)]
+    found = [evidence(gate["name"], 0.8, message="x" * 1000) for gate in gates]
+
+    message = made_by_a_run([*gates], found).message
+
+    assert message.endswith(OVERRIDE)
+    assert len(message) < 2000
+
+
 @pytest.mark.parametrize(
     ("around", "own", "stood"),
     [
