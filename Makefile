@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories verdicts estimators test provisions cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-docs soak
+.PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories verdicts gates estimators test provisions cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ histories: venv ## Live through a million random rollouts on plain data: no prom
 
 verdicts: venv ## Simulate 20,000 rollouts a row: how often a verdict is wrong, how soon a bad revision is found (15 minutes); ARGS=late
 	@PYTHONPATH=tests $(VENV)/bin/python -m verdicts $(ARGS)
+
+gates: venv ## Simulate 1,000 hold-outs a row: how often a gate is wrong, and write docs/gates.md (5 minutes); ARGS=champion
+	@PYTHONPATH=tests $(VENV)/bin/python -m gates_simulated $(ARGS)
 
 estimators: venv ## Train and convert every classifier and regressor, and write docs/estimators.md (5 minutes)
 	@PYTHONPATH=tests $(VENV)/bin/python -W ignore -m estimators
