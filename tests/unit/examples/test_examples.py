@@ -16,11 +16,14 @@ import pytest
 import yaml
 
 from modelwright.api.base import Model
+from modelwright.api.gates import Gate
 from modelwright.api.inferenceservice import InferenceServiceSpec
 from modelwright.api.modelversion import ModelVersionSpec
-from modelwright.api.rundocument import run_document, source_variables
+from modelwright.api.rundocument import gates_of, run_document, source_variables
 from modelwright.api.trainingjob import TrainingJobSpec
+from modelwright.checks.gates import judge
 from modelwright.cli.trial import FOLDERS
+from modelwright.common.report import GateEvidence
 from modelwright_serving import model as serving_model
 from modelwright_serving.oip import request as oip_request
 from modelwright_training.main import run_step
@@ -172,10 +175,27 @@ def test_a_customer_of_the_dated_churn_example_is_on_one_side(tmp_path: Path) ->
     assert held["customer_id"].value_counts().to_dict() == counts[held["customer_id"].unique()].to_dict()
 
 
+def test_the_gated_example_fails_the_gate_that_it_says(tmp_path: Path) -> None:
+    result = train(tmp_path, EXAMPLES / "gates")
+    (job,) = documents(EXAMPLES / "gates" / "trainingjob.yaml")
+    evidence = {each["name"]: GateEvidence.model_validate(each) for each in result["gates"]}
+    gates = [Gate.model_validate(gate) for gate in gates_of(job["spec"])]
+    verdicts = {gate.name: judge(gate, evidence[str(gate.name)]).verdict for gate in gates}
+    failed = verdicts.pop("good-enough")
+    assert failed == "Fail"
+    assert set(verdicts.values()) == {"Pass"}
+    assert set(verdicts) == {
+        "not-by-heart",
+        "no-step-back",
+        "better-than-baseline",
+        "not-worse-than-champion",
+    }
+
+
 def test_the_readme_names_every_folder() -> None:
     readme = (EXAMPLES / "README.md").read_text()
     folders = [path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name != "__pycache__"]
-    assert len(folders) == 11
+    assert len(folders) == 12
     assert all(f"[{folder}]({folder})" in readme for folder in folders)
 
 
