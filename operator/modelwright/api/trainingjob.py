@@ -340,8 +340,9 @@ class TrainingJobSpec(Model):
     )
     versions_history_limit: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=20,
-        description="How many ModelVersions of this TrainingJob are kept, the newest ones. Older ones are deleted, but "
-        "none that is in use, has an alias or an approval, or is Quarantined. A change starts no run.",
+        description="How many ModelVersions of this TrainingJob are kept, the newest ones that are Ready, and as many "
+        "of those that are held back. Others are deleted, but none that is in use, has an alias or an approval, or is "
+        "Quarantined. A change starts no run.",
     )
     gates: Gates | None = Field(
         default=None, description="What a model has to hold before it may be served (docs/gates.md)."

@@ -6,7 +6,7 @@ Aliases follow from the ModelVersions and InferenceServices of the namespace, an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -38,7 +38,7 @@ class Family:
     """
 
     versions: tuple[Body, ...]
-    places: Mapping[str, int]
+    places: dict[str, int]
     newest_ready: Body | None
 
 
@@ -101,9 +101,9 @@ def _is_newest(known: Family, version: Body) -> bool:
 
 def _holders(view: View, where: str, known: Family, role: str) -> Iterator[Body]:
     """Yields the versions that have a role at a service, the newest first."""
-    for version in reversed(known.versions):
-        if any(True for _ in view.indexed_keys(SERVICES_IN_ROLE, in_role(role, name(version)), where)):
-            yield version
+    for version, place in reversed(known.places.items()):
+        if _services(view, where, role, version):
+            yield known.versions[place]
 
 
 def _services(view: View, where: str, role: str, version: str) -> Collection[str]:
