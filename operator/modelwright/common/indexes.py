@@ -40,13 +40,16 @@ def in_role(role: str, version: str) -> str:
 
 
 def roles(service: Body) -> Iterator[str]:
-    """Yields what versions are to an InferenceService, as `in_role`. A canary that has failed is none."""
+    """Yields what versions are to an InferenceService, as `in_role`.
+
+    A canary that has failed is none, and neither is one of the stable version in another shape of pod.
+    """
     if stable := stable_version(service):
         yield in_role(CHAMPION, stable)
         if not follows_champion(service):
             yield in_role(LEADING, stable)
     canary = _revision(service, "canary")
-    if "version" in canary and canary.get("state") != "Failed":
+    if canary.get("state") != "Failed" and canary.get("version") not in {None, stable}:
         yield in_role(CHALLENGER, canary["version"])
     if before := previous_version(service):
         yield in_role(PREVIOUS, before)

@@ -206,6 +206,7 @@ class TestAliases:
         ("roles", "expected"),
         [
             ({"canary": {"version": "churn-1", "state": "Failed"}}, []),
+            ({"stable": "churn-1", "canary": {"version": "churn-1", "state": "Shifting"}}, ["Champion"]),
             ({"retired": "churn-1"}, ["Previous"]),
             ({"retired": {"version": "churn-1", "undone": True}}, []),
             ({"stable": {"version": "churn-2", "previous": "churn-1"}, "retired": "churn-9"}, ["Previous"]),
