@@ -1,6 +1,6 @@
 """Measures a classifier. A class without rows in the hold-out counts in no mean."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from modelwright_training.errors import listing
 from modelwright_training.judging import intervals, scorers, tables
 from modelwright_training.judging.intervals import Interval, wilson
 from modelwright_training.judging.metrics import Measured, Metric, Rows, constant, few, finite, no_better
-from modelwright_training.judging.scored import Mask, Part, Scored
+from modelwright_training.judging.scored import Mask, Part, Scored, Some
 from modelwright_training.judging.scorers import Codes, Floats, Scorer
 from modelwright_training.judging.tables import rounded
 from modelwright_training.message import Json
@@ -126,15 +126,11 @@ class Classified:
     def scored(self, groups: Codes | None = None) -> Scored:
         """Its metrics. `groups`: the number of each row's group, if rows belong together."""
         codes = self.codes
-        parts = [
-            Part(OF_LABELS, scorers.of_labels(codes.truth, codes.answered, len(codes.names), self.place))
-        ]
+        parts = [Part(OF_LABELS, self._of_labels)]
         if self.ranks:
-            parts.append(Part(OF_RANKS, scorers.of_ranks(*self.ranks), len(self.ranks[0])))
+            parts.append(Part(OF_RANKS, self._of_ranks, len(self.ranks[0])))
         if self.table is not None:
-            own = {label: column for column, label in enumerate(self.classes)}
-            columns = np.array([own.get(label, -1) for label in codes.names])
-            parts.append(Part(OF_PROBABILITIES, scorers.of_probabilities(columns[codes.truth], self.table)))
+            parts.append(Part(OF_PROBABILITIES, self._of_probabilities))
         why = {
             name: self._unknown() or "the model answers no probabilities"
             for part, names in ((self.ranks, OF_RANKS), (self.table, OF_PROBABILITIES))
@@ -157,10 +153,14 @@ class Classified:
         places = range(len(codes.names)) if self.place is None else [self.place]
         masks = [there == own for own in places]
 
-        def of_classes(scorer: Scorer) -> Scorer:
-            return lambda weights: scorer(
-                np.bincount(codes.truth, weights, len(codes.names))[there].astype(np.float64)
-            )
+        def of_classes(scorer: Scorer) -> Callable[[Some], Scorer]:
+            def among(rows: Some) -> Scorer:
+                truth = codes.truth[rows]
+                return lambda weights: scorer(
+                    np.bincount(truth, weights, len(codes.names))[there].astype(np.float64)
+                )
+
+            return among
 
         return Scored(
             len(codes.truth),
@@ -174,6 +174,20 @@ class Classified:
             ),
             groups,
         )
+
+    def _of_labels(self, rows: Some) -> Scorer:
+        codes = self.codes
+        return scorers.of_labels(codes.truth[rows], codes.answered[rows], len(codes.names), self.place)
+
+    def _of_ranks(self, rows: Some) -> Scorer:
+        masks, columns = self.ranks or ([], [])
+        return scorers.of_ranks([mask[rows] for mask in masks], [column[rows] for column in columns])
+
+    def _of_probabilities(self, rows: Some) -> Scorer:
+        assert self.table is not None  # noqa: S101 (else it is no part)
+        own = {label: column for column, label in enumerate(self.classes)}
+        columns = np.array([own.get(label, -1) for label in self.codes.names])
+        return scorers.of_probabilities(columns[self.codes.truth[rows]], self.table[rows])
 
     def _unknown(self) -> str | None:
         strange = self.codes.strange(self.classes)

@@ -1,12 +1,14 @@
 """Measures a regressor."""
 
+from functools import partial
+
 import numpy as np
 
 from modelwright_training.errors import InputError
 from modelwright_training.judging import intervals, scorers, tables
 from modelwright_training.judging.metrics import Measured, Metric, Rows, constant, few, finite, no_better
-from modelwright_training.judging.scored import Part, Scored
-from modelwright_training.judging.scorers import Codes, Floats
+from modelwright_training.judging.scored import Part, Scored, Some
+from modelwright_training.judging.scorers import Codes, Floats, Scorer
 from modelwright_training.judging.tables import rounded
 from modelwright_training.onnxfile.predictions import Predictions
 
@@ -21,7 +23,7 @@ def scored_values(truth: Floats, predictions: Predictions, groups: Codes | None 
     """The metrics of a regressor's values."""
     values = predictions.values
     assert values is not None  # noqa: S101 (a regressor has values)
-    parts = (Part(NAMES, scorers.of_values(truth, values)),)
+    parts = (Part(NAMES, lambda rows: scorers.of_values(truth[rows], values[rows])),)
     return Scored(len(truth), parts, groups, predictions=predictions)
 
 
@@ -30,9 +32,13 @@ def baseline(truth: Floats, trained: Floats, groups: Codes | None = None) -> Sco
     guesses = ((OF_MEAN, float(trained.mean())), (OF_MEDIAN, float(np.median(trained))))
     return Scored(
         len(truth),
-        tuple(Part(names, scorers.of_values(truth, np.full(len(truth), guess))) for names, guess in guesses),
+        tuple(Part(names, partial(_always, truth, guess)) for names, guess in guesses),
         groups,
     )
+
+
+def _always(truth: Floats, guess: float, rows: Some) -> Scorer:
+    return scorers.of_values(truth[rows], np.full(len(truth[rows]), guess))
 
 
 @np.errstate(over="ignore", invalid="ignore")

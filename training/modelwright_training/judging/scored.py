@@ -4,6 +4,7 @@ A slice is a weight of zero for all other rows; the same weights for two models 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +15,25 @@ from modelwright_training.judging.scorers import NAN, Codes, Floats, Scorer
 from modelwright_training.onnxfile.predictions import Predictions
 
 Mask = npt.NDArray[np.bool_]
+# Which rows are scored.
+Some = Mask | slice
 
 
 @dataclass(frozen=True)
 class Part:
-    """Metrics that are computed together; `passes`: how many classes are gone through row by row."""
+    """Metrics that are computed together.
+
+    `among`: makes the scorer of some of the rows, which takes their weights alone: of a small slice it is faster than
+    weights of zero. `passes`: how many classes are gone through row by row."""
 
     names: tuple[str, ...]
-    scorer: Scorer
+    among: Callable[[Some], Scorer]
     passes: int = 1
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The scorer of all rows."""
+        return self.among(slice(None))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,11 @@ from modelwright_training.judging.intervals import Interval
 
 def difference(some: Resampled, other: Resampled) -> tuple[float, Interval | None]:
     """The value of one less that of the other, and its interval; None where there are no resamples."""
-    value = some.value - other.value
-    if len(some.draws) != len(other.draws) or not len(some.draws):
+    value, count = some.value - other.value, min(len(some.draws), len(other.draws))
+    if not count:
         return value, None
-    ends = intervals.ends(some.draws - other.draws, value, min(some.units, other.units), constant=True)
+    draws, units = some.draws[:count] - other.draws[:count], min(some.units, other.units)
+    ends = intervals.ends(draws, value, units, constant=True)
     if ends is None:
         return value, None
     below, above = _slack(some)

@@ -142,7 +142,7 @@ class World:
         """A metric of a model, on all rows or on some of them.
 
         The resamples of the hold-out are the same for all models, metrics and masks, so what they give can be
-        subtracted one by one. Those of the training rows are others, but as many."""
+        subtracted one by one. Those of the training rows are others, and there may be fewer of them."""
         everyone = np.ones(scored.rows) if mask is None else mask.astype(np.float64)
         point = scored.scorer([name])(everyone)[name] if everyone.any() else NAN
         part = next((part for part in scored.parts if name in part.names), None)
@@ -173,12 +173,14 @@ class World:
     def _draw(self, scored: Scored, part: Part, mask: Mask | None) -> Floats:
         """The metrics of a part in resamples."""
 
+        score = part.scorer if mask is None else part.among(mask)
+
         def of_rows(weights: Floats) -> dict[str, float]:
-            chosen = weights if mask is None else weights * mask
-            return part.scorer(chosen) if chosen.any() else dict.fromkeys(part.names, NAN)
+            chosen = weights if mask is None else weights[mask]
+            return score(chosen) if chosen.any() else dict.fromkeys(part.names, NAN)
 
         seed = self.rows.seed + (scored is self.__dict__.get("train"))
-        count = intervals.resamples(self.candidate.rows, PASSES)
+        count = intervals.resamples(scored.rows, PASSES)
         return intervals.draws(of_rows, scored.rows, scored.groups, seed, count, part.names)
 
     def metric(self, name: str) -> Metric | None:
