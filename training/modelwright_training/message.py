@@ -36,7 +36,7 @@ def success(step: str, result: Json) -> bytes:
     if len(plain) <= LIMIT:
         return plain
     short = result
-    for cut in (_whole, *_CUTS):
+    for cut in (_bounded, *_CUTS):
         short = cut(short)
         packed = _packed(step, short)
         if len(packed) <= LIMIT:
@@ -70,10 +70,6 @@ def largest(classes: list[Json], count: int) -> list[Json]:
     """The classes of an evaluation with most rows in the hold-out, in their order."""
     places = sorted(range(len(classes)), key=lambda place: -classes[place]["holdoutRows"])[:count]
     return [classes[place] for place in sorted(places)]
-
-
-def _whole(result: Json) -> Json:
-    return result
 
 
 def _notes(count: int, length: int) -> Cut:
@@ -214,6 +210,19 @@ def _with_few_groups(table: Json, keep: int) -> Json:
     places = sorted(range(len(groups)), key=lambda place: -groups[place]["rows"])[:keep]
     kept = [groups[place] for place in sorted(places)]
     return {**table, "groups": kept, "groupCount": table.get("groupCount", len(groups))}
+
+
+# The most that the status of a ModelVersion holds of a signature's lists, of classes and of notes.
+_LISTS = {"inputs": 512, "outputs": 64, "classes": 1024, "features": 1024}
+_CLASSES, _NOTES, _NOTE = 128, 32, 1024
+
+
+def _bounded(result: Json) -> Json:
+    """A result of which a status holds all: packed, there would be room for more."""
+    signature = result.get("signature", {})
+    if any(len(signature.get(name, ())) > most for name, most in _LISTS.items()):
+        result = _signature(64)(result)
+    return _classes(_CLASSES)(_notes(_NOTES, _NOTE)(result))
 
 
 # What is cut, one after the other, until the rest fits. Metrics with their intervals and baselines, and the numbers of

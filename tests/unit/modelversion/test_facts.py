@@ -51,6 +51,16 @@ def test_a_run_vouches_for_the_file_that_it_made() -> None:
     assert facts.details["signature"]["classes"] == ["0", "1"]
 
 
+def test_a_number_that_the_trainer_reports_itself_stays_marked() -> None:
+    own = {"name": "revenue", "value": 3.5, "source": "Reported"}
+    report = words.published()
+    facts = facts_of_run({**RUN, "report": {**report, "metrics": [*report["metrics"], own]}}, SPEC)
+
+    assert facts is not None
+    assert [metric["source"] for metric in facts.details["metrics"]] == ["Measured", "Measured", "Reported"]
+    assert facts.details["score"].startswith("roc_auc")
+
+
 @pytest.mark.parametrize(
     "run",
     [

@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.training.pod import Pod, numbers, schema
 
 from modelwright.api.stepdocument import step_document
+from modelwright.common.report import FileReport
 from modelwright_training.message import LIMIT, Json, failure, success, unpacked
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=300)
@@ -168,3 +170,64 @@ def test_five_hundred_columns_fit(pod: Pod, mixed: bool) -> None:
     full = pod.published("report")["signature"]
     assert len(full["inputs"]) == (501 if mixed else 1)
     assert "truncated" not in full
+
+
+def gates(count: int, message: str) -> list[Json]:
+    """Evidence with all that it can hold."""
+    numbers = {
+        "value": 0.123456,
+        "low": 0.012345,
+        "high": 0.234567,
+        "measured": 0.612345,
+        "reference": 0.512345,
+    }
+    return [
+        {"name": f"gate-{place}", "metric": "roc_auc", **numbers, "samples": 1234, "message": message}
+        for place in range(count)
+    ]
+
+
+def numbers_of(found: list[Json]) -> list[Json]:
+    return [{key: value for key, value in each.items() if key != "message"} for each in found]
+
+
+def test_a_small_result_is_plain() -> None:
+    result = {"rows": {"train": 1, "holdout": 1}}
+    assert json.loads(success("fetch", result)) == {"step": "fetch", "result": result}
+
+
+def test_a_large_result_is_packed_whole() -> None:
+    result = published([f"column {place}" for place in range(40)], ["label", "probabilities"], ["no", "yes"])
+    result |= {"gates": gates(8, "short")}
+    encoded = success("publish", result)
+    assert "packed" in json.loads(encoded)
+    assert opened(encoded)["result"] == result
+
+
+@pytest.mark.parametrize("labels", [2, 1000])
+def test_tables_are_cut_before_the_evidence_of_gates(labels: int) -> None:
+    random = np.random.default_rng(0)
+    names = [
+        "".join(random.choice(list("abcdefghijklmnopqrstuvwxyz0123456789"), 60)) for _ in range(labels + 300)
+    ]
+    result = published(names[labels:], ["label"], names[:labels]) | {"gates": gates(34, "short")}
+    found = opened(success("publish", result))["result"]
+    assert found["signature"]["truncated"] is True
+    assert numbers_of(found["gates"]) == numbers_of(result["gates"])
+
+
+def test_the_numbers_of_gates_survive_their_messages() -> None:
+    random = np.random.default_rng(0)
+    result = published(["x"], ["label"], ["no", "yes"]) | {"gates": gates(34, "short")}
+    for found in result["gates"]:
+        found["message"] = "".join(chr(code) for code in random.integers(0x4E00, 0x9FFF, 1000))
+    found = opened(success("publish", result))["result"]
+    assert numbers_of(found["gates"]) == numbers_of(result["gates"])
+    assert found["metrics"]
+
+
+def test_a_status_holds_all_of_a_packed_result() -> None:
+    labels = [f"class {place:04}" for place in range(3000)]
+    result = published([f"x{place}" for place in range(2000)], ["label"], labels)
+    found = opened(success("publish", result))["result"]
+    assert FileReport.model_validate(found).signature.class_count == 3000

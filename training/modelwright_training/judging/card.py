@@ -36,6 +36,8 @@ def card(report: Json) -> bytes:
         _front_matter(report),
         _summary(report),
         _metrics(report),
+        _reported(report),
+        _gates(report.get("gates", [])),
         _notes(report),
         _roc(report),
         _classes(report["evaluation"]),
@@ -64,7 +66,7 @@ def _front_matter(report: Json) -> list[str]:
                     "revision": report["data"]["digest"],
                 },
                 "metrics": [
-                    {"type": metric["name"], "value": metric["value"]} for metric in report["metrics"]
+                    {"type": metric["name"], "value": metric["value"]} for metric in _measured(report)
                 ],
             }
         ],
@@ -109,7 +111,7 @@ def _metrics(report: Json) -> list[str]:
             f"{metric['low']:.4g} to {metric['high']:.4g}" if "low" in metric else "-",
             f"{metric['baseline']:.4g}" if "baseline" in metric else "-",
         )
-        for metric in report["metrics"]
+        for metric in _measured(report)
     ]
     lines = [
         "## Measured on the hold-out, in ONNX Runtime",
@@ -121,6 +123,43 @@ def _metrics(report: Json) -> list[str]:
     if report["omitted"]:
         lines += ["", *(f"- no {left['name']}: {_plain(left['why'], 300)}" for left in report["omitted"])]
     return lines
+
+
+def _measured(report: Json) -> list[Json]:
+    return [metric for metric in report["metrics"] if "source" not in metric]
+
+
+def _reported(report: Json) -> list[str]:
+    rows = [
+        (_plain(metric["name"]), f"{metric['value']:.6g}")
+        for metric in report["metrics"]
+        if "source" in metric
+    ]
+    if not rows:
+        return []
+    return ["## Reported by the trainer, not measured", "", *_table(("number", "value"), rows)]
+
+
+def _gates(gates: Sequence[Json]) -> list[str]:
+    """What was measured for gates. The verdicts are the operator's."""
+    if not gates:
+        return []
+    rows = [
+        (
+            _plain(found["name"]),
+            _plain(found["metric"]),
+            f"{found['value']:.4g}" if "value" in found else _plain(found.get("reason", "-")),
+            f"{found['low']:.4g} to {found['high']:.4g}" if "low" in found else "-",
+            f"{found['measured']:.4g}, {found['reference']:.4g}" if "reference" in found else "-",
+            str(found.get("samples", "-")),
+        )
+        for found in gates
+    ]
+    said = [
+        f"- {_plain(found['name'])}: {_plain(found['message'], 500)}" for found in gates if "message" in found
+    ]
+    head = ("gate", "metric", "value", "95% interval", "own, other", "rows")
+    return ["## Measured for gates", "", *_table(head, rows), *([""] if said else []), *said]
 
 
 def _of(metric: Json) -> str:
