@@ -244,16 +244,21 @@ def _paired_lines(versions: Sequence[Version]) -> Iterator[str]:
         yield "Compared on the same rows: none of these was, as no gate of one had another as its Champion."
         return
     yield "Compared on the same rows"
+    names: dict[str, list[str]] = {}
     for version, gate in found:
-        judged = gate.found
-        if judged is None or judged.value is None:
-            continue
-        ends = interval(judged.low, judged.high)
-        count = f", {judged.samples:,} rows" if judged.samples is not None else ""
-        yield (
-            f"  {version.name} against {short(judged.against)}: {short(judged.metric)} {judged.value:+.4g}"
-            f"{f' ({ends})' if ends else ''}{count}: {judged.verdict} of {gate.name}"
-        )
+        names.setdefault(_difference(version, gate), []).append(f"{gate.verdict} of {gate.name}")
+    yield from (f"  {line}: {', '.join(verdicts)}" for line, verdicts in names.items())
+
+
+def _difference(version: Version, gate: JudgedGate) -> str:
+    """What a gate measured between two versions."""
+    judged = gate.found
+    if judged is None or judged.value is None:
+        return version.name
+    ends = interval(judged.low, judged.high)
+    count = f", {judged.samples:,} rows" if judged.samples is not None else ""
+    pair = f"{version.name} against {short(judged.against)}"
+    return f"{pair}: {short(judged.metric)} {judged.value:+.4g}{f' ({ends})' if ends else ''}{count}"
 
 
 def _gates(versions: Sequence[Version]) -> Iterator[str]:

@@ -158,11 +158,14 @@ def measured(value: float, low: float | None, high: float | None) -> str:
     return f"{number(value)} ({ends})" if ends else number(value)
 
 
-def shape_of(demand: Gate | None) -> str:
-    """Returns what a gate demands, in words: "roc_auc at least 0.8 where region is eu"."""
+def shape_of(demand: Gate | None, metric: str | None = None) -> str:
+    """Returns what a gate demands, in words: "roc_auc at least 0.8 where region is eu".
+
+    `metric`: the one that was judged, which the demand may only call main.
+    """
     if demand is None:
         return ""
-    parts = [demand.metric, *_limits(demand)]
+    parts = [metric or demand.metric, *_limits(demand)]
     if demand.slice:
         parts.append(
             "where " + " and ".join(f"{column} is {value}" for column, value in demand.slice.items())
@@ -173,16 +176,20 @@ def shape_of(demand: Gate | None) -> str:
 
 
 def _limits(demand: Gate) -> Iterable[str]:
-    other = {"Champion": "the Champion", "Baseline": "the baseline"}.get(demand.against or "", "the other")
+    other = "the Champion" if demand.against == "Champion" else "the baseline"
+    # As good as the baseline is not better than it.
+    strict = demand.against == "Baseline"
+    above = "above" if strict and demand.min_change == 0 else "at least"
+    below = "below" if strict and demand.max_change == 0 else "at most"
     words = {
-        "at least {}": demand.min,
-        "at most {}": demand.max,
-        "minus that of " + other + " at least {}": demand.min_change,
-        "minus that of " + other + " at most {} ": demand.max_change,
-        "over that of " + other + " at most {}": demand.max_ratio,
-        "on the training rows better by at most {}": demand.max_gap,
+        "at least": demand.min,
+        "at most": demand.max,
+        f"minus that of {other} {above}": demand.min_change,
+        f"minus that of {other} {below}": demand.max_change,
+        f"over that of {other} at most": demand.max_ratio,
+        "on the training rows better by at most": demand.max_gap,
     }
-    return (text.format(number(limit)).strip() for text, limit in words.items() if limit is not None)
+    return (f"{text} {number(limit)}" for text, limit in words.items() if limit is not None)
 
 
 def passed(gates: Sequence[JudgedGate]) -> int:

@@ -69,6 +69,8 @@ def test_a_card_says_all_that_an_auditor_asks() -> None:
         "| recall-eu | recall at least 0.7 where region is eu | Fail | 0.5 | 0.4 to 0.6 | 0.7 |",
         "0.45 | 0.4 to 0.48 | 0 | 0.95 | Baseline 0.5 | 20 |",
         "20, about 60 would decide",
+        "roc\\_auc minus that of the baseline above 0 |",
+        "roc\\_auc minus that of the Champion at least 0 |",
         "The Champion when the run began was churn-2",
         "Pass: ONNX Runtime against the trainer's library",
         "| age | 0.2 | 0.1 to 0.3 |",

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from unit.view.versions import HOSTILE, a_version, by_hand, hostile
+from unit.view.versions import HOSTILE, a_body, a_version, by_hand, hostile
 
 from modelwright.view.families import compared, comparison, document, gate_summary, lines
 from modelwright.view.version import Version, read_version
 
+LAST = a_body()["status"]["gates"][-1:]
 NOW = datetime(2026, 1, 4, tzinfo=UTC)
 
 
@@ -41,6 +42,10 @@ def test_of_three_versions_the_pairs_that_are_apart_are_named() -> None:
 def test_the_comparison_on_the_same_rows_is_shown_where_there_was_one() -> None:
     text = text_of(a_version("churn-2"), a_version("churn-3"))
     assert "churn-3 against churn-2: roc_auc +0.012 (-0.01 to 0.03), 20 rows: Inconclusive" in text
+    twice = a_version(
+        "churn-3", status={"gates": [{**each, "name": name} for name in ("a", "b") for each in LAST]}
+    )
+    assert "20 rows: Inconclusive of a, Inconclusive of b" in text_of(a_version("churn-2"), twice)
     assert "none of these was" in text_of(a_version("churn-4"), a_version("churn-5"))
 
 

@@ -120,7 +120,7 @@ def _gates(version: Version) -> list[Block]:
 
 def _gate(gate: JudgedGate) -> tuple[str, ...]:
     found = gate.found
-    demand = shape_of(gate.demand) or NONE
+    demand = shape_of(gate.demand, found.metric if found else None) or NONE
     if found is None:
         return (gate.name, demand, gate.verdict, *[NONE] * 6, "it was not judged")
     reference = found.against or ""
