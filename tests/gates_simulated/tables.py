@@ -12,7 +12,7 @@ import numpy as np
 from bench.report import table
 from verdicts.tables import percent
 
-from gates_simulated import samples
+from gates_simulated import fair, samples
 from gates_simulated.row import Cells, Chance, Row
 from gates_simulated.samples import Found
 from modelwright.api.gates import BETTER_THAN_BASELINE, NOT_WORSE_THAN_CHAMPION, Gate, GateStatus
@@ -30,6 +30,7 @@ HEADS = {
     CHAMPION: ("rows", "true difference", *VERDICTS, "passes by its value alone"),
     DEFAULTS: ("gate", "model", "metric", "rows", *VERDICTS),
     COVERAGE: ("metric", "rows", "the interval holds the truth", "is above it", "is below it"),
+    **fair.HEADS,
     NEEDED: ("metric", "challenger", "rows", "samplesNeeded (median)", "so many decide", "a quarter decides"),
 }
 MARGIN = -0.01
@@ -100,7 +101,7 @@ def needed(gate: Gate, metric: str, rows: int, draw: DrawOf, chance: Chance, rep
 
 def rows() -> list[Row]:
     """The rows of all tables, in their order."""
-    return [*_champion(), *_defaults(), *_coverage(), *_needed()]
+    return [*_champion(), *_defaults(), *_coverage(), *fair.rows(), *_needed()]
 
 
 def tables(found: Sequence[tuple[str, Cells]]) -> dict[str, str]:

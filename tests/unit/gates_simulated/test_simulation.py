@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from gates_simulated import samples, tables
+from gates_simulated import fair, samples, tables
 from gates_simulated.document import DOCUMENT, written
 
 from modelwright_training.judging import intervals, scorers
@@ -74,6 +74,14 @@ def test_the_default_gates_refuse_nonsense_and_let_equal_challengers_pass(
     assert tables.verdicts(tables.BASELINE, "roc_auc", useful)["Pass"] > 0.85
     equal = samples.area_differences(chance, 100, 0.0, 300)
     assert tables.verdicts(tables.EQUAL, "roc_auc", equal)["Fail"] < 0.055
+
+
+def test_a_fair_model_of_small_groups_does_not_fail_and_an_unfair_one_of_large_groups_does(
+    chance: np.random.Generator,
+) -> None:
+    metric = "demographic_parity_ratio"
+    assert fair.judged(metric, 2, 60, 0.5, 1.0, chance, 200)[1] in {"0 %", "0.5 %"}
+    assert fair.judged(metric, 2, 1000, 0.5, 0.6, chance, 50)[1] in {"98 %", "100 %"}
 
 
 def test_so_many_rows_as_are_said_to_be_needed_decide(chance: np.random.Generator) -> None:
