@@ -7,6 +7,7 @@ from modelwright_training.documents import Gate
 from modelwright_training.judging.gates import fairness
 from modelwright_training.judging.gates.measuring import measure
 from modelwright_training.judging.gates.world import World
+from modelwright_training.judging.importance import importance
 from modelwright_training.judging.reported import NOTHING
 from modelwright_training.judging.tables import rounded
 from modelwright_training.message import Json
@@ -24,6 +25,7 @@ def account(world: World, gates: Sequence[Gate]) -> Json:
     evidence = measure(gates, world)
     for found in evidence:
         log.info("Gate %s: %s", found.name, found.reason if found.value is None else f"{found.value:.6g}")
+    matters = importance(world)
     of_groups = fairness.tables(gates, world)
     notes = [*measured.evaluation["notes"], *([ALONE] if world.model.alone else [])]
     if world.reported.why and world.reported is not NOTHING:
@@ -34,6 +36,7 @@ def account(world: World, gates: Sequence[Gate]) -> Json:
         "evaluation": measured.evaluation | {"notes": notes},
         "curves": measured.curves,
         **({"gates": [found.document() for found in evidence]} if evidence else {}),
+        **({"importance": matters} if matters else {}),
         **({"fairness": of_groups} if of_groups else {}),
     }
 
