@@ -399,7 +399,8 @@ def _deletes_a_file(job: Body) -> bool:
 def _without_mark(status: Mapping[str, Any]) -> str:
     """What was found out about a version: not what services have done with it since."""
     found = [c for c in status.get("conditions", ()) if c["type"] not in {QUARANTINED, IN_USE}]
-    return json.dumps({**status, "conditions": found}, sort_keys=True)
+    facts = {name: value for name, value in status.items() if name != "aliases"}
+    return json.dumps({**facts, "conditions": found}, sort_keys=True)
 
 
 class Watched(Cluster):
