@@ -21,6 +21,8 @@ CELL = 48
 # The most rows of a table of differences.
 MOST_DIFFERENCES = 40
 DATA_FIELDS = ("target", "features", "exclude", "weight", "positiveClass", "sample", "schema", "leakCheck")
+OTHER_ROWS = "They were scored on other data, or on other rows of it."
+MAYBE_OTHER_ROWS = "Whether they were scored on the same rows is not known: no digest says so."
 HEAD = ("NAME", "READY", "REASON", "ALIASES", "SCORE", "GATES", "ROWS", "AGE", "DIGEST")
 
 
@@ -83,9 +85,9 @@ def gate_summary(version: Version) -> str:
 
 
 def rows(version: Version) -> str:
-    """Returns how many rows it has learnt from, and how many were held out."""
+    """Returns how many rows it has learnt from, and how many it was scored on."""
     found = version.rows
-    return NONE if found is None else f"{found[0]}+{found[1]}"
+    return NONE if found is None else f"{found[0] or '?'}+{found[1]}"
 
 
 def document(version: Version) -> dict[str, Any]:
@@ -156,8 +158,7 @@ def compared(versions: Sequence[Version]) -> dict[str, Any]:
             for version, gate in paired(versions)
             if gate.found
         ],
-        "sameData": len({version.data_digest for version in versions}) == 1
-        and versions[0].data_digest is not None,
+        "sameRows": same_rows(versions),
         "differences": {
             "training": _differing(versions, parts_of),
             "libraries": _differing(versions, _libraries),
@@ -192,8 +193,16 @@ def _metrics(versions: Sequence[Version]) -> Iterator[str]:
     ]
     yield from (f"  {line}" for line in table([("", *(v.name for v in versions), "intervals"), *drawn]))
     yield "  Intervals that overlap show no difference, and those apart are a hint only if the rows are the same."
-    if len({version.data_digest for version in versions}) > 1:
-        yield "  The versions were measured on different data."
+    if (same := same_rows(versions)) is not True:
+        yield f"  {OTHER_ROWS if same is False else MAYBE_OTHER_ROWS}"
+
+
+def same_rows(versions: Sequence[Version]) -> bool | None:
+    """Returns whether the versions were scored on the same rows; None if that cannot be known."""
+    words = {version.scored_on[0] for version in versions}
+    if len(words) > 1:
+        return False
+    return True if all(version.scored_on[1] for version in versions) else None
 
 
 def _metric_names(versions: Sequence[Version]) -> list[str]:
@@ -286,7 +295,7 @@ def _gate(gate: JudgedGate | None) -> str:
 def _data(versions: Sequence[Version]) -> Iterator[str]:
     yield "Data"
     digests = ((v.data_digest or NONE).removeprefix("sha256:")[:12] for v in versions)
-    uris = (next((source.uri for source in v.lineage.data or ()), NONE) for v in versions)
+    uris = (_source(version) for version in versions)
     drawn = [
         ("", *(version.name for version in versions)),
         ("digest", *digests),
@@ -294,6 +303,14 @@ def _data(versions: Sequence[Version]) -> Iterator[str]:
         ("rows (train+hold-out)", *(rows(version) for version in versions)),
     ]
     yield from (f"  {line}" for line in table(drawn))
+
+
+def _source(version: Version) -> str:
+    """Where the data comes from; of a version that no run has made, that which it was scored on."""
+    evaluate = version.spec.evaluate
+    reference = evaluate.config_map_ref if evaluate is not None else None
+    uri = f"configmap://{reference.name}/{reference.key}" if reference else evaluate and evaluate.uri
+    return next((source.uri for source in version.lineage.data or ()), uri or NONE)
 
 
 def parts_of(version: Version) -> dict[str, object]:

@@ -6,6 +6,7 @@ page that silently leaves out a gate would say something wrong.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,10 +89,22 @@ class Version:
         return next((source.digest for source in self.lineage.data or () if source.digest), None)
 
     @property
-    def rows(self) -> tuple[int, int] | None:
-        """How many rows it has learnt from, and how many were held out."""
+    def rows(self) -> tuple[int | None, int] | None:
+        """How many rows it has learnt from, if that is known, and how many it was scored on."""
         found = self.status.evaluation
-        return None if found is None else (found.train_rows, found.holdout_rows)
+        return None if found is None else (found.train_rows or None, found.holdout_rows)
+
+    @property
+    def scored_on(self) -> tuple[str, bool]:
+        """What says which rows it was scored on, and whether equal rows follow from equal words."""
+        evaluate, data = self.spec.evaluate, mapping(self.recipe.get("data"))
+        if evaluate is not None:
+            written = evaluate.model_dump(mode="json", by_alias=True, exclude_none=True)
+            return json.dumps(written, sort_keys=True), evaluate.digest is not None
+        split = {name: data.get(name) for name in ("target", "sample", "holdout")}
+        holdout = mapping(split["holdout"])
+        known = self.data_digest is not None and bool(data) and "uri" not in holdout
+        return json.dumps([self.data_digest, split], sort_keys=True, default=str), known
 
     @property
     def ready(self) -> Condition | None:

@@ -133,6 +133,17 @@ def test_a_gate_that_was_not_judged_has_not_passed() -> None:
     )
 
 
+def test_a_version_that_was_scored_by_hand_has_learnt_from_unknown_rows() -> None:
+    body = a_body(
+        spec={"evaluate": {"uri": "pvc://lake/rows.csv", "target": "y"}, "lineage": None},
+        status={"evaluation": {"trainRows": 0}},
+    )
+    card = text_of(body)
+    assert "- rows: 20 held out" in card
+    assert "the class with most rows that it was scored on" in card
+    assert "Nothing pins the data that it was scored on" in card
+
+
 @every_body
 def test_the_same_object_gives_the_same_bytes(body: dict[str, Any]) -> None:
     first, second = (read_version(json.loads(json.dumps(body))) for _ in range(2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,11 +50,47 @@ def test_the_comparison_on_the_same_rows_is_shown_where_there_was_one() -> None:
     assert "none of these was" in text_of(a_version("churn-4"), a_version("churn-5"))
 
 
-def test_other_data_is_said() -> None:
-    other = a_version("b", spec={"lineage": {"data": [{"uri": "pvc://a/b", "digest": "sha256:" + "f" * 64}]}})
-    assert "measured on different data" in text_of(a_version("a"), other)
-    assert "measured on different data" not in text_of(a_version("a"), a_version("b"))
-    assert compared([a_version("a"), other])["sameData"] is False
+def evaluated(name: str, **evaluate: str) -> Version:
+    """A version by hand that was scored on data."""
+    body = by_hand(name, evaluation={"trainRows": 0, "holdoutRows": 200, "baseline": {"mean": 1}})
+    body["spec"]["evaluate"] = {"uri": "pvc://lake/rows.csv", "target": "y", **evaluate}
+    return read_version(body)
+
+
+DIGEST = "sha256:" + "f" * 64
+ROWS: dict[str, tuple[Version, bool | None]] = {
+    "the same": (a_version("b"), True),
+    "other data": (
+        a_version("b", spec={"lineage": {"data": [{"uri": "pvc://a/b", "digest": DIGEST}]}}),
+        False,
+    ),
+    "another split": (
+        a_version("b", spec={"lineage": {"recipe": {"data": {"holdout": {"seed": 6}}}}}),
+        False,
+    ),
+    "scored on other data": (evaluated("b", digest=DIGEST), False),
+}
+
+
+@pytest.mark.parametrize(("other", "same"), ROWS.values(), ids=ROWS.keys())
+def test_whether_they_were_scored_on_the_same_rows_is_said(other: Version, same: bool | None) -> None:
+    pair = [a_version("a"), other]
+    assert compared(pair)["sameRows"] is same
+    assert ("They were scored on other data" in text_of(*pair)) == (not same)
+
+
+def test_without_a_digest_it_is_not_known_whether_the_rows_are_the_same() -> None:
+    pair = [evaluated("a"), evaluated("b")]
+    assert compared(pair)["sameRows"] is None
+    metrics = [{"name": "r2", "value": 1, "source": "Measured"}]
+    shown = [replace(each, status=each.status.model_copy(update={"metrics": read(metrics)})) for each in pair]
+    assert "Whether they were scored on the same rows is not known" in text_of(*shown)
+    assert compared([evaluated("a", digest=DIGEST), evaluated("b", digest=DIGEST)])["sameRows"] is True
+    assert "?+200" in text_of(*pair)
+
+
+def read(metrics: list[dict[str, Any]]) -> list[Any]:
+    return a_version(status={"metrics": metrics}).status.metrics
 
 
 def test_what_is_the_same_is_left_out() -> None:
@@ -81,6 +118,7 @@ def test_versions_of_another_release_are_listed_and_compared() -> None:
         "approvals": [],
     }
     assert "not judged" not in text_of(old, old)
+    assert compared([old, old])["sameRows"] is None
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,8 @@ def _metrics(version: Version) -> list[Block]:
     head = ("metric", "value", "95 % interval", "baseline", "source")
     blocks: list[Block] = [Table(head, [_metric(metric) for metric in metrics])]
     if evaluation is not None:
-        words = [_baseline(evaluation.baseline), _intervals(evaluation.intervals)]
+        rows = "training rows" if evaluation.train_rows else "rows that it was scored on"
+        words = [_baseline(evaluation.baseline, rows), _intervals(evaluation.intervals)]
         blocks.append(Text(" ".join(word for word in words if word)))
     return blocks
 
@@ -190,13 +191,14 @@ def _metric(metric: Metric) -> tuple[str, ...]:
     )
 
 
-def _baseline(baseline: Baseline) -> str:
+def _baseline(baseline: Baseline, rows: str) -> str:
+    """What it always answers. `rows`: what it has learnt that from."""
     if baseline.label is not None:
-        return f"The baseline always answers {baseline.label}, the class with most training rows."
+        return f"The baseline always answers {baseline.label}, the class with most {rows}."
     if baseline.mean is None:
         return ""
     median = "" if baseline.median is None else f", or their median, {number(baseline.median)}"
-    return f"The baseline always answers the mean of the training rows, {number(baseline.mean)}{median}."
+    return f"The baseline always answers the mean of the {rows}, {number(baseline.mean)}{median}."
 
 
 def _intervals(found: Intervals | None) -> str:
@@ -392,7 +394,8 @@ def _data(version: Version) -> list[Block]:
     ]
     rows = version.rows
     if rows is not None:
-        lines.append(f"rows: {rows[0]} to learn from, {rows[1]} held out")
+        learnt = f"{rows[0]} to learn from, " if rows[0] else ""
+        lines.append(f"rows: {learnt}{rows[1]} held out")
     known = {
         "target": data.get("target"),
         "positive class": data.get("positiveClass"),

@@ -12,7 +12,7 @@ def limits(version: Version) -> list[str]:
     parts = (_let_through, _not_judged, _not_measured, _not_known)
     own = [f"{sentence}." for part in parts for sentence in part(version)]
     evaluation = version.status.evaluation
-    notes = [f"Noted by the run: {note}" for note in (evaluation.notes if evaluation else ())]
+    notes = [f"Noted when it was measured: {note}" for note in (evaluation.notes if evaluation else ())]
     return [*own, *notes]
 
 
@@ -72,6 +72,9 @@ def _not_known(version: Version) -> Iterator[str]:
     lineage = version.lineage
     if version.data_digest is None:
         yield "The digest of its data is not known"
+    evaluate = version.spec.evaluate
+    if evaluate is not None and evaluate.digest is None:
+        yield "Nothing pins the data that it was scored on (evaluate.digest)"
     if version.spec.lineage is not None and lineage.recipe is None:
         yield "The recipe is not kept, so `modelwright reproduce` cannot make it again"
     if lineage.estimator is None and lineage.code is None:
