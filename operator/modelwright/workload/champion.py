@@ -47,7 +47,8 @@ def champion_mounts(champion: Body | None, uri: str) -> tuple[Mapping[str, Any],
 def _holdout(data: object) -> dict[str, Any] | None:
     """How rows were held out of the data of a recipe; None if that is not known, as a user may have written it.
 
-    None too for a hold-out with an address of its own: the trainer reads the document, and must not read that.
+    None too for a hold-out with an address of its own: the trainer reads the document, and must not read that. And for
+    a random one of a sample of the rows, since which rows were sampled is not in the document.
     """
     if not isinstance(data, Mapping):
         return None
@@ -55,6 +56,6 @@ def _holdout(data: object) -> dict[str, Any] | None:
         holdout = Holdout.model_validate(data.get("holdout") or {})
     except ValidationError:
         return None
-    if holdout.uri is not None:
+    if holdout.uri is not None or (data.get("sample") and holdout.split != "Stable"):
         return None
     return holdout.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"extra_columns"})

@@ -125,6 +125,11 @@ class TestChampion:
             ({"data": {}}, {"fraction": 0.2, "seed": 0, "stratify": True}),
             ({"data": {"holdout": {"uri": "https://data.example.com/h.csv"}}}, None),
             ({"data": {"holdout": {"seed": -1}}}, None),
+            ({"data": {"sample": {"rows": 500}}}, None),
+            (
+                {"data": {"sample": {"rows": 500}, "holdout": {"split": "Stable"}}},
+                {"fraction": 0.2, "seed": 0, "stratify": True, "split": "Stable"},
+            ),
             ({"data": {"holdout": ["a"]}}, None),
             ({"data": "all"}, None),
             ({}, None),
