@@ -16,6 +16,13 @@ def valid_model() -> bytes:
 
 
 @cache
+def summing() -> bytes:
+    """Adds two columns: a regression."""
+    axes = numpy_helper.from_array(np.array([1], dtype=np.int64), "axes")
+    return _model([helper.make_node("ReduceSum", ["input", "axes"], ["value"])], [axes], [None, 1])
+
+
+@cache
 def failing_at_run() -> bytes:
     """Loads, but each run fails: it reshapes two numbers into seven."""
     shape = numpy_helper.from_array(np.array([7], dtype=np.int64), "shape")
