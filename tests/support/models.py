@@ -23,6 +23,12 @@ def summing() -> bytes:
 
 
 @cache
+def averaging() -> bytes:
+    """The mean of two columns: a regression."""
+    return _model([helper.make_node("ReduceMean", ["input"], ["value"], axes=[1])], shape=[None, 1])
+
+
+@cache
 def failing_at_run() -> bytes:
     """Loads, but each run fails: it reshapes two numbers into seven."""
     shape = numpy_helper.from_array(np.array([7], dtype=np.int64), "shape")
