@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from gates_simulated import fair, samples, tables
-from gates_simulated.document import DOCUMENT, written
+from gates_simulated.document import DOCUMENT, caption, written
 
 from modelwright_training.judging import intervals, scorers
 
@@ -104,7 +104,7 @@ def test_the_page_has_a_place_for_each_table() -> None:
         (row.table, [*row.first, *["7 %"] * (len(tables.HEADS[row.table]) - len(row.first))]) for row in rows
     ]
     page = written(DOCUMENT.read_text(), found, 123)
-    assert page.count("Each row is of 123 simulated hold-outs.") == len(tables.HEADS)
+    assert page.count(caption(123)) == len(tables.HEADS)
     assert written(page, found, 123) == page
     with pytest.raises(ValueError, match="champion:begin"):
         written("# Gates\n", found, 123)

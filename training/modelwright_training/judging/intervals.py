@@ -1,4 +1,4 @@
-"""Confidence intervals of metrics: the percentile bootstrap over the rows of a hold-out, or over their groups.
+"""Confidence intervals of metrics: the expanded percentile bootstrap over the rows of a hold-out, or over their groups.
 
 Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. Where rows belong together (those of one
 customer), whole groups are drawn: rows of a group say the same again, and intervals by rows would be too narrow."""
