@@ -64,8 +64,11 @@ def rows() -> Iterator[Row]:
         for ratio, sizes in ((1.0, (60, 200, 1000)), (LIMIT, (200, 1000)), (0.6, (60, 200, 1000, 2000))):
             for each in sizes:
                 yield _row("demographic_parity_ratio", 2, each, rate, ratio)
-    for each in (60, 500):
+    for each in (60, 200):
+        yield _row("demographic_parity_ratio", 2, each, 0.1, 1.0)
+    for each in (60, 200, 1000):
         yield _row("demographic_parity_ratio", 5, each, 0.5, 1.0)
+    yield _row("demographic_parity_ratio", 5, 1000, 0.5, 0.6)
     for ratio in (1.0, 0.6):
         yield _row("equal_opportunity_ratio", 2, 60, 0.7, ratio)
 
