@@ -11,6 +11,8 @@ from unit.training.pod import Json, Pod, churn, numbers, reasons, schema
 from unit.training.test_publish import LABEL, TWO_CLASSES, model
 from unit.training.test_verify import URI, document, stored
 
+from modelwright_training.files import digest_of
+
 BETTER = {"name": "better-than-baseline", "metric": "main", "against": "Baseline", "minChange": 0}
 ACCURATE = {"name": "accurate", "metric": "accuracy", "min": 0.8}
 GAP = {"name": "gap", "metric": "accuracy", "split": "Train", "maxGap": 0.1}
@@ -92,6 +94,7 @@ def test_there_is_no_gap_to_rows_that_are_not_known(pod: Pod) -> None:
     digest = given(pod.given_rows(numbers(100)), TWO_CLASSES)
     (gap,) = pod.evaluate(asked(digest, GAP)).result["gates"]
     assert "value" not in gap
+    assert gap["reason"] == "NoTrainingRows"
 
 
 def test_extra_columns_are_there_for_slices_and_are_no_features(pod: Pod) -> None:
@@ -232,3 +235,20 @@ def test_another_digest_of_the_model_is_not_that_of_the_data(pod: Pod) -> None:
 def test_fetch_without_data_to_evaluate_on_is_refused(pod: Pod) -> None:
     ending = pod.evaluate(document("sha256:" + "1" * 64))
     assert ending.reason == "DocumentInvalid"
+
+
+def test_the_champion_is_compared_on_the_rows_of_the_evaluation(pod: Pod) -> None:
+    """Its file lies in the same claim, which is mounted a second time."""
+    digest = given(pod.given_rows(numbers(200)), TWO_CLASSES)
+    pod.paths.champion.symlink_to(pod.paths.artifacts)
+    rival = pod.paths.artifacts / "rival.onnx"
+    rival.write_bytes(model(TWO_CLASSES.replace("-1.0, 1.0", "1.0, -1.0")).SerializeToString())
+    worse = {"name": "champion", "metric": "main", "against": "Champion", "minChange": 0}
+    made = asked(digest, worse)
+    made["champion"] = {
+        "name": "churn-1",
+        "artifact": {"uri": "pvc://models/rival.onnx", "digest": digest_of(rival.read_bytes())},
+    }
+    (found,) = pod.evaluate(made).result["gates"]
+    assert found["against"] == "churn-1"
+    assert found["low"] > 0.5
