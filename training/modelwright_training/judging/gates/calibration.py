@@ -32,7 +32,7 @@ def measure(gate: Gate, world: World) -> Evidence:
         gate.metric,
         own.value,
         samples=rows,
-        message=f"a calibrated model would have up to {floor:.4g} on {rows} rows, by chance (95 % of them)",
+        message=f"a calibrated model would have up to {floor:.4g} on {rows} rows, by chance (95 % quantile)",
     )
     if not len(own.draws):
         return evidence
