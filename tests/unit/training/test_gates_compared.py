@@ -175,3 +175,19 @@ def test_the_noise_is_that_of_classes_drawn_from_the_probabilities() -> None:
     drawn = ((random.random(1000) < answer).astype(np.int64) for _ in range(400))
     errors = [scorers.of_probabilities(y, table)(np.ones(1000))["expected_calibration_error"] for y in drawn]
     assert floor == pytest.approx(np.quantile(errors, 0.95), rel=0.1)
+
+
+def test_a_metric_of_two_classes_is_as_certain_as_the_smaller_one_makes_it() -> None:
+    """40 rows of one class and 360 of the other: as 80 rows, but for metrics that count all rows alike."""
+    frame = two_classes().assign(y=(np.arange(400) % 10 == 0).astype(int))
+    given = world(frame)
+    units = {name: given.resampled(given.candidate, name).units for name in ("roc_auc", "recall", "accuracy")}
+    assert units == {"roc_auc": 80, "recall": 80, "accuracy": 400}
+    in_groups = world(frame, groups=np.arange(400) // 20)
+    assert in_groups.resampled(in_groups.candidate, "roc_auc").units == 40
+
+
+def test_a_ratio_to_the_baseline_is_a_ratio() -> None:
+    found = evidence(world(two_classes()), metric="log_loss", against="Baseline", maxRatio=0.9)
+    assert found.value == pytest.approx((found.measured or 0) / (found.reference or 1))
+    assert 0 < (found.low or 0) < (found.value or 0) < (found.high or 0) < 1

@@ -1,5 +1,7 @@
 """Intervals cover what they promise, follow from a seed, and are of groups where rows belong together."""
 
+from math import erf, sqrt
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,20 @@ def test_a_seed_gives_one_interval() -> None:
         for seed in (1, 1, 2)
     )
     assert first == again != other
+
+
+@pytest.mark.parametrize(("units", "share"), [(1, 0.0), (10, 0.00856), (1000, 0.0248), (10**7, 0.025)])
+def test_an_interval_of_few_rows_leaves_less_outside(units: int, share: float) -> None:
+    """By Student's t: of 10 rows 2.262 instead of 1.960 standard errors, and those are too small by a root of 10/9."""
+    assert intervals.tail(units) == pytest.approx(share, abs=1e-5)
+
+
+def test_few_resamples_leave_no_more_outside_than_many() -> None:
+    """The ends of 200 normal draws, on average, are those of the distribution."""
+    random = np.random.default_rng(0)
+    lows = [intervals.ends(random.normal(size=200), 0.0, 10**7) for _ in range(400)]
+    outside = np.mean([0.5 * (1 + erf(low / sqrt(2))) for low, _ in filter(None, lows)])
+    assert outside == pytest.approx(0.025, abs=0.0012)
 
 
 def test_rows_of_a_group_are_drawn_together() -> None:
