@@ -1,5 +1,7 @@
 """The lead over the baseline, the gap to the training rows, and the calibration error against its noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -191,3 +193,9 @@ def test_a_ratio_to_the_baseline_is_a_ratio() -> None:
     found = evidence(world(two_classes()), metric="log_loss", against="Baseline", maxRatio=0.9)
     assert found.value == pytest.approx((found.measured or 0) / (found.reference or 1))
     assert 0 < (found.low or 0) < (found.value or 0) < (found.high or 0) < 1
+
+
+def test_without_training_rows_there_is_no_gap() -> None:
+    given = replace(world(two_classes()), trained=None)
+    found = evidence(given, metric="roc_auc", split="Train", maxGap=0.05)
+    assert (found.value, found.reason) == (None, "NoTrainingRows")
