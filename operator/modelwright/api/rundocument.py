@@ -5,7 +5,9 @@ It does not say where the data comes from, since the trainer reads it as well: f
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +15,8 @@ from urllib.parse import urlsplit
 from modelwright.api.gates import BETTER_THAN_BASELINE, MAIN, NOT_WORSE_THAN_CHAMPION
 
 SOURCES = ("uri", "configMapRef", "caConfigMapRef")
+# What of the spec of a ModelVersion says when it may be served.
+TERMS = ("gates", "defaultGates", "onInconclusive", "approval")
 # Of ten rows the interval of roc_auc errs as seldom as of a thousand: docs/gates.md has the numbers.
 _FEW = 10
 # A model that is not clearly better than the baseline is of no use; one that is clearly worse than what serves does
@@ -100,6 +104,26 @@ def gates_of_version(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     scored on: versions of earlier releases have no gates."""
     default = "Enabled" if spec.get("evaluate") else "Disabled"
     return gates_of({**spec, "defaultGates": spec.get("defaultGates") or default})
+
+
+def terms_hash(spec: Mapping[str, Any]) -> str:
+    """The digest of the terms of a ModelVersion: 16 hexadecimal digits of sha256.
+
+    It is that of the values, however they are written: 1 and 1.0 are equal, and so are null, empty and absent.
+    """
+    terms = _plain({name: spec.get(name) for name in TERMS})
+    return sha256(json.dumps(terms, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        parts = {str(name): _plain(part) for name, part in value.items()}
+        return {name: part for name, part in parts.items() if part not in (None, [], {})} or None
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def source_variables(data: Mapping[str, Any]) -> dict[str, str]:

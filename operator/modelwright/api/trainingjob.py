@@ -421,6 +421,11 @@ class Run(Model):
         default=None,
         description="The version that the model was compared with: the Champion when the run began.",
     )
+    terms_hash: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="Digest of the gates and the approval that it has written into its ModelVersion. One with others "
+        "is not Ready.",
+    )
     report: FreeForm | None = Field(
         default=None, description="What the publisher measured: metrics, gates, parity, signature, libraries."
     )
