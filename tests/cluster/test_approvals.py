@@ -228,7 +228,7 @@ def test_an_author_does_not_approve_where_the_recipe_excludes_it(
     )
 
     assert (
-        f"alice wrote the recipe of ModelVersion {name}, and its approval.excludeAuthor asks for somebody else"
+        f"alice wrote the recipe of ModelVersion {name}, and its approval.excludeAuthor asks for another person"
         in refused
     )
 

@@ -33,10 +33,12 @@ def decide(cluster: Cluster, command: Decide) -> None:
 
 
 def _may_not(namespace: str, user: str, command: Decide) -> str:
+    # Its name follows the release, which this command does not know.
     return (
         f"{user} may not {command.decision.lower()} ModelVersions in namespace {namespace}: the verb approve is "
-        "missing. An administrator can allow it:\n"
-        f"  kubectl create rolebinding approvers -n {namespace} --clusterrole=modelwright-approver --user={user}"
+        "missing. An administrator can allow it with the role RELEASE-approver of the chart, such as "
+        "modelwright-approver (with scope.namespace it is a Role: --role):\n"
+        f"  kubectl create rolebinding approvers -n {namespace} --clusterrole=RELEASE-approver --user={user}"
     )
 
 

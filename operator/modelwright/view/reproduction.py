@@ -66,7 +66,7 @@ def _recipe(version: Version) -> dict[str, Any]:
     data, trainer = mapping(recipe.get("data")), mapping(recipe.get("trainer"))
     if version.data_digest is None:
         raise NotReproducible(
-            f"{version.name} does not say which digest its data had, so other data could not be told from it"
+            f"{version.name} does not say which digest its data had, so a run on other data would not be noticed"
         )
     pinned: dict[str, Any] = {**recipe, "data": {**data, "digest": version.data_digest}}
     if "image" in trainer:

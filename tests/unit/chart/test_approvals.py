@@ -39,15 +39,31 @@ def test_the_operator_reads_that_policy_and_no_other(default: Rendered) -> None:
     assert [(rule["resourceNames"], rule["verbs"]) for rule in role["rules"]] == [([NAME], ["get"])]
 
 
-def test_only_the_role_of_approvers_has_the_verb(default: Rendered) -> None:
-    having = [
-        role["metadata"]
-        for role in default.of("ClusterRole", "Role")
+@pytest.mark.parametrize(
+    ("values", "kind", "namespace"),
+    [
+        ({}, "ClusterRole", None),
+        ({"rbac": {"aggregate": False}}, "ClusterRole", None),
+        ({"approvals": {"policy": {"enabled": False}}}, "ClusterRole", None),
+        ({"scope": {"namespace": "team-a"}}, "Role", "team-a"),
+    ],
+)
+def test_only_the_role_of_approvers_has_the_verb_with_the_policy_and_without(
+    chart: Chart, values: dict[str, Any], kind: str, namespace: str | None
+) -> None:
+    (role,) = [
+        role
+        for role in chart.render(values).of("ClusterRole", "Role")
         if any("approve" in rule["verbs"] for rule in role["rules"])
     ]
 
-    assert [each["name"] for each in having] == ["modelwright-approver"]
-    assert not [label for label in having[0]["labels"] if "aggregate" in label]
+    found = role["metadata"]
+    assert (role["kind"], found["name"], found.get("namespace")) == (kind, "modelwright-approver", namespace)
+    assert not [label for label in found["labels"] if "aggregate" in label]
+
+
+def test_without_rbac_the_chart_has_no_role_of_approvers(chart: Chart) -> None:
+    assert not chart.render({"rbac": {"create": False}}).of("ClusterRole", "Role")
 
 
 def rules(rendered: Rendered) -> str:
@@ -78,7 +94,8 @@ def test_without_the_policy_the_operator_knows_that_there_is_none(
     rendered = chart.render(values)
 
     assert NAME not in {each["metadata"]["name"] for each in rendered.of(POLICY, BINDING)}
-    assert not [each for each in rendered.of("ClusterRole", "Role") if "approv" in each["metadata"]["name"]]
+    roles = {each["metadata"]["name"] for each in rendered.of("ClusterRole", "Role")}
+    assert "modelwright-operator-approvals" not in roles, "there is no policy to read"
     assert parse(rendered.container()["args"]).approvals_policy is None
 
 

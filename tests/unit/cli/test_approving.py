@@ -167,7 +167,8 @@ def test_without_the_verb_nothing_is_written_and_the_way_to_it_is_said(desk: Des
 
     assert (code, desk.seen("PATCH")) == (4, 0)
     assert "jane may not approve ModelVersions in namespace team: the verb approve is missing" in text
-    assert "--clusterrole=modelwright-approver --user=jane" in text
+    assert "with the role RELEASE-approver of the chart" in text
+    assert "--clusterrole=RELEASE-approver --user=jane" in text
     (asked,) = [body for _, path, body in desk.requests if path.endswith("subjectaccessreviews")]
     assert asked is not None
     assert asked["spec"]["resourceAttributes"] == {
@@ -181,7 +182,7 @@ def test_without_the_verb_nothing_is_written_and_the_way_to_it_is_said(desk: Des
 
 def test_a_refusal_of_the_policy_is_its_sentence(desk: Desk, command: Run) -> None:
     sentence = (
-        "jane wrote the recipe of ModelVersion churn-2, and its approval.excludeAuthor asks for somebody else"
+        "jane wrote the recipe of ModelVersion churn-2, and its approval.excludeAuthor asks for another person"
     )
     policy = "ValidatingAdmissionPolicy 'modelwright-approvals' with binding 'modelwright-approvals'"
     forbidden = f'modelversions.modelwright.dev "churn-2" is forbidden: {policy} denied request: {sentence}'
