@@ -32,12 +32,14 @@ def entry(command: Decide, user: str, version: Version) -> dict[str, Any]:
 
 def _require_use(command: Decide, version: Version, before: Approval | None) -> None:
     name, missing = version.name, withheld(version)
+    takes_back = before is not None and before.decision == "Reject"
     if before is not None and before.override:
         raise Refused(
             f"{before.by} has approved {name} with override ({before.reason}), and that stays. Another person who may "
             "approve can reject it"
         )
-    if command.decision == "Approve" and missing and not command.override:
+    alone = command.decision == "Approve" and not command.override and not _is_let_through(version)
+    if alone and missing and _is_judged(version) and not takes_back:
         raise Refused("\n".join(_without_override(name, missing)))
     if command.override and not missing:
         raise Refused(
@@ -48,8 +50,44 @@ def _require_use(command: Decide, version: Version, before: Approval | None) -> 
 def _without_override(name: str, missing: list[str]) -> Iterable[str]:
     yield f"nothing was written: {name} has not passed, and an approval alone does not let it through"
     yield from (f"  {line}" for line in missing)
-    yield "To let it through all the same, which is shown from then on:"
-    yield f"  modelwright approve {name} --override --reason TEXT"
+    yield from _way_through(name)
+
+
+def _way_through(name: str) -> tuple[str, str]:
+    return (
+        "To let it through all the same, which is shown from then on:",
+        f"  modelwright approve {name} --override --reason TEXT",
+    )
+
+
+def remarks(command: Decide, version: Version) -> list[str]:
+    """Returns what of the version has not passed, while an approval is written all the same; empty if all has."""
+    missing = [f"  {line}" for line in withheld(version)]
+    if command.decision != "Approve" or not missing:
+        return []
+    if command.override:
+        return ["this is let through all the same:", *missing]
+    if _is_let_through(version):
+        return ["an approval with override stands, which lets this through:", *missing]
+    if not _is_judged(version):
+        return [f"this does not let {version.name} through yet; its gates are not measured:", *missing]
+    return [
+        f"this takes the rejection back, and does not let {version.name} through yet:",
+        *missing,
+        *_way_through(version.name),
+    ]
+
+
+def _is_judged(version: Version) -> bool:
+    """True if the operator knows the file, and so what was measured for its gates."""
+    return version.condition("ArtifactVerified") is not None
+
+
+def _is_let_through(version: Version) -> bool:
+    """True if an approval with override stands, and counts."""
+    terms = version.spec.approval
+    author = version.lineage.author if terms is not None and terms.exclude_author else None
+    return any(each.override and each.by != author for each in version.spec.approvals or ())
 
 
 def stated(version: Version, user: str) -> Approval | None:

@@ -52,9 +52,8 @@ def _write(cluster: Cluster, command: Decide, user: str) -> Mapping[str, Any]:
         change = approval.patch(body, said)
         if change is None:
             return said
-        if command.override and not shown:
-            lines = approval.withheld(version)
-            screen.report("\n".join(["this is let through all the same:", *(f"  {line}" for line in lines)]))
+        if not shown:
+            screen.report("\n".join(approval.remarks(command, version)))
             shown = True
         try:
             cluster.patch_version(command.place.name, change)

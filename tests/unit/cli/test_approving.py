@@ -14,7 +14,16 @@ from modelwright.cli import approving
 
 AT = "2026-01-02T09:00:00Z"
 BOB = {"by": "bob", "decision": "Approve", "reason": "first"}
+OVERRIDE = {**BOB, "override": True}
 FAILS = "Fail          recall-eu  recall at least 0.7 where region is eu  is 0.5 (0.4 to 0.6)  120 rows"
+VERIFIED = {
+    "type": "ArtifactVerified",
+    "status": "True",
+    "reason": "Verified",
+    "message": "it is",
+    "observedGeneration": 1,
+    "lastTransitionTime": AT,
+}
 
 
 def recorded(body: Body) -> Body:
@@ -38,6 +47,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         good = by_hand("churn-2")
         good["spec"]["approval"] = {"required": 2}
         found.versions = {"churn-2": good, "churn-3": a_body()}
+        found.versions["churn-3"]["status"]["conditions"].append(VERIFIED)
         for body in found.versions.values():
             body["metadata"].update(uid="u", resourceVersion="1")
             body["spec"].pop("approvals", None)
@@ -120,13 +130,69 @@ def test_there_is_nothing_to_override_where_all_has_passed(desk: Desk, command: 
     assert "Approve it without --override" in text
 
 
-def test_a_gate_that_was_not_measured_has_not_passed(desk: Desk, command: Run) -> None:
-    desk.versions["churn-3"]["status"] = {}
+def test_a_gate_that_was_never_measured_has_not_passed(desk: Desk, command: Run) -> None:
+    desk.versions["churn-3"]["status"].pop("gates")
 
     code, text = command("approve", "churn-3")
 
     assert (code, approvals(desk, "churn-3")) == (1, None)
     assert "not measured yet" in text
+
+
+def test_an_approval_before_the_gates_are_measured_is_written(desk: Desk, command: Run) -> None:
+    desk.versions["churn-3"]["status"] = {}
+
+    code, text = command("approve", "churn-3")
+
+    assert (code, approvals(desk, "churn-3")) == (0, [{"by": "jane", "decision": "Approve"}])
+    assert "this does not let churn-3 through yet; its gates are not measured:" in text
+    assert "recall-eu  recall at least 0.7 where region is eu  not measured yet" in text
+    assert "--override" not in text, "they may still pass"
+
+
+def test_a_second_approval_beside_an_override_is_written(desk: Desk, command: Run) -> None:
+    desk.versions["churn-3"]["spec"]["approval"] = {"required": 2}
+    says(desk, "churn-3", OVERRIDE)
+
+    code, text = command("approve", "churn-3", "--reason", "second")
+
+    second = {"by": "jane", "decision": "Approve", "reason": "second"}
+    assert (code, approvals(desk, "churn-3")) == (0, [OVERRIDE, second])
+    assert "an approval with override stands, which lets this through:" in text
+    assert FAILS in text
+
+
+def test_an_override_of_the_author_whose_approval_does_not_count_lets_nothing_through(
+    desk: Desk, command: Run
+) -> None:
+    spec = desk.versions["churn-3"]["spec"]
+    spec |= {
+        "approval": {"required": 2, "excludeAuthor": True},
+        "lineage": {**spec["lineage"], "author": "bob"},
+    }
+    says(desk, "churn-3", OVERRIDE)
+
+    code, text = command("approve", "churn-3")
+
+    assert (code, approvals(desk, "churn-3")) == (1, [OVERRIDE])
+    assert "an approval alone does not let it through" in text
+
+
+def test_a_rejection_of_ones_own_is_taken_back_whatever_the_gates_found(desk: Desk, command: Run) -> None:
+    says(desk, "churn-3", {"by": "jane", "decision": "Reject", "reason": "a fault"})
+
+    code, text = command("approve", "churn-3")
+
+    assert (code, approvals(desk, "churn-3")) == (0, [{"by": "jane", "decision": "Approve"}])
+    assert "this takes the rejection back, and does not let churn-3 through yet:" in text
+    assert FAILS in text
+    assert "modelwright approve churn-3 --override --reason TEXT" in text
+
+
+def test_the_rejection_of_another_opens_no_way_around_the_gates(desk: Desk, command: Run) -> None:
+    says(desk, "churn-3", {"by": "bob", "decision": "Reject", "reason": "a fault"})
+
+    assert command("approve", "churn-3")[0] == 1
 
 
 def test_an_approval_that_stands_is_not_written_again(desk: Desk, command: Run) -> None:
@@ -181,9 +247,7 @@ def test_without_the_verb_nothing_is_written_and_the_way_to_it_is_said(desk: Des
 
 
 def test_a_refusal_of_the_policy_is_its_sentence(desk: Desk, command: Run) -> None:
-    sentence = (
-        "jane wrote the recipe of ModelVersion churn-2, and its approval.excludeAuthor asks for another person"
-    )
+    sentence = "jane wrote the recipe of ModelVersion churn-2, and its approval.excludeAuthor asks for another person"
     policy = "ValidatingAdmissionPolicy 'modelwright-approvals' with binding 'modelwright-approvals'"
     forbidden = f'modelversions.modelwright.dev "churn-2" is forbidden: {policy} denied request: {sentence}'
     desk.answers = [("PATCH", 403, status(forbidden))]
