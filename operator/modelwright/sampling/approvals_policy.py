@@ -7,16 +7,16 @@ of every ModelVersion shows its approvals.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from modelwright.api import GROUP
-from modelwright.common.approvals import unrecorded
+from modelwright.common.approvals import Statement, unrecorded
 from modelwright.common.facts import APPROVALS_POLICY, IN_FORCE
 from modelwright.common.indexes import SERVICES_APPROVING, VERSIONS_UNRECORDED, YES
-from modelwright.common.resources import MODEL_VERSIONS
+from modelwright.common.resources import INFERENCE_SERVICES, MODEL_VERSIONS
 from modelwright.common.times import from_timestamp
 from modelwright.engine.api import Api
 from modelwright.engine.cache import View
@@ -30,9 +30,11 @@ POLICIES = ResourceType(
 BINDINGS = ResourceType(
     "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"
 )
-# The API server needs a moment to load a policy. An approval that is older than the policy was not checked by it.
+# The API server needs a moment to load a policy. An approval that was written before has not been checked by it.
 FRESH = timedelta(seconds=10)
 NOT_INSTALLED = "the operator was installed without it (approvals.policy.enabled of the chart)"
+# The fields that hold approvals, as managed fields call them.
+APPROVING = frozenset(("f:approvals", "f:approvedDigests"))
 # What the policy has to look at, for its rules to see each approval.
 GUARDED = frozenset(
     (resource, operation)
@@ -47,11 +49,19 @@ class Unchecked:
 
     about: Key
     targets: tuple[str, ...]
+    said: tuple[Statement, ...]
 
     @property
-    def subject(self) -> None:
-        """Always the same: every answer counts for all approvals."""
-        return
+    def subject(self) -> Hashable:
+        """The approvals: an answer says nothing of those that came after it."""
+        return self.said
+
+    @property
+    def written_in(self) -> frozenset[Key]:
+        """The objects whose specs hold them."""
+        services = {each.by for each in self.said if each.how == "InferenceService"}
+        own = {self.about} if any(each.how == "ModelVersion" for each in self.said) else set()
+        return frozenset(own | {Key(INFERENCE_SERVICES, self.about.namespace, name) for name in services})
 
 
 class ApprovalsPolicy(Source[Unchecked, str, str]):
@@ -75,7 +85,8 @@ class ApprovalsPolicy(Source[Unchecked, str, str]):
         if version is None or deleting(version):
             return None
         services = view.indexed(SERVICES_APPROVING, key.namespace, version["spec"]["artifact"]["digest"])
-        return Unchecked(key, (self._policy or "",)) if unrecorded(version, services) else None
+        said = unrecorded(version, services)
+        return Unchecked(key, (self._policy or "",), said) if said else None
 
     async def ask(self, current: Unchecked, target: str, at: datetime) -> str:
         """IN_FORCE, or why the policy is not. NoAnswer if the API server does not say."""
@@ -86,7 +97,20 @@ class ApprovalsPolicy(Source[Unchecked, str, str]):
         )
         if isinstance(policy, str):
             return policy
-        return binding if isinstance(binding, str) else verdict(policy, binding, at)
+        if isinstance(binding, str):
+            return binding
+        return verdict(policy, binding, await self._written(current, at))
+
+    async def _written(self, current: Unchecked, at: datetime) -> datetime:
+        """When the first of the objects was written; now, where the API server does not say.
+
+        Read here, since the cache keeps no managed fields.
+        """
+        try:
+            bodies = await asyncio.gather(*(self._api.get(key) for key in current.written_in))
+        except ApiError as error:
+            raise NoAnswer(str(error)) from error
+        return min((time for body in bodies if (time := approvals_written(body)) is not None), default=at)
 
     async def _get(self, key: Key) -> Body | str:
         """The object; a clause if there is none, or none that the operator may read."""
@@ -120,8 +144,23 @@ class LastAnswer:
         return self._answer
 
 
-def verdict(policy: Body, binding: Body, now: datetime) -> str:
-    """Returns IN_FORCE if every approval meets the policy, else a clause that says why not.
+def approvals_written(body: Body) -> datetime | None:
+    """Returns when the approvals in a spec were written last; None if its managed fields do not say.
+
+    The API server keeps one time for each field manager, that of its last change to any field. So an approval may be
+    older than this, but is never younger.
+    """
+    times = [
+        from_timestamp(entry["time"])
+        for entry in body["metadata"].get("managedFields") or ()
+        if "time" in entry and not APPROVING.isdisjoint((entry.get("fieldsV1") or {}).get("f:spec") or ())
+    ]
+    return max(times, default=None)
+
+
+def verdict(policy: Body, binding: Body, written: datetime) -> str:
+    """Returns IN_FORCE if an approval of that time met the policy, and each later one does; else a clause that says
+    why not.
 
     What its rules say is not judged: who may write policies may write any.
     """
@@ -129,20 +168,22 @@ def verdict(policy: Body, binding: Body, now: datetime) -> str:
     constraints, matched = spec.get("matchConstraints") or {}, bound.get("matchResources") or {}
     faults = {
         "it is too young to have checked an approval, or is being deleted": not all(
-            _is_settled(found, now) for found in (policy, binding)
+            _is_settled(found, written) for found in (policy, binding)
         ),
         "its binding does not deny what breaks it": bound.get("policyName") != policy["metadata"]["name"]
         or "Deny" not in (bound.get("validationActions") or ()),
         "its failurePolicy is not Fail": spec.get("failurePolicy", "Fail") != "Fail",
         "its rules do not see each approval": not spec.get("validations") or not _sees_all(constraints),
+        # Without its parameters, a policy may allow everything.
+        "it depends on parameters": bool(spec.get("paramKind") or bound.get("paramRef")),
         "it leaves out some requests": bool(spec.get("matchConditions") or matched.get("resourceRules")),
         "it leaves out some namespaces or objects": _narrows(matched) or _narrows(constraints),
     }
     return next((why for why, holds in faults.items() if holds), IN_FORCE)
 
 
-def _is_settled(found: Body, now: datetime) -> bool:
-    return not deleting(found) and now >= from_timestamp(created(found)) + FRESH
+def _is_settled(found: Body, written: datetime) -> bool:
+    return not deleting(found) and written >= from_timestamp(created(found)) + FRESH
 
 
 def _sees_all(constraints: Mapping[str, Any]) -> bool:
@@ -153,6 +194,7 @@ def _sees_all(constraints: Mapping[str, Any]) -> bool:
         if GROUP in rule.get("apiGroups", ())
         and "*" in rule.get("apiVersions", ())
         and not rule.get("resourceNames")
+        and rule.get("scope", "*") in ("*", "Namespaced")
         for resource in rule.get("resources", ())
         for operation in rule.get("operations", ())
     }

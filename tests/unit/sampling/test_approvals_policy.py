@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from fakes.api import Fault
 from unit.given.questions import sampling, until
 from unit.given.resources import ModelVersion, a_service, a_version, a_world
-from unit.given.world import World
+from unit.given.world import START, World
 
 from modelwright.common.facts import APPROVALS_POLICY, IN_FORCE
+from modelwright.common.times import to_timestamp
 from modelwright.engine.errors import Forbidden, Unavailable
 from modelwright.engine.objects import Key, ResourceType
 from modelwright.sampling.approvals_policy import BINDINGS, POLICIES, ApprovalsPolicy
@@ -41,16 +43,18 @@ def fact(version: ModelVersion) -> Any:
     return version.world.cache.fact(version.key, APPROVALS_POLICY)
 
 
+RULE = {"apiGroups": ["modelwright.dev"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"]}
+RULES = [{**RULE, "resources": [resource]} for resource in ("modelversions", "inferenceservices")]
+
+
 def a_policy(
     world: World, policy: dict[str, Any] | None = None, binding: dict[str, Any] | None = None
 ) -> None:
     """The policy of the chart, and its binding; the arguments change their specs."""
-    rule = {"apiGroups": ["modelwright.dev"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"]}
-    rules = [{**rule, "resources": [resource]} for resource in ("modelversions", "inferenceservices")]
     specs = {
         POLICIES: {
             "failurePolicy": "Fail",
-            "matchConstraints": {"resourceRules": rules, "namespaceSelector": {}, "objectSelector": {}},
+            "matchConstraints": {"resourceRules": RULES, "namespaceSelector": {}, "objectSelector": {}},
             "validations": [{"expression": "a"}],
             **(policy or {}),
         },
@@ -89,6 +93,17 @@ async def test_a_policy_and_its_binding_make_approvals_verified() -> None:
         ({"failurePolicy": "Ignore"}, {}, "its failurePolicy is not Fail"),
         ({"validations": []}, {}, "its rules do not see each approval"),
         ({"matchConstraints": {"resourceRules": []}}, {}, "its rules do not see each approval"),
+        (
+            {"matchConstraints": {"resourceRules": [{**each, "scope": "Cluster"} for each in RULES]}},
+            {},
+            "its rules do not see each approval",
+        ),
+        ({"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}, {}, "it depends on parameters"),
+        (
+            {},
+            {"paramRef": {"name": "a", "parameterNotFoundAction": "Allow"}},
+            "it depends on parameters",
+        ),
         ({"matchConditions": [{"expression": "false"}]}, {}, "it leaves out some requests"),
         ({}, {"validationActions": ["Audit", "Warn"]}, "its binding does not deny"),
         ({}, {"policyName": "another"}, "its binding does not deny"),
@@ -136,6 +151,56 @@ async def test_a_policy_that_has_just_come_vouches_for_nothing_that_was_there_be
     a_policy(world)
 
     assert "too young" in await seen(world, approved(world))
+
+
+@pytest.mark.parametrize("scope", ["*", "Namespaced"])
+async def test_rules_for_namespaced_objects_see_each_approval(scope: str) -> None:
+    world = a_world()
+    a_policy(world, {"matchConstraints": {"resourceRules": [{**each, "scope": scope} for each in RULES]}})
+    world.after(60)
+
+    assert await seen(world, approved(world)) == IN_FORCE
+
+
+def managed(field: str, minute: int) -> dict[str, Any]:
+    """What the API server notes of a client that has written a field, so many minutes after the world began."""
+    time = to_timestamp(START + timedelta(minutes=minute))
+    return {"manager": "modelwright", "time": time, "fieldsV1": {"f:spec": {field: {}}}}
+
+
+@pytest.mark.parametrize(
+    ("entries", "answer"),
+    [
+        ([managed("f:approvals", 0)], "too young"),
+        ([managed("f:approvals", 0), managed("f:artifact", 2)], "too young"),
+        ([managed("f:approvals", 0), managed("f:approvals", 2)], IN_FORCE),
+        ([managed("f:artifact", 0)], IN_FORCE),
+    ],
+)
+async def test_an_approval_that_was_written_before_the_policy_was_not_checked(
+    entries: list[dict[str, Any]], answer: str
+) -> None:
+    world = a_world()
+    world.after(60)
+    a_policy(world)
+    world.after(600)
+    version = approved(world)
+    world.edit(version.key, metadata={"managedFields": entries})
+
+    assert answer in await seen(world, version)
+
+
+async def test_a_digest_that_a_service_named_before_the_policy_was_not_checked() -> None:
+    world = a_world()
+    world.after(60)
+    a_policy(world)
+    world.after(600)
+    version = a_version(world)
+    world.edit(version.key, spec={"approval": {"required": 1}})
+    service = a_service(world, approvedDigests=[version.body["spec"]["artifact"]["digest"]])
+    world.edit(service.key, metadata={"managedFields": [managed("f:approvedDigests", 0)]})
+
+    assert "too young" in await seen(world, version)
 
 
 async def test_an_api_server_that_does_not_say_is_asked_again_and_one_that_forbids_is_taken_at_its_word() -> (
