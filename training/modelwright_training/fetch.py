@@ -1,7 +1,6 @@
 """The step `fetch`: brings the data, checks it, and splits it into what the trainer sees and what it does not."""
 
 import logging
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,8 +39,6 @@ log = logging.getLogger(__name__)
 
 RowNumbers = npt.NDArray[np.int64]
 ROW_GROUP = 1 << 17
-# Fields that `evaluate` has as well as `data`.
-FIELDS = re.compile(r"\bdata\.(?=(?:uri|digest|positiveClass)\b)")
 
 
 def run(environ: Mapping[str, str], paths: Paths) -> Json:

@@ -9,7 +9,9 @@ import sklearn.metrics as sk
 from unit.training.worlds import ends, evidence, few_resamples, two_classes, values, world
 
 from modelwright_training.judging import scorers
-from modelwright_training.judging.gates import calibration
+from modelwright_training.judging.gates import calibration, paired, plain
+from modelwright_training.judging.gates.world import Resampled
+from modelwright_training.judging.scored import Scored
 
 few = few_resamples
 
@@ -199,3 +201,79 @@ def test_without_training_rows_there_is_no_gap() -> None:
     given = replace(world(two_classes()), trained=None)
     found = evidence(given, metric="roc_auc", split="Train", maxGap=0.05)
     assert (found.value, found.reason) == (None, "NoTrainingRows")
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        {"metric": "log_loss", "against": "Baseline", "maxRatio": 0.9},
+        {"metric": "log_loss", "against": "Baseline", "maxChange": 0},
+        {"metric": "accuracy", "split": "Train", "maxGap": 0.1},
+    ],
+)
+@pytest.mark.parametrize("costly", [True, False])
+def test_where_one_side_is_too_costly_to_draw_there_is_no_interval(
+    monkeypatch: pytest.MonkeyPatch, gate: dict[str, object], costly: bool
+) -> None:
+    frame, trained = two_classes(), two_classes(800, seed=1)
+    given = world(frame, trained)
+    monkeypatch.setattr(
+        Scored,
+        "costly",
+        lambda scored, _names: (scored is given.candidate) == costly or scored is given.train,
+    )
+    found = evidence(given, **gate)
+    assert found.value is not None
+    assert found.value == pytest.approx(evidence(world(frame, trained), **gate).value)
+    assert (found.low, found.high) == (None, None)
+    assert found.message == "it has no interval: so many rows and classes would take too long"
+
+
+def test_as_many_resamples_are_compared_as_both_have() -> None:
+    random = np.random.default_rng(0)
+    some, other = (
+        Resampled(2.0, random.normal(2, 0.1, 300), units=50),
+        Resampled(4.0, random.normal(4, 0.1, 200), units=50),
+    )
+    for compare, value in ((paired.ratio, 0.5), (paired.difference, -2.0)):
+        found, interval = compare(some, other)
+        assert found == value
+        assert interval is not None
+        assert interval[0] < value < interval[1]
+
+
+@pytest.mark.parametrize("some_first", [True, False])
+def test_what_no_resample_changes_widens_the_right_end_of_a_difference(some_first: bool) -> None:
+    """A share of 1 can only be less, so a difference to it can only be more."""
+    sure = Resampled(1.0, np.ones(200), exact=(0.9, 1.0), units=50)
+    other = Resampled(0.5, np.full(200, 0.5), units=50)
+    value, interval = paired.difference(*((sure, other) if some_first else (other, sure)))
+    expected = (0.4, 0.5) if some_first else (-0.5, -0.4)
+    assert value == (0.5 if some_first else -0.5)
+    assert interval == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ZeroDivisionError, ValueError, KeyError, TypeError, RuntimeError, MemoryError],
+)
+def test_a_defect_of_one_gate_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error("shapes do not match" * 100)
+
+    monkeypatch.setattr(plain, "found", fail)
+    found = evidence(world(two_classes()), metric="main", slice={"region": "eu"}, min=0.5)
+    assert (found.metric, found.value, found.reason) == ("roc_auc", None, "MeasuringFailed")
+    assert 20 < len(str(found.message)) < 300
+    assert "Traceback" in caplog.text
+
+
+def test_what_ends_a_process_is_not_held_up_by_a_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plain, "found", stop)
+    with pytest.raises(KeyboardInterrupt):
+        evidence(world(two_classes()), metric="main", slice={"region": "eu"}, min=0.5)

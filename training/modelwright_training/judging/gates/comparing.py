@@ -12,7 +12,6 @@ from modelwright_training.judging.gates import paired, plain, slices
 from modelwright_training.judging.gates.evidence import Evidence, Unmeasurable
 from modelwright_training.judging.gates.world import World
 from modelwright_training.judging.scored import Scored
-from modelwright_training.judging.scorers import Floats
 
 # Metrics that are shares of rows or of pairs of them, from 0 to 1. Where no resample tells two models apart, they may
 # differ in as large a share as that of a mistake that no row has shown: Wilson's interval of 0.
@@ -37,8 +36,7 @@ def measure(gate: Gate, world: World, other: Scored, name: str, *, other_file: b
     if gate.max_ratio is None:
         value, interval = paired.difference(own, reference)
     elif reference.value > 0:
-        value, draws = own.value / reference.value, _ratios(own.draws, reference.draws)
-        interval = intervals.ends(draws, value, min(own.units, reference.units), constant=True)
+        value, interval = paired.ratio(own, reference)
     else:
         raise Unmeasurable(
             "RatioUndefined", f"a ratio to {reference.value:.4g} says nothing: use minChange or maxChange"
@@ -54,10 +52,5 @@ def measure(gate: Gate, world: World, other: Scored, name: str, *, other_file: b
         reference=reference.value,
         against=name,
         samples=samples,
-        message=plain.without(interval, own, world),
+        message=plain.without(interval, world, own, reference),
     ).within(interval)
-
-
-def _ratios(own: Floats, reference: Floats) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(reference > 0, own / reference, np.nan)

@@ -30,5 +30,5 @@ def measure(gate: Gate, world: World) -> Evidence:
         measured=own.value,
         reference=learnt.value,
         samples=slices.count(mask, world.frame),
-        message=plain.without(interval, own, world),
+        message=plain.without(interval, world, own, learnt),
     ).within(interval)

@@ -1,5 +1,6 @@
 """Measures the gates of a run, each in the module of its kind. A gate never ends the step."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 from modelwright_training.documents import Gate
@@ -18,7 +19,9 @@ from modelwright_training.judging.gates.evidence import Evidence, Unmeasurable
 from modelwright_training.judging.gates.world import MAIN, World
 
 Kind = Callable[[Gate, World], Evidence]
+FAILED = "MeasuringFailed"
 
+log = logging.getLogger(__name__)
 
 # The first that a gate is of.
 KINDS: tuple[tuple[Callable[[Gate], bool], Kind], ...] = (
@@ -46,3 +49,12 @@ def _measure(gate: Gate, world: World) -> Evidence:
         return measure_it(gate, world)
     except (Unmeasurable, InputError) as why:
         return Evidence(gate.name, gate.metric, reason=why.reason, message=why.message)
+    except MemoryError:
+        log.exception("Gate %s: there is too little memory", gate.name)
+        message = "it takes more memory than there is: give the pod more, or hold out fewer rows"
+    except Exception as error:  # a defect of one gate must not cost a trained model
+        log.exception("Gate %s cannot be measured", gate.name)
+        message = (
+            f"measuring it failed, the log of the step says where: {type(error).__name__}: {error!s:.200}"
+        )
+    return Evidence(gate.name, gate.metric, reason=FAILED, message=message)

@@ -19,7 +19,7 @@ def measure(gate: Gate, world: World) -> Evidence:
     if published is not None and published.interval is not None:
         return Evidence(gate.name, gate.metric, published.value, samples=samples).within(published.interval)
     own = found(gate.metric, world, mask)
-    message = without(own.interval, own, world)
+    message = without(own.interval, world, own)
     return Evidence(gate.name, gate.metric, own.value, samples=samples, message=message).within(own.interval)
 
 
@@ -41,14 +41,14 @@ def found(name: str, world: World, mask: Mask | None = None) -> Resampled:
     )
 
 
-def without(interval: Interval | None, own: Resampled, world: World) -> str | None:
-    """Why there is no interval; None if there is one."""
+def without(interval: Interval | None, world: World, *found: Resampled) -> str | None:
+    """Why what was found has no interval; None if there is one."""
     if interval is not None:
         return None
     one = world.candidate.rows < 2 or (world.rows.groups is not None and world.rows.groups.max() < 1)
     if one:
         why = "there is nothing to draw from"
-    elif not len(own.draws):
+    elif not all(len(each.draws) for each in found):
         why = "so many rows and classes would take too long"
     else:
         why = "the rows are too few or too uniform"
