@@ -72,23 +72,36 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     mark = store.mark_of(document.namespace, document.training_job, document.run)
     fresh = store.put(prefix, candidate.file.digest, files, mark)
     log.info("%s %s", "Published" if fresh else "Already published:", report["artifact"]["uri"])
-    signed = {} if key is None else _sign(candidate.file.digest, key, prefix)
+    signed, unsigned = ({}, None) if key is None else _sign(candidate.file.digest, key, prefix)
     judged = ("metrics", "evaluation", "parity", "gates", "importance", "fairness")
     kept = ("artifact", "task", *judged, "signature", "libraries")
-    return {name: report[name] for name in kept if name in report} | signed
+    return _with_note({name: report[name] for name in kept if name in report}, unsigned) | signed
 
 
-def _sign(digest: str, key: EllipticCurvePrivateKey, prefix: Path) -> Json:
-    """Sign the file in the store unless it is signed already; the name of the key, if the signature there is of it."""
+def _sign(digest: str, key: EllipticCurvePrivateKey, prefix: Path) -> tuple[Json, str | None]:
+    """Sign the file in the store unless it is signed already; the name of the key, if the signature there is of it,
+    else what is to be said of it."""
     public = key.public_key()
     path = store.add(prefix, digest, SIGNATURE, bundle.sign(store.MODEL, digest, key))
     try:
         bundle.verify(path, store.MODEL, digest, public)
     except InputError as why:
         log.info("%s was there before and is left as it is: %s", SIGNATURE, why.message)
-        return {}
+        what = "is of another key" if why.reason == "WrongKey" else "is no signature of it"
+        return {}, (
+            f"not signed with the key of spec.signing: {SIGNATURE} beside the file {what} and was left as it is; "
+            "delete it and run again, or write a ModelVersion with verification by its key"
+        )
     log.info("Signed with the key %s", keys.hint(public))
-    return {"signedBy": keys.hint(public)}
+    return {"signedBy": keys.hint(public)}, None
+
+
+def _with_note(result: Json, note: str | None) -> Json:
+    """The result with one more note, before the others: messages show the first ones."""
+    if note is None:
+        return result
+    evaluation = result["evaluation"]
+    return {**result, "evaluation": {**evaluation, "notes": [note, *evaluation["notes"]]}}
 
 
 def _drawn(digest: str, source: SourceFacts, paths: Paths) -> Rows:

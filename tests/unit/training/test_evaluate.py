@@ -179,6 +179,7 @@ INTEGERS = "agraph (int64[N,1] x1) => (float[N,1] value) { value = Cast<to=1>(x1
         (TWO_CLASSES, FRAME, {"extraColumns": ["y"]}, "DocumentInvalid", "which gates have anyway"),
         (TWO_CLASSES, FRAME.drop(columns="x1"), {}, "FeatureMissing", "These are 4: 'x0', 'x2', 'x3', 'x4'"),
         (with_properties(TWO_CLASSES, features='["x0", "age"]'), FRAME, {}, "FeatureMissing", "'age'"),
+        (with_properties(TWO_CLASSES, features='["x0", "x1"]'), FRAME, {}, "FeatureMissing", "names 2 columns"),
         ("agraph (float[N,1] x0, float[N,1] x9) => (float[N,1] value) { value = Add(x0, x9) }", FRAME, {},
          "FeatureMissing", "'x9' (an input of the model)"),
         ("agraph (float[N,1] x0, float[N,1] y) => (float[N,1] value) { value = Add(x0, y) }", FRAME, {},

@@ -277,3 +277,11 @@ def test_what_ends_a_process_is_not_held_up_by_a_gate(monkeypatch: pytest.Monkey
     monkeypatch.setattr(plain, "found", stop)
     with pytest.raises(KeyboardInterrupt):
         evidence(world(two_classes()), metric="main", slice={"region": "eu"}, min=0.5)
+
+
+def test_a_gap_of_rows_in_groups_says_that_its_interval_is_too_narrow() -> None:
+    gate = {"metric": "roc_auc", "split": "Train", "maxGap": 0.05}
+    found = evidence(world(two_classes(), groups=np.arange(400) // 4), **gate)
+    assert found.low is not None
+    assert "drawn one by one, not by group" in str(found.message)
+    assert evidence(world(two_classes()), **gate).message is None

@@ -117,3 +117,24 @@ def test_other_columns_choose_other_rows_unless_one_column_decides(
 def test_a_sample_of_the_rows_does_not_move_a_stable_split() -> None:
     now = Origin(DATA, Holdout.model_validate({**STABLE, "key": "id"}), COLUMNS, sampled=True)
     assert warning(trained(**STABLE, key="id"), COLUMNS, now) is None
+
+
+def after(value: str) -> dict[str, Any]:
+    return {"after": {"column": "day", "value": value}}
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "safe"),
+    [
+        ("2026-09-01T00:00:00Z", "2026-09-01T01:00:00+02:00", False),
+        ("2026-09-01T01:00:00+02:00", "2026-09-01T00:00:00Z", True),
+        ("2026-09-01T00:00:00Z", "2026-09-01T00:00:00+00:00", True),
+        ("2026-09-01", "2026-09-02T00:00:00Z", False),
+        ("2026-09-01T00:00:00Z", "2026-09-02", False),
+    ],
+)
+def test_moments_are_compared_with_their_zones(then: str, now: str, safe: bool) -> None:
+    found = warning(trained(OTHER, **after(then)), COLUMNS, today(**after(now)))
+    assert (found is None) == safe
+    one = ("T" in then) != ("T" in now)
+    assert one == ("has a time zone" in (found or ""))

@@ -55,8 +55,19 @@ def test_a_second_publish_leaves_the_signature_and_adds_one_that_is_not_there(re
     assert (signature.read_bytes(), signature.stat().st_mtime_ns) == (first, time)
 
     other = Key.made(ready.root / "other")
-    assert "signedBy" not in ready.given_key(other.private).run("publish", **SIGN).result
+    result = ready.given_key(other.private).run("publish", **SIGN).result
+    assert "signedBy" not in result
+    assert (
+        "model.sig beside the file is of another key and was left as it is"
+        in result["evaluation"]["notes"][0]
+    )
     assert holds(signature, path, key) == ""
+
+    signature.write_text("nonsense")
+    result = ready.run("publish", **SIGN).result
+    assert "model.sig beside the file is no signature of it" in result["evaluation"]["notes"][0]
+    signature.unlink()
+    assert "model.sig" not in str(ready.run("publish", **SIGN).result["evaluation"]["notes"])
 
 
 @pytest.mark.parametrize(("content", "reason"), [(None, "KeyNotFound"), (b"no key", "KeyUnreadable")])

@@ -107,14 +107,21 @@ def _of_matrix(asked: Evaluation, model: Declared, matrix: Tensor, present: list
         name for name in present if name != asked.target and name not in asked.extra_columns
     ]
     width = matrix.shape[1] if len(matrix.shape) == 2 else 0
-    if width not in (-1, len(columns)) or len(set(columns)) < len(columns) or not columns:
+    if width in (-1, len(columns)) and len(set(columns)) == len(columns) > 0:
+        return dict.fromkeys(columns, matrix)
+    takes = f"The model takes one matrix {matrix.name!r} of shape {list(matrix.shape)}"
+    if model.features:
         raise InputError(
             "FeatureMissing",
-            f"The model takes one matrix {matrix.name!r} of shape {list(matrix.shape)} and names no columns, so it is "
-            f"given all but the target and evaluate.extraColumns, in their order. These are {len(columns)}: "
-            f"{listing(columns)}. Leave other columns out of the data, or name them in evaluate.extraColumns.",
+            f"{takes}, and its property dev.modelwright.features names {len(columns)} columns: {listing(columns)}. "
+            "It has to name each column of the matrix once: export the model again.",
         )
-    return dict.fromkeys(columns, matrix)
+    raise InputError(
+        "FeatureMissing",
+        f"{takes} and names no columns, so it is given all but the target and evaluate.extraColumns, in their order. "
+        f"These are {len(columns)}: {listing(columns)}. Leave other columns out of the data, or name them in "
+        "evaluate.extraColumns.",
+    )
 
 
 def _check_present(wanted: list[str], what: str, reason: str, present: list[str]) -> None:

@@ -11,7 +11,8 @@ from modelwright_training.judging.gates.world import LOSSES, World
 def measure(gate: Gate, world: World) -> Evidence:
     """How much better it is there, whether more of the metric is better or less; below 0: it is worse there.
 
-    Both sides are drawn again on their own, and as often."""
+    Both sides are drawn again on their own, and as often; the training rows one by one, for the groups that they belong
+    to are known of the hold-out only."""
     if world.train is None or world.trained is None:
         raise Unmeasurable("NoTrainingRows", "the rows that the model has learnt from are not at hand")
     mask = slices.rows_of(gate, world)
@@ -30,5 +31,15 @@ def measure(gate: Gate, world: World) -> Evidence:
         measured=own.value,
         reference=learnt.value,
         samples=slices.count(mask, world.frame),
-        message=plain.without(interval, world, own, learnt),
+        message=plain.without(interval, world, own, learnt) or _by_rows(world),
     ).within(interval)
+
+
+def _by_rows(world: World) -> str | None:
+    """What makes the interval too narrow; None if nothing does."""
+    if world.rows.groups is None:
+        return None
+    return (
+        f"the interval is a little too narrow: training rows are drawn one by one, not by "
+        f"{world.rows.column}, which is known of the hold-out only"
+    )

@@ -49,6 +49,8 @@ def warning(champion: Champion, takes: Collection[str], now: Origin) -> str | No
     ):
         return None
     what = "perhaps with other rows held out" if known else "from other data"
+    if not _of_one_zone(then, now.holdout):
+        what += " and one of both values of data.holdout.after has a time zone, which cannot be compared"
     return f"{name} was trained {what}, so it may have learnt from rows of this hold-out; {REMEDY}"
 
 
@@ -81,20 +83,37 @@ def _later(then: Holdout, now: Holdout) -> bool:
         return False
     if then.after.value == now.after.value:
         return True
-    points = [_point(after.value) for after in (then.after, now.after)]
-    before, after = points
+    before, after = _point(then.after.value), _point(now.after.value)
     if isinstance(before, float) and isinstance(after, float):
         return before <= after
-    return isinstance(before, datetime) and isinstance(after, datetime) and before <= after
+    return (
+        isinstance(before, datetime)
+        and isinstance(after, datetime)
+        and _zoned(before) == _zoned(after)
+        and before <= after
+    )
+
+
+def _of_one_zone(then: Holdout, now: Holdout) -> bool:
+    """Whether both begin at moments that can be compared: where only one names its zone, they cannot."""
+    if then.after is None or now.after is None:
+        return True
+    before, after = _point(then.after.value), _point(now.after.value)
+    both = isinstance(before, datetime) and isinstance(after, datetime)
+    return not both or _zoned(before) == _zoned(after)
+
+
+def _zoned(moment: float | datetime | None) -> bool:
+    return isinstance(moment, datetime) and moment.utcoffset() is not None
 
 
 def _point(text: str) -> float | datetime | None:
-    """A number, or a moment in ISO 8601, without its zone: all moments of a column are of one."""
+    """A number, or a moment in ISO 8601, with its zone if it has one."""
     try:
         return float(text)
     except ValueError:
         pass
     try:
-        return datetime.fromisoformat(text.strip()).replace(tzinfo=None)
+        return datetime.fromisoformat(text.strip())
     except ValueError:
         return None
