@@ -6,8 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from modelwright.api import API_VERSION
-from modelwright.api.gates import ChampionRef
+from modelwright.api.base import Model
+from modelwright.api.gates import ApprovalPolicy, ChampionRef, OnInconclusive, User
 from modelwright.api.rundocument import run_document, source_variables, trainer_variables
 from modelwright.api.trainingjob import Run
 from modelwright.common.conditions import true_condition
@@ -18,7 +21,7 @@ from modelwright.engine.objects import Body, annotations_of, name, owner_referen
 from modelwright.trainingjob.memory import RECIPE_HASH, recipe_hash
 from modelwright.trainingjob.observed import Observed
 from modelwright.trainingjob.recipe import public_code, recipe_of
-from modelwright.trainingjob.runs import RUN_ANNOTATION, STEPS, Published, champion_in
+from modelwright.trainingjob.runs import RUN_ANNOTATION, STEPS, Published, champion_in, champion_named
 from modelwright.workload.champion import champion_document, champion_mounts
 from modelwright.workload.podspec import (
     annotation_volume,
@@ -50,6 +53,18 @@ TERMS_ANNOTATION = "modelwright.dev/terms"
 TERMS = ("onInconclusive", "approval", "author")
 
 
+class Terms(Model):
+    """What a Job says of them."""
+
+    on_inconclusive: OnInconclusive | None = None
+    approval: ApprovalPolicy | None = None
+    author: User | None = None
+
+
+# The terms of a Job whose own cannot be read. They may have asked for an approval, so one is asked for.
+UNREADABLE = Terms(on_inconclusive="Hold", approval=ApprovalPolicy(required=1))
+
+
 def artifacts_uri(observed: Observed, settings: Settings) -> str:
     """The folder that models of this TrainingJob are stored in."""
     return store_uri(settings, observed.model, (observed.spec.get("artifacts") or {}).get("uri"))
@@ -76,7 +91,7 @@ def champion_ref(champion: Body | None) -> ChampionRef | None:
     """The version that a run is compared with, as the status names it."""
     if champion is None:
         return None
-    return ChampionRef(name=name(champion), digest=champion["spec"]["artifact"]["digest"])
+    return champion_named(name(champion), champion["spec"]["artifact"]["digest"])
 
 
 def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
@@ -128,8 +143,13 @@ def _terms(spec: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _terms_in(job: Body) -> dict[str, Any]:
+    """The terms as the Job has them, whatever the spec says by now."""
     annotations = (job["spec"]["template"].get("metadata") or {}).get("annotations") or {}
-    return dict(json.loads(annotations.get(TERMS_ANNOTATION) or "{}"))
+    try:
+        terms = Terms.model_validate_json(annotations.get(TERMS_ANNOTATION) or "{}")
+    except ValidationError:
+        terms = UNREADABLE
+    return terms.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
@@ -246,12 +266,12 @@ def model_version_manifest(observed: Observed, run: Run, job: Body, result: Publ
             "model": model,
             "artifact": result.report.artifact.model_dump(mode="json", by_alias=True, exclude_none=True),
             "lineage": _lineage(run, job, result),
-            **_demands(job, result.document),
+            **demands(job, result.document),
         },
     }
 
 
-def _demands(job: Body, document: Mapping[str, Any]) -> dict[str, Any]:
+def demands(job: Body, document: Mapping[str, Any]) -> dict[str, Any]:
     """What the version has to hold before it is Ready: the gates that its run has measured, and who has to agree.
 
     The document of an earlier release has no gates.

@@ -163,8 +163,8 @@ def _jobs(view: View, body: Body) -> list[Body]:
 def _versions(view: View, body: Body) -> Iterator[Body]:
     """The ModelVersions made by runs of this TrainingJob, or of an earlier one with the same name."""
     labelled = view.indexed(VERSIONS_OF_JOB, namespace(body), name(body))
-    for version, lineage in read_each(labelled, _lineage):
-        if lineage.get("run"):
+    for version, _ in read_each(labelled, _run_of):
+        if _lineage(version).get("run"):
             yield version
 
 

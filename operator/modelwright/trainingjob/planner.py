@@ -7,13 +7,16 @@ beside that, whatever the state of the run: see retirement.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
+from modelwright.api.rundocument import terms_hash
 from modelwright.api.trainingjob import Run, TrainingJobStatus
 from modelwright.common import conditions
 from modelwright.common.conditions import Summary, true_condition
+from modelwright.common.reading import read_each
 from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOB
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
@@ -21,12 +24,13 @@ from modelwright.engine.objects import Body, Key, deleting, labels, name, uid
 from modelwright.engine.plan import Confirm, Create, Delete, Effect, Plan
 from modelwright.trainingjob.manifests import (
     champion_ref,
+    demands,
     document_size,
     job_manifest,
     model_version_manifest,
     uses_default_claim,
 )
-from modelwright.trainingjob.memory import HISTORY, recipe_hash, run_number
+from modelwright.trainingjob.memory import HISTORY, recipe_hash
 from modelwright.trainingjob.observed import Observed, observe
 from modelwright.trainingjob.retirement import Retirement, refusals_of_retirement, retirement
 from modelwright.trainingjob.runs import (
@@ -34,6 +38,7 @@ from modelwright.trainingjob.runs import (
     TERMINAL,
     Published,
     at_step,
+    document_in,
     ended,
     postponed,
     published,
@@ -166,7 +171,7 @@ def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: 
         case Ended():
             return _register(observed, run, job, published(progress, job), now)
         case Failed(Problem("ResultLost")):
-            return _by_version(observed, run, now)
+            return _by_version(observed, run, job, now)
         case Failed(problem):
             return _failed(run, problem, now)
         case Postponed(problem, retry_at):
@@ -187,30 +192,66 @@ def _register(observed: Observed, run: Run, job: Body, result: Published | Probl
     """Creates the ModelVersion; the run is Succeeded once that exists."""
     if isinstance(result, Problem):
         return _failed(run, result, now)
+    manifest = _manifest(observed, run, job, result)
+    if isinstance(manifest, Problem):
+        return _failed(run, manifest, now)
     if observed.version is None:
         summary = conditions.reconciling("Registering", f"run {run.number} published its model")
-        manifest = model_version_manifest(observed, run, job, result)
         return RunPlan(run, summary, (Create(Key(MODEL_VERSIONS, observed.namespace, run.job), manifest),))
-    artifact = result.report.artifact
-    if observed.version["spec"]["artifact"]["digest"] != artifact.digest:
-        message = f"a ModelVersion {run.job} of another model file exists; {RUN_AGAIN}"
-        return _failed(run, Problem("ModelVersionExists", message), now)
+    if observed.version["spec"]["artifact"]["digest"] != result.report.artifact.digest:
+        return _failed(run, _exists(run, "it is of another model file"), now)
+    if difference := _difference(observed.version, run, job, result.document):
+        return _failed(run, _exists(run, difference), now)
     report = result.report.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"artifact"})
-    return _succeeded(observed.version, run, artifact.digest, now, data=result.data, report=report)
+    return _succeeded(observed.version, run, now, data=result.data, report=report)
 
 
-def _by_version(observed: Observed, run: Run, now: datetime) -> RunPlan:
+def _manifest(observed: Observed, run: Run, job: Body, result: Published) -> Body | Problem:
+    """The ModelVersion of the run. A Job without an owner may hold any document."""
+    written = read_each((job,), lambda job: model_version_manifest(observed, run, job, result))
+    unreadable = Problem(
+        "ResultUnreadable", f"the run document in Job {run.job} is not complete; {RUN_AGAIN}"
+    )
+    return next((manifest for _, manifest in written), unreadable)
+
+
+def _difference(version: Body, run: Run, job: Body, document: Mapping[str, Any]) -> str | None:
+    """What of a ModelVersion is not as the run writes it, as a clause; None if it is the run's own.
+
+    What the run writes follows from its Job. So the version that was made before a crash is its own, whatever the spec
+    says by now.
+    """
+    spec = version["spec"]
+    lineage = spec.get("lineage") or {}
+    if (lineage.get("trainingJob"), lineage.get("run")) != (document.get("trainingJob"), run.number):
+        return "its lineage names another run"
+    if spec.get("evaluate") or terms_hash(spec) != terms_hash(demands(job, document)):
+        return "it has other gates than the run, or needs other approvals"
+    return None
+
+
+def _exists(run: Run, difference: str) -> Problem:
+    message = f"a ModelVersion {run.job} exists that this run has not made: {difference}; {RUN_AGAIN}"
+    return Problem("ModelVersionExists", f"{message}, and the next version has another name")
+
+
+def _by_version(observed: Observed, run: Run, job: Body, now: datetime) -> RunPlan:
     """The end of a run whose pod was deleted before its result was read: Succeeded if its ModelVersion exists."""
-    version = observed.version
+    version, document = observed.version, document_in(job)
     ours = version is not None and labels(version).get(TRAINING_JOB) == observed.name
-    if version is not None and ours and run_number(version) == run.number:
-        return _succeeded(version, run, version["spec"]["artifact"]["digest"], now)
+    if version is not None and ours and document is not None:
+        difference = _difference(version, run, job, document)
+        if difference is None:
+            return _succeeded(version, run, now)
+        return _failed(run, _exists(run, difference), now)
     message = f"the pod was deleted before its result was read; {RUN_AGAIN}"
     return _failed(run, Problem("ResultLost", message), now)
 
 
-def _succeeded(version: Body, run: Run, digest: str, now: datetime, **parts: object) -> RunPlan:
-    succeeded = ended(run, now, "Succeeded", model_version=run.job, digest=digest, **parts)
+def _succeeded(version: Body, run: Run, now: datetime, **parts: object) -> RunPlan:
+    spec = version["spec"]
+    known = {"model_version": run.job, "digest": spec["artifact"]["digest"], "terms_hash": terms_hash(spec)}
+    succeeded = ended(run, now, "Succeeded", **known, **parts)
     return RunPlan(succeeded, summary_of_ended(succeeded, version))
 
 

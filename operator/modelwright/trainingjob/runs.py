@@ -116,14 +116,16 @@ def document_in(job: Body) -> Mapping[str, Any] | None:
     annotations = (template.get("metadata") or {}).get("annotations") or {}
     try:
         document = json.loads(annotations.get(RUN_ANNOTATION) or _variable(job, "MODELWRIGHT_RUN") or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 
 
 def _source(job: Body, document: Mapping[str, Any]) -> str:
     """The uri that fetch reads, without what may be secret."""
-    return public(_variable(job, "MODELWRIGHT_SOURCE") or str(document["data"].get("uri", "")))
+    data = document.get("data")
+    uri = data.get("uri", "") if isinstance(data, Mapping) else ""
+    return public(_variable(job, "MODELWRIGHT_SOURCE") or str(uri))
 
 
 def _variable(job: Body, name: str) -> str | None:
@@ -151,9 +153,20 @@ def started(run: Run, job: Body, now: datetime) -> Run:
 
 
 def champion_in(document: Mapping[str, Any]) -> ChampionRef | None:
-    """Returns the version that a run document compares with; None if it names none."""
+    """Returns the version that a run document compares with; None if it names none that can be read."""
     named = document.get("champion")
-    return None if named is None else ChampionRef(name=named["name"], digest=named["artifact"]["digest"])
+    artifact = named.get("artifact") if isinstance(named, Mapping) else None
+    if not isinstance(named, Mapping) or not isinstance(artifact, Mapping):
+        return None
+    return champion_named(named.get("name"), artifact.get("digest"))
+
+
+def champion_named(name: object, digest: object) -> ChampionRef | None:
+    """Returns the version that a run is compared with, as its status names it; None if it is no name or no digest."""
+    try:
+        return ChampionRef.model_validate({"name": name, "digest": digest})
+    except ValidationError:
+        return None
 
 
 def at_step(run: Run, step: str) -> Run:
@@ -197,10 +210,10 @@ def _held_back(message: str, version: Body) -> Summary | None:
     """The summary while gates, a lacking approval or a rejection keep the version from being Ready; else None."""
     stand = standing(version)
     if stand.is_withheld:
-        told = f"{message}, which is not Ready: {stand.message}"
+        message = f"{message}, which is not Ready: {stand.message}"
         if stand.stalled:
-            return conditions.stalled(stand.reason, told)
-        return replace(conditions.waiting(stand.reason, told), warning=stand.reason != AWAITING_APPROVAL)
+            return conditions.stalled(stand.reason, message)
+        return replace(conditions.waiting(stand.reason, message), warning=stand.reason != AWAITING_APPROVAL)
     is_judged = version["spec"].get("gates") or version["spec"].get("approval")
     if stand.ready is None and is_judged:
         return conditions.reconciling("Judging", f"{message}, which is judged by its gates")

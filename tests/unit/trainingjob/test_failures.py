@@ -341,16 +341,6 @@ def test_a_version_of_that_name_with_another_file_fails_the_run_and_is_left_alon
     assert other.body["spec"]["artifact"] == words.artifact(letter="b")
 
 
-def test_a_version_of_that_name_with_the_same_file_is_this_runs_own() -> None:
-    job = started()
-    a_version(job.world, "churn-1", trainingJob="churn", run=1)  # the process died right after it was made
-    job.pod().finishes()
-
-    job.job_completes().settles()
-
-    assert job.run["state"] == "Succeeded"
-
-
 @pytest.mark.parametrize("end", [TrainingJob.succeeds, TrainingJob.fails])
 def test_what_is_terminal_stays_terminal_whatever_happens_to_the_job(end: object) -> None:
     job = a_training_job(a_world())
