@@ -45,7 +45,8 @@ class ServedModel(Model):
     track: Literal["Latest", "Champion"] | None = Field(
         default=None,
         description="Latest: the newest version of the family that is Ready. Champion: the one that the other services "
-        "of the family serve; without any, the newest that is Ready.",
+        "of the family serve; while none does, the one that this service serves already, or at first the newest that "
+        "is Ready.",
     )
 
 

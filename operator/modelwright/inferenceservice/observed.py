@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
+from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus, Revision
 from modelwright.common.conditions import Aspect
 from modelwright.common.facts import POD_COUNTS, QUERY_RESULTS, trouble
 from modelwright.common.families import family, led_by
@@ -60,6 +60,8 @@ class Observed(Primary):
     trouble: str | None = None
     # The ModelVersion of the stable revision.
     serving: Body | None = None
+    # The ModelVersion of the retired revision.
+    replaced: Body | None = None
     gateway: Body | None = None
     # Why the operator does not see Gateways, or HTTPRoutes; None if it does.
     gateway_unseen: Blindness | None = None
@@ -72,6 +74,11 @@ class Observed(Primary):
     def spec(self) -> InferenceServiceSpec:
         """The spec, validated."""
         return InferenceServiceSpec.model_validate(self.body["spec"])
+
+    @cached_property
+    def leads_itself(self) -> bool:
+        """True if the spec follows the Champion, and no other service of the family serves one."""
+        return self.champion is None and follows_champion(self.body)
 
     def is_deleted(self, version: str) -> bool:
         """True if the stable revision serves this ModelVersion, and the object no longer exists."""
@@ -160,7 +167,8 @@ def observe(view: View, key: Key) -> Observed | None:
         services=services,
         measured=_measured(view, key),
         trouble=view.fact(key, trouble(POD_COUNTS)),
-        serving=_serving(view, key, status),
+        serving=_version_of(view, key, status.stable),
+        replaced=_version_of(view, key, status.retired),
         gateway=view.get(named),
         gateway_unseen=view.blindness(GATEWAYS, named.namespace),
         routes=_belonging(view, HTTP_ROUTES, body),
@@ -211,7 +219,6 @@ def _champion(view: View, key: Key, body: Body) -> Body | None:
     return led_by(view, key.namespace, str(body["spec"]["model"].get("name")))
 
 
-def _serving(view: View, key: Key, status: InferenceServiceStatus) -> Body | None:
-    """The ModelVersion of the stable revision; None if there is none or it was deleted."""
-    stable = status.stable
-    return None if stable is None else view.get(Key(MODEL_VERSIONS, key.namespace, stable.version))
+def _version_of(view: View, key: Key, revision: Revision | None) -> Body | None:
+    """The ModelVersion of a revision; None if there is none or it was deleted."""
+    return None if revision is None else view.get(Key(MODEL_VERSIONS, key.namespace, revision.version))

@@ -54,7 +54,7 @@ def _replacing(observed: Observed, revisions: Revisions, canary: CanaryRevision)
     """While there is a canary, running or failed."""
     stable = revisions.stable
     if canary.state == "Failed":
-        return _failed(canary, stable)
+        return _failed(observed, canary, stable)
     if canary.stand_in_since is not None and stable is not None:
         return _standing_in(observed, stable, canary)
     if canary.state in SHIFTING:
@@ -75,9 +75,9 @@ def _standing_in(observed: Observed, stable: StableRevision, canary: CanaryRevis
     return conditions.waiting(standin.STABLE_UNAVAILABLE, message)
 
 
-def _failed(canary: CanaryRevision, stable: StableRevision | None) -> Summary:
+def _failed(observed: Observed, canary: CanaryRevision, stable: StableRevision | None) -> Summary:
     """When the revision in the spec was given up."""
-    kept = f"; {stable.version} keeps the traffic" if stable else ""
+    kept = _kept(observed, stable)
     reason = canary.reason or "RevisionFailed"
     stand = conditions.stalled
     if canary.retry_at is not None:
@@ -90,10 +90,18 @@ def _failed(canary: CanaryRevision, stable: StableRevision | None) -> Summary:
 
 def _rejected(observed: Observed, rejected: Rejection, stable: StableRevision | None) -> Summary:
     """When the revision in the spec was rejected earlier, and the status keeps only the reason."""
-    kept = f"; {stable.version} keeps the traffic" if stable else ""
+    kept = _kept(observed, stable)
     by = f": {requester_phrase(rejected.requested_by)}" if rejected.requested_by else ""
     message = f"ModelVersion {rejected.version} was rolled back: {rejected.reason}{by}{kept}"
     return conditions.stalled("RolledBack", f"{message}; {_retry(observed, rejected)}")
+
+
+def _kept(observed: Observed, stable: StableRevision | None) -> str:
+    """Suffix that names the version that keeps the traffic, and why it is no longer Ready if it is not."""
+    if stable is None:
+        return ""
+    lost = withheld(observed, stable.version)
+    return f"; {stable.version} keeps the traffic{f', and is no longer Ready{lost.why}' if lost else ''}"
 
 
 def _retry(observed: Observed, rejected: Rejection) -> str:
@@ -190,8 +198,15 @@ def _done(observed: Observed, stable: StableRevision | Revision, undone: Rejecti
     bad = ", ".join(passed_over(observed, stable.version)[-MOST_NAMES:])
     return conditions.done(
         "Serving",
-        f"ModelVersion {stable.version} has the traffic{f'; passed over: {bad}' if bad else ''}",
+        f"ModelVersion {stable.version} has the traffic{_unled(observed)}{f'; passed over: {bad}' if bad else ''}",
     )
+
+
+def _unled(observed: Observed) -> str:
+    """Suffix for a service that follows the Champion while no other one has it."""
+    if not observed.leads_itself:
+        return ""
+    return f"; no other InferenceService that it could follow serves the model {observed.spec.model.name}"
 
 
 def _recorded(stable: StableRevision | Revision) -> str:

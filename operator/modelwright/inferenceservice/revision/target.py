@@ -49,6 +49,8 @@ def _resolved(observed: Observed) -> Body | Revision | Unresolved:
         return _named(observed, model.version)
     if observed.champion is not None:
         return _followed(observed, observed.champion)
+    if observed.leads_itself and (own := _own(observed, model.name or "")) is not None:
+        return own
     return _newest(observed, model.name or "")
 
 
@@ -111,6 +113,15 @@ def _followed(observed: Observed, champion: Body) -> Body | Revision | Unresolve
     return Unresolved("ModelQuarantined", f"{followed} is passed over: {objection}")
 
 
+def _own(observed: Observed, family: str) -> Body | Revision | None:
+    """What a service with track Champion serves already, which stays while no other service leads: the one that led may
+    be back in a moment, and a newer version has proved itself nowhere. None if it serves nothing of the family."""
+    stable, version = observed.status.stable, observed.serving
+    if stable is None or (version is not None and version["spec"]["model"] != family):
+        return None
+    return version if version is not None and is_ready(version) else Revision(**shape(stable))
+
+
 def _is_newer(version: Body, stable: StableRevision) -> bool:
     """True if a version was made after the stable revision, whose own version was deleted, took over."""
     return stable.since is not None and made(version) > from_timestamp(stable.since)
@@ -134,7 +145,8 @@ def passed_over(observed: Observed, serving: str) -> list[str]:
 
 def withheld(observed: Observed, version_name: str) -> Standing | None:
     """How a version stands that its gates, a lacking approval or a rejection keep from being Ready; None of another."""
-    version = next((version for version in observed.versions if name(version) == version_name), None)
+    known = (*observed.versions, observed.serving, observed.replaced)
+    version = next((each for each in known if each is not None and name(each) == version_name), None)
     stand = None if version is None else standing(version)
     return stand if stand is not None and stand.is_withheld else None
 

@@ -24,7 +24,7 @@ from modelwright.inferenceservice.analysis.counts import counted_since
 from modelwright.inferenceservice.analysis.judge import Measurement
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions, shape
-from modelwright.inferenceservice.revision.target import Unresolved
+from modelwright.inferenceservice.revision.target import Unresolved, withheld
 from modelwright.inferenceservice.rollout import decision_log, rejections, restarts, steps
 from modelwright.inferenceservice.rollout.readiness import explained, is_complete, ready_replicas
 from modelwright.workload.podstatus import Problem
@@ -97,7 +97,10 @@ def counting_restarts(before: InferenceServiceStatus, revisions: Revisions, obse
 
 
 def baked(revisions: Revisions, observed: Observed, now: datetime) -> Revisions:
-    """Rolls a stable revision back that fails while it bakes."""
+    """Rolls a stable revision back that fails while it bakes.
+
+    Also to a version that is no longer Ready: one of both has to answer. The message of Ready says so.
+    """
     stable = revisions.stable
     if stable is None or stable.bake_until is None:
         return revisions
@@ -156,6 +159,11 @@ def undone(
         return f"revision {request.revision} does not have the traffic"
     if retired is None:
         return "there is no other revision that still runs; ask for its version in spec.model instead"
+    if lost := withheld(observed, retired.version):
+        return (
+            f"ModelVersion {retired.version} is not Ready{lost.why}; ask for another version in spec.model, or undo "
+            "again once it is Ready"
+        )
     if ready_replicas(observed.deployment(retired.revision)) == 0:
         return f"no pod of ModelVersion {retired.version} is ready"
     if retired.undone:

@@ -293,7 +293,7 @@ class TestTrackChampion:
         two = a_service(world, None, "two", model=CHAMPION).serves()
 
         assert two.version("stable") == "churn-2"
-        assert one.serves().version("stable") == "churn-2"
+        assert one.settles().version("stable") == "churn-1", "it keeps what it serves"
         assert two.settles().version("stable") == "churn-2"
 
     def test_does_not_start_a_version_that_is_no_longer_ready(self) -> None:
@@ -319,3 +319,77 @@ class TestTrackChampion:
 
         assert follower.settles().version("stable") == "churn-2"
         assert follower.is_ready
+
+
+class TestTrackChampionWithoutALeader:
+    """The service that led is gone, for a moment or for good."""
+
+    UNLED = "; no other InferenceService that it could follow serves the model churn"
+
+    def led(self) -> tuple[World, InferenceService, InferenceService]:
+        """A leader and a follower serve churn-1, and churn-2 is Ready."""
+        world = a_world()
+        runs(world, 1, 2)
+        leader = a_service(world, "churn-1", "shop").serves()
+        follower = a_service(world, None, "follower", model=CHAMPION).serves()
+        assert (follower.version("stable"), self.UNLED in follower.message) == ("churn-1", False)
+        return world, leader, follower
+
+    def test_what_serves_stays_where_the_leader_is_deleted(self) -> None:
+        _, leader, follower = self.led()
+        leader.is_deleted()
+
+        follower.settles()
+
+        assert (follower.version("stable"), follower.version("canary")) == ("churn-1", None)
+        assert follower.message == f"ModelVersion churn-1 has the traffic{self.UNLED}"
+        assert follower.is_ready
+
+    def test_what_serves_stays_where_the_leader_lost_its_status(self) -> None:
+        world, leader, follower = self.led()
+        world.api.edit(leader.key, lambda body: body.update(status={}))
+        world.watch()
+
+        assert follower.settles().version("canary") is None
+
+        leader.changes(model={"version": "churn-2"}).serves()
+        assert follower.serves().version("stable") == "churn-2"
+        assert self.UNLED not in follower.message
+
+    def test_what_serves_stays_though_it_was_deleted_or_rejected(self) -> None:
+        world, leader, follower = self.led()
+        leader.is_deleted()
+        version = ModelVersion.found(world, "churn-1")
+        is_rejected(version)
+        assert (follower.settles().version("stable"), follower.version("canary")) == ("churn-1", None)
+        assert follower.reason == "ServedVersionNotReady"
+
+        version.is_deleted()
+        assert (follower.settles().version("stable"), follower.version("canary")) == ("churn-1", None)
+        assert follower.reason == "ServedVersionDeleted"
+
+    def test_a_change_of_the_pods_takes_effect(self) -> None:
+        _, leader, follower = self.led()
+        leader.is_deleted()
+        before = follower.revision("stable")
+
+        follower.changes(resources={"limits": {"memory": "3Gi"}}).serves()
+
+        assert (follower.version("stable"), follower.revision("stable") == before) == ("churn-1", False)
+
+    def test_a_service_of_another_family_starts_the_newest_that_is_ready(self) -> None:
+        world = a_world()
+        runs(world, 1, 2)
+        a_version(world, "other-1", "f", model="other").is_verified("f")
+        service = a_service(world, "other-1", "shop").serves()
+
+        service.changes(model=CHAMPION)
+
+        assert service.serves().version("stable") == "churn-2"
+
+    def test_the_first_start_says_that_it_follows_none(self) -> None:
+        world = a_world()
+        runs(world, 1, 2)
+        service = a_service(world, None, model=CHAMPION).serves()
+
+        assert service.message == f"ModelVersion churn-2 has the traffic{self.UNLED}"

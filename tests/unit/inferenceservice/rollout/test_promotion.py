@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.given.resources import InferenceService, a_served_version, a_version
+from unit.given.resources import InferenceService, ModelVersion, a_served_version, a_version
 from unit.inferenceservice.rollout.test_canary import (
     STEPS,
     a_canary,
@@ -287,3 +287,51 @@ def test_every_step_is_told_as_an_event() -> None:
 
 def test_steps_of_a_canary_are_those_that_were_asked_for() -> None:
     assert rollout() == {"strategy": "Canary", "steps": STEPS}
+
+
+def is_rejected(service: InferenceService, name: str) -> None:
+    """A person rejects a version."""
+    version = ModelVersion.found(service.world, name)
+    version.changes(approvals=[{"by": "ann", "decision": "Reject", "reason": "unfair"}]).settles()
+
+
+@pytest.mark.parametrize("model", [None, {"name": "churn", "track": "Latest"}], ids=["named", "followed"])
+def test_undo_does_not_give_the_traffic_to_a_version_that_was_rejected(model: dict[str, str] | None) -> None:
+    service = a_promoted_version(bakeSeconds=0)
+    if model is not None:
+        service.world.api.edit(service.key, lambda body: body["spec"].update(model=model))
+        service.world.watch()
+    is_rejected(service.settles(), "churn-1")
+
+    asks(service, "undo", revision=service.revision("stable"), by="bob")
+
+    assert (service.version("stable"), service.is_ready) == ("churn-2", True)
+    event = service.world.told.events[-1]
+    assert (event.type, event.reason) == ("Warning", "RequestIgnored")
+    assert "ModelVersion churn-1 is not Ready: Rejected: " in event.message
+    assert event.message.endswith("ask for another version in spec.model, or undo again once it is Ready")
+
+
+def test_undo_of_an_undo_does_not_either() -> None:
+    service = a_promoted_version(bakeSeconds=0)
+    first, second = service.revision("retired"), service.revision("stable")
+    asks(service, "undo", revision=second)
+    is_rejected(service, "churn-2")
+
+    asks(service, "undo", revision=first, token="t2")
+
+    assert service.version("stable") == "churn-1"
+    assert "ModelVersion churn-2 is not Ready: Rejected: " in service.world.told.events[-1].message
+
+
+def test_a_rollback_to_a_version_that_was_rejected_says_so() -> None:
+    service = a_promoted_version()
+    is_rejected(service, "churn-1")
+
+    answers(service, http200=100, http500=100)
+
+    assert (service.version("stable"), service.reason) == ("churn-1", "RolledBack")
+    assert "; churn-1 keeps the traffic, and is no longer Ready: Rejected: " in service.message
+    assert "is no longer Ready" in service.world.told.events[-1].message
+    service.changes(replicas=3).settles()
+    assert "is no longer Ready" in service.message, "as long as it is so"
