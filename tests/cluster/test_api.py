@@ -114,6 +114,12 @@ REFUSED = [
         {"key": "id", "group": "id", "split": "Stable"},
         "set at most one of key and group",
     ),
+    (
+        TRAINING_JOB,
+        "spec.gates",
+        [{"metric": "rmse", "against": "Champion", "maxRatio": 1.2, "maxChange": 0.1}],
+        "a ratio and a change are different numbers",
+    ),
     (TRAINING_JOB, "spec.artifacts", {"uri": "s3://models"}, "spec.artifacts.uri"),
     (TRAINING_JOB, "spec.artifacts", {"deletionPolicy": "Recycle"}, "spec.artifacts.deletionPolicy"),
     (TRAINING_JOB, "spec.versionsHistoryLimit", 0, "spec.versionsHistoryLimit"),

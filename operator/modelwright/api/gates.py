@@ -47,6 +47,10 @@ class Gate(Model):
             "minChange, maxChange and maxRatio go with against",
         ),
         rule(
+            "!has(self.maxRatio) || !has(self.minChange) && !has(self.maxChange)",
+            "set maxRatio, or minChange and maxChange: a ratio and a change are different numbers",
+        ),
+        rule(
             "has(self.maxGap) == (has(self.split) && self.split == 'Train')", "maxGap goes with split Train"
         ),
         rule("!has(self.min) || !has(self.max) || self.min <= self.max", "min must not be above max"),
@@ -109,8 +113,8 @@ class Gate(Model):
     judged_by: Literal["Value", "Interval"] | None = Field(
         default=None,
         description="Value: the number alone decides. Interval: its whole 95 % interval has to be on one side, else it "
-        "is Inconclusive. Default: Value for min and max on all rows, else Interval; of expected_calibration_error "
-        "always Interval.",
+        "is Inconclusive. Default: Value for min and max on all rows, else Interval; Interval for "
+        "expected_calibration_error, too.",
     )
     source: Literal["Measured", "Reported"] | None = Field(
         default=None,
@@ -119,6 +123,11 @@ class Gate(Model):
     on_inconclusive: OnInconclusive | None = Field(
         default=None, description="Default: that of the spec around it."
     )
+
+    def excludes(self, limit: float | None) -> bool:
+        """True if a value that is equal to this limit does not pass: as good as the baseline is not better than it,
+        while as good as the champion is not worse."""
+        return self.against == "Baseline" and limit == 0
 
 
 Gates = Annotated[list[Gate], Field(max_length=32)]

@@ -6,6 +6,8 @@ from math import inf
 
 from modelwright.api.gates import MAIN, Gate, GateStatus
 
+LATENCY_SUFFIX = "_latency_seconds"
+
 
 def counted(number: int, noun: str = "sample") -> str:
     """Returns the number with the noun."""
@@ -35,7 +37,7 @@ def of_gate(gate: Gate, judged: GateStatus) -> str:
     numbers = _numbers(subject, gate, judged)
     if judged.reason == "TooFewSamples":
         return f"{numbers}; {judged.message}"
-    noun = "request" if judged.metric.endswith("_latency_seconds") else "row"
+    noun = "request" if judged.metric.endswith(LATENCY_SUFFIX) else "row"
     rows = f"; {counted(judged.samples, noun)}" if judged.samples is not None else ""
     why = f" ({judged.message})" if judged.message else ""
     return f"{numbers}{rows}{deciding(judged.samples_needed)}{why}"
@@ -46,10 +48,8 @@ def _numbers(subject: str, gate: Gate, judged: GateStatus) -> str:
     value = f"{judged.value:.4g}{around(judged.low, judged.high)}"
     limit = "" if judged.threshold is None else f", the limit is {judged.threshold:.4g}"
     both = judged.measured is not None and judged.reference is not None
-    if gate.against == "Baseline" and both and judged.threshold == 0:
-        side = "below" if gate.min_change is None else "above"
-        stands = {"Pass": "is clearly", "Fail": "is not", "Inconclusive": "is not clearly"}[judged.verdict]
-        pair = f"{judged.measured:.4g} {stands} {side} the baseline's {judged.reference:.4g}"
+    if gate.excludes(judged.threshold) and both:
+        pair = f"{judged.measured:.4g} {_side(gate, judged)} the baseline's {judged.reference:.4g}"
         return f"{subject} {pair}: the difference is {value}"
     if gate.max_ratio is not None:
         pair = f" ({judged.measured:.4g} and {judged.reference:.4g})" if both else ""
@@ -61,6 +61,15 @@ def _numbers(subject: str, gate: Gate, judged: GateStatus) -> str:
         pair = f": {judged.reference:.4g} there, {judged.measured:.4g} on the hold-out" if both else ""
         return f"{subject} is better on the training rows by {value}{limit}{pair}"
     return f"{subject} is {value}{limit}"
+
+
+def _side(gate: Gate, judged: GateStatus) -> str:
+    """How the value stands to that of the baseline. Only an interval makes it clear."""
+    side = "above" if gate.excludes(gate.min_change) else "below"
+    if gate.judged_by != "Value":
+        stands = {"Pass": "is clearly", "Fail": "is not", "Inconclusive": "is not clearly"}
+        return f"{stands[judged.verdict]} {side}"
+    return {"Pass": f"is {side}", "Fail": f"is not {side}", "Inconclusive": "against"}[judged.verdict]
 
 
 def _subject(gate: Gate, judged: GateStatus) -> str:

@@ -8,13 +8,15 @@ interval that faces the limit.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from hashlib import sha256
 from math import ceil, isfinite, nan
 from typing import Any
 
 from modelwright.api.checks import NOT_MEASURED, TOO_FEW
 from modelwright.api.gates import MAIN, Gate, GateStatus, OnInconclusive, Verdict
-from modelwright.api.phrases import counted
+from modelwright.api.phrases import LATENCY_SUFFIX, counted
 from modelwright.checks.evidence import FARTHEST
 from modelwright.common.report import GateEvidence
 
@@ -29,9 +31,11 @@ UNCLEAR, NO_INTERVAL = "LimitWithinInterval", "IntervalMissing"
 NOT_OURS, OTHER_METRIC, UNREADABLE = "ReportedOnly", "OtherMetric", "GateUnreadable"
 
 MIN_SAMPLES = 30
+# As the status holds them.
+NAME_LENGTH, METRIC_LENGTH = 63, 128
 CALIBRATION = "expected_calibration_error"
 # What `main` may stand for. More is better of each, which the default gates take for granted.
-MAIN_METRICS = frozenset(("roc_auc", "balanced_accuracy", "accuracy", "r2"))
+MAIN_METRICS = frozenset(("roc_auc", "balanced_accuracy", "r2"))
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,10 @@ def judge(gate: Gate, evidence: GateEvidence | None, on_inconclusive: OnInconclu
 
     `evidence`: what a step measured for it; None if no step did. `on_inconclusive`: that of the spec around the gate.
     """
-    judged = _Judged(gate, evidence, gate.on_inconclusive or on_inconclusive)
+    meaning = gate.on_inconclusive or on_inconclusive
+    if (fault := _fault(gate)) is not None:
+        return unreadable(gate.name or "gate", gate.metric, fault, meaning)
+    judged = _Judged(gate, evidence, meaning)
     if evidence is None:
         return judged.inconclusive(NOT_MEASURED, "nothing was measured for it")
     if gate.against == "Champion" and evidence.value is None and evidence.reason == NO_CHAMPION:
@@ -72,11 +79,11 @@ def judge(gate: Gate, evidence: GateEvidence | None, on_inconclusive: OnInconclu
 
 
 def unreadable(name: str, metric: str, why: str, on_inconclusive: OnInconclusive = "Hold") -> GateStatus:
-    """Returns the verdict on a gate that this release cannot read."""
+    """Returns the verdict on a gate that this release cannot read, its name perhaps included."""
     message = f"this release of the operator cannot read it: {why}"[:1024]
     return GateStatus(
-        name=name,
-        metric=metric,
+        name=_clean(name),
+        metric=metric[:METRIC_LENGTH],
         verdict="Inconclusive",
         reason=UNREADABLE,
         message=message,
@@ -104,17 +111,33 @@ def judged_by(gate: Gate) -> str:
 
 def limits(gate: Gate) -> tuple[Limit, ...]:
     """Returns the limits of a gate: at least one, and at most a lower and an upper one."""
-    lower = gate.min if gate.min is not None else gate.min_change
-    uppers = (gate.max, gate.max_change, gate.max_ratio, gate.max_gap)
-    upper = next((limit for limit in uppers if limit is not None), None)
+    lower = (gate.min, gate.min_change)
+    upper = (gate.max, gate.max_change, gate.max_ratio, gate.max_gap)
+    values = (*((value, 1) for value in lower), *((value, -1) for value in upper))
+    return tuple(Limit(value, sign, gate.excludes(value)) for value, sign in values if value is not None)
 
-    def is_strict(limit: float) -> bool:
-        # As good as the baseline is not better than it, while as good as the champion is not worse.
-        return gate.against == "Baseline" and limit == 0
 
-    return tuple(
-        Limit(value, sign, is_strict(value)) for value, sign in ((lower, 1), (upper, -1)) if value is not None
-    )
+def _fault(gate: Gate) -> str | None:
+    """What is wrong with the limits of a gate; None if all of them are about the same number. The API server refuses
+    others, but an object may have been stored before it did."""
+    kinds = {
+        "min and max": (gate.min, gate.max),
+        "minChange and maxChange": (gate.min_change, gate.max_change),
+        "maxRatio": (gate.max_ratio,),
+        "maxGap": (gate.max_gap,),
+    }
+    given = [kind for kind, values in kinds.items() if any(value is not None for value in values)]
+    if not given:
+        return "it has no limit"
+    return None if len(given) == 1 else f"{' or '.join(given)}: they limit different numbers"
+
+
+def _clean(name: str) -> str:
+    """The name if a status may hold it, else one that is made from it and differs from all others."""
+    if len(name) <= NAME_LENGTH and re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name):
+        return name
+    digest = sha256(name.encode(errors="replace")).hexdigest()[:8]
+    return f"{re.sub('[^a-z0-9]+', '-', name.lower())[:50].strip('-') or 'gate'}-{digest}"
 
 
 @dataclass(frozen=True)
@@ -179,15 +202,18 @@ class _Judged:
         return min(limits(self.gate), key=lambda limit: abs(of_value - limit.value), default=None)
 
     def _needed(self, limit: Limit, low: float, high: float) -> int | None:
-        """About how many rows would decide; None if it is more than can be waited for, or not known."""
+        """About how many rows would decide; None if it is more than can be waited for, or not known. Of a latency it is
+        not: its interval does not become narrower with the number of requests."""
         evidence = self.evidence
         if evidence is None or evidence.value is None or not evidence.samples:
+            return None
+        if evidence.metric.endswith(LATENCY_SUFFIX):
             return None
         distance = abs(evidence.value - limit.value)
         good = limit.holds(evidence.value)
         facing = limit.worst(low, high) if good else limit.best(low, high)
         width = abs(evidence.value - facing)
-        if width > distance * FARTHEST**0.5:
+        if not (isfinite(width) and isfinite(distance)) or distance == 0 or width > distance * FARTHEST**0.5:
             return None
         return max(evidence.samples + 1, ceil(evidence.samples * (width / distance) ** 2))
 

@@ -11,7 +11,7 @@ from typing import Any
 from modelwright.api.gates import Approval
 from modelwright.cli.errors import Refused
 from modelwright.cli.options import Decide
-from modelwright.common.standing import SAME_FILE
+from modelwright.common.standing import SAME_FILE, TERMS_CHANGED
 from modelwright.view.model import Object
 from modelwright.view.version import JudgedGate, Version, measured, shape_of
 
@@ -103,8 +103,8 @@ def withheld(version: Version) -> list[str]:
         if gate.verdict == "Fail" or (gate.verdict == "Inconclusive" and _holds(gate, version))
     ]
     ready = version.condition("Ready")
-    same_file = [ready.message] if ready is not None and ready.reason == SAME_FILE else []
-    return [*map(gate_line, gates), *same_file]
+    others = [ready.message] if ready is not None and ready.reason in (SAME_FILE, TERMS_CHANGED) else []
+    return [*map(gate_line, gates), *others]
 
 
 def _holds(gate: JudgedGate, version: Version) -> bool:

@@ -10,6 +10,9 @@ from pydantic import Field, FiniteFloat, ValidationError
 from modelwright.api.base import Artifact, ClassLabel, Digest, Model, Reason, Signature, Task
 from modelwright.api.modelversion import Evaluation, Fairness, Importance, Libraries, Parity
 
+# More rows than there are anywhere. The API server holds the numbers that follow from it, too.
+MOST_ROWS = 10**12
+
 
 class MetricReport(Model):
     """A metric, as a step reports it."""
@@ -36,9 +39,9 @@ class GateEvidence(Model):
     reference: FiniteFloat | None = None
     # The name of the ModelVersion that it was compared with, or Baseline.
     against: Annotated[str, Field(max_length=256)] | None = None
-    samples: Annotated[int, Field(ge=0)] | None = None
+    samples: Annotated[int, Field(ge=0, le=MOST_ROWS)] | None = None
     # Of the smallest group, where groups are compared.
-    smallest: Annotated[int, Field(ge=0)] | None = None
+    smallest: Annotated[int, Field(ge=0, le=MOST_ROWS)] | None = None
     source: Literal["Measured", "Reported"] = "Measured"
     # Why there is no value, in one CamelCase word and in a sentence; or, beside a value, what a reader should know.
     reason: Reason | None = None
@@ -62,7 +65,8 @@ class FetchReport(Model):
 
 # sha256 of the PEM of a public key, in hexadecimal digits.
 KeyHint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Evidence = Annotated[list[GateEvidence], Field(max_length=34)]
+# As many gates as a ModelVersion may have, and the default ones.
+Evidence = Annotated[list[GateEvidence], Field(max_length=36)]
 
 
 class FileReport(Model):

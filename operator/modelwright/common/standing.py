@@ -13,7 +13,9 @@ GATE_FAILED, GATE_INCONCLUSIVE = "GateFailed", "GateInconclusive"
 AWAITING_APPROVAL, REJECTED = "AwaitingApproval", "Rejected"
 # The gates of another version of the same file have not passed.
 SAME_FILE = "SameFileRefused"
-WITHHELD = frozenset((GATE_FAILED, GATE_INCONCLUSIVE, AWAITING_APPROVAL, REJECTED, SAME_FILE))
+# The run that made it has written other gates or approvals into its spec.
+TERMS_CHANGED = "TermsChanged"
+WITHHELD = frozenset((GATE_FAILED, GATE_INCONCLUSIVE, AWAITING_APPROVAL, REJECTED, SAME_FILE, TERMS_CHANGED))
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Standing:
     @property
     def why(self) -> str:
         """Suffix with the reason and, unless it is in progress, the message; empty if there is no condition yet."""
-        told = (self.reason, self.message if self.ready is False else "")
-        return "".join(f": {part}" for part in told if part)
+        parts = (self.reason, self.message if self.ready is False else "")
+        return "".join(f": {part}" for part in parts if part)
 
 
 def standing(version: Body) -> Standing:

@@ -7,7 +7,7 @@ versions of the same file: else the file would be served under another name. An 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -40,7 +40,8 @@ class Approvals:
 
     `recorded`: what the status shows, with what was recorded before and does not count any more. `said`: what counts.
     `pending`: approvals that are not recorded yet. `rejections`: a phrase for each, and `rejected_by` who can take it
-    back. `required`: how many people have to approve. `author`: whose approval does not count.
+    back. `required`: how many people have to approve. `author`: whose approval does not count. `unread`: who makes a
+    statement that this release cannot read, which does not count.
     """
 
     recorded: tuple[ApprovalStatus, ...] = ()
@@ -50,6 +51,7 @@ class Approvals:
     required: int = 0
     author: str | None = None
     excludes_author: bool = False
+    unread: tuple[str, ...] = ()
 
     @property
     def people(self) -> tuple[ApprovalStatus, ...]:
@@ -68,7 +70,7 @@ class Approvals:
     @property
     def count(self) -> int:
         """How many people have approved it for certain. The one who changed a service may be one of those named."""
-        return len(self.people) or min(1, len(self.by_service))
+        return len({entry.by for entry in self.people}) or min(1, len(self.by_service))
 
     @property
     def is_rejected(self) -> bool:
@@ -85,6 +87,10 @@ class Approvals:
         """The approval that lets it through although a gate has not passed."""
         return next((entry for entry in self.people if entry.override), None)
 
+    def joined(self, other: Approvals) -> Approvals:
+        """With the approvals of another version of the same file, under the terms of this one."""
+        return replace(self, recorded=(*self.recorded, *other.recorded), said=self.said | other.said)
+
     @property
     def _approving(self) -> tuple[ApprovalStatus, ...]:
         return tuple(
@@ -97,13 +103,16 @@ class Approvals:
 
 def approvals(observed: Observed, now: datetime) -> Approvals:
     """Returns what is said of a version. What is new is recorded as of `now`, once the policy's state is known."""
-    known = {_statement(entry): entry for entry in _written(observed)}
+    known = {_statement(entry): entry for entry in _readable(observed.written_status.get("approvals") or ())}
     said = statements(observed.body, observed.approving)
     policy = observed.approvals_policy
     at, verified = to_timestamp(now), policy == IN_FORCE
-    recorded = [
-        known.get(each) or _entry(each, at, verified=verified) for each in said if each in known or policy
-    ]
+    entries = {
+        each: known.get(each) or _entry(each, at, verified=verified)
+        for each in said
+        if each in known or policy
+    }
+    recorded = [entry for entry in entries.values() if entry is not None]
     # An override is shown from then on, whatever becomes of the spec.
     former = [entry for each, entry in known.items() if entry.override and each not in said]
     terms = observed.spec.get("approval") or {}
@@ -115,13 +124,22 @@ def approvals(observed: Observed, now: datetime) -> Approvals:
         terms.get("required", 1) if terms else 0,
         _author(observed.spec),
         bool(terms.get("excludeAuthor")),
+        tuple(each.by for each, entry in entries.items() if entry is None),
     )
 
 
-def has_override(spec: Mapping[str, Any]) -> bool:
-    """True if a person has let a version with this spec through, and counts."""
-    excluded = _author(spec) if (spec.get("approval") or {}).get("excludeAuthor") else None
-    return any(entry.get("override") and entry["by"] != excluded for entry in spec.get("approvals") or ())
+def approvals_of_sibling(sibling: Body, approving: Sequence[Body]) -> Approvals:
+    """Returns the approvals that the status of another version of the same file shows, and that still stand.
+    `approving`: the services that approve the file."""
+    spec = sibling["spec"]
+    terms = spec.get("approval") or {}
+    return Approvals(
+        tuple(_readable((sibling.get("status") or {}).get("approvals") or ())),
+        frozenset(statements(sibling, approving)),
+        required=terms.get("required", 1) if terms else 0,
+        author=_author(spec),
+        excludes_author=bool(terms.get("excludeAuthor")),
+    )
 
 
 def approved(version: str, found: Approvals) -> Aspect | None:
@@ -171,6 +189,11 @@ def approval_events(before: Iterable[object], found: Approvals, policy: str | No
     )
 
 
+def written(found: Approvals) -> list[dict[str, Any]]:
+    """Returns the approvals as the status holds them."""
+    return [entry.model_dump(mode="json", by_alias=True, exclude_none=True) for entry in found.recorded]
+
+
 def approval_text(entry: ApprovalStatus) -> str:
     """Returns who has approved it, how, and why."""
     if entry.how == "InferenceService":
@@ -200,6 +223,10 @@ def _warnings(found: Approvals) -> tuple[str, ...]:
         warnings.append("lineage names no author, so approval.excludeAuthor leaves out no person")
     if any(not entry.verified for entry in found.people or found.by_service):
         warnings.append(UNVERIFIED)
+    warnings += [
+        f"this release of the operator cannot read the statement of {_cut(by)}, so it does not count"
+        for by in found.unread[:NAMED]
+    ]
     return tuple(warnings)
 
 
@@ -230,29 +257,29 @@ def _author(spec: Mapping[str, Any]) -> str | None:
 def _because(reason: str | None) -> str:
     if not reason:
         return ""
-    return f" ({reason if len(reason) <= REASON_LENGTH else f'{reason[:REASON_LENGTH]}...'})"
+    return f" ({_cut(reason)})"
 
 
-def _entry(said: Statement, at: str, *, verified: bool) -> ApprovalStatus:
-    return ApprovalStatus.model_validate(
-        {
-            "by": said.by,
-            "at": at,
-            "how": said.how,
-            "decision": said.decision,
-            "reason": said.reason,
-            "override": said.override or None,
-            "verified": verified,
-        }
-    )
+def _cut(text: str) -> str:
+    return text if len(text) <= REASON_LENGTH else f"{text[:REASON_LENGTH]}..."
+
+
+def _entry(said: Statement, at: str, *, verified: bool) -> ApprovalStatus | None:
+    """The statement as the status holds it; None if it is of a later release, and this one cannot read it."""
+    entry = {
+        "by": said.by,
+        "at": at,
+        "how": said.how,
+        "decision": said.decision,
+        "reason": said.reason,
+        "override": said.override or None,
+        "verified": verified,
+    }
+    return next(iter(_readable((entry,))), None)
 
 
 def _statement(entry: ApprovalStatus) -> Statement:
     return Statement(entry.by, entry.how, entry.decision, entry.reason, bool(entry.override))
-
-
-def _written(observed: Observed) -> Sequence[ApprovalStatus]:
-    return _readable(observed.written_status.get("approvals") or ())
 
 
 def _readable(entries: Iterable[object]) -> list[ApprovalStatus]:
@@ -264,8 +291,3 @@ def _readable(entries: Iterable[object]) -> list[ApprovalStatus]:
         except ValidationError:
             continue
     return found
-
-
-def written(found: Approvals) -> list[dict[str, Any]]:
-    """Returns the approvals as the status holds them."""
-    return [entry.model_dump(mode="json", by_alias=True, exclude_none=True) for entry in found.recorded]

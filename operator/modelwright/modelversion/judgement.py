@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelwright.api.gates import ApprovalStatus
+from modelwright.api.rundocument import terms_hash
 from modelwright.checks.gates import NO_CHAMPION
 from modelwright.common import conditions
 from modelwright.common.conditions import Summary
@@ -21,9 +22,17 @@ from modelwright.common.standing import (
     GATE_INCONCLUSIVE,
     REJECTED,
     SAME_FILE,
+    TERMS_CHANGED,
+    standing,
 )
 from modelwright.engine.objects import Body, created, name
-from modelwright.modelversion.approvals import Approvals, approval_text, awaited, has_override, warning
+from modelwright.modelversion.approvals import (
+    Approvals,
+    approval_text,
+    approvals_of_sibling,
+    awaited,
+    warning,
+)
 from modelwright.modelversion.facts import Facts, facts_in_status
 from modelwright.modelversion.gates import DEFAULTS, Judged, judged_in_status, open_gates, stands
 from modelwright.modelversion.observed import Observed
@@ -46,7 +55,7 @@ def judgement(observed: Observed, facts: Facts, gates: Sequence[Judged], approva
     """Returns the summary of a version whose file can be served."""
     if approvals.is_rejected:
         return conditions.stalled(REJECTED, "; ".join((*approvals.rejections, *_served_on(observed))))
-    obstacle = _obstacle(observed, facts, gates)
+    obstacle = _obstacle(observed, facts, gates, approvals)
     if obstacle is not None and approvals.override is None:
         return _held_back(observed, obstacle)
     if not approvals.is_enough:
@@ -59,13 +68,29 @@ def judgement(observed: Observed, facts: Facts, gates: Sequence[Judged], approva
     return conditions.done(verified.reason, with_notes(verified.message, facts.details, allowed))
 
 
-def _obstacle(observed: Observed, facts: Facts, gates: Sequence[Judged]) -> Obstacle | None:
-    """The gates that have not passed: its own, or those of another version of the same file."""
+def _obstacle(
+    observed: Observed, facts: Facts, gates: Sequence[Judged], approvals: Approvals
+) -> Obstacle | None:
+    """What is in the way: other gates than its run wrote, its own that have not passed, or another version of the
+    file."""
+    if (changed := _of_terms(observed)) is not None:
+        return changed
     if unfulfilled := open_gates(gates):
         return _of_gates(observed, unfulfilled)
-    if facts.by_run or any(_is_evidence(each) for each in gates):
+    return _of_siblings(observed, facts, gates, approvals)
+
+
+def _of_terms(observed: Observed) -> Obstacle | None:
+    """The terms that the run has written, if the spec has others: a version may have been deleted, and written again
+    under its name. The run of an earlier release does not know them."""
+    run = observed.run
+    if run is None or run.get("digest") != observed.artifact["digest"] or "termsHash" not in run:
         return None
-    return _of_siblings(observed)
+    if run["termsHash"] == terms_hash(observed.spec):
+        return None
+    job = observed.spec["lineage"]["trainingJob"]
+    message = f"run {run['number']} of TrainingJob {job} made this version with other gates or approvals"
+    return Obstacle(TERMS_CHANGED, message, ", or delete it and write it again with those of the run")
 
 
 def _of_gates(observed: Observed, unfulfilled: Sequence[Judged]) -> Obstacle:
@@ -78,28 +103,57 @@ def _of_gates(observed: Observed, unfulfilled: Sequence[Judged]) -> Obstacle:
     return Obstacle(GATE_INCONCLUSIVE, stands(unfulfilled), remedy, waits=not rejects)
 
 
-def _of_siblings(observed: Observed) -> Obstacle | None:
-    """The gates of an older version of the same file. Else one would write the file a second time, without gates.
+def _of_siblings(
+    observed: Observed, facts: Facts, gates: Sequence[Judged], approvals: Approvals
+) -> Obstacle | None:
+    """The gates and the approvals of an older version of the same file. Else one would write the file a second time,
+    without them.
 
-    A younger version does not count, so what is Ready stays so.
+    A younger version does not count, so what is Ready stays so. Nor does one of the same TrainingJob, if its run has
+    made this one too: it has the gates and approvals that the TrainingJob asks for now.
     """
-    for sibling, unfulfilled in read_each(observed.siblings, _open_gates_of):
-        if unfulfilled and created(sibling) <= created(observed.body):
-            message = f"ModelVersion {name(sibling)} is the same file, and there {stands(unfulfilled)}"
-            return Obstacle(SAME_FILE, message, ", or evaluate and gates in another ModelVersion")
+    has_evidence = any(_is_evidence(each) for each in gates)
+
+    def lack(sibling: Body) -> Obstacle | None:
+        if created(sibling) > created(observed.body):
+            return None
+        if facts.by_run and _training_job(sibling) == _training_job(observed.body):
+            return None
+        theirs = approvals_of_sibling(sibling, observed.approving)
+        return _lack_of(sibling, theirs, approvals, has_evidence=has_evidence)
+
+    return next((found for _, found in read_each(observed.siblings, lack) if found is not None), None)
+
+
+def _lack_of(sibling: Body, theirs: Approvals, own: Approvals, *, has_evidence: bool) -> Obstacle | None:
+    """What keeps another version of the same file from being Ready; None if nothing does, or the file is no model.
+
+    `theirs`: what is said of it. `own`: what is said of this version, which is the same file, so people need not say it
+    twice. `has_evidence`: True if the file has passed gates in this version. That takes the place of gates, not of
+    people.
+    """
+    found = facts_in_status(sibling.get("status") or {}, sibling["spec"])
+    if found is not None and not found.servable:
+        return None
+    same = f"ModelVersion {name(sibling)} is the same file, and there"
+    if theirs.override is None and not has_evidence:
+        known = found.details.get("gates") or () if found is not None else ()
+        by_run = found is not None and found.by_run
+        if unfulfilled := open_gates(judged_in_status(sibling["spec"], known, by_run=by_run)):
+            remedy = ", or evaluate and gates in another ModelVersion"
+            return Obstacle(SAME_FILE, f"{same} {stands(unfulfilled)}", remedy)
+    if theirs.override is None and standing(sibling).reason == TERMS_CHANGED:
+        return Obstacle(SAME_FILE, f"{same} the gates or approvals are not those of its run")
+    counting = theirs.joined(own)
+    if not counting.is_enough:
+        count = f"{same} are {counting.count} of {counting.required} approvals"
+        return Obstacle(SAME_FILE, count, f", or modelwright approve {name(sibling)}")
     return None
 
 
-def _open_gates_of(version: Body) -> tuple[Judged, ...]:
-    """The gates of another version that have not passed; none if it has been let through, or its file is no model."""
-    facts = facts_in_status(version.get("status") or {}, version["spec"])
-    if facts is not None and not facts.servable:
-        return ()
-    if has_override(version["spec"]):
-        return ()
-    by_run = facts is not None and facts.by_run
-    known = facts.details.get("gates") or () if facts is not None else ()
-    return open_gates(judged_in_status(version["spec"], known, by_run=by_run))
+def _training_job(version: Body) -> object:
+    """The TrainingJob that made a version; None if none did."""
+    return (version["spec"].get("lineage") or {}).get("trainingJob")
 
 
 def _is_evidence(gate: Judged) -> bool:

@@ -190,10 +190,8 @@ def shape_of(demand: Gate | None, metric: str | None = None) -> str:
 
 def _limits(demand: Gate) -> Iterable[str]:
     other = "the Champion" if demand.against == "Champion" else "the baseline"
-    # As good as the baseline is not better than it.
-    strict = demand.against == "Baseline"
-    above = "above" if strict and demand.min_change == 0 else "at least"
-    below = "below" if strict and demand.max_change == 0 else "at most"
+    above = "above" if demand.excludes(demand.min_change) else "at least"
+    below = "below" if demand.excludes(demand.max_change) else "at most"
     words = {
         "at least": demand.min,
         "at most": demand.max,

@@ -316,3 +316,61 @@ def test_the_phrase_of_a_gate_has_its_numbers(
     asked: Gate, evidence: GateEvidence | None, phrase: str
 ) -> None:
     assert of_gate(asked, judge(asked, evidence)) == phrase
+
+
+@pytest.mark.parametrize(
+    "value", [(1e308, -1e308, 1e308), (-1e308, -1e308, 1.7e308), (0.9, -1.7e308, 1.7e308)]
+)
+def test_huge_numbers_need_no_rows(value: tuple[float, float, float]) -> None:
+    status = judge(gate(min=0.9, judgedBy="Interval"), measured(*value))
+
+    assert (status.verdict, status.samples_needed) == ("Inconclusive", None)
+
+
+def test_more_requests_do_not_decide_a_latency() -> None:
+    found = measured(1.1, 0.9, 1.3, metric="p99_latency_seconds")
+
+    assert judge(FAST, found).reason == "LimitWithinInterval"
+    assert judge(FAST, found).samples_needed is None
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"against": "Baseline", "maxRatio": 1.2, "minChange": 0},
+        {"against": "Champion", "maxRatio": 1.2, "maxChange": 0.1},
+        {"min": 0.5, "maxGap": 0.1},
+        {},
+    ],
+)
+@pytest.mark.parametrize("own", ["Allow", "Hold"])
+def test_limits_of_different_numbers_decide_nothing(limits: dict[str, Any], own: OnInconclusive) -> None:
+    status = judge(gate(**limits, onInconclusive=own), measured(0.6, 0.55, 0.65))
+
+    assert (status.verdict, status.reason, status.on_inconclusive) == (
+        "Inconclusive",
+        "GateUnreadable",
+        "Hold",
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "evidence", "words"),
+    [
+        ({"minChange": 0}, (0.2, 0.1, 0.3), "0.7 is clearly above the baseline's 0.5"),
+        ({"minChange": 0, "judgedBy": "Value"}, (0.2, -0.1, 0.3), "0.7 is above the baseline's 0.5"),
+        ({"minChange": 0, "judgedBy": "Value"}, (-0.2, -0.3, 0.3), "0.7 is not above the baseline's 0.5"),
+        ({"minChange": -1, "maxChange": 0}, (-0.2, -0.3, -0.1), "0.7 is clearly below the baseline's 0.5"),
+        ({"minChange": 0, "maxChange": 1}, (0.2, 0.1, 0.3), "0.7 is clearly above the baseline's 0.5"),
+    ],
+)
+def test_the_side_of_the_baseline_is_that_of_the_limit(
+    parts: dict[str, Any], evidence: tuple[float, ...], words: str
+) -> None:
+    asked = gate(against="Baseline", **parts)
+
+    assert words in of_gate(asked, judge(asked, measured(*evidence, measured=0.7, reference=0.5)))
+
+
+def test_accuracy_is_never_the_main_metric() -> None:
+    assert judge(gate("main", min=0.5), measured(0.9, metric="accuracy")).reason == "OtherMetric"

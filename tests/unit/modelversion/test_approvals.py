@@ -369,3 +369,14 @@ def test_long_reasons_are_cut_in_messages() -> None:
 
     assert version.condition("Approved")["message"] == f"alice has approved it ({'x' * 200}...)"
     assert version.status["approvals"][0]["reason"] == "x" * 1024
+
+
+@pytest.mark.parametrize("part", [{"decision": "Abstain"}, {"reason": "r" * 2000}, {"by": "b" * 300}])
+def test_a_statement_of_a_later_release_does_not_count(part: dict[str, Any]) -> None:
+    version = awaiting(required=1)
+    said = {"by": "alice", "decision": "Approve", **part}
+    version.world.api.edit(version.key, lambda body: body["spec"].update(approvals=[said]))
+    version.world.watch()
+    version.settles()
+
+    assert (version.reason, version.status.get("approvals")) == ("AwaitingApproval", None)

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from unit.given import words
+from unit.given.approvals import WHY, approves
 from unit.given.resources import ModelVersion, a_training_job, a_version, a_world
 
 from modelwright.api.gates import GateStatus
+from modelwright.api.rundocument import terms_hash
+from modelwright.common.report import FileReport
 from modelwright.common.resources import MODEL_VERSIONS, TRAINING_JOBS
 from modelwright.engine.objects import Key
 from modelwright.modelversion.gates import judged_in_status
@@ -328,3 +331,74 @@ def test_a_second_look_writes_nothing() -> None:
         assert not version.looks_once()
         version.world.restart()
         assert not version.looks_once()
+
+
+def written_again(terms: str | None, **changed: Any) -> ModelVersion:
+    """A version that was deleted and written again with these changes. `terms`: digest that its run knows."""
+    job = a_training_job(a_world(), defaultGates="Disabled", gates=[dict(LIMIT)]).settles()
+    job.pod().finishes(words.published(gates=[evidence(value=0.5)]))
+    job.job_completes().settles()
+    body = job.world.api.objects[Key(MODEL_VERSIONS, "team", "churn-1")]
+    job.world.drop(Key(MODEL_VERSIONS, "team", "churn-1"))
+    digest = terms_hash(body["spec"]) if terms == "known" else terms
+
+    def edit(training_job: dict[str, Any]) -> None:
+        training_job["status"]["run"].pop("termsHash", None)
+        training_job["status"]["run"].update({} if digest is None else {"termsHash": digest})
+
+    job.world.api.edit(Key(TRAINING_JOBS, "team", "churn"), edit)
+    job.world.watch()
+    spec = {name: value for name, value in {**body["spec"], **changed}.items() if value is not None}
+    return ModelVersion(job.world, "churn-1", spec, labels=body["metadata"]["labels"]).settles()
+
+
+WEAKER = [{**LIMIT, "min": 0.1}]
+
+
+@pytest.mark.parametrize("changed", [{"gates": WEAKER}, {"gates": WEAKER, "approval": {"required": 0}}])
+def test_weaker_terms_than_its_run_wrote_are_refused(changed: dict[str, Any]) -> None:
+    version = written_again("known", **changed)
+
+    assert (version.reason, version.is_stalled) == ("TermsChanged", True)
+    assert version.message == (
+        "run 1 of TrainingJob churn made this version with other gates or approvals; "
+        f"{OVERRIDE}, or delete it and write it again with those of the run"
+    )
+    assert approves(version, override=True, reason=WHY).reason == "Overridden"
+
+
+def test_the_same_terms_written_again_are_judged() -> None:
+    assert written_again("known").reason == "GateFailed"
+
+
+def test_a_run_of_an_earlier_release_does_not_know_the_terms() -> None:
+    assert written_again(None, gates=WEAKER).is_ready
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        {"name": "Not A Name", "metric": "f1", "min": 0.5},
+        {"name": "n" * 100, "metric": "f1", "min": 0.5},
+        {"name": "---", "metric": "m" * 200, "min": 0.5},
+        {"name": "later", "metric": "f1", "least": 0.5},
+    ],
+)
+def test_a_gate_of_a_later_release_keeps_the_version_but_not_the_file(gate: dict[str, Any]) -> None:
+    version = by_hand()
+    gates = [gate, {**gate, "name": f"{gate['name']}."}]
+    version.world.api.edit(version.key, lambda body: body["spec"].update(gates=gates))
+    version.world.watch()
+    version.settles()
+    version.pod().ends("verify", words.verified(gates=[]))
+    version.job_completes().settles()
+
+    assert (version.reason, version.condition("ArtifactVerified")["status"]) == ("GateInconclusive", "True")
+    assert len({each["name"] for each in version.status["gates"]}) == 2
+    assert {each["reason"] for each in version.status["gates"]} == {"GateUnreadable"}
+
+
+def test_evidence_for_all_gates_that_a_version_may_have() -> None:
+    found = [evidence(f"gate-{number}") for number in range(36)]
+
+    assert len(FileReport.model_validate({"signature": words.SIGNATURE, "gates": found}).gates) == 36

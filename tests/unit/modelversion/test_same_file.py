@@ -148,13 +148,71 @@ def test_another_file_at_the_place_of_the_first_says_nothing_of_this_one() -> No
     assert judged(world, "churn-2", None).is_ready
 
 
-def test_a_run_that_has_made_the_same_file_without_gates_is_a_recipe_of_its_own() -> None:
+@pytest.mark.parametrize(("training_job", "reason"), [("churn", "Published"), ("other", "SameFileRefused")])
+def test_only_a_run_of_the_same_training_job_has_gates_of_its_own(training_job: str, reason: str) -> None:
     world = a_world()
-    a_failed_version(world, "by-hand")
+    lineage = {"trainingJob": training_job, "run": 7}
+    judged(world, "by-hand", None, gates=[LIMIT], lineage=lineage)
     world.after(1)
     job = a_training_job(world, defaultGates="Disabled").succeeds(gates=[])
 
-    assert ModelVersion.found(job.world, "churn-1").settles().is_ready
+    assert ModelVersion.found(job.world, "churn-1").settles().reason == reason
+
+
+def test_a_second_version_waits_for_the_approvals_of_the_first() -> None:
+    first = judged(a_world(), "churn-1", None, approval={"required": 2})
+    second = judged(first.world, "churn-2", None)
+
+    assert (first.reason, second.reason) == ("AwaitingApproval", "SameFileRefused")
+    assert second.message == (
+        "ModelVersion churn-1 is the same file, and there are 0 of 2 approvals; to let it through: modelwright approve "
+        "churn-2 --override --reason ..., or modelwright approve churn-1"
+    )
+    approves(first, "alice")
+    assert second.settles().reason == "SameFileRefused"
+    approves(second, "alice")
+    assert second.settles().reason == "SameFileRefused", "the same person"
+    approves(first, "bob")
+    assert (first.is_ready, second.settles().is_ready) == (True, True)
+
+
+def test_people_need_not_approve_the_same_file_twice() -> None:
+    first = judged(a_world(), "churn-1", None, approval={"required": 2})
+    second = judged(first.world, "churn-2", None, approval={"required": 2})
+
+    approves(second, "alice")
+    assert second.reason == "SameFileRefused"
+    assert approves(second, "bob").is_ready
+    assert first.settles().reason == "AwaitingApproval"
+
+
+def test_evidence_takes_the_place_of_gates_but_not_of_people() -> None:
+    first = judged(a_world(), "churn-1", None, approval={"required": 1})
+    second = judged(
+        first.world, "churn-2", evidence(), evaluate=EVALUATE, defaultGates="Disabled", gates=[LIMIT]
+    )
+
+    assert second.reason == "SameFileRefused"
+
+
+def test_one_override_of_three_approvals_does_not_free_the_file() -> None:
+    first = judged(a_world(), "churn-1", None, gates=[LIMIT], approval={"required": 3})
+    second = judged(first.world, "churn-2", None)
+    approves(first, override=True, reason=WHY)
+
+    assert (first.reason, second.settles().reason) == ("AwaitingApproval", "SameFileRefused")
+
+
+def test_an_override_counts_once_it_is_recorded() -> None:
+    first = judged(a_world(), "churn-1", None, gates=[LIMIT])
+    second = judged(first.world, "churn-2", None)
+    said = {"by": "alice", "decision": "Approve", "reason": WHY, "override": True}
+    first.world.api.edit(first.key, lambda body: body["spec"].update(approvals=[said]))
+    first.world.watch()
+
+    second.looks_once()
+
+    assert second.reason == "SameFileRefused"
 
 
 def test_an_object_of_another_release_does_not_break_it() -> None:
