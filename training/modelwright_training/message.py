@@ -183,6 +183,62 @@ def _with_short_message(found: Json, length: int) -> Json:
     return {**kept, "message": f"{found['message'][: length - 1]}…"} if length else kept
 
 
+def _evidence_without(*numbers: str) -> Cut:
+    """Evidence of gates without some of what stands beside the value."""
+
+    def cut(result: Json) -> Json:
+        if "gates" not in result:
+            return result
+        kept = [{key: found[key] for key in found if key not in numbers} for found in result["gates"]]
+        return {**result, "gates": kept}
+
+    return cut
+
+
+def _measured(result: Json) -> Json:
+    """Metrics without those that a trainer reports itself."""
+    if "metrics" not in result:
+        return result
+    return {**result, "metrics": [each for each in result["metrics"] if each.get("source") != "Reported"]}
+
+
+def _values(result: Json) -> Json:
+    """Metrics without their intervals and baselines."""
+    if "metrics" not in result:
+        return result
+    beside = {"low", "high", "baseline"}
+    return {
+        **result,
+        "metrics": [{key: each[key] for key in each.keys() - beside} for each in result["metrics"]],
+    }
+
+
+def _libraries(keep: int) -> Cut:
+    """The first of the libraries, of which a trainer may name any number."""
+
+    def cut(result: Json) -> Json:
+        if "libraries" not in result:
+            return result
+        kept = (
+            {name[:64]: text[:64] for name, text in list(result["libraries"].items())[-keep:]} if keep else {}
+        )
+        return {**result, "libraries": kept}
+
+    return cut
+
+
+def _first(key: str, keep: int) -> Cut:
+    """The first of a list: of gates, those with a value first, for the others are inconclusive in any case."""
+
+    def cut(result: Json) -> Json:
+        if key not in result:
+            return result
+        places = sorted(range(len(result[key])), key=lambda place: "value" not in result[key][place])[:keep]
+        return {**result, key: [result[key][place] for place in sorted(places)]}
+
+    return cut
+
+
 def _importance(keep: int) -> Cut:
     """The features that matter most."""
 
@@ -225,8 +281,8 @@ def _bounded(result: Json) -> Json:
     return _classes(_CLASSES)(_notes(_NOTES, _NOTE)(result))
 
 
-# What is cut, one after the other, until the rest fits. Metrics with their intervals and baselines, and the numbers of
-# gates, are never cut.
+# What is cut, one after the other, until the rest fits. Metrics with their intervals and baselines, and what gates are
+# judged by, come last.
 _CUTS: tuple[Cut, ...] = (
     _notes(5, 200),
     _signature(64),
@@ -254,4 +310,13 @@ _CUTS: tuple[Cut, ...] = (
     _without("intervals"),
     _evidence(60),
     _evidence(0),
+    _libraries(8),
+    _evidence_without("measured", "reference"),
+    _libraries(0),
+    _first("fairness", 0),
+    _measured,
+    _values,
+    # What is left is of names alone, hardly any of which can be packed. A gate that is left out is inconclusive.
+    *(_first("gates", keep) for keep in range(35, -1, -1)),
+    *(_first("metrics", keep) for keep in range(29, -1, -1)),
 )

@@ -232,3 +232,51 @@ def test_a_status_holds_all_of_a_packed_result() -> None:
     result = published([f"x{place}" for place in range(2000)], ["label"], labels)
     found = opened(success("publish", result))["result"]
     assert FileReport.model_validate(found).signature.class_count == 3000
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def letters(random: np.random.Generator, length: int) -> str:
+    return "".join(random.choice(list(LETTERS), length))
+
+
+def largest_result(seed: int, count: int, metric_length: int) -> Json:
+    """As much as the CRDs allow, with names that hardly can be packed."""
+    random = np.random.default_rng(seed)
+    result = published([letters(random, 63) for _ in range(40)], ["label"], ["no", "yes"])
+    result["gates"] = [
+        {
+            **found,
+            "name": letters(random, 63),
+            "metric": letters(random, metric_length) if metric_length else "roc_auc",
+            **{
+                key: float(f"{random.random():.6g}")
+                for key in ("value", "low", "high", "measured", "reference")
+            },
+        }
+        for found in gates(count, letters(random, 500))
+    ]
+    result["metrics"] += [
+        {"name": f"m{letters(random, 62)}", "value": 0.5, "source": "Reported"} for _ in range(30)
+    ]
+    result["fairness"] = [{"feature": letters(random, 256), "groups": []} for _ in range(8)]
+    result["libraries"] = {letters(random, 64): letters(random, 64) for _ in range(64)}
+    return result
+
+
+@pytest.mark.parametrize(("count", "metric_length"), [(36, 128), (36, 63), (36, 0)])
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_the_names_are_it_fits(seed: int, count: int, metric_length: int) -> None:
+    result = largest_result(seed, count, metric_length)
+    found = opened(success("publish", result))["result"]
+    given = {each["name"]: each for each in result["gates"]}
+    for each in found["gates"]:
+        assert each.items() <= given[each["name"]].items()
+    values = [(metric["name"], metric["value"]) for metric in METRICS]
+    assert [(metric["name"], metric["value"]) for metric in found["metrics"]][: len(METRICS)] == values
+    if metric_length == 0:
+        judged = ("name", "metric", "value", "low", "high", "samples")
+        assert [[each[key] for key in judged] for each in found["gates"]] == [
+            [each[key] for key in judged] for each in result["gates"]
+        ]
