@@ -47,7 +47,7 @@ ALONE = evidence("not-worse-than-champion", None, reason="NoChampion")
 
 
 def made_by_a_run(gates: list[Mapping[str, Any]], found: list[dict[str, Any]], **spec: Any) -> ModelVersion:
-    """A version with these gates whose run has measured this."""
+    """A version with these gates whose run has written them, and measured this."""
     job = a_training_job(a_world()).settles()
     job.pod().finishes(words.published(gates=found))
     job.job_completes().settles()
@@ -56,6 +56,11 @@ def made_by_a_run(gates: list[Mapping[str, Any]], found: list[dict[str, Any]], *
     job.world.drop(key)
     kept = {name: body["spec"][name] for name in ("model", "artifact", "lineage")}
     terms = {"gates": [dict(gate) for gate in gates], "defaultGates": "Disabled", **spec}
+    digest = terms_hash(terms)
+    job.world.api.edit(
+        Key(TRAINING_JOBS, "team", "churn"), lambda job: job["status"]["run"].update(termsHash=digest)
+    )
+    job.world.watch()
     return ModelVersion(job.world, "churn-1", {**kept, **terms}, labels=body["metadata"]["labels"]).settles()
 
 
