@@ -209,7 +209,9 @@ def _values(result: Json) -> Json:
     beside = {"low", "high", "baseline"}
     return {
         **result,
-        "metrics": [{key: each[key] for key in each.keys() - beside} for each in result["metrics"]],
+        "metrics": [
+            {key: value for key, value in each.items() if key not in beside} for each in result["metrics"]
+        ],
     }
 
 

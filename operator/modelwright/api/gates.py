@@ -71,7 +71,7 @@ class Gate(Model):
     )
     metric: Annotated[str, Field(min_length=1, max_length=128)] = Field(
         description="A metric that publish computes (docs/numbers.md), main for the main one of the task, a latency "
-        "(p50_latency_seconds, p99_latency_seconds), or with sensitiveFeature one of fairness: "
+        "(p50_, p90_, p95_, p99_latency_seconds), or with sensitiveFeature one of fairness: "
         "demographic_parity_ratio, equalized_odds_difference, recall_group_min, ..."
     )
     min: FiniteFloat | None = Field(default=None, description="Smallest value that passes.")
