@@ -12,9 +12,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from modelwright.api.gates import Gate
 from modelwright.api.rundocument import run_document, source_of, source_variables, trainer_variables
 from modelwright.api.trainingjob import TrainingJobSpec
 from modelwright.cli.errors import BadUsage
+from modelwright.view.version import measured, shape_of
 
 ARTIFACTS = "pvc://artifacts"
 FOLDERS = (
@@ -127,6 +129,24 @@ def _mounted(uri: str, manifests: Iterable[Manifest]) -> tuple[str, bytes | None
     if text is not None:
         return path, str(text).encode()
     return path, None if binary is None else base64.b64decode(str(binary))
+
+
+def gate_lines(document: str, evidence: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yields a line for each gate of a run document: its limit, and what publish measured. The operator judges it."""
+    known = {found["name"]: found for found in evidence}
+    for written in json.loads(document)["gates"]:
+        gate = Gate.model_validate(written)
+        found = known.get(written["name"], {})
+        yield f"{gate.name}: {shape_of(gate, found.get('metric'))}; {_found(gate, found)}"
+
+
+def _found(gate: Gate, found: Mapping[str, Any]) -> str:
+    if gate.against == "Champion":
+        return "there is no Champion here"
+    if "value" not in found:
+        return f"not measured: {found.get('message') or 'publish says nothing of it'}"
+    rows = f", {found['samples']:,} rows" if "samples" in found else ""
+    return f"it is {measured(found['value'], found.get('low'), found.get('high'))}{rows}"
 
 
 def folder_of(path: str) -> str:

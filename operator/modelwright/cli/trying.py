@@ -16,7 +16,7 @@ from modelwright.api.stepdocument import step_document
 from modelwright.cli import screen
 from modelwright.cli.errors import BadUsage, Refused
 from modelwright.cli.options import Try
-from modelwright.cli.trial import FOLDERS, Trial, folder_of, trial
+from modelwright.cli.trial import FOLDERS, Trial, folder_of, gate_lines, trial
 
 PROGRAM = "modelwright-training"
 
@@ -41,7 +41,7 @@ def attempt(command: Try) -> None:
         else:
             _run(step, [program, step], {**own, **found.environment}, root)
             screen.show([f"note: {note}" for note in _said(root).get("result", {}).get("notes") or ()])
-    _show(root)
+    _show(root, found.document)
 
 
 def _text(file: Path) -> str:
@@ -95,13 +95,15 @@ def _said(root: Path) -> dict[str, Any]:
     return step_document(text)
 
 
-def _show(root: Path) -> None:
+def _show(root: Path, document: str) -> None:
     result = _said(root).get("result") or {}
     artifact, evaluation = result.get("artifact") or {}, result.get("evaluation") or {}
     folder = root / "artifacts" / str(artifact.get("digest", "")).replace(":", "-")
     notes = [f"note: {note}" for note in evaluation.get("notes") or ()]
     numbers = [_number(metric) for metric in result.get("metrics") or ()]
     screen.show(["--- measured on the hold-out", *numbers, *notes])
+    if gates := list(gate_lines(document, result.get("gates") or ())):
+        screen.show(["--- measured for its gates, which the operator judges", *gates])
     screen.show([f"--- the model, its report and its card are in {folder}"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,31 @@ def test_the_steps_run_one_after_the_other_and_leave_the_model(tmp_path: Path) -
     assert {"model.onnx", "report.json", "card.md"} <= {path.name for path in folder.iterdir()}
     assert str(folder) in ended.stdout
     assert "accuracy" in ended.stdout
+
+
+def test_what_was_measured_for_each_gate_is_shown_beside_its_limit(tmp_path: Path) -> None:
+    job, rows = json.loads(json.dumps(RECIPE)), json.loads(json.dumps(ROWS))
+    job["spec"]["gates"] = [
+        {"name": "good", "metric": "accuracy", "min": 0.9},
+        {"name": "north", "metric": "accuracy", "min": 0.9, "slice": {"region": "north"}},
+        {"name": "own", "metric": "profit", "min": 1, "source": "Reported"},
+    ]
+    job["spec"]["data"] |= {"holdout": {"fraction": 0.5, "extraColumns": ["region"]}}
+    job["spec"]["signing"] = {"keySecretRef": {"name": "key", "key": "key.pem"}}
+    rows["data"]["d.csv"] = "x,region,y\n" + "".join(f"{n}.5,north,{'ab'[n % 2]}\n" for n in range(40))
+    file = tmp_path / "job.yaml"
+    file.write_text(manifests(job, rows))
+
+    ended = run(str(file), "--folder", str(tmp_path / "run"))
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    _, _, text = ended.stdout.partition("--- measured for its gates, which the operator judges\n")
+    good, north, own, baseline, champion, *_ = text.splitlines()
+    assert re.fullmatch(r"good: accuracy at least 0\.9; it is [0-9.]+ \([0-9.]+ to [0-9.]+\), 20 rows", good)
+    assert north.startswith("north: accuracy at least 0.9 where region is north; it is 0.")
+    assert own.startswith("own: profit at least 1; not measured: ")
+    assert "minus that of the baseline above 0; it is " in baseline
+    assert champion.endswith("minus that of the Champion at least 0; there is no Champion here")
 
 
 def test_data_of_a_claim_is_named_and_a_mistake_is_said_as_in_the_cluster(tmp_path: Path) -> None:
