@@ -38,7 +38,8 @@ def run(name: str, source: str = "good", holdout: Object | None = None, **spec: 
     data = {
         "uri": f"configmap://{source}/data.csv", "target": "left", "holdout": holdout or {"fraction": 0.3},
     }  # fmt: skip
-    return training_job(name, **{"model": "churn", **spec}, data=data, sklearn=FOREST)
+    asked = {"model": "churn", "defaultGates": "Enabled", **spec}
+    return training_job(name, **asked, data=data, sklearn=FOREST)
 
 
 def gates(kubectl: Kubectl, version: str) -> dict[str, Object]:
