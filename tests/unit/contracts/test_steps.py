@@ -51,9 +51,11 @@ def test_data_that_is_not_there_is_waited_for_with_the_reason_of_fetch() -> None
     assert (job.run["state"], job.reason, job.is_stalled) == ("Pending", "DataNotFound", False)
 
 
-@pytest.mark.parametrize(
-    "reason", sorted({*definition("step", "verifyReason")["enum"]} - {"ArtifactNotFound"})
-)
+# What is missing may still come: the file, its signature, the key.
+WAITED_FOR = {"ArtifactNotFound", "SignatureMissing", "KeyNotFound", "KeyUnreadable"}
+
+
+@pytest.mark.parametrize("reason", sorted({*definition("step", "verifyReason")["enum"]} - WAITED_FOR))
 def test_every_reason_of_a_verification_rejects_the_version_with_that_reason(reason: str) -> None:
     said = words.error("verify", reason)
     assert defects("step", json.loads(said)) == []
@@ -63,6 +65,18 @@ def test_every_reason_of_a_verification_rejects_the_version_with_that_reason(rea
     version.job_fails().settles()
 
     assert (version.reason, version.is_stalled) == (reason, True)
+
+
+@pytest.mark.parametrize("reason", sorted(WAITED_FOR))
+def test_a_verification_waits_for_what_is_missing(reason: str) -> None:
+    said = words.error("verify", reason)
+    assert defects("step", json.loads(said)) == []
+    version = a_version(a_world()).settles()
+    version.pod().exits("verify", 65, said)
+
+    version.job_fails().settles()
+
+    assert (version.reason, version.is_stalled) == (reason, False)
 
 
 def test_the_longest_message_of_the_schema_is_shown_whole() -> None:
