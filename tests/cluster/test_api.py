@@ -216,7 +216,10 @@ def test_a_model_version_never_changes(kubectl: Kubectl) -> None:
 
     error = kubectl.refuses(changed(MODEL_VERSION, "spec.artifact.digest", "sha256:" + "b" * 64))
 
-    assert "spec is immutable: a ModelVersion is a fact; write a new one with another name" in error
+    immutable = (
+        "spec is immutable but for approvals: a ModelVersion is a fact; write a new one with another name"
+    )
+    assert immutable in error
 
 
 @pytest.mark.parametrize(

@@ -347,6 +347,9 @@ def test_a_pull_request_approves_and_applying_it_again_writes_nothing(waiting: K
     bob.apply(shop)
     waiting.condition("modelversion", "git", "Ready", "True", within=20)
     waiting.condition("inferenceservice", "shop-of-git", "Ready", "True", within=60)
+    # The last that follows from it: the version is in use.
+    waiting.wait("modelversion", "git", lambda found: condition(found, "InUse"), what="in use")
+    waiting.wait("modelversion", "git", lambda found: "Champion" in found["status"].get("aliases", ()))
     kinds = {"modelversion": "git", "inferenceservice": "shop-of-git"}
     before = {kind: waiting.get(kind, name)["metadata"] for kind, name in kinds.items()}
 

@@ -80,7 +80,7 @@ def test_a_rollout_is_shown_paused_resumed_promoted_aborted_and_tried_again(
     assert "nothing to promote: no rollout is in progress" in user.rollout("promote", served, code=1)
 
     with_canary(published, served)
-    log = user.start("rollout", "status", served, "--watch", "--timeout=2m")
+    log = user.start("rollout", "status", served, "--watch", "--timeout=10m")
     text = user.rollout("status", served)
     assert "InProgress: two answers 10 % of the requests, at step 1 of 2" in text
     assert "NOW      1  answers 10 %" in text
