@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from modelwright.common.reading import read_each
-from modelwright.engine.objects import Body, name
+from modelwright.engine.objects import Body, name, status_of
 
 # Of the InferenceServices that approve a file, in the order of their names.
 MOST_SERVICES = 16
@@ -44,7 +44,7 @@ def statements(version: Body, services: Iterable[Body]) -> tuple[Statement, ...]
 def unrecorded(version: Body, services: Iterable[Body]) -> tuple[Statement, ...]:
     """Returns the statements that the status of the ModelVersion does not show as they are now."""
     entries = read_each(
-        _status(version).get("approvals") or (), lambda entry: _statement(entry, entry["how"])
+        status_of(version).get("approvals") or (), lambda entry: _statement(entry, entry["how"])
     )
     known = {said for _, said in entries}
     return tuple(each for each in statements(version, services) if each not in known)
@@ -59,7 +59,7 @@ def may_be_unrecorded(version: Body) -> bool:
     """True if an approval of the ModelVersion may not be recorded yet: one of its own, or one that it waits for."""
     waits = (version["spec"].get("approval") or {}).get("required", 0) > 0 and not any(
         condition.get("type") == "Approved" and condition.get("status") == "True"
-        for condition in _status(version).get("conditions") or ()
+        for condition in status_of(version).get("conditions") or ()
     )
     return waits or bool(unrecorded(version, ()))
 
@@ -72,8 +72,3 @@ def _statement(entry: Mapping[str, Any], how: How) -> Statement:
         entry.get("reason"),
         bool(entry.get("override")),
     )
-
-
-def _status(version: Body) -> Mapping[str, Any]:
-    status: Mapping[str, Any] = version.get("status") or {}
-    return status

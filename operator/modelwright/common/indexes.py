@@ -12,7 +12,7 @@ from modelwright.common.approvals import approved_digests, may_be_unrecorded
 from modelwright.common.conditions import true_condition
 from modelwright.common.resources import INFERENCE_SERVICES, JOBS, MODEL_VERSIONS, TRAINING_JOB, TRAINING_JOBS
 from modelwright.engine.indexes import Index
-from modelwright.engine.objects import Body, deleting, generation, labels, namespace
+from modelwright.engine.objects import Body, deleting, generation, labels, namespace, status_of
 
 # The value of objects that are in an index at all.
 YES = "yes"
@@ -27,7 +27,7 @@ CHAMPION, CHALLENGER, PREVIOUS, LEADING = "Champion", "Challenger", "Previous", 
 
 def served_versions(service: Body) -> Iterator[str]:
     """Yields the names of the ModelVersions that an InferenceService has pods of. A failed canary has none."""
-    status = _status(service)
+    status = status_of(service)
     for role in _ROLES:
         revision = status.get(role) or {}
         if "version" in revision and revision.get("state") != "Failed":
@@ -78,7 +78,7 @@ def follows_champion(service: Body) -> bool:
 
 def rejected_digests(service: Body) -> Iterator[str]:
     """Yields the digests of the model files that an InferenceService has rolled back."""
-    for rejection in _status(service).get("rejected") or ():
+    for rejection in status_of(service).get("rejected") or ():
         if "digest" in rejection:
             yield str(rejection["digest"])
 
@@ -87,7 +87,7 @@ def needed_versions(service: Body) -> Iterator[str]:
     """Yields the names of the ModelVersions that an InferenceService names anywhere: in its spec, as one of its
     revisions (a failed canary may be tried again), and as rejected."""
     yield from (version for version in (service["spec"]["model"].get("version"),) if version)
-    status = _status(service)
+    status = status_of(service)
     revisions = (status[role] for role in _ROLES if status.get(role))
     for named in (*revisions, *(status.get("rejected") or ())):
         yield str(named["version"])
@@ -95,7 +95,7 @@ def needed_versions(service: Body) -> Iterator[str]:
 
 def needed_digests(service: Body) -> Iterator[str]:
     """Yields the digests of the model files that an InferenceService has revisions of, or has rejected."""
-    status = _status(service)
+    status = status_of(service)
     for role in _ROLES:
         if status.get(role):
             yield str(status[role]["artifact"]["digest"])
@@ -112,12 +112,12 @@ def is_unclear(service: Body) -> bool:
         list(needed_digests(service))
     except (AttributeError, KeyError, TypeError, ValueError):
         return True
-    return bool(_status(service).get("observedGeneration") != generation(service))
+    return bool(status_of(service).get("observedGeneration") != generation(service))
 
 
 def retiring_versions(training_job: Body) -> frozenset[str]:
     """Returns the names of the ModelVersions that are deleted because of the TrainingJob's versionsHistoryLimit."""
-    return frozenset(str(entry["name"]) for entry in _status(training_job).get("retiring") or ())
+    return frozenset(str(entry["name"]) for entry in status_of(training_job).get("retiring") or ())
 
 
 def gateway_of(service: Body) -> tuple[str, str] | None:
@@ -128,14 +128,14 @@ def gateway_of(service: Body) -> tuple[str, str] | None:
 
 def is_measured(service: Body) -> bool:
     """True if an InferenceService has a canary with a share of the traffic, or a stable revision that is baked."""
-    status = _status(service)
+    status = status_of(service)
     state = (status.get("canary") or {}).get("state")
     return state in {"Shifting", "Completing"} or "bakeUntil" in (status.get("stable") or {})
 
 
 def is_rolled_out(service: Body) -> bool:
     """True if an InferenceService has a canary that moves on without a person."""
-    status = _status(service)
+    status = status_of(service)
     state = (status.get("canary") or {}).get("state")
     ready = [c.get("reason") for c in status.get("conditions") or () if c.get("type") == "Ready"]
     return state not in {None, "Failed"} and BY_HAND.isdisjoint(ready)
@@ -156,13 +156,8 @@ def _works(job: Body) -> bool:
 
 def _revision(service: Body, role: str) -> Mapping[str, Any]:
     """A revision in the status of an InferenceService; empty if there is none, or another release wrote it."""
-    found = _status(service).get(role)
+    found = status_of(service).get(role)
     return found if isinstance(found, Mapping) else {}
-
-
-def _status(body: Body) -> Mapping[str, Any]:
-    status: Mapping[str, Any] = body.get("status") or {}
-    return status
 
 
 def _if(holds: bool) -> tuple[str, ...]:
@@ -179,7 +174,7 @@ VERSIONS_UNRECORDED = Index("unrecorded", MODEL_VERSIONS, lambda version: _if(ma
 VERSIONS_WITH_ALIAS = Index(
     "alias",
     MODEL_VERSIONS,
-    lambda version: (version["spec"]["model"],) if _status(version).get("aliases") else (),
+    lambda version: (version["spec"]["model"],) if status_of(version).get("aliases") else (),
 )
 # Jobs: by the name of the TrainingJob in the label; those that may still get pods.
 JOBS_OF_JOB = Index("training-job", JOBS, lambda job: (labels(job).get(TRAINING_JOB),))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelwright.engine.objects import Body
+from modelwright.engine.objects import Body, status_of
 
 # Why a version is not Ready although its file is sound: its gates and people decide that.
 GATE_FAILED, GATE_INCONCLUSIVE = "GateFailed", "GateInconclusive"
@@ -49,7 +49,7 @@ class Standing:
 
 def standing(version: Body) -> Standing:
     """Returns how a version stands."""
-    conditions = (version.get("status") or {}).get("conditions") or ()
+    conditions = status_of(version).get("conditions") or ()
     found: Mapping[str, Mapping[str, Any]] = {
         str(condition.get("type")): condition for condition in conditions
     }
@@ -69,6 +69,6 @@ def is_ready(version: Body) -> bool:
 
 def has_facts(version: Body) -> bool:
     """True if the status of a version holds what is known of its file, and of its gates if it has any."""
-    status = version.get("status") or {}
+    status = status_of(version)
     known = any(condition.get("type") == "ArtifactVerified" for condition in status.get("conditions") or ())
     return known and bool(status.get("gates") or not version["spec"].get("gates"))

@@ -57,6 +57,12 @@ def metadata(body: Body) -> Mapping[str, Any]:
     return result
 
 
+def status_of(body: Body) -> Mapping[str, Any]:
+    """The object's status; empty while it has none. Another release may have written it: any field may be missing."""
+    result: Mapping[str, Any] = body.get("status") or {}
+    return result
+
+
 def is_object(body: object) -> bool:
     """Whether it has the metadata that the API server gives to every object: without it there is no telling what it is,
     or whose."""

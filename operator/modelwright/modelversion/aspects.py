@@ -14,7 +14,7 @@ from modelwright.common.indexes import served_versions
 from modelwright.common.reading import read_each
 from modelwright.common.report import NOT_COMPARED
 from modelwright.common.standing import GATE_FAILED, GATE_INCONCLUSIVE
-from modelwright.engine.objects import Body, name
+from modelwright.engine.objects import Body, name, status_of
 from modelwright.engine.plan import Event
 from modelwright.modelversion.approvals import Approvals, approved
 from modelwright.modelversion.facts import Facts
@@ -77,7 +77,7 @@ def quarantined(digest: str, services: Iterable[Body]) -> Aspect | None:
     def reasons(service: Body) -> list[str]:
         return [
             str(rejection.get("reason") or "RolledBack")
-            for rejection in _status(service).get("rejected") or ()
+            for rejection in status_of(service).get("rejected") or ()
             # A rollout that a user aborted or undid does not count against the model.
             if rejection.get("digest") == digest and rejection.get("quarantine", True)
         ]
@@ -117,9 +117,3 @@ def quarantine_events(before: Sequence[Mapping[str, Any]], now: Sequence[Aspect]
     if known is not None and (known["reason"], known["message"]) == (quarantine.reason, quarantine.message):
         return ()
     return (Event("Warning", QUARANTINED, quarantine.message),)
-
-
-def _status(service: Body) -> Mapping[str, Any]:
-    """The status of an InferenceService. Another release may have written it: any field may be missing."""
-    status: Mapping[str, Any] = service.get("status") or {}
-    return status
