@@ -207,15 +207,20 @@ def parser(program: str) -> argparse.ArgumentParser:
 
 def _group(groups: Commands, name: str, about: str) -> argparse.ArgumentParser:
     """Adds a command that is its own group."""
-    command = groups.add_parser(
+    command = _parser(groups, name, about)
+    command.set_defaults(command=name)
+    return command
+
+
+def _parser(commands: Commands, name: str, about: str) -> argparse.ArgumentParser:
+    """Adds a command without arguments."""
+    return commands.add_parser(
         name,
         help=about,
         description=f"{about[0].upper()}{about[1:]}.",
         epilog=EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.set_defaults(command=name)
-    return command
 
 
 def _models(groups: Commands) -> None:
@@ -347,13 +352,7 @@ def _add_cluster(command: argparse.ArgumentParser) -> None:
 
 def _command(commands: Commands, name: str, about: str) -> argparse.ArgumentParser:
     """Adds a command with the arguments that all commands have."""
-    command = commands.add_parser(
-        name,
-        help=about,
-        description=f"{about[0].upper()}{about[1:]}.",
-        epilog=EXITS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = _parser(commands, name, about)
     command.add_argument("name", metavar="NAME", type=_name, help="name of the InferenceService")
     _add_cluster(command)
     return command
