@@ -70,7 +70,7 @@ def version(name: str, **spec: Any) -> Object:
 
 
 def by(kubectl: Kubectl, user: str) -> Person:
-    """A person of whom only the name matters: the administrator's group may do anything."""
+    """A person with a name that matters alone: the administrator's group may do anything."""
     return Person(kubectl.namespace, user, ("system:masters",))
 
 

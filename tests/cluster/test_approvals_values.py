@@ -70,7 +70,7 @@ def bob(operator: Kubectl, kubectl: Kubectl) -> Iterator[Person]:
 
 def _loaded(person: Person) -> None:
     """Waits until the API server has loaded the rules of authors."""
-    probe = json.dumps(a_job("probe", author="nobody"))
+    probe = json.dumps(a_job("probe", author="mallory"))
     for _ in range(50):
         try:
             person.run("apply", "--server-side", "--dry-run=server", "-f", "-", given=probe)

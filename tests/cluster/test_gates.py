@@ -20,7 +20,7 @@ FOREST = {
 
 
 def table(*, shuffled: bool) -> str:
-    """Customers of whom those with many tickets leave; or, shuffled, anybody."""
+    """Customers: those with many tickets leave, or, shuffled, any of them."""
     draw = random.Random(7)
     lines = []
     for _ in range(600):
@@ -67,11 +67,11 @@ def test_a_model_on_shuffled_labels_is_not_ready_and_says_why(team: Kubectl) -> 
     found = gates(team, "shuffled-1")["better-than-baseline"]
 
     assert found["verdict"] != "Pass"
-    told = message(version, "Ready")
-    assert f"roc_auc {found['measured']:.4g} is not " in told
-    assert f"the baseline's {found['reference']:.4g}" in told
-    assert "modelwright approve shuffled-1 --override" in told
-    assert "defaultGates: Disabled in TrainingJob shuffled" in told
+    said = message(version, "Ready")
+    assert f"roc_auc {found['measured']:.4g} is not " in said
+    assert f"the baseline's {found['reference']:.4g}" in said
+    assert "modelwright approve shuffled-1 --override" in said
+    assert "defaultGates: Disabled in TrainingJob shuffled" in said
     validated = condition(version, "Validated")
     assert validated
     assert validated["status"] != "True"

@@ -1,4 +1,4 @@
-"""Who approves a model is checked by the API server, and the right to do so is nobody's by accident."""
+"""Who approves a model is checked by the API server, and no role has the right to by accident."""
 
 from __future__ import annotations
 

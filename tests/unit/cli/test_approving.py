@@ -1,4 +1,4 @@
-"""`approve` and `reject`: one's own entry is written, nobody else's, and what does not help is not written at all."""
+"""`approve` and `reject`: one's own entry is written, no other, and what does not help is not written at all."""
 
 from __future__ import annotations
 

@@ -55,10 +55,10 @@ def test_commands_were_found() -> None:
 
 
 def test_every_command_is_explained_and_no_other() -> None:
-    told = words([row[0] for row in table("| command | what it does |\n|---|---|\n")])
-    assert told == {"data put", *SINGLE}
-    told = words([row[0] for row in table("| `rollout` | what it does |\n|---|---|\n")])
-    assert told == {"status", *ABOUT}
+    written = words([row[0] for row in table("| command | what it does |\n|---|---|\n")])
+    assert written == {"data put", *SINGLE}
+    written = words([row[0] for row in table("| `rollout` | what it does |\n|---|---|\n")])
+    assert written == {"status", *ABOUT}
 
 
 def test_every_option_is_explained_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,16 +71,16 @@ def test_every_option_is_explained_and_no_other(capsys: pytest.CaptureFixture[st
     ):
         with pytest.raises(SystemExit):
             parse("modelwright", [*words_, "--help"])
-    listed = "\n".join(re.findall(r"^  (-.*)$", capsys.readouterr().out, re.MULTILINE))
-    said = set(re.findall(r"(?:^|, )(--?[a-z][a-z-]*)", listed, re.MULTILINE))
-    told = words([row[0] for row in table("| option | of | meaning |\n|---|---|---|\n")])
-    assert told == said - {"-h", "--help"}
+    helped = "\n".join(re.findall(r"^  (-.*)$", capsys.readouterr().out, re.MULTILINE))
+    said = set(re.findall(r"(?:^|, )(--?[a-z][a-z-]*)", helped, re.MULTILINE))
+    written = words([row[0] for row in table("| option | of | meaning |\n|---|---|---|\n")])
+    assert written == said - {"-h", "--help"}
 
 
 def test_the_exit_codes_are_those_of_the_program() -> None:
-    told = {int(row[0]) for row in table("| code | meaning |\n|---|---|\n")}
-    assert told == {code.value for code in Exit}
-    assert told == {int(code) for code in re.findall(r"^  (\d+) ", EXITS, re.MULTILINE)}
+    written = {int(row[0]) for row in table("| code | meaning |\n|---|---|\n")}
+    assert written == {code.value for code in Exit}
+    assert written == {int(code) for code in re.findall(r"^  (\d+) ", EXITS, re.MULTILINE)}
 
 
 def test_the_permissions_are_those_that_a_refusal_names() -> None:
