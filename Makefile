@@ -1,6 +1,6 @@
 PYTHON ?= python3.11
 VENV := .venv
-PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
+PROJECTS := pyproject.toml stores/pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories verdicts gates estimators test provisions cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-docs soak
@@ -8,13 +8,13 @@ PROJECTS := pyproject.toml serving/pyproject.toml training/pyproject.toml
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-venv: $(VENV)/.installed ## Install the three packages, editable, and the tools to check them
+venv: $(VENV)/.installed ## Install the packages, editable, and the tools to check them
 
 $(VENV)/.installed: $(PROJECTS)
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || (apt-get update && apt-get install -y --no-install-recommends python3-venv)
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(VENV)/bin/python -m pip install --quiet --editable . --editable serving --editable training --group dev
+	$(VENV)/bin/python -m pip install --quiet --editable . --editable stores --editable serving --editable training --group dev
 	@touch $@
 
 cluster: ## Start a Kubernetes: kind where Docker answers, else its programs on this host
@@ -38,7 +38,7 @@ generate: venv ## Write the CRDs from the code
 lint: venv ## Check style, types and which module may import which
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy operator serving/modelwright_serving training/modelwright_training cluster images tests
+	$(VENV)/bin/mypy operator stores serving/modelwright_serving training/modelwright_training cluster images tests
 	$(VENV)/bin/lint-imports
 
 unit: venv ## Run the tests that need no cluster

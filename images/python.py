@@ -65,7 +65,7 @@ def application(recipe: Recipe, folder: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     pip = _builder() / "bin" / "pip"
     options = ["--no-index", "--no-deps", "--no-build-isolation", "--no-compile"]
-    run([pip, "install", *options, "-t", target, recipe.project])
+    run([pip, "install", *options, "-t", target, *recipe.projects()])
     for script in (target / "bin").iterdir():
         lines = script.read_text().splitlines(keepends=True)
         script.write_text("".join(["#!/usr/bin/env python3\n", *lines[1:]]))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from modelwright.api.base import Artifact, ResourceRequirements
+from modelwright.api.base import ResourceRequirements
 from modelwright.api.inferenceservice import (
     InferenceServiceSpec,
     InferenceServiceStatus,
@@ -18,6 +18,7 @@ from modelwright.api.inferenceservice import (
     ServedModel,
 )
 from modelwright.api.requests import ANNOTATION
+from modelwright.api.stores import Artifact
 from modelwright.common.primary import Primary
 from modelwright.common.resources import INFERENCE_SERVICE, REVISION
 from modelwright.common.times import to_timestamp

@@ -94,11 +94,19 @@ DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 # No part of a path starts with two dots, so that no uri leads out of its volume.
 _PATH = r"(/\.?[A-Za-z0-9_@:+-][A-Za-z0-9._@:+-]*)"
-_CLAIM = r"^pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-PVC_URI = f"{_CLAIM}{_PATH}*$"
-PVC_FILE_URI = f"{_CLAIM}{_PATH}+$"
+# A repository of a registry, and a bucket or container of a cloud.
+_REPOSITORY = r"oci://[a-zA-Z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+"
+_BUCKET = r"(s3|gs|az)://[a-z0-9$][-a-z0-9._]*"
+# Where models are written, and where a model file is read. The path of one in a registry is that in its image.
+STORE_URI = f"^(pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?{_PATH}*|{_BUCKET}{_PATH}*|{_REPOSITORY})$"
+FILE_URI = (
+    f"^(pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?{_PATH}+|{_BUCKET}{_PATH}+|https://[^\\s?#@]+"
+    f"|{_REPOSITORY}(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@sha256:[a-f0-9]{{64}})?)$"
+)
 DATA_URI = (
     r"^(https://[^\s]+"
+    rf"|{_BUCKET}(/\.?[^./\s][^/\s]*)+"
+    rf"|{_REPOSITORY}(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@sha256:[a-f0-9]{{64}})?"
     r"|pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/\.?[^./\s][^/\s]*)+"
     r"|configmap://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[-._a-zA-Z0-9]+"
     r"|sklearn://[a-z_0-9]+)$"
@@ -231,16 +239,6 @@ class Code(Model):
 
     repository: Annotated[str, Field(max_length=1024)] = Field(description="Repository.")
     revision: Annotated[str, Field(max_length=128)] = Field(description="Commit.")
-
-
-class Artifact(Model):
-    """A model file, identified by its digest."""
-
-    uri: Annotated[str, Field(pattern=PVC_FILE_URI, max_length=1024)] = Field(
-        description="Where the model file lies: pvc://CLAIM/PATH, a file on a PersistentVolumeClaim of the namespace."
-    )
-    digest: Digest = Field(description="sha256 of the file. Other bytes are never loaded.")
-    size: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Size of the file in bytes.")
 
 
 class Tensor(Model):

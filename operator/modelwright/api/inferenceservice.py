@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modelwright.api.base import (
-    Artifact,
     Digest,
     Label,
     Message,
@@ -25,6 +24,7 @@ from modelwright.api.base import (
 )
 from modelwright.api.checks import Check
 from modelwright.api.gateway import Gateway
+from modelwright.api.stores import Artifact
 
 # Deployments are named NAME-HASH. Their pods have another suffix, and a label has at most 63 characters.
 NAME_LENGTH = 44

@@ -8,7 +8,6 @@ from pydantic import Field, FiniteFloat
 
 from modelwright.api.base import (
     DATA_URI,
-    Artifact,
     CategoryValue,
     ClassLabel,
     Code,
@@ -39,6 +38,7 @@ from modelwright.api.gates import (
     User,
 )
 from modelwright.api.signatures import Verification
+from modelwright.api.stores import Artifact, Store, store_rules
 
 # The Job that verifies the file is named NAME-verify, of at most 63 characters.
 NAME_LENGTH = 56
@@ -105,11 +105,13 @@ class Evaluate(Model):
 
     model_config = rules(
         rule("has(self.uri) != has(self.configMapRef)", "set exactly one of uri and configMapRef"),
+        *store_rules("store", "uri"),
     )
 
     uri: Annotated[str, Field(pattern=DATA_URI, max_length=1024)] | None = Field(
         default=None, description="Source of the data, as in a TrainingJob's data.uri."
     )
+    store: Store | None = Field(default=None, description="How the store is reached, as in a TrainingJob.")
     config_map_ref: ConfigMapKey | None = Field(
         default=None, description="The same as uri configmap://NAME/KEY."
     )
@@ -131,9 +133,11 @@ class Evaluate(Model):
     )
 
 
-# Approvals are said of a version afterwards. All else of it is a fact.
+# Approvals are said of a version afterwards, and its file may be reached in another way. All else of it is a fact.
 _FACTS = (
-    "artifact",
+    "artifact.uri",
+    "artifact.digest",
+    "artifact.size",
     "evaluate",
     "gates",
     "defaultGates",
@@ -155,7 +159,8 @@ class ModelVersionSpec(Model):
     model_config = rules(
         rule(
             _IMMUTABLE,
-            "spec is immutable but for approvals: a ModelVersion is a fact; write a new one with another name",
+            "spec is immutable but for approvals and artifact.store: a ModelVersion is a fact; write a new one with "
+            "another name",
         ),
         rule(
             "!has(oldSelf.approvals) || has(self.approvals) && oldSelf.approvals.all(before, "

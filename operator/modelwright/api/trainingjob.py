@@ -8,8 +8,7 @@ from pydantic import Field
 
 from modelwright.api.base import (
     DATA_URI,
-    PVC_URI,
-    Artifact,
+    STORE_URI,
     CategoryValue,
     Code,
     ColumnName,
@@ -31,6 +30,7 @@ from modelwright.api.base import (
 )
 from modelwright.api.gates import ApprovalPolicy, ChampionRef, DefaultGates, Gates, OnInconclusive, User
 from modelwright.api.signatures import Signing
+from modelwright.api.stores import Artifact, SecretReference, Store, store_rules
 
 ESTIMATOR = r"^((lightgbm|xgboost)\.[A-Z][A-Za-z0-9]*|sklearn(\.[a-z][a-z0-9_]*)+\.[A-Z][A-Za-z0-9]*)$"
 # The ModelVersion of a run is named NAME-RUN, of at most 56 characters: room for 99,999 runs.
@@ -139,6 +139,52 @@ class LeakCheck(Model):
     )
 
 
+class EnvVar(Model):
+    """An environment variable with a literal value."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)] = Field(
+        description="Name."
+    )
+    value: Annotated[str, Field(max_length=4096)] = Field(default="", description="Value.")
+
+
+Image = Annotated[str, Field(pattern=r"^\S+$", min_length=1, max_length=512)]
+Command = Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=32)]
+Arguments = Annotated[list[Annotated[str, Field(max_length=16384)]], Field(max_length=64)]
+Environment = Annotated[
+    list[EnvVar],
+    Field(
+        max_length=64,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    ),
+]
+
+
+class Dvc(Model):
+    """A file that DVC tracks: the digest is in a file of the repository, the bytes are in a remote."""
+
+    config_map_ref: ConfigMapKey = Field(
+        description="A copy of the repository's dvc.lock, or of a .dvc file."
+    )
+    path: Annotated[str, Field(min_length=1, max_length=1024)] = Field(
+        description="Path of the data, as that file names it: data/churn.parquet."
+    )
+
+
+class SourceContainer(Model):
+    """A container that writes the data to /out: Parquet or CSV, one file or more with one schema.
+
+    It is the door for warehouses and feature stores. No other container of the run has its Secret."""
+
+    image: Image = Field(description="Image. It runs as user 65532 and writes to /out.")
+    command: Command | None = Field(default=None, description="Entry point of the image.")
+    args: Arguments | None = Field(default=None, description="Arguments of the entry point.")
+    env: Environment | None = Field(default=None, description="Environment of the image.")
+    secret_ref: SecretReference | None = Field(
+        default=None, description="Secret whose keys are files in /credentials, in this container alone."
+    )
+
+
 class Data(Model):
     """Where the data comes from and what it must look like."""
 
@@ -146,20 +192,41 @@ class Data(Model):
         rule(
             "!has(self.features) || !(self.target in self.features)", "features must not contain the target"
         ),
-        rule("has(self.uri) != has(self.configMapRef)", "set exactly one of uri and configMapRef"),
+        rule(
+            "[has(self.uri), has(self.configMapRef), has(self.source)].filter(set, set).size() == 1",
+            "set exactly one of uri, configMapRef and source",
+        ),
         rule("!has(self.exclude) || !(self.target in self.exclude)", "exclude must not contain the target"),
         rule("!has(self.exclude) || !has(self.features)", "set at most one of features and exclude"),
         rule(
             "!has(self.caConfigMapRef) || has(self.uri) && self.uri.startsWith('https://')",
             "caConfigMapRef is for https:// sources; remove it",
         ),
+        rule("!has(self.dvc) || has(self.uri)", "dvc needs uri, the remote that the file lies in"),
+        rule(
+            "!has(self.store) || !has(self.store.caConfigMapRef) || !has(self.caConfigMapRef)",
+            "set at most one of caConfigMapRef and store.caConfigMapRef",
+        ),
+        *store_rules("store", "uri"),
     )
 
     uri: Annotated[str, Field(pattern=DATA_URI, max_length=1024)] | None = Field(
         default=None,
-        description="Source of the data: https://..., pvc://CLAIM/PATH, configmap://NAME/KEY, or sklearn://NAME "
-        "for a data set that scikit-learn ships (breast_cancer, diabetes, digits, iris, wine). CSV or Parquet, plain "
-        "or compressed. On a claim, also a folder or a pattern (pvc://CLAIM/2026-*.parquet) of files with one schema.",
+        description="Source of the data: s3://BUCKET/PATH, gs://BUCKET/PATH, az://CONTAINER/PATH, https://..., "
+        "oci://HOST/REPOSITORY:TAG, pvc://CLAIM/PATH, configmap://NAME/KEY, or sklearn://NAME for a data set that "
+        "scikit-learn ships (breast_cancer, diabetes, digits, iris, wine). CSV or Parquet, plain or compressed. On a "
+        "claim and in a bucket, also a folder or a pattern (s3://lake/2026-*.parquet) of files with one schema.",
+    )
+    store: Store | None = Field(
+        default=None,
+        description="How the store is reached. Default: as the operator's stores say for the uri.",
+    )
+    dvc: Dvc | None = Field(
+        default=None, description="The file is one that DVC tracks; uri is the remote that it was pushed to."
+    )
+    source: SourceContainer | None = Field(
+        default=None,
+        description="A container that makes the data, in the place of a download (docs/stores.md).",
     )
     config_map_ref: ConfigMapKey | None = Field(
         default=None,
@@ -251,15 +318,6 @@ class PreprocessRule(Model):
     )
 
 
-class EnvVar(Model):
-    """An environment variable with a literal value."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)] = Field(
-        description="Name."
-    )
-    value: Annotated[str, Field(max_length=4096)] = Field(default="", description="Value.")
-
-
 class Trainer(Model):
     """What trains the model: a scikit-learn estimator, or a container of the user's own."""
 
@@ -282,36 +340,37 @@ class Trainer(Model):
         default=None,
         description="Source code of the image. It is recorded in the lineage of the ModelVersion.",
     )
-    image: Annotated[str, Field(pattern=r"^\S+$", min_length=1, max_length=512)] | None = Field(
+    image: Image | None = Field(
         default=None,
         description="The user's own image. It runs as user 65532, reads /data/train, writes /model/model.onnx.",
     )
-    command: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=32)] | None = Field(
-        default=None, description="Entry point of the image."
-    )
-    args: Annotated[list[Annotated[str, Field(max_length=16384)]], Field(max_length=64)] | None = Field(
-        default=None, description="Arguments of the entry point."
-    )
-    env: (
-        Annotated[
-            list[EnvVar],
-            Field(
-                max_length=64,
-                json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-            ),
-        ]
-        | None
-    ) = Field(default=None, description="Environment of the image.")
+    command: Command | None = Field(default=None, description="Entry point of the image.")
+    args: Arguments | None = Field(default=None, description="Arguments of the entry point.")
+    env: Environment | None = Field(default=None, description="Environment of the image.")
 
 
 class Artifacts(Model):
     """Where models are stored, and what becomes of them."""
 
-    uri: Annotated[str, Field(pattern=PVC_URI, max_length=768)] | None = Field(
+    model_config = rules(
+        rule(
+            "!has(self.deletionPolicy) || self.deletionPolicy != 'Delete' || !has(self.uri) || "
+            "!self.uri.startsWith('oci://')",
+            "a registry deletes by its own rules: deletionPolicy Delete is not for oci://",
+        ),
+        *store_rules("store", "uri"),
+    )
+
+    uri: Annotated[str, Field(pattern=STORE_URI, max_length=768)] | None = Field(
         default=None,
-        description="A folder on a PersistentVolumeClaim of the namespace: pvc://CLAIM/PREFIX. The model goes to "
-        "PREFIX/sha256-DIGEST/model.onnx. Default: the operator's artifact store, or else a claim "
-        "modelwright-artifacts that it makes in the namespace and never deletes.",
+        description="A folder: pvc://CLAIM/PREFIX on a PersistentVolumeClaim of the namespace, s3://BUCKET/PREFIX, "
+        "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; or a repository, oci://HOST/REPOSITORY. The model goes to "
+        "PREFIX/sha256-DIGEST/model.onnx, or to REPOSITORY:sha256-DIGEST. Default: the operator's artifact store, or "
+        "else a claim modelwright-artifacts that it makes in the namespace and never deletes.",
+    )
+    store: Store | None = Field(
+        default=None,
+        description="How the store is reached. ModelVersions get a copy. Default: as the operator's stores say.",
     )
     deletion_policy: Literal["Retain", "Delete"] = Field(
         default="Retain",
@@ -405,7 +464,7 @@ class Run(Model):
     )
     job: Label = Field(description="Name of the Job.")
     job_uid: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Uid of the Job.")
-    step: Literal["fetch", "train", "publish"] | None = Field(
+    step: Literal["source", "fetch", "train", "publish"] | None = Field(
         default=None, description="The step that it has got to; absent until one runs."
     )
     start_time: Timestamp | None = Field(default=None, description="When its first Job was made.")

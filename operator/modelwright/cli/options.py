@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from modelwright.api.base import DNS_LABEL, DNS_SUBDOMAIN, PVC_FILE_URI
+from modelwright.api.base import DNS_LABEL, DNS_SUBDOMAIN, FILE_URI
 from modelwright.api.inferenceservice import NAME_LENGTH
 from modelwright.api.requests import Action
 
@@ -404,7 +404,7 @@ def _object_name(name: str) -> str:
 
 def _claim(text: str) -> tuple[str, str]:
     """The claim and the path in a uri."""
-    if not re.fullmatch(PVC_FILE_URI, text):
+    if not text.startswith("pvc://") or not re.fullmatch(FILE_URI, text):
         raise argparse.ArgumentTypeError(f"{text!r} is no place for a file: pvc://CLAIM/PATH")
     claim, _, path = text.removeprefix("pvc://").partition("/")
     return claim, path

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, ValidationError
 
-from modelwright.api.base import Artifact, ClassLabel, Digest, Model, Reason, Signature, Task
+from modelwright.api.base import ClassLabel, Digest, Model, Reason, Signature, Task
 from modelwright.api.modelversion import Evaluation, Fairness, Importance, Libraries, Parity
+from modelwright.api.stores import Artifact
 
 # More rows than there are anywhere. The API server holds the numbers that follow from it, too.
 MOST_ROWS = 10**12

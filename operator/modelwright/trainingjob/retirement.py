@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from modelwright.api.base import Artifact
+from modelwright.api.stores import Artifact
 from modelwright.api.trainingjob import RetiringVersion, TrainingJobStatus
 from modelwright.common.conditions import Aspect, true_condition
 from modelwright.common.reading import read_valid

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelwright.api.base import Artifact, ResourceRequirements
+from modelwright.api.base import ResourceRequirements
 from modelwright.api.inferenceservice import InferenceServiceStatus, ServerOptions, StableRevision
+from modelwright.api.stores import Artifact
 from modelwright.common.reading import read_valid
 from modelwright.common.resources import REVISION
 from modelwright.engine.objects import Body, controller, created, deleting, labels

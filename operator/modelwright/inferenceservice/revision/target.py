@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from modelwright.api.base import Artifact, ResourceRequirements, Signature
+from modelwright.api.base import ResourceRequirements, Signature
 from modelwright.api.inferenceservice import InferenceServiceSpec, Revision, StableRevision
 from modelwright.api.requests import requester_phrase
+from modelwright.api.stores import Artifact
 from modelwright.common.conditions import true_condition
 from modelwright.common.families import made
 from modelwright.common.settings import Settings

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from modelwright.api.base import Artifact
 from modelwright.api.inferenceservice import CanaryRevision, InferenceServiceSpec, InferenceServiceStatus
+from modelwright.api.stores import Artifact
 from modelwright.common.resources import REVISION
 from modelwright.engine.objects import Body
 from modelwright.inferenceservice.observed import Observed

@@ -11,8 +11,8 @@ from unit.inferenceservice.rollout.test_canary import BAD, STEPS, a_canary, meas
 from unit.inferenceservice.rollout.test_promotion import a_promoted_version
 from unit.inferenceservice.test_requests import asks
 
-from modelwright.api.base import Artifact
 from modelwright.api.inferenceservice import Rejection, Revision
+from modelwright.api.stores import Artifact
 from modelwright.inferenceservice.revision.target import Unresolved
 from modelwright.inferenceservice.rollout import rejections
 
