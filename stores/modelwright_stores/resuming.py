@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from modelwright_stores.failures import StoreError
-
 
 @dataclass(frozen=True)
 class Head:
