@@ -80,8 +80,8 @@ class Access:
         if not found:
             raise StoreError(
                 "SecretNotFound",
-                f"{self.field}.secretRef: there is no Secret {self.secret} in this namespace, or it has none of the keys "
-                f"{', '.join(keys)}. Create it.",
+                f"{self.field}.secretRef: there is no Secret {self.secret} in this namespace, or it has none "
+                f"of the keys {', '.join(keys)}. Create it.",
             )
         return found
 

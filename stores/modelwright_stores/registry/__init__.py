@@ -1,1 +1,1 @@
-"""Registries of the OCI distribution specification: models as ModelPack artifacts, and files in the layers of images."""
+"""Registries of the OCI distribution specification: models as ModelPack artifacts, and files in layers of images."""
