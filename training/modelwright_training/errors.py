@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from modelwright_stores.failures import StoreError
 
 if TYPE_CHECKING:  # numpy may only be loaded once its kernels are chosen
     import numpy as np
@@ -41,6 +44,21 @@ def storage(what: str) -> Iterator[None]:
     except OSError as error:
         detail = error.strerror or type(error).__name__
         raise OutsideError("StorageFailed", f"{what} failed: {detail}.") from error
+
+
+NOT_RENAMED: Mapping[str, str] = MappingProxyType({})
+
+
+@contextmanager
+def outside(renamed: Mapping[str, str] = NOT_RENAMED) -> Iterator[None]:
+    """Turn a failure of a store into one of the step. `renamed`: this step's own words for some reasons.
+
+    OutsideError for what may pass by itself; InputError for what a person has to change first."""
+    try:
+        yield
+    except StoreError as error:
+        kind = OutsideError if error.passing else InputError
+        raise kind(renamed.get(error.reason, error.reason), error.message) from error
 
 
 def suggestion(word: str, known: list[str]) -> str:

@@ -10,8 +10,12 @@ SIGNATURE = "model.sig"
 
 @dataclass(frozen=True)
 class Paths:
-    """The folders of a training pod, and the file that says what the run is to do."""
+    """The folders of a training pod, and the file that says what the run is to do.
 
+    `root`: what all of them are below. `scratch`: for what a step needs only while it runs."""
+
+    root: Path
+    scratch: Path
     run: Path
     source: Path
     source_holdout: Path
@@ -27,6 +31,8 @@ class Paths:
     def under(cls, root: Path) -> "Paths":
         """Lay the pod's folders out below `root`."""
         return cls(
+            root=root,
+            scratch=root / "tmp",
             run=root / "etc" / "modelwright" / "run" / "run.json",
             source=root / "source",
             source_holdout=root / "source-holdout",

@@ -91,6 +91,7 @@ class Pod:
         log = self.paths.termination_log.parent
         for folder in (
             self.paths.run.parent,
+            self.paths.scratch,
             self.paths.source,
             self.paths.source_holdout,
             self.paths.train,
