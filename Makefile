@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml stores/pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories verdicts gates estimators test provisions cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-docs soak
+.PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories verdicts gates estimators test provisions stores cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ gateway: cluster ## Add the Gateway API and Traefik to the cluster on this host 
 images: ## Build the images that have changed and load them into the cluster
 	@$(PYTHON) -m images
 
+stores: venv ## Compile and install the servers of stores that tests use: S3, Azure, OCI (the first time: minutes)
+	@$(VENV)/bin/python -m cluster stores
+
 quickstart: ## From nothing to a served prediction; EXISTING=1 or CONTEXT=... and VALUES=... for a cluster of yours
 	@$(PYTHON) -m cluster.quickstart $(if $(EXISTING),--existing) $(if $(CONTEXT),--context=$(CONTEXT)) $(if $(VALUES),--values=$(VALUES))
 
@@ -41,7 +44,7 @@ lint: venv ## Check style, types and which module may import which
 	$(VENV)/bin/mypy operator stores serving/modelwright_serving training/modelwright_training cluster images tests
 	$(VENV)/bin/lint-imports
 
-unit: venv ## Run the tests that need no cluster
+unit: venv stores ## Run the tests that need no cluster
 	$(VENV)/bin/pytest --numprocesses=2 --dist=worksteal tests/unit
 
 fuzz: venv ## Feed the server a million mutated inputs per layer; ARGS="http --inputs 1000 --seed 7" for others
@@ -78,6 +81,7 @@ provisions:
 	@$(MAKE) --no-print-directory cluster
 	@$(MAKE) --no-print-directory gateway
 	@$(MAKE) --no-print-directory images
+	@$(MAKE) --no-print-directory stores
 
 bench: bench-servers bench-path bench-rollouts bench-tables ## Measure everything: speed beside other servers, what a user waits for, what callers lose
 

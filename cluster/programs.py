@@ -65,10 +65,9 @@ def helm() -> Path:
 
 def installed(package: str, version: str, stamps: Mapping[str, str] | None = None) -> Path:
     """Return the folder with a Go program that builds as it is published, with these values linked in."""
-    name = package.rsplit("/", 1)[-1]
-    flags = _link_flags(stamps or {})
-    folder = CACHE / f"{name}-{version}-{hashlib.sha256(flags.encode()).hexdigest()[:12]}"
+    folder = place(package, version, stamps)
     if not folder.exists():
+        name, flags = package.rsplit("/", 1)[-1], _link_flags(stamps or {})
         with step(f"compile {name} (only the first time)"):
             partial = _partial(folder)
             _need_go()
@@ -79,6 +78,12 @@ def installed(package: str, version: str, stamps: Mapping[str, str] | None = Non
             )
             partial.rename(folder)
     return folder
+
+
+def place(package: str, version: str, stamps: Mapping[str, str] | None = None) -> Path:
+    """Return where a Go program is once it is installed."""
+    name, flags = package.rsplit("/", 1)[-1], _link_flags(stamps or {})
+    return CACHE / f"{name}-{version}-{hashlib.sha256(flags.encode()).hexdigest()[:12]}"
 
 
 def gateway_api() -> Path:

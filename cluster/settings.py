@@ -5,6 +5,10 @@ HELM = "v3.20.2"
 KIND = "v0.30.0"
 TRAEFIK = "v3.6.1"
 KWOK = "v0.7.0"
+# Servers of stores, for tests.
+VERSITYGW = "v1.8.0"
+CRANE = "v0.22.1"
+NODE = "24.19.0"
 
 NAME = "modelwright"
 DOMAIN = "cluster.local"

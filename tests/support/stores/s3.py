@@ -1,0 +1,70 @@
+"""S3: a versitygw over a folder."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.stores import versitygw
+
+from support.stores.certificates import Certificates
+from support.stores.programs import Program, free_port, started
+
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """An access key and its secret; temporary ones have a token."""
+
+    access: str
+    secret: str
+    token: str | None = None
+
+    def secret_data(self) -> dict[str, str]:
+        """What a Kubernetes Secret of them holds."""
+        token = {"AWS_SESSION_TOKEN": self.token} if self.token else {}
+        return {"AWS_ACCESS_KEY_ID": self.access, "AWS_SECRET_ACCESS_KEY": self.secret, **token}
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A running S3 server. A bucket is a folder of `root`, an object a file in it: tests may read and spoil them."""
+
+    endpoint: str
+    keys: Keys
+    root: Path
+    program: Program
+
+    def bucket(self, name: str) -> Path:
+        """A bucket; made if it is not there."""
+        folder = self.root / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+
+@contextmanager
+def gateway(folder: Path, host: str = "127.0.0.1", tls: Certificates | None = None) -> Iterator[Gateway]:
+    """An S3 server whose files are in a folder; over TLS if it has certificates.
+
+    `program.kill()` and `program.start()` end it and bring it back at the same port."""
+    root = folder / "buckets"
+    root.mkdir(parents=True, exist_ok=True)
+    keys = Keys(f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30))
+    port = free_port(host)
+    files = [f"--cert={tls.certificate}", f"--key={tls.key}"] if tls else []
+    program = Program(
+        [
+            *(str(versitygw()), f"--port={host}:{port}", f"--region={REGION}", "--keep-alive", *files),
+            *("posix", str(root)),
+        ],
+        host,
+        port,
+        folder / "versitygw.log",
+        {"ROOT_ACCESS_KEY": keys.access, "ROOT_SECRET_KEY": keys.secret},
+    )
+    with started(program):
+        yield Gateway(f"{'https' if tls else 'http'}://{host}:{port}", keys, root, program)
