@@ -38,6 +38,7 @@ class Access:
     `field`: what messages call it, a field of the spec such as `data.store`. `secret`: the name of the Secret whose
     keys are files. `authority`: what messages call the ConfigMap key of the certificates in `ca.crt`. `trusted`: an
     administrator chose the endpoint, so its address is not checked. `networks`: internal addresses that may be reached.
+    `bundle`: further certificates to trust, which the environment names as SSL_CERT_FILE.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Access:
     authority: str | None = None
     trusted: bool = False
     networks: tuple[Network, ...] = ()
+    bundle: Path | None = None
 
     @property
     def token(self) -> Path:
@@ -104,10 +106,10 @@ def accesses(environ: Mapping[str, str], root: Path = Path("/")) -> Mapping[str,
 
     A store that it does not name needs nothing: see `plain`."""
     document = _document(environ)
-    networks = _networks(document)
+    networks, bundle = _networks(document), _bundle(environ)
     try:
         return {
-            str(name): _access(entry, root / FOLDER / str(name), networks)
+            str(name): _access(entry, root / FOLDER / str(name), networks, bundle)
             for name, entry in (document.get("stores") or {}).items()
         }
     except (AttributeError, TypeError) as error:
@@ -116,7 +118,8 @@ def accesses(environ: Mapping[str, str], root: Path = Path("/")) -> Mapping[str,
 
 def plain(environ: Mapping[str, str], field: str, root: Path = Path("/")) -> Access:
     """A store that needs no credentials, at its own address. DocumentInvalid."""
-    return Access(root / FOLDER / "none", field, networks=_networks(_document(environ)))
+    networks = _networks(_document(environ))
+    return Access(root / FOLDER / "none", field, networks=networks, bundle=_bundle(environ))
 
 
 def _document(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -136,7 +139,14 @@ def _networks(document: Mapping[str, Any]) -> tuple[Network, ...]:
         raise StoreError("DocumentInvalid", f"{VARIABLE}: networks are CIDRs such as 10.0.0.0/8.") from error
 
 
-def _access(entry: Mapping[str, Any], folder: Path, networks: tuple[Network, ...]) -> Access:
+def _bundle(environ: Mapping[str, str]) -> Path | None:
+    named = environ.get("SSL_CERT_FILE")
+    return Path(named) if named else None
+
+
+def _access(
+    entry: Mapping[str, Any], folder: Path, networks: tuple[Network, ...], bundle: Path | None
+) -> Access:
     given = entry.get("identity")
     identity = None
     if given is not None:
@@ -158,4 +168,5 @@ def _access(entry: Mapping[str, Any], folder: Path, networks: tuple[Network, ...
         entry.get("authority"),
         entry.get("trusted", False),
         networks,
+        bundle,
     )

@@ -1,16 +1,30 @@
 """Reads one file to its end, whatever happens to the connection: the next try goes on at the byte that was reached."""
 
+import hashlib
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self, TypeVar
+
+from modelwright_stores.failures import StoreError
+from modelwright_stores.untyped import Buffer
+
+SHORTEST, LONGEST = 0.2, 10.0
+PIECE = 1 << 20
+DIGEST = "sha256:"
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Head:
     """What a store says of a file before its bytes: the size, None if it does not say; and what changes with the bytes,
-    None if it has no such thing."""
+    None if it has no such thing. An etag `sha256:HEX` is the digest of the bytes."""
 
     size: int | None
     etag: str | None
@@ -39,12 +53,6 @@ class Patience:
     total: float = 1800
 
 
-def stream(file: File, limit: int, patience: Patience = Patience()) -> io.RawIOBase:
-    """The bytes of a file, to be read once. FileTooLarge for more than `limit` bytes, and what the file raises once
-    patience is at an end."""
-    raise NotImplementedError
-
-
 @dataclass(frozen=True)
 class Downloaded:
     """What is on the disk: `digest` is `sha256:HEX` of all of its bytes; `fetched` counts those that this call read."""
@@ -54,8 +62,290 @@ class Downloaded:
     fetched: int
 
 
+def stream(file: File, limit: int, patience: Patience = Patience()) -> io.RawIOBase:
+    """The bytes of a file, to be read once: whole, or an error.
+
+    FileTooLarge for more than `limit` bytes, DigestMismatch where the etag is the digest, and what the file raises once
+    patience is at an end. The head is read before this returns."""
+    tries = _Tries(file.shown, patience)
+    head = tries.until_done(file.head)
+    _check_size(file, head.size or 0, limit)
+    return _Stream(_whole(file, head, limit, tries))
+
+
 def download(file: File, target: Path, limit: int, patience: Patience = Patience()) -> Downloaded:
-    """Bring a file to `target`; go on where an earlier process was killed.
+    """Bring a file to `target`; go on where an earlier process was killed. What `stream` raises; OSError of the disk.
 
     What was reached is in `TARGET.partial`, and of which file in `TARGET.partial.head`. `target` appears whole."""
-    raise NotImplementedError
+    tries = _Tries(file.shown, patience)
+    head = tries.until_done(file.head)
+    _check_size(file, head.size or 0, limit)
+    with _Partial.opened(target, head) as partial:
+        while True:
+            try:
+                _fetch(file, partial, limit, tries)
+            except StoreError as error:
+                tries.wait(error)
+                if error.reason == "FileChanged":
+                    partial.restart(tries.until_done(file.head))
+                    _check_size(file, partial.head.size or 0, limit)
+                elif partial.head.etag is None:  # nothing proves that other bytes would be of the same file
+                    partial.restart(partial.head)
+            else:
+                break
+        digest = f"{DIGEST}{partial.hash.hexdigest()}"
+        try:
+            _check_digest(file, partial.head, digest)
+        except StoreError:
+            partial.restart(partial.head)
+            raise
+        partial.publish()
+    return Downloaded(digest, partial.size, tries.fetched)
+
+
+def patiently(ask: Callable[[], Result], called: str, patience: Patience = Patience()) -> Result:
+    """What `ask` returns; it is asked again after a passing failure, until patience is at an end.
+
+    `called`: what messages call what is asked. The last StoreError."""
+    return _Tries(called, patience).until_done(ask)
+
+
+class _Tries:
+    """How long it goes on: pauses that double from the last byte on, and an end."""
+
+    def __init__(self, called: str, patience: Patience) -> None:
+        self._called, self._patience = called, patience
+        self._asked = time.monotonic()
+        self._end = self._asked + patience.total
+        self._silent_since: float | None = None
+        self._pause = SHORTEST
+        self._reached = 0
+        self.fetched = 0
+
+    def asks(self) -> None:
+        """From now on it waits for bytes. What happens to those that came takes none of its patience."""
+        self._asked = time.monotonic()
+
+    def received(self, count: int, size: int) -> None:
+        """Bytes have come, and with them the first `size` of the file. StoreUnavailable at the end of patience."""
+        self.fetched += count
+        if size > self._reached:
+            self._reached, self._silent_since, self._pause = size, None, SHORTEST
+        self.asks()
+        if self._asked > self._end:
+            raise StoreError(
+                "StoreUnavailable",
+                f"{self._called} took longer than {self._patience.total:g} seconds.",
+                passing=True,
+            )
+
+    def wait(self, error: StoreError) -> None:
+        """Wait for another try, or raise the error if there is to be none."""
+        if self._silent_since is None:
+            self._silent_since = self._asked
+        end = min(self._silent_since + self._patience.silent, self._end)
+        if not error.passing or time.monotonic() + self._pause > end:
+            raise error
+        time.sleep(self._pause)
+        self._pause = min(self._pause * 2, LONGEST)
+        self.asks()
+
+    def until_done(self, ask: Callable[[], Result]) -> Result:
+        """Ask until there is an answer."""
+        while True:
+            try:
+                return ask()
+            except StoreError as error:
+                self.wait(error)
+
+
+def _whole(file: File, head: Head, limit: int, tries: _Tries) -> Iterator[bytes]:
+    """All bytes of a file, in order, each once."""
+    size, hashed = 0, hashlib.sha256()
+    # Needed where nothing else proves that a second answer begins as the first one did.
+    hashes = head.etag is None or head.etag.startswith(DIGEST)
+    while True:
+        try:
+            for piece in _rest(file, head, size, hashed, tries):
+                size += len(piece)
+                _check_size(file, size, limit)
+                if hashes:
+                    hashed.update(piece)
+                yield piece
+            _check_end(file, head, size)
+        except StoreError as error:
+            if error.reason == "FileChanged" and size:
+                raise
+            tries.wait(error)
+            if error.reason == "FileChanged":
+                head = tries.until_done(file.head)
+                _check_size(file, head.size or 0, limit)
+                hashes = head.etag is None or head.etag.startswith(DIGEST)
+        else:
+            _check_digest(file, head, f"{DIGEST}{hashed.hexdigest()}")
+            return
+
+
+def _rest(file: File, head: Head, size: int, hashed: "hashlib._Hash", tries: _Tries) -> Iterator[bytes]:
+    """The bytes after the first `size`. Without an etag those are read again, and have to hash to `hashed`."""
+    if size and size == head.size:
+        return
+    at = 0 if head.etag is None else size
+    again = hashlib.sha256()
+    with _closing(file.read(at, head)) as pieces:
+        for piece in pieces:
+            known = piece[: max(size - at, 0)]
+            at += len(piece)
+            tries.received(len(piece), at)
+            again.update(known)
+            if known and at >= size and again.digest() != hashed.digest():
+                raise StoreError("FileChanged", f"{file.shown} has changed while it was read.", passing=True)
+            if len(piece) > len(known):
+                yield piece[len(known) :] if known else piece
+                tries.asks()
+
+
+def _fetch(file: File, partial: "_Partial", limit: int, tries: _Tries) -> None:
+    """Add the rest of the file to what is there."""
+    if partial.size and partial.size == partial.head.size:
+        return
+    with _closing(file.read(partial.size, partial.head)) as pieces:
+        for piece in pieces:
+            partial.add(piece)
+            tries.received(len(piece), partial.size)
+            _check_size(file, partial.size, limit)
+    _check_end(file, partial.head, partial.size)
+
+
+def _check_size(file: File, size: int, limit: int) -> None:
+    if size > limit:
+        raise StoreError("FileTooLarge", f"{file.shown} has {size} bytes or more; the limit is {limit}.")
+
+
+def _check_end(file: File, head: Head, size: int) -> None:
+    if head.size not in (None, size):
+        raise StoreError(
+            "StoreUnavailable", f"{file.shown} ended after {size} of {head.size} bytes.", passing=True
+        )
+
+
+def _check_digest(file: File, head: Head, digest: str) -> None:
+    if head.etag is not None and head.etag.startswith(DIGEST) and head.etag != digest:
+        raise StoreError("DigestMismatch", f"{file.shown} has digest {digest}, not {head.etag}.")
+
+
+@contextmanager
+def _closing(pieces: Iterator[bytes]) -> Iterator[Iterator[bytes]]:
+    """Close the connection of an iterator that is left before its end, if it has one."""
+    try:
+        yield pieces
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()
+
+
+class _Stream(io.RawIOBase):
+    """The pieces of a file as a stream."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._piece = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        if not self._piece:
+            self._piece = memoryview(next(self._pieces, b""))
+        part = self._piece[: len(buffer)]
+        buffer[: len(part)] = part
+        self._piece = self._piece[len(part) :]
+        return len(part)
+
+    def close(self) -> None:
+        close = getattr(self._pieces, "close", None)
+        if close is not None:
+            close()
+        super().close()
+
+
+class _Partial:
+    """A file that is not whole yet, the hash of what is there, and a note of which file it is."""
+
+    def __init__(self, target: Path, head: Head, raw: io.FileIO) -> None:
+        self.head, self.size, self.hash = head, 0, hashlib.sha256()
+        self._target, self._raw = target, raw
+        self._path, self._note = _paths(target)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, target: Path, head: Head) -> Iterator[Self]:
+        """What is there of the file that `head` is of, to be added to."""
+        path, _ = _paths(target)
+        with io.FileIO(path, "a+") as raw:
+            partial = cls(target, head, raw)
+            if partial._is_of(head):
+                partial._look()
+            else:
+                partial.restart(head)
+            yield partial
+
+    def add(self, piece: bytes) -> None:
+        """Write further bytes."""
+        left = memoryview(piece)
+        while left:
+            left = left[self._raw.write(left) :]
+        self.hash.update(piece)
+        self.size += len(piece)
+
+    def restart(self, head: Head) -> None:
+        """Begin at the first byte, of the file that `head` is of."""
+        self.head, self.size, self.hash = head, 0, hashlib.sha256()
+        self._raw.truncate(0)
+        _write(self._note, json.dumps(asdict(head)).encode())
+
+    def publish(self) -> None:
+        """Let the file appear under its own name."""
+        os.fsync(self._raw.fileno())
+        self._path.replace(self._target)
+        self._note.unlink(missing_ok=True)
+        _sync(self._target.parent)
+
+    def _is_of(self, head: Head) -> bool:
+        """Whether the bytes are those of this file, as far as an etag proves it, and not more than it has."""
+        try:
+            noted = json.loads(self._note.read_bytes())
+        except (OSError, ValueError):
+            return False
+        size = os.fstat(self._raw.fileno()).st_size
+        return head.etag is not None and noted == asdict(head) and (head.size is None or size <= head.size)
+
+    def _look(self) -> None:
+        self._raw.seek(0)
+        while piece := self._raw.read(PIECE):
+            self.hash.update(piece)
+            self.size += len(piece)
+
+
+def _paths(target: Path) -> tuple[Path, Path]:
+    """Where the bytes of a file are that is not whole yet, and where the note of them is."""
+    return target.with_name(f"{target.name}.partial"), target.with_name(f"{target.name}.partial.head")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a small file, as one act."""
+    new = path.with_name(f"{path.name}.new")
+    with new.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
