@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.metadata import version
+from ipaddress import ip_network
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -20,12 +21,15 @@ from modelwright.api.base import (
     DEVICE_LIMIT,
     RESOURCE,
     STANDARD,
+    STORE_URI,
     UNKNOWN_RESOURCE,
     ResourceRequirements,
 )
-from modelwright.common.settings import ClaimSettings, ImagePolicy, Settings
+from modelwright.api.stores import IDENTITY_OF, Store
+from modelwright.common.settings import ClaimSettings, ImagePolicy, Settings, StoreDefault
 
 MOST_HEADERS = 16
+_PREFIX = re.compile(r"(s3|gs|az|https|oci)://[^\s?#@]+")
 _HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _OWN_HEADER = re.compile(
     "host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-.*|grpc-.*|modelwright-.*|"
@@ -61,6 +65,8 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         image_pull_secrets=tuple(given.image_pull_secret),
         artifacts_uri=given.artifacts_uri,
         claim=ClaimSettings(given.artifacts_size, given.artifacts_storage_class, given.artifacts_access_mode),
+        stores=given.stores,
+        allowed_networks=given.allowed_networks,
         training_resources=given.training_resources or defaults.training_resources,
         serving_resources=given.serving_resources or defaults.serving_resources,
     )
@@ -109,10 +115,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--image-pull-secret", action="append", default=[], help="may be given more than once"
     )
-    parser.add_argument("--artifacts-uri", help="pvc://CLAIM[/PREFIX] (default: a claim in each namespace)")
+    parser.add_argument(
+        "--artifacts-uri",
+        type=_artifacts_uri,
+        help="pvc://CLAIM[/PREFIX], s3://BUCKET[/PREFIX], oci://HOST/REPOSITORY, ... (default: a claim in each "
+        "namespace)",
+    )
     parser.add_argument("--artifacts-size", default="10Gi", help="size of the claim that is made")
     parser.add_argument("--artifacts-storage-class", help="storage class of the claim that is made")
     parser.add_argument("--artifacts-access-mode", default="ReadWriteOnce")
+    parser.add_argument(
+        "--stores",
+        type=_stores,
+        default=(),
+        metavar="JSON",
+        help='how stores are reached that no spec describes: [{"prefix": "s3://lake", "store": {...}}]',
+    )
+    parser.add_argument(
+        "--allowed-networks",
+        type=_networks,
+        default=(),
+        metavar="CIDR,CIDR",
+        help="internal addresses that uris and endpoints of specs may lead to (default: none)",
+    )
     parser.add_argument(
         "--training-resources", type=_resources, help="resources of each training step, as JSON"
     )
@@ -162,6 +187,72 @@ def _address(text: str) -> str:
             "it has to be http[s]://HOST[:PORT][/PATH], without a user or a query"
         )
     return text.rstrip("/")
+
+
+def _artifacts_uri(text: str) -> str:
+    """A folder or a repository that models are stored in."""
+    if not re.fullmatch(STORE_URI, text):
+        raise argparse.ArgumentTypeError(
+            "it has to be pvc://CLAIM, s3://, gs://, az://BUCKET or oci://HOST/REPOSITORY"
+        )
+    return text
+
+
+def _stores(text: str) -> tuple[StoreDefault, ...]:
+    """The administrator's stores, from JSON; argparse shows the message of an error, which quotes no value."""
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("it is no JSON") from error
+    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+        raise argparse.ArgumentTypeError('it has to be a list of {"prefix": ..., "store": {...}}')
+    found = tuple(_store_default(each) for each in given)
+    prefixes = [default.prefix for default in found]
+    if len(set(prefixes)) < len(prefixes):
+        raise argparse.ArgumentTypeError("it has a prefix twice")
+    return found
+
+
+def _store_default(given: Mapping[str, Any]) -> StoreDefault:
+    prefix = str(given.get("prefix"))
+    if given.keys() != {"prefix", "store"} or not _PREFIX.fullmatch(prefix):
+        raise argparse.ArgumentTypeError(
+            "each has a prefix (s3://, gs://, az://, https:// or oci://, and what follows it) and a store"
+        )
+    try:
+        store = Store.model_validate(given["store"], extra="forbid", by_name=False)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in ("store", *fault["loc"]))
+        raise argparse.ArgumentTypeError(f"{prefix}: {where}: {fault['msg']}") from error
+    if problem := _store_problem(prefix, store):
+        raise argparse.ArgumentTypeError(f"{prefix}: {problem}")
+    return StoreDefault(prefix.rstrip("/"), store)
+
+
+def _store_problem(prefix: str, store: Store) -> str | None:
+    """The rule of the API that a store breaks; None if it breaks none."""
+    identity, scheme = store.identity, prefix.partition("://")[0]
+    if identity is None:
+        return None
+    if store.secret_ref is not None:
+        return "set at most one of secretRef and identity"
+    kinds = {kind for kind in IDENTITY_OF.values() if identity.model_dump(by_alias=True)[kind] is not None}
+    if kinds != {IDENTITY_OF.get(scheme)}:
+        return "identity: roleArn is for s3://, clientId for az://, workloadIdentityProvider for gs://, and set one"
+    if (identity.client_id is None) != (identity.tenant_id is None):
+        return "identity: clientId and tenantId go together"
+    if identity.service_account is not None and scheme != "gs":
+        return "identity: serviceAccount goes with workloadIdentityProvider"
+    return None
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    """CIDRs, as Python writes them."""
+    try:
+        return tuple(str(ip_network(part.strip())) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not networks such as 10.0.0.0/8: {error}") from error
 
 
 def _resources(text: str) -> Mapping[str, Any]:

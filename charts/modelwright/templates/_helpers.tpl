@@ -88,6 +88,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- with .Values.workloads.training.resources }}{{ $args = append $args (printf "--training-resources=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.workloads.serving.resources }}{{ $args = append $args (printf "--serving-resources=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.workloads.serving.passHeaders }}{{ $args = append $args (printf "--pass-headers=%s" (join "," .)) }}{{ end }}
+{{- with .Values.stores.defaults }}{{ $args = append $args (printf "--stores=%s" (mustToRawJson .)) }}{{ end }}
+{{- with .Values.stores.allowedNetworks }}{{ $args = append $args (printf "--allowed-networks=%s" (join "," .)) }}{{ end }}
 {{- range .Values.workloads.imagePullSecrets }}{{ $args = append $args (printf "--image-pull-secret=%s" .) }}{{ end }}
 {{- mustToRawJson (concat $args .Values.extraArgs) }}
 {{- end }}

@@ -47,11 +47,23 @@ Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Libraries = Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=64)]
 
 
+class DvcFile(Model):
+    """Data that DVC tracks, as the file of its repository names it."""
+
+    path: Annotated[str, Field(max_length=1024)] = Field(description="Path in the repository.")
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$", max_length=36)] = Field(
+        description="Its md5; of a folder, that of the list of its files, which ends with .dir."
+    )
+
+
 class DataSource(Model):
     """Data that went into the model."""
 
-    uri: Annotated[str, Field(max_length=1024)] = Field(description="Source.")
+    uri: Annotated[str, Field(max_length=1024)] = Field(
+        description="Source, without a query; source://IMAGE: a container made it."
+    )
     digest: Digest | None = Field(default=None, description="sha256 of the source's bytes.")
+    dvc: DvcFile | None = Field(default=None, description="What DVC calls it; uri is the remote.")
 
 
 class StepImage(Model):

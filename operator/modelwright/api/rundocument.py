@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from modelwright.api.gates import BETTER_THAN_BASELINE, MAIN, NOT_WORSE_THAN_CHAMPION
 
-SOURCES = ("uri", "configMapRef", "caConfigMapRef")
+SOURCES = ("uri", "configMapRef", "caConfigMapRef", "store", "dvc", "source")
+# Where fetch finds the file of a DVC repository.
+DVC_FOLDER = "/dvc"
 # What of the spec of a ModelVersion says when it may be served.
 TERMS = ("gates", "defaultGates", "onInconclusive", "approval")
 # Of ten rows the interval of roc_auc errs as seldom as of a thousand: docs/gates.md has the numbers.
@@ -128,10 +130,12 @@ def _plain(value: object) -> object:
 
 def source_variables(data: Mapping[str, Any]) -> dict[str, str]:
     """The environment variables that name the sources of the data to fetch."""
-    holdout = (data.get("holdout") or {}).get("uri")
+    holdout, dvc = (data.get("holdout") or {}).get("uri"), data.get("dvc")
+    tracked = dvc and {"file": f"{DVC_FOLDER}/{dvc['configMapRef']['key']}", "path": dvc["path"]}
     return {
         "MODELWRIGHT_SOURCE": source_of(data),
         **({"MODELWRIGHT_HOLDOUT_SOURCE": holdout} if holdout else {}),
+        **({"MODELWRIGHT_DVC": json.dumps(tracked, sort_keys=True)} if tracked else {}),
     }
 
 
@@ -145,8 +149,10 @@ def trainer_variables(spec: Mapping[str, Any]) -> dict[str, str]:
 
 
 def source_of(data: Mapping[str, Any]) -> str:
-    """The uri of the data. A `configMapRef` is the equivalent uri."""
-    reference = data.get("configMapRef")
+    """The uri of the data. A `configMapRef` is the equivalent uri; a container that makes it has its image in one."""
+    reference, source = data.get("configMapRef"), data.get("source")
+    if source:
+        return f"source://{source['image']}"
     return f"configmap://{reference['name']}/{reference['key']}" if reference else str(data["uri"])
 
 

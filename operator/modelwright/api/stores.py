@@ -23,6 +23,8 @@ SECRET_KEYS: dict[str, tuple[str, ...]] = {
     "https": ("username", "password", "token"),
     "oci": (".dockerconfigjson", "username", "password"),
 }
+# Which part of an identity is for which scheme.
+IDENTITY_OF = {"s3": "roleArn", "az": "clientId", "gs": "workloadIdentityProvider"}
 # Who checks the token, unless the spec says so: the clouds' own defaults.
 AUDIENCES = {"roleArn": "sts.amazonaws.com", "clientId": "api://AzureADTokenExchange"}
 
@@ -113,11 +115,7 @@ def store_rules(field: str, uri: str) -> tuple[dict[str, str], ...]:
             f"!has(self.{field}) || !has(self.{field}.identity) || !has(self.{uri}) || "
             + " || ".join(
                 f"self.{uri}.startsWith('{scheme}://') && has(self.{field}.identity.{part})"
-                for scheme, part in (
-                    ("s3", "roleArn"),
-                    ("az", "clientId"),
-                    ("gs", "workloadIdentityProvider"),
-                )
+                for scheme, part in IDENTITY_OF.items()
             ),
             f"{field}.identity: roleArn is for s3://, clientId for az://, workloadIdentityProvider for gs://",
         ),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, FiniteFloat, ValidationError
 
 from modelwright.api.base import ClassLabel, Digest, Model, Reason, Signature, Task
-from modelwright.api.modelversion import Evaluation, Fairness, Importance, Libraries, Parity
+from modelwright.api.modelversion import DvcFile, Evaluation, Fairness, Importance, Libraries, Parity
 from modelwright.api.stores import Artifact
 
 # More rows than there are anywhere. The API server holds the numbers that follow from it, too.
@@ -61,6 +61,7 @@ class FetchReport(Model):
 
     digest: Digest | None = None
     rows: Rows = Rows()
+    dvc: DvcFile | None = None
     notes: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
 
 

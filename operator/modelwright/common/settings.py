@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from modelwright.api.stores import Store
+
 DEFAULT_CLAIM = "modelwright-artifacts"
 # When running revisions get a new image of the server: with their next rollout, or now, a few services at a time.
 ImagePolicy = Literal["OnNextRollout", "Now"]
@@ -21,8 +23,16 @@ class ClaimSettings:
 
 
 @dataclass(frozen=True)
+class StoreDefault:
+    """How a store is reached that no spec describes. `prefix`: what its uris begin with: s3://lake."""
+
+    prefix: str
+    store: Store
+
+
+@dataclass(frozen=True)
 class Settings:
-    """Images, defaults and the artifact store."""
+    """Images, defaults, the artifact store, and how stores are reached."""
 
     serving_image: str
     training_image: str
@@ -34,6 +44,9 @@ class Settings:
     image_pull_secrets: tuple[str, ...] = ()
     artifacts_uri: str | None = None
     claim: ClaimSettings = field(default_factory=ClaimSettings)
+    stores: tuple[StoreDefault, ...] = ()
+    # Internal addresses, as CIDRs, that steps may reach at the word of a spec.
+    allowed_networks: tuple[str, ...] = ()
     training_resources: Mapping[str, Any] = field(
         default_factory=lambda: {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
     )

@@ -12,9 +12,13 @@ from modelwright.common.settings import Settings
 from modelwright.engine.objects import Body, annotations_of, owner_reference
 from modelwright.engine.plan import Create
 from modelwright.modelversion.observed import Observed
-from modelwright.workload.champion import artifact_document, champion_document, champion_mounts
+from modelwright.workload.champion import (
+    artifact_document,
+    champion_document,
+    champion_mounts,
+    champion_uses,
+)
 from modelwright.workload.podspec import (
-    claim_volume,
     container,
     empty_dir,
     failure_policy,
@@ -23,11 +27,11 @@ from modelwright.workload.podspec import (
 )
 from modelwright.workload.podstatus import Problem
 from modelwright.workload.signatures import KEY, key_volume, named
-from modelwright.workload.sources import sources
-from modelwright.workload.store import claim_of
+from modelwright.workload.sources import source_uses, sources
+from modelwright.workload.store import artifacts
+from modelwright.workload.stores import access, version_use
 
 FETCH, STEP = "fetch", "verify"
-ARTIFACTS = mount("artifacts", "/artifacts", read_only=True)
 HOLDOUT = mount("holdout", "/data/holdout")
 HOLDOUT_READ = mount("holdout", "/data/holdout", read_only=True)
 DEADLINE_SECONDS = 3600
@@ -91,23 +95,27 @@ def verify_document(observed: Observed) -> dict[str, Any]:
 
 def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     """The pod: verify alone, or after fetch if there is data to score the model on. Only fetch knows where that is."""
-    store = claim_volume("artifacts", claim_of(str(observed.artifact["uri"])), read_only=True)
+    uri, evaluate = str(observed.artifact["uri"]), observed.spec.get("evaluate")
+    kept, store = artifacts(uri, read_only=True), version_use(observed.body, "artifacts", "artifact.store")
+    storing = access(settings, store, *champion_uses(observed.champion if evaluate else None))
     document = {"MODELWRIGHT_VERIFY": json.dumps(verify_document(observed), sort_keys=True)}
-    mounts, volumes = [ARTIFACTS], [store]
+    mounts, volumes = [*kept.mounts, *storing.mounts], [*kept.volumes, *storing.volumes]
     if observed.key is not None:
         mounts, volumes = [*mounts, KEY], [*volumes, key_volume(observed.key, optional=True)]
-    evaluate = observed.spec.get("evaluate")
+    given = {**document, **storing.env}
     if evaluate is None:
-        verify = _container(STEP, settings, mounts, document)
+        verify = _container(STEP, settings, mounts, given)
         return pod_spec(settings, volumes, restartPolicy="Never", containers=[verify])
-    read = sources(evaluate)
-    given = {**document, **source_variables(evaluate), **read.env}
-    fetch = _container(FETCH, settings, (ARTIFACTS, HOLDOUT, *read.mounts), given)
-    rival = champion_mounts(observed.champion, str(observed.artifact["uri"]))
-    verify = _container(STEP, settings, (*mounts, HOLDOUT_READ, *rival), document)
+    read, reading = sources(evaluate), access(settings, *source_uses(evaluate, "evaluate.store"), store)
+    fetch = _container(
+        FETCH, settings, (*kept.mounts, HOLDOUT, *read.mounts, *reading.mounts),
+        {**document, **source_variables(evaluate), **reading.env},
+    )  # fmt: skip
+    rival = champion_mounts(observed.champion, uri)
+    verify = _container(STEP, settings, (*mounts, HOLDOUT_READ, *rival), given)
     return pod_spec(
         settings,
-        (*volumes, empty_dir("holdout"), *read.volumes),
+        (*volumes, empty_dir("holdout"), *read.volumes, *reading.volumes),
         restartPolicy="Never",
         initContainers=[fetch],
         containers=[verify],

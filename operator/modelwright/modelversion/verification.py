@@ -116,10 +116,9 @@ def _claim_not_found(observed: Observed, problem: Problem) -> Problem:
     unchanged."""
     data = str((observed.spec.get("evaluate") or {}).get("uri"))
     claims = {claim_of(str(observed.artifact["uri"])): ("ArtifactNotFound", "file")}
-    if data.startswith("pvc://"):
-        claims.setdefault(claim_of(data), ("DataNotFound", "data to evaluate on"))
+    claims.setdefault(claim_of(data), ("DataNotFound", "data to evaluate on"))
     for claim, (reason, what) in claims.items():
-        if f'persistentvolumeclaim "{claim}" not found' in problem.message:
+        if claim is not None and f'persistentvolumeclaim "{claim}" not found' in problem.message:
             message = (
                 f"PersistentVolumeClaim {claim} of the {what} is not there; the file is verified once it is"
             )

@@ -20,22 +20,30 @@ from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import Body, annotations_of, name, owner_reference
 from modelwright.trainingjob.memory import RECIPE_HASH, recipe_hash
 from modelwright.trainingjob.observed import Observed
-from modelwright.trainingjob.recipe import public_code, recipe_of
-from modelwright.trainingjob.runs import RUN_ANNOTATION, STEPS, Published, champion_in, champion_named
-from modelwright.workload.champion import champion_document, champion_mounts
+from modelwright.trainingjob.recipe import STORES_ANNOTATION, public_code, recipe_of, stores_in
+from modelwright.trainingjob.runs import (
+    RUN_ANNOTATION,
+    SOURCE_STEP,
+    STEPS,
+    Published,
+    champion_in,
+    champion_named,
+)
+from modelwright.workload.champion import champion_document, champion_mounts, champion_uses
 from modelwright.workload.podspec import (
     annotation_volume,
-    claim_volume,
     container,
     empty_dir,
     failure_policy,
     mount,
     pod_spec,
+    whole_secret_volume,
 )
 from modelwright.workload.podstatus import container_statuses
 from modelwright.workload.signatures import KEY, key_volume, named
-from modelwright.workload.sources import sources
-from modelwright.workload.store import claim_of, store_uri
+from modelwright.workload.sources import VOLUME, source_uses, sources
+from modelwright.workload.store import artifacts, claim_of, store_uri
+from modelwright.workload.stores import Use, access
 
 DELETE_STEP = "delete"
 DELETE_SECONDS = 600
@@ -47,7 +55,8 @@ HOLDOUT = mount("holdout", "/data/holdout")
 HOLDOUT_READ = mount("holdout", "/data/holdout", read_only=True)
 MODEL_FOLDER = mount("model", "/model")
 MODEL_READ = mount("model", "/model", read_only=True)
-ARTIFACTS = mount("artifacts", "/artifacts")
+OUT = mount(VOLUME, "/out")
+CREDENTIALS = mount("credentials", "/credentials", read_only=True)
 # What of the spec is in the ModelVersion, and not in the recipe.
 TERMS_ANNOTATION = "modelwright.dev/terms"
 TERMS = ("onInconclusive", "approval", "author")
@@ -95,7 +104,7 @@ def champion_ref(champion: Body | None) -> ChampionRef | None:
 
 
 def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
-    """The Job of a run: three steps in one pod. The hold-out is in a volume that the trainer does not mount."""
+    """The Job of a run: its steps in one pod. The hold-out is in a volume that the trainer does not mount."""
     labels = child_labels(observed.body, **{TRAINING_JOB: observed.name})
     spec = observed.spec
     return {
@@ -111,16 +120,25 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
         "spec": {
             "backoffLimit": spec.get("backoffLimit", 2),
             "activeDeadlineSeconds": spec.get("activeDeadlineSeconds", 3600),
-            "podFailurePolicy": failure_policy(*STEPS),
+            "podFailurePolicy": failure_policy(*steps_of(spec)),
             "template": {
                 "metadata": {
                     "labels": labels,
-                    "annotations": {RUN_ANNOTATION: _text(observed, run, settings), **_terms(spec)},
+                    "annotations": {
+                        RUN_ANNOTATION: _text(observed, run, settings),
+                        **_terms(spec),
+                        **_stores(spec),
+                    },
                 },
                 "spec": _pod(observed, settings),
             },
         },
     }
+
+
+def steps_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The steps of a run, in the order in which they run."""
+    return (SOURCE_STEP, *STEPS) if spec["data"].get("source") else STEPS
 
 
 def document_size(observed: Observed, run: Run, settings: Settings) -> int:
@@ -142,6 +160,14 @@ def _terms(spec: Mapping[str, Any]) -> dict[str, str]:
     return {TERMS_ANNOTATION: json.dumps(terms, sort_keys=True)} if terms else {}
 
 
+def _stores(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The annotation with what the spec says of stores, for the ModelVersion: the containers have it as resolved."""
+    data = {key: spec["data"][key] for key in ("store", "caConfigMapRef", "dvc") if spec["data"].get(key)}
+    models = (spec.get("artifacts") or {}).get("store")
+    said = {**({"data": data} if data else {}), **({"artifacts": models} if models else {})}
+    return {STORES_ANNOTATION: json.dumps(said, sort_keys=True)} if said else {}
+
+
 def _terms_in(job: Body) -> dict[str, Any]:
     """The terms as the Job has them, whatever the spec says by now."""
     annotations = (job["spec"]["template"].get("metadata") or {}).get("annotations") or {}
@@ -153,30 +179,61 @@ def _terms_in(job: Body) -> dict[str, Any]:
 
 
 def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
-    data = observed.spec["data"]
-    read = sources(data)
-    models = artifacts_uri(observed, settings)
-    store = claim_volume("artifacts", claim_of(models), read_only=False)
+    data, models = observed.spec["data"], artifacts_uri(observed, settings)
     resources = observed.spec.get("resources") or settings.training_resources
+    read, kept = sources(data), artifacts(models, read_only=False)
+    store = Use("artifacts", models, "artifacts.store", (observed.spec.get("artifacts") or {}).get("store"))
+    # fetch proves that the model can be stored, before anything is trained for hours.
+    reading = access(settings, *source_uses(data, "data.store"), store)
+    storing = access(settings, store, *champion_uses(observed.champion))
     fetch = container(
         "fetch", settings.training_image, settings, resources=resources, scratch="fetch",
-        mounts=(RUN_READ, TRAIN, HOLDOUT, *read.mounts), env={**source_variables(data), **read.env},
+        mounts=(RUN_READ, TRAIN, HOLDOUT, *read.mounts, *reading.mounts),
+        env={**source_variables(data), **reading.env},
     )  # fmt: skip
+    rival = champion_mounts(observed.champion, models)
     publish = container(
         "publish", settings.training_image, settings, resources=resources, scratch="publish",
-        mounts=(RUN_READ, TRAIN_READ, HOLDOUT_READ, MODEL_READ, ARTIFACTS, *champion_mounts(observed.champion, models)),
+        mounts=(RUN_READ, TRAIN_READ, HOLDOUT_READ, MODEL_READ, *kept.mounts, *rival, *storing.mounts),
+        env=storing.env,
     )  # fmt: skip
     fetch["command"] = ["modelwright-training", "fetch"]
     publish["command"] = ["modelwright-training", "publish"]
     keys = _sign(publish, observed.spec)
-    folders = (empty_dir("train"), empty_dir("holdout"), empty_dir("model"))
+    made = _source(data, resources, settings)
+    secrets = _source_secret(data)
+    folders = (empty_dir("train"), empty_dir("holdout"), empty_dir("model"), *kept.volumes, *read.volumes)
     return pod_spec(
         settings,
-        (annotation_volume("run", RUN_FILE, RUN_ANNOTATION), *folders, store, *read.volumes, *keys),
+        (
+            annotation_volume("run", RUN_FILE, RUN_ANNOTATION),
+            *folders, *reading.volumes, *storing.volumes, *keys, *secrets,
+        ),
         restartPolicy="Never",
-        initContainers=[fetch, _trainer(observed, resources, settings)],
+        initContainers=[*made, fetch, _trainer(observed, resources, settings)],
         containers=[publish],
-    )
+    )  # fmt: skip
+
+
+def _source(
+    data: Mapping[str, Any], resources: Mapping[str, Any], settings: Settings
+) -> tuple[dict[str, Any], ...]:
+    """The container of the user's that makes the data, if there is one. It mounts its Secret, and no other does."""
+    given = data.get("source")
+    if not given:
+        return ()
+    made = container(
+        SOURCE_STEP, given["image"], settings, resources=resources, scratch=SOURCE_STEP,
+        mounts=(OUT, *((CREDENTIALS,) if given.get("secretRef") else ())),
+        env={each["name"]: each.get("value", "") for each in given.get("env") or ()},
+    )  # fmt: skip
+    return ({**made, **{key: given[key] for key in ("command", "args") if key in given}},)
+
+
+def _source_secret(data: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """The volume of that container's Secret. The pod waits for the Secret: an image of a user's may not miss it."""
+    reference = (data.get("source") or {}).get("secretRef")
+    return (whole_secret_volume("credentials", reference["name"]),) if reference else ()
 
 
 def _sign(publish: dict[str, Any], spec: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -188,7 +245,7 @@ def _sign(publish: dict[str, Any], spec: Mapping[str, Any]) -> tuple[dict[str, A
         return ()
     reference = spec["signing"]["keySecretRef"]
     publish["volumeMounts"].append(dict(KEY))
-    publish["env"] = [{"name": "MODELWRIGHT_SIGN", "value": named(reference)}]
+    publish["env"] = [*publish.get("env", ()), {"name": "MODELWRIGHT_SIGN", "value": named(reference)}]
     return (key_volume(reference, optional=False),)
 
 
@@ -218,14 +275,18 @@ def delete_job_manifest(
         "namespace": observed.namespace,
         "trainingJob": observed.name,
         "run": run,
-        "artifact": dict(artifact),
+        "artifact": {key: value for key, value in artifact.items() if key != "store"},
     }
+    uri = str(artifact["uri"])
+    kept = artifacts(uri, read_only=False)
+    reached = access(settings, Use("artifacts", uri, "artifacts.store", artifact.get("store")))
     delete = container(
         DELETE_STEP, settings.training_image, settings, resources=settings.training_resources,
-        mounts=(ARTIFACTS,), env={"MODELWRIGHT_DELETE": json.dumps(document, sort_keys=True)},
+        mounts=(*kept.mounts, *reached.mounts),
+        env={"MODELWRIGHT_DELETE": json.dumps(document, sort_keys=True), **reached.env},
     )  # fmt: skip
     delete["command"] = ["modelwright-training", DELETE_STEP]
-    store = claim_volume("artifacts", claim_of(str(artifact["uri"])), read_only=False)
+    volumes = (*kept.volumes, *reached.volumes)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -241,7 +302,7 @@ def delete_job_manifest(
             "podFailurePolicy": failure_policy(DELETE_STEP),
             "template": {
                 "metadata": {"labels": labels},
-                "spec": pod_spec(settings, (store,), restartPolicy="Never", containers=[delete]),
+                "spec": pod_spec(settings, volumes, restartPolicy="Never", containers=[delete]),
             },
         },
     }
@@ -264,11 +325,18 @@ def model_version_manifest(observed: Observed, run: Run, job: Body, result: Publ
         },
         "spec": {
             "model": model,
-            "artifact": result.report.artifact.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "artifact": _artifact(job, result),
             "lineage": _lineage(run, job, result),
             **demands(job, result.document),
         },
     }
+
+
+def _artifact(job: Body, result: Published) -> dict[str, Any]:
+    """The file that publish stored, and how the spec said that its store is reached."""
+    file = result.report.artifact.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"store"})
+    store = stores_in(job).get("artifacts")
+    return {**file, "store": store} if store else file
 
 
 def demands(job: Body, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -288,7 +356,7 @@ def demands(job: Body, document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _lineage(run: Run, job: Body, result: Published) -> dict[str, Any]:
     document = result.document
-    source = {"uri": result.source, "digest": result.data.digest}
+    source = {"uri": result.source, "digest": result.data.digest, "dvc": result.dvc}
     trainer = document["trainer"]
     sklearn = trainer.get("sklearn") or {}
     champion = champion_in(document)

@@ -183,9 +183,16 @@ def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: 
             return RunPlan(run, summary, requeue_at=until)
         case Running(step):
             run = at_step(run, step)
-    signing = observed.spec.get("signing")
-    needs = None if signing is None else named(signing["keySecretRef"])
-    return RunPlan(run, summary_of_progress(run, progress, needs))
+    return RunPlan(run, summary_of_progress(run, progress, _needs(observed.spec)))
+
+
+def _needs(spec: Mapping[str, Any]) -> str | None:
+    """What the pod of a run waits for if it is not there: Secrets of which it mounts all that the spec names."""
+    signing, source = spec.get("signing"), spec["data"].get("source") or {}
+    needs = [named(signing["keySecretRef"])] if signing else []
+    if source.get("secretRef"):
+        needs.append(f"Secret {source['secretRef']['name']} of data.source")
+    return " and the ".join(needs) or None
 
 
 def _register(observed: Observed, run: Run, job: Body, result: Published | Problem, now: datetime) -> RunPlan:

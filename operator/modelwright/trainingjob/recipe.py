@@ -16,6 +16,8 @@ from modelwright.engine.objects import Body
 
 # A ModelVersion with a larger one would be hard to read, and etcd takes 1.5 MB an object.
 MOST_BYTES = 64_000
+# Of the pod of a run: what the spec says of stores and of DVC, all of it names.
+STORES_ANNOTATION = "modelwright.dev/stores"
 SECRET = re.compile(r"SECRET|TOKEN|PASS(W|PHRASE)|CREDENTIAL|PRIVATE|AUTH|SIGNATURE|(^|_)KEY", re.IGNORECASE)
 # A password in an address, or a query that may hold a signature.
 SECRET_VALUE = re.compile(r"://[^/\s]*@|https://[^\s]*\?")
@@ -32,7 +34,7 @@ def recipe_of(job: Body, document: Mapping[str, Any]) -> dict[str, Any] | None:
     train = steps.get("train") or {}
     recipe = {
         "task": document.get("task"),
-        "data": _data(document["data"], steps.get("fetch") or {}, template),
+        "data": _data(job, document["data"], steps),
         "trainer": _trainer(document, train),
         "seed": document.get("seed", 0),
         "resources": train.get("resources"),
@@ -42,9 +44,21 @@ def recipe_of(job: Body, document: Mapping[str, Any]) -> dict[str, Any] | None:
     return kept if len(json.dumps(kept, ensure_ascii=False).encode(errors="replace")) <= MOST_BYTES else None
 
 
-def _data(data: Mapping[str, Any], fetch: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, Any]:
+def stores_in(job: Body) -> dict[str, Any]:
+    """What the spec said of stores when the run began: `data` with its store, certificates and DVC file; `artifacts`,
+    their store."""
+    annotations = (job["spec"]["template"].get("metadata") or {}).get("annotations") or {}
+    try:
+        said = json.loads(annotations.get(STORES_ANNOTATION) or "{}")
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _data(job: Body, data: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The data, with its sources, which only fetch has."""
-    variables = _variables(fetch)
+    pod = job["spec"]["template"]["spec"]
+    variables = _variables(steps.get("fetch") or {})
     # The Job of an earlier release has the uri in its document.
     source = variables.get("MODELWRIGHT_SOURCE") or str(data.get("uri", ""))
     holdout = dict(data.get("holdout") or {})
@@ -52,16 +66,33 @@ def _data(data: Mapping[str, Any], fetch: Mapping[str, Any], pod: Mapping[str, A
     if other:
         holdout["uri"] = public(str(other))
     certificates = _certificates(variables, pod)
+    made = _source(steps.get("source"), pod)
     return {
         **data,
-        "uri": public(source),
+        **({"source": made} if made else {"uri": public(source)}),
         **({"holdout": holdout} if holdout else {}),
         **({"caConfigMapRef": certificates} if certificates else {}),
+        **(stores_in(job).get("data") or {}),
+    }
+
+
+def _source(container: Mapping[str, Any] | None, pod: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The container that made the data; None without one."""
+    if container is None:
+        return None
+    volumes = (volume for volume in pod.get("volumes") or () if volume.get("name") == "credentials")
+    secret = next((str((volume.get("secret") or {}).get("secretName", "")) for volume in volumes), "")
+    own = _variables(container)
+    return {
+        "image": container["image"],
+        **{key: container[key] for key in ("command", "args") if key in container},
+        **({"env": [_public_variable(name, value) for name, value in own.items()]} if own else {}),
+        **({"secretRef": {"name": secret}} if secret else {}),
     }
 
 
 def _certificates(variables: Mapping[str, str], pod: Mapping[str, Any]) -> dict[str, str] | None:
-    """The ConfigMap that fetch has its certificates from."""
+    """The ConfigMap that fetch has its certificates from, in the Job of an earlier release."""
     volumes = (volume for volume in pod.get("volumes") or () if volume.get("name") == "ca")
     name = next((str((volume.get("configMap") or {}).get("name", "")) for volume in volumes), "")
     key = variables.get("SSL_CERT_FILE", "").rpartition("/")[2]

@@ -31,7 +31,7 @@ from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, created, deleting, labels, name, namespace
 from modelwright.trainingjob.memory import run_number
-from modelwright.workload.store import claim_of
+from modelwright.workload.store import place_of
 
 # How long after it was restored from a backup a version is kept in any case: the objects that need it may follow.
 RESTORED = timedelta(hours=1)
@@ -132,11 +132,11 @@ def file_objection(view: View, where: str, artifact: Mapping[str, Any], now: dat
 def namesake(view: View, where: str, artifact: Mapping[str, Any]) -> str | None:
     """Returns the name of a ModelVersion of any family that names the file; None if there is none.
 
-    The digest and the claim count: one claim may hold the same file under two uris.
+    The digest and the claim or bucket count: one may hold the same file under two uris.
     """
     named = view.indexed(VERSIONS_OF_DIGEST, where, str(artifact["digest"]))
-    claims = read_each(named, lambda version: claim_of(str(version["spec"]["artifact"]["uri"])))
-    return next((name(version) for version, claim in claims if claim == claim_of(str(artifact["uri"]))), None)
+    places = read_each(named, lambda version: place_of(str(version["spec"]["artifact"]["uri"])))
+    return next((name(version) for version, place in places if place == place_of(str(artifact["uri"]))), None)
 
 
 def _unknown(view: View, where: str, now: datetime) -> Objection | None:

@@ -34,7 +34,7 @@ from modelwright.workload.following import (
     Suspended,
     Work,
 )
-from modelwright.workload.podstatus import NEVER_STARTABLE, Problem
+from modelwright.workload.podstatus import NEVER_STARTABLE, NOT_THERE, Problem
 from modelwright.workload.refusals import refusal_problem
 
 TERMINAL = {"Succeeded", "Failed", "Superseded"}
@@ -42,18 +42,29 @@ RUN_ANNOTATION = "modelwright.dev/run"
 # Kubernetes takes 262,144 bytes of annotations; a few others are on the pod.
 DOCUMENT_LIMIT = 250_000
 STEPS = ("fetch", "train", "publish")
-STEP_REASONS = {"fetch": "Fetching", "train": "Training", "publish": "Publishing"}
+# Before them, where a container of the user's makes the data.
+SOURCE_STEP = "source"
+STEP_REASONS = {
+    SOURCE_STEP: "Sourcing",
+    "fetch": "Fetching",
+    "train": "Training",
+    "publish": "Publishing",
+}
 
 
 @dataclass(frozen=True)
 class Published:
-    """The result of a run, the run document that it was made from, and the uri of the data without secret parts."""
+    """The result of a run, the run document that it was made from, and the uri of the data without secret parts.
+
+    `dvc`: the path and the md5 of the data, if DVC tracks it.
+    """
 
     report: PublishReport
     data: DataReport
     pod: Body
     document: Mapping[str, Any]
     source: str
+    dvc: Mapping[str, Any] | None = None
 
 
 def work(observed: Observed, run: Run) -> Work:
@@ -61,7 +72,7 @@ def work(observed: Observed, run: Run) -> Work:
     job = observed.job
     is_postponed = job is not None and run.state == "Pending" and run.job_uid == uid(job)
     return Work(
-        steps=STEPS,
+        steps=STEPS if job is None else steps_in(job),
         job=job,
         pods=observed.pods,
         refused=_refused(observed, run),
@@ -72,6 +83,13 @@ def work(observed: Observed, run: Run) -> Work:
         since=from_timestamp(run.start_time) if run.start_time else None,
         postponed=Problem(run.reason, run.message or "") if is_postponed and run.reason else None,
     )
+
+
+def steps_in(job: Body) -> tuple[str, ...]:
+    """The steps of the run that a Job was made for: the spec may have changed since."""
+    pod = (job["spec"].get("template") or {}).get("spec") or {}
+    made = any(each.get("name") == SOURCE_STEP for each in pod.get("initContainers") or ())
+    return (SOURCE_STEP, *STEPS) if made else STEPS
 
 
 def _refused(observed: Observed, run: Run) -> Problem | None:
@@ -107,7 +125,8 @@ def published(ended: Ended, job: Body) -> Published | Problem:
         holdout_rows=fetched.rows.holdout,
         notes=[note[: NOTE_LENGTH + 1] for note in fetched.notes] or None,
     )
-    return Published(report, data, ended.pod, document, _source(job, document))
+    dvc = None if fetched.dvc is None else fetched.dvc.model_dump(mode="json")
+    return Published(report, data, ended.pod, document, _source(job, document), dvc)
 
 
 def document_in(job: Body) -> Mapping[str, Any] | None:
@@ -172,9 +191,10 @@ def champion_named(name: object, digest: object) -> ChampionRef | None:
 def at_step(run: Run, step: str) -> Run:
     """Returns the run at a step that runs.
 
-    This clears the reason why it waited, unless it waited for data: only the end of fetch shows that the data exists.
+    This clears the reason why it waited, unless it waited for what fetch looks for: only the end of fetch shows that
+    the data, and the stores, can be used.
     """
-    still_waits = step == "fetch" and run.reason == "DataNotFound"
+    still_waits = step in {SOURCE_STEP, "fetch"} and ("fetch", run.reason) in NOT_THERE
     return run.model_copy(
         update={"step": step} if still_waits else {"step": step, "reason": None, "message": None}
     )
@@ -182,8 +202,10 @@ def at_step(run: Run, step: str) -> Run:
 
 def postponed(run: Run, problem: Problem) -> Run:
     """Returns the run in state Pending, with the reason: it waits for a new Job."""
-    until_found = f"{problem.message.rstrip('.')}; fetch tries again with growing pauses"
-    message = until_found if problem.missing else problem.message
+    message = problem.message
+    if problem.missing:
+        who = "fetch tries again" if message.startswith("fetch: ") else "the run is tried again"
+        message = f"{message.rstrip('.')}; {who} with growing pauses"
     return run.model_copy(
         update={"state": "Pending", "step": None, "reason": problem.reason, "message": message}
     )

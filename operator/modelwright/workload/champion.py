@@ -11,6 +11,7 @@ from modelwright.api.trainingjob import Holdout
 from modelwright.engine.objects import Body, name
 from modelwright.workload.podspec import mount
 from modelwright.workload.store import claim_of
+from modelwright.workload.stores import Use, version_use
 
 CHAMPION = mount("artifacts", "/champion", read_only=True)
 
@@ -41,7 +42,13 @@ def champion_mounts(champion: Body | None, uri: str) -> tuple[Mapping[str, Any],
     """
     if champion is None:
         return ()
-    return (CHAMPION,) if claim_of(str(champion["spec"]["artifact"]["uri"])) == claim_of(uri) else ()
+    claim = claim_of(str(champion["spec"]["artifact"]["uri"]))
+    return (CHAMPION,) if claim is not None and claim == claim_of(uri) else ()
+
+
+def champion_uses(champion: Body | None) -> tuple[Use, ...]:
+    """The store outside the namespace that a step finds the file of the Champion in."""
+    return () if champion is None else (version_use(champion, "champion", "champion.store"),)
 
 
 def _holdout(data: object) -> dict[str, Any] | None:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelwright.common.settings import Settings
 from modelwright.workload.podstatus import PERMANENT
 
 USER = 65532
+# Files of Secrets: for the user and the group of the pod.
+SECRET_MODE = 0o440
 TEMPORARY = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - a mount point inside the container
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a container is given for one purpose: volumes of its pod, and mounts and variables of its own."""
+
+    volumes: tuple[Mapping[str, Any], ...] = ()
+    mounts: tuple[Mapping[str, Any], ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 def container(
@@ -59,9 +71,14 @@ def pod_spec(settings: Settings, volumes: Sequence[Mapping[str, Any]], **parts: 
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         **({"imagePullSecrets": secrets} if secrets else {}),
-        "volumes": [dict(volume) for volume in (*volumes, empty_dir("tmp"))],
+        "volumes": _distinct((*volumes, empty_dir("tmp"))),
         **parts,
     }
+
+
+def _distinct(volumes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The volumes, each once: several containers may use one."""
+    return list({volume["name"]: dict(volume) for volume in volumes}.values())
 
 
 def failure_policy(*steps: str) -> dict[str, Any]:
@@ -107,8 +124,13 @@ def config_map_volume(name: str, config_map: str) -> dict[str, Any]:
 def secret_volume(name: str, reference: Mapping[str, Any], file: str, *, optional: bool) -> dict[str, Any]:
     """A volume with one key of a Secret as a file. `optional`: it is empty if there is none; else the pod waits."""
     items = [{"key": reference["key"], "path": file}]
-    secret = {"secretName": reference["name"], "items": items, "defaultMode": 0o440}
+    secret = {"secretName": reference["name"], "items": items, "defaultMode": SECRET_MODE}
     return {"name": name, "secret": {**secret, **({"optional": True} if optional else {})}}
+
+
+def whole_secret_volume(name: str, secret: str) -> dict[str, Any]:
+    """A volume with all keys of a Secret as files; the pod waits for the Secret."""
+    return {"name": name, "secret": {"secretName": secret, "defaultMode": SECRET_MODE}}
 
 
 def mount(name: str, path: str, *, read_only: bool = False) -> dict[str, Any]:

@@ -19,15 +19,39 @@ PERMANENT = 65
 UNPULLABLE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable"}
 UNSTARTABLE = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 NEVER_STARTABLE = {"InvalidImageName"}
-# Step and reason of failures because of missing input. The same spec works once the input exists.
+# What a person mends outside the spec: Secrets, rights, stores, certificates, networks, clocks.
+STORE_REASONS = (
+    "SecretNotFound",
+    "SecretIncomplete",
+    "CertificatesNotFound",
+    "NoCredentials",
+    "CredentialsRefused",
+    "CredentialsExpired",
+    "IdentityRefused",
+    "AccessDenied",
+    "BucketNotFound",
+    "WrongRegion",
+    "ClockSkewed",
+    "CertificateNotTrusted",
+    "AddressRefused",
+    "StoreUnavailable",
+    "StoreAnswerInvalid",
+)
+# Step and reason of failures because of missing input, or of a store. The same spec works once that is mended.
 NOT_THERE = {
     ("fetch", "DataNotFound"),
+    ("fetch", "DvcFileNotFound"),
     ("fetch", "ArtifactNotFound"),
     ("verify", "ArtifactNotFound"),
     ("verify", "SignatureMissing"),
     ("verify", "KeyNotFound"),
     ("verify", "KeyUnreadable"),
     ("pull", "ArtifactNotFound"),
+    *(
+        (step, reason)
+        for step in ("fetch", "publish", "verify", "delete", "pull")
+        for reason in STORE_REASONS
+    ),
 }
 # Exit codes with a cause outside the container: EX_TEMPFAIL of sysexits.h, by the contract, and the kubelet's 255 after
 # a restart of the node.
@@ -41,7 +65,7 @@ class Problem:
     """Something that keeps a pod from doing its work.
 
     `permanent`: another try would fail the same way.
-    `missing`: the input does not exist. This is the only permanent problem that can end without a change of the spec.
+    `missing`: the input does not exist, or a store cannot be used. The same spec works once that is mended.
     `own`: a container failed by itself, not because of the cluster.
     """
 
@@ -124,7 +148,7 @@ def _container_failure(name: str, ended: Mapping[str, Any], report: Mapping[str,
     error = report.get("error")
     if isinstance(error, dict) and error.get("reason"):
         reason = _reason(error["reason"], "StepFailed")
-        missing = permanent and (name, reason) in NOT_THERE
+        missing = (permanent or reason == "StoreUnavailable") and (name, reason) in NOT_THERE
         return Problem(
             reason, f"{name}: {error.get('message', reason)}", permanent, missing, own=own and not missing
         )

@@ -1,52 +1,61 @@
-"""The sources of data in a pod: the volumes and mounts that fetch needs to read them, and its certificates."""
+"""The sources of data in a pod: what fetch needs to read them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from modelwright.api.rundocument import source_of
-from modelwright.workload.podspec import claim_volume, config_map_volume, mount
+from modelwright.api.rundocument import DVC_FOLDER, source_of
+from modelwright.workload.podspec import Parts, claim_volume, config_map_volume, empty_dir, mount
+from modelwright.workload.stores import Use
 
+VOLUME = "source"
 SOURCE = "/source"
 SOURCE_HOLDOUT = "/source-holdout"
-CA_FOLDER = "/etc/modelwright/ca"
 
 
-@dataclass(frozen=True)
-class Sources:
-    """What a pod needs to read data."""
-
-    volumes: tuple[Mapping[str, Any], ...] = ()
-    mounts: tuple[Mapping[str, Any], ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-
-
-def sources(data: Mapping[str, Any]) -> Sources:
-    """The sources of a TrainingJob's `data`, or of a ModelVersion's `evaluate`."""
-    volumes, mounts = _source("source", SOURCE, source_of(data))
-    holdout = (data.get("holdout") or {}).get("uri")
-    if holdout:
-        more = _source("source-holdout", SOURCE_HOLDOUT, holdout)
-        volumes, mounts = (*volumes, *more[0]), (*mounts, *more[1])
-    reference = data.get("caConfigMapRef")
-    if reference is None:
-        return Sources(volumes, mounts)
-    env = {"SSL_CERT_FILE": f"{CA_FOLDER}/{reference['key']}"}
-    certificates = config_map_volume("ca", reference["name"])
-    return Sources((*volumes, certificates), (*mounts, mount("ca", CA_FOLDER, read_only=True)), env)
+def sources(data: Mapping[str, Any]) -> Parts:
+    """The sources of a TrainingJob's `data`, or of a ModelVersion's `evaluate`, that lie on volumes."""
+    found = [
+        _source(VOLUME, SOURCE, source_of(data)),
+        _source("source-holdout", SOURCE_HOLDOUT, _holdout(data) or ""),
+    ]
+    if dvc := data.get("dvc"):
+        tracked = config_map_volume("dvc", dvc["configMapRef"]["name"])
+        found.append(Parts((tracked,), (mount("dvc", DVC_FOLDER, read_only=True),)))
+    return Parts(
+        tuple(volume for parts in found for volume in parts.volumes),
+        tuple(each for parts in found for each in parts.mounts),
+    )
 
 
-def _source(
-    name: str, path: str, uri: str
-) -> tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]]:
+def source_uses(data: Mapping[str, Any], field: str) -> tuple[Use, ...]:
+    """The stores that data is read from. `field`: what messages call the store of the data.
+
+    The store of the data is also that of a hold-out with the same scheme: credentials for a bucket are none for a
+    server of another kind.
+    """
+    uri, store, authority = source_of(data), data.get("store"), data.get("caConfigMapRef")
+    uses = [Use("data", uri, field, store, authority)]
+    if holdout := _holdout(data):
+        alike = uri.partition("://")[0] == holdout.partition("://")[0]
+        uses.append(Use("holdout", holdout, field, store if alike else None, authority if alike else None))
+    return tuple(uses)
+
+
+def _holdout(data: Mapping[str, Any]) -> str | None:
+    return (data.get("holdout") or {}).get("uri")
+
+
+def _source(name: str, path: str, uri: str) -> Parts:
     """The volume of a source in the namespace, and its mount; nothing for one outside."""
     scheme, _, rest = uri.partition("://")
     owner = rest.split("/", 1)[0]
-    mounts = (mount(name, path, read_only=True),)
-    if scheme == "pvc":
-        return (claim_volume(name, owner, read_only=True),), mounts
-    if scheme == "configmap":
-        return (config_map_volume(name, owner),), mounts
-    return (), ()
+    volumes = {
+        "pvc": claim_volume(name, owner, read_only=True),
+        "configmap": config_map_volume(name, owner),
+        "source": empty_dir(name),
+    }
+    if scheme not in volumes:
+        return Parts()
+    return Parts((volumes[scheme],), (mount(name, path, read_only=True),))

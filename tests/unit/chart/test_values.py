@@ -45,7 +45,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"image": {"tag": "a b"}}, "tag"),
     ({"imagePullSecrets": ["regcred"]}, "imagePullSecrets"),
     ({"scope": {"namespace": "Team_A"}}, "namespace"),
-    ({"artifacts": {"uri": "s3://bucket"}}, "uri"),
+    ({"artifacts": {"uri": "https://bucket"}}, "uri"),
     ({"artifacts": {"size": "10 GB"}}, "size"),
     ({"workloads": {"serving": {"imagePolicy": "Later"}}}, "imagePolicy"),
     ({"workloads": {"serving": {"maxConcurrentRollouts": 0}}}, "maxConcurrentRollouts"),

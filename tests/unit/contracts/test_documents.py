@@ -87,6 +87,12 @@ def environment(container: Mapping[str, Any]) -> dict[str, str]:
     return {variable["name"]: variable["value"] for variable in container.get("env", ())}
 
 
+def stores_of(pod: Mapping[str, Any], container: str) -> dict[str, Any]:
+    """What the container is told of stores."""
+    found: dict[str, Any] = json.loads(environment(containers(pod)[container])["MODELWRIGHT_STORES"])
+    return found
+
+
 def mounts(pod: Mapping[str, Any], container: str) -> dict[str, str]:
     """Where the container may write and where it may only read."""
     found = containers(pod)[container]["volumeMounts"]
@@ -238,9 +244,11 @@ def test_certificates_are_mounted_only_when_they_are_named() -> None:
     with_ca = the_run_pod(**RECIPES["every field"])
     without = the_run_pod(data={"uri": "https://example.org/churn.csv", "target": "churned"})
 
-    assert mounts(with_ca, "fetch")["/etc/modelwright/ca"] == "ro"
-    assert environment(containers(with_ca)["fetch"])["SSL_CERT_FILE"] == "/etc/modelwright/ca/ca.crt"
-    assert "/etc/modelwright/ca" not in mounts(without, "fetch")
+    assert mounts(with_ca, "fetch")["/etc/modelwright/stores/data"] == "ro"
+    assert stores_of(with_ca, "fetch")["stores"] == {
+        "data": {"field": "data.store", "authority": "ca.crt of ConfigMap ca"}
+    }
+    assert not any(path.startswith("/etc/modelwright/stores") for path in mounts(without, "fetch"))
 
 
 def test_the_pod_of_a_revision_is_the_one_of_the_contract() -> None:

@@ -80,14 +80,12 @@ def test_only_fetch_knows_where_the_data_is() -> None:
     assert "secret" not in json.dumps(container(pod, "verify"))
 
 
-def test_data_of_a_config_map_with_certificates_is_mounted_in_fetch() -> None:
-    reference, ca = {"name": "held", "key": "rows.csv"}, {"name": "ca", "key": "ca.crt"}
-    evaluate = {"configMapRef": reference, "caConfigMapRef": ca, "target": "churned"}
+def test_data_of_a_config_map_is_mounted_in_fetch() -> None:
+    evaluate = {"configMapRef": {"name": "held", "key": "rows.csv"}, "target": "churned"}
     version = by_hand(evaluate=evaluate).settles()
     pod = pod_of(version)
     assert document(version)["evaluate"] == {"target": "churned"}
     assert mounts(pod, "fetch")["/source"] == "ro"
-    assert env(pod, "fetch")["SSL_CERT_FILE"] == "/etc/modelwright/ca/ca.crt"
     assert "/source" not in mounts(pod, "verify")
 
 

@@ -277,7 +277,7 @@ def test_a_result_that_nobody_read_in_time_is_lost() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"artifact": {"uri": "s3://a/b", "digest": words.digest(), "size": 1}},
+        {"artifact": {"uri": "ftp://a/b", "digest": words.digest(), "size": 1}},
         {"artifact": {**words.artifact(), "digest": "sha256:short"}},
         {"metrics": [{"name": "accuracy", "value": float("nan")}]},
         {"metrics": "many"},

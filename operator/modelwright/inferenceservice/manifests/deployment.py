@@ -22,8 +22,10 @@ from modelwright.inferenceservice.manifests.traffic_rule import EARLIER_FILE, FI
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import KEPT
 from modelwright.inferenceservice.rollout import steps
-from modelwright.workload.podspec import claim_volume, container, empty_dir, mount, pod_spec
-from modelwright.workload.store import claim_of
+from modelwright.inferenceservice.rollout.readiness import ready_replicas
+from modelwright.workload.podspec import Parts, container, empty_dir, mount, pod_spec
+from modelwright.workload.store import artifacts
+from modelwright.workload.stores import Use, access, kept_access
 
 # Longer than the server's own drain, so that it always ends by itself.
 TERMINATION_GRACE_SECONDS = 60
@@ -80,11 +82,12 @@ def _started(observed: Observed, revision: Revision, settings: Settings) -> Mapp
 
 
 def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str, Any]:
-    artifact = revision.artifact
+    artifact, store = revision.artifact, _store(observed, revision, settings)
+    kept = artifacts(artifact.uri, read_only=True)
     resources = revision.resources.model_dump(mode="json", exclude_none=True) if revision.resources else {}
     pull = container(
         "pull", revision.image, settings, resources=resources,
-        mounts=(mount("artifacts", "/artifacts", read_only=True), mount("model", "/model")),
+        mounts=(*kept.mounts, mount("model", "/model"), *store.mounts), env=store.env,
     )  # fmt: skip
     pull["command"] = [
         "modelwright-pull",
@@ -98,7 +101,8 @@ def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str
     return pod_spec(
         settings,
         (
-            claim_volume("artifacts", claim_of(artifact.uri), read_only=True),
+            *kept.volumes,
+            *store.volumes,
             empty_dir("model"),
             {
                 "name": "traffic",
@@ -109,6 +113,19 @@ def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str
         initContainers=[pull],
         containers=[_server(observed, revision, resources, settings)],
     )
+
+
+def _store(observed: Observed, revision: Revision, settings: Settings) -> Parts:
+    """How pull reaches a store outside the namespace.
+
+    While pods of the revision are ready, as when its Deployment was made: a change of the administrator's defaults
+    replaces no pod that serves.
+    """
+    existing, artifact = observed.deployment(revision.revision), revision.artifact
+    if existing is not None and ready_replicas(existing):
+        return kept_access(existing["spec"]["template"]["spec"], "pull")
+    said = artifact.model_dump(mode="json", by_alias=True, exclude_none=True).get("store")
+    return access(settings, Use("artifacts", artifact.uri, "artifact.store", said))
 
 
 def _server(

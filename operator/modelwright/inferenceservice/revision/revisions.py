@@ -17,6 +17,7 @@ from modelwright.api.inferenceservice import (
     ServerOptions,
     StableRevision,
 )
+from modelwright.api.stores import Store
 from modelwright.engine.objects import Body, annotations_of
 
 HASH_LENGTH = 10
@@ -41,8 +42,12 @@ def revision_name(
     image: str,
     resources: ResourceRequirements | None,
     server: ServerOptions | None = None,
+    store: Store | None = None,
 ) -> str:
-    """The name of the revision that serves a model in pods of this image, resources and options: a hash of all."""
+    """The name of the revision that serves a model in pods of this image, resources and options: a hash of all.
+
+    `store`: as the ModelVersion has it. What an administrator says of stores makes no other revision.
+    """
     shape: dict[str, Any] = {
         "digest": digest,
         "version": version,
@@ -51,25 +56,31 @@ def revision_name(
     }
     if options := _given(server):  # without any, the name is that of the releases that had none
         shape["server"] = options
+    if reached := _given(store):
+        shape["store"] = reached
     return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:HASH_LENGTH]
 
 
-def _given(part: ResourceRequirements | ServerOptions | None) -> dict[str, Any]:
+def _given(part: ResourceRequirements | ServerOptions | Store | None) -> dict[str, Any]:
     return part.model_dump(mode="json", exclude_none=True) if part is not None else {}
 
 
 def is_same_but_image(one: Revision, other: Revision) -> bool:
-    """True if two revisions serve the same model, with the same resources and options, in pods that may differ in the
-    image.
+    """True if two revisions serve the same model from the same store, with the same resources and options, in pods
+    that may differ in the image.
 
     Compares names and resources, as either may be unreliable: resources that were read from a Deployment are written in
     the API server's way, and another release may have made names in another way.
     """
-    digest = other.artifact.digest
+    digest, store = other.artifact.digest, other.artifact.store
     if (one.version, one.artifact.digest) != (other.version, digest):
         return False
-    same = revision_name(digest, other.version, one.image, other.resources, other.server)
-    alike = (one.resources, _given(one.server)) == (other.resources, _given(other.server))
+    same = revision_name(digest, other.version, one.image, other.resources, other.server, store)
+    alike = (one.resources, _given(one.server), _given(one.artifact.store)) == (
+        other.resources,
+        _given(other.server),
+        _given(store),
+    )
     return one.revision == same or alike
 
 

@@ -208,7 +208,7 @@ def revision(version: Body, spec: InferenceServiceSpec, settings: Settings) -> R
     artifact = Artifact.model_validate(version["spec"]["artifact"])
     image = settings.serving_image
     return Revision(
-        revision=revision_name(artifact.digest, name(version), image, chosen, spec.server),
+        revision=revision_name(artifact.digest, name(version), image, chosen, spec.server, artifact.store),
         version=name(version),
         artifact=artifact,
         image=image,
