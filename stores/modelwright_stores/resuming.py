@@ -33,8 +33,15 @@ class Head:
 class File(Protocol):
     """One file in some store. Each method raises StoreError."""
 
-    name: str  # the last part of its path
-    shown: str  # its uri as messages may show it: without a query
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        ...
+
+    @property
+    def shown(self) -> str:
+        """Its uri as messages may show it: without a query."""
+        ...
 
     def head(self) -> Head:
         """What the store says of it. DataNotFound."""

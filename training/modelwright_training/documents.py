@@ -346,6 +346,20 @@ class Origin(Document):
     format: Literal["csv", "parquet"]
 
 
+class DvcReference(Document):
+    """A path as a file of DVC names it, and where that file is in the container."""
+
+    file: str = Field(min_length=1)
+    path: str = Field(min_length=1)
+
+
+class DvcOutput(Document):
+    """What DVC tracks the data as: the path, and the md5 of the file, or of the list of a folder (`.dir`)."""
+
+    path: str
+    md5: str
+
+
 class SourceFacts(Origin):
     """Where the rows come from and how they were split (source.schema.json). A trainer does not see it.
 
@@ -359,9 +373,11 @@ class SourceFacts(Origin):
     leaks: list[Leak]
     group: str | None = None
     holdout: Origin | None = None
+    dvc: DvcOutput | None = None
 
 
 SOURCE, HOLDOUT_SOURCE = "MODELWRIGHT_SOURCE", "MODELWRIGHT_HOLDOUT_SOURCE"
+DVC = "MODELWRIGHT_DVC"
 VERIFY = "MODELWRIGHT_VERIFY"
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
@@ -414,6 +430,11 @@ def source_uri(environ: Mapping[str, str]) -> str:
     if not environ.get(SOURCE):
         raise InputError("DocumentInvalid", f"The environment variable {SOURCE} is not set.")
     return environ[SOURCE]
+
+
+def dvc_reference(environ: Mapping[str, str]) -> DvcReference | None:
+    """What of the source DVC tracks, if it does."""
+    return from_environment(DvcReference, environ, DVC) if DVC in environ else None
 
 
 def load_dataset(path: Path) -> Dataset:

@@ -51,11 +51,11 @@ def _for_run(environ: Mapping[str, str], paths: Paths) -> Json:
     document = with_sources(load_run(paths.run), environ)
     estimator = document.trainer.sklearn
     by_estimator = task_of(estimator.estimator, estimator.parameters) if estimator else None
-    source = sources.bring(document.data, paths.source, environ)
+    source = sources.bring(document.data, paths, environ)
     log.info(
         "Read %d rows and %d columns (%s)", source.table.num_rows, source.table.num_columns, source.format
     )
-    own = sources.bring_holdout(document.data, paths.source_holdout, environ)
+    own = sources.bring_holdout(document.data, paths, environ)
     extra = document.data.holdout.extra_columns
     table, dataset, facts, chosen = prepare(document, by_estimator, source, own)
     size = source.size
@@ -74,7 +74,7 @@ def _for_model(environ: Mapping[str, str], paths: Paths) -> Json:
     model = declared(artifact.read(document.artifact, paths.artifacts))
     with _of_the_evaluation():
         data = Data(uri=uri, digest=asked.digest, target=asked.target)
-        source = sources.bring(data, paths.source, environ)
+        source = sources.bring(data, paths, environ, "evaluate.store")
         table, dataset, facts = evaluating.prepare(asked, model, source, uri)
     size = source.size
     del source
@@ -105,6 +105,7 @@ def _result(size: int, dataset: Dataset, facts: SourceFacts) -> Json:
         **facts.model_dump(by_alias=True, include={"digest", "format", "rows", "stratified", "notes"}),
         **dataset.model_dump(by_alias=True, include={"task", "task_from"}),
         "features": len(dataset.features),
+        **({"dvc": facts.dvc.model_dump()} if facts.dvc else {}),
     }
 
 

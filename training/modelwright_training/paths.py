@@ -19,6 +19,7 @@ class Paths:
     run: Path
     source: Path
     source_holdout: Path
+    dvc: Path
     train: Path
     holdout: Path
     model: Path
@@ -36,6 +37,7 @@ class Paths:
             run=root / "etc" / "modelwright" / "run" / "run.json",
             source=root / "source",
             source_holdout=root / "source-holdout",
+            dvc=root / "dvc",
             train=root / "data" / "train",
             holdout=root / "data" / "holdout",
             model=root / "model",

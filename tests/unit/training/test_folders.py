@@ -14,7 +14,7 @@ import pytest
 from unit.training.pod import Ending, Pod, numbers
 from unit.training.test_files import given_memory
 
-from modelwright_training.reading import volume
+from modelwright_training.reading import folders
 
 ROWS = numbers(60)
 MONTHS = [ROWS[:20], ROWS[20:40], ROWS[40:]]
@@ -188,7 +188,7 @@ def test_an_empty_folder_is_not_found(pod: Pod) -> None:
 
 
 def test_the_count_of_files_is_bounded(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(volume, "MAX_FILES", 2)
+    monkeypatch.setattr(folders, "MAX_FILES", 2)
     export(pod)
     ending = fetch(pod)
     assert ending.reason == "DataTooLarge"

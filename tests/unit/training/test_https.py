@@ -1,22 +1,28 @@
-"""Fetching from a real TLS server on this host: what is trusted, what is bounded, what is worth another try."""
+"""Fetching from a real TLS server on this host: what is trusted, what is bounded, what is worth another try.
 
+How a web server is read is tested in tests/unit/stores; here is what the step makes of it."""
+
+import json
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 import trustme
 from unit.training.pod import Pod, numbers
 
-from modelwright_training.errors import InputError, OutsideError
-from modelwright_training.reading.https import Limits, opened
+from modelwright_stores.resuming import Patience
+from modelwright_training.reading import places
 
 ROWS = numbers(40).to_csv(index=False).encode()
 
 
+# This host may be reached.
+ALLOWED = {"MODELWRIGHT_STORES": json.dumps({"networks": ["127.0.0.0/8"]})}
 SECRET = b"what-the-server-said"
 MALFORMED = [
     b"",
@@ -64,11 +70,20 @@ class Lake(BaseHTTPRequestHandler):
                 self.answer(200, ROWS[:100], length=len(ROWS))
             case ["endless"]:
                 self.answer(200, b"x" * 5000, length=None)
-            case ["silent"]:
-                self.server.quiet.wait(20)  # type: ignore[attr-defined]
-                self.close_connection = True
+            case ["changing"]:
+                self.change()
             case other:
                 self.answer_badly(other)
+
+    def change(self) -> None:
+        """Another file at each answer, cut in its middle."""
+        self.server.answers += 1  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("ETag", f'"{self.server.answers}"')  # type: ignore[attr-defined]
+        self.send_header("Content-Length", str(len(ROWS)))
+        self.end_headers()
+        self.wfile.write(ROWS[:200])
+        self.close_connection = True
 
     def answer_badly(self, path: list[str]) -> None:
         match path:
@@ -82,6 +97,8 @@ class Lake(BaseHTTPRequestHandler):
                 self.answer(302, location=REDIRECTS[int(place)])
             case [folder, name] if (folder, name) == ("gr%C3%B6%C3%9Fe", "a%20b.csv"):
                 self.answer(200, ROWS)
+            case _:
+                self.answer(404)
 
     def answer(self, code: int, body: bytes = b"", location: str = "", length: int | None = -1) -> None:
         self.send_response(code)
@@ -111,7 +128,7 @@ class Server:
 
     @property
     def trusted(self) -> dict[str, str]:
-        return {"SSL_CERT_FILE": self.certificate}
+        return {"SSL_CERT_FILE": self.certificate, **ALLOWED}
 
 
 @pytest.fixture(scope="module")
@@ -122,19 +139,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     path = tmp_path_factory.mktemp("ca") / "ca.crt"
     authority.cert_pem.write_to_path(str(path))
     with ThreadingHTTPServer(("127.0.0.1", 0), Lake) as http:
-        http.quiet = threading.Event()  # type: ignore[attr-defined]
+        http.answers = 0  # type: ignore[attr-defined]
         http.socket = context.wrap_socket(http.socket, server_side=True)
         thread = threading.Thread(target=http.serve_forever, daemon=True)
         thread.start()
         yield Server(f"https://127.0.0.1:{http.server_address[1]}", str(path))
-        http.quiet.set()  # type: ignore[attr-defined]
         http.shutdown()
         thread.join()
 
 
-def download(uri: str, environ: Mapping[str, str], limits: Limits) -> bytes:
-    with opened(uri, environ, limits) as body:
-        return b"".join(iter(lambda: body.read(1 << 16) or b"", b""))
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "PATIENCE", Patience(silent=0.1, total=60))
 
 
 @pytest.mark.parametrize("path", ["rows.csv", "moved", "rows.csv?signature=secret"])
@@ -150,15 +166,15 @@ def test_data_comes_over_https(pod: Pod, server: Server, path: str) -> None:
     [
         ("status/404", "DataNotFound", 65),
         ("status/410", "DataNotFound", 65),
-        ("status/401", "AccessDenied", 65),
+        ("status/401", "NoCredentials", 65),
         ("status/403", "AccessDenied", 65),
-        ("status/400", "FetchFailed", 65),
-        ("status/429", "FetchFailed", 75),
-        ("status/500", "FetchFailed", 75),
-        ("status/503", "FetchFailed", 75),
-        ("downgraded", "FetchFailed", 65),
-        ("in-circles", "FetchFailed", 65),
-        ("cut-short", "FetchFailed", 75),
+        ("status/400", "StoreAnswerInvalid", 65),
+        ("status/429", "StoreUnavailable", 75),
+        ("status/500", "StoreUnavailable", 75),
+        ("status/503", "StoreUnavailable", 75),
+        ("downgraded", "StoreAnswerInvalid", 65),
+        ("in-circles", "StoreAnswerInvalid", 65),
+        ("cut-short", "StoreUnavailable", 75),
     ],
 )
 def test_an_answer_decides_whether_to_try_again(
@@ -170,30 +186,62 @@ def test_an_answer_decides_whether_to_try_again(
 
 
 def test_a_stranger_s_certificate_is_refused_for_good(pod: Pod, server: Server) -> None:
-    ending = pod.given(data={"uri": f"{server.url}/rows.csv"}).run("fetch")
-    assert (ending.reason, ending.code) == ("FetchFailed", 65)
-    assert "data.caConfigMapRef" in ending.message
+    ending = pod.given(data={"uri": f"{server.url}/rows.csv"}).run("fetch", **ALLOWED)
+    assert (ending.reason, ending.code) == ("CertificateNotTrusted", 65)
+    assert "caConfigMapRef" in ending.message
+
+
+def test_the_authority_of_the_spec_is_trusted(pod: Pod, server: Server) -> None:
+    folder = pod.root / "etc/modelwright/stores/data"
+    folder.mkdir(parents=True)
+    (folder / "ca.crt").write_text(Path(server.certificate).read_text())
+    data = {"field": "data", "authority": "ca.crt of ConfigMap corp-ca"}
+    stores = {"networks": ["127.0.0.0/8"], "stores": {"data": data}}
+    pod.given(data={"uri": f"{server.url}/rows.csv"})
+    assert pod.run("fetch", MODELWRIGHT_STORES=json.dumps(stores)).code == 0
+    (folder / "ca.crt").unlink()
+    ending = pod.run("fetch", MODELWRIGHT_STORES=json.dumps(stores))
+    assert (ending.reason, ending.code) == ("CertificatesNotFound", 65)
+    assert "ca.crt of ConfigMap corp-ca" in ending.message
+
+
+def test_an_internal_address_is_refused_unless_an_administrator_allows_it(pod: Pod, server: Server) -> None:
+    pod.given(data={"uri": f"{server.url}/rows.csv?signature=secret"})
+    ending = pod.run("fetch", SSL_CERT_FILE=server.certificate)
+    assert (ending.reason, ending.code) == ("AddressRefused", 65)
+    assert "stores.allowedNetworks" in ending.message
+    assert "signature" not in ending.message
+
+
+@pytest.mark.parametrize("document", ["[]", "{", '{"stores": {"data": 1}}', '{"networks": ["x"]}'])
+def test_a_document_of_stores_that_is_none_is_a_defect_of_the_document(pod: Pod, document: str) -> None:
+    pod.given_rows(numbers(40))
+    ending = pod.run("fetch", MODELWRIGHT_STORES=document)
+    assert (ending.reason, ending.code) == ("DocumentInvalid", 65)
 
 
 def test_nobody_listening_is_worth_another_try(pod: Pod) -> None:
-    ending = pod.given(data={"uri": "https://127.0.0.1:1/rows.csv"}).run("fetch")
-    assert (ending.reason, ending.code) == ("FetchFailed", 75)
-    assert "Connection refused" in ending.message
+    ending = pod.given(data={"uri": "https://127.0.0.1:1/rows.csv"}).run("fetch", **ALLOWED)
+    assert (ending.reason, ending.code) == ("StoreUnavailable", 75)
+    assert "127.0.0.1" in ending.message
 
 
 @pytest.mark.parametrize("path", ["rows.csv", "endless"])
-def test_a_download_is_bounded_in_size(server: Server, path: str) -> None:
-    with pytest.raises(InputError) as refused:
-        download(f"{server.url}/{path}", server.trusted, Limits(max_bytes=1000))
-    assert refused.value.reason == "DataTooLarge"
+def test_a_download_is_bounded_in_size(
+    pod: Pod, server: Server, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "MAX_BYTES", 1000)
+    ending = pod.given(data={"uri": f"{server.url}/{path}"}).run("fetch", **server.trusted)
+    assert (ending.reason, ending.code) == ("DataTooLarge", 65)
 
 
-@pytest.mark.parametrize("limits", [Limits(10**6, silence=0.2), Limits(10**6, total=-1)])
-def test_a_download_is_bounded_in_time(server: Server, limits: Limits) -> None:
-    path = "silent" if limits.total > 0 else "endless"
-    with pytest.raises(OutsideError) as refused:
-        download(f"{server.url}/{path}", server.trusted, limits)
-    assert refused.value.reason == "FetchFailed"
+def test_a_file_that_changes_while_it_is_read_is_read_from_its_beginning_but_not_for_long(
+    pod: Pod, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "PATIENCE", Patience(silent=1, total=60))
+    ending = pod.given(data={"uri": f"{server.url}/changing"}).run("fetch", **server.trusted)
+    assert (ending.reason, ending.code) == ("StoreUnavailable", 75)
+    assert "changed" in ending.message
 
 
 def test_a_file_that_may_not_be_read_is_denied(pod: Pod) -> None:
@@ -207,20 +255,20 @@ def test_a_file_that_may_not_be_read_is_denied(pod: Pod) -> None:
 @pytest.mark.parametrize("length", ["abc", "-5", "+5", "0x10", "5,5", "1e3", "\u00b2"])
 def test_a_length_that_is_no_number_is_worth_another_try(pod: Pod, server: Server, length: str) -> None:
     ending = pod.given(data={"uri": f"{server.url}/length/{quote(length)}"}).run("fetch", **server.trusted)
-    assert (ending.reason, ending.code) == ("FetchFailed", 75)
+    assert (ending.reason, ending.code) == ("StoreAnswerInvalid", 75)
 
 
 @pytest.mark.parametrize("path", ["lengths", *(f"raw/{place}" for place in range(len(MALFORMED)))])
 def test_a_malformed_answer_is_neither_a_crash_nor_quoted(pod: Pod, server: Server, path: str) -> None:
     ending = pod.given(data={"uri": f"{server.url}/{path}"}).run("fetch", **server.trusted)
-    assert ending.reason == "FetchFailed"
+    assert ending.reason in ("StoreAnswerInvalid", "StoreUnavailable")
     assert SECRET.decode() not in str(ending.document)
 
 
 @pytest.mark.parametrize("place", range(len(REDIRECTS)))
 def test_a_redirect_to_no_uri_is_no_crash(pod: Pod, server: Server, place: int) -> None:
     ending = pod.given(data={"uri": f"{server.url}/to/{place}"}).run("fetch", **server.trusted)
-    assert ending.reason == "FetchFailed"
+    assert ending.reason in ("StoreAnswerInvalid", "StoreUnavailable", "DataNotFound")
 
 
 @pytest.mark.parametrize("path", ["größe/a%20b.csv", "gr%C3%B6%C3%9Fe/a%20b.csv"])

@@ -26,7 +26,7 @@ from modelwright_training.errors import InputError, listing, row_listing, sugges
 from modelwright_training.features.dates import FORMATS
 from modelwright_training.onnxfile.declared import Declared
 from modelwright_training.onnxfile.session import Tensor
-from modelwright_training.reading import dates, equal_rows, extras, names, rules, sources, targets
+from modelwright_training.reading import dates, equal_rows, extras, names, places, rules, targets
 from modelwright_training.reading.column import Column
 from modelwright_training.reading.columns import read_columns
 from modelwright_training.reading.faults import ColumnError, raise_all
@@ -64,7 +64,7 @@ def prepare(
         rows=0,
     )
     facts = SourceFacts(
-        source=sources.public(uri),
+        source=places.public(uri),
         digest=source.digest,
         format=source.format,
         rows=Rows(train=0, holdout=len(values)),
@@ -75,6 +75,7 @@ def prepare(
         notes=source.notes,
         duplicates=_duplicates(stored, values),
         leaks=[],
+        dvc=source.dvc,
     )
     others = extras.read(source, [name for name in asked.extra_columns if name not in stored], {})
     return pa.table({**stored, asked.target: values, **others}), dataset, facts

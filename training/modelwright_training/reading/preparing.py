@@ -22,7 +22,7 @@ from modelwright_training.documents import (
     Task,
 )
 from modelwright_training.errors import InputError, listing, suggestion
-from modelwright_training.reading import extras, leaks, names, notes, own_holdout, rules, sources, targets
+from modelwright_training.reading import extras, leaks, names, notes, own_holdout, places, rules, targets
 from modelwright_training.reading.column import Column
 from modelwright_training.reading.columns import read_columns
 from modelwright_training.reading.faults import ColumnError, raise_all
@@ -96,7 +96,7 @@ def prepare(
         rows=len(chosen.train),
     )
     facts = SourceFacts(
-        source=sources.public(data.uri),
+        source=places.public(data.uri),
         digest=source.digest,
         format=source.format,
         rows=Rows(train=len(chosen.train), holdout=len(chosen.holdout)),
@@ -114,9 +114,10 @@ def prepare(
         duplicates=chosen.duplicates,
         leaks=suspected,
         group=data.holdout.group,
-        holdout=Origin(source=sources.public(data.holdout.uri or ""), digest=own.digest, format=own.format)
+        holdout=Origin(source=places.public(data.holdout.uri or ""), digest=own.digest, format=own.format)
         if own
         else None,
+        dvc=source.dvc,
     )
     table = pa.table(
         {**{each.feature.name: each.values for each in features}, target.name: values, **weights}

@@ -4,35 +4,35 @@ Each file is copied to scratch space of the step's own first: its digest is that
 
 import hashlib
 import logging
-import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from modelwright_training.documents import Data, Sample
-from modelwright_training.errors import InputError, storage
-from modelwright_training.reading import bundled, https, stored, tables
+from modelwright_stores.access import Access, accesses, plain
+from modelwright_stores.failures import StoreError
+from modelwright_training.documents import Data, DvcOutput, Sample, dvc_reference
+from modelwright_training.errors import InputError, OutsideError, outside, storage
+from modelwright_training.paths import Paths
+from modelwright_training.reading import places, stored, tables
 from modelwright_training.reading.gathering import Gathering
-from modelwright_training.reading.volume import Volume
-from modelwright_training.untyped import ArrowTable, Stream
+from modelwright_training.reading.places import MAX_BYTES, File, Place, Tracked
+from modelwright_training.untyped import ArrowTable
 
 log = logging.getLogger(__name__)
 
-SCHEMES = "configmap://NAME/KEY, pvc://CLAIM/PATH, https://HOST/PATH and sklearn://NAME"
-MOUNTED = re.compile(r"(?P<scheme>configmap|pvc)://(?P<volume>[^/]+)/(?P<path>.+)", re.DOTALL)
-MAX_BYTES = 16 << 30
-MAX_DOWNLOAD = 2 << 30
+# How often a file is read from its beginning where it changes meanwhile.
+TRIES = 3
+# What this step calls the reasons of a store.
+RENAMED = {"FileTooLarge": "DataTooLarge", "FileChanged": "StoreUnavailable"}
 
 
 @dataclass(frozen=True)
 class Source:
     """The columns of the data and what is known of the files they came from.
 
-    `size` is in bytes, as stored; `delimiter` is what separates the cells of a CSV."""
+    `size` is in bytes, as stored; `delimiter` is what separates the cells of a CSV; `dvc` what DVC calls
+    the data."""
 
     format: tables.Format
     table: ArrowTable
@@ -40,56 +40,49 @@ class Source:
     digest: str
     size: int
     delimiter: str | None = None
+    dvc: DvcOutput | None = None
 
 
-@dataclass(frozen=True)
-class _File:
-    """A stored file: its name in its folder, and how to open it."""
-
-    name: str
-    opened: Callable[[], AbstractContextManager[Stream]]
-
-
-def public(uri: str) -> str:
-    """A URI without what may be secret in it: a query often holds a signature."""
-    return re.split(r"[?#]", uri, maxsplit=1)[0] if uri.startswith("https://") else uri
-
-
-def bring(data: Data, mounted: Path, environ: Mapping[str, str]) -> Source:
-    """Read the data of a run from `data.uri`; volumes are mounted at `mounted`."""
+def bring(data: Data, paths: Paths, environ: Mapping[str, str], field: str = "data.store") -> Source:
+    """Read the data of a run from `data.uri`. `field`: what messages call the store."""
     extra = data.holdout.extra_columns if data.holdout.uri is None else []
-    wanted = _wanted(data, extra)
-    return _bring(data.uri, mounted, environ, wanted, data.digest, data.sample)
+    access = _access("data", field, paths, environ)
+    asked = dvc_reference(environ)
+    tracked = Tracked(paths.root / asked.file.lstrip("/"), asked.path) if asked else None
+    place = Place(data.uri, paths.source, access, tracked)
+    return _bring(place, _wanted(data, extra), data.digest, data.sample)
 
 
-def bring_holdout(data: Data, mounted: Path, environ: Mapping[str, str]) -> Source | None:
-    """Read the user's own hold-out from `data.holdout.uri`, if there is one; its volume is mounted at `mounted`."""
+def bring_holdout(data: Data, paths: Paths, environ: Mapping[str, str]) -> Source | None:
+    """Read the user's own hold-out from `data.holdout.uri`, if there is one."""
     if data.holdout.uri is None:
         return None
-    return _bring(data.holdout.uri, mounted, environ, _wanted(data, data.holdout.extra_columns))
+    access = _access("holdout", "data.store", paths, environ)
+    place = Place(data.holdout.uri, paths.source_holdout, access)
+    return _bring(place, _wanted(data, data.holdout.extra_columns))
+
+
+def _access(name: str, field: str, paths: Paths, environ: Mapping[str, str]) -> Access:
+    with outside():
+        return accesses(environ, paths.root).get(name) or plain(environ, field, paths.root)
 
 
 def _bring(
-    uri: str,
-    mounted: Path,
-    environ: Mapping[str, str],
-    wanted: frozenset[str] | None,
-    digest: str | None = None,
-    sample: Sample | None = None,
+    place: Place, wanted: frozenset[str] | None, digest: str | None = None, sample: Sample | None = None
 ) -> Source:
-    shown = public(uri)
+    shown = place.shown
     log.info("Fetching %s", shown)
     gathering, lines, size, empty = Gathering(sample), [], 0, 0
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, outside(RENAMED):
         scratch = Path(folder)
-        files, many = _files(uri, mounted, scratch, environ)
-        for file in files:
-            name = f"{file.name!r} of {shown}" if many else shown
-            with file.opened() as stream:
-                bound = stored.Bound(MAX_BYTES - size, f"At most {MAX_BYTES >> 30} GiB are read in all.")
-                if sample is None and wanted is None:
-                    bound = min(bound, gathering.bound(), key=lambda bound: bound.size)
-                kept = stored.keep(stream, scratch / "data", name, bound)
+        found = places.find(place, scratch)
+        many = found.many
+        for file in found.files:
+            name = f"{file.name!r} of {shown}" if many or found.dvc else shown
+            bound = stored.Bound(MAX_BYTES - size, f"At most {MAX_BYTES >> 30} GiB are read in all.")
+            if sample is None and wanted is None:
+                bound = min(bound, gathering.bound(), key=lambda bound: bound.size)
+            kept = _keep(file, scratch / "data", name, bound)
             lines.append(f"{kept.digest}  {file.name}\n")
             size += kept.size
             if not many:
@@ -101,31 +94,30 @@ def _bring(
                 else:
                     gathering.add(part, file.name)
             kept.path.unlink()
-    found = digest_of_files(lines) if many else lines[0].split()[0]
-    _check_digest(shown, found, digest)
+    overall = digest_of_files(lines) if many else lines[0].split()[0]
+    _check_digest(shown, overall, digest)
     if gathering.format is None:
         raise InputError(
             "DataEmpty", "The data is an empty file." if not many else f"All files of {shown} are empty."
         )
     table = gathering.table()
     notes = [*gathering.notes, *([f"{empty} empty files were left out"] if empty else []), *_same(lines)]
-    return Source(gathering.format, table, notes, found, size, gathering.delimiter)
+    return Source(gathering.format, table, notes, overall, size, gathering.delimiter, found.dvc)
 
 
-def _files(uri: str, mounted: Path, scratch: Path, environ: Mapping[str, str]) -> tuple[list[_File], bool]:
-    """The files of a URI, and whether it stands for a folder or a pattern."""
-    if uri.startswith("sklearn://"):
-        path = bundled.write(uri.removeprefix("sklearn://"), scratch)
-        return [_File(path.name, partial(path.open, "rb", buffering=0))], False
-    if uri.startswith("https://"):
-        name = Path(urlsplit(https.checked(uri)).path).name
-        return [_File(name, partial(https.opened, uri, environ, https.Limits(MAX_DOWNLOAD)))], False
-    if match := MOUNTED.fullmatch(uri):
-        volume = Volume(mounted, uri)
-        entries, many = volume.find(match["path"], many=match["scheme"] == "pvc")
-        return [_File(entry.name, partial(volume.open, entry)) for entry in entries], many
-    raise InputError(
-        "UriUnsupported", f"{public(uri)!r} is no place that data can be read from. Possible are {SCHEMES}."
+def _keep(file: File, path: Path, name: str, bound: stored.Bound) -> stored.Kept:
+    """Copy a file; from its beginning where it changes while it is read."""
+    for _ in range(TRIES):
+        try:
+            with file.opened() as stream:
+                return stored.keep(stream, path, name, bound)
+        except StoreError as error:
+            if error.reason != "FileChanged":
+                raise
+            log.info("%s has changed while it was read", name)
+    raise OutsideError(
+        "StoreUnavailable",
+        f"{name} changed {TRIES} times while it was read. Write a new file under another name instead.",
     )
 
 

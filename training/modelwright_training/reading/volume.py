@@ -9,19 +9,13 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
-from modelwright_training.errors import InputError, OutsideError, listing
+from modelwright_training.errors import InputError, OutsideError
 from modelwright_training.files import inside
+from modelwright_training.reading import folders
 
-MAX_FILES = 10_000
-WILD = frozenset("*?[")
-# What Spark and Hadoop leave beside the files that they write.
-MARKS = ("_SUCCESS", "_committed_*", "_started_*", "_metadata", "_common_metadata")
-# Tables whose folder also holds files of earlier states: reading all files would bring deleted rows back.
-TABLE_FORMATS = {"_delta_log": "Delta Lake", ".hoodie": "Hudi", "metadata": "Iceberg"}
 KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -51,15 +45,10 @@ class Volume:
         with self._explained(relative):
             path = self._inside(relative)
             if path.is_dir() and many:
-                return self._folder(path, "*", relative), True
-            folder, _, pattern = relative.rpartition("/")
-            if many and not path.exists() and WILD.intersection(relative):
-                if WILD.intersection(folder):
-                    raise InputError(
-                        "UriUnsupported",
-                        f"{self.uri} has a pattern in a folder's name. Only file names match one.",
-                    )
-                return self._folder(self._inside(folder), pattern, relative), True
+                return self._folder(path, "*"), True
+            if many and not path.exists() and folders.is_pattern(relative):
+                folder, pattern = folders.split(relative, self.uri)
+                return self._folder(self._inside(folder), pattern), True
             if not path.exists():
                 raise InputError(
                     "DataNotFound",
@@ -82,42 +71,20 @@ class Volume:
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             yield file
 
-    def _folder(self, folder: Path, pattern: str, relative: str) -> list[Entry]:
+    def _folder(self, folder: Path, pattern: str) -> list[Entry]:
         if not folder.is_dir():
             raise InputError("DataNotFound", f"There is no folder for {self.uri!r}.{_beside(folder)}")
-        present = sorted((path.name for path in folder.iterdir()), key=os.fsencode)
-        managed = [mark for mark in TABLE_FORMATS if mark in present and (folder / mark).is_dir()]
-        if managed:
-            raise InputError(
-                "DataUnreadable",
-                f"{self.uri} is a table of {TABLE_FORMATS[managed[0]]} ({managed[0]!r}): some of its files hold rows "
-                "that are deleted. Export it to files of their own.",
-            )
-        hidden = pattern.startswith(".")
-        names = [name for name in present if fnmatchcase(name, pattern) and (hidden or not _ignored(name))]
-        if not names:
-            shown = listing([name for name in present if not name.startswith(".")])
-            raise InputError(
-                "DataNotFound",
-                f"No file of {self.uri} matches {relative!r}. The folder holds: {shown or 'nothing'}.",
-            )
-        if len(names) > MAX_FILES:
-            raise InputError(
-                "DataTooLarge", f"{self.uri} has {len(names)} files; the limit is {MAX_FILES}. Join them."
-            )
+        files: list[str] = []
+        below: list[str] = []
+        for path in folder.iterdir():
+            (below if path.is_dir() else files).append(path.name)
+        names = folders.Folder(self.uri, files, below).matching(pattern)
         base = folder.relative_to(self.root.resolve())
         entries = [Entry(name, self._inside(str(base / name))) for name in names]
-        self._check(entries)
+        self._check_distinct(entries)
         return entries
 
-    def _check(self, entries: list[Entry]) -> None:
-        folders = [entry.name for entry in entries if entry.path.is_dir()]
-        if folders:
-            raise InputError(
-                "DataUnreadable",
-                f"{self.uri} holds folders: {listing(folders)}. The files of one folder are read: "
-                "name one of these, or name files by a pattern (pvc://CLAIM/FOLDER/*.parquet).",
-            )
+    def _check_distinct(self, entries: list[Entry]) -> None:
         seen: dict[tuple[int, int], str] = {}
         for entry in entries:
             found = entry.path.stat()
@@ -155,10 +122,6 @@ class Volume:
             raise OutsideError(
                 "StorageFailed", f"Opening {name!r} of {self.uri} failed: {error.strerror}."
             ) from error
-
-
-def _ignored(name: str) -> bool:
-    return name.startswith(".") or any(fnmatchcase(name, mark) for mark in MARKS)
 
 
 def _open_below(root: Path, path: Path) -> int:

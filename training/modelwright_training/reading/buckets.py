@@ -1,0 +1,51 @@
+"""Finds the files of a bucket that are the data: one object, those of a folder, or those that a pattern matches."""
+
+from functools import partial
+
+from modelwright_stores.access import Access
+from modelwright_stores.failures import StoreError
+from modelwright_stores.objects.bucket import Bucket
+from modelwright_stores.resuming import File, Patience, patiently
+from modelwright_training.errors import InputError, listing
+from modelwright_training.reading import folders
+
+SCHEMES = ("s3", "gs", "az")
+# How many names of a folder are looked at for a message.
+BESIDE = 1000
+
+
+def is_bucket(uri: str) -> bool:
+    """Whether a uri names something in a bucket."""
+    return uri.partition("://")[0] in SCHEMES
+
+
+def key_of(uri: str) -> str:
+    """The key in the bucket that a uri names."""
+    return uri.partition("://")[2].partition("/")[2].strip("/")
+
+
+def find(uri: str, access: Access, patience: Patience) -> tuple[list[File], bool]:
+    """The files of a uri, and whether it names a folder or a pattern. StoreError, and InputError as folders have it."""
+    bucket, key = Bucket(uri, access), key_of(uri)
+    if key and patiently(partial(bucket.head, key), uri, patience) is not None:
+        return [bucket.file(key)], False
+    folder, pattern = folders.split(key, uri) if folders.is_pattern(key) else (key, "*")
+    prefix = f"{folder}/" if folder else ""
+    entries, below = patiently(partial(bucket.folder, prefix, folders.MAX_FILES), uri, patience)
+    names = [entry.key.removeprefix(prefix) for entry in entries]
+    if not (names or below):
+        raise InputError("DataNotFound", f"There is nothing at {uri}.{_beside(bucket, folder)}")
+    chosen = folders.Folder(uri, [name for name in names if name], below).matching(pattern)
+    return [bucket.file(prefix + name) for name in chosen], True
+
+
+def _beside(bucket: Bucket, path: str) -> str:
+    """What lies where the file was expected, as the end of a sentence; empty if it may not be listed."""
+    parent = path.rpartition("/")[0]
+    try:
+        entries, below = bucket.folder(f"{parent}/" if parent else "", BESIDE)
+    except StoreError:
+        return ""
+    names = [entry.key.rpartition("/")[2] for entry in entries]
+    shown = listing(sorted(filter(None, [*names, *below])))
+    return f" The folder {parent or bucket.shown} holds: {shown}." if shown else ""
