@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml stores/pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories verdicts gates estimators test provisions stores cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-docs soak
+.PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories verdicts gates estimators test provisions stores cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,7 +83,7 @@ provisions:
 	@$(MAKE) --no-print-directory images
 	@$(MAKE) --no-print-directory stores
 
-bench: bench-servers bench-path bench-rollouts bench-tables ## Measure everything: speed beside other servers, what a user waits for, what callers lose
+bench: bench-servers bench-path bench-rollouts bench-tables bench-stores ## Measure everything: speed beside other servers, what a user waits for, what callers lose
 
 bench-servers: venv ## Measure the server beside other servers (12 minutes; QUICK=1: 2; BEFORE=COMMIT: beside itself, too)
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.servers $(if $(QUICK),--quick) $(if $(BEFORE),--before=$(BEFORE))
@@ -102,6 +102,9 @@ bench-scale: venv ## Measure the operator with 5,000 services and 10,000 version
 
 bench-tables: venv ## Measure where the time and the memory go when a million rows become a model (minutes)
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.tables
+
+bench-stores: venv ## Measure a model of 1 GB from S3 and from https beside curl: rate, memory, what kills cost (5 minutes; QUICK=1)
+	@PYTHONPATH=tests $(VENV)/bin/python -m bench.stores $(if $(QUICK),--quick)
 
 bench-docs: venv ## Write what bench-servers measured last into docs/performance.md
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.document

@@ -1,6 +1,7 @@
 """`modelwright-pull`: puts the model of one revision, proven by its digest, where the server reads it.
 
-Finding the bytes is left to `stores`. Imports only the standard library: it runs before anything else does.
+The bytes on a claim are found by `stores`. Those outside the cluster are brought by `outside`, which is imported for
+them alone: a claim needs only the standard library, and waits for nothing else.
 """
 
 import argparse
@@ -14,12 +15,9 @@ from typing import BinaryIO
 
 from modelwright_serving import termination
 from modelwright_serving.failures import EXIT_OUTSIDE, StepError
+from modelwright_serving.placing import GOLDEN, MAX_GOLDEN_BYTES, MAX_MODEL_BYTES, MODEL, publish
 from modelwright_serving.stores import Source, source_of
 
-MODEL = "model.onnx"
-GOLDEN = "golden.json"
-MAX_MODEL_BYTES = 2 * 1024**3
-MAX_GOLDEN_BYTES = 1024**2
 _CHUNK = 1024**2
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -28,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Pull one artifact; the result is the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        pull(options.uri, options.digest, options.to, options.source_root)
+        pull(options)
     except StepError as failure:
         termination.write(options.termination_log, "pull", failure)
         sys.stderr.write(f"modelwright-pull: {failure.reason}: {failure.message}\n")
@@ -36,18 +34,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def pull(uri: str, digest: str, to: Path, source_root: Path) -> None:
-    """Copy the model and, if there is one, its golden request into the folder `to`."""
+def pull(options: argparse.Namespace) -> None:
+    """Put the model and, if there is one, its golden request into the folder `options.to`. StepError."""
+    uri, digest, to = options.uri, options.digest, options.to
     if not _DIGEST.fullmatch(digest):
         raise StepError(
             "DigestMismatch", f"{digest!r} is no digest: it has to look like sha256:<64 hex digits>"
         )
-    source = source_of(uri, source_root)
     try:
+        if "://" in uri and not uri.startswith("pvc://"):
+            _pull_from_outside(uri, digest, to, options.root)
+            return
+        source = source_of(uri, options.source_root)
         _pull_golden(source, to)
         _pull_model(source, uri, digest, to)
     except OSError as error:
-        raise StepError("StorageFailed", f"{uri}: {_said(error)}", EXIT_OUTSIDE) from error
+        shown = uri.partition("?")[0]  # a query may be a signature
+        raise StepError("StorageFailed", f"{shown}: {_said(error)}", EXIT_OUTSIDE) from error
+
+
+def _pull_from_outside(uri: str, digest: str, to: Path, root: Path) -> None:
+    from modelwright_serving import outside  # noqa: PLC0415 - not for a claim
+
+    outside.end_at_once_when_asked()
+    outside.pull(outside.Wanted(uri, digest, to), os.environ, root)
 
 
 def _pull_model(source: Source, uri: str, digest: str, to: Path) -> None:
@@ -61,7 +71,7 @@ def _pull_model(source: Source, uri: str, digest: str, to: Path) -> None:
             raise StepError(
                 "DigestMismatch", f"{uri} holds {found}, but {digest} is asked for: the file was replaced"
             )
-        _publish(partial, to / MODEL)
+        publish(partial, to / MODEL)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -77,7 +87,7 @@ def _pull_golden(source: Source, to: Path) -> None:
         with opened as reader, partial.open("wb") as writer:
             too_large = StepError("GoldenUnreadable", f"{GOLDEN} beside the model is larger than 1 MiB")
             _copy(reader, writer, MAX_GOLDEN_BYTES, too_large)
-        _publish(partial, to / GOLDEN)
+        publish(partial, to / GOLDEN)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -97,16 +107,6 @@ def _copy(reader: BinaryIO, writer: BinaryIO, limit: int, too_large: StepError) 
     return f"sha256:{digest.hexdigest()}"
 
 
-def _publish(partial: Path, final: Path) -> None:
-    """Give the complete file its name; a reader sees all of it or nothing."""
-    partial.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _said(error: OSError) -> str:
     return f"{error.strerror or error}: {error.filename}" if error.filename else str(error.strerror or error)
 
@@ -115,13 +115,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="modelwright-pull", description=__doc__.splitlines()[0] if __doc__ else ""
     )
-    parser.add_argument("--uri", required=True, help="the model file: pvc://CLAIM/PATH")
+    parser.add_argument(
+        "--uri",
+        required=True,
+        help="the model file: pvc://CLAIM/PATH, s3://, gs://, az://, https:// or oci://",
+    )
     parser.add_argument("--digest", required=True, help="sha256:<hex> of the model; other bytes are refused")
     parser.add_argument(
         "--to", required=True, type=Path, help="the folder that gets model.onnx and golden.json"
     )
     parser.add_argument(
         "--source-root", type=Path, default=Path("/artifacts"), help="where the claim is mounted"
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path("/"),
+        help="the folder above etc/modelwright/stores, with credentials",
     )
     parser.add_argument("--termination-log", type=Path, default=termination.DEFAULT_PATH)
     return parser
