@@ -8,7 +8,7 @@ import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ class Cloud:
     own: bool
     provider: Provider | None
     signed: bool
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(repr=False)
 
     @property
     def host(self) -> str:

@@ -18,6 +18,7 @@ from modelwright_stores.web.connection import Connection, explained
 SECONDS = 8.0
 MAX_ANSWER = 256 << 10
 MAX_TOKEN = 64 << 10
+AZURE_LOGIN = "https://login.microsoftonline.com"
 
 _SESSION = "modelwright"
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -164,7 +165,7 @@ def _azure(
         "scope": "https://storage.azure.com/.default",
         **proof,
     }
-    url = f"{_base(identity, 'https://login.microsoftonline.com')}/{quote(tenant, safe='')}/oauth2/v2.0/token"
+    url = f"{_base(identity, AZURE_LOGIN)}/{quote(tenant, safe='')}/oauth2/v2.0/token"
     status, body = _post(access, identity, url, _FORM, urlencode(form))
     answer = _json(body)
     if status != 200:

@@ -16,11 +16,13 @@ QUOTED = "hunter2-internal-secret"
 
 @dataclass
 class Answering:
-    """A running server. `answer` is called for each request; `asked` are the requests: method, path, headers."""
+    """A running server. `answer` is called for each request; `asked` are the requests: method, path, headers; `bodies`
+    their bodies."""
 
     answer: Callable[[Handler], None]
     endpoint: str = ""
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
 
 def refusing(status: int, code: str = "", message: str = "") -> Callable[[Handler], None]:
@@ -40,7 +42,7 @@ def answering(answer: Callable[[Handler], None], tls: Certificates | None = None
 
     class Bound(Handler):
         def answer(self) -> None:
-            self.body()
+            running.bodies.append(self.body())
             running.asked.append((self.command, self.path, dict(self.headers.items())))
             running.answer(self)
 
