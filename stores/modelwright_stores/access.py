@@ -112,7 +112,7 @@ def accesses(environ: Mapping[str, str], root: Path = Path("/")) -> Mapping[str,
             str(name): _access(entry, root / FOLDER / str(name), networks, bundle)
             for name, entry in (document.get("stores") or {}).items()
         }
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise StoreError("DocumentInvalid", f"{VARIABLE} is not as docs/contracts has it.") from error
 
 

@@ -263,12 +263,19 @@ class _Stream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Buffer) -> int:
+        part = self._next(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes, without the copy that a buffer would be."""
+        return super().read(size) or b"" if size < 0 else bytes(self._next(size))
+
+    def _next(self, size: int) -> memoryview:
         if not self._piece:
             self._piece = memoryview(next(self._pieces, b""))
-        part = self._piece[: len(buffer)]
-        buffer[: len(part)] = part
-        self._piece = self._piece[len(part) :]
-        return len(part)
+        part, self._piece = self._piece[:size], self._piece[size:]
+        return part
 
     def close(self) -> None:
         close = getattr(self._pieces, "close", None)

@@ -2,9 +2,9 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import HTTPResponse, IncompleteRead
 
 from modelwright_stores.failures import StoreError
 from modelwright_stores.resuming import Head
@@ -24,12 +24,14 @@ SOON = 0.5
 class Answer:
     """An answer, what messages call who gave it, and the field of the spec to change.
 
-    `credentials`: whether they were sent; None if a redirect to another host has dropped them."""
+    `credentials`: whether they were sent; None if a redirect to another host has dropped them. `receive`: reads what
+    http.client has not read ahead."""
 
     response: HTTPResponse
     called: str
     field: str
     credentials: bool | None
+    receive: Callable[[memoryview], int]
 
     @property
     def status(self) -> int:
@@ -62,17 +64,18 @@ class Answer:
     def pieces(self) -> Iterator[bytes]:
         """The bytes of the answer, at most PIECE at a time. StoreUnavailable (passing) if they end too early."""
         buffer = memoryview(bytearray(PIECE))
-        ended, failure = False, None
-        while not ended:
+        fill = self._chunk if self.response.chunked else self._ahead
+        failure, size = None, 1
+        while size and failure is None:
             filled, since = 0, time.monotonic()
-            while not ended and filled < PIECE and time.monotonic() < since + SOON:
-                try:
-                    with explained(self.called, self.field):
-                        size = self._fill(buffer[filled:])
-                except StoreError as error:  # what came before it is passed on first
-                    ended, failure = True, error
-                else:
-                    filled, ended = filled + size, not size
+            try:
+                with explained(self.called, self.field):
+                    while size and filled < PIECE and time.monotonic() < since + SOON:
+                        size = fill(buffer[filled:])
+                        filled += size
+                        fill = fill if self.response.chunked else self._rest
+            except StoreError as error:  # what came before it is passed on first
+                failure = error
             if filled:
                 yield bytes(buffer[:filled])
         if failure is not None:
@@ -105,19 +108,28 @@ class Answer:
             return StoreError("CredentialsRefused", f"{answers}: correct the Secret that {secret} names.")
         return StoreError("NoCredentials", f"{answers}: it asks for credentials. Set {secret}.")
 
-    def _fill(self, view: memoryview) -> int:
-        """Read some bytes; 0 at the end. What http.client raises, also where it would just end."""
-        if self.response.chunked:
-            piece = self.response.read1(min(len(view), 1 << 16))
-            view[: len(piece)] = piece
-            return len(piece)
+    def _chunk(self, view: memoryview) -> int:
+        """Read some bytes of a body in chunks; 0 at the end."""
+        piece = self.response.read1(min(len(view), 1 << 16))
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def _ahead(self, view: memoryview) -> int:
+        """Read what http.client has read ahead, or some bytes if there is nothing."""
+        return self._bounded(self.response.fp.readinto1, view)
+
+    def _rest(self, view: memoryview) -> int:
+        """Read some bytes past http.client, which takes longer than decrypting them does; 0 at the end."""
+        return self._bounded(self.receive, view)
+
+    def _bounded(self, read: Callable[[memoryview], int], view: memoryview) -> int:
         left = self.response.length
         if left == 0:
             return 0
-        size = self.response.fp.readinto1(view if left is None else view[:left])
+        size = read(view if left is None else view[:left])
         if left is not None:
             if not size:
-                raise ConnectionError(0, "")
+                raise IncompleteRead(b"", left)
             self.response.length = left - size
         return size
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from modelwright_stores.access import Access
@@ -67,6 +68,7 @@ class Connection(http.client.HTTPConnection):
         self._access, self._called = access, called
         self._trust = (trust or trusting(access)) if self.default_port == 443 else None
         self._deadline: float | None = None
+        self._clocked: _Plain | _Secure | None = None
 
     @property
     def deadline(self) -> float | None:
@@ -75,7 +77,7 @@ class Connection(http.client.HTTPConnection):
     @deadline.setter
     def deadline(self, value: float | None) -> None:
         self._deadline = value
-        self._clock(self.sock)
+        self._clock()
 
     def connect(self) -> None:
         """AddressRefused, StoreUnavailable, and what TLS raises."""
@@ -83,7 +85,7 @@ class Connection(http.client.HTTPConnection):
         try:
             plain.settimeout(self._left())
             # An end of the stream that TLS does not vouch for is an error: else a cut would look like the end.
-            clocked = (
+            clocked: Any = (
                 _Plain(fileno=plain.detach())
                 if self._trust is None
                 else self._trust.wrap_socket(plain, server_hostname=self.host, suppress_ragged_eofs=False)
@@ -91,9 +93,13 @@ class Connection(http.client.HTTPConnection):
         except BaseException:
             plain.close()
             raise
-        clocked.settimeout(self.timeout)
-        self.sock = clocked
-        self._clock(clocked)
+        # http.client forgets the socket before the body is read.
+        self.sock = self._clocked = clocked
+        self._clock()
+
+    def receive(self, view: memoryview) -> int:
+        """Bytes that http.client has not read ahead; 0 at the end."""
+        return 0 if self._clocked is None else self._clocked.recv_into(view)
 
     def _left(self) -> float:
         """How long the next wait may be."""
@@ -102,10 +108,10 @@ class Connection(http.client.HTTPConnection):
             return silence
         return max(min(silence, self._deadline - time.monotonic()), 0.01)
 
-    def _clock(self, clocked: object) -> None:
-        if isinstance(clocked, _Plain | _Secure):
-            clocked.silence, clocked.deadline = float(self.timeout or SILENCE), self._deadline
-            clocked.settimeout(clocked.silence)
+    def _clock(self) -> None:
+        if self._clocked is not None and self._clocked.fileno() >= 0:
+            self._clocked.silence, self._clocked.deadline = float(self.timeout or SILENCE), self._deadline
+            self._clocked.settimeout(self._clocked.silence)
 
 
 def trusting(access: Access) -> ssl.SSLContext:

@@ -98,7 +98,7 @@ class WebFile:
                 with closing(response):
                     if response.status not in MOVED:
                         connection.deadline = None
-                        yield Answer(response, called, field, sent)
+                        yield Answer(response, called, field, sent, connection.receive)
                         return
                     location = response.headers.get("Location", "")
             uri, before = uris.redirected(uri, location, self.shown), uri

@@ -44,6 +44,7 @@ class Site(ThreadingHTTPServer):
         self.cuts: list[
             int
         ] = []  # how many bytes of a body each of the next answers sends before it breaks off
+        self.pace = 0.0  # seconds between two pieces of a body
         self.requests: list[Request] = []
         self.answers: dict[str, Callable[[_Answering], None]] = {}
         self.ending = threading.Event()
@@ -105,6 +106,8 @@ class _Answering(BaseHTTPRequestHandler):
             piece = body[place : place + (1 << 16)]
             self.wfile.write(piece)
             request.sent += len(piece)
+            if self.server.pace:
+                self.server.ending.wait(self.server.pace)
 
     def plain(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
