@@ -46,9 +46,7 @@ def file(uri: str, access: Access, silence: float = SILENCE) -> File:
     if scheme in BUCKETS:
         from modelwright_stores.objects.bucket import Bucket  # noqa: PLC0415
 
-        bucket: Any = Bucket(uri, access)
-        found: File = bucket.file(key_of(uri))
-        return found
+        return Bucket(uri, access).file(key_of(uri))
     raise StoreError("UriUnsupported", f"{access.field}: a uri begins with {', '.join(SCHEMES)} and ://.")
 
 
@@ -65,13 +63,10 @@ def sibling(uri: str, name: str, access: Access) -> File | None:
     if scheme in BUCKETS:
         from modelwright_stores.objects.bucket import Bucket  # noqa: PLC0415
 
-        bucket: Any = Bucket(uri, access)
+        bucket = Bucket(uri, access)
         folder = key_of(uri).rpartition("/")[0]
         key = f"{folder}/{name}" if folder else name
-        if bucket.head(key) is None:
-            return None
-        other: File = bucket.file(key)
-        return other
+        return bucket.file(key) if bucket.head(key) is not None else None
     return None
 
 

@@ -5,7 +5,9 @@ import io
 import json
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ from modelwright_stores.untyped import Buffer
 SHORTEST, LONGEST = 0.2, 10.0
 PIECE = 1 << 20
 DIGEST = "sha256:"
+# Pieces that are read and not yet written.
+WAITING = 2
 
 Result = TypeVar("Result")
 
@@ -62,11 +66,14 @@ class Patience:
 
 @dataclass(frozen=True)
 class Downloaded:
-    """What is on the disk: `digest` is `sha256:HEX` of all of its bytes; `fetched` counts those that this call read."""
+    """What is on the disk: `digest` is `sha256:HEX` of all of its bytes; `fetched` counts those that this call read.
+
+    `head`: what the store said of the file that they are of."""
 
     digest: str
     size: int
     fetched: int
+    head: Head
 
 
 def stream(file: File, limit: int, patience: Patience = Patience()) -> io.RawIOBase:
@@ -83,7 +90,8 @@ def stream(file: File, limit: int, patience: Patience = Patience()) -> io.RawIOB
 def download(file: File, target: Path, limit: int, patience: Patience = Patience()) -> Downloaded:
     """Bring a file to `target`; go on where an earlier process was killed. What `stream` raises; OSError of the disk.
 
-    What was reached is in `TARGET.partial`, and of which file in `TARGET.partial.head`. `target` appears whole."""
+    What was reached is in `TARGET.partial`, and of which file in `TARGET.partial.head`. `target` appears whole. A
+    machine that loses power may leave it damaged: who uses it later compares the digest."""
     tries = _Tries(file.shown, patience)
     head = tries.until_done(file.head)
     _check_size(file, head.size or 0, limit)
@@ -91,7 +99,9 @@ def download(file: File, target: Path, limit: int, patience: Patience = Patience
         while True:
             try:
                 _fetch(file, partial, limit, tries)
+                partial.flush()
             except StoreError as error:
+                partial.flush()
                 tries.wait(error)
                 if error.reason == "FileChanged":
                     partial.restart(tries.until_done(file.head))
@@ -107,7 +117,7 @@ def download(file: File, target: Path, limit: int, patience: Patience = Patience
             partial.restart(partial.head)
             raise
         partial.publish()
-    return Downloaded(digest, partial.size, tries.fetched)
+    return Downloaded(digest, partial.size, tries.fetched, partial.head)
 
 
 def patiently(ask: Callable[[], Result], called: str, patience: Patience = Patience()) -> Result:
@@ -285,20 +295,23 @@ class _Stream(io.RawIOBase):
 
 
 class _Partial:
-    """A file that is not whole yet, the hash of what is there, and a note of which file it is."""
+    """A file that is not whole yet, the hash of what is there, and a note of which file it is.
 
-    def __init__(self, target: Path, head: Head, raw: io.FileIO) -> None:
+    Pieces are hashed and written by a thread of its own while the next ones are read."""
+
+    def __init__(self, target: Path, head: Head, raw: io.FileIO, thread: ThreadPoolExecutor) -> None:
         self.head, self.size, self.hash = head, 0, hashlib.sha256()
-        self._target, self._raw = target, raw
+        self._target, self._raw, self._thread = target, raw, thread
         self._path, self._note = _paths(target)
+        self._pending: deque[Future[None]] = deque()
 
     @classmethod
     @contextmanager
     def opened(cls, target: Path, head: Head) -> Iterator[Self]:
         """What is there of the file that `head` is of, to be added to."""
         path, _ = _paths(target)
-        with io.FileIO(path, "a+") as raw:
-            partial = cls(target, head, raw)
+        with io.FileIO(path, "a+") as raw, ThreadPoolExecutor(1, "download") as thread:
+            partial = cls(target, head, raw, thread)
             if partial._is_of(head):
                 partial._look()
             else:
@@ -306,12 +319,16 @@ class _Partial:
             yield partial
 
     def add(self, piece: bytes) -> None:
-        """Write further bytes."""
-        left = memoryview(piece)
-        while left:
-            left = left[self._raw.write(left) :]
-        self.hash.update(piece)
+        """Take further bytes; `hash` and the disk have them after `flush`. OSError, also of earlier ones."""
         self.size += len(piece)
+        self._pending.append(self._thread.submit(self._write, piece))
+        if len(self._pending) > WAITING:
+            self._pending.popleft().result()
+
+    def flush(self) -> None:
+        """Wait for all bytes. OSError."""
+        while self._pending:
+            self._pending.popleft().result()
 
     def restart(self, head: Head) -> None:
         """Begin at the first byte, of the file that `head` is of."""
@@ -321,10 +338,14 @@ class _Partial:
 
     def publish(self) -> None:
         """Let the file appear under its own name."""
-        os.fsync(self._raw.fileno())
         self._path.replace(self._target)
         self._note.unlink(missing_ok=True)
-        _sync(self._target.parent)
+
+    def _write(self, piece: bytes) -> None:
+        self.hash.update(piece)
+        left = memoryview(piece)
+        while left:
+            left = left[self._raw.write(left) :]
 
     def _is_of(self, head: Head) -> bool:
         """Whether the bytes are those of this file, as far as an etag proves it, and not more than it has."""
@@ -350,16 +371,5 @@ def _paths(target: Path) -> tuple[Path, Path]:
 def _write(path: Path, content: bytes) -> None:
     """Write a small file, as one act."""
     new = path.with_name(f"{path.name}.new")
-    with new.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    new.write_bytes(content)
     new.replace(path)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -30,6 +30,7 @@ LIMIT = 1 << 30
 ONCE = Patience(silent=0)
 MANY = Patience(silent=5, total=30)
 BYTES = random.Random(7).randbytes(3 << 20)
+HEAD = Head(len(BYTES), '"first"')
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +70,7 @@ def test_a_broken_connection_is_gone_on_with_where_it_broke(site: Site, file: We
 def test_a_download_appears_whole_with_its_digest(site: Site, file: WebFile, tmp_path: Path) -> None:
     site.cuts = [1000, 70_000]
     target = tmp_path / "model.onnx"
-    assert download(file, target, LIMIT, MANY) == Downloaded(digest(BYTES), len(BYTES), len(BYTES))
+    assert download(file, target, LIMIT, MANY) == Downloaded(digest(BYTES), len(BYTES), len(BYTES), HEAD)
     assert target.read_bytes() == BYTES
     assert list(tmp_path.iterdir()) == [target]
 
@@ -207,7 +208,7 @@ def test_a_partial_file_is_used_if_it_is_of_the_same_file(site: Site, file: WebF
     assert (tmp_path / "m.partial").read_bytes() == BYTES[:1_000_000]
     assert json.loads(note.read_bytes()) == {"size": len(BYTES), "etag": '"first"'}
     brought = download(file, target, LIMIT, ONCE)
-    assert brought == Downloaded(digest(BYTES), len(BYTES), len(BYTES) - 1_000_000)
+    assert brought == Downloaded(digest(BYTES), len(BYTES), len(BYTES) - 1_000_000, HEAD)
     assert target.read_bytes() == BYTES
 
 
@@ -236,7 +237,7 @@ def test_a_partial_file_of_another_file_is_not_used(
 def test_a_partial_file_that_is_whole_is_not_fetched_again(site: Site, file: WebFile, tmp_path: Path) -> None:
     (tmp_path / "m.partial").write_bytes(BYTES)
     (tmp_path / "m.partial.head").write_text(json.dumps({"size": len(BYTES), "etag": '"first"'}))
-    assert download(file, tmp_path / "m", LIMIT, ONCE) == Downloaded(digest(BYTES), len(BYTES), 0)
+    assert download(file, tmp_path / "m", LIMIT, ONCE) == Downloaded(digest(BYTES), len(BYTES), 0, HEAD)
     assert len(site.requests) == 1
 
 
