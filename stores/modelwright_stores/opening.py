@@ -1,7 +1,5 @@
 """Finds what a uri names, whatever its scheme. What a scheme needs is only loaded for it."""
 
-from typing import Any
-
 from modelwright_stores.access import Access
 from modelwright_stores.failures import StoreError
 from modelwright_stores.resuming import File
@@ -14,7 +12,8 @@ SCHEMES = (*BUCKETS, "https", "oci")
 
 def is_outside(uri: str) -> bool:
     """Whether a uri names something outside the cluster, which this library reads."""
-    return uri.partition("://")[0] in SCHEMES
+    scheme, mark, _ = uri.partition("://")
+    return bool(mark) and scheme in SCHEMES
 
 
 def files(uri: str, access: Access) -> tuple[list[File], bool]:
@@ -23,7 +22,7 @@ def files(uri: str, access: Access) -> tuple[list[File], bool]:
     if uri.startswith("oci://"):
         from modelwright_stores.registry.repository import Repository  # noqa: PLC0415
 
-        repository: Any = Repository(uri, access)
+        repository = Repository(uri, access)
         found = repository.files(repository.reference)
         return sorted(found, key=lambda file: file.name), True
     return [file(uri, access)], False
@@ -40,9 +39,8 @@ def file(uri: str, access: Access, silence: float = SILENCE) -> File:
     if scheme == "oci":
         from modelwright_stores.registry.repository import Repository  # noqa: PLC0415
 
-        repository: Any = Repository(uri, access)
-        model: File = repository.model(repository.reference)
-        return model
+        repository = Repository(uri, access)
+        return repository.model(repository.reference)
     if scheme in BUCKETS:
         from modelwright_stores.objects.bucket import Bucket  # noqa: PLC0415
 
@@ -57,9 +55,8 @@ def sibling(uri: str, name: str, access: Access) -> File | None:
     if scheme == "oci":
         from modelwright_stores.registry.repository import Repository  # noqa: PLC0415
 
-        repository: Any = Repository(uri, access)
-        beside: File | None = repository.file(repository.reference, name)
-        return beside
+        repository = Repository(uri, access)
+        return repository.file(repository.reference, name)
     if scheme in BUCKETS:
         from modelwright_stores.objects.bucket import Bucket  # noqa: PLC0415
 
