@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import random
 import signal
@@ -23,7 +24,7 @@ from unit.stores.webserver import Answering, Certificates, Site, status
 
 from modelwright_stores import resuming
 from modelwright_stores.failures import StoreError
-from modelwright_stores.resuming import Downloaded, File, Head, Patience, download, stream
+from modelwright_stores.resuming import Downloaded, File, Head, Patience, download, patiently, stream
 from modelwright_stores.web.file import WebFile
 
 LIMIT = 1 << 30
@@ -155,14 +156,19 @@ def test_a_server_that_is_busy_is_asked_again(site: Site, file: WebFile) -> None
     assert streamed(file) == BYTES
 
 
-def test_pauses_grow_and_patience_ends(site: Site, file: WebFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resuming, "SHORTEST", 0.05)
-    site.answers["/model.onnx"] = status(503)
-    before = time.monotonic()
+def test_pauses_grow_and_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resuming, "SHORTEST", 0.02)
+    asked: list[float] = []
+
+    def ask() -> None:
+        asked.append(time.monotonic())
+        raise StoreError("StoreUnavailable", "busy", passing=True)
+
     with pytest.raises(StoreError):
-        streamed(file, Patience(silent=0.8))
-    assert time.monotonic() - before < 1.5
-    assert 3 <= len(site.requests) <= 5
+        patiently(ask, "the lake", Patience(silent=0.5))
+    gaps = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert 1 <= len(gaps) <= 5
+    assert all(gap >= 0.02 * 2**place for place, gap in enumerate(gaps))
 
 
 def test_what_a_reader_does_with_its_bytes_takes_none_of_the_patience(site: Site, file: WebFile) -> None:
