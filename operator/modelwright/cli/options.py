@@ -330,11 +330,13 @@ def _try(groups: Commands) -> None:
         metavar="FILE",
         type=Path,
         nargs="+",
-        help="manifests: the TrainingJob, and ConfigMaps of its data",
+        help="manifests: the TrainingJob, ConfigMaps of its data, and Secrets of its stores",
     )
     command.add_argument("--name", help="which TrainingJob, if the files hold several")
     command.add_argument(
-        "--data", type=Path, help="the file or folder that data.uri names, if it is on a claim"
+        "--data",
+        type=Path,
+        help="the file or folder that data.uri names, if it is on a claim, or that data.source writes",
     )
     command.add_argument("--holdout", type=Path, help="the same for data.holdout.uri")
     command.add_argument("--train", help="how the program of your own image runs here: 'python train.py'")

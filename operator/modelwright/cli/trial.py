@@ -13,7 +13,21 @@ import yaml
 from pydantic import ValidationError
 
 from modelwright.api.gates import Gate
-from modelwright.api.rundocument import run_document, source_of, source_variables, trainer_variables
+from modelwright.api.rundocument import (
+    DVC_FOLDER,
+    run_document,
+    source_of,
+    source_variables,
+    trainer_variables,
+)
+from modelwright.api.storedocument import (
+    FOLDER,
+    Resolved,
+    described,
+    file_sources,
+    source_uses,
+    store_variables,
+)
 from modelwright.api.trainingjob import TrainingJobSpec
 from modelwright.cli.errors import BadUsage
 from modelwright.view.version import measured, shape_of
@@ -23,6 +37,8 @@ FOLDERS = (
     "etc/modelwright/run", "source", "source-holdout", "data/train", "data/holdout", "model", "artifacts", "dev",
 )  # fmt: skip
 MOST_FAULTS = 5
+# A person's own machine: what it reaches, the person may reach.
+EVERY_NETWORK = ("0.0.0.0/0", "::/0")
 
 Manifest = Mapping[str, Any]
 
@@ -32,19 +48,22 @@ class Trial:
     """A TrainingJob that is tried here.
 
     `document`: its run document. `sources`: by folder, the file that has to lie there before fetch, with its content if
-    a ConfigMap of the manifests has it. `environment`: of fetch. `own`: the environment of the user's own trainer;
-    None for the built-in one.
+    a ConfigMap of the manifests has it. `files`: by path, what of Secrets and other ConfigMaps of the manifests only
+    fetch may read. `environment`: of fetch. `own`: the environment of the user's own trainer; None for the built-in
+    one.
     """
 
     name: str
     document: str
     sources: Mapping[str, tuple[str, bytes | None]]
     environment: Mapping[str, str]
+    files: Mapping[str, bytes]
     own: Mapping[str, str] | None
 
 
 def trial(texts: Iterable[str], name: str | None) -> Trial:
-    """Reads manifests: a TrainingJob (the one called `name`), and the ConfigMaps of its data. Raises BadUsage."""
+    """Reads manifests: a TrainingJob (the one called `name`), ConfigMaps of its data and Secrets of its stores. Raises
+    BadUsage."""
     manifests = [manifest for text in texts for manifest in _documents(text)]
     job = _job(manifests, name)
     spec = _spec(job)
@@ -57,7 +76,8 @@ def trial(texts: Iterable[str], name: str | None) -> Trial:
         name=called,
         document=json.dumps(document),
         sources={folder: place for folder, place in places.items() if place is not None},
-        environment=source_variables(data),
+        environment={**source_variables(data), **_reached(data)},
+        files=dict(_files(data, manifests)),
         own=trainer_variables(spec) if "image" in spec["trainer"] else None,
     )
 
@@ -92,8 +112,8 @@ def _spec(job: Manifest) -> dict[str, Any]:
         known = checked.model_dump(mode="json", by_alias=True)
         faults = [f"{path}: there is no such field" for path in _unknown("spec", given, known)]
         data, trainer = checked.data, checked.trainer
-        if (data.uri is None) == (data.config_map_ref is None):
-            faults.append("spec.data: set exactly one of uri and configMapRef")
+        if [data.uri, data.config_map_ref, data.source].count(None) != 2:
+            faults.append("spec.data: set exactly one of uri, configMapRef and source")
         if (trainer.sklearn is None) == (trainer.image is None):
             faults.append("spec.trainer: set exactly one of sklearn and image")
     if faults:
@@ -121,14 +141,49 @@ def _mounted(uri: str, manifests: Iterable[Manifest]) -> tuple[str, bytes | None
     owner, _, path = rest.partition("/")
     if scheme == "pvc":
         return path, None
-    if scheme != "configmap":
-        return None
-    maps = (found for found in manifests if found.get("kind") == "ConfigMap")
-    held: Manifest = next((m for m in maps if m.get("metadata", {}).get("name") == owner), {})
-    text, binary = (held.get("data") or {}).get(path), (held.get("binaryData") or {}).get(path)
+    if scheme == "source":
+        return "", None
+    return (path, _held("ConfigMap", owner, path, manifests)) if scheme == "configmap" else None
+
+
+def _held(kind: str, called: str, key: str, manifests: Iterable[Manifest]) -> bytes | None:
+    """What a key of a ConfigMap or Secret of the manifests holds; None if they have none."""
+    fitting = (found for found in manifests if found.get("kind") == kind)
+    held: Manifest = next((m for m in fitting if m.get("metadata", {}).get("name") == called), {})
+    plain, coded = ("stringData", "data") if kind == "Secret" else ("data", "binaryData")
+    text, binary = (held.get(plain) or {}).get(key), (held.get(coded) or {}).get(key)
     if text is not None:
-        return path, str(text).encode()
-    return path, None if binary is None else base64.b64decode(str(binary))
+        return str(text).encode()
+    return None if binary is None else base64.b64decode(str(binary))
+
+
+def _stores(data: Mapping[str, Any]) -> list[Resolved]:
+    """The stores of the data, as the spec describes them: there is no administrator here."""
+    described_so = ((use, described(use)) for use in source_uses(data, "data.store"))
+    return [Resolved(use, store) for use, store in described_so if store is not None]
+
+
+def _reached(data: Mapping[str, Any]) -> dict[str, str]:
+    return store_variables(_stores(data), EVERY_NETWORK if source_uses(data, "data.store") else ())
+
+
+def _files(data: Mapping[str, Any], manifests: Iterable[Manifest]) -> Iterator[tuple[str, bytes]]:
+    """The files that only fetch may read: credentials and certificates of stores, and the file of DVC."""
+    wanted = [
+        (kind, part.get("name"), item["key"], f"{FOLDER}/{found.use.name}/{item['path']}")
+        for found in _stores(data)
+        for source in file_sources(found)
+        for field, kind in (("secret", "Secret"), ("configMap", "ConfigMap"))
+        if (part := source.get(field))
+        for item in part["items"]
+    ]
+    if dvc := data.get("dvc"):
+        reference = dvc["configMapRef"]
+        wanted.append(("ConfigMap", reference["name"], reference["key"], f"{DVC_FOLDER}/{reference['key']}"))
+    for kind, called, key, path in wanted:
+        content = _held(kind, called, key, manifests)
+        if content is not None:
+            yield path.lstrip("/"), content
 
 
 def gate_lines(document: str, evidence: Iterable[Mapping[str, Any]]) -> Iterator[str]:

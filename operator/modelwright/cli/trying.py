@@ -38,8 +38,11 @@ def attempt(command: Try) -> None:
         screen.show([f"--- {step}"])
         if step == "train" and found.own is not None:
             _run(step, shlex.split(command.train or ""), {**own, **found.own}, root)
+        elif step == "fetch":
+            _fetch([program, step], {**own, **found.environment}, found.files, root)
         else:
-            _run(step, [program, step], {**own, **found.environment}, root)
+            _run(step, [program, step], own, root)
+        if step != "train" or found.own is None:
             screen.show([f"note: {note}" for note in _said(root).get("result", {}).get("notes") or ()])
     _show(root, found.document)
 
@@ -61,16 +64,30 @@ def _lay_out(root: Path, found: Trial, given: Mapping[str, Path | None]) -> None
         target.parent.mkdir(parents=True, exist_ok=True)
         if file is None and content is None:
             option = "--data" if folder == "source" else "--holdout"
-            raise BadUsage(f"say where {path} is on this machine: {option} FILE")
+            what = path or "what data.source writes to /out"
+            raise BadUsage(f"say where {what} is on this machine: {option} FILE")
         if file is None:
             target.write_bytes(content or b"")
         elif file.is_dir():
             place = root / folder / folder_of(path) if "*" in path else target
             shutil.copytree(file, place, dirs_exist_ok=True)
         elif file.is_file():
-            shutil.copyfile(file, target)
+            shutil.copyfile(file, target if path else target / file.name)
         else:
             raise BadUsage(f"there is no file {file}")
+
+
+def _fetch(words: list[str], environment: Mapping[str, str], files: Mapping[str, bytes], root: Path) -> None:
+    """Runs fetch with the files that only it may read. They are gone when it has ended."""
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch(mode=0o600)
+        (root / path).write_bytes(content)
+    try:
+        _run("fetch", words, environment, root)
+    finally:
+        for path in files:
+            (root / path).unlink()
 
 
 def _run(step: str, words: list[str], environment: Mapping[str, str], root: Path) -> None:

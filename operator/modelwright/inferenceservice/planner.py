@@ -193,8 +193,8 @@ def _status(
 ) -> dict[str, Any]:
     """The whole status, with its conditions, as it is written."""
     status = recorded.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
-    outside = () if observed.outside is None else (observed.outside,)
-    aspects = (ready.available(observed, revisions), *outside)
+    found = (ready.available(observed, revisions), observed.outside, ready.refuted(observed, revisions))
+    aspects = [aspect for aspect in found if aspect is not None]
     status["conditions"] = conditions.conditions(
         observed.written_conditions, summary, observed.generation, now, aspects
     )

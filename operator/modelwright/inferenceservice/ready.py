@@ -29,6 +29,7 @@ from modelwright.inferenceservice.rollout.steps import (
 
 # The most versions, and checks, that a message names.
 MOST_NAMES = 5
+DIGEST_MISMATCH = "DigestMismatch"
 
 
 def summary(observed: Observed, target: Revision | Unresolved, revisions: Revisions) -> Summary:
@@ -211,6 +212,23 @@ def _unled(observed: Observed) -> str:
 
 def _recorded(stable: StableRevision | Revision) -> str:
     return f"revision {stable.revision} of ModelVersion {stable.version} serves on from the recorded artifact"
+
+
+def refuted(observed: Observed, revisions: Revisions) -> Aspect | None:
+    """The condition ArtifactVerified: False while a pod of a revision finds other bytes in the store than its digest.
+
+    None else. Such bytes are never loaded."""
+    for revision in (revisions.stable, revisions.canary):
+        problem = None if revision is None else hindrance(observed, revision.revision)
+        if revision is not None and problem is not None and problem.reason == DIGEST_MISMATCH:
+            message = f"ModelVersion {revision.version}: {problem.message}"
+            return Aspect("ArtifactVerified", False, problem.reason, message)
+    failed = revisions.canary
+    if failed is None or failed.state != "Failed" or failed.reason != DIGEST_MISMATCH:
+        return None
+    return Aspect(
+        "ArtifactVerified", False, DIGEST_MISMATCH, f"ModelVersion {failed.version}: {failed.message}"
+    )
 
 
 def available(observed: Observed, revisions: Revisions) -> Aspect:

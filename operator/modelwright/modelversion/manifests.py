@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelwright.api.rundocument import SOURCES, gates_of_version, source_variables
+from modelwright.api.storedocument import source_uses
 from modelwright.common.resources import MODEL_VERSION, child_labels
 from modelwright.common.settings import Settings
 from modelwright.engine.objects import Body, annotations_of, owner_reference
@@ -27,7 +28,7 @@ from modelwright.workload.podspec import (
 )
 from modelwright.workload.podstatus import Problem
 from modelwright.workload.signatures import KEY, key_volume, named
-from modelwright.workload.sources import source_uses, sources
+from modelwright.workload.sources import sources
 from modelwright.workload.store import artifacts
 from modelwright.workload.stores import access, version_use
 
@@ -37,12 +38,18 @@ HOLDOUT_READ = mount("holdout", "/data/holdout", read_only=True)
 DEADLINE_SECONDS = 3600
 # Annotation: why the previous Job failed, as `Reason: message`.
 PREVIOUS_FAILURE = "modelwright.dev/previous-failure"
+# Annotation: how the spec said that the store of the file is reached, as JSON.
+STORE = "modelwright.dev/store"
 
 
 def verify_job(observed: Observed, settings: Settings, after: Problem | None = None) -> Create:
     """The Job that checks the digest and the content of the file. `after`: why the previous Job failed."""
     labels = child_labels(observed.body, **{MODEL_VERSION: observed.name})
-    annotations = {"annotations": {PREVIOUS_FAILURE: f"{after.reason}: {after.message}"}} if after else {}
+    notes = {
+        **({PREVIOUS_FAILURE: f"{after.reason}: {after.message}"} if after else {}),
+        **({STORE: store} if (store := _store(observed)) else {}),
+    }
+    annotations = {"annotations": notes} if notes else {}
     body = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -72,6 +79,16 @@ def previous_failure(job: Body) -> Problem | None:
     """Why the Job before this one failed; None if this is the first."""
     reason, separator, message = annotations_of(job).get(PREVIOUS_FAILURE, "").partition(": ")
     return Problem(reason, message) if separator else None
+
+
+def has_another_store(observed: Observed, job: Body) -> bool:
+    """True if the spec says by now that the store of the file is reached in another way than this Job was given."""
+    return annotations_of(job).get(STORE, "") != _store(observed)
+
+
+def _store(observed: Observed) -> str:
+    store = observed.artifact.get("store")
+    return json.dumps(store, sort_keys=True) if store else ""
 
 
 def verify_document(observed: Observed) -> dict[str, Any]:

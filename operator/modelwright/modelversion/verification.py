@@ -19,6 +19,7 @@ from modelwright.modelversion.facts import Facts, facts_of_failure, facts_of_ver
 from modelwright.modelversion.manifests import (
     DEADLINE_SECONDS,
     STEP,
+    has_another_store,
     previous_failure,
     steps_of,
     verify_job,
@@ -83,14 +84,14 @@ def _is_final(problem: Problem) -> bool:
 def _retry(
     observed: Observed, job: Body, problem: Problem, retry_at: datetime, settings: Settings, now: datetime
 ) -> Pending:
-    """Replaces a failed Job by a new one at `retry_at`.
+    """Replaces a failed Job by a new one at `retry_at`, or once the spec says how else the store is reached.
 
     The conditions keep the cause of the failure until the new Job has ended.
     """
     cause = _cause(observed, problem)
     if deleting(job):
         return Pending(_waiting(cause))
-    if now < retry_at:
+    if now < retry_at and not has_another_store(observed, job):
         return Pending(_waiting(cause), requeue_at=retry_at)
     replacement = (Delete(observed.job_key, uid(job)), verify_job(observed, settings, after=cause))
     return Pending(_waiting(cause), replacement)

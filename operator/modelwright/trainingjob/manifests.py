@@ -12,6 +12,7 @@ from modelwright.api import API_VERSION
 from modelwright.api.base import Model
 from modelwright.api.gates import ApprovalPolicy, ChampionRef, OnInconclusive, User
 from modelwright.api.rundocument import run_document, source_variables, trainer_variables
+from modelwright.api.storedocument import Use, source_uses
 from modelwright.api.trainingjob import Run
 from modelwright.common.conditions import true_condition
 from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
@@ -41,9 +42,9 @@ from modelwright.workload.podspec import (
 )
 from modelwright.workload.podstatus import container_statuses
 from modelwright.workload.signatures import KEY, key_volume, named
-from modelwright.workload.sources import VOLUME, source_uses, sources
+from modelwright.workload.sources import VOLUME, sources
 from modelwright.workload.store import artifacts, claim_of, store_uri
-from modelwright.workload.stores import Use, access
+from modelwright.workload.stores import access
 
 DELETE_STEP = "delete"
 DELETE_SECONDS = 600

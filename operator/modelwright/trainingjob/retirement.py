@@ -125,12 +125,15 @@ def _entries(observed: Observed) -> list[RetiringVersion]:
 
 
 def _begun(observed: Observed, version: Body, now: datetime) -> RetiringVersion:
-    file = Artifact.model_validate(version["spec"]["artifact"]) if _deletes_files(observed) else None
-    return RetiringVersion(name=name(version), since=to_timestamp(now), artifact=file)
+    file = Artifact.model_validate(version["spec"]["artifact"])
+    gone = file if _deletes_files(observed, file.uri) else None
+    return RetiringVersion(name=name(version), since=to_timestamp(now), artifact=gone)
 
 
-def _deletes_files(observed: Observed) -> bool:
-    return (observed.spec.get("artifacts") or {}).get("deletionPolicy") == "Delete"
+def _deletes_files(observed: Observed, uri: str) -> bool:
+    """True if the file of a version is to go as well. A registry deletes by its own rules."""
+    is_asked = (observed.spec.get("artifacts") or {}).get("deletionPolicy") == "Delete"
+    return is_asked and not uri.startswith("oci://")
 
 
 def _next(context: _Context, entry: RetiringVersion) -> _Step:
@@ -160,7 +163,7 @@ def _without_version(context: _Context, entry: RetiringVersion) -> _Step:
     limit = context.observed.spec.get("versionsHistoryLimit", 20)
     deleted = f"ModelVersion {entry.name} was deleted: versionsHistoryLimit is {limit}"
     file = entry.artifact
-    if file is None or not _deletes_files(context.observed):
+    if file is None or not _deletes_files(context.observed, file.uri):
         return _Step(None, events=(Event("Normal", "VersionRetired", f"{deleted}; its file stays"),))
     artifact = file.model_dump(mode="json", by_alias=True, exclude_none=True)
     where = context.observed.namespace

@@ -20,7 +20,9 @@ NONE = "-"
 CELL = 48
 # The most rows of a table of differences.
 MOST_DIFFERENCES = 40
-DATA_FIELDS = ("target", "features", "exclude", "weight", "positiveClass", "sample", "schema", "leakCheck")
+DATA_FIELDS = (
+    "target", "features", "exclude", "weight", "positiveClass", "sample", "schema", "leakCheck", "dvc", "source",
+)  # fmt: skip
 OTHER_ROWS = "They were scored on other data, or on other rows of it."
 MAYBE_OTHER_ROWS = "Whether they were scored on the same rows is not known: no digest says so."
 HEAD = ("NAME", "READY", "REASON", "ALIASES", "SCORE", "GATES", "ROWS", "AGE", "DIGEST")

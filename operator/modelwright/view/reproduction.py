@@ -69,8 +69,10 @@ def _recipe(version: Version) -> dict[str, Any]:
             f"{version.name} does not say which digest its data had, so a run on other data would not be noticed"
         )
     pinned: dict[str, Any] = {**recipe, "data": {**data, "digest": version.data_digest}}
+    if source := mapping(data.get("source")):
+        pinned["data"]["source"] = {**source, "image": _image(version, "source") or source.get("image")}
     if "image" in trainer:
-        pinned["trainer"] = {**trainer, "image": _image(version)}
+        pinned["trainer"] = {**trainer, "image": _trainer_image(version)}
     return pinned
 
 
@@ -96,17 +98,24 @@ def _without_recipe(version: Version) -> str:
     )
 
 
-def _image(version: Version) -> str:
-    """The image of the user's own trainer, by its digest."""
-    image = _of_step(version, "train")
+def _image(version: Version, step: str) -> str | None:
+    """The image of a step, by its digest; None if the kubelet reported none that a registry knows."""
+    image = _of_step(version, step)
     found = PINNED.match((image.image_id or "") if image is not None else "")
+    return None if found is None else found[1]
+
+
+def _trainer_image(version: Version) -> str:
+    """The image of the user's own trainer, by its digest."""
+    found = _image(version, "train")
     if found is None:
+        image = _of_step(version, "train")
         reported = image.image_id if image is not None and image.image_id else "nothing"
         raise NotReproducible(
             f"the image that trained {version.name} has no digest that a registry knows: the kubelet said {reported}. "
             "Push it to a registry, and run the TrainingJob from there"
         )
-    return found[1]
+    return found
 
 
 def _of_step(version: Version, step: str) -> StepImage | None:
@@ -141,13 +150,33 @@ def _missing(version: Version, trainer: Mapping[str, Any]) -> Iterator[str]:
     holdout = mapping(data.get("holdout")).get("uri")
     if any(str(uri).startswith("https://") for uri in (data.get("uri"), holdout)):
         yield "Addresses are kept without query and password: add them where the server asks for them."
+    if named := _named(data):
+        yield f"It needs these objects in its namespace: {', '.join(named)}."
+    if source := mapping(data.get("source")):
+        yield "The container of data.source has to write the same bytes again: the digest of the data is pinned."
+        if _image(version, "source") is None:
+            yield f"Its image {source.get('image')} is not pinned: no digest of it is known that a registry knows."
     if holdout:
         yield f"The hold-out is another source, {holdout}, and no digest pins it. It makes no other model."
-    env = trainer.get("env")
-    variables = [mapping(each) for each in env] if isinstance(env, list) else []
+    lists = (trainer.get("env"), mapping(data.get("source")).get("env"))
+    variables = [mapping(each) for env in lists if isinstance(env, list) for each in env]
     names = [str(each.get("name")) for each in variables if "value" not in each]
     if names:
         yield f"Values that may be secret are not kept: fill in {', '.join(names)}."
+
+
+def _named(data: Mapping[str, Any]) -> list[str]:
+    """The Secrets and ConfigMaps that the data needs besides those of its uri."""
+    store, source, dvc = (mapping(data.get(field)) for field in ("store", "source", "dvc"))
+    secrets = [mapping(part.get("secretRef")).get("name") for part in (store, source)]
+    maps = [
+        mapping(reference).get("name")
+        for reference in (store.get("caConfigMapRef"), data.get("caConfigMapRef"), dvc.get("configMapRef"))
+    ]
+    return [
+        *(f"Secret {name}" for name in secrets if name),
+        *(f"ConfigMap {name}" for name in maps if name),
+    ]
 
 
 def _on_one_line(sentence: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from modelwright.api.base import Condition, Model
 from modelwright.api.gates import ApprovalStatus, Gate, GateStatus
-from modelwright.api.modelversion import Lineage, Metric, ModelVersionSpec, ModelVersionStatus
+from modelwright.api.modelversion import DataSource, Lineage, Metric, ModelVersionSpec, ModelVersionStatus
 from modelwright.api.rundocument import gates_of_version
 from modelwright.common.reading import read_with_faults
 from modelwright.view.format import number
@@ -158,6 +158,12 @@ def read_version(body: object) -> Version:
 def mapping(value: object) -> Mapping[str, Any]:
     """Returns a value of a recipe if it has fields, else none: the API server does not check what a recipe holds."""
     return value if isinstance(value, Mapping) else {}
+
+
+def source_text(source: DataSource) -> str:
+    """Returns where data comes from, and what DVC calls it."""
+    tracked = source.dvc
+    return source.uri if tracked is None else f"{source.uri}, {tracked.path} of DVC with md5 {tracked.md5}"
 
 
 def interval(low: float | None, high: float | None) -> str:

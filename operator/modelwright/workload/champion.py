@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from modelwright.api.storedocument import Use
 from modelwright.api.trainingjob import Holdout
 from modelwright.engine.objects import Body, name
 from modelwright.workload.podspec import mount
 from modelwright.workload.store import claim_of
-from modelwright.workload.stores import Use, version_use
+from modelwright.workload.stores import version_use
 
 CHAMPION = mount("artifacts", "/champion", read_only=True)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from modelwright.api.rundocument import DVC_FOLDER, source_of
 from modelwright.workload.podspec import Parts, claim_volume, config_map_volume, empty_dir, mount
-from modelwright.workload.stores import Use
 
 VOLUME = "source"
 SOURCE = "/source"
@@ -18,7 +17,7 @@ def sources(data: Mapping[str, Any]) -> Parts:
     """The sources of a TrainingJob's `data`, or of a ModelVersion's `evaluate`, that lie on volumes."""
     found = [
         _source(VOLUME, SOURCE, source_of(data)),
-        _source("source-holdout", SOURCE_HOLDOUT, _holdout(data) or ""),
+        _source("source-holdout", SOURCE_HOLDOUT, (data.get("holdout") or {}).get("uri") or ""),
     ]
     if dvc := data.get("dvc"):
         tracked = config_map_volume("dvc", dvc["configMapRef"]["name"])
@@ -27,24 +26,6 @@ def sources(data: Mapping[str, Any]) -> Parts:
         tuple(volume for parts in found for volume in parts.volumes),
         tuple(each for parts in found for each in parts.mounts),
     )
-
-
-def source_uses(data: Mapping[str, Any], field: str) -> tuple[Use, ...]:
-    """The stores that data is read from. `field`: what messages call the store of the data.
-
-    The store of the data is also that of a hold-out with the same scheme: credentials for a bucket are none for a
-    server of another kind.
-    """
-    uri, store, authority = source_of(data), data.get("store"), data.get("caConfigMapRef")
-    uses = [Use("data", uri, field, store, authority)]
-    if holdout := _holdout(data):
-        alike = uri.partition("://")[0] == holdout.partition("://")[0]
-        uses.append(Use("holdout", holdout, field, store if alike else None, authority if alike else None))
-    return tuple(uses)
-
-
-def _holdout(data: Mapping[str, Any]) -> str | None:
-    return (data.get("holdout") or {}).get("uri")
 
 
 def _source(name: str, path: str, uri: str) -> Parts:

@@ -64,7 +64,7 @@ def test_bytes_of_a_config_map_are_the_source_as_well() -> None:
         (manifests({**RECIPE, "spec": {**RECIPE["spec"], "seed": -1}}), "spec.seed: "),
         (
             manifests({**RECIPE, "spec": {"data": {"target": "y"}, "trainer": {}}}),
-            "exactly one of uri and configMap",
+            "exactly one of uri, configMapRef and source",
         ),
     ],
 )

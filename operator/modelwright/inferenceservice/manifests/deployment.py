@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelwright.api.inferenceservice import Revision, ServerOptions
+from modelwright.api.storedocument import Use
 from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION, pod_root_uid
 from modelwright.common.settings import Settings
 from modelwright.engine.objects import ROOT_UID, Key
@@ -25,7 +26,7 @@ from modelwright.inferenceservice.rollout import steps
 from modelwright.inferenceservice.rollout.readiness import ready_replicas
 from modelwright.workload.podspec import Parts, container, empty_dir, mount, pod_spec
 from modelwright.workload.store import artifacts
-from modelwright.workload.stores import Use, access, kept_access
+from modelwright.workload.stores import access, kept_access
 
 # Longer than the server's own drain, so that it always ends by itself.
 TERMINATION_GRACE_SECONDS = 60

@@ -16,6 +16,7 @@ from modelwright.common.reading import read_valid
 from modelwright.common.resources import REVISION
 from modelwright.engine.objects import Body, controller, created, deleting, labels
 from modelwright.inferenceservice.revision.revisions import is_kept
+from modelwright.workload.stores import kept_store
 
 # The reason of Available until the first revision is stable.
 NOT_DEPLOYED = "NotDeployed"
@@ -63,7 +64,11 @@ def _revision(deployment: Body) -> StableRevision | None:
         return StableRevision(
             revision=labels(deployment)[REVISION],
             version=_argument(server, "--model-version"),
-            artifact=Artifact(uri=_argument(pull, "--uri"), digest=_argument(server, "--model-digest")),
+            artifact=Artifact(
+                uri=_argument(pull, "--uri"),
+                digest=_argument(server, "--model-digest"),
+                store=kept_store(pod, "pull"),
+            ),
             image=server["image"],
             resources=read_valid(ResourceRequirements, server.get("resources") or {}),
             server=_server_options(server),

@@ -153,6 +153,11 @@ def _properties(version: Version) -> Iterator[Json]:
         "parity": version.status.parity.verdict if version.status.parity else None,
     }
     pairs = [(name, str(value)) for name, value in known.items() if value is not None and value != ""]
+    pairs += [
+        (f"dvc:{source.dvc.path}", f"md5 {source.dvc.md5}")
+        for source in lineage.data or ()
+        if source.dvc is not None
+    ]
     pairs += [(f"gate:{gate.name}", _verdict(gate)) for gate in version.gates()]
     pairs += [(f"approval:{each.by}", approval_phrase(each)) for each in version.status.approvals]
     pairs += [(f"importance:{each.feature}", f"{each.value:.6g}") for each in version.status.importance]

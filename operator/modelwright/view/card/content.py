@@ -22,6 +22,7 @@ from modelwright.view.version import (
     mapping,
     passed,
     shape_of,
+    source_text,
 )
 
 NONE = "-"
@@ -389,7 +390,7 @@ def _data(version: Version) -> list[Block]:
     data = mapping(version.recipe.get("data"))
     holdout = mapping(data.get("holdout"))
     lines = [
-        f"source: {source.uri}{f', {source.digest}' if source.digest else ', without a digest'}"
+        f"source: {source_text(source)}{f', {source.digest}' if source.digest else ', without a digest'}"
         for source in version.lineage.data or ()
     ]
     rows = version.rows
@@ -458,7 +459,8 @@ def _versions(libraries: Mapping[str, str]) -> Iterable[str]:
 
 
 def _rest(version: Version) -> list[Block]:
-    folder = version.spec.artifact.uri.rpartition("/")[0]
+    uri = version.spec.artifact.uri
+    folder = uri if uri.startswith("oci://") else uri.rpartition("/")[0]
     if version.lineage.training_job is None:
         return [Text(f"The file lies in {folder}.")]
     return [
