@@ -41,6 +41,9 @@ STORE_REASONS = (
 NOT_THERE = {
     ("fetch", "DataNotFound"),
     ("fetch", "DvcFileNotFound"),
+    ("fetch", "DvcFileInvalid"),
+    ("fetch", "DvcPathUnknown"),
+    ("fetch", "SourceWroteNothing"),
     ("fetch", "ArtifactNotFound"),
     ("verify", "ArtifactNotFound"),
     ("verify", "SignatureMissing"),

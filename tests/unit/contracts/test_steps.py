@@ -40,19 +40,35 @@ def test_every_reason_of_a_run_ends_it_with_that_reason(step: str, reason: str) 
     assert (job.run["state"], job.reason, job.is_stalled) == ("Failed", reason, True)
 
 
-def test_data_that_is_not_there_is_waited_for_with_the_reason_of_fetch() -> None:
-    said = words.error("fetch", "DataNotFound")
+def waited_for(*steps: str) -> list[tuple[str, str]]:
+    """The reasons of steps that a person mends outside the spec."""
+    return [
+        (step, reason)
+        for step in steps
+        for reason in definition("step", f"{step}Reason")["enum"]
+        if (step, reason) in NOT_THERE
+    ]
+
+
+@pytest.mark.parametrize(("step", "reason"), waited_for("fetch", "publish"))
+def test_what_is_missing_outside_the_spec_is_waited_for_with_its_reason(step: str, reason: str) -> None:
+    said = words.error(step, reason)
     assert defects("step", json.loads(said)) == []
     job = a_training_job(a_world()).settles()
-    job.pod().exits("fetch", 65, said)
+    pod = job.pod()
+    if step == "publish":
+        pod.ends("fetch").ends("train")
+    pod.exits(step, 65, said)
 
+    assert (job.settles().condition()["status"], job.reason) == ("False", reason), "before the Job has failed"
     job.job_fails().settles()
 
-    assert (job.run["state"], job.reason, job.is_stalled) == ("Pending", "DataNotFound", False)
+    assert (job.run["state"], job.reason, job.is_stalled) == ("Pending", reason, False)
+    assert "with growing pauses" in job.message
 
 
-# What is missing may still come: the file, its signature, the key.
-WAITED_FOR = {"ArtifactNotFound", "SignatureMissing", "KeyNotFound", "KeyUnreadable"}
+# What is missing may still come: the file, its signature, the key, the Secret of its store.
+WAITED_FOR = {reason for _, reason in waited_for("verify")}
 
 
 @pytest.mark.parametrize("reason", sorted({*definition("step", "verifyReason")["enum"]} - WAITED_FOR))
