@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 from modelwright_stores.failures import StoreError
 from modelwright_stores.untyped import Buffer
@@ -56,6 +56,15 @@ class File(Protocol):
         ...
 
 
+@runtime_checkable
+class Beginning(Protocol):
+    """A file that says what it is and begins with its bytes in one answer, as some servers only answer once."""
+
+    def begin(self) -> tuple[Head, Iterator[bytes]]:
+        """What `head` returns, and all bytes, of one answer. The bytes have a `close`. DataNotFound."""
+        ...
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long a broken connection is tried again, in seconds: without one byte more, and in all."""
@@ -80,11 +89,16 @@ def stream(file: File, limit: int, patience: Patience = Patience()) -> io.RawIOB
     """The bytes of a file, to be read once: whole, or an error.
 
     FileTooLarge for more than `limit` bytes, DigestMismatch where the etag is the digest, and what the file raises once
-    patience is at an end. The head is read before this returns."""
+    patience is at an end. Something is there when this returns."""
     tries = _Tries(file.shown, patience)
-    head = tries.until_done(file.head)
-    _check_size(file, head.size or 0, limit)
-    return _Stream(_whole(file, head, limit, tries))
+    head, pieces = tries.until_done(lambda: _begun(file))
+    stream = _Stream(_whole(file, head, pieces, limit, tries), pieces)
+    try:
+        _check_size(file, head.size or 0, limit)
+    except StoreError:
+        stream.close()
+        raise
+    return stream
 
 
 def download(file: File, target: Path, limit: int, patience: Patience = Patience()) -> Downloaded:
@@ -176,19 +190,26 @@ class _Tries:
                 self.wait(error)
 
 
-def _whole(file: File, head: Head, limit: int, tries: _Tries) -> Iterator[bytes]:
-    """All bytes of a file, in order, each once."""
+def _begun(file: File) -> tuple[Head, Iterator[bytes]]:
+    if isinstance(file, Beginning):
+        return file.begin()
+    head = file.head()
+    return head, file.read(0, head)
+
+
+def _whole(file: File, head: Head, pieces: Iterator[bytes], limit: int, tries: _Tries) -> Iterator[bytes]:
+    """All bytes of a file, in order, each once. `pieces`: as they begin to come."""
     size, hashed = 0, hashlib.sha256()
-    # Needed where nothing else proves that a second answer begins as the first one did.
-    hashes = head.etag is None or head.etag.startswith(DIGEST)
     while True:
         try:
-            for piece in _rest(file, head, size, hashed, tries):
+            for piece in _rest(file, head, size, hashed, pieces, tries):
                 size += len(piece)
                 _check_size(file, size, limit)
-                if hashes:
+                # Needed where nothing else proves that a second answer begins as the first one did.
+                if head.etag is None or head.etag.startswith(DIGEST):
                     hashed.update(piece)
                 yield piece
+                tries.asks()
             _check_end(file, head, size)
         except StoreError as error:
             if error.reason == "FileChanged" and size:
@@ -197,19 +218,19 @@ def _whole(file: File, head: Head, limit: int, tries: _Tries) -> Iterator[bytes]
             if error.reason == "FileChanged":
                 head = tries.until_done(file.head)
                 _check_size(file, head.size or 0, limit)
-                hashes = head.etag is None or head.etag.startswith(DIGEST)
+            pieces = iter(()) if size and size == head.size else file.read(size if head.etag else 0, head)
         else:
             _check_digest(file, head, f"{DIGEST}{hashed.hexdigest()}")
             return
 
 
-def _rest(file: File, head: Head, size: int, hashed: "hashlib._Hash", tries: _Tries) -> Iterator[bytes]:
-    """The bytes after the first `size`. Without an etag those are read again, and have to hash to `hashed`."""
-    if size and size == head.size:
-        return
+def _rest(
+    file: File, head: Head, size: int, hashed: "hashlib._Hash", pieces: Iterator[bytes], tries: _Tries
+) -> Iterator[bytes]:
+    """The bytes after the first `size`. Without an etag those are among the pieces, and have to hash to `hashed`."""
     at = 0 if head.etag is None else size
     again = hashlib.sha256()
-    with _closing(file.read(at, head)) as pieces:
+    with _closing(pieces):
         for piece in pieces:
             known = piece[: max(size - at, 0)]
             at += len(piece)
@@ -219,7 +240,6 @@ def _rest(file: File, head: Head, size: int, hashed: "hashlib._Hash", tries: _Tr
                 raise StoreError("FileChanged", f"{file.shown} has changed while it was read.", passing=True)
             if len(piece) > len(known):
                 yield piece[len(known) :] if known else piece
-                tries.asks()
 
 
 def _fetch(file: File, partial: "_Partial", limit: int, tries: _Tries) -> None:
@@ -257,16 +277,21 @@ def _closing(pieces: Iterator[bytes]) -> Iterator[Iterator[bytes]]:
     try:
         yield pieces
     finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            close()
+        _close(pieces)
+
+
+def _close(pieces: Iterator[bytes]) -> None:
+    close = getattr(pieces, "close", None)
+    if close is not None:
+        close()
 
 
 class _Stream(io.RawIOBase):
     """The pieces of a file as a stream."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
+    def __init__(self, pieces: Iterator[bytes], begun: Iterator[bytes]) -> None:
+        """`begun`: what the pieces are made of at first; it has a connection even if no piece is ever read."""
+        self._pieces, self._begun = pieces, begun
         self._piece = memoryview(b"")
 
     def readable(self) -> bool:
@@ -288,9 +313,8 @@ class _Stream(io.RawIOBase):
         return part
 
     def close(self) -> None:
-        close = getattr(self._pieces, "close", None)
-        if close is not None:
-            close()
+        _close(self._pieces)
+        _close(self._begun)
         super().close()
 
 

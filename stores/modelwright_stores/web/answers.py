@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPResponse, IncompleteRead
 
+from modelwright_stores.access import Access
 from modelwright_stores.failures import StoreError
 from modelwright_stores.resuming import Head
 from modelwright_stores.web.connection import explained
@@ -22,14 +23,14 @@ SOON = 0.5
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, what messages call who gave it, and the field of the spec to change.
+    """An answer, what messages call who gave it, and how it was asked.
 
     `credentials`: whether they were sent; None if a redirect to another host has dropped them. `receive`: reads what
     http.client has not read ahead."""
 
     response: HTTPResponse
     called: str
-    field: str
+    access: Access
     credentials: bool | None
     receive: Callable[[memoryview], int]
 
@@ -69,7 +70,7 @@ class Answer:
         while size and failure is None:
             filled, since = 0, time.monotonic()
             try:
-                with explained(self.called, self.field):
+                with explained(self.called, self.access.field):
                     while size and filled < PIECE and time.monotonic() < since + SOON:
                         size = fill(buffer[filled:])
                         filled += size
@@ -93,7 +94,7 @@ class Answer:
         return StoreError("StoreAnswerInvalid", f"{answers}, which is no answer to a download.")
 
     def _denial(self, answers: str) -> StoreError:
-        secret = f"{self.field}.secretRef"
+        secret = f"{self.access.field}.secretRef"
         if self.credentials is None:
             return StoreError(
                 "AccessDenied",
@@ -105,7 +106,10 @@ class Answer:
             )
             return StoreError("AccessDenied", f"{answers}: the file may not be read. {remedy}.")
         if self.credentials:
-            return StoreError("CredentialsRefused", f"{answers}: correct the Secret that {secret} names.")
+            return StoreError(
+                "CredentialsRefused",
+                f"{secret}: {answers} to the credentials in Secret {self.access.secret}. Correct them.",
+            )
         return StoreError("NoCredentials", f"{answers}: it asks for credentials. Set {secret}.")
 
     def _chunk(self, view: memoryview) -> int:

@@ -3,7 +3,7 @@
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,6 +47,16 @@ class WebFile:
         with self._answer({}) as answer:
             return answer.whole()
 
+    def begin(self) -> tuple[Head, Iterator[bytes]]:
+        """What the server says of the file, and its bytes, of one answer: a link may work only once. DataNotFound."""
+        answering = ExitStack()
+        try:
+            answer = answering.enter_context(self._answer({}))
+            return answer.whole(), _Begun(answer.pieces(), answering)
+        except BaseException:
+            answering.close()
+            raise
+
     def read(self, start: int, head: Head) -> Iterator[bytes]:
         """The bytes from `start` on. FileChanged (passing) if the file is no longer the one of `head`."""
         headers = {"Range": f"bytes={start}-"} if start else {}
@@ -83,7 +93,7 @@ class WebFile:
     @contextmanager
     def _answer(self, headers: Mapping[str, str]) -> Iterator[Answer]:
         """The answer to a GET, after redirects."""
-        uri, called, field = self._uri, self.shown, self._access.field
+        uri, called = self._uri, self.shown
         credentials = authorization(self._access)
         sent: bool | None = credentials is not None
         self._trust = self._trust or trusting(self._access)
@@ -92,13 +102,13 @@ class WebFile:
             with closing(Connection(uri, self._access, called, self._silence, self._trust)) as connection:
                 connection.deadline = end
                 own = {"Authorization": credentials} if credentials else {}
-                with explained(called, field):
+                with explained(called, self._access.field):
                     connection.request("GET", uris.target(uri), headers={**AGENT, **headers, **own})
                     response = connection.getresponse()
                 with closing(response):
                     if response.status not in MOVED:
                         connection.deadline = None
-                        yield Answer(response, called, field, sent, connection.receive)
+                        yield Answer(response, called, self._access, sent, connection.receive)
                         return
                     location = response.headers.get("Location", "")
             uri, before = uris.redirected(uri, location, self.shown), uri
@@ -106,3 +116,17 @@ class WebFile:
                 credentials, sent = None, None
             called = f"{self.shown} (after a redirect)"
         raise StoreError("StoreAnswerInvalid", f"{self.shown} redirects more than {REDIRECTS} times.")
+
+
+class _Begun(Iterator[bytes]):
+    """The bytes of an answer that is there already. It ends with them, or when it is closed."""
+
+    def __init__(self, pieces: Iterator[bytes], answering: ExitStack) -> None:
+        self._pieces, self._answering = pieces, answering
+
+    def __next__(self) -> bytes:
+        return next(self._pieces)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._answering.close()

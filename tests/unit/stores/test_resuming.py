@@ -62,9 +62,9 @@ def sent(site: Site) -> int:
 def test_a_broken_connection_is_gone_on_with_where_it_broke(site: Site, file: WebFile) -> None:
     site.cuts = [1000, 70_000, 0, 1_000_000]
     assert streamed(file) == BYTES
-    starts = [asked.headers.get("Range") for asked in site.requests[1:]]
+    starts = [asked.headers.get("Range") for asked in site.requests]
     assert starts == [None, "bytes=1000-", "bytes=71000-", "bytes=71000-", "bytes=1071000-"]
-    assert {asked.headers.get("If-Range") for asked in site.requests[2:]} == {'"first"'}
+    assert {asked.headers.get("If-Range") for asked in site.requests[1:]} == {'"first"'}
     assert sent(site) <= len(BYTES) + 1
 
 
@@ -106,14 +106,15 @@ def test_a_file_that_changes_between_two_tries_is_no_mixture(
 
     def change() -> None:
         seen.append(1)
-        if len(seen) == 3:
+        if len(seen) == changes:
             site.content, site.etag = other, etags[1]
 
-    site.before, site.cuts = change, [2_000_000]
+    changes, site.before, site.cuts = 2, change, [2_000_000]
     with pytest.raises(StoreError) as refused:
         streamed(file)
     assert (refused.value.reason, refused.value.passing) == ("FileChanged", True)
     seen.clear()
+    changes = 3
     site.content, site.etag, site.cuts = BYTES, etags[0], [2_000_000]
     assert download(file, tmp_path / "x", LIMIT, MANY).digest == digest(other)
     assert (tmp_path / "x").read_bytes() == other
@@ -197,10 +198,20 @@ def test_a_server_that_hangs_in_mid_body_is_asked_for_the_rest(site: Site, issue
     assert site.requests[-1].headers["Range"] == "bytes=50000-"
 
 
+def test_a_link_that_works_once_is_read(site: Site, file: WebFile) -> None:
+    site.answers["/model.onnx"] = lambda answering: (
+        answering.serve(BYTES) if len(site.requests) == 1 else answering.plain(410)
+    )
+    assert streamed(file) == BYTES
+
+
 def test_a_stream_that_is_left_closes_its_connection(file: WebFile) -> None:
     body = stream(file, LIMIT, ONCE)
     assert len(body.read(10) or b"") == 10
     body.close()
+    stream(file, LIMIT, ONCE).close()
+    with pytest.raises(StoreError):
+        stream(file, 10, ONCE)
     buffered = stream(file, LIMIT, ONCE)
     assert buffered.read() == BYTES
     buffered.close()
