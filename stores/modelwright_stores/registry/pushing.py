@@ -11,13 +11,15 @@ from typing import Any
 from modelwright_stores.failures import StoreError
 from modelwright_stores.registry import answers
 from modelwright_stores.registry.manifests import FILE_PATHS, IMAGE, MODEL, TITLE, digest_of
-from modelwright_stores.registry.session import PUSH, Answer, Pauses, Session, patiently
+from modelwright_stores.registry.session import PUSH, Answer, Session
+from modelwright_stores.resuming import Patience, patiently
 
 PIECE = 1 << 20
 CONFIG = "application/vnd.cncf.model.config.v1+json"
 WEIGHTS = "application/vnd.cncf.model.weight.v1.raw"
 DOCUMENT = "application/vnd.cncf.model.doc.v1.raw"
-PAUSES = Pauses(total=120)
+# What goes wrong may pass within this time; a check gives up sooner.
+PATIENCE, BRIEFLY = Patience(silent=120), Patience(silent=3)
 BYTES = {"Content-Type": "application/octet-stream"}
 
 
@@ -88,7 +90,7 @@ def artifact(files: Mapping[str, bytes | Path], config: Mapping[str, object]) ->
 
 def push_blob(session: Session, blob: Content) -> None:
     """Upload a blob, unless it is there."""
-    patiently(lambda: _push_blob(session, blob), PAUSES)
+    patiently(lambda: _push_blob(session, blob), session.called, PATIENCE)
 
 
 def push_manifest(session: Session, reference: str, manifest: bytes) -> None:
@@ -103,7 +105,7 @@ def push_manifest(session: Session, reference: str, manifest: bytes) -> None:
             if answer.status not in (200, 201, 202):
                 raise session.refused(answer)
 
-    patiently(put, PAUSES)
+    patiently(put, session.called, PATIENCE)
 
 
 def check(session: Session) -> None:
@@ -113,7 +115,7 @@ def check(session: Session) -> None:
         with session.asked("DELETE", _begun(session), PUSH):
             pass  # one that cannot be cancelled is forgotten by the registry after a while
 
-    patiently(begin_and_cancel)
+    patiently(begin_and_cancel, session.called, BRIEFLY)
 
 
 def _push_blob(session: Session, blob: Content) -> None:

@@ -12,10 +12,11 @@ from modelwright_stores.registry.blobs import Blob
 from modelwright_stores.registry.manifests import Image, Layer, NotAsSpecifiedError
 from modelwright_stores.registry.packed import Packed, opened
 from modelwright_stores.registry.reference import DIGEST, TAG, parsed
-from modelwright_stores.registry.session import Session, patiently
-from modelwright_stores.resuming import File
+from modelwright_stores.registry.session import Session
+from modelwright_stores.resuming import File, Patience, patiently
 
 MODEL = "model.onnx"
+BRIEFLY = Patience(silent=3)
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]{1,200}")
 
 
@@ -147,7 +148,7 @@ class Repository:
 
     def _raw(self, reference: str, missing_repository: bool = False) -> bytes | None:
         """The bytes of a manifest or an index; None if there is none. DigestMismatch."""
-        content = patiently(lambda: self._read(reference, missing_repository))
+        content = patiently(lambda: self._read(reference, missing_repository), self._session.called, BRIEFLY)
         if content is not None and DIGEST.fullmatch(reference) and manifests.digest_of(content) != reference:
             raise StoreError(
                 "DigestMismatch",

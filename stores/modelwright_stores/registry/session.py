@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPMessage, HTTPResponse
-from typing import TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit
 
 from modelwright_stores.access import Access
@@ -31,29 +30,6 @@ _PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))')
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 Body = Callable[[], Iterable[bytes]]
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Pauses:
-    """How long a passing failure is tried again, in seconds: the first pause, the longest, and all of them."""
-
-    first: float = 0.2
-    longest: float = 10
-    total: float = 3
-
-
-def patiently(action: Callable[[], Result], pauses: Pauses = Pauses()) -> Result:
-    """What an action returns; it is tried again while its failure is a passing one."""
-    pause, end = pauses.first, time.monotonic() + pauses.total
-    while True:
-        try:
-            return action()
-        except StoreError as error:
-            if not error.passing or time.monotonic() + pause > end:
-                raise
-        time.sleep(pause)
-        pause = min(2 * pause, pauses.longest)
 
 
 @dataclass(frozen=True)
@@ -88,7 +64,7 @@ class Session:
     def __init__(self, reference: Reference, access: Access) -> None:
         self.reference, self.access = reference, access
         self.base = (access.endpoint or f"https://{reference.server}").rstrip("/")
-        self._called = f"the registry of {reference.shown}"
+        self.called = f"the registry of {reference.shown}"
         self._authorization: dict[str, str] = {}
         self._basic: str | None = None
         self._trust: ssl.SSLContext | None = None
@@ -110,7 +86,7 @@ class Session:
         if self._trust is None:
             self._basic = credentials.basic(self.access, self.reference)
             self._trust = trusting(self.access)
-        with explained(self._called, self.access.field):
+        with explained(self.called, self.access.field):
             answer = self._authorized(method, url, right, headers or {}, body)
             for _ in range(MAX_REDIRECTS):
                 if answer.status not in REDIRECTS or method not in ("GET", "HEAD"):
@@ -208,7 +184,7 @@ class Session:
         if authorization:
             given["Authorization"] = authorization
         silence = READING if body is None else WRITING
-        opened = Connection(url, self.access, self._called, silence, self._trust)
+        opened = Connection(url, self.access, self.called, silence, self._trust)
         try:
             opened.deadline = time.monotonic() + silence
             opened.connect()
