@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = ("operator/modelwright", "serving/modelwright_serving", "training/modelwright_training")
+LIBRARY = "stores/modelwright_stores"
 TEXTS = ("docs/architecture.md", "CONTRIBUTING.md")
 
 
@@ -22,8 +23,8 @@ def named(text: str) -> set[str]:
 
 
 def packages() -> Iterator[str]:
-    """The packages of the three programs."""
-    for program in PROGRAMS:
+    """The packages of the three programs and of their library."""
+    for program in (*PROGRAMS, LIBRARY):
         for file in sorted((ROOT / program).rglob("__init__.py")):
             yield str(file.parent.relative_to(ROOT))
 
