@@ -101,10 +101,10 @@ class Answer:
                 f"{answers}. Another host gets no credentials: name the URI that it redirects to.",
             )
         if self.status != 401:
-            remedy = (
-                "Give its user this right" if self.credentials else f"It may need credentials: set {secret}"
-            )
-            return StoreError("AccessDenied", f"{answers}: the file may not be read. {remedy}.")
+            remedy = f"It may need credentials: set {secret}."
+            if self.credentials:
+                remedy = f"Give the user of Secret {self.access.secret} the right to read it."
+            return StoreError("AccessDenied", f"{answers}: the file may not be read. {remedy}")
         if self.credentials:
             return StoreError(
                 "CredentialsRefused",
