@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml stores/pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit attack attack-docs conformance fuzz histories verdicts gates estimators test provisions stores cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-docs soak
+.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories verdicts gates estimators test provisions stores cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ gates: venv ## Simulate 1,000 hold-outs a row: how often a gate is wrong, and wr
 
 estimators: venv ## Train and convert every classifier and regressor, and write docs/estimators.md (5 minutes)
 	@PYTHONPATH=tests $(VENV)/bin/python -W ignore -m estimators
+
+sources: venv ## Read what the real DVC has pushed and what the real Feast has joined (the first time: minutes)
+	$(VENV)/bin/pytest tests/clients/real_sources.py
 
 attack: venv ## Attack the server in 87 ways and measure what callers beside it notice (8 minutes); ARGS="rapid-reset --seconds 5"
 	@PYTHONPATH=tests $(VENV)/bin/python -m attacks $(ARGS)

@@ -195,7 +195,7 @@ def test_the_gated_example_fails_the_gate_that_it_says(tmp_path: Path) -> None:
 def test_the_readme_names_every_folder() -> None:
     readme = (EXAMPLES / "README.md").read_text()
     folders = [path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name != "__pycache__"]
-    assert len(folders) == 13
+    assert len(folders) == 14
     assert all(f"[{folder}]({folder})" in readme for folder in folders)
 
 
