@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -23,30 +23,6 @@ ROWS = numbers(40).to_csv(index=False).encode()
 
 # This host may be reached.
 ALLOWED = {"MODELWRIGHT_STORES": json.dumps({"networks": ["127.0.0.0/8"]})}
-SECRET = b"what-the-server-said"
-MALFORMED = [
-    b"",
-    SECRET + b"\r\n\r\n",
-    b"HTTP/1.1 " + SECRET + b" OK\r\n\r\n",
-    b"HTTP/1.1 99999 " + SECRET + b"\r\n\r\n",
-    b"HTTP/1.1 500 " + SECRET + b"\r\nContent-Length: 20\r\n\r\n" + SECRET,
-    b"HTTP/1.1 200 OK\r\n" + SECRET * 10_000 + b"\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 1000 + b"\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + SECRET + b"\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\nx,y\n",
-    b"HTTP/1.1 204 No Content\r\n\r\n",
-    b"HTTP/1.1 202 Accepted\r\nContent-Length: 20\r\n\r\n" + SECRET,
-    b"HTTP/1.1 206 Partial Content\r\nContent-Length: 20\r\n\r\n" + SECRET,
-]
-REDIRECTS = [
-    "https://[",
-    "https://host:port/",
-    "https://h\u00f6st\ud800/",
-    "//",
-    "https://a b/",
-    "https:///x",
-    "mailto:x",
-]
 
 
 class Lake(BaseHTTPRequestHandler):
@@ -72,8 +48,11 @@ class Lake(BaseHTTPRequestHandler):
                 self.answer(200, b"x" * 5000, length=None)
             case ["changing"]:
                 self.change()
-            case other:
-                self.answer_badly(other)
+            case ["malformed"]:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: what-the-server-said\r\n\r\n" + ROWS)
+                self.close_connection = True
+            case _:
+                self.answer(404)
 
     def change(self) -> None:
         """Another file at each answer, cut in its middle."""
@@ -85,21 +64,6 @@ class Lake(BaseHTTPRequestHandler):
         self.wfile.write(ROWS[:200])
         self.close_connection = True
 
-    def answer_badly(self, path: list[str]) -> None:
-        match path:
-            case ["length", length]:
-                self.raw(f"HTTP/1.1 200 OK\r\nContent-Length: {unquote(length)}\r\n\r\n".encode() + ROWS)
-            case ["lengths"]:
-                self.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n" + ROWS)
-            case ["raw", place]:
-                self.raw(MALFORMED[int(place)])
-            case ["to", place]:
-                self.answer(302, location=REDIRECTS[int(place)])
-            case [folder, name] if (folder, name) == ("gr%C3%B6%C3%9Fe", "a%20b.csv"):
-                self.answer(200, ROWS)
-            case _:
-                self.answer(404)
-
     def answer(self, code: int, body: bytes = b"", location: str = "", length: int | None = -1) -> None:
         self.send_response(code)
         if location:
@@ -109,10 +73,6 @@ class Lake(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
-        self.close_connection = True
-
-    def raw(self, content: bytes) -> None:
-        self.wfile.write(content)
         self.close_connection = True
 
     def log_message(self, *_: object) -> None:
@@ -252,44 +212,13 @@ def test_a_file_that_may_not_be_read_is_denied(pod: Pod) -> None:
     assert "may not be read by user" in ending.message
 
 
-@pytest.mark.parametrize("length", ["abc", "-5", "+5", "0x10", "5,5", "1e3", "\u00b2"])
-def test_a_length_that_is_no_number_is_worth_another_try(pod: Pod, server: Server, length: str) -> None:
-    ending = pod.given(data={"uri": f"{server.url}/length/{quote(length)}"}).run("fetch", **server.trusted)
+def test_a_malformed_answer_is_worth_another_try_and_not_quoted(pod: Pod, server: Server) -> None:
+    ending = pod.given(data={"uri": f"{server.url}/malformed"}).run("fetch", **server.trusted)
     assert (ending.reason, ending.code) == ("StoreAnswerInvalid", 75)
+    assert "what-the-server-said" not in str(ending.document)
 
 
-@pytest.mark.parametrize("path", ["lengths", *(f"raw/{place}" for place in range(len(MALFORMED)))])
-def test_a_malformed_answer_is_neither_a_crash_nor_quoted(pod: Pod, server: Server, path: str) -> None:
-    ending = pod.given(data={"uri": f"{server.url}/{path}"}).run("fetch", **server.trusted)
-    assert ending.reason in ("StoreAnswerInvalid", "StoreUnavailable")
-    assert SECRET.decode() not in str(ending.document)
-
-
-@pytest.mark.parametrize("place", range(len(REDIRECTS)))
-def test_a_redirect_to_no_uri_is_no_crash(pod: Pod, server: Server, place: int) -> None:
-    ending = pod.given(data={"uri": f"{server.url}/to/{place}"}).run("fetch", **server.trusted)
-    assert ending.reason in ("StoreAnswerInvalid", "StoreUnavailable", "DataNotFound")
-
-
-@pytest.mark.parametrize("path", ["größe/a%20b.csv", "gr%C3%B6%C3%9Fe/a%20b.csv"])
-def test_a_path_that_is_not_ascii_is_escaped(pod: Pod, server: Server, path: str) -> None:
-    assert pod.given(data={"uri": f"{server.url}/{path}"}).run("fetch", **server.trusted).code == 0
-
-
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "https://[::1/x",
-        "https://host:99999/x",
-        "https://host:port/x",
-        "https://" + "a" * 64 + ".example/x",
-        "https:///x",
-        "https://host\n/x",
-        "https://@host/x",
-        "https://user@host/x",
-        "https://\ud800/x",
-    ],
-)
+@pytest.mark.parametrize("uri", ["https://[::1/x", "https://user@host/x", "https://\ud800/x"])
 def test_what_is_no_uri_is_refused(pod: Pod, uri: str) -> None:
     ending = pod.given(data={"uri": uri}).run_unchecked("fetch")
     assert (ending.reason, ending.code) == ("UriUnsupported", 65)
