@@ -218,7 +218,7 @@ def _send(
     path = place._replace(scheme="", netloc="", fragment="").geturl() or "/"
     try:
         connection.request(method, path, body() if body else None, dict(headers))
-    except (BrokenPipeError, ConnectionResetError):
+    except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
         # A server that refuses a large body answers and closes at once: what it answered says why.
         if body is None:
             raise
