@@ -11,7 +11,7 @@ from typing import Any
 from modelwright_stores.failures import StoreError
 from modelwright_stores.registry import answers
 from modelwright_stores.registry.manifests import FILE_PATHS, IMAGE, MODEL, TITLE, digest_of
-from modelwright_stores.registry.session import PUSH, Answer, Session
+from modelwright_stores.registry.session import PUSH, REDIRECTS, Answer, Session
 from modelwright_stores.resuming import Patience, patiently
 
 PIECE = 1 << 20
@@ -120,8 +120,8 @@ def check(session: Session) -> None:
 
 def _push_blob(session: Session, blob: Content) -> None:
     with session.asked("HEAD", session.url(f"blobs/{blob.digest}"), PUSH) as answer:
-        if answer.status == 200:
-            return
+        if answer.status == 200 or answer.status in REDIRECTS:
+            return  # a registry only points to what it has
         if answer.status != 404:
             raise session.refused(answer)
     place = _begun(session)

@@ -82,17 +82,18 @@ class Session:
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
     ) -> Iterator[Answer]:
-        """The answer to a request, whatever its status: redirected and with credentials as far as they are needed."""
+        """The answer to a request, whatever its status, with credentials as far as they are needed. A GET is
+        redirected."""
         if self._trust is None:
             self._basic = credentials.basic(self.access, self.reference)
             self._trust = trusting(self.access)
         with explained(self.called, self.access.field):
             answer = self._authorized(method, url, right, headers or {}, body)
             for _ in range(MAX_REDIRECTS):
-                if answer.status not in REDIRECTS or method not in ("GET", "HEAD"):
+                if answer.status not in REDIRECTS or method != "GET":
                     break
                 answer.close()
-                answer = self._redirected(method, answer, right, headers or {})
+                answer = self._redirected(answer, right, headers or {})
             with closing(answer):
                 yield answer
 
@@ -169,12 +170,12 @@ class Session:
             raise self.invalid("names a server for tokens that gives none")
         return f"Bearer {token}"
 
-    def _redirected(self, method: str, answer: Answer, right: str, headers: Mapping[str, str]) -> Answer:
+    def _redirected(self, answer: Answer, right: str, headers: Mapping[str, str]) -> Answer:
         """The answer from where another one points to. Another server gets no credentials."""
         target = self.location(answer)
         if self._is_own(target):
-            return self._authorized(method, target, right, headers, None)
-        return self._sent(method, target, None, headers, None)
+            return self._authorized("GET", target, right, headers, None)
+        return self._sent("GET", target, None, headers, None)
 
     def _sent(
         self, method: str, url: str, authorization: str | None, headers: Mapping[str, str], body: Body | None

@@ -76,6 +76,17 @@ def test_the_same_files_are_the_same_artifact_and_are_not_sent_again(
     assert before.received - sent < 5000
 
 
+def test_a_layer_that_the_registry_keeps_elsewhere_is_not_sent_again(
+    before: Front, access: Given, name: str
+) -> None:
+    repository = Repository(f"oci://{before.host}/{name}", access())
+    repository.push("v1", FILES, CONFIG)
+    before.inject(Fault("/blobs/sha256", "HEAD", 5, 307, headers={"Location": "https://cdn.invalid/"}))
+    sent = before.received
+    repository.push("v2", FILES, {})
+    assert before.received - sent < 2500
+
+
 def test_a_repository_that_is_not_there_has_no_manifest_and_can_be_pushed_to(plain: Repository) -> None:
     assert plain.manifest("v1") is None
     plain.check_push()
