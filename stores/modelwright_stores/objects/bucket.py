@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import finalize
 
 from modelwright_stores import addresses
 from modelwright_stores.access import Access
 from modelwright_stores.failures import StoreError
 from modelwright_stores.objects.answers import AnswerError, failure, missing, obstore_errors, unbuilt
 from modelwright_stores.objects.clouds import Cloud, cloud
+from modelwright_stores.objects.guard import Guard
 from modelwright_stores.resuming import Head
 
 if TYPE_CHECKING:  # imported where it is used only: a pull from a claim does not pay for it
@@ -96,6 +98,7 @@ class Bucket:
         self._stores: dict[str, ObjectStore] = {}
         self._checksums = scheme == "s3"
         self._creates = True
+        self._guard: Guard | None = None
 
     def file(self, key: str) -> ObjectFile:
         """An object as a file that resumes; whether it is there shows when it is read."""
@@ -270,12 +273,18 @@ class Bucket:
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
-        """AnswerError, or what went wrong in an exchange of tokens, which obstore hides."""
+        """AnswerError, or what obstore hides."""
         try:
             yield
         except obstore_errors() as error:
-            lost = self._cloud.provider and self._cloud.provider.failure()
-            raise (lost or failure(error, self._cloud, self._access, f"{self.shown}/{key}")) from None
+            raise (
+                self._hidden() or failure(error, self._cloud, self._access, f"{self.shown}/{key}")
+            ) from None
+
+    def _hidden(self) -> StoreError | None:
+        """What went wrong in an exchange of tokens, or on the way: obstore does not say it."""
+        givers = (self._cloud.provider, self._guard)
+        return next((lost for giver in givers if giver and (lost := giver.failure())), None)
 
     def _renewed(self) -> bool:
         provider = self._cloud.provider
@@ -287,9 +296,7 @@ class Bucket:
     def _store(self, pace: str) -> "ObjectStore":
         """A store of obstore, built when it is needed first. AddressRefused, CertificatesNotFound, SecretIncomplete."""
         if pace not in self._stores:
-            if not self._cloud.own:
-                addresses.check(self._cloud.endpoint, self._access)
-            client: dict[str, Any] = dict(_LONG if pace == "long" else _BRIEF)
+            client = {**(_LONG if pace == "long" else _BRIEF), **self._way()}
             certificates = self._access.certificates or self._access.bundle
             if certificates is not None:
                 client["root_certificate"] = certificates.read_bytes()
@@ -299,6 +306,18 @@ class Bucket:
             except obstore_errors() as error:
                 raise unbuilt(error, self._cloud, self._access) from None
         return self._stores[pace]
+
+    def _way(self) -> dict[str, Any]:
+        """How an endpoint is reached that is neither the cloud's own nor an administrator's. AddressRefused."""
+        if self._cloud.own or self._access.trusted:
+            return {}
+        addresses.check(self._cloud.endpoint, self._access)
+        if self._guard is None:
+            self._guard = Guard(self._cloud.endpoint, self._access)
+            finalize(self, self._guard.close)
+        # Of http:// the guard reads the first request of a connection only, so there is no second one.
+        plain = self._cloud.endpoint.startswith("http://")
+        return {"proxy_url": self._guard.url, **({"pool_max_idle_per_host": "0"} if plain else {})}
 
 
 def _check_missing(refused: AnswerError) -> None:

@@ -40,6 +40,7 @@ DEFAULT_REGION = "us-east-1"
 _AZ_KEY = ("AZURE_STORAGE_ACCOUNT_KEY",)
 _AZ_SAS = ("AZURE_STORAGE_SAS_TOKEN",)
 _AZ_CLIENT = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")
+_NO_TOKEN = {"token": "none"}
 _BUCKET = re.compile(r"[A-Za-z0-9$][-A-Za-z0-9._]{1,221}")
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _VISIBLE = re.compile(r"[!-~]+")
@@ -222,7 +223,9 @@ def _signed(
 ) -> Cloud:
     """A bucket whose requests are signed if there is something to sign with; public data is read without."""
     if exchange is None:
-        return Cloud(scheme, bucket, endpoint, own, None, False, {**config, "skip_signature": True})
+        # Even so, obstore asks Google's metadata server for a token before it writes, unless it is given one.
+        nothing = Provider(partial(lasting, **_NO_TOKEN)) if scheme == "gs" else None
+        return Cloud(scheme, bucket, endpoint, own, nothing, False, {**config, "skip_signature": True})
     return Cloud(scheme, bucket, endpoint, own, Provider(exchange), True, config)
 
 

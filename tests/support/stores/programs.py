@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from support.stores.s3 import Gateway
 from unit.stores.objects.answering import QUOTED, answering, refusing
 from unit.stores.objects.folders import Mount
 
+from modelwright_stores import addresses
 from modelwright_stores.failures import StoreError
 from modelwright_stores.objects.bucket import Bucket
 
@@ -176,11 +178,8 @@ def test_a_bucket_that_is_not_there(bucket: Bucket, act: str) -> None:
 
 
 @pytest.mark.parametrize("put", [False, True])
-def test_no_credentials_where_some_are_needed(bucket: Bucket, mount: Mount, put: bool) -> None:
-    access = replace(bucket._access, secret=None)
-    if bucket.shown.startswith("az"):  # without a Secret the endpoint names the account
-        assert access.endpoint is not None
-    failure = _failure(Bucket(bucket.shown, access), put=put)
+def test_no_credentials_where_some_are_needed(bucket: Bucket, put: bool) -> None:
+    failure = _failure(Bucket(bucket.shown, replace(bucket._access, secret=None)), put=put)
     assert failure.reason == "NoCredentials"
     assert "Set data.store.secretRef or data.store.identity." in failure.message
 
@@ -256,6 +255,41 @@ def test_an_internal_address_that_nothing_allows(mount: Mount) -> None:
         assert failure.reason == "AddressRefused"
         assert server.asked == []
         assert Bucket("s3://lake", replace(access, trusted=True)).head("k") is None
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_redirect_to_another_host_is_not_followed(mount: Mount, tls: Certificates, secure: bool) -> None:
+    """It may be an internal one, and what is read there would pass for data."""
+    certificate = tls if secure else None
+
+    def content(handler: Handler) -> None:
+        handler.send(200, b"internal", {"ETag": '"1"', "Last-Modified": MODIFIED})
+
+    with answering(content, certificate) as internal, answering(content, certificate) as server:
+        access = mount.access(server.endpoint, KEYS)
+        access = mount.trusting(access, tls.authority) if secure else access
+        bucket = Bucket("s3://lake", access)
+        assert bucket.content("k", 99) == b"internal"
+        elsewhere = f"{internal.endpoint}/latest/meta-data"
+        server.answer = lambda handler: handler.send(307, headers={"Location": elsewhere})
+        failure = _failure(bucket)
+        assert failure.reason == "AddressRefused"
+        assert "not followed" in failure.message
+        assert internal.asked == []
+
+
+def test_a_name_that_changes_its_address_is_not_followed(
+    mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with answering(refusing(404, "NoSuchKey")) as server:
+        access = mount.access(server.endpoint, KEYS)
+        bucket = Bucket("s3://lake", access)
+        assert bucket.head("k") is None
+        before = len(server.asked)
+        inside = [addresses.Place(socket.AF_INET, ip_address("169.254.169.254"), 80)]
+        monkeypatch.setattr(addresses, "resolved", lambda *_: inside)
+        assert _failure(bucket).reason == "AddressRefused"
+        assert len(server.asked) == before
 
 
 def test_what_is_no_store(mount: Mount) -> None:

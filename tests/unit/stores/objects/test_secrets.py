@@ -140,11 +140,14 @@ def test_nothing_comes_from_the_environment(
         }.items():
             monkeypatch.setenv(name, value)
         for uri in ("s3://lake", "az://lake", "gs://lake"):
-            with pytest.raises(StoreError) as raised:
-                Bucket(uri, mount.access(f"{server.endpoint}/account", None)).head("k")
-            assert raised.value.reason == "NoCredentials"
-        assert len(server.asked) == 3
-        assert all("Authorization" not in headers for _, _, headers in server.asked)
+            bucket = Bucket(uri, mount.access(f"{server.endpoint}/account", None))
+            with pytest.raises(StoreError) as read:
+                bucket.head("k")
+            with pytest.raises(StoreError) as written:
+                bucket.put("k", b"x")
+            assert (read.value.reason, written.value.reason) == ("NoCredentials", "NoCredentials")
+        credentials = [headers.get("authorization") for _, _, headers in server.asked]
+        assert credentials == [None] * 5 + ["Bearer none"]
         assert other.asked == []
 
 
