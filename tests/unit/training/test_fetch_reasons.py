@@ -243,3 +243,14 @@ def test_a_secret_in_a_query_is_in_no_message(pod: Pod) -> None:
     token = base64.b64encode(np.arange(4, dtype=np.uint8).tobytes()).decode()
     ending = pod.given(data={"uri": f"https://127.0.0.1:1/rows.csv?token={token}"}).run("fetch")
     assert token not in str(ending.document)
+
+
+def test_a_user_and_a_password_in_a_uri_are_in_no_line_of_the_log(
+    pod: Pod, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    ending = pod.given(data={"uri": "https://lake:pass-word@host/rows.csv?token=to-ken"}).run("fetch")
+    assert ending.reason == "UriUnsupported"
+    said = caplog.text + str(ending.document)
+    assert "pass-word" not in said
+    assert "to-ken" not in said

@@ -88,6 +88,8 @@ def _summary(report: Json) -> list[str]:
         f"- data: {_plain(data['source'])}, `{data['digest']}`",
         f"- rows: {data['rows']['train']} to learn from, {data['rows']['holdout']} held out",
     ]
+    if "dvc" in data:
+        lines.append(f"- tracked by DVC as {_plain(data['dvc']['path'])}, md5 `{data['dvc']['md5']}`")
     if "group" in data:
         lines.append(f"- rows of one {_plain(data['group'])} are on one side")
     if training:

@@ -15,6 +15,7 @@ from modelwright_stores import opening, resuming
 from modelwright_stores.access import Access
 from modelwright_stores.failures import StoreError
 from modelwright_stores.objects.bucket import Bucket
+from modelwright_stores.web import uris
 from modelwright_training.documents import DvcOutput
 from modelwright_training.errors import InputError
 from modelwright_training.files import CHUNK
@@ -33,7 +34,7 @@ MADE = "source://"
 MAX_BYTES = 16 << 30
 # A store that is slow but answers may take as long as the run may.
 PATIENCE = resuming.Patience(silent=120, total=24 * 3600)
-TABLES = re.compile(r".*\.(csv|tsv|txt|parquet|pq)(\.(gz|zst|bz2))?", re.IGNORECASE | re.DOTALL)
+TABLES = re.compile(r".*\.(csv|tsv|parquet|pq)(\.(gz|zst|bz2))?", re.IGNORECASE | re.DOTALL)
 
 Remote = Callable[[str], AbstractContextManager[Stream]]
 
@@ -82,7 +83,7 @@ class Found:
 
 def public(uri: str) -> str:
     """A URI without what may be secret in it: a query often holds a signature."""
-    return re.split(r"[?#]", uri, maxsplit=1)[0] if uri.startswith("https://") else uri
+    return uris.public(uri) if uri.startswith("https://") else uri
 
 
 def find(place: Place, scratch: Path) -> Found:
