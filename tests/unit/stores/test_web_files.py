@@ -6,12 +6,14 @@ import socket
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from unit.stores.webserver import Answering, Certificates, Site, raw, status, to
 
 from modelwright_stores.access import Access
@@ -430,3 +432,86 @@ def test_other_bytes_than_asked_for_are_refused(site: Site, issued: Certificates
     with pytest.raises(StoreError) as refused:
         b"".join(WebFile(f"{site.url}/x", issued.access()).read(7, Head(10, '"first"')))
     assert refused.value.reason == "StoreAnswerInvalid"
+
+
+@pytest.fixture(scope="module")
+def rude(issued: Certificates) -> Iterator[Site]:
+    """A server that says anything."""
+    with issued.site() as site:
+        yield site
+
+
+MARK = b"geheim"
+NAMES = st.sampled_from(
+    [
+        b"Content-Length",
+        b"Transfer-Encoding",
+        b"Content-Range",
+        b"ETag",
+        b"Location",
+        b"Connection",
+        MARK,
+        b"",
+    ]
+)
+VALUES = st.sampled_from(
+    [
+        b"0",
+        b"5",
+        b"-1",
+        b"99999999999999999999",
+        b"chunked",
+        b"chunked, " + MARK,
+        b"bytes 0-4/5",
+        b"bytes 4-0/*",
+        b'"' + MARK + b'"',
+        b"/" + MARK,
+        b"https://" + MARK + b".invalid/",
+        b"//" + MARK + b"@127.0.0.1:1/",
+        b"close",
+        b"\xff\xfe" + MARK,
+        MARK,
+        b"",
+    ]
+)
+STATUSES = st.sampled_from(
+    [b"200", b"206", b"100", b"103", b"204", b"302", b"304", b"416", b"401", b"500", b"abc"]
+)
+
+
+def message(read: Callable[[], object]) -> str:
+    """What is said of a failure; nothing of a success."""
+    try:
+        read()
+    except StoreError as error:
+        return error.message
+    return ""
+
+
+@given(
+    status=STATUSES,
+    headers=st.lists(st.tuples(NAMES, VALUES), max_size=5),
+    body=st.sampled_from([b"", b"12345", b"5\r\n12345\r\n0\r\n\r\n", b"-5\r\n" + MARK, MARK * 100]),
+    ending=st.sampled_from([b"\r\n\r\n", b"\n\n", b"\r\n", b""]),
+    start=st.sampled_from([0, 3]),
+)
+@settings(max_examples=80)
+def test_whatever_a_server_says_is_bytes_or_a_failure_that_does_not_quote_it(
+    rude: Site,
+    issued: Certificates,
+    *,
+    status: bytes,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes,
+    ending: bytes,
+    start: int,
+) -> None:
+    lines = [b"HTTP/1.1 " + status + b" " + MARK, *(name + b": " + value for name, value in headers)]
+    rude.answers["/x"] = raw(b"\r\n".join(lines) + ending + body)
+    file = WebFile(f"{rude.url}/x", issued.access(), silence=2)
+    for read in (
+        lambda: stream(file, 1000, ONCE).read(),
+        lambda: b"".join(file.read(start, Head(5, None))),
+        file.head,
+    ):
+        assert MARK.decode() not in message(read)
