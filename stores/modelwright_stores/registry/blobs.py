@@ -7,8 +7,6 @@ from modelwright_stores.registry.manifests import Layer
 from modelwright_stores.registry.session import Answer, Session
 from modelwright_stores.resuming import Head
 
-PIECE = 1 << 20
-
 
 class Blob:
     """A layer as a file (resuming.File), under a name of its own. Its etag is the digest of its bytes, which `stream`
@@ -33,7 +31,7 @@ class Blob:
         with self.session.asked("GET", url, headers=ranges) as answer:
             skip = self._skip(answer, start)
             reached = start - skip
-            for piece in answer.pieces(PIECE):
+            for piece in answer.pieces():
                 wanted = piece[max(0, start - reached) :]
                 reached += len(piece)
                 if reached > self.layer.size:

@@ -17,6 +17,7 @@ from modelwright_stores.access import Access
 from modelwright_stores.failures import StoreError
 from modelwright_stores.registry import answers, credentials
 from modelwright_stores.registry.reference import Reference
+from modelwright_stores.web import answers as web
 from modelwright_stores.web.connection import Connection, explained, trusting
 
 MAX_TOKEN_BYTES = 256 << 10
@@ -41,16 +42,17 @@ class Answer:
     url: str
     response: HTTPResponse
     connection: Connection
+    session: "Session"
 
     def body(self, limit: int) -> bytes:
         """The whole body of at most `limit` bytes, within some seconds; one byte more if it is larger."""
         return self.response.read(limit + 1)
 
-    def pieces(self, size: int) -> Iterator[bytes]:
-        """The body in pieces of at most `size` bytes, however long it takes as long as something comes."""
+    def pieces(self) -> Iterator[bytes]:
+        """The body, 1 MiB at a time, however long it takes as long as something comes."""
         self.connection.deadline = None
-        while piece := self.response.read1(size):
-            yield piece
+        receive = self.connection.receive
+        return web.Answer(self.response, self.session.called, self.session.access, None, receive).pieces()
 
     def close(self) -> None:
         """End the connection, read or not."""
@@ -195,7 +197,7 @@ class Session:
         except BaseException:
             opened.close()
             raise
-        return Answer(response.status, response.headers, url, response, opened)
+        return Answer(response.status, response.headers, url, response, opened, self)
 
     def _place(self, url: str) -> SplitResult:
         """A url of a host that may be asked: encrypted, or where the endpoint itself is not."""
