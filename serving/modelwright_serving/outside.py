@@ -22,7 +22,7 @@ from modelwright_serving.placing import GOLDEN, MAX_GOLDEN_BYTES, MAX_MODEL_BYTE
 from modelwright_stores import opening
 from modelwright_stores.access import Access, accesses, plain
 from modelwright_stores.failures import StoreError
-from modelwright_stores.resuming import File, Head, Patience, download, stream
+from modelwright_stores.resuming import File, Head, Patience, download, patiently, stream
 
 # Reasons of the library that the steps have another word for.
 _REASONS = {"DataNotFound": "ArtifactNotFound", "FileTooLarge": "ModelTooLarge"}
@@ -152,7 +152,7 @@ class _Look:
 
     def _golden(self, access: Access) -> None:
         """Before the model gets its name: once `model.onnx` is there, everything that belongs to it is."""
-        file = opening.sibling(self.wanted.uri, GOLDEN, access)
+        file = patiently(lambda: opening.sibling(self.wanted.uri, GOLDEN, access), GOLDEN, self.patience)
         if file is None:
             (self.wanted.to / GOLDEN).unlink(missing_ok=True)
             return

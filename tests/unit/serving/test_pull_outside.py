@@ -1,92 +1,29 @@
 """A model from outside the cluster: proven like one on a claim, resumed, and refused with a reason and a remedy."""
 
 import hashlib
-import json
-import os
-import random
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import pytest
+from unit.serving.pulling import CONTENT, DIGEST, SCHEMA, SOON, Pod
 from unit.serving.shelf import Shelf, shelf
 
-from modelwright_serving import outside
 from modelwright_serving.failures import StepError
-from modelwright_serving.outside import Pace, Wanted
-
-CONTENT = random.Random(0).randbytes(3 << 20)
-DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
-SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "contracts" / "step.schema.json").read_text())
-SOON = 15.0
-QUICK = Pace(silent=1, first=0.05, longest=0.1, total=20)
+from modelwright_serving.outside import Pace
 
 
-class Pod:
-    """A pod whose container `pull` can be started again and again; it trusts the shelf's authority."""
+class WebPod(Pod):
+    """Its model is on a shelf."""
 
-    def __init__(self, root: Path, store: Shelf) -> None:
-        self.root, self.to, self.log, self.store = root / "root", root / "model", root / "log", store
-        self.to.mkdir()
-        self.mounted = self.root / "etc/modelwright/stores/artifacts"
-        (self.mounted / "secret").mkdir(parents=True)
-        (self.mounted / "ca.crt").write_bytes(store.authority)
-        self.entry: dict[str, Any] = {"field": "artifact.store", "authority": "ca.crt of ConfigMap corp-ca"}
-        self.networks = ["127.0.0.0/8"]
-        self.uri = store.uri("/churn/model.onnx")
-
-    @property
-    def environ(self) -> dict[str, str]:
-        document = {"networks": self.networks, "stores": {"artifacts": self.entry}}
-        return {"MODELWRIGHT_STORES": json.dumps(document)}
-
-    def starts(self, digest: str = DIGEST) -> subprocess.Popen[str]:
-        """The container, in a process of its own."""
-        command = [
-            *(sys.executable, "-m", "modelwright_serving.pull", "--uri", self.uri, "--digest", digest),
-            *("--to", str(self.to), "--root", str(self.root), "--termination-log", str(self.log)),
-        ]
-        return subprocess.Popen(
-            command, env={**os.environ, **self.environ}, stderr=subprocess.PIPE, text=True
-        )
-
-    def runs(self, digest: str = DIGEST) -> int:
-        """Its exit code."""
-        with self.starts(digest) as process:
-            self.said = process.communicate(timeout=SOON)[1]
-            return process.returncode
-
-    def pulls(self, digest: str = DIGEST, pace: Pace = QUICK) -> None:
-        """What the container does, in this process."""
-        outside.pull(Wanted(self.uri, digest, self.to), self.environ, self.root, pace)
-
-    def refuses(self, digest: str = DIGEST, pace: Pace = QUICK) -> str:
-        """The reason of the container that ends."""
-        with pytest.raises(StepError) as failure:
-            self.pulls(digest, pace)
-        return failure.value.reason
-
-    def error(self) -> tuple[str, str]:
-        document = json.loads(self.log.read_bytes())
-        jsonschema.validate(document, SCHEMA)
-        assert document["step"] == "pull"
-        return document["error"]["reason"], document["error"]["message"]
-
-    def served(self) -> dict[str, bytes]:
-        """The files that the server would find."""
-        return {path.name: path.read_bytes() for path in self.to.iterdir() if path.is_file()}
-
-    def partial(self) -> int:
-        """How many bytes are there."""
-        path = self.to / ".pull" / "model.onnx.partial"
-        return path.stat().st_size if path.exists() else 0
+    def __init__(self, folder: Path, store: Shelf) -> None:
+        super().__init__(folder, store.uri("/churn/model.onnx"))
+        self.store = store
+        self.trusts(store.authority)
 
 
 @pytest.fixture
@@ -97,8 +34,8 @@ def store() -> Iterator[Shelf]:
 
 
 @pytest.fixture
-def pod(tmp_path: Path, store: Shelf) -> Pod:
-    return Pod(tmp_path, store)
+def pod(tmp_path: Path, store: Shelf) -> WebPod:
+    return WebPod(tmp_path, store)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -108,14 +45,14 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def test_the_model_arrives_whole_and_nothing_else_stays(pod: Pod) -> None:
+def test_the_model_arrives_whole_and_nothing_else_stays(pod: WebPod) -> None:
     assert pod.runs() == 0, pod.said
     assert pod.served() == {"model.onnx": CONTENT}
     assert not (pod.to / ".pull").exists()
     assert not pod.log.exists()
 
 
-def test_a_pull_that_is_killed_goes_on_at_the_byte_it_reached(pod: Pod) -> None:
+def test_a_pull_that_is_killed_goes_on_at_the_byte_it_reached(pod: WebPod) -> None:
     pod.store.seconds_a_piece = 0.02
     with pod.starts() as process:
         until(lambda: pod.partial() > len(CONTENT) // 3)
@@ -130,14 +67,14 @@ def test_a_pull_that_is_killed_goes_on_at_the_byte_it_reached(pod: Pod) -> None:
     assert pod.served() == {"model.onnx": CONTENT}
 
 
-def test_a_broken_connection_is_taken_up_where_it_broke(pod: Pod) -> None:
+def test_a_broken_connection_is_taken_up_where_it_broke(pod: WebPod) -> None:
     pod.store.breaks_at = 1 << 20
     pod.pulls()
     assert pod.store.starts == [0, 1 << 20]
     assert pod.served() == {"model.onnx": CONTENT}
 
 
-def leaves_a_part(pod: Pod, content: bytes) -> None:
+def leaves_a_part(pod: WebPod, content: bytes) -> None:
     """As a container that was killed does, with other bytes in the part."""
     pod.store.breaks_at = 1 << 20
     reached = pod.store.files["/churn/model.onnx"]
@@ -157,7 +94,7 @@ def leaves_a_part(pod: Pod, content: bytes) -> None:
     pod.store.starts.clear()
 
 
-def test_what_was_reached_of_another_uri_is_thrown_away(pod: Pod) -> None:
+def test_what_was_reached_of_another_uri_is_thrown_away(pod: WebPod) -> None:
     leaves_a_part(pod, CONTENT)
     pod.store.files["/other/model.onnx"] = CONTENT
     pod.uri = pod.store.uri("/other/model.onnx")
@@ -165,7 +102,7 @@ def test_what_was_reached_of_another_uri_is_thrown_away(pod: Pod) -> None:
     assert pod.store.starts == [0]
 
 
-def test_what_was_reached_of_another_digest_is_thrown_away(pod: Pod) -> None:
+def test_what_was_reached_of_another_digest_is_thrown_away(pod: WebPod) -> None:
     leaves_a_part(pod, CONTENT)
     other = CONTENT[::-1]
     pod.store.files["/churn/model.onnx"] = other
@@ -174,7 +111,7 @@ def test_what_was_reached_of_another_digest_is_thrown_away(pod: Pod) -> None:
     assert pod.served() == {"model.onnx": other}
 
 
-def test_a_part_that_was_damaged_on_the_disk_is_fetched_again(pod: Pod) -> None:
+def test_a_part_that_was_damaged_on_the_disk_is_fetched_again(pod: WebPod) -> None:
     leaves_a_part(pod, CONTENT)
     with (pod.to / ".pull" / "model.onnx.partial").open("r+b") as file:
         file.write(b"damaged")
@@ -183,7 +120,7 @@ def test_a_part_that_was_damaged_on_the_disk_is_fetched_again(pod: Pod) -> None:
     assert pod.served() == {"model.onnx": CONTENT}
 
 
-def test_a_wrong_byte_is_refused_and_removed(pod: Pod) -> None:
+def test_a_wrong_byte_is_refused_and_removed(pod: WebPod) -> None:
     wrong = bytearray(CONTENT)
     wrong[-1] ^= 1
     pod.store.files["/churn/model.onnx"] = bytes(wrong)
@@ -195,7 +132,7 @@ def test_a_wrong_byte_is_refused_and_removed(pod: Pod) -> None:
     assert [path.name for path in pod.to.rglob("*") if path.is_file()] == ["record.json"]
 
 
-def test_wrong_bytes_are_fetched_again_only_when_others_are_there(pod: Pod) -> None:
+def test_wrong_bytes_are_fetched_again_only_when_others_are_there(pod: WebPod) -> None:
     pod.store.files["/churn/model.onnx"] = b"wrong"
     assert pod.refuses() == "DigestMismatch"
 
@@ -213,7 +150,7 @@ def test_wrong_bytes_are_fetched_again_only_when_others_are_there(pod: Pod) -> N
     assert pod.served() == {"model.onnx": CONTENT}
 
 
-def test_a_model_that_is_there_needs_no_store(pod: Pod) -> None:
+def test_a_model_that_is_there_needs_no_store(pod: WebPod) -> None:
     """The kubelet runs it again when the node was restarted; the volume has lived on."""
     pod.pulls()
     pod.store.files.clear()
@@ -221,50 +158,49 @@ def test_a_model_that_is_there_needs_no_store(pod: Pod) -> None:
     assert pod.served() == {"model.onnx": CONTENT}
 
 
-def test_a_model_of_other_bytes_that_is_there_is_replaced(pod: Pod) -> None:
+def test_a_model_of_other_bytes_that_is_there_is_replaced(pod: WebPod) -> None:
     (pod.to / "model.onnx").write_bytes(b"other")
     (pod.to / "golden.json").write_bytes(b"of the other")
     pod.pulls()
     assert pod.served() == {"model.onnx": CONTENT}
 
 
-def no_secret(pod: Pod) -> None:
-    pod.entry["secret"] = "lake"
+def no_secret(pod: WebPod) -> None:
+    pod.has({})
 
 
-def no_certificates(pod: Pod) -> None:
+def no_certificates(pod: WebPod) -> None:
     (pod.mounted / "ca.crt").unlink()
 
 
-def no_trust(pod: Pod) -> None:
+def no_trust(pod: WebPod) -> None:
     del pod.entry["authority"]
 
 
-def another_token(pod: Pod) -> None:
+def another_token(pod: WebPod) -> None:
     pod.store.token = "right"
-    pod.entry["secret"] = "lake"
-    (pod.mounted / "secret" / "token").write_text("wrong-token")
+    pod.has({"token": "wrong-token"})
 
 
-def no_token(pod: Pod) -> None:
+def no_token(pod: WebPod) -> None:
     pod.store.token = "right"
 
 
-def no_file(pod: Pod) -> None:
+def no_file(pod: WebPod) -> None:
     pod.store.files.clear()
 
 
-def no_server(pod: Pod) -> None:
+def no_server(pod: WebPod) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         pod.uri = f"https://127.0.0.1:{free.getsockname()[1]}/model.onnx?signature=of-the-user"
 
 
-def no_permission(pod: Pod) -> None:
+def no_permission(pod: WebPod) -> None:
     pod.networks = []
 
 
-def no_scheme(pod: Pod) -> None:
+def no_scheme(pod: WebPod) -> None:
     pod.uri = "ftp://127.0.0.1/model.onnx"
 
 
@@ -283,7 +219,7 @@ def no_scheme(pod: Pod) -> None:
     ],
 )
 def test_the_first_container_says_at_once_what_is_wrong(
-    pod: Pod, arrange: Callable[[Pod], None], code: int, reason: str, word: str
+    pod: WebPod, arrange: Callable[[WebPod], None], code: int, reason: str, word: str
 ) -> None:
     arrange(pod)
     with pytest.raises(StepError) as failure:
@@ -296,14 +232,14 @@ def test_the_first_container_says_at_once_what_is_wrong(
     assert pod.served() == {}
 
 
-def test_a_store_that_never_answers_is_named_after_its_silence(pod: Pod) -> None:
+def test_a_store_that_never_answers_is_named_after_its_silence(pod: WebPod) -> None:
     pod.store.silent = True
     began = time.monotonic()
     assert pod.refuses() == "StoreUnavailable"
     assert time.monotonic() - began < 3
 
 
-def test_a_container_that_is_started_again_takes_a_mended_secret(pod: Pod) -> None:
+def test_a_container_that_is_started_again_takes_a_mended_secret(pod: WebPod) -> None:
     pod.store.token = "right"
     no_secret(pod)
     assert pod.runs() == 65
@@ -318,7 +254,7 @@ def test_a_container_that_is_started_again_takes_a_mended_secret(pod: Pod) -> No
     assert pod.served() == {"model.onnx": CONTENT}
 
 
-def test_a_container_that_is_started_again_ends_with_another_reason(pod: Pod) -> None:
+def test_a_container_that_is_started_again_ends_with_another_reason(pod: WebPod) -> None:
     no_secret(pod)
     pod.store.token = "right"
     assert pod.refuses() == "SecretNotFound"
@@ -326,7 +262,9 @@ def test_a_container_that_is_started_again_ends_with_another_reason(pod: Pod) ->
     assert pod.refuses() == "CredentialsRefused"
 
 
-def test_a_container_that_is_started_again_ends_with_the_same_reason_when_its_time_is_over(pod: Pod) -> None:
+def test_a_container_that_is_started_again_ends_with_the_same_reason_when_its_time_is_over(
+    pod: WebPod,
+) -> None:
     pod.store.files.clear()
     assert pod.refuses() == "ArtifactNotFound"
     pod.store.requests = 0
@@ -334,7 +272,7 @@ def test_a_container_that_is_started_again_ends_with_the_same_reason_when_its_ti
     assert pod.store.requests > 1
 
 
-def test_a_container_after_one_that_was_killed_says_at_once_what_is_wrong(pod: Pod) -> None:
+def test_a_container_after_one_that_was_killed_says_at_once_what_is_wrong(pod: WebPod) -> None:
     pod.store.files.clear()
     assert pod.runs() == 65
     with pod.starts() as process:
@@ -344,7 +282,7 @@ def test_a_container_after_one_that_was_killed_says_at_once_what_is_wrong(pod: P
     assert pod.refuses(pace=Pace()) == "ArtifactNotFound"
 
 
-def test_a_container_that_looks_again_ends_at_once_when_asked(pod: Pod) -> None:
+def test_a_container_that_looks_again_ends_at_once_when_asked(pod: WebPod) -> None:
     pod.store.files.clear()
     assert pod.runs() == 65
     with pod.starts() as process:
@@ -353,7 +291,7 @@ def test_a_container_that_looks_again_ends_at_once_when_asked(pod: Pod) -> None:
         assert ended_in_seconds(process) < 1
 
 
-def test_a_container_that_waits_for_a_store_ends_at_once_when_asked(pod: Pod) -> None:
+def test_a_container_that_waits_for_a_store_ends_at_once_when_asked(pod: WebPod) -> None:
     pod.store.silent = True
     with pod.starts() as process:
         until(lambda: pod.store.requests > 0)
@@ -367,7 +305,7 @@ def ended_in_seconds(process: subprocess.Popen[str]) -> float:
     return time.monotonic() - began
 
 
-def test_a_signature_of_a_uri_is_in_no_file_that_the_server_can_read(pod: Pod) -> None:
+def test_a_signature_of_a_uri_is_in_no_file_that_the_server_can_read(pod: WebPod) -> None:
     pod.uri += "?signature=of-the-user"
     leaves_a_part(pod, CONTENT)
     assert not [path for path in pod.to.rglob("*") if path.is_file() and b"of-the-user" in path.read_bytes()]
@@ -375,7 +313,7 @@ def test_a_signature_of_a_uri_is_in_no_file_that_the_server_can_read(pod: Pod) -
     assert pod.served() == {"model.onnx": CONTENT}
 
 
-def test_a_disk_that_fails_is_worth_another_try(pod: Pod) -> None:
+def test_a_disk_that_fails_is_worth_another_try(pod: WebPod) -> None:
     pod.to.rmdir()
     assert pod.runs() == 75
     assert pod.error()[0] == "StorageFailed"
