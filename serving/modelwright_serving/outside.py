@@ -22,7 +22,7 @@ from modelwright_serving.placing import GOLDEN, MAX_GOLDEN_BYTES, MAX_MODEL_BYTE
 from modelwright_stores import opening
 from modelwright_stores.access import Access, accesses, plain
 from modelwright_stores.failures import StoreError
-from modelwright_stores.resuming import File, Head, Patience, download, patiently, stream
+from modelwright_stores.resuming import Downloaded, File, Patience, download, patiently, stream
 
 # Reasons of the library that the steps have another word for.
 _REASONS = {"DataNotFound": "ArtifactNotFound", "FileTooLarge": "ModelTooLarge"}
@@ -108,8 +108,8 @@ class _Look:
     root: Path
     folder: Path
     patience: Patience
-    # Bytes that are not the model's, and their digest: they are not fetched once more until another file is there.
-    refused: tuple[Head | None, str] = None, ""
+    # Bytes that are not the model's: they are not fetched once more until another file is there.
+    refused: Downloaded | None = None
 
     def __call__(self) -> None:
         try:
@@ -130,25 +130,24 @@ class _Look:
         target = self.folder / MODEL
         if _digest_of(target) == self.wanted.digest:
             return
-        head = file.head()
-        if head.etag is None or head != self.refused[0]:
+        if self.refused is None or self.refused.head.etag is None or file.head() != self.refused.head:
             found = self._download(file, target)
-            if found == self.wanted.digest:
+            if found.digest == self.wanted.digest:
                 return
             target.unlink()
-            self.refused = head, found
+            self.refused = found
         raise StepError(
             "DigestMismatch",
-            f"{file.shown} holds {self.refused[1]}, but {self.wanted.digest} is asked for: the file was replaced",
+            f"{file.shown} holds {self.refused.digest}, but {self.wanted.digest} is asked for: the file was replaced",
         )
 
-    def _download(self, file: File, target: Path) -> str:
-        """The digest of what is there now."""
+    def _download(self, file: File, target: Path) -> Downloaded:
+        """What is there now, whatever its digest is."""
         found = download(file, target, MAX_MODEL_BYTES, self.patience)
         if found.digest != self.wanted.digest and found.fetched < found.size:
             target.unlink()  # the part that an earlier container has left may be what is wrong
             found = download(file, target, MAX_MODEL_BYTES, self.patience)
-        return found.digest
+        return found
 
     def _golden(self, access: Access) -> None:
         """Before the model gets its name: once `model.onnx` is there, everything that belongs to it is."""

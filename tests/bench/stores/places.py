@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from support.stores.certificates import certificates
 from support.stores.s3 import REGION, Gateway, gateway
 
 PULL = Path(sys.executable).with_name("modelwright-pull")
-FILES = Path(__file__).with_name("files_over_tls.py")
+FILES, COST = (Path(__file__).with_name(name) for name in ("files_over_tls.py", "cost.py"))
 BUCKET = "models"
 
 
@@ -70,12 +69,12 @@ class Cost:
 
 def timed(command: list[str], environ: dict[str, str]) -> Cost:
     """Run a process to its end. BenchError if it fails."""
-    began = time.perf_counter()
-    pid = os.posix_spawnp(command[0], command, environ)
-    _, status, usage = os.wait4(pid, 0)
-    if status:
-        raise BenchError(f"{command[0]} ended with {os.waitstatus_to_exitcode(status)}")
-    return Cost(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    launched = [sys.executable, "-SE", str(COST), *command]
+    done = subprocess.run(launched, env=environ, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"{command[0]} ended with {done.returncode}")
+    seconds, cpu, kib = map(float, done.stdout.split())
+    return Cost(seconds, cpu, kib / 1024)
 
 
 def fetched_by_curl(place: Place, model: Model, to: Path) -> Cost:

@@ -75,8 +75,8 @@ def test_a_pull_from_a_bucket_that_is_killed_fetches_the_rest_alone(pod: Pod, la
     with proxy(lake) as front:
         pod.entry["endpoint"] = front.endpoint
         assert pod.runs() == 0, pod.said
-        heads = 2  # each of one byte
-        assert front.sent(KEY) == len(CONTENT) - reached + heads
+        head = 1  # is asked for as one byte
+        assert front.sent(KEY) == len(CONTENT) - reached + head
     assert pod.served() == {"model.onnx": CONTENT}
 
 
@@ -106,8 +106,8 @@ def test_a_byte_that_has_changed_in_the_bucket_is_refused(pod: Pod, bucket: Path
 
 def test_a_byte_that_changes_on_the_way_is_refused(pod: Pod, lake: Gateway) -> None:
     with proxy(lake) as front:
-        # The first two requests ask for the head, as one byte.
-        front.inject(*[Fault(path=KEY, after=9, then="flip")] * 3)
+        # The first request asks for the head, as one byte.
+        front.inject(*[Fault(path=KEY, after=9, then="flip")] * 2)
         pod.entry["endpoint"] = front.endpoint
         assert pod.refuses() == "DigestMismatch"
         assert pod.served() == {}
