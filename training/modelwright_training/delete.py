@@ -6,30 +6,27 @@ import logging
 from collections.abc import Mapping
 
 from modelwright_training.documents import DeleteDocument, from_environment
-from modelwright_training.errors import InputError
 from modelwright_training.message import Json
 from modelwright_training.paths import Paths
-from modelwright_training.storing import removal, store
+from modelwright_training.storing import stores
+from modelwright_training.storing.layout import mark_of
 
 log = logging.getLogger(__name__)
 
 # A termination message has room for so many.
 MOST_KEEPERS = 10
+# Seconds in which what may pass is tried again; the Job ends after ten minutes.
+PATIENCE = 120.0
 
 
 def run(environ: Mapping[str, str], paths: Paths) -> Json:
     """Delete an artifact that publish has stored."""
     document = from_environment(DeleteDocument, environ, "MODELWRIGHT_DELETE")
     artifact = document.artifact
-    path = store.folder_of(artifact.uri, paths.artifacts, "artifact.uri")
-    folder = path.parent
-    if path.name != store.MODEL or folder.name != artifact.digest.replace(":", "-"):
-        raise InputError(
-            "UriUnsupported",
-            f"{artifact.uri!r} is not PREFIX/sha256-HEX/{store.MODEL} with its digest, which is where publish stores "
-            "a model. Delete it by hand.",
-        )
-    keepers = removal.remove(folder, artifact.digest, lambda mark: _is_over(document, mark))
+    store = stores.kept(artifact.uri, artifact.digest, environ, paths)
+    keepers = stores.patiently(
+        lambda: store.remove(artifact.digest, lambda mark: _is_over(document, mark)), PATIENCE
+    )
     log.info("%s %s", artifact.uri, f"is kept because of {', '.join(keepers)}" if keepers else "is deleted")
     return {
         "artifact": {"uri": artifact.uri, "digest": artifact.digest},
@@ -40,6 +37,6 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
 
 def _is_over(document: DeleteDocument, mark: str) -> bool:
     """Whether a mark is of a run of the TrainingJob that the document says is over."""
-    prefix = store.mark_of(document.namespace, document.training_job, 0).removesuffix("0")
+    prefix = mark_of(document.namespace, document.training_job, 0).removesuffix("0")
     number = mark.removeprefix(prefix)
     return mark.startswith(prefix) and number.isdecimal() and int(number) <= document.run

@@ -71,7 +71,7 @@ def _for_model(environ: Mapping[str, str], paths: Paths) -> Json:
     asked, uri = document.evaluate, source_uri(environ)
     if asked is None:
         raise InputError("DocumentInvalid", f"{VERIFY} names nothing to evaluate on.")
-    model = declared(artifact.read(document.artifact, paths.artifacts))
+    model = declared(artifact.reader(environ, paths).read(document.artifact))
     with _of_the_evaluation():
         data = Data(uri=uri, digest=asked.digest, target=asked.target)
         source = sources.bring(data, paths, environ, "evaluate.store")

@@ -5,7 +5,6 @@ What is scored here is the file that will be served, in the library that will se
 import json
 import logging
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -36,7 +35,9 @@ from modelwright_training.message import Json
 from modelwright_training.onnxfile import modelfile, session
 from modelwright_training.paths import SIGNATURE, Paths
 from modelwright_training.signing import bundle, keys
-from modelwright_training.storing import artifact, store
+from modelwright_training.storing import artifact, stores
+from modelwright_training.storing.layout import MODEL, REPORT, mark_of
+from modelwright_training.storing.stores import Store
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     """Judge the model of the run and put it into the artifact store."""
     document = load_run(paths.run)
     key = keys.private_key(paths.key, environ[SIGN]) if SIGN in environ else None
-    prefix = store.folder_of(document.artifacts.uri, paths.artifacts, "artifacts.uri")
+    store = stores.store_of(document.artifacts.uri, "artifacts.uri", environ, paths)
     dataset, source = load_dataset(paths.dataset), load_source_facts(paths.source_facts)
     candidate = load(modelfile.read(paths.model_file), dataset)
     trained = frames.load_rows(paths.train_rows, dataset)
@@ -57,34 +58,50 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     candidate = candidate.row_by_row(holdout)
     log.info("Scoring %d bytes of model on %d rows", candidate.file.size, len(holdout))
     rows, reported = _drawn(candidate.file.digest, source, paths), load_reported(paths.reported)
-    world = look(candidate, holdout, trained, rows, _rival(document, source, dataset, paths), reported)
+    rival = _rival(document, source, dataset, environ, paths)
+    world = look(candidate, holdout, trained, rows, rival, reported)
     scored = account(world, document.gates)
     compared = _compare(candidate, paths, trained)
     log.info("Parity: %s over %d rows", compared["verdict"], compared["compared"])
     facts = _facts(trained, dataset)
-    report = _report(document, source, candidate, scored, compared, load_training(paths.training), facts)
+    training, uri = load_training(paths.training), store.uri_of(candidate.file.digest)
+    measured = {**scored, "features": facts, "parity": compared}
+    report = _report(document, uri, source, candidate, measured, training)
     files = {
-        store.MODEL: candidate.file.content,
-        "report.json": _text(report),
+        MODEL: candidate.file.content,
+        REPORT: _text(report),
         "golden.json": _text(golden.make(candidate.model, candidate.feed, trained, dataset)),
         "card.md": card.card(report),
     }
-    mark = store.mark_of(document.namespace, document.training_job, document.run)
-    fresh = store.put(prefix, candidate.file.digest, files, mark)
-    log.info("%s %s", "Published" if fresh else "Already published:", report["artifact"]["uri"])
-    signed, unsigned = ({}, None) if key is None else _sign(candidate.file.digest, key, prefix)
+    signed, unsigned = _kept(document, candidate.file.digest, files, key, store)
     judged = ("metrics", "evaluation", "parity", "gates", "importance", "fairness")
     kept = ("artifact", "task", *judged, "signature", "libraries")
     return _with_note({name: report[name] for name in kept if name in report}, unsigned) | signed
 
 
-def _sign(digest: str, key: EllipticCurvePrivateKey, prefix: Path) -> tuple[Json, str | None]:
-    """Sign the file in the store unless it is signed already; the name of the key, if the signature there is of it,
-    else what is to be said of it."""
+def _kept(
+    document: RunDocument,
+    digest: str,
+    files: Mapping[str, bytes],
+    key: EllipticCurvePrivateKey | None,
+    store: Store,
+) -> tuple[Json, str | None]:
+    """Keep the model, signed if there is a key; the name of the key, if the signature that is kept is of it, else what
+    is to be said of it. What may pass is tried again: the model would have to be trained again."""
+    mark = mark_of(document.namespace, document.training_job, document.run)
+    signature = {} if key is None else {SIGNATURE: bundle.sign(MODEL, digest, key)}
+    fresh = stores.patiently(lambda: store.put(digest, {**files, **signature}, mark))
+    log.info("%s %s", "Published" if fresh else "Already published:", store.uri_of(digest))
+    if key is None:
+        return {}, None
+    found = stores.patiently(lambda: store.add(digest, SIGNATURE, signature[SIGNATURE]))
+    return _signed(found, digest, key)
+
+
+def _signed(signature: bytes, digest: str, key: EllipticCurvePrivateKey) -> tuple[Json, str | None]:
     public = key.public_key()
-    path = store.add(prefix, digest, SIGNATURE, bundle.sign(store.MODEL, digest, key))
     try:
-        bundle.verify(path, store.MODEL, digest, public)
+        bundle.verify(signature, MODEL, digest, public)
     except InputError as why:
         log.info("%s was there before and is left as it is: %s", SIGNATURE, why.message)
         what = "is of another key" if why.reason == "WrongKey" else "is no signature of it"
@@ -114,7 +131,7 @@ def _drawn(digest: str, source: SourceFacts, paths: Paths) -> Rows:
 
 
 def _rival(
-    document: RunDocument, source: SourceFacts, dataset: Dataset, paths: Paths
+    document: RunDocument, source: SourceFacts, dataset: Dataset, environ: Mapping[str, str], paths: Paths
 ) -> Callable[[World], Champion] | None:
     """What loads the champion, once a gate asks for it; None if there is none."""
     if document.champion is None:
@@ -122,7 +139,9 @@ def _rival(
     own = None if source.holdout is None else source.holdout.digest
     sampled = document.data.sample is not None
     origin = Origin(source.digest, document.data.holdout, dataset.names, sampled, own)
-    place = champion.Place(paths.champion, artifact.read, document.artifacts.uri)
+    own, there = document.artifacts.uri, document.champion.artifact.uri
+    reader = artifact.reader_of_champion(there, own, environ, paths)
+    place = champion.Place(paths.champion, reader.read, own)
     return champion.rival(document.champion, place, origin)
 
 
@@ -156,15 +175,13 @@ def _facts(trained: pd.DataFrame, dataset: Dataset) -> list[Json]:
 
 def _report(
     document: RunDocument,
+    uri: str,
     source: SourceFacts,
     candidate: Loaded,
-    scored: Json,
-    compared: Json,
+    measured: Json,
     training: Training | None,
-    features_facts: list[Json],
 ) -> Json:
     dataset, digest = candidate.dataset, candidate.file.digest
-    uri = f"{document.artifacts.uri.rstrip('/')}/{digest.replace(':', '-')}/{store.MODEL}"
     features = None if candidate.feed.by_column else dataset.names
     return {
         "model": document.model,
@@ -176,9 +193,7 @@ def _report(
             **source.model_dump(by_alias=True, exclude_none=True, exclude={"format", "class_counts"}),
             "target": dataset.target.name,
         },
-        **scored,
-        "features": features_facts,
-        "parity": compared,
+        **measured,
         "signature": session.signature(candidate.model, features, candidate.classes),
         "training": training.model_dump(by_alias=True, exclude_none=True) if training else None,
         "seed": document.seed,

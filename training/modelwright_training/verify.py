@@ -6,7 +6,6 @@ import logging
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from modelwright_training.documents import (
     load_dataset,
     load_source_facts,
 )
-from modelwright_training.errors import storage
+from modelwright_training.errors import InputError
 from modelwright_training.features import frames
 from modelwright_training.judging.account import account
 from modelwright_training.judging.gates import champion
@@ -34,6 +33,8 @@ from modelwright_training.onnxfile.session import DTYPES, Array, Tensor
 from modelwright_training.paths import SIGNATURE, Paths
 from modelwright_training.signing import bundle, keys
 from modelwright_training.storing import artifact
+from modelwright_training.storing.artifact import Reader
+from modelwright_training.storing.layout import REPORT
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +52,10 @@ UNKNOWN_ROWS = (
 def run(environ: Mapping[str, str], paths: Paths) -> Json:
     """Check the artifact of a ModelVersion, and score it if there is something to score it on."""
     document = from_environment(VerifyDocument, environ, VERIFY)
-    file = artifact.read(document.artifact, paths.artifacts)
-    path = artifact.path_of(document.artifact, paths.artifacts)
-    signed = _signed(path, file, paths, document.verification) if document.verification else {}
-    found = _scored(document, file, paths) if document.evaluate else _said(document, file, path)
+    reader = artifact.reader(environ, paths)
+    file = reader.read(document.artifact)
+    signed = _signed(document, file, reader, paths) if document.verification else {}
+    found = _scored(document, file, environ, paths) if document.evaluate else _said(document, file, reader)
     return {
         "artifact": {"uri": document.artifact.uri, "digest": file.digest, "size": file.size},
         **found,
@@ -62,15 +63,16 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     }
 
 
-def _signed(path: Path, file: ModelFile, paths: Paths, called: str) -> Json:
+def _signed(document: VerifyDocument, file: ModelFile, reader: Reader, paths: Paths) -> Json:
     """The name of the key that the file is signed with. Only then is the file parsed here."""
-    key = keys.public_key(paths.key, called)
-    bundle.verify(path.with_name(SIGNATURE), path.name, file.digest, key)
+    key = keys.public_key(paths.key, document.verification or "")
+    signature = reader.beside(document.artifact, SIGNATURE, bundle.MAX_BYTES)
+    bundle.verify(signature, reader.name_of(document.artifact), file.digest, key)
     log.info("The signature holds, of the key %s", keys.hint(key))
     return {"signedBy": keys.hint(key)}
 
 
-def _said(document: VerifyDocument, file: ModelFile, path: Path) -> Json:
+def _said(document: VerifyDocument, file: ModelFile, reader: Reader) -> Json:
     """What the model, which runs, and the report beside it say of themselves."""
     modelfile.check(file)
     model = session.load(file)
@@ -80,20 +82,22 @@ def _said(document: VerifyDocument, file: ModelFile, path: Path) -> Json:
     task = model.properties.get("dev.modelwright.task")
     return {
         **({"task": task} if task in TASKS else {}),
-        "metrics": _reported(path.with_name("report.json")),
+        "metrics": _reported(_report(document, reader)),
         "signature": session.signature(model, _texts(model, "features"), _classes(model)),
         "libraries": libraries.versions(LIBRARIES),
     }
 
 
-def _scored(document: VerifyDocument, file: ModelFile, paths: Paths) -> Json:
+def _scored(document: VerifyDocument, file: ModelFile, environ: Mapping[str, str], paths: Paths) -> Json:
     """What the model is worth on the rows that fetch has brought, none of which it is known to have learnt from."""
     dataset, source = load_dataset(paths.scored_dataset), load_source_facts(paths.source_facts)
     model = of_its_classes(load(file, dataset))
     rows = frames.load_rows(paths.holdout_rows, dataset, extra=True)
     rival = None
     if document.champion is not None:
-        place = champion.Place(paths.champion, artifact.read, document.artifact.uri)
+        own, there = document.artifact.uri, document.champion.artifact.uri
+        reader = artifact.reader_of_champion(there, own, environ, paths)
+        place = champion.Place(paths.champion, reader.read, own)
         rival = champion.rival(document.champion, place, Origin(source.digest, None, dataset.names))
     world = look(model.row_by_row(rows), rows, None, Rows.of(file.digest), rival)
     found = account(world, document.gates)
@@ -124,10 +128,18 @@ def _blank(tensor: Tensor) -> Array:
     return np.zeros(shape, dtype=DTYPES[tensor.datatype])
 
 
-def _reported(path: Path) -> list[Json]:
+def _report(document: VerifyDocument, reader: Reader) -> bytes:
+    """The report beside the model; an empty one if there is none that can be read."""
+    try:
+        text = reader.beside(document.artifact, REPORT, MAX_REPORT_BYTES)
+    except InputError as error:
+        log.info("%s is left out: %s", REPORT, error.message)
+        return b"{}"
+    return text if text is not None and len(text) <= MAX_REPORT_BYTES else b"{}"
+
+
+def _reported(text: bytes) -> list[Json]:
     """The metrics of a report beside the model; whatever is not a name with a number is left out."""
-    with storage(f"Reading {path.name}"):
-        text = path.read_bytes() if path.is_file() and path.stat().st_size <= MAX_REPORT_BYTES else b"{}"
     try:
         report = json.loads(text)
     except ValueError:

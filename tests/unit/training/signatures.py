@@ -36,10 +36,12 @@ class Key:
 
 def holds(signature: Path, model: Path, key: Key) -> str:
     """Why the signature does not hold; "" if it does."""
+    content, public = (
+        signature.read_bytes() if signature.exists() else None,
+        keys.public_key(key.public, "key k"),
+    )
     try:
-        bundle.verify(
-            signature, model.name, digest_of_file(model), keys.public_key(key.public, "key k of Secret s")
-        )
+        bundle.verify(content, model.name, digest_of_file(model), public)
     except InputError as error:
         return f"{error.reason}: {error.message}"
     return ""

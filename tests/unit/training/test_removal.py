@@ -15,15 +15,16 @@ from unit.training.pod import Json, Pod, numbers, schema
 from modelwright_training import files
 from modelwright_training.errors import InputError, OutsideError
 from modelwright_training.files import digest_of
-from modelwright_training.storing import removal, store
+from modelwright_training.storing import removal, volume
+from modelwright_training.storing.layout import mark_of
 from modelwright_training.storing.removal import remove
-from modelwright_training.storing.store import mark_of, put
+from modelwright_training.storing.volume import put
 
 FILES = {"model.onnx": b"the model", "report.json": b"{}", "model.sig": b"{}"}
 DIGEST = digest_of(FILES["model.onnx"])
 FOLDER = DIGEST.replace(":", "-")
 OLD, NEW = mark_of("team", "churn", 1), mark_of("team", "churn", 2)
-OWN = {str(module.__file__) for module in (files, removal, store)}
+OWN = {str(module.__file__) for module in (files, removal, volume)}
 
 
 def is_old(mark: str) -> bool:
@@ -167,12 +168,12 @@ def test_of_two_deletions_at_the_same_time_one_is_done(tmp_path: Path) -> None:
 KILLED_AT_EACH_LINE = """
 from pathlib import Path
 from modelwright_training import files
-from modelwright_training.storing import removal, store
+from modelwright_training.storing import layout, removal, volume
 
-OWN = {store.__file__, files.__file__, removal.__file__}
+OWN = {volume.__file__, files.__file__, removal.__file__}
 CONTENT = {"model.onnx": b"the model", "report.json": b"{}"}
 DIGEST = files.digest_of(CONTENT["model.onnx"])
-OLD, NEW = store.mark_of("team", "churn", 1), store.mark_of("team", "churn", 2)
+OLD, NEW = layout.mark_of("team", "churn", 1), layout.mark_of("team", "churn", 2)
 
 line = 0
 while True:
@@ -180,7 +181,7 @@ while True:
     for published in (False, True):
         prefix = Path(sys.argv[1]) / f"{line}-{published}"
         folder = prefix / DIGEST.replace(":", "-")
-        store.put(prefix, DIGEST, CONTENT, OLD)
+        volume.put(prefix, DIGEST, CONTENT, OLD)
         child = os.fork()
         if child == 0:
             sys.settrace(dying_at(line))
@@ -190,7 +191,7 @@ while True:
         if folder.is_dir():
             assert {n: (folder / n).read_bytes() for n in CONTENT} == CONTENT, line
         if published:
-            store.put(prefix, DIGEST, CONTENT, NEW)
+            volume.put(prefix, DIGEST, CONTENT, NEW)
         left = removal.remove(folder, DIGEST, lambda mark: mark == OLD)
         assert left == ([NEW] if published else []), (line, left)
         assert [entry.name for entry in prefix.iterdir()] == ([folder.name] if published else []), line

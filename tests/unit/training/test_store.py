@@ -10,7 +10,8 @@ from unit.training.pod import Pod, numbers
 
 from modelwright_training.errors import InputError
 from modelwright_training.files import digest_of
-from modelwright_training.storing.store import mark_of, put
+from modelwright_training.storing.layout import mark_of
+from modelwright_training.storing.volume import put
 
 FILES = {"model.onnx": b"the model", "report.json": b"{}"}
 DIGEST = digest_of(FILES["model.onnx"])
@@ -21,12 +22,12 @@ OTHER = mark_of("team", "churn", 2)
 KILLED_AT_EACH_LINE = """
 from pathlib import Path
 from modelwright_training import files
-from modelwright_training.storing import store
+from modelwright_training.storing import layout, volume
 
-OWN = {store.__file__, files.__file__}
+OWN = {volume.__file__, files.__file__}
 CONTENT = {"model.onnx": b"the model", "report.json": b"{}"}
 DIGEST = files.digest_of(CONTENT["model.onnx"])
-MARK = store.mark_of("team", "churn", 1)
+MARK = layout.mark_of("team", "churn", 1)
 
 line = 0
 while True:
@@ -35,13 +36,13 @@ while True:
     child = os.fork()
     if child == 0:
         sys.settrace(dying_at(line))
-        store.put(prefix, DIGEST, CONTENT, MARK)
+        volume.put(prefix, DIGEST, CONTENT, MARK)
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     visible = [entry for entry in prefix.iterdir() if not entry.name.startswith(".")] if prefix.exists() else []
     for folder in visible:
         assert {entry.name: entry.read_bytes() for entry in folder.iterdir()} == {**CONTENT, MARK: b""}, (line, folder)
-    store.put(prefix, DIGEST, CONTENT, MARK)
+    volume.put(prefix, DIGEST, CONTENT, MARK)
     assert files.digest_of_file(prefix / DIGEST.replace(":", "-") / "model.onnx") == DIGEST
     if code == 0:
         break

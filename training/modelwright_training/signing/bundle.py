@@ -5,7 +5,6 @@ https://docs.sigstore.dev/about/bundle and https://github.com/secure-systems-lab
 import base64
 import binascii
 import json
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from cryptography.exceptions import InvalidSignature
@@ -13,8 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from modelwright_training.errors import InputError, storage
-from modelwright_training.files import regular
+from modelwright_training.errors import InputError
 from modelwright_training.paths import SIGNATURE
 from modelwright_training.signing import keys
 from modelwright_training.signing.statement import PAYLOAD_TYPE, Statement, check, invalid, make
@@ -78,11 +76,19 @@ def sign(name: str, digest: str, key: ec.EllipticCurvePrivateKey) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def verify(path: Path, name: str, digest: str, key: ec.EllipticCurvePublicKey) -> None:
-    """Check that the signature file is of this key and of the file `name` with this digest.
+def verify(content: bytes | None, name: str, digest: str, key: ec.EllipticCurvePublicKey) -> None:
+    """Check that a signature file (None: there is none) is of this key and of the file `name` with this digest.
 
     SignatureMissing, SignatureInvalid, WrongKey."""
-    payload = _payload(_read(path), key)
+    if content is None:
+        raise InputError(
+            "SignatureMissing",
+            f"There is no {SIGNATURE} beside the model file. Sign it: "
+            f"model_signing sign key MODEL --signature {SIGNATURE} --private_key KEY.",
+        )
+    if len(content) > MAX_BYTES:
+        raise invalid(f"It has more than {MAX_BYTES} bytes")
+    payload = _payload(content, key)
     check(_parsed(Statement, payload, "statement"), name, digest)
 
 
@@ -109,20 +115,6 @@ def _encoded(payload: bytes) -> bytes:
     """What is signed: the pre-authentication encoding of DSSE."""
     kind = PAYLOAD_TYPE.encode()
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
-
-
-def _read(path: Path) -> bytes:
-    with storage(f"Reading {SIGNATURE}"), regular(path) as file:
-        if file is None:
-            raise InputError(
-                "SignatureMissing",
-                f"There is no {SIGNATURE} beside the model file. Sign it: "
-                f"model_signing sign key MODEL --signature {SIGNATURE} --private_key KEY.",
-            )
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise invalid(f"It has more than {MAX_BYTES} bytes")
-    return content
 
 
 def _parsed(kind: type[AnyPart], content: bytes, what: str) -> AnyPart:

@@ -1,4 +1,4 @@
-"""Deletes an artifact from a store, unless a run that is not known to be over has published it as well.
+"""Deletes an artifact from a volume, unless a run that is not known to be over has published it as well.
 
 A run may publish the same bytes at any moment, and this process may be killed at any line. So a folder is taken away by
 a rename first, and looked at again: a run that has left its mark in it gets it back. A run that finds no folder writes
@@ -10,11 +10,7 @@ from pathlib import Path
 
 from modelwright_training.errors import InputError, storage
 from modelwright_training.files import digest_of_file, sync_folder
-from modelwright_training.paths import SIGNATURE
-from modelwright_training.storing.store import MARK, MODEL
-
-# What a run publishes. Anything else in the folder is somebody's own, and keeps it.
-PUBLISHED = {MODEL, SIGNATURE, "report.json", "golden.json", "card.md"}
+from modelwright_training.storing.layout import MARK, MODEL, PUBLISHED
 
 
 def remove(folder: Path, digest: str, is_over: Callable[[str], bool]) -> list[str]:

@@ -22,6 +22,7 @@ from modelwright_training.onnxfile.modelfile import ModelFile
 from modelwright_training.onnxfile.session import Model
 
 NO_CHAMPION, NOT_COMPARABLE, OVERLAP = "NoChampion", "NotComparable", "HoldoutOverlap"
+CLAIM = "pvc://"
 # What the champion may take to answer all rows. The candidate has no such bound: its run has a deadline.
 SECONDS = 300
 # Bytes of memory that it may take, though the step has less left of what the pod may use: most models need less.
@@ -55,13 +56,13 @@ def compared(world: World) -> Champion:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the file of a champion is: on the volume `folder`, from which `read` takes the file of an artifact.
+    """How the file of a champion is read. `folder`: where the volume is mounted if it is on the candidate's claim.
 
-    `mounts`: a uri on that volume, that of the candidate."""
+    `own`: the uri of the candidate, or of its store."""
 
     folder: Path
-    read: Callable[[Artifact, Path], ModelFile]
-    mounts: str
+    read: Callable[[Artifact], ModelFile]
+    own: str
 
 
 def rival(champion: documents.Champion, place: Place, origin: Origin) -> Callable[[World], Champion]:
@@ -79,11 +80,9 @@ def rival(champion: documents.Champion, place: Place, origin: Origin) -> Callabl
 
 
 def _scored(champion: documents.Champion, place: Place, origin: Origin, world: World) -> Champion:
-    with storage(f"Looking for {champion.artifact.uri}"):
-        if not place.folder.is_dir():
-            uri = champion.artifact.uri
-            raise _not(f"its file is {uri}, and only the claim of the candidate is mounted ({place.mounts})")
-    file = place.read(champion.artifact, place.folder)
+    if champion.artifact.uri.startswith(CLAIM):
+        _check_mounted(champion.artifact.uri, place)
+    file = place.read(champion.artifact)
     modelfile.check(file)
     model = session.load(file)
     _check_task(model, world.model.dataset)
@@ -106,6 +105,17 @@ def _scored(champion: documents.Champion, place: Place, origin: Origin, world: W
     doubt = overlap.warning(champion, dataset.names, origin)
     message = "; ".join(part for part in (doubt, assumed) if part) or None
     return Champion(champion.name, loaded, scored, OVERLAP if doubt else None, message)
+
+
+def _check_mounted(uri: str, place: Place) -> None:
+    with storage(f"Looking for {uri}"):
+        if place.folder.is_dir():
+            return
+    if place.own.startswith(CLAIM):
+        raise _not(f"its file is {uri}, and only the claim of the candidate is mounted ({place.own})")
+    raise _not(
+        f"its file is {uri}, and no claim is mounted, for the candidate is kept outside the cluster ({place.own})"
+    )
 
 
 def _check_task(model: Model, dataset: Dataset) -> None:

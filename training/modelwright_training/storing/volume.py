@@ -9,16 +9,17 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from modelwright_training.errors import InputError, OutsideError, storage
-from modelwright_training.files import digest_of_file, inside, sync_folder, write_synced
+from modelwright_training.files import digest_of_file, inside, regular, sync_folder, write_synced
+from modelwright_training.storing import removal
+from modelwright_training.storing.layout import MODEL, folder_name
 
-MODEL = "model.onnx"
 URI = re.compile(r"pvc://(?P<claim>[^/]+)(?P<path>/.*)?")
 ABANDONED_SECONDS = 24 * 3600
-MARK = ".run."
 # Each try loses against a deletion of the folder in the moment between two calls.
 TRIES = 10
 
@@ -32,9 +33,33 @@ def folder_of(uri: str, mounted: Path, what: str) -> Path:
     return path
 
 
-def mark_of(namespace: str, training_job: str, run: int) -> str:
-    """The name of the file that says that a run has published the artifact. DNS labels hold no dots."""
-    return f"{MARK}{namespace}.{training_job}.{run}"
+@dataclass(frozen=True)
+class VolumeStore:
+    """A store in the folder `prefix` of a mounted volume, which is `uri`."""
+
+    uri: str
+    prefix: Path
+
+    def uri_of(self, digest: str) -> str:
+        """Where the model file with this digest is kept."""
+        return f"{self.uri.rstrip('/')}/{folder_name(digest)}/{MODEL}"
+
+    def check_writable(self) -> None:
+        """Nothing: only the pod that writes mounts the volume so that it can be written."""
+
+    def put(self, digest: str, files: Mapping[str, bytes], mark: str) -> bool:
+        """Keep the files of an artifact, and the mark of the run. False if they were there before."""
+        return put(self.prefix, digest, files, mark)
+
+    def add(self, digest: str, name: str, content: bytes) -> bytes:
+        """Keep one more file of an artifact, unless there is one of that name; what the file holds then."""
+        path = add(self.prefix, digest, name, content)
+        with storage(f"Reading {name}"), regular(path) as file:
+            return b"" if file is None else file.read(len(content) + (1 << 20))
+
+    def remove(self, digest: str, is_over: Callable[[str], bool]) -> list[str]:
+        """Delete an artifact unless something keeps it: then the names of that."""
+        return removal.remove(self.prefix / folder_name(digest), digest, is_over)
 
 
 def put(prefix: Path, digest: str, files: Mapping[str, bytes], mark: str) -> bool:
@@ -42,7 +67,7 @@ def put(prefix: Path, digest: str, files: Mapping[str, bytes], mark: str) -> boo
 
     The folder may be deleted at the same time: it holds the model and the mark at the moment when this returns.
     """
-    folder = prefix / digest.replace(":", "-")
+    folder = prefix / folder_name(digest)
     with storage(f"Writing to the artifact store ({folder.name})"):
         prefix.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(prefix)
@@ -69,7 +94,7 @@ def put(prefix: Path, digest: str, files: Mapping[str, bytes], mark: str) -> boo
 
 def add(prefix: Path, digest: str, name: str, content: bytes) -> Path:
     """Make one more file appear in the digest's folder, unless there is one of that name; its path."""
-    folder = prefix / digest.replace(":", "-")
+    folder = prefix / folder_name(digest)
     with storage(f"Writing {name} to the artifact store"):
         if not (folder / name).exists():
             # Beside the folder, as for `put`: a part of a file in it would keep it from being deleted.
