@@ -25,7 +25,7 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     artifact = document.artifact
     store = stores.kept(artifact.uri, artifact.digest, environ, paths)
     keepers = stores.patiently(
-        lambda: store.remove(artifact.digest, lambda mark: _is_over(document, mark)), PATIENCE
+        lambda: store.remove(artifact.digest, lambda mark: _is_over(document, mark)), artifact.uri, PATIENCE
     )
     log.info("%s %s", artifact.uri, f"is kept because of {', '.join(keepers)}" if keepers else "is deleted")
     return {

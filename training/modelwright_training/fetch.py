@@ -33,6 +33,7 @@ from modelwright_training.reading import evaluating, sources
 from modelwright_training.reading.holdout import Split
 from modelwright_training.reading.preparing import prepare
 from modelwright_training.storing import artifact
+from modelwright_training.storing.stores import check_writable
 from modelwright_training.untyped import ArrowTable
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
 
 def _for_run(environ: Mapping[str, str], paths: Paths) -> Json:
     document = with_sources(load_run(paths.run), environ)
+    check_writable(document.artifacts.uri, environ, paths)
     estimator = document.trainer.sklearn
     by_estimator = task_of(estimator.estimator, estimator.parameters) if estimator else None
     source = sources.bring(document.data, paths, environ)

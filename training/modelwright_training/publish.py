@@ -89,12 +89,13 @@ def _kept(
     """Keep the model, signed if there is a key; the name of the key, if the signature that is kept is of it, else what
     is to be said of it. What may pass is tried again: the model would have to be trained again."""
     mark = mark_of(document.namespace, document.training_job, document.run)
+    called = store.uri_of(digest)
     signature = {} if key is None else {SIGNATURE: bundle.sign(MODEL, digest, key)}
-    fresh = stores.patiently(lambda: store.put(digest, {**files, **signature}, mark))
-    log.info("%s %s", "Published" if fresh else "Already published:", store.uri_of(digest))
+    fresh = stores.patiently(lambda: store.put(digest, {**files, **signature}, mark), called)
+    log.info("%s %s", "Published" if fresh else "Already published:", called)
     if key is None:
         return {}, None
-    found = stores.patiently(lambda: store.add(digest, SIGNATURE, signature[SIGNATURE]))
+    found = stores.patiently(lambda: store.add(digest, SIGNATURE, signature[SIGNATURE]), called)
     return _signed(found, digest, key)
 
 

@@ -169,8 +169,9 @@ class Pod:
         drop = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []
         return self._command([*drop, COMMAND, step], {})
 
-    def verify(self, document: Mapping[str, Any]) -> Ending:
-        return self.ending(run_step("verify", {"MODELWRIGHT_VERIFY": json.dumps(document)}, self.paths))
+    def verify(self, document: Mapping[str, Any], **environ: str) -> Ending:
+        given = {"MODELWRIGHT_VERIFY": json.dumps(document), **environ}
+        return self.ending(run_step("verify", given, self.paths))
 
     def evaluate(self, document: Mapping[str, Any], uri: str = "configmap://rows/rows.csv") -> Ending:
         """Fetch what a version is scored on, then verify it; the ending of fetch if that fails."""
@@ -185,8 +186,9 @@ class Pod:
         self.paths.key.write_bytes(path.read_bytes())
         return self
 
-    def delete(self, document: Mapping[str, Any]) -> Ending:
-        return self.ending(run_step("delete", {"MODELWRIGHT_DELETE": json.dumps(document)}, self.paths))
+    def delete(self, document: Mapping[str, Any], **environ: str) -> Ending:
+        given = {"MODELWRIGHT_DELETE": json.dumps(document), **environ}
+        return self.ending(run_step("delete", given, self.paths))
 
     def through(self, *steps: str) -> Ending:
         """Run steps that have to succeed, then the last one, however it ends."""

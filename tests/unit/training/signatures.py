@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from modelwright_training.errors import InputError
-from modelwright_training.files import digest_of_file
+from modelwright_training.files import digest_of_file, regular
 from modelwright_training.signing import bundle, keys
 
 CURVES = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
@@ -36,12 +36,12 @@ class Key:
 
 def holds(signature: Path, model: Path, key: Key) -> str:
     """Why the signature does not hold; "" if it does."""
-    content, public = (
-        signature.read_bytes() if signature.exists() else None,
-        keys.public_key(key.public, "key k"),
-    )
     try:
-        bundle.verify(content, model.name, digest_of_file(model), public)
+        with regular(signature) as file:
+            content = None if file is None else file.read()
+        bundle.verify(
+            content, model.name, digest_of_file(model), keys.public_key(key.public, "key k of Secret s")
+        )
     except InputError as error:
         return f"{error.reason}: {error.message}"
     return ""

@@ -240,8 +240,16 @@ def test_data_that_fetch_has_not_written_is_refused(ready: Pod) -> None:
     assert ready.run("publish").reason == "DataUnreadable"
 
 
-@pytest.mark.parametrize("uri", ["pvc://claim/../up", "s3://bucket/churn"])
-def test_a_store_that_is_not_on_the_volume_is_refused(ready: Pod, uri: str) -> None:
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "pvc://claim/../up",
+        "https://models.example/churn",
+        "s3://models/../up",
+        "oci://models.example/churn:1",
+    ],
+)
+def test_a_store_that_cannot_be_written_is_refused(ready: Pod, uri: str) -> None:
     ready.document["artifacts"]["uri"] = uri
     ending = ready.given_model(model(TWO_CLASSES)).run_unchecked("publish")
     assert ending.reason == "UriUnsupported"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from modelwright_stores import opening
 from modelwright_stores.access import Access, accesses
-from modelwright_stores.resuming import Patience, download, stream
+from modelwright_stores.resuming import File, Patience, download, patiently, stream
 from modelwright_training.documents import Artifact
 from modelwright_training.errors import InputError, outside, storage
 from modelwright_training.files import regular
@@ -51,7 +51,7 @@ class Reader:
         if not opening.is_outside(artifact.uri):
             return self._path(artifact).name
         with outside(REASONS):
-            return opening.file(artifact.uri, self.access).name
+            return self._file(artifact).name
 
     def beside(self, artifact: Artifact, name: str, most: int) -> bytes | None:
         """The file of this name beside the model file, None if there is none; no more than `most` bytes and one.
@@ -61,14 +61,19 @@ class Reader:
             with storage(f"Reading {name}"), regular(self._path(artifact).with_name(name)) as file:
                 return None if file is None else file.read(most + 1)
         with outside():
-            found = opening.sibling(artifact.uri, name, self.access)
+            found = patiently(
+                lambda: opening.sibling(artifact.uri, name, self.access), artifact.uri, PATIENCE
+            )
             if found is None:
                 return None
-            size = found.head().size
+            size = patiently(found.head, found.shown, PATIENCE).size
             if size is not None and size > most:
                 return bytes(most + 1)
             with stream(found, most, PATIENCE) as content:
                 return content.read()
+
+    def _file(self, artifact: Artifact) -> File:
+        return patiently(lambda: opening.file(artifact.uri, self.access), artifact.uri, PATIENCE)
 
     def _path(self, artifact: Artifact) -> Path:
         return folder_of(artifact.uri, self.mounted, "artifact.uri")
@@ -87,7 +92,7 @@ class Reader:
         target = self.scratch / f"{folder_name(artifact.digest)}.onnx"
         try:
             with outside(REASONS), storage(f"Downloading to {self.scratch}"):
-                download(opening.file(artifact.uri, self.access), target, modelfile.MAX_BYTES, PATIENCE)
+                download(self._file(artifact), target, modelfile.MAX_BYTES, PATIENCE)
             return modelfile.read(target)
         finally:
             with suppress(OSError):

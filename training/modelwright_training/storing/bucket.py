@@ -112,11 +112,18 @@ class BucketStore:
         return REPORT not in there and self.bucket.put_new(f"{folder}{REPORT}", files[REPORT])
 
     def add(self, digest: str, name: str, content: bytes) -> bytes:
-        """Keep one more file of an artifact, unless there is one of that name; what the file holds then."""
+        """Keep one more file of an artifact, unless there is one of that name; what the file holds then.
+
+        Nothing of one that is much longer than it could be."""
         key = f"{self._folder(digest)}{name}"
         if self.bucket.put_new(key, content):
             return content
-        return self.bucket.content(key, len(content) + (1 << 20)) or b""
+        try:
+            return self.bucket.content(key, len(content) + (1 << 20)) or b""
+        except StoreError as error:
+            if error.reason == "FileTooLarge":
+                return b""
+            raise
 
     def remove(self, digest: str, is_over: Callable[[str], bool]) -> list[str]:
         """Delete an artifact unless something keeps it: then the names of that.

@@ -2,12 +2,13 @@
 
 import logging
 import re
-import time
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
+from modelwright_stores import resuming
 from modelwright_stores.access import Access, accesses, plain
 from modelwright_stores.failures import StoreError
+from modelwright_stores.resuming import Patience
 from modelwright_training.errors import InputError, outside
 from modelwright_training.paths import Paths
 from modelwright_training.storing.bucket import BucketStore
@@ -21,7 +22,6 @@ BUCKETS = ("s3", "gs", "az")
 IN_BUCKET = re.compile(r"(?P<bucket>(s3|gs|az)://[^/]+)(?P<path>/.*)?")
 # Seconds. What could not be kept would have to be trained again; what cannot be written need not be trained.
 PATIENCE, PROOF_PATIENCE = 600.0, 60.0
-SHORTEST, LONGEST = 0.2, 10.0
 
 Result = TypeVar("Result")
 
@@ -79,7 +79,7 @@ def check_writable(uri: str, environ: Mapping[str, str], paths: Paths) -> None:
 
     Raises StepError."""
     if not uri.startswith("pvc://"):
-        patiently(store_of(uri, "artifacts.uri", environ, paths).check_writable, PROOF_PATIENCE)
+        patiently(store_of(uri, "artifacts.uri", environ, paths).check_writable, uri, PROOF_PATIENCE)
 
 
 def kept(uri: str, digest: str, environ: Mapping[str, str], paths: Paths) -> Store:
@@ -104,19 +104,19 @@ def access_to(name: str, field: str, environ: Mapping[str, str], paths: Paths) -
     return accesses(environ, paths.root).get(name) or plain(environ, field, paths.root)
 
 
-def patiently(work: Callable[[], Result], seconds: float = PATIENCE) -> Result:
-    """Do some work again and again while it fails for what may pass. Raises StepError."""
-    end, pause = time.monotonic() + seconds, SHORTEST
+def patiently(work: Callable[[], Result], called: str, seconds: float = PATIENCE) -> Result:
+    """Do some work again and again while it fails for what may pass. `called`: what messages call it. StepError."""
+
+    def logged() -> Result:
+        try:
+            return work()
+        except StoreError as error:
+            if error.passing:
+                log.info("%s: %s", error.reason, error.message)
+            raise
+
     with outside():
-        while True:
-            try:
-                return work()
-            except StoreError as error:
-                if not error.passing or time.monotonic() + pause > end:
-                    raise
-                log.info("%s: %s Trying again in %.1f s.", error.reason, error.message, pause)
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST)
+        return resuming.patiently(logged, called, Patience(silent=seconds, total=seconds))
 
 
 def _bucket(uri: str, field: str, access: Access) -> BucketStore:
