@@ -133,6 +133,7 @@ ELSEWHERE = {
     "NoCredentials": "test_https",
     "StoreAnswerInvalid": "test_https",
     "StoreUnavailable": "test_https",
+    "FileChanged": "test_web_files of the stores",
     "BucketNotFound": "test_buckets",
     "ClockSkewed": "test_buckets",
     "CredentialsExpired": "test_buckets",
