@@ -28,6 +28,7 @@ MAX_PARTS = 10_000
 CONCURRENT = 4
 CHUNK = 1 << 20
 BRIEF_BYTES = 1 << 20
+MODIFIED = "modified "
 # Directory buckets of S3 Express list in no order.
 UNSORTED = "--x-s3"
 
@@ -111,7 +112,7 @@ class Bucket:
     def head(self, key: str) -> Head | None:
         """What is there under a key; None if nothing is."""
         meta = self._meta(key)
-        return None if meta is None else Head(meta["size"], meta["e_tag"])
+        return None if meta is None else _head(meta)
 
     def modified(self, key: str) -> datetime | None:
         """When the object was written; None if there is none."""
@@ -123,7 +124,7 @@ class Bucket:
         if head.size is not None and start >= head.size:
             return
         options: GetOptions = {"range": {"offset": start}} if start else {}
-        if head.etag is not None and not head.etag.startswith("W/"):
+        if head.etag is not None and not head.etag.startswith(("W/", MODIFIED)):
             options["if_match"] = head.etag
         try:
             got = self._do(key, lambda store: store.get(key, options=options))
@@ -131,7 +132,7 @@ class Bucket:
             if refused.answer.is_other:
                 raise self._changed(key) from None
             raise
-        if (got.meta["size"], got.meta["e_tag"]) != (head.size, head.etag):
+        if _head(got.meta) != head:
             raise self._changed(key)
         with self._explained(key):
             for chunk in got.stream(min_chunk_size=CHUNK):
@@ -339,6 +340,11 @@ def _touched(got: "GetResult") -> "ObjectMeta":
 def _begun(pages: "Iterator[Sequence[ObjectMeta]]") -> "Iterator[Sequence[ObjectMeta]]":
     """The pages of a list, the first of which is there."""
     return chain((next(pages, ()),), pages)
+
+
+def _head(meta: "ObjectMeta") -> Head:
+    """Some servers have no ETag of files that were not written through them."""
+    return Head(meta["size"], meta["e_tag"] or f"{MODIFIED}{meta['last_modified'].isoformat()}")
 
 
 def _entry(meta: "ObjectMeta") -> Entry:

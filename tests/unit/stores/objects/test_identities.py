@@ -224,6 +224,8 @@ def test_a_managed_identity_of_azure(azurite_tls: Azurite, mount: Mount, tls: Ce
         bucket = Bucket("az://lake", access)
         assert bucket.put_new("identity", b"x")
         assert bucket.content("identity", 9) == b"x"
+        bucket.delete(["identity"])
+        assert bucket.head("identity") is None
         assert [(method, path) for method, path, _ in entra.asked] == [("POST", "/tenant/oauth2/v2.0/token")]
         form = parse_qs(entra.bodies[0].decode())
     assert form["client_assertion"] == [access.token.read_text()]
