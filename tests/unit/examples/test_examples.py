@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from support.stores.s3 import gateway
 
 from modelwright.api.base import Model
 from modelwright.api.gates import Gate
@@ -190,6 +191,24 @@ def test_the_gated_example_fails_the_gate_that_it_says(tmp_path: Path) -> None:
         "better-than-baseline",
         "not-worse-than-champion",
     }
+
+
+def test_the_example_of_stores_reads_a_bucket_with_the_keys_of_its_secret(tmp_path: Path) -> None:
+    (data,) = documents(EXAMPLES / "churn" / "data.yaml")
+    secret, job = ((EXAMPLES / "stores" / file).read_text() for file in ("secret.yaml", "trainingjob.yaml"))
+    with gateway(tmp_path) as server:
+        (server.bucket("lake") / "churn").mkdir()
+        (server.bucket("lake") / "churn" / "customers.csv").write_text(data["data"]["customers.csv"])
+        for key, value in server.keys.secret_data().items():
+            secret = secret.replace(f"{key}: REPLACE", f"{key}: {value}")
+        (tmp_path / "secret.yaml").write_text(secret)
+        (tmp_path / "job.yaml").write_text(job.replace("http://minio.storage:9000", server.endpoint))
+        command = [sys.executable, "-m", "modelwright.cli.main", "try", "job.yaml", "secret.yaml"]
+        ended = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "roc_auc 0.8" in ended.stdout
 
 
 def test_the_readme_names_every_folder() -> None:
