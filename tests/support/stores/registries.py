@@ -49,10 +49,10 @@ class Registry:
         found: dict[str, Any] = json.loads(self.crane("manifest", f"{self.host}/{reference}"))
         return found
 
-    def append(self, reference: str, *tars: Path, base: str | None = None) -> None:
-        """Push an image with these archives as layers, by crane."""
+    def append(self, reference: str, *tars: Path, base: str | None = None, docker: bool = False) -> None:
+        """Push an image with these archives as layers, by crane, with media types of the OCI or of Docker."""
         layers = [part for tar in tars for part in ("-f", str(tar))]
-        below = ["-b", f"{self.host}/{base}"] if base else ["--oci-empty-base"]
+        below = ["-b", f"{self.host}/{base}"] if base else [] if docker else ["--oci-empty-base"]
         self.crane("append", *layers, *below, "-t", f"{self.host}/{reference}")
 
 

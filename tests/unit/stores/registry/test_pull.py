@@ -18,7 +18,7 @@ from modelwright_stores.registry.repository import Repository
 from modelwright_stores.resuming import Patience, download, stream
 
 MODEL = hashlib.sha256(b"seed").digest() * 60_000
-SHORT = Patience(silent=2)
+SHORT = Patience(silent=30)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_manifest_of_another_digest_is_refused(pushed: Repository, before: Fro
 
 def test_a_registry_that_is_busy_is_asked_again(pushed: Repository, before: Front, model: bytes) -> None:
     before.inject(
-        Fault("/manifests/", status=503), Fault("/manifests/", status=429), Fault("/blobs/", status=500)
+        Fault("/manifests/", status=503), Fault("/blobs/", status=500), Fault("/blobs/", status=429)
     )
     assert stream(pushed.model("v1"), 1 << 30, SHORT).read() == model
 
