@@ -51,6 +51,19 @@ def changed(manifest: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return result
 
 
+SECRET = {"secretRef": {"name": "keys"}}
+CA = {"name": "corp-ca", "key": "ca.crt"}
+DVC = {"configMapRef": {"name": "repo", "key": "dvc.lock"}, "path": "data/churn.csv"}
+ROLE = {"roleArn": "arn:aws:iam::1:role/models"}
+CLIENT = {"clientId": "c", "tenantId": "t"}
+POOL = {"workloadIdentityProvider": "projects/1/locations/global/workloadIdentityPools/a/providers/b"}
+
+
+def data(uri: str, store: dict[str, Any]) -> dict[str, Any]:
+    """Data in a store."""
+    return {"uri": uri, "target": "y", "store": store}
+
+
 def rollout(*weights: int, **more: Any) -> dict[str, Any]:
     """A canary with these steps."""
     return {"strategy": "Canary", "steps": [{"weight": weight, **more} for weight in weights]}
@@ -80,11 +93,35 @@ TABLE = {
 }
 BOOSTED = {"estimator": "lightgbm.LGBMClassifier", "earlyStopping": {"rounds": 10}}
 REFUSED = [
-    (TRAINING_JOB, "spec.data.uri", "s3://lake/x.csv", "spec.data.uri"),
+    (TRAINING_JOB, "spec.data.uri", "ftp://lake/x.csv", "spec.data.uri"),
+    (TRAINING_JOB, "spec.data.uri", "s3://Lake/x.csv", "spec.data.uri"),
+    (TRAINING_JOB, "spec.data.uri", "oci://registry", "spec.data.uri"),
     (TRAINING_JOB, "spec.data.uri", "http://example.org/x.csv", "spec.data.uri"),
     (TRAINING_JOB, "spec.data.uri", "pvc://claim/../secrets", None),
-    (TRAINING_JOB, "spec.data.uri", None, "set exactly one of uri and configMapRef"),
-    (TRAINING_JOB, "spec.data.configMapRef", {"name": "a", "key": "b"}, "set exactly one of uri and configMapRef"),
+    (TRAINING_JOB, "spec.data.uri", None, "set exactly one of uri, configMapRef and source"),
+    (TRAINING_JOB, "spec.data.configMapRef", {"name": "a", "key": "b"}, "set exactly one of uri, configMapRef and"),
+    (TRAINING_JOB, "spec.data.source", {"image": "mine:1"}, "set exactly one of uri, configMapRef and source"),
+    (TRAINING_JOB, "spec.data", {"target": "y", "source": {"image": "mine:1"}, "dvc": DVC}, "dvc needs uri"),
+    (TRAINING_JOB, "spec.data.dvc", {"path": "data/x.csv"}, "spec.data.dvc.configMapRef: Required"),
+    (TRAINING_JOB, "spec.data.store", SECRET, "store is for s3://, gs://, az://, https:// and oci://; remove it"),
+    (TRAINING_JOB, "spec.data", {"target": "y", "source": {"image": "mine:1"}, "store": SECRET}, "store is for s3"),
+    (TRAINING_JOB, "spec.data", data("s3://lake/a", {**SECRET, "identity": ROLE}), "at most one of secretRef and"),
+    (TRAINING_JOB, "spec.data", data("s3://lake/a", {"identity": {}}), "set exactly one of roleArn"),
+    (TRAINING_JOB, "spec.data", data("s3://lake/a", {"identity": {**ROLE, **CLIENT}}), "set exactly one of roleArn"),
+    (TRAINING_JOB, "spec.data", data("az://lake/a", {"identity": {"clientId": "c"}}), "clientId and tenantId go"),
+    (TRAINING_JOB, "spec.data", data("s3://l/a", {"identity": {**ROLE, "serviceAccount": "x"}}), "serviceAccount goes"),
+    (TRAINING_JOB, "spec.data", data("az://lake/a", {"identity": ROLE}), "roleArn is for s3://, clientId for az://"),
+    (TRAINING_JOB, "spec.data", data("https://a.example/a", {"identity": ROLE}), "roleArn is for s3://, clientId"),
+    (TRAINING_JOB, "spec.data", data("s3://lake/a", {"endpoint": "s3.corp:9000"}), "spec.data.store.endpoint"),
+    (TRAINING_JOB, "spec.data", data("s3://lake/a", {"endpoint": "https://me:pass@s3.corp"}), "store.endpoint"),
+    (TRAINING_JOB, "spec.data", data("s3://lake/a", {"endpoint": "https://s3.corp?x=1"}), "store.endpoint"),
+    (TRAINING_JOB, "spec.data", data("s3://l/a", {"identity": {**ROLE, "stsEndpoint": "http://sts"}}), "stsEndpoint"),
+    (TRAINING_JOB, "spec.data", data("s3://lake/a", {"secretRef": {"name": "A_B"}}), "spec.data.store.secretRef.name"),
+    (
+        TRAINING_JOB, "spec.data",
+        {**data("https://a.example/a", {"caConfigMapRef": CA}), "caConfigMapRef": CA},
+        "at most one of caConfigMapRef and store.caConfigMapRef",
+    ),
     (TRAINING_JOB, "spec.data.target", None, "spec.data.target: Required"),
     (TRAINING_JOB, "spec.data.features", ["age", "target"], "features must not contain the target"),
     (TRAINING_JOB, "spec.data.digest", "sha256:short", "spec.data.digest"),
@@ -120,7 +157,14 @@ REFUSED = [
         [{"metric": "rmse", "against": "Champion", "maxRatio": 1.2, "maxChange": 0.1}],
         "a ratio and a change are different numbers",
     ),
-    (TRAINING_JOB, "spec.artifacts", {"uri": "s3://models"}, "spec.artifacts.uri"),
+    (TRAINING_JOB, "spec.artifacts", {"uri": "https://models.example/x"}, "spec.artifacts.uri"),
+    (TRAINING_JOB, "spec.artifacts", {"uri": "oci://registry.corp/models:1"}, "spec.artifacts.uri"),
+    (TRAINING_JOB, "spec.artifacts", {"store": SECRET}, "store is for s3://"),
+    (TRAINING_JOB, "spec.artifacts", {"uri": "pvc://models", "store": SECRET}, "store is for s3://"),
+    (
+        TRAINING_JOB, "spec.artifacts",
+        {"uri": "oci://registry.corp/models", "deletionPolicy": "Delete"}, "a registry deletes by its own rules",
+    ),
     (TRAINING_JOB, "spec.artifacts", {"deletionPolicy": "Recycle"}, "spec.artifacts.deletionPolicy"),
     (TRAINING_JOB, "spec.versionsHistoryLimit", 0, "spec.versionsHistoryLimit"),
     (TRAINING_JOB, "spec.versionsHistoryLimit", 1001, "spec.versionsHistoryLimit"),
@@ -128,7 +172,10 @@ REFUSED = [
     (TRAINING_JOB, "spec.activeDeadlineSeconds", 0, "spec.activeDeadlineSeconds"),
     (TRAINING_JOB, "metadata.name", "a" * 51, "the name must be a DNS label of at most 50 characters"),
     (TRAINING_JOB, "metadata.name", "with.dots", "the name must be a DNS label of at most 50 characters"),
-    (MODEL_VERSION, "spec.artifact.uri", "https://example.org/model.onnx", "spec.artifact.uri"),
+    (MODEL_VERSION, "spec.artifact.uri", "http://example.org/model.onnx", "spec.artifact.uri"),
+    (MODEL_VERSION, "spec.artifact.uri", "https://example.org/model.onnx?sig=x", "spec.artifact.uri"),
+    (MODEL_VERSION, "spec.artifact.uri", "s3://models", "spec.artifact.uri"),
+    (MODEL_VERSION, "spec.artifact.store", SECRET, "store is for s3://"),
     (MODEL_VERSION, "spec.artifact.digest", "md5:123", "spec.artifact.digest"),
     (MODEL_VERSION, "spec.model", "Not A Label", "spec.model"),
     (INFERENCE_SERVICE, "spec.model", {}, "set exactly one of version and name"),
@@ -171,6 +218,17 @@ REFUSED = [
 ]  # fmt: skip
 TAKEN = [
     TRAINING_JOB, MODEL_VERSION, INFERENCE_SERVICE, CANARY, ASKING,
+    changed(TRAINING_JOB, "spec.data", data("s3://lake/*.csv", {**SECRET, "endpoint": "http://[::1]:9000/x"})),
+    changed(TRAINING_JOB, "spec.data", data("az://lake/a.csv", {"identity": CLIENT})),
+    changed(TRAINING_JOB, "spec.data", data("https://a.example/a.csv?x=1", {**SECRET, "caConfigMapRef": CA})),
+    changed(TRAINING_JOB, "spec.data", {**data("https://a.example/a.csv", SECRET), "caConfigMapRef": CA}),
+    changed(TRAINING_JOB, "spec.data", {**data("gs://remote/dvc", {"identity": POOL}), "dvc": DVC}),
+    changed(TRAINING_JOB, "spec.data", {"uri": "pvc://remote/dvc", "target": "y", "dvc": DVC}),
+    changed(TRAINING_JOB, "spec.data", {"target": "y", "source": {"image": "mine:1", **SECRET}}),
+    changed(TRAINING_JOB, "spec.artifacts", {"uri": "s3://models", "store": {"identity": ROLE}}),
+    changed(TRAINING_JOB, "spec.artifacts", {"uri": "oci://registry.corp:5000/models", "store": SECRET}),
+    changed(MODEL_VERSION, "spec.artifact", {"uri": "oci://registry.corp/m:1", "digest": DIGEST, "store": SECRET}),
+    changed(MODEL_VERSION, "spec.artifact", {"uri": "https://a.example/m.onnx", "digest": DIGEST}),
     *(changed(TRAINING_JOB, "spec.resources", taken) for taken in resources.TAKEN),
     changed(INFERENCE_SERVICE, "spec.resources", resources.TAKEN[-1]),
     changed(TRAINING_JOB, "metadata.name", "1st-model"),
@@ -217,9 +275,23 @@ def test_a_model_version_never_changes(kubectl: Kubectl) -> None:
     error = kubectl.refuses(changed(MODEL_VERSION, "spec.artifact.digest", "sha256:" + "b" * 64))
 
     immutable = (
-        "spec is immutable but for approvals: a ModelVersion is a fact; write a new one with another name"
+        "spec is immutable but for approvals and artifact.store: a ModelVersion is a fact; write a new one"
     )
     assert immutable in error
+
+
+def test_how_the_store_of_a_model_version_is_reached_may_change_and_its_file_may_not(
+    kubectl: Kubectl,
+) -> None:
+    artifact = {"uri": "s3://models/m.onnx", "digest": DIGEST, "size": 10}
+    version = changed(MODEL_VERSION, "spec.artifact", artifact)
+    kubectl.apply(version)
+
+    for store in (SECRET, {"identity": ROLE, "endpoint": "https://s3.corp"}, None):
+        kubectl.apply(changed(version, "spec.artifact", {**artifact, **({"store": store} if store else {})}))
+    for field, value in (("uri", "s3://models/n.onnx"), ("size", 11), ("digest", "sha256:" + "b" * 64)):
+        assert "spec is immutable" in kubectl.refuses(changed(version, f"spec.artifact.{field}", value))
+    assert "spec is immutable" in kubectl.refuses(changed(version, "spec.artifact.size", None))
 
 
 @pytest.mark.parametrize(

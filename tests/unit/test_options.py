@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support import resources
 
+from modelwright.api.stores import Store
 from modelwright.options import Options, parse
 
 NEEDED = ("--lease-namespace=l", "--serving-image=s", "--training-image=t")
@@ -58,3 +59,69 @@ def test_headers_that_cannot_be_passed_on_are_refused(
         parse((*NEEDED, f"--pass-headers={names}"))
 
     assert message in capsys.readouterr().err
+
+
+ROLE = {"roleArn": "arn:aws:iam::1:role/x"}
+
+
+def stores(*entries: dict[str, Any]) -> str:
+    return f"--stores={json.dumps(entries)}"
+
+
+def test_the_administrators_stores_are_those_of_the_api() -> None:
+    store = {"secretRef": {"name": "lake"}, "endpoint": "https://s3.corp:9000"}
+    found = parse((*NEEDED, stores({"prefix": "s3://lake/", "store": store}))).settings.stores
+    assert [(default.prefix, default.store) for default in found] == [
+        ("s3://lake", Store.model_validate(store))
+    ]
+    assert parse(NEEDED).settings.stores == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("--stores={", "it is no JSON"),
+        ("--stores={}", "it has to be a list"),
+        (stores({"prefix": "pvc://lake", "store": {}}), "each has a prefix"),
+        (stores({"prefix": "s3://lake?x=HUNTER2", "store": {}}), "each has a prefix"),
+        (stores({"prefix": "s3://lake"}), "each has a prefix"),
+        (stores({"prefix": "s3://a", "store": {"bucket": "x"}}), "s3://a: store.bucket: Extra inputs"),
+        (stores({"prefix": "s3://a", "store": {"secret_ref": {"name": "x"}}}), "store.secret_ref: Extra"),
+        (
+            stores({"prefix": "s3://a", "store": {"endpoint": "HUNTER2"}}),
+            "s3://a: store.endpoint: String should",
+        ),
+        (stores({"prefix": "s3://a", "store": {}}, {"prefix": "s3://a", "store": {}}), "a prefix twice"),
+        (
+            stores({"prefix": "s3://a", "store": {"secretRef": {"name": "x"}, "identity": ROLE}}),
+            "set at most one of secretRef and identity",
+        ),
+        (stores({"prefix": "az://a", "store": {"identity": ROLE}}), "roleArn is for s3://"),
+        (stores({"prefix": "s3://a", "store": {"identity": {}}}), "roleArn is for s3://"),
+        (stores({"prefix": "az://a", "store": {"identity": {"clientId": "c"}}}), "go together"),
+        (
+            stores({"prefix": "s3://a", "store": {"identity": {**ROLE, "serviceAccount": "x"}}}),
+            "serviceAccount goes with",
+        ),
+        ("--allowed-networks=10.0.0.1/8", "not networks such as 10.0.0.0/8"),
+        ("--artifacts-uri=https://models.example", "oci://HOST/REPOSITORY"),
+        ("--artifacts-uri=oci://registry.corp", "oci://HOST/REPOSITORY"),
+    ],
+)
+def test_stores_that_cannot_be_reached_so_are_refused_without_their_values(
+    given: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse((*NEEDED, given))
+
+    said = capsys.readouterr().err
+    assert message in said
+    assert "HUNTER2" not in said
+
+
+def test_networks_and_the_store_of_models_are_taken_as_they_are() -> None:
+    settings = parse(
+        (*NEEDED, "--allowed-networks=10.0.0.0/8, fd00::/8", "--artifacts-uri=s3://models/all")
+    ).settings
+    assert settings.allowed_networks == ("10.0.0.0/8", "fd00::/8")
+    assert settings.artifacts_uri == "s3://models/all"

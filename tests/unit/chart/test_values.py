@@ -12,12 +12,16 @@ import pytest
 import yaml
 from unit.chart.rendering import Chart
 
+from modelwright.api.stores import Store
+from modelwright.options import parse
+
 # Parts that Kubernetes checks itself: they are passed on as they are.
 PASSED_ON = {
     "nodeAffinity", "podAffinity", "podAntiAffinity",
     "fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "global",
 }  # fmt: skip
 
+BOTH = {"secretRef": {"name": "x"}, "identity": {"roleArn": "arn"}}
 UNKNOWN: list[dict[str, Any]] = [
     {"replicaCount": 3},
     {"image": {"name": "x"}},
@@ -25,6 +29,9 @@ UNKNOWN: list[dict[str, Any]] = [
     {"workloads": {"training": {"limits": {}}}},
     {"workloads": {"serving": {"resources": {"request": {}}}}},
     {"artifacts": {"bucket": "x"}},
+    {"stores": {"default": []}},
+    {"stores": {"defaults": [{"prefix": "s3://a", "store": {"bucket": "x"}}]}},
+    {"stores": {"defaults": [{"prefix": "s3://a", "store": {"identity": {"role": "x"}}}]}},
     {"metrics": {"serviceMonitor": {"namespace": "x"}}},
     {"metrics": {"prometheusRule": {"rules": []}}},
     {"networkPolicy": {"enable": True}},
@@ -46,6 +53,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"imagePullSecrets": ["regcred"]}, "imagePullSecrets"),
     ({"scope": {"namespace": "Team_A"}}, "namespace"),
     ({"artifacts": {"uri": "https://bucket"}}, "uri"),
+    ({"artifacts": {"uri": "oci://registry"}}, "uri"),
+    ({"stores": {"defaults": [{"prefix": "lake", "store": {}}]}}, "prefix"),
+    ({"stores": {"defaults": [{"prefix": "s3://a"}]}}, "store"),
+    ({"stores": {"defaults": [{"prefix": "s3://a", "store": {"endpoint": "https://a:b@c"}}]}}, "endpoint"),
+    ({"stores": {"allowedNetworks": ["10.0.0.1"]}}, "allowedNetworks"),
     ({"artifacts": {"size": "10 GB"}}, "size"),
     ({"workloads": {"serving": {"imagePolicy": "Later"}}}, "imagePolicy"),
     ({"workloads": {"serving": {"maxConcurrentRollouts": 0}}}, "maxConcurrentRollouts"),
@@ -67,6 +79,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"artifacts": {"uri": "pvc://models", "storageClassName": "fast"}}, "remove one of the two"),
+    (
+        {"stores": {"defaults": [{"prefix": "s3://a", "store": BOTH}]}},
+        "s3://a has a secretRef and an identity",
+    ),
     (
         {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},
         "metrics.service.enabled",
@@ -112,6 +128,40 @@ def test_the_values_that_make_images_writes_are_accepted(chart: Chart) -> None:
     }
     images = {key: {**image, "repository": image["repository"].lower()} for key, image in images.items()}
     assert chart.render(images).container()["image"] == "localhost/image:dev"
+
+
+def test_stores_reach_the_operator_as_the_api_has_them(chart: Chart) -> None:
+    store = {"secretRef": {"name": "lake"}, "endpoint": "https://s3.corp:9000"}
+    values = {
+        "stores": {
+            "defaults": [{"prefix": "s3://lake", "store": store}],
+            "allowedNetworks": ["10.0.0.0/8", "fd00::/8"],
+        },
+        "artifacts": {"uri": "s3://lake/models"},
+    }
+    settings = parse(chart.render(values).container()["args"]).settings
+
+    assert [(each.prefix, each.store) for each in settings.stores] == [
+        ("s3://lake", Store.model_validate(store))
+    ]
+    assert settings.allowed_networks == ("10.0.0.0/8", "fd00::/8")
+    assert settings.artifacts_uri == "s3://lake/models"
+
+
+def without_rules(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema of a CRD as one of values: no CEL, and no unknown fields."""
+    kept = {key: part for key, part in schema.items() if not key.startswith("x-kubernetes")}
+    if kept.get("type") == "object":
+        kept["properties"] = {name: without_rules(part) for name, part in kept["properties"].items()}
+        kept["additionalProperties"] = False
+    return kept
+
+
+def test_a_store_of_the_values_is_one_of_the_api(chart: Chart) -> None:
+    crd = yaml.safe_load((chart.source / "crds" / "trainingjobs.yaml").read_text())
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    schema = json.loads((chart.folder / "values.schema.json").read_text())
+    assert schema["definitions"]["store"] == without_rules(spec["data"]["properties"]["store"])
 
 
 def objects(schema: Any, name: str = "values") -> Iterator[tuple[str, dict[str, Any]]]:

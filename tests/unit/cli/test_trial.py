@@ -54,6 +54,53 @@ def test_bytes_of_a_config_map_are_the_source_as_well() -> None:
     assert trial([manifests(RECIPE, rows)], None).sources == {"source": ("d.csv", b"x,y\n")}
 
 
+SECRET: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "web"},
+    "stringData": {"username": "me", "password": "hunter2", "other": "never read"},
+}
+
+
+def with_data(**data: Any) -> str:
+    return manifests({**RECIPE, "spec": {**RECIPE["spec"], "data": {"target": "y", **data}}})
+
+
+def test_secrets_of_the_files_are_the_credentials_of_fetch() -> None:
+    store = {"secretRef": {"name": "web"}, "caConfigMapRef": {"name": "rows", "key": "d.csv"}}
+    found = trial([with_data(uri="https://a.corp/d.csv", store=store), manifests(SECRET, ROWS)], None)
+
+    folder = "etc/modelwright/stores/data"
+    assert found.files == {
+        f"{folder}/secret/username": b"me",
+        f"{folder}/secret/password": b"hunter2",
+        f"{folder}/ca.crt": ROWS["data"]["d.csv"].encode(),
+    }
+    document = json.loads(found.environment["MODELWRIGHT_STORES"])
+    assert document["stores"]["data"]["secret"] == "web"
+    assert document["networks"] == ["0.0.0.0/0", "::/0"], "it is one's own machine"
+    assert "hunter2" not in json.dumps([found.environment, found.document])
+
+
+def test_the_file_of_dvc_is_that_of_a_config_map_of_the_files() -> None:
+    dvc = {"configMapRef": {"name": "rows", "key": "d.csv"}, "path": "data/d.csv"}
+    found = trial([with_data(uri="pvc://remote/dvc", dvc=dvc), manifests(ROWS)], None)
+    assert found.files == {"dvc/d.csv": ROWS["data"]["d.csv"].encode()}
+    assert json.loads(found.environment["MODELWRIGHT_DVC"]) == {"file": "/dvc/d.csv", "path": "data/d.csv"}
+
+
+def test_what_a_container_would_write_is_given_as_data(tmp_path: Path) -> None:
+    rows, file = tmp_path / "rows.csv", tmp_path / "job.yaml"
+    rows.write_text(ROWS["data"]["d.csv"])
+    file.write_text(with_data(source={"image": "exporter:1"}))
+    assert trial([file.read_text()], None).sources == {"source": ("", None)}
+
+    refused, tried = run(str(file)), run(str(file), "--data", str(rows))
+
+    assert "say where what data.source writes to /out is on this machine: --data FILE" in refused.stderr
+    assert tried.returncode == 0, tried.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -25,6 +25,26 @@ def a_version_whose_file_is_missing() -> ModelVersion:
     return version.job_fails().settles()
 
 
+STORED = {"uri": "s3://models/m.onnx", "digest": words.digest(), "store": {"secretRef": {"name": "keys"}}}
+
+
+def test_another_way_to_reach_the_store_is_tried_at_once() -> None:
+    world = a_world()
+    version = ModelVersion(world, "churn-1", {"model": "churn", "artifact": STORED}).settles()
+    world.after(300)
+    version.pod().fails(
+        "verify", "CredentialsRefused", "artifact.store: s3.corp refused the key of Secret keys."
+    )
+    failed = job_of(version.job_fails().settles())
+    assert (version.reason, version.kstatus, job_of(version)) == ("CredentialsRefused", "InProgress", failed)
+
+    world.after(20)
+    assert job_of(version.settles()) == failed
+    world.edit(version.key, spec={"artifact": {**STORED, "store": {"secretRef": {"name": "other"}}}})
+
+    assert job_of(version.settles()) != failed
+
+
 def job_of(version: ModelVersion) -> str:
     return uid(version.world.api.objects[version.job_key])
 
