@@ -53,6 +53,9 @@ def test_a_bucket_keeps_the_contract_that_publications_and_deletions_rely_on(buc
         b"".join(bucket.read("a/x", 0, head))
     assert (changed.value.reason, changed.value.passing) == ("FileChanged", True)
     bucket.delete(["a/x", "a/never"])
+    with pytest.raises(StoreError) as gone:
+        b"".join(bucket.read("a/x", 0, head))
+    assert gone.value.reason == "FileChanged"
     assert names(bucket) == ["a/.run.1", "a/deep/y"]
     bucket.delete(["a/.run.1", "a/deep/y"])
     assert names(bucket) == []

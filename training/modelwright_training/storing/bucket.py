@@ -103,10 +103,16 @@ class BucketStore:
         folder = self._folder(digest)
         self.bucket.put(f"{folder}{mark}", b"")
         there = self._once_deletions_have_ended(folder, mark)
-        written = MODEL not in there
-        if written:
+        if MODEL not in there:
             self._write(f"{folder}{MODEL}", files[MODEL])
-        self._check(folder, digest, written=written)
+        # Read in any case: not every store checks what it is sent, and a run may find what another one has left.
+        found = self._found(folder)
+        if found != digest and MODEL not in there:
+            raise OutsideError(
+                "StorageFailed", f"{self.uri} reads back {found or 'nothing'} where {digest} was written."
+            )
+        if found != digest:
+            raise self._corrupt(digest, found)
         for name in sorted(files.keys() - there.keys() - {MODEL, REPORT}):
             self.bucket.put_new(f"{folder}{name}", files[name])
         return REPORT not in there and self.bucket.put_new(f"{folder}{REPORT}", files[REPORT])
@@ -133,8 +139,8 @@ class BucketStore:
         there = self._there(folder)
         if not there:
             return []
-        if MODEL in there:
-            self._check(folder, digest, written=False)
+        if MODEL in there and (found := self._found(folder)) not in (digest, None):
+            raise self._corrupt(digest, found)
         # Before a tombstone is left: where nothing may be deleted, that could not be deleted either. And before marks
         # are looked for: of two deletions that each delete a mark of their own, one finds that none is left.
         self._delete(folder, [name for name in there if name.startswith(MARK) and is_over(name)])
@@ -197,23 +203,21 @@ class BucketStore:
         else:
             self.bucket.put(key, content)
 
-    def _check(self, folder: str, digest: str, *, written: bool) -> None:
-        """Read the model and compare its digest. `written`: just now, by this call, or at the same time by another."""
+    def _found(self, folder: str) -> str | None:
+        """The digest of the model in a folder, of which all bytes are read; None if there is none."""
         head = self.bucket.head(f"{folder}{MODEL}")
+        if head is None:
+            return None
         hashed = hashlib.sha256()
-        if head is not None:
-            for part in self.bucket.read(f"{folder}{MODEL}", 0, head):
-                hashed.update(part)
-        found = f"no {MODEL}" if head is None else f"sha256:{hashed.hexdigest()}"
-        if found == digest:
-            return
-        if written:
-            raise OutsideError("StorageFailed", f"{self.uri} reads back {found} where {digest} was written.")
-        raise InputError(
+        for part in self.bucket.read(f"{folder}{MODEL}", 0, head):
+            hashed.update(part)
+        return f"sha256:{hashed.hexdigest()}"
+
+    def _corrupt(self, digest: str, found: str | None) -> InputError:
+        return InputError(
             "StoreCorrupt",
-            f"The folder {folder_name(digest)} of {self.uri} holds {found}. Something else has written to it; it is "
-            "left as it is. "
-            "Move it away or delete it by hand, then run again.",
+            f"The folder {folder_name(digest)} of {self.uri} holds {found or f'no {MODEL}'}. Something else has "
+            "written to it; it is left as it is. Move it away or delete it by hand, then run again.",
         )
 
     def _folder(self, digest: str) -> str:

@@ -23,6 +23,9 @@ IN_BUCKET = re.compile(r"(?P<bucket>(s3|gs|az)://[^/]+)(?P<path>/.*)?")
 # Seconds. What could not be kept would have to be trained again; what cannot be written need not be trained.
 PATIENCE, PROOF_PATIENCE = 600.0, 60.0
 
+# Where a registry, or a proxy before it, takes no uploads of this size.
+REASONS = {"FileTooLarge": "ModelTooLarge"}
+
 Result = TypeVar("Result")
 
 
@@ -115,7 +118,7 @@ def patiently(work: Callable[[], Result], called: str, seconds: float = PATIENCE
                 log.info("%s: %s", error.reason, error.message)
             raise
 
-    with outside():
+    with outside(REASONS):
         return resuming.patiently(logged, called, Patience(silent=seconds, total=seconds))
 
 
