@@ -5,12 +5,12 @@ import io
 import json
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Semaphore, Thread
 from typing import Protocol, Self, TypeVar, runtime_checkable
 
 from modelwright_stores.failures import StoreError
@@ -19,8 +19,8 @@ from modelwright_stores.untyped import Buffer
 SHORTEST, LONGEST = 0.2, 10.0
 PIECE = 1 << 20
 DIGEST = "sha256:"
-# Pieces that are read and not yet written.
-WAITING = 2
+# Pieces that are read, and not yet hashed or not yet written.
+WAITING = 4
 
 Result = TypeVar("Result")
 
@@ -318,41 +318,85 @@ class _Stream(io.RawIOBase):
         super().close()
 
 
+class _Aside:
+    """Does something with each piece, in their order, in a thread of its own while further ones are read."""
+
+    def __init__(self, act: Callable[[bytes], object]) -> None:
+        self._act = act
+        self._pieces: SimpleQueue[bytes | None] = SimpleQueue()
+        self._free = Semaphore(WAITING)
+        self._failure: BaseException | None = None
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def take(self, piece: bytes) -> None:
+        """Take another piece, as soon as not too many wait. What `act` has raised."""
+        self._free.acquire()
+        self._pieces.put(piece)
+        if self._failure is not None:
+            raise self._failure
+
+    def flush(self) -> None:
+        """Wait until nothing is left. What `act` has raised."""
+        for _ in range(WAITING):
+            self._free.acquire()
+        self._free.release(WAITING)
+        if self._failure is not None:
+            raise self._failure
+
+    def end(self) -> None:
+        """Wait for the thread, which finishes what it has."""
+        self._pieces.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (piece := self._pieces.get()) is not None:
+            try:
+                if self._failure is None:
+                    self._act(piece)
+            except BaseException as failure:  # noqa: BLE001 - raised where the pieces come from
+                self._failure = failure
+            self._free.release()
+
+
 class _Partial:
     """A file that is not whole yet, the hash of what is there, and a note of which file it is.
 
-    Pieces are hashed and written by a thread of its own while the next ones are read."""
+    Pieces are hashed and written while the next ones are read."""
 
-    def __init__(self, target: Path, head: Head, raw: io.FileIO, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, target: Path, head: Head, raw: io.FileIO) -> None:
         self.head, self.size, self.hash = head, 0, hashlib.sha256()
-        self._target, self._raw, self._thread = target, raw, thread
+        self._target, self._raw = target, raw
         self._path, self._note = _paths(target)
-        self._pending: deque[Future[None]] = deque()
+        self._asides = [_Aside(self._hash), _Aside(self._write)]
 
     @classmethod
     @contextmanager
     def opened(cls, target: Path, head: Head) -> Iterator[Self]:
         """What is there of the file that `head` is of, to be added to."""
         path, _ = _paths(target)
-        with io.FileIO(path, "a+") as raw, ThreadPoolExecutor(1, "download") as thread:
-            partial = cls(target, head, raw, thread)
-            if partial._is_of(head):
-                partial._look()
-            else:
-                partial.restart(head)
-            yield partial
+        with io.FileIO(path, "a+") as raw:
+            partial = cls(target, head, raw)
+            try:
+                if partial._is_of(head):
+                    partial._look()
+                else:
+                    partial.restart(head)
+                yield partial
+            finally:
+                for aside in partial._asides:
+                    aside.end()
 
     def add(self, piece: bytes) -> None:
         """Take further bytes; `hash` and the disk have them after `flush`. OSError, also of earlier ones."""
         self.size += len(piece)
-        self._pending.append(self._thread.submit(self._write, piece))
-        if len(self._pending) > WAITING:
-            self._pending.popleft().result()
+        for aside in self._asides:
+            aside.take(piece)
 
     def flush(self) -> None:
         """Wait for all bytes. OSError."""
-        while self._pending:
-            self._pending.popleft().result()
+        for aside in self._asides:
+            aside.flush()
 
     def restart(self, head: Head) -> None:
         """Begin at the first byte, of the file that `head` is of."""
@@ -365,8 +409,10 @@ class _Partial:
         self._path.replace(self._target)
         self._note.unlink(missing_ok=True)
 
-    def _write(self, piece: bytes) -> None:
+    def _hash(self, piece: bytes) -> None:
         self.hash.update(piece)
+
+    def _write(self, piece: bytes) -> None:
         left = memoryview(piece)
         while left:
             left = left[self._raw.write(left) :]

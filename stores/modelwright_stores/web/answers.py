@@ -17,7 +17,7 @@ BUSY = (202, 408, 425, 429)
 # An etag that changes with every byte: not a weak one, and none that could not be sent back.
 STRONG = re.compile(r'"[\x21\x23-\x7e]{1,256}"')
 RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
-PIECE = 1 << 20
+PIECE = 256 << 10
 SOON = 0.5
 
 

@@ -15,6 +15,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers GET and HEAD."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     folder: Path
 
     def do_HEAD(self) -> None:
