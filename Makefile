@@ -106,7 +106,7 @@ bench-scale: venv ## Measure the operator with 5,000 services and 10,000 version
 bench-tables: venv ## Measure where the time and the memory go when a million rows become a model (minutes)
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.tables
 
-bench-stores: venv ## Measure a model of 1 GB from S3 and from https beside curl: rate, memory, what kills cost (5 minutes; QUICK=1)
+bench-stores: venv stores ## Measure a model of 1 GB from S3 and from https beside curl: rate, memory, what kills cost (5 minutes; QUICK=1)
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.stores $(if $(QUICK),--quick)
 
 bench-docs: venv ## Write what bench-servers measured last into docs/performance.md

@@ -114,7 +114,10 @@ class _Look:
     def __call__(self) -> None:
         try:
             access = self._access()
-            file = opening.file(self.wanted.uri, access, self.patience.silent)
+            # Of a registry it has to be looked up.
+            file = patiently(
+                lambda: opening.file(self.wanted.uri, access, self.patience.silent), MODEL, self.patience
+            )
             self._model(file)
             self._golden(access)
         except StoreError as failure:
