@@ -6,15 +6,17 @@ says: `.wh.NAME` deletes NAME, `.wh..wh..opq` all that lies beside it."""
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from modelwright_stores.registry.manifests import clean
 
 BLOCK = 512
 PIECE = 1 << 20
-MAX_NAME_BYTES = 1 << 20
-MAX_ENTRIES = 1_000_000
-MAX_UNPACKED_BYTES = 64 << 30
+MAX_HEADER_BYTES = 1 << 20
+# Of all layers of an image together: what they unpack to, and what it takes to remember the names in them.
+MAX_UNPACKED_BYTES = 32 << 30
+MAX_NAMES_BYTES = 64 << 20
+NAME_BYTES = 200
 HIDES, HIDES_ALL = ".wh.", ".wh..wh..opq"
 GZIP = b"\x1f\x8b"
 NAMING = (
@@ -28,6 +30,26 @@ NAMING = (
 
 class ArchiveError(Exception):
     """A layer that is no archive as it should be; the message completes `A layer of IMAGE ...`."""
+
+
+@dataclass
+class Budget:
+    """What may still be read of an image, and remembered of it."""
+
+    unpacked: int = field(default_factory=lambda: MAX_UNPACKED_BYTES)
+    names: int = field(default_factory=lambda: MAX_NAMES_BYTES)
+
+    def unpack(self, size: int) -> None:
+        """Count in bytes. ArchiveError."""
+        self.unpacked -= size
+        if self.unpacked < 0:
+            raise ArchiveError(f"unpacks, with the others, to more than {MAX_UNPACKED_BYTES} bytes")
+
+    def remember(self, path: str) -> None:
+        """Count in a name. ArchiveError."""
+        self.names -= len(path) + NAME_BYTES
+        if self.names < 0:
+            raise ArchiveError("holds, with the others, more names than can be read")
 
 
 @dataclass(frozen=True)
@@ -45,11 +67,12 @@ class Member:
 class Archive:
     """A tar archive that is read once, from its beginning to its end."""
 
-    def __init__(self, pieces: Iterator[bytes], packing: str) -> None:
-        """Of the bytes of a layer that is packed as `tar` or `gzip`."""
+    def __init__(self, pieces: Iterator[bytes], packing: str, budget: Budget | None = None) -> None:
+        """Of the bytes of a layer that is packed as `tar` or `gzip`. `budget`: that of the image."""
+        self.budget = budget or Budget()
         self._packed = pieces
         self._pieces = _gunzipped(pieces) if packing == "gzip" else pieces
-        self._buffer, self._unpacked, self._left = b"", 0, 0
+        self._buffer, self._left = b"", 0
 
     def members(self) -> Iterator[Member]:
         """All paths in their order. ArchiveError."""
@@ -68,8 +91,6 @@ class Archive:
                 yield Member(path, size, place, whole, info.isdir())
             self._skip(self._left + (-size % BLOCK if has_data else 0))
             longer, place = {}, place + 1
-            if place > MAX_ENTRIES:
-                raise ArchiveError(f"holds more than {MAX_ENTRIES} files")
 
     def data(self) -> Iterator[bytes]:
         """The bytes of the member that was given last."""
@@ -92,8 +113,8 @@ class Archive:
 
     def _longer(self, info: tarfile.TarInfo) -> dict[str, str]:
         """What the member that follows is called, and how large it is, where its own header has no room for it."""
-        if info.size > MAX_NAME_BYTES:
-            raise ArchiveError("holds a name of more than 1 MiB")
+        if info.size > MAX_HEADER_BYTES:
+            raise ArchiveError("holds a header of more than 1 MiB")
         content = self._exactly(info.size)
         self._skip(-info.size % BLOCK)
         if info.type == tarfile.GNUTYPE_LONGNAME:
@@ -121,9 +142,7 @@ class Archive:
 
     def _fill(self) -> bool:
         for piece in self._pieces:
-            self._unpacked += len(piece)
-            if self._unpacked > MAX_UNPACKED_BYTES:
-                raise ArchiveError(f"unpacks to more than {MAX_UNPACKED_BYTES} bytes")
+            self.budget.unpack(len(piece))
             if piece:
                 self._buffer = piece
                 return True
@@ -132,7 +151,10 @@ class Archive:
 
 def found(archive: Archive) -> dict[str, Member]:
     """What a layer holds, by path. Of a path that is there twice the last one counts. ArchiveError."""
-    members = {member.path: member for member in archive.members()}
+    members: dict[str, Member] = {}
+    for member in archive.members():
+        archive.budget.remember(member.path)
+        members[member.path] = member
     archive.finish()
     return members
 
@@ -145,6 +167,8 @@ class Covers:
 
     def hides(self, path: str) -> bool:
         """Whether a path of the layer at hand is replaced or deleted by a layer above it."""
+        if not self._paths:
+            return False
         parts = path.split("/")
         return any("/".join(parts[:end]) in self._paths for end in range(1, len(parts) + 1)) or any(
             "/".join((*parts[:end], HIDES_ALL)) in self._paths for end in range(len(parts))
@@ -187,17 +211,14 @@ def _size(longer: Mapping[str, str], info: tarfile.TarInfo) -> int:
 def _records(content: bytes) -> dict[str, str]:
     """The records `LENGTH KEY=VALUE\\n` of a pax header that count here."""
     found: dict[str, str] = {}
-    while content:
-        length, blank, _ = content.partition(b" ")
-        if (
-            not blank
-            or not length.isdigit()
-            or len(length) > 8
-            or not len(length) < int(length) <= len(content)
-        ):
+    start = 0
+    while start < len(content):
+        blank = content.find(b" ", start, start + 8)
+        length = content[start:blank]
+        if blank < 0 or not length.isdigit() or not blank < start + int(length) <= len(content):
             break
-        key, _, value = content[len(length) + 1 : int(length) - 1].partition(b"=")
-        content = content[int(length) :]
+        key, _, value = content[blank + 1 : start + int(length) - 1].partition(b"=")
+        start += int(length)
         if key in (b"path", b"size"):
             found[key.decode()] = value.decode("utf-8", "surrogateescape")
         elif key.startswith(b"GNU.sparse."):

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from modelwright_stores.failures import StoreError
@@ -12,6 +12,8 @@ from modelwright_stores.registry.reference import DIGEST
 
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_LAYERS = 1000
+MAX_PATH, MAX_DEPTH = 4096, 100
+_CONTROL = re.compile(r"[\x00-\x1f]")
 
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -99,10 +101,12 @@ def image(manifest: Mapping[str, Any], digest: str, shown: str) -> Image:
 
 
 def clean(path: str) -> str | None:
-    """A path in an image without `./`; None for one that leads out of it or cannot be named."""
+    """A path in an image without `./`; None for one that leads out of it, is too long or cannot be named."""
+    if len(path) > MAX_PATH or _CONTROL.search(path):
+        return None
     parts = [part for part in path.split("/") if part not in ("", ".")]
-    odd = not parts or ".." in parts or any(ord(character) < 32 for character in path)
-    return None if odd else str(PurePosixPath(*parts))
+    odd = not parts or ".." in parts or len(parts) > MAX_DEPTH
+    return None if odd else "/".join(parts)
 
 
 def _layer(layer: Mapping[str, Any]) -> Layer:

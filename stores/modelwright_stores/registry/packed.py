@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from modelwright_stores.failures import StoreError
-from modelwright_stores.registry.archives import Archive, ArchiveError, Member
+from modelwright_stores.registry.archives import Archive, ArchiveError, Budget, Member
 from modelwright_stores.registry.blobs import Blob
 from modelwright_stores.registry.manifests import Layer
 from modelwright_stores.registry.session import Session
@@ -66,11 +66,11 @@ def layer_bytes(session: Session, layer: Layer, shown: str) -> Iterator[bytes]:
 
 
 @contextmanager
-def opened(session: Session, layer: Layer, shown: str) -> Iterator[Archive]:
-    """The archive that a layer is. StoreAnswerInvalid for one that is none."""
+def opened(session: Session, layer: Layer, shown: str, budget: Budget | None = None) -> Iterator[Archive]:
+    """The archive that a layer is. StoreAnswerInvalid for one that is none, or that is beyond the budget."""
     pieces = layer_bytes(session, layer, shown)
     try:
-        yield Archive(pieces, layer.packing or "tar")
+        yield Archive(pieces, layer.packing or "tar", budget)
     except ArchiveError as error:
         for _ in pieces:  # if a byte is wrong, then that is the reason
             pass

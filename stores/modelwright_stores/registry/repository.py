@@ -47,6 +47,7 @@ class Repository:
         self._session = Session(self._reference, access)
         self._images: dict[str, Image] = {}
         self._members: dict[str, dict[str, archives.Member]] = {}
+        self._budget = archives.Budget()
 
     @property
     def reference(self) -> str:
@@ -208,7 +209,7 @@ class Repository:
     def _members_of(self, layer: Layer, reference: str) -> dict[str, archives.Member]:
         if layer.digest not in self._members:
             shown = self._shown(reference)
-            with opened(self._session, layer, shown) as archive:
+            with opened(self._session, layer, shown, self._budget) as archive:
                 self._members[layer.digest] = archives.found(archive)
         return self._members[layer.digest]
 

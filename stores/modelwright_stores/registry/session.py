@@ -14,6 +14,7 @@ from http.client import HTTPMessage, HTTPResponse
 from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit
 
 from modelwright_stores.access import Access
+from modelwright_stores.addresses import origin
 from modelwright_stores.failures import StoreError
 from modelwright_stores.registry import answers, credentials
 from modelwright_stores.registry.reference import Reference
@@ -21,13 +22,14 @@ from modelwright_stores.web import answers as web
 from modelwright_stores.web.connection import Connection, explained, trusting
 
 MAX_TOKEN_BYTES = 256 << 10
+MAX_CHALLENGE = 8 << 10
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 # Seconds of silence: a registry answers a read soon, but may hash gigabytes before it says that it has them.
 READING, WRITING = 8.0, 120.0
 PULL, PUSH = "pull", "pull,push"
 
-_PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))')
+_PARAMETER = re.compile(r'(?<![A-Za-z_])([A-Za-z_]{1,32})=\s*(?:"([^"]*)"|([^\s,"]+))')
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 Body = Callable[[], Iterable[bytes]]
@@ -64,8 +66,10 @@ class Session:
     """Asks the registry of one reference. Each method raises StoreError."""
 
     def __init__(self, reference: Reference, access: Access) -> None:
+        """Connects to nothing yet. UriUnsupported for an endpoint that is no address."""
         self.reference, self.access = reference, access
         self.base = (access.endpoint or f"https://{reference.server}").rstrip("/")
+        origin(self.base)
         self.called = f"the registry of {reference.shown}"
         self._authorization: dict[str, str] = {}
         self._basic: str | None = None
@@ -143,7 +147,7 @@ class Session:
         for challenge in challenges:
             scheme, _, rest = challenge.strip().partition(" ")
             if scheme.lower() == "bearer":
-                given = {name.lower(): a or b for name, a, b in _PARAMETER.findall(rest)}
+                given = {name.lower(): a or b for name, a, b in _PARAMETER.findall(rest[:MAX_CHALLENGE])}
                 return self._token(given.get("realm", ""), given.get("service"), right)
         return self._basic
 

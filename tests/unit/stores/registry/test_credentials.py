@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,22 @@ def test_a_server_for_tokens_at_an_internal_address_gets_nothing(
     with pytest.raises(StoreError) as failure:
         Repository(f"oci://{before.host}/{name}", access(secret("writer"))).check_push()
     assert failure.value.reason == "AddressRefused"
+
+
+def test_a_header_of_many_letters_costs_no_time(before: Front, access: Given, name: str) -> None:
+    before.auth, before.realm = "token", "a" * 60_000
+    begun = time.process_time()
+    with pytest.raises(StoreError) as failure:
+        Repository(f"oci://{before.host}/{name}", access()).check_push()
+    assert failure.value.reason == "StoreAnswerInvalid"
+    assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize("endpoint", ["https://[::1", "https://:5000", "https://a:99999"])
+def test_an_endpoint_that_is_no_address_is_refused(access: Given, endpoint: str) -> None:
+    with pytest.raises(StoreError) as failure:
+        Repository("oci://registry.corp/a", access(endpoint=endpoint))
+    assert failure.value.reason == "UriUnsupported"
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])

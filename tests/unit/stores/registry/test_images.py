@@ -269,8 +269,20 @@ def test_what_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(archives, "MAX_UNPACKED_BYTES", 10 << 20)
     bomb = gzip.compress(packed({"a": b"\0" * (20 << 20)}))
     assert len(bomb) < 100_000
-    with pytest.raises(ArchiveError, match="unpacks to more"):
+    with pytest.raises(ArchiveError, match="to more than"):
         found(Archive(iter([bomb]), "gzip"))
+
+
+def test_an_image_of_too_many_names_is_refused() -> None:
+    budget = archives.Budget(names=1000)
+    found(Archive(iter([packed({"a": b"", "b": b""})]), "tar", budget))
+    with pytest.raises(ArchiveError, match="more names"):
+        found(Archive(iter([packed({"c": b"", "d": b"", "e": b""})]), "tar", budget))
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "x/" * 200])
+def test_a_path_that_no_system_takes_is_passed_over(path: str) -> None:
+    assert list(found(Archive(iter([packed({path: b"1", "a": b"2"})]), "tar"))) == ["a"]
 
 
 def test_gnu_tar_and_gzip_agree(tmp_path: Path) -> None:
