@@ -52,15 +52,23 @@ def source_uses(data: Mapping[str, Any], field: str) -> tuple[Use, ...]:
     """The stores that a TrainingJob's `data`, or a ModelVersion's `evaluate`, is read from. `field`: what messages call
     the store of the data.
 
-    The store of the data is also that of a hold-out with the same scheme: credentials for a bucket are none for a
-    server of another kind.
+    The store of the data is also that of a hold-out with the same scheme and, where the uri names a server, the same
+    server: no server gets the credentials of another one. Certificates beside the store need only the same scheme.
     """
     uri, store, authority = source_of(data), data.get("store"), data.get("caConfigMapRef")
     uses = [Use("data", uri, field, store, authority)]
     if holdout := (data.get("holdout") or {}).get("uri"):
-        alike = uri.partition("://")[0] == holdout.partition("://")[0]
-        uses.append(Use("holdout", holdout, field, *((store, authority) if alike else ())))
+        alike = _service(uri) == _service(holdout)
+        trusts = uri.partition("://")[0] == holdout.partition("://")[0]
+        uses.append(Use("holdout", holdout, field, store if alike else None, authority if trusts else None))
     return tuple(use for use in uses if is_outside(use.uri))
+
+
+def _service(uri: str) -> tuple[str, str]:
+    """The scheme, and the host and port where the uri names them: a bucket's are those of its store."""
+    scheme, _, rest = uri.partition("://")
+    server = rest.partition("/")[0].rpartition("@")[2].lower() if scheme in {"https", "oci"} else ""
+    return scheme, server.removesuffix(":443")
 
 
 def described(use: Use, otherwise: Store | None = None) -> Store | None:

@@ -176,15 +176,32 @@ def test_certificates_beside_the_store_join_what_is_known_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("holdout", "secret"),
-    [("s3://other/b.csv", "lake"), ("https://else.example/b.csv", None), ("s3://known/b.csv", "lake")],
+    ("uri", "holdout", "secret"),
+    [
+        ("s3://lake/a.csv", "s3://other/b.csv", "mine"),
+        ("s3://lake/a.csv", "https://else.example/b.csv", None),
+        ("https://a.example/a.csv", "https://A.example:443/b.csv?sig=x", "mine"),
+        ("https://a.example/a.csv", "https://else.example/b.csv", None),
+        ("https://a.example/a.csv", "https://a.example:8443/b.csv", None),
+        ("https://a.example/a.csv", "https://known.example/b.csv", "web"),
+        ("oci://a.example/data:1", "oci://a.example/other:1", "mine"),
+        ("oci://a.example/data:1", "oci://a.example:5000/data:1", None),
+    ],
 )
-def test_the_store_of_the_data_is_that_of_a_hold_out_with_the_same_scheme(
-    holdout: str, secret: str | None
+def test_the_store_of_the_data_is_that_of_a_hold_out_at_the_same_service(
+    uri: str, holdout: str, secret: str | None
 ) -> None:
-    data = {"uri": "s3://lake/a.csv", "store": of("lake"), "holdout": {"uri": holdout}}
-    found = document(access(settings(), *source_uses(data, "data.store")))["stores"]
+    known = settings(**{"https://known.example": of("web")})
+    data = {"uri": uri, "store": of("mine"), "holdout": {"uri": holdout}}
+    found = document(access(known, *source_uses(data, "data.store")))["stores"]
     assert found.get("holdout", {}).get("secret") == secret
+
+
+def test_certificates_of_the_data_are_trusted_for_a_hold_out_on_another_server_too() -> None:
+    ca, holdout = {"name": "ca", "key": "ca.crt"}, {"uri": "https://else.example/b"}
+    data = {"uri": "https://a.example/a", "store": of("mine"), "caConfigMapRef": ca, "holdout": holdout}
+    found = document(access(settings(), *source_uses(data, "data.store")))["stores"]
+    assert found["holdout"] == {"field": "data.store", "authority": "ca.crt of ConfigMap ca"}
 
 
 @pytest.mark.parametrize(
