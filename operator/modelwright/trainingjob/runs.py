@@ -25,6 +25,7 @@ from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.engine.objects import Body, uid
 from modelwright.trainingjob.observed import Observed
 from modelwright.workload.following import (
+    SPENT,
     Ended,
     Failing,
     Progress,
@@ -205,7 +206,8 @@ def postponed(run: Run, problem: Problem) -> Run:
     message = problem.message
     if problem.missing:
         who = "fetch tries again" if message.startswith("fetch: ") else "the run is tried again"
-        message = f"{message.rstrip('.')}; {who} with growing pauses"
+        spent = ", and trains again each time" if message.startswith(SPENT) else ""
+        message = f"{message.rstrip('.')}; {who} with growing pauses{spent}"
     return run.model_copy(
         update={"state": "Pending", "step": None, "reason": problem.reason, "message": message}
     )

@@ -2,7 +2,7 @@
 
 Work fails for good only because of its own steps. If the cluster cannot run it (a quota refuses the pods, or there is
 no node, image or claim), or its input does not exist yet, it is postponed: a new Job is to replace this one after a
-pause. The pauses grow with the time since the first try.
+pause. The pauses grow with the time since the first try, and with what a try has spent.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ from modelwright.workload.podstatus import (
 PODS_LAG = timedelta(seconds=20)
 SHORTEST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(minutes=10)
+# The message of a problem of `publish` begins so: all steps before it, the training too, are done again.
+SPENT = "publish: "
+# The pause after such a problem, in times of what the Job took, and the longest one.
+PAUSE_AFTER_TRAINING = 2
+LONGEST_AFTER_TRAINING = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -216,7 +221,17 @@ def _deadline_exceeded(work: Work, job: Body, failed: Mapping[str, Any]) -> Prog
 
 
 def _postponed(work: Work, job: Body, failed: Mapping[str, Any], problem: Problem) -> Postponed:
-    return Postponed(problem, next_try(failed, work.since or from_timestamp(created(job))))
+    retry_at = next_try(failed, work.since or from_timestamp(created(job)))
+    if problem.message.startswith(SPENT):
+        ended = from_timestamp(str(failed["lastTransitionTime"]))
+        pause = PAUSE_AFTER_TRAINING * (ended - _began(job))
+        retry_at = max(retry_at, ended + min(pause, LONGEST_AFTER_TRAINING))
+    return Postponed(problem, retry_at)
+
+
+def _began(job: Body) -> datetime:
+    """When the Job began to run: a queue may have held it back before."""
+    return from_timestamp(str((job.get("status") or {}).get("startTime") or created(job)))
 
 
 def next_try(end: Mapping[str, Any], since: datetime) -> datetime:

@@ -19,9 +19,8 @@ PERMANENT = 65
 UNPULLABLE = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable"}
 UNSTARTABLE = {"InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 NEVER_STARTABLE = {"InvalidImageName"}
-# What may end by itself. A step tries again by itself first.
-PASSING = ("StoreUnavailable", "FileChanged")
-# What a person mends outside the spec: Secrets, rights, stores, certificates, networks, clocks.
+# What a person mends outside the spec: Secrets, rights, stores, certificates, networks, clocks; and what may end by
+# itself. A step tries again by itself first, and says with its exit code whether it did: both are waited for.
 STORE_REASONS = (
     "SecretNotFound",
     "SecretIncomplete",
@@ -37,7 +36,8 @@ STORE_REASONS = (
     "CertificateNotTrusted",
     "AddressRefused",
     "StoreAnswerInvalid",
-    *PASSING,
+    "StoreUnavailable",
+    "FileChanged",
 )
 # Step and reason of failures because of missing input, or of a store. The same spec works once that is mended.
 NOT_THERE = {
@@ -153,7 +153,7 @@ def _container_failure(name: str, ended: Mapping[str, Any], report: Mapping[str,
     error = report.get("error")
     if isinstance(error, dict) and error.get("reason"):
         reason = _reason(error["reason"], "StepFailed")
-        missing = (permanent or reason in PASSING) and (name, reason) in NOT_THERE
+        missing = (permanent or reason in STORE_REASONS) and (name, reason) in NOT_THERE
         return Problem(
             reason, f"{name}: {error.get('message', reason)}", permanent, missing, own=own and not missing
         )

@@ -112,7 +112,9 @@ def test_a_store_that_answers_no_more_is_waited_for_even_after_all_retries() -> 
     job.job_fails("BackoffLimitExceeded").settles()
 
     assert (job.run["state"], job.reason, job.is_stalled) == ("Pending", "StoreUnavailable", False)
-    assert job.message.endswith("does not answer; the run is tried again with growing pauses")
+    assert job.message.endswith(
+        "does not answer; the run is tried again with growing pauses, and trains again each time"
+    )
 
 
 def test_what_only_another_spec_helps_ends_the_run() -> None:

@@ -153,6 +153,13 @@ CASES: dict[str, tuple[dict[str, Any], object]] = {
             Problem("DataNotFound", "fetch: why", permanent=True, missing=True), END + timedelta(seconds=60)
         ),
     ),
+    "a store that fails after all retries": (
+        {
+            "job": a_job("Failed", "BackoffLimitExceeded"),
+            "pods": [a_pod(died(75, "fetch", "StoreAnswerInvalid"))],
+        },
+        Postponed(Problem("StoreAnswerInvalid", "fetch: why", missing=True), END + timedelta(seconds=60)),
+    ),
     "a trainer that says so is not believed": (
         {"job": a_job("Failed"), "pods": [a_pod(done("fetch"), died(65, "train", "DataNotFound"))]},
         Failed(Problem("DataNotFound", "train: why", permanent=True, own=True)),
@@ -207,3 +214,30 @@ def test_the_pause_grows_with_the_time_that_the_work_was_tried_for(tried: int, p
 
     assert isinstance(progress, Postponed)
     assert progress.retry_at == END + timedelta(seconds=pause)
+
+
+@pytest.mark.parametrize(
+    ("took", "step", "pause"),
+    [
+        (60, "publish", 120),
+        (10_800, "publish", 21_600),
+        (600_000, "publish", 86_400),
+        (10_800, "fetch", 600),
+    ],
+)
+def test_the_pause_grows_with_what_the_try_has_spent(took: int, step: str, pause: int) -> None:
+    job = a_job("Failed", "PodFailurePolicy")
+    job["status"]["startTime"] = to_timestamp(END - timedelta(seconds=took))
+    done_before = [done("fetch"), done("train")] if step == "publish" else []
+    pod = a_pod(*done_before, died(65, step, "AccessDenied"))
+
+    seen = follow(Work(("fetch", "train", "publish"), job, [pod], since=END - timedelta(seconds=took)), END)
+    remembered = Problem("AccessDenied", f"{step}: why")
+    later = follow(
+        Work(("fetch", "train", "publish"), job, since=END - timedelta(seconds=took), postponed=remembered),
+        END,
+    )
+
+    for progress in (seen, later):
+        assert isinstance(progress, Postponed)
+        assert progress.retry_at == END + timedelta(seconds=pause)
