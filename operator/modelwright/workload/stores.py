@@ -6,7 +6,7 @@ operator names Secrets, and never reads one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelwright.api.storedocument import (
@@ -51,6 +51,31 @@ def kept_access(pod: Mapping[str, Any], name: str) -> Parts:
         mounts=tuple(each for each in given.get("volumeMounts") or () if each["name"].startswith(VOLUMES)),
         env={VARIABLE: known[VARIABLE]} if VARIABLE in known else {},
     )
+
+
+def with_access(pod: Mapping[str, Any], name: str, parts: Parts) -> Mapping[str, Any]:
+    """A pod spec in which a container has `parts` to reach stores, in the place of what it was given; the same one if
+    that is the same."""
+    if kept_access(pod, name) == parts:
+        return pod
+    given = _container(pod, name)
+    env = [each for each in given.get("env") or () if each["name"] != VARIABLE]
+    changed = {
+        **given,
+        "env": [*env, *({"name": key, "value": value} for key, value in parts.env.items())],
+        "volumeMounts": [*parts.mounts, *_others(given.get("volumeMounts"))],
+    }
+    containers = {
+        kind: [changed if each is given else each for each in pod[kind]]
+        for kind in ("initContainers", "containers")
+        if pod.get(kind)
+    }
+    return {**pod, **containers, "volumes": [*parts.volumes, *_others(pod.get("volumes"))]}
+
+
+def _others(named: Iterable[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
+    """The volumes, or mounts, that are none of a store."""
+    return [each for each in named or () if not each["name"].startswith(VOLUMES)]
 
 
 def kept_store(pod: Mapping[str, Any], name: str) -> Store | None:

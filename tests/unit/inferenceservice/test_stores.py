@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 from unit.given import words
-from unit.given.resources import InferenceService, ModelVersion, a_service, a_version, a_world
+from unit.given.resources import (
+    InferenceService,
+    ModelVersion,
+    a_served_version,
+    a_service,
+    a_version,
+    a_world,
+)
 from unit.given.world import World
 
 from modelwright.api.base import ResourceRequirements
@@ -90,6 +97,60 @@ def test_a_revision_that_never_was_ready_takes_what_the_administrator_mends() ->
     service.settles()
 
     assert entry(service)["secret"] == "other"
+
+
+def test_a_revision_of_an_earlier_release_without_ready_pods_takes_what_the_administrator_mends() -> None:
+    service = served(a_world(**default(KEYS)))
+    (before,) = pods(service).values()
+    service.world.is_upgraded(serving_image="serving:2", **default(OTHER))
+    service.settles()
+    assert (list(pods(service).values()), entry(service)["secret"]) == ([before], "keys"), "its pods serve"
+
+    service.has_ready(0, "stable").settles()
+
+    assert entry(service) == {**entry(service), "secret": "other", "endpoint": "https://s3.corp:9000"}
+    (after,) = pods(service).values()
+    (pull,), (earlier,) = after["spec"]["initContainers"], before["spec"]["initContainers"]
+    assert (pull["image"], pull["command"]) == (earlier["image"], earlier["command"])
+    assert sorted(mount["name"] for mount in pull["volumeMounts"]) == ["model", "store-artifacts", "tmp"]
+    assert after["spec"]["containers"] == before["spec"]["containers"]
+    (volume,) = (each for each in after["spec"]["volumes"] if each["name"] == "store-artifacts")
+    assert volume["projected"]["sources"][0]["secret"]["name"] == "other"
+
+    service.world.is_upgraded(serving_image="serving:2", stores=())
+    service.settles()
+    assert entry(service) == {}
+    assert "store-artifacts" not in json.dumps(pods(service))
+
+
+def test_a_revision_of_an_earlier_release_on_a_claim_stays_as_it_is() -> None:
+    service = a_served_version()
+    before = pods(service)
+    service.world.is_upgraded(serving_image="serving:2", allowed_networks=("10.0.0.0/8",))
+    assert pods(service.has_ready(0, "stable").settles()) == before
+
+
+def test_a_wrong_default_that_no_ready_pod_has_is_mended_while_an_earlier_pod_serves() -> None:
+    service = served(a_world(**default(KEYS)))
+    service.has_ready(0, "stable")
+    service.world.is_upgraded(**default({"secretRef": {"name": "wrong"}}))
+    assert entry(service.settles())["secret"] == "wrong", "no pod was ready"
+    key = service.deployment(service.revision("stable"))
+    generation = service.all(DEPLOYMENTS)[key.name]["metadata"]["generation"]
+    # The pod of before is ready again, and that of the new template never is.
+    status = {"observedGeneration": generation, "replicas": 2, "updatedReplicas": 1, "readyReplicas": 1}
+    service.world.edit(key, status=status)
+
+    service.world.is_upgraded(**default(OTHER))
+
+    assert entry(service.settles())["secret"] == "other"
+
+
+def test_a_scaled_service_keeps_its_store_before_its_status_is_new() -> None:
+    service = served(a_world(**default(KEYS)))
+    service.world.is_upgraded(**default(OTHER))
+    service.changes(replicas=2).settles()
+    assert entry(service.settles())["secret"] == "keys"
 
 
 def test_another_store_of_the_version_makes_another_revision() -> None:

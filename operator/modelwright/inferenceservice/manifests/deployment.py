@@ -9,7 +9,7 @@ from modelwright.api.inferenceservice import Revision, ServerOptions
 from modelwright.api.storedocument import Use
 from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION, pod_root_uid
 from modelwright.common.settings import Settings
-from modelwright.engine.objects import ROOT_UID, Key
+from modelwright.engine.objects import ROOT_UID, Body, Key, metadata
 from modelwright.engine.plan import Apply
 from modelwright.inferenceservice.manifests.names import (
     ADMIN_PORT,
@@ -26,7 +26,7 @@ from modelwright.inferenceservice.rollout import steps
 from modelwright.inferenceservice.rollout.readiness import ready_replicas
 from modelwright.workload.podspec import Parts, container, empty_dir, mount, pod_spec
 from modelwright.workload.store import artifacts
-from modelwright.workload.stores import access, kept_access
+from modelwright.workload.stores import access, kept_access, with_access
 
 # Longer than the server's own drain, so that it always ends by itself.
 TERMINATION_GRACE_SECONDS = 60
@@ -35,6 +35,8 @@ LOADING_SECONDS = 600
 # These failures would count against a canary that gets traffic as soon as its pods are ready.
 SETTLING_SECONDS = 5
 TRAFFIC = "/etc/modelwright/traffic"
+# The init container that fetches the model.
+PULL = "pull"
 
 
 def deployment(
@@ -71,15 +73,16 @@ def deployment(
 
 
 def _started(observed: Observed, revision: Revision, settings: Settings) -> Mapping[str, Any] | None:
-    """The pod spec of a revision that an earlier release started, unchanged; None for one of this release.
+    """The pod spec of a revision that an earlier release started; None for one of this release.
 
     This release's pod spec may not suit the earlier image, and a change would replace the pods of all services at once.
+    So it stays unchanged, except that without ready pods its store is reached as of today.
     """
     existing = observed.deployment(revision.revision)
     if existing is None or revision.image == settings.serving_image:
         return None
     spec: Mapping[str, Any] = existing["spec"]["template"]["spec"]
-    return spec
+    return with_access(spec, PULL, _store(observed, revision, settings))
 
 
 def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str, Any]:
@@ -87,7 +90,7 @@ def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str
     kept = artifacts(artifact.uri, read_only=True)
     resources = revision.resources.model_dump(mode="json", exclude_none=True) if revision.resources else {}
     pull = container(
-        "pull", revision.image, settings, resources=resources,
+        PULL, revision.image, settings, resources=resources,
         mounts=(*kept.mounts, mount("model", "/model"), *store.mounts), env=store.env,
     )  # fmt: skip
     pull["command"] = [
@@ -119,14 +122,27 @@ def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str
 def _store(observed: Observed, revision: Revision, settings: Settings) -> Parts:
     """How pull reaches a store outside the namespace.
 
-    While pods of the revision are ready, as when its Deployment was made: a change of the administrator's defaults
-    replaces no pod that serves.
+    While pods of its template are ready, as in the template: a change of the administrator's defaults replaces no pod
+    that serves.
     """
     existing, artifact = observed.deployment(revision.revision), revision.artifact
-    if existing is not None and ready_replicas(existing):
-        return kept_access(existing["spec"]["template"]["spec"], "pull")
+    if existing is not None and _has_ready_pods_of_its_template(existing):
+        return kept_access(existing["spec"]["template"]["spec"], PULL)
     said = artifact.model_dump(mode="json", by_alias=True, exclude_none=True).get("store")
     return access(settings, Use("artifacts", artifact.uri, "artifact.store", said))
+
+
+def _has_ready_pods_of_its_template(deployment: Body) -> bool:
+    """True if a ready pod must be of the Deployment's template, as more are ready than there are of earlier ones.
+
+    A status that is older than the spec speaks of earlier pods: then any that is ready counts, until it is known.
+    """
+    status: Mapping[str, Any] = deployment.get("status") or {}
+    ready = ready_replicas(deployment)
+    if int(status.get("observedGeneration", 0)) < int(metadata(deployment).get("generation", 0)):
+        return ready > 0
+    earlier = int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0))
+    return ready > max(earlier, 0)
 
 
 def _server(
