@@ -15,8 +15,6 @@ log = logging.getLogger(__name__)
 
 # A termination message has room for so many.
 MOST_KEEPERS = 10
-# Seconds in which what may pass is tried again; the Job ends after ten minutes.
-PATIENCE = 120.0
 
 
 def run(environ: Mapping[str, str], paths: Paths) -> Json:
@@ -25,7 +23,7 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     artifact = document.artifact
     store = stores.kept(artifact.uri, artifact.digest, environ, paths)
     keepers = stores.patiently(
-        lambda: store.remove(artifact.digest, lambda mark: _is_over(document, mark)), artifact.uri, PATIENCE
+        lambda: store.remove(artifact.digest, lambda mark: _is_over(document, mark)), stores.DELETE_PATIENCE
     )
     log.info("%s %s", artifact.uri, f"is kept because of {', '.join(keepers)}" if keepers else "is deleted")
     return {

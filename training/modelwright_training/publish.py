@@ -91,11 +91,11 @@ def _kept(
     mark = mark_of(document.namespace, document.training_job, document.run)
     called = store.uri_of(digest)
     signature = {} if key is None else {SIGNATURE: bundle.sign(MODEL, digest, key)}
-    fresh = stores.patiently(lambda: store.put(digest, {**files, **signature}, mark), called)
+    fresh = stores.patiently(lambda: store.put(digest, {**files, **signature}, mark))
     log.info("%s %s", "Published" if fresh else "Already published:", called)
     if key is None:
         return {}, None
-    found = stores.patiently(lambda: store.add(digest, SIGNATURE, signature[SIGNATURE]), called)
+    found = stores.patiently(lambda: store.add(digest, SIGNATURE, signature[SIGNATURE]))
     return _signed(found, digest, key)
 
 

@@ -190,7 +190,7 @@ def test_a_refusal_leaves_no_report_and_what_is_left_is_completed(
 
 
 def test_patience_ends(s3: Place, server: Gateway, ready: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores.patiently, "__defaults__", (1.0,))
+    monkeypatch.setattr(stores, "PATIENCE", 1.0)
     with proxy(server) as front:
         front.inject(slow_down(1000, method="*"))
         ending = replace(s3, endpoint=front.endpoint).publish(ready)

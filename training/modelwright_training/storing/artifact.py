@@ -23,6 +23,8 @@ from modelwright_training.storing.volume import folder_of
 
 REASONS = {"DataNotFound": "ArtifactNotFound", "FileTooLarge": "ModelTooLarge"}
 PATIENCE = Patience(silent=120, total=1800)
+# A gate is measured once, and the model that it is about was hours in the making.
+CHAMPION_PATIENCE = Patience(silent=600, total=1800)
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Reader:
     mounted: Path
     access: Access
     scratch: Path
+    patience: Patience = PATIENCE
 
     def read(self, artifact: Artifact) -> ModelFile:
         """The model file, once its digest is checked. UriUnsupported, ArtifactNotFound, DigestMismatch,
@@ -62,18 +65,18 @@ class Reader:
                 return None if file is None else file.read(most + 1)
         with outside():
             found = patiently(
-                lambda: opening.sibling(artifact.uri, name, self.access), artifact.uri, PATIENCE
+                lambda: opening.sibling(artifact.uri, name, self.access), artifact.uri, self.patience
             )
             if found is None:
                 return None
-            size = patiently(found.head, found.shown, PATIENCE).size
+            size = patiently(found.head, found.shown, self.patience).size
             if size is not None and size > most:
                 return bytes(most + 1)
-            with stream(found, most, PATIENCE) as content:
+            with stream(found, most, self.patience) as content:
                 return content.read()
 
     def _file(self, artifact: Artifact) -> File:
-        return patiently(lambda: opening.file(artifact.uri, self.access), artifact.uri, PATIENCE)
+        return patiently(lambda: opening.file(artifact.uri, self.access), artifact.uri, self.patience)
 
     def _path(self, artifact: Artifact) -> Path:
         return folder_of(artifact.uri, self.mounted, "artifact.uri")
@@ -92,7 +95,7 @@ class Reader:
         target = self.scratch / f"{folder_name(artifact.digest)}.onnx"
         try:
             with outside(REASONS), storage(f"Downloading to {self.scratch}"):
-                download(self._file(artifact), target, modelfile.MAX_BYTES, PATIENCE)
+                download(self._file(artifact), target, modelfile.MAX_BYTES, self.patience)
             return modelfile.read(target)
         finally:
             with suppress(OSError):
@@ -116,7 +119,8 @@ def reader_of_champion(uri: str, own: str, environ: Mapping[str, str], paths: Pa
         named = "champion"
         if named not in accesses(environ, paths.root) and _service(uri) == _service(own):
             named = "artifacts"
-        return Reader(paths.champion, access_to(named, "champion.store", environ, paths), paths.scratch)
+        access = access_to(named, "champion.store", environ, paths)
+        return Reader(paths.champion, access, paths.scratch, CHAMPION_PATIENCE)
 
 
 def _service(uri: str) -> tuple[str, str]:

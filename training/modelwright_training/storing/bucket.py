@@ -20,8 +20,10 @@ from modelwright_stores.resuming import Head
 from modelwright_training.errors import InputError, OutsideError
 from modelwright_training.storing.layout import MARK, MODEL, PUBLISHED, REPORT, folder_name
 
-# An object of no bytes that `check_writable` writes.
+# An object that `check_writable` writes.
 PROOF = ".modelwright"
+# What is in objects of which the name says all. Not empty: a listing asks for each empty one whether it is a folder.
+NOTHING = b"\n"
 TOMBSTONE = ".deleting."
 # Above this an object is sent in parts, for which a store knows no "only if there is none".
 ALONE = 64 << 20
@@ -91,8 +93,11 @@ class BucketStore:
         return f"{self.uri.rstrip('/')}/{folder_name(digest)}/{MODEL}"
 
     def check_writable(self) -> None:
-        """Use each right that a publication needs: write, read, list."""
-        self.bucket.put(f"{self.prefix}{PROOF}", b"")
+        """Use each right that a publication needs: write, read, list.
+
+        Nothing is overwritten: that is a right of its own at Google, and retention rules forbid it. Rights are checked
+        first, so an object that is there proves as much."""
+        self.bucket.put_new(f"{self.prefix}{PROOF}", NOTHING)
         self.bucket.head(f"{self.prefix}{PROOF}")
         next(iter(self.bucket.entries(f"{self.prefix}{PROOF}")), None)
 
@@ -101,7 +106,7 @@ class BucketStore:
 
         May be called again after any failure, and goes on from there. StoreCorrupt."""
         folder = self._folder(digest)
-        self.bucket.put(f"{folder}{mark}", b"")
+        self.bucket.put_new(f"{folder}{mark}", NOTHING)
         there = self._once_deletions_have_ended(folder, mark)
         if MODEL not in there:
             self._write(f"{folder}{MODEL}", files[MODEL])
@@ -152,7 +157,7 @@ class BucketStore:
         """Delete what lies in a folder, behind a tombstone. If this fails the tombstone stays: a request that has
         failed may still be carried out."""
         own, begun = self.tombstone(), self.time.now()
-        self.bucket.put_new(f"{folder}{own}", b"")
+        self.bucket.put_new(f"{folder}{own}", NOTHING)
         there = self._there(folder)
         if own not in there:
             raise _unavailable(f"{self.uri} does not list what was written to it.")

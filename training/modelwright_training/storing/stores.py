@@ -1,27 +1,24 @@
 """Opens the store that a uri names: a volume, a bucket or a registry. All of them keep and remove artifacts alike."""
 
-import logging
 import re
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from modelwright_stores import resuming
 from modelwright_stores.access import Access, accesses, plain
-from modelwright_stores.failures import StoreError
-from modelwright_stores.resuming import Patience
 from modelwright_training.errors import InputError, outside
 from modelwright_training.paths import Paths
+from modelwright_training.storing import patience
 from modelwright_training.storing.bucket import BucketStore
 from modelwright_training.storing.layout import MODEL, folder_name
+from modelwright_training.storing.patience import PatientBucket
 from modelwright_training.storing.registry import RegistryStore
 from modelwright_training.storing.volume import VolumeStore, folder_of
 
-log = logging.getLogger(__name__)
-
 BUCKETS = ("s3", "gs", "az")
 IN_BUCKET = re.compile(r"(?P<bucket>(s3|gs|az)://[^/]+)(?P<path>/.*)?")
-# Seconds. What could not be kept would have to be trained again; what cannot be written need not be trained.
-PATIENCE, PROOF_PATIENCE = 600.0, 60.0
+# Seconds. What could not be kept would have to be trained again; what cannot be written need not be trained; the Job
+# of a deletion ends after ten minutes.
+PATIENCE, PROOF_PATIENCE, DELETE_PATIENCE = 600.0, 60.0, 120.0
 
 # Where a registry, or a proxy before it, takes no uploads of this size.
 REASONS = {"FileTooLarge": "ModelTooLarge"}
@@ -57,8 +54,11 @@ class Store(Protocol):
         ...
 
 
-def store_of(uri: str, field: str, environ: Mapping[str, str], paths: Paths) -> Store:
-    """The store that a uri names; it is not looked at yet. `field`: what messages call the uri.
+def store_of(
+    uri: str, field: str, environ: Mapping[str, str], paths: Paths, seconds: float | None = None
+) -> Store:
+    """The store that a uri names; it is not looked at yet. `field`: what messages call the uri. `seconds`: how long a
+    request to a bucket is tried again, PATIENCE unless they are given.
 
     UriUnsupported, and what the access of a store outside raises."""
     scheme = uri.partition("://")[0]
@@ -68,7 +68,8 @@ def store_of(uri: str, field: str, environ: Mapping[str, str], paths: Paths) -> 
         if scheme == "oci":
             return _registry(uri, field, access_to("artifacts", field, environ, paths))
         if scheme in BUCKETS:
-            return _bucket(uri, field, access_to("artifacts", field, environ, paths))
+            each = PATIENCE if seconds is None else seconds
+            return _bucket(uri, field, access_to("artifacts", field, environ, paths), each)
     raise InputError(
         "UriUnsupported",
         f"{field} {uri!r} names nothing that can be written: it has to begin with pvc://, s3://, gs://, az:// or "
@@ -82,7 +83,8 @@ def check_writable(uri: str, environ: Mapping[str, str], paths: Paths) -> None:
 
     Raises StepError."""
     if not uri.startswith("pvc://"):
-        patiently(store_of(uri, "artifacts.uri", environ, paths).check_writable, uri, PROOF_PATIENCE)
+        store = store_of(uri, "artifacts.uri", environ, paths, PROOF_PATIENCE)
+        patiently(store.check_writable, PROOF_PATIENCE)
 
 
 def kept(uri: str, digest: str, environ: Mapping[str, str], paths: Paths) -> Store:
@@ -99,7 +101,7 @@ def kept(uri: str, digest: str, environ: Mapping[str, str], paths: Paths) -> Sto
             f"{uri!r} is not PREFIX/sha256-HEX/{MODEL} with its digest, which is where publish stores a model. "
             "Delete it by hand.",
         )
-    return store_of(prefix, "artifact.uri", environ, paths)
+    return store_of(prefix, "artifact.uri", environ, paths, DELETE_PATIENCE)
 
 
 def access_to(name: str, field: str, environ: Mapping[str, str], paths: Paths) -> Access:
@@ -107,22 +109,13 @@ def access_to(name: str, field: str, environ: Mapping[str, str], paths: Paths) -
     return accesses(environ, paths.root).get(name) or plain(environ, field, paths.root)
 
 
-def patiently(work: Callable[[], Result], called: str, seconds: float = PATIENCE) -> Result:
-    """Do some work again and again while it fails for what may pass. `called`: what messages call it. StepError."""
-
-    def logged() -> Result:
-        try:
-            return work()
-        except StoreError as error:
-            if error.passing:
-                log.info("%s: %s", error.reason, error.message)
-            raise
-
+def patiently(work: Callable[[], Result], seconds: float | None = None) -> Result:
+    """Do some work again while it fails for what may pass, PATIENCE unless `seconds` are given. Raises StepError."""
     with outside(REASONS):
-        return resuming.patiently(logged, called, Patience(silent=seconds, total=seconds))
+        return patience.patiently(work, PATIENCE if seconds is None else seconds)
 
 
-def _bucket(uri: str, field: str, access: Access) -> BucketStore:
+def _bucket(uri: str, field: str, access: Access, seconds: float) -> BucketStore:
     from modelwright_stores.objects.bucket import Bucket  # noqa: PLC0415 (a volume need not pay for it)
 
     match = IN_BUCKET.fullmatch(uri)
@@ -132,7 +125,9 @@ def _bucket(uri: str, field: str, access: Access) -> BucketStore:
             "UriUnsupported",
             f"{field} {uri!r} has to be SCHEME://BUCKET/PREFIX without empty parts, . and ...",
         )
-    return BucketStore(uri, Bucket(match["bucket"], access), f"{path}/" if path else "")
+    return BucketStore(
+        uri, PatientBucket(Bucket(match["bucket"], access), seconds), f"{path}/" if path else ""
+    )
 
 
 def _registry(uri: str, field: str, access: Access) -> RegistryStore:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from modelwright_training import documents, memory
 from modelwright_training.documents import Artifact, Dataset, Feature, Gate
-from modelwright_training.errors import InputError, StepError, listing, storage
+from modelwright_training.errors import InputError, OutsideError, StepError, listing, storage
 from modelwright_training.judging.gates import comparing, overlap
 from modelwright_training.judging.gates.evidence import Evidence, Unmeasurable
 from modelwright_training.judging.gates.overlap import Origin
@@ -73,7 +73,8 @@ def rival(champion: documents.Champion, place: Place, origin: Origin) -> Callabl
             with memory.bounded(max(memory.limit() - memory.used(), LEAST), champion.name):
                 return _scored(champion, place, origin, world)
         except StepError as error:
-            message = f"{champion.name} cannot be compared: {error.message}"
+            again = " Run again to compare with it." if isinstance(error, OutsideError) else ""
+            message = f"{champion.name} cannot be compared: {error.message}{again}"
             return Champion(champion.name, reason=NOT_COMPARABLE, message=message)
 
     return load
