@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -80,6 +81,11 @@ def config_map(name: str, **files: str) -> Object:
     """A ConfigMap with files; `_` in a name stands for a dot."""
     data = {key.replace("_", "."): text for key, text in files.items()}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def secret(name: str, data: Mapping[str, str]) -> Object:
+    """A Secret."""
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": dict(data)}
 
 
 def claim(name: str = "modelwright-artifacts") -> Object:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from cluster.settings import DNS_ADDRESS, NODE_ADDRESS, SERVICE_RANGE
 
 from support.kubectl import KUBECONFIG, ROOT, Kubectl, program
 from support.processes import kill_operators
@@ -28,9 +29,11 @@ def values() -> Path:
     """The values of the release, in a file: every test that installs it has to give the same ones."""
     images = ROOT / ".cluster/images.yaml"
     assert images.exists(), "no images: run `make images` first, or `make test`, which does"
+    # Servers of tests are on this host, or behind Services.
+    stores = {"allowedNetworks": [f"{NODE_ADDRESS}/32", f"{DNS_ADDRESS}/32", SERVICE_RANGE]}
     prometheus = {"url": f"http://{PROMETHEUS}.{NAMESPACE}.svc:9090"}
     path = ROOT / ".cluster/values-of-tests.yaml"
-    text = yaml.safe_dump({**yaml.safe_load(images.read_text()), "prometheus": prometheus})
+    text = yaml.safe_dump({**yaml.safe_load(images.read_text()), "prometheus": prometheus, "stores": stores})
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
     return path

@@ -37,17 +37,32 @@ class Azurite:
 
     def container(self, name: str) -> None:
         """Make a container; the server is not over TLS."""
-        path = f"/{self.account}/{name}?restype=container"
+        self._ask("PUT", f"{name}?restype=container", f"{name}\nrestype:container")
+
+    def put(self, container: str, name: str, content: bytes) -> None:
+        """Store a blob; the server is not over TLS."""
+        self._ask("PUT", f"{container}/{name}", f"{container}/{name}", content)
+
+    def get(self, container: str, name: str) -> bytes:
+        """The bytes of a blob; the server is not over TLS."""
+        return self._ask("GET", f"{container}/{name}", f"{container}/{name}")
+
+    def _ask(self, method: str, target: str, resource: str, content: bytes = b"") -> bytes:
         date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-        resource = f"/{self.account}/{self.account}/{name}\nrestype:container"
-        signed = f"PUT\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:{date}\nx-ms-version:{VERSION}\n{resource}"
+        headers = {"x-ms-date": date, "x-ms-version": VERSION}
+        if content:
+            headers["x-ms-blob-type"] = "BlockBlob"
+        length = str(len(content)) if content else ""
+        own = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+        signed = f"{method}\n\n\n{length}\n\n\n\n\n\n\n\n\n{own}/{self.account}/{self.account}/{resource}"
+        headers["Authorization"] = f"SharedKey {self.account}:{self._sign(signed)}"
         connection = http.client.HTTPConnection(self.program.host, self.program.port, timeout=10)
-        authorization = f"SharedKey {self.account}:{self._sign(signed)}"
-        headers = {"x-ms-date": date, "x-ms-version": VERSION, "Authorization": authorization}
-        connection.request("PUT", path, headers=headers)
-        status = connection.getresponse().status
+        connection.request(method, f"/{self.account}/{target}", content or None, headers)
+        answer = connection.getresponse()
+        read = answer.read()
         connection.close()
-        assert status in {201, 409}, f"Azurite made no container: {status}"
+        assert answer.status in {200, 201, 409}, f"Azurite answers {answer.status}: {read[:500]!r}"
+        return read
 
     def shared_access(self, seconds: float = 3600, permissions: str = "rwdlc") -> str:
         """A SAS of the account, without the question mark; it expires."""

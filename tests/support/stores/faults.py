@@ -92,7 +92,7 @@ class Proxy:
     _faults: list[Fault] = field(default_factory=list)
     _seen: list[Seen] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _under_way: dict[int, int] = field(default_factory=dict)
+    _under_way: dict[int, tuple[str, int]] = field(default_factory=dict)
 
     def inject(self, *faults: Fault) -> None:
         """Have faults happen, each to the next requests that it matches; the first one that matches counts."""
@@ -111,10 +111,10 @@ class Proxy:
             return list(self._seen)
 
     def sent(self, path: str = "") -> int:
-        """The bytes that callers were sent of bodies of GET, those under way included unless `path` restricts it."""
+        """The bytes that callers were sent of bodies of GET, those under way included."""
         with self._lock:
-            done = sum(each.sent for each in self._seen if each.method == "GET" and path in each.target)
-            return done + (0 if path else sum(self._under_way.values()))
+            done = [(each.target, each.sent) for each in self._seen if each.method == "GET"]
+            return sum(count for target, count in (*done, *self._under_way.values()) if path in target)
 
     def received(self, path: str = "") -> int:
         """The bytes of bodies of PUT that callers have sent."""
@@ -127,10 +127,10 @@ class Proxy:
             self._seen.append(seen)
             self._under_way.pop(thread, None)
 
-    def progress(self, thread: int, sent: int) -> None:
-        """Count the bytes of a request under way."""
+    def progress(self, thread: int, target: str, sent: int) -> None:
+        """Count the bytes of an answer under way."""
         with self._lock:
-            self._under_way[thread] = sent
+            self._under_way[thread] = target, sent
 
     def fault(self, method: str, target: str) -> Fault | None:
         """The fault of this request, which has then happened once more."""
@@ -154,7 +154,8 @@ def proxy(
     rate: float | None = None,
 ) -> Iterator[Proxy]:
     """A proxy in front of a server without TLS. With sessions it takes the temporary keys of an STS besides the
-    server's own keys. `rate` bounds the bytes a second of each answer."""
+    server's own keys. `rate` bounds the bytes a second of each body; it may be
+    changed at any time."""
     made = Proxy("", urlsplit(server.endpoint).netloc, server, sessions, rate)
 
     class Bound(_Forwarding):
@@ -229,10 +230,11 @@ class _Forwarding(Handler):
             connection.send(content)
             return
         left = int(headers.get("content-length") or 0)
-        while left and (piece := self.rfile.read(min(PIECE, left))):
+        while left and (piece := self.rfile.read(min(self._pace(), left))):
             left -= len(piece)
             self._received += len(piece)
             connection.send(piece)
+            self._rest(piece)
 
     def _pass_on(self, answer: http.client.HTTPResponse, fault: Fault | None) -> None:
         self._status = answer.status
@@ -255,10 +257,10 @@ class _Forwarding(Handler):
             self._copy(answer, int(length or 0), fault)
 
     def _copy(self, answer: http.client.HTTPResponse, length: int, fault: Fault | None) -> None:
-        begun, thread = time.monotonic(), threading.get_ident()
+        thread = threading.get_ident()
         place = -1 if fault is None else min(fault.after, max(0, length - 1))
         while self._sent < length:
-            wanted = min(PIECE, length - self._sent)
+            wanted = min(self._pace(), length - self._sent)
             if fault is not None and self._sent == place:
                 if fault.then != "flip":
                     self._break(fault)
@@ -271,11 +273,20 @@ class _Forwarding(Handler):
                 return
             if fault is not None and fault.then == "flip" and self._sent == place:
                 piece = bytes((piece[0] ^ 1, *piece[1:]))
-            self.wfile.write(piece)
             self._sent += len(piece)
-            self.proxy.progress(thread, self._sent)
-            if self.proxy.rate:
-                time.sleep(max(0.0, self._sent / self.proxy.rate - (time.monotonic() - begun)))
+            self.proxy.progress(thread, self.path, self._sent)
+            self.wfile.write(piece)
+            self._rest(piece)
+
+    def _pace(self) -> int:
+        """How many bytes are moved at once: a tenth of a second's."""
+        rate = self.proxy.rate
+        return PIECE if rate is None else max(1, min(PIECE, int(rate / 10)))
+
+    def _rest(self, piece: bytes) -> None:
+        rate = self.proxy.rate
+        if rate is not None:
+            time.sleep(len(piece) / rate)
 
     def _break(self, fault: Fault) -> None:
         self.wfile.flush()

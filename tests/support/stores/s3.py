@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import secrets
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,23 +13,11 @@ from pathlib import Path
 from cluster.stores import versitygw
 
 from support.stores.certificates import Certificates
+from support.stores.keys import Keys
 from support.stores.programs import Program, free_port, started
+from support.stores.signatures import signed
 
 REGION = "us-east-1"
-
-
-@dataclass(frozen=True)
-class Keys:
-    """An access key and its secret; temporary ones have a token."""
-
-    access: str
-    secret: str
-    token: str | None = None
-
-    def secret_data(self) -> dict[str, str]:
-        """What a Kubernetes Secret of them holds."""
-        token = {"AWS_SESSION_TOKEN": self.token} if self.token else {}
-        return {"AWS_ACCESS_KEY_ID": self.access, "AWS_SECRET_ACCESS_KEY": self.secret, **token}
 
 
 @dataclass(frozen=True)
@@ -38,12 +28,32 @@ class Gateway:
     keys: Keys
     root: Path
     program: Program
+    authority: Path | None = None
 
     def bucket(self, name: str) -> Path:
         """A bucket; made if it is not there."""
         folder = self.root / name
         folder.mkdir(exist_ok=True)
         return folder
+
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        """Store an object as a client does: with an etag, which a file that is laid into a bucket has not."""
+        self.bucket(bucket)
+        target = f"/{bucket}/{key}"
+        headers = signed(
+            "PUT", target, {"host": f"{self.program.host}:{self.program.port}"}, self.keys, REGION
+        )
+        connection = http.client.HTTPConnection(self.program.host, self.program.port, timeout=30)
+        if self.endpoint.startswith("https"):
+            context = ssl.create_default_context(cafile=self.authority)
+            connection = http.client.HTTPSConnection(
+                self.program.host, self.program.port, timeout=30, context=context
+            )
+        connection.request("PUT", target, content, headers)
+        answer = connection.getresponse()
+        said = answer.read()
+        connection.close()
+        assert answer.status == 200, f"versitygw answers {answer.status}: {said[:500]!r}"
 
 
 @contextmanager
@@ -67,4 +77,6 @@ def gateway(folder: Path, host: str = "127.0.0.1", tls: Certificates | None = No
         {"ROOT_ACCESS_KEY": keys.access, "ROOT_SECRET_KEY": keys.secret},
     )
     with started(program):
-        yield Gateway(f"{'https' if tls else 'http'}://{host}:{port}", keys, root, program)
+        yield Gateway(
+            f"{'https' if tls else 'http'}://{host}:{port}", keys, root, program, tls.ca if tls else None
+        )

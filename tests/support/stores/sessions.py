@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from support.stores.s3 import Keys
+from support.stores.keys import Keys
 from support.stores.signatures import claimed_access, is_signed_by
 
 

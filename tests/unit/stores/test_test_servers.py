@@ -14,7 +14,8 @@ from support.stores.azurite import Azurite, azurite
 from support.stores.certificates import certificates
 from support.stores.faults import Fault, Proxy, internal_error, proxy, skewed, slow_down, wrong_region
 from support.stores.gcs import cloud_storage
-from support.stores.s3 import Keys, gateway
+from support.stores.keys import Keys
+from support.stores.s3 import gateway
 from support.stores.sessions import Sessions
 from support.stores.sts import token_service, unsigned_token
 
@@ -109,6 +110,8 @@ def test_azurite_takes_its_key_and_signatures_that_expire(tmp_path: Path) -> Non
         azure(server, account_key=server.key).put("a", b"1")
         signature = server.shared_access()
         assert bytes(azure(server, sas_key=signature).get("a").bytes()) == b"1"
+        server.put("lake", "b", b"2")
+        assert (server.get("lake", "a"), server.get("lake", "b")) == (b"1", b"2")
         with pytest.raises(PermissionDeniedError):
             azure(server, sas_key=server.shared_access(seconds=-1)).get("a")
 
