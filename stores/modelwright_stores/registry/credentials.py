@@ -26,7 +26,10 @@ def basic(access: Access, reference: Reference) -> str | None:
         if not user or not password:
             missing = "password" if user else "username"
             raise _incomplete(access, f"has no key {missing}")
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    try:
+        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    except UnicodeEncodeError:  # half of a character, which JSON can have
+        raise _incomplete(access, "its user or its password is no text") from None
 
 
 def _of_docker(text: str, access: Access, reference: Reference) -> tuple[str, str]:

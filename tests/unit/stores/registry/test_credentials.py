@@ -204,6 +204,7 @@ def test_the_entry_for_the_registry_is_found(
         '{"auths": {"registry.corp": {"auth": "not base64"}}}',
         '{"auths": {"registry.corp": {"auth": "dXNlcg=="}}}',
         '{"credsStore": "desktop"}',
+        r'{"auths": {"registry.corp": {"username": "u\ud800", "password": "p"}}}',
     ],
 )
 def test_a_docker_config_without_a_password_for_the_registry_is_named(content: str, access: Given) -> None:
