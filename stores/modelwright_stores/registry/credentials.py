@@ -3,10 +3,12 @@
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from modelwright_stores.access import Access
+from modelwright_stores.addresses import PORTS, origin
 from modelwright_stores.failures import StoreError
 from modelwright_stores.registry.reference import HUB_NAMES, Reference
 
@@ -33,20 +35,24 @@ def basic(access: Access, reference: Reference) -> str | None:
 
 
 def _of_docker(text: str, access: Access, reference: Reference) -> tuple[str, str]:
-    """The entry for the registry in what `docker login` writes: the longest one that fits the repository."""
+    """The entry for the registry in what `docker login` writes: the longest one that fits the repository.
+
+    An entry is for one server. So it has to be for the server that is asked: an `endpoint`, if there is one."""
     try:
         auths = json.loads(text)["auths"]
         entries = {_place(key): entry for key, entry in auths.items() if isinstance(entry, dict)}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _incomplete(access, f"{DOCKER} is no JSON object with `auths`") from None
-    fitting = [place for place in entries if _fits(place, reference)]
+    hosts = _hosts(access, reference)
+    fitting = [place for place in entries if _fits(place, hosts, reference)]
     if not fitting:
-        raise _incomplete(access, f"`auths` of {DOCKER} has no entry for {reference.host}")
+        asked = f", the host of {access.field}.endpoint" if access.endpoint else ""
+        raise _incomplete(access, f"`auths` of {DOCKER} has no entry for {hosts[0]}{asked}")
     user, password = _login(entries[max(fitting, key=len)])
     if not user or not password:
         raise _incomplete(
             access,
-            f"the entry for {reference.host} in {DOCKER} has neither `auth` nor `username` and `password` "
+            f"the entry for {hosts[0]} in {DOCKER} has neither `auth` nor `username` and `password` "
             "(a helper program or an identity token cannot be used here)",
         )
     return user, password
@@ -59,10 +65,19 @@ def _place(key: str) -> str:
     return place.removesuffix("/v1").removesuffix("/v2").rstrip("/")
 
 
-def _fits(place: str, reference: Reference) -> bool:
+def _hosts(access: Access, reference: Reference) -> list[str]:
+    """What entries call the server that is asked; the first one is for messages. UriUnsupported."""
+    hosts = [reference.host]
+    if access.endpoint:
+        (name, port), parts = origin(access.endpoint), urlsplit(access.endpoint)
+        hosts = [parts.netloc, *((name, f"{name}:{port}") if port == PORTS[parts.scheme] else ())]
+    hosts = [host.lower() for host in hosts]
+    return [*hosts, *HUB_NAMES] if any(host in HUB_NAMES for host in hosts) else hosts
+
+
+def _fits(place: str, hosts: Sequence[str], reference: Reference) -> bool:
     host, _, path = place.partition("/")
-    same = host.lower() == reference.host.lower() or (host in HUB_NAMES and reference.host in HUB_NAMES)
-    return same and (not path or f"{reference.path}/".startswith(f"{path}/"))
+    return host.lower() in hosts and (not path or f"{reference.path}/".startswith(f"{path}/"))
 
 
 def _login(entry: Mapping[str, Any]) -> tuple[str, str]:

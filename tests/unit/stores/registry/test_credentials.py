@@ -193,6 +193,52 @@ def test_the_entry_for_the_registry_is_found(
 
 
 @pytest.mark.parametrize(
+    ("endpoint", "place"),
+    [
+        ("http://mirror.corp:5000/", "mirror.corp:5000"),
+        ("https://Mirror.corp", "mirror.corp/a"),
+        ("https://mirror.corp", "mirror.corp:443"),
+        ("https://mirror.corp:443", "https://mirror.corp/v2/"),
+        ("https://registry-1.docker.io", HUB),
+    ],
+)
+def test_the_entry_is_the_one_for_the_endpoint(endpoint: str, place: str, access: Given) -> None:
+    given = access({".dockerconfigjson": docker(place, "u")}, endpoint)
+    assert basic(given, parsed("oci://registry.corp/a/b")) is not None
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "place"),
+    [
+        ("https://mirror.corp", "registry.corp"),
+        ("https://mirror.corp:5000", "mirror.corp"),
+        ("https://mirror.corp", "registry.corp/a"),
+        ("https://mirror.corp", HUB),
+    ],
+)
+def test_a_password_for_another_registry_does_not_go_to_the_endpoint(
+    endpoint: str, place: str, access: Given
+) -> None:
+    given = access({".dockerconfigjson": docker(place, "u")}, endpoint)
+    with pytest.raises(
+        StoreError, match=r"no entry for mirror\.corp.*the host of data\.store\.endpoint"
+    ) as failure:
+        basic(given, parsed("oci://registry.corp/a/b"))
+    assert failure.value.reason == "SecretIncomplete"
+
+
+def test_an_endpoint_that_asks_for_the_password_of_another_registry_is_not_asked_for_anything(
+    before: Front, access: Given
+) -> None:
+    before.auth, before.users = "basic", {"writer": PASSWORD}
+    given = access({".dockerconfigjson": docker("registry.corp", "writer")}, f"https://{before.host}")
+    with pytest.raises(StoreError) as failure:
+        Repository("oci://registry.corp/team/x", given).manifest("v1")
+    assert failure.value.reason == "SecretIncomplete"
+    assert before.asked == []
+
+
+@pytest.mark.parametrize(
     "content",
     [
         "no JSON",
