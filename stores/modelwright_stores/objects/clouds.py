@@ -88,11 +88,14 @@ class Cloud:
 
 
 def cloud(scheme: str, bucket: str, access: Access) -> Cloud:
-    """The cloud of a bucket, with its credentials. UriUnsupported, SecretNotFound, SecretIncomplete."""
+    """The cloud of a bucket, with its credentials.
+
+    UriUnsupported, SecretNotFound, SecretIncomplete, IdentityRefused."""
     if not _BUCKET.fullmatch(bucket):
         raise StoreError(
             "UriUnsupported", f"{scheme}://BUCKET/PATH needs the name of a bucket. Correct the uri."
         )
+    identities.check(scheme, access)
     return {"s3": _s3, "gs": _gs, "az": _az}[scheme](bucket, access)
 
 

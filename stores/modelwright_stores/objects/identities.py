@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from modelwright_stores.access import Access, Identity
+from modelwright_stores.addresses import origin
 from modelwright_stores.failures import StoreError
 from modelwright_stores.objects.credentials import Credential
 from modelwright_stores.web.connection import Connection, explained
@@ -19,9 +20,22 @@ SECONDS = 8.0
 MAX_ANSWER = 256 << 10
 MAX_TOKEN = 64 << 10
 AZURE_LOGIN = "https://login.microsoftonline.com"
+# The clouds' own hosts. A token of a pod, or one that a cloud gives for it, opens more than a bucket: it goes to no
+# host that the author of a spec could run.
+_OWN_EXCHANGES = re.compile(
+    r"sts(\.[-a-z0-9]+)?\.amazonaws\.com(\.cn)?|login\.(partner\.)?microsoftonline\.(com|us|cn)|sts\.googleapis\.com"
+)
+_OWN_STORES = {
+    "gs": re.compile(r"(.+\.)?storage\.googleapis\.com|storage[-.a-z0-9]*\.googleapis\.com"),
+    "az": re.compile(
+        r".+\.blob\.(core\.(windows\.net|usgovcloudapi\.net|chinacloudapi\.cn)|storage\.azure\.net)"
+    ),
+}
 
 _SESSION = "modelwright"
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+# What is done with a bucket needs no more. To act as a service account Google asks for the wider one.
+_STORAGE_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+_ACTING_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -50,6 +64,19 @@ _GOOGLE_CODES = {
     "invalid_target": "there is no such workload identity provider",
     "unauthorized_client": "the provider's condition refuses this ServiceAccount",
 }
+
+
+def check(scheme: str, access: Access) -> None:
+    """Check that what an identity gives goes to the cloud itself, or where an administrator says so. IdentityRefused.
+
+    AWS gets signatures, so there only the address of the exchange counts."""
+    if access.identity is None or access.trusted:
+        return
+    exchange, store = access.identity.sts_endpoint, access.endpoint if scheme in _OWN_STORES else None
+    if exchange and not _is_own(exchange, _OWN_EXCHANGES):
+        raise _untrusted(access, f"{access.field}.identity.stsEndpoint", "the token of the pod")
+    if store and not _is_own(store, _OWN_STORES[scheme]):
+        raise _untrusted(access, f"{access.field}.endpoint", "a token of the cloud")
 
 
 def aws(access: Access, identity: Identity, region: str) -> Credential:
@@ -113,7 +140,7 @@ def google(access: Access, identity: Identity) -> Credential:
     form = {
         "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
         "audience": f"//iam.googleapis.com/{identity.workload_identity_provider}",
-        "scope": _SCOPE,
+        "scope": _ACTING_SCOPE if identity.service_account else _STORAGE_SCOPE,
         "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
         "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
         "subject_token": _token(access),
@@ -138,7 +165,8 @@ def _impersonated(access: Access, identity: Identity, token: str) -> Credential:
     path = f"/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
     url = _base(identity, "https://iamcredentials.googleapis.com") + path
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-    status, body = _post(access, identity, url, headers, json.dumps({"scope": [_SCOPE], "lifetime": "3600s"}))
+    asked = json.dumps({"scope": [_STORAGE_SCOPE], "lifetime": "3600s"})
+    status, body = _post(access, identity, url, headers, asked)
     if status != 200:
         hint = (
             "the ServiceAccount needs roles/iam.workloadIdentityUser on it" if status in (403, 404) else None
@@ -222,6 +250,18 @@ def _post(
     if len(content) > MAX_ANSWER:
         raise _invalid(url)
     return response.status, content
+
+
+def _is_own(url: str, hosts: re.Pattern[str]) -> bool:
+    return url.startswith("https://") and hosts.fullmatch(origin(url)[0].lower()) is not None
+
+
+def _untrusted(access: Access, named: str, what: str) -> StoreError:
+    return StoreError(
+        "IdentityRefused",
+        f"{access.field}.identity: {named} is no address of the cloud itself, so it does not get {what}. Remove it, or "
+        "let an administrator name all addresses of this store in the chart's stores.defaults.",
+    )
 
 
 def _refused(access: Access, url: str, called: str, status: int, hint: str | None) -> StoreError:

@@ -56,6 +56,7 @@ class CloudStorage:
     buckets: dict[str, dict[str, Stored]] = field(default_factory=dict)
     tokens: dict[str, float] = field(default_factory=dict)
     subjects: list[str] = field(default_factory=list)
+    scopes: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -149,7 +150,7 @@ class _Answers(Handler):
         if url.path in {"/token", "/v1/token"}:
             self._exchange(content)
         elif url.path.endswith(":generateAccessToken"):
-            self._impersonate()
+            self._impersonate(content)
         elif not self._is_authorized():
             self.cloud.refused.append(f"{self.command} {url.path}")
             self._refuse(401, "AuthenticationRequired")
@@ -172,6 +173,7 @@ class _Answers(Handler):
         if form.get("grant_type") == EXCHANGE:
             subject = str(form.get("subject_token", ""))
             self.cloud.subjects.append(subject)
+            self.cloud.scopes.append(str(form.get("scope", "")))
             said = claims(subject)
             audience = said.get("aud") or []
             wanted = self.cloud.audience
@@ -187,7 +189,8 @@ class _Answers(Handler):
         else:
             self._json(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
 
-    def _impersonate(self) -> None:
+    def _impersonate(self, content: bytes) -> None:
+        self.cloud.scopes += json.loads(content)["scope"]
         if self._is_authorized() and f"/serviceAccounts/{self.cloud.email}:" in unquote(self.path):
             end = datetime.fromtimestamp(time.time() + self.cloud.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             self._json(200, {"accessToken": self.cloud.issue(), "expireTime": end})

@@ -250,7 +250,12 @@ def test_an_identity_that_is_not_taken_is_a_reason_of_its_own(lake: Lake, tmp_pa
         (folder / "token").write_text(token := unsigned_token("sts.amazonaws.com"))
         (folder / "ca.crt").write_text(tls.authority)
         identity = {"roleArn": "arn:aws:iam::1:role/lake", "stsEndpoint": sts.endpoint}
-        entry = {"secret": None, "identity": identity, "authority": "ca.crt of ConfigMap corp-ca"}
+        entry = {
+            "secret": None,
+            "identity": identity,
+            "authority": "ca.crt of ConfigMap corp-ca",
+            "trusted": True,
+        }
         ending = lake.holds("rows.csv").fetch("rows.csv", keys={}, entry=entry)
     assert (ending.reason, ending.code) == ("IdentityRefused", 65)
     assert token not in str(ending.document)

@@ -26,8 +26,8 @@ class Mount:
         )
 
     def identity(self, endpoint: str, token: str, identity: Identity) -> Access:
-        """An Access with a token of a ServiceAccount."""
-        access = replace(self.access(endpoint), identity=identity)
+        """An Access with a token of a ServiceAccount, as if an administrator had named its addresses."""
+        access = replace(self.access(endpoint), identity=identity, trusted=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         access.token.write_text(token)
         return access

@@ -30,6 +30,16 @@ from modelwright_stores.objects.bucket import Bucket
 
 ROLE = "arn:aws:iam::1:role/models"
 AUDIENCE = "sts.amazonaws.com"
+PROVIDER = "projects/1/locations/global/workloadIdentityPools/p/providers/k8s"
+STORAGE_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+OWN = {
+    "s3": (Identity(role_arn=ROLE), "https://sts.us-east-1.amazonaws.com/"),
+    "gs": (Identity(workload_identity_provider=PROVIDER), "https://sts.googleapis.com/v1/token"),
+    "az": (
+        Identity(client_id="client", tenant_id="tenant"),
+        "https://login.microsoftonline.com/tenant/oauth2/v2.0/token",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +130,53 @@ def test_an_exchange_over_tls_that_is_not_trusted(access: Access) -> None:
     assert failure.reason == "CertificateNotTrusted"
 
 
-def test_an_exchange_at_an_internal_address(access: Access, sts: TokenService) -> None:
-    """An administrator chose the store's endpoint, and not this one."""
-    failure = _failure(Bucket("s3://lake", replace(access, networks=(), trusted=False)))
-    assert failure.reason == "AddressRefused"
+def test_an_exchange_that_no_administrator_named_gets_no_token(access: Access, sts: TokenService) -> None:
+    """Whatever its address is: the token may be for more than this store."""
+    with pytest.raises(StoreError, match=r"data\.store\.identity\.stsEndpoint.*stores\.defaults") as failure:
+        Bucket("s3://lake", replace(access, trusted=False))
+    assert failure.value.reason == "IdentityRefused"
     assert sts.requests == []
+
+
+@pytest.mark.parametrize("scheme", ["gs", "az"])
+def test_an_endpoint_that_no_administrator_named_gets_no_token_of_the_cloud(
+    mount: Mount, scheme: str
+) -> None:
+    with answering(lambda handler: handler.send(200)) as server:
+        access = mount.identity(f"{server.endpoint}/account", "token", OWN[scheme][0])
+        with pytest.raises(StoreError, match=r"data\.store\.endpoint.*stores\.defaults") as failure:
+            Bucket(f"{scheme}://lake", replace(access, trusted=False)).head("k")
+        assert failure.value.reason == "IdentityRefused"
+        assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("scheme", "endpoint", "exchange", "own"),
+    [
+        ("az", "https://account.blob.core.windows.net", None, True),
+        ("az", "https://account.z12.blob.storage.azure.net", None, True),
+        ("az", "https://account.blob.core.usgovcloudapi.net", "https://login.microsoftonline.us", True),
+        ("az", "https://account.blob.core.windows.net.evil.example", None, False),
+        ("az", "http://account.blob.core.windows.net", None, False),
+        ("az", None, "https://login.microsoftonline.evil.example", False),
+        ("gs", "https://storage-psc.p.googleapis.com", None, True),
+        ("gs", "https://storagegoogleapis.com", None, False),
+        ("gs", "https://sts.googleapis.com.evil.example", None, False),
+        ("s3", "https://minio.corp", "https://sts.eu-central-1.amazonaws.com", True),
+        ("s3", None, "https://sts.amazonaws.com@evil.example", False),
+    ],
+)
+def test_the_clouds_own_addresses_may_be_named_in_a_spec(
+    mount: Mount, scheme: str, endpoint: str | None, exchange: str | None, own: bool
+) -> None:
+    identity = replace(OWN[scheme][0], sts_endpoint=exchange)
+    access = replace(mount.identity("", "token", identity), endpoint=endpoint, trusted=False)
+    if own:
+        identities.check(scheme, access)
+        return
+    with pytest.raises(StoreError) as failure:
+        identities.check(scheme, access)
+    assert failure.value.reason == "IdentityRefused"
 
 
 def test_an_exchange_that_is_busy_or_odd(access: Access, tls: Certificates) -> None:
@@ -141,9 +193,6 @@ def test_an_exchange_that_is_busy_or_odd(access: Access, tls: Certificates) -> N
         )
 
 
-PROVIDER = "projects/1/locations/global/workloadIdentityPools/p/providers/k8s"
-
-
 def _google(cloud: CloudStorage, mount: Mount, tls: Certificates, **more: str) -> Access:
     token = unsigned_token(f"https://iam.googleapis.com/{PROVIDER}")
     identity = Identity(workload_identity_provider=PROVIDER, sts_endpoint=cloud.endpoint, **more)
@@ -157,6 +206,7 @@ def test_a_workload_identity_of_google(mount: Mount, tls: Certificates) -> None:
         assert bucket.put_new("k", b"x")
         assert bucket.content("k", 9) == b"x"
         assert len(cloud.tokens) == 1
+        assert cloud.scopes == [STORAGE_SCOPE]
         cloud.tokens.clear()  # they are worth nothing any more
         assert bucket.content("k", 9) == b"x"
 
@@ -166,6 +216,7 @@ def test_a_workload_identity_of_google_acts_as_a_service_account(mount: Mount, t
         cloud.bucket("lake")
         Bucket("gs://lake", _google(cloud, mount, tls, service_account=cloud.email)).put("k", b"x")
         assert len(cloud.tokens) == 2
+        assert cloud.scopes == ["https://www.googleapis.com/auth/cloud-platform", STORAGE_SCOPE]
         failure = _failure(Bucket("gs://lake", _google(cloud, mount, tls, service_account="other@example")))
     assert failure.reason == "IdentityRefused"
     assert "roles/iam.workloadIdentityUser" in failure.message
@@ -270,16 +321,6 @@ def test_a_client_secret_of_azure(
             assert "Secret lake-keys" in failure.message
 
 
-OWN = {
-    "s3": (Identity(role_arn=ROLE), "https://sts.us-east-1.amazonaws.com/"),
-    "gs": (Identity(workload_identity_provider=PROVIDER), "https://sts.googleapis.com/v1/token"),
-    "az": (
-        Identity(client_id="client", tenant_id="tenant"),
-        "https://login.microsoftonline.com/tenant/oauth2/v2.0/token",
-    ),
-}
-
-
 @pytest.mark.parametrize("scheme", OWN)
 def test_the_clouds_own_exchange_is_the_default(
     mount: Mount, monkeypatch: pytest.MonkeyPatch, scheme: str
@@ -294,5 +335,7 @@ def test_the_clouds_own_exchange_is_the_default(
     monkeypatch.setattr(identities, "Connection", nowhere)
     with answering(lambda handler: handler.send(200)) as server:
         access = mount.identity(f"{server.endpoint}/account", "token", identity)
+        # Where it may, without an administrator's word.
+        access = replace(access, trusted=scheme != "s3")
         assert _failure(Bucket(f"{scheme}://lake", access)).reason == "StoreUnavailable"
     assert asked == [(expected, True)]  # it may have a private address
