@@ -250,7 +250,7 @@ def _store_problem(prefix: str, store: Store) -> str | None:
 def _networks(text: str) -> tuple[str, ...]:
     """CIDRs, as Python writes them."""
     try:
-        return tuple(str(ip_network(part.strip())) for part in text.split(",") if part.strip())
+        return tuple(str(ip_network(part.strip(), strict=False)) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"not networks such as 10.0.0.0/8: {error}") from error
 

@@ -103,7 +103,7 @@ def test_the_administrators_stores_are_those_of_the_api() -> None:
             stores({"prefix": "s3://a", "store": {"identity": {**ROLE, "serviceAccount": "x"}}}),
             "serviceAccount goes with",
         ),
-        ("--allowed-networks=10.0.0.1/8", "not networks such as 10.0.0.0/8"),
+        ("--allowed-networks=10.0.0.0/33", "not networks such as 10.0.0.0/8"),
         ("--artifacts-uri=https://models.example", "oci://HOST/REPOSITORY"),
         ("--artifacts-uri=oci://registry.corp", "oci://HOST/REPOSITORY"),
     ],
@@ -125,3 +125,4 @@ def test_networks_and_the_store_of_models_are_taken_as_they_are() -> None:
     ).settings
     assert settings.allowed_networks == ("10.0.0.0/8", "fd00::/8")
     assert settings.artifacts_uri == "s3://models/all"
+    assert parse((*NEEDED, "--allowed-networks=10.1.2.3/8")).settings.allowed_networks == ("10.0.0.0/8",)

@@ -139,12 +139,13 @@ def _store(entry: Mapping[str, Any], sources: Iterable[Mapping[str, Any]]) -> St
 def _entry(found: Resolved) -> dict[str, Any]:
     """What the document says of a store."""
     store, authority, identity = found.store, found.store.ca_config_map_ref, found.store.identity
+    beside = f" ({found.use.field.removesuffix('.store')}.caConfigMapRef)" if found.use.authority else ""
     parts = {
         "field": found.use.field,
         "secret": store.secret_ref and store.secret_ref.name,
         "endpoint": store.endpoint,
         "region": store.region,
-        "authority": authority and f"{authority.key} of ConfigMap {authority.name}",
+        "authority": authority and f"{authority.key} of ConfigMap {authority.name}{beside}",
         "trusted": found.trusted or None,
         "identity": identity and identity.model_dump(by_alias=True, exclude_none=True, exclude={"audience"}),
     }

@@ -154,7 +154,10 @@ def _held(kind: str, called: str, key: str, manifests: Iterable[Manifest]) -> by
     text, binary = (held.get(plain) or {}).get(key), (held.get(coded) or {}).get(key)
     if text is not None:
         return str(text).encode()
-    return None if binary is None else base64.b64decode(str(binary))
+    try:
+        return None if binary is None else base64.b64decode(str(binary))
+    except ValueError as error:
+        raise BadUsage(f"key {key} of {kind} {called} is no base64") from error
 
 
 def _stores(data: Mapping[str, Any]) -> list[Resolved]:

@@ -79,15 +79,16 @@ def _lay_out(root: Path, found: Trial, given: Mapping[str, Path | None]) -> None
 
 def _fetch(words: list[str], environment: Mapping[str, str], files: Mapping[str, bytes], root: Path) -> None:
     """Runs fetch with the files that only it may read. They are gone when it has ended."""
-    for path, content in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).touch(mode=0o600)
-        (root / path).write_bytes(content)
     try:
+        for path, content in files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).unlink(missing_ok=True)
+            with os.fdopen(os.open(root / path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(content)
         _run("fetch", words, environment, root)
     finally:
         for path in files:
-            (root / path).unlink()
+            (root / path).unlink(missing_ok=True)
 
 
 def _run(step: str, words: list[str], environment: Mapping[str, str], root: Path) -> None:

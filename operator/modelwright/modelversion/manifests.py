@@ -88,7 +88,7 @@ def has_another_store(observed: Observed, job: Body) -> bool:
 
 def _store(observed: Observed) -> str:
     store = observed.artifact.get("store")
-    return json.dumps(store, sort_keys=True) if store else ""
+    return "" if store is None else json.dumps(store, sort_keys=True)
 
 
 def verify_document(observed: Observed) -> dict[str, Any]:

@@ -163,9 +163,13 @@ def _terms(spec: Mapping[str, Any]) -> dict[str, str]:
 
 def _stores(spec: Mapping[str, Any]) -> dict[str, str]:
     """The annotation with what the spec says of stores, for the ModelVersion: the containers have it as resolved."""
-    data = {key: spec["data"][key] for key in ("store", "caConfigMapRef", "dvc") if spec["data"].get(key)}
+    data = {
+        key: spec["data"][key]
+        for key in ("store", "caConfigMapRef", "dvc")
+        if spec["data"].get(key) is not None
+    }
     models = (spec.get("artifacts") or {}).get("store")
-    said = {**({"data": data} if data else {}), **({"artifacts": models} if models else {})}
+    said = {**({"data": data} if data else {}), **({} if models is None else {"artifacts": models})}
     return {STORES_ANNOTATION: json.dumps(said, sort_keys=True)} if said else {}
 
 
@@ -337,7 +341,7 @@ def _artifact(job: Body, result: Published) -> dict[str, Any]:
     """The file that publish stored, and how the spec said that its store is reached."""
     file = result.report.artifact.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"store"})
     store = stores_in(job).get("artifacts")
-    return {**file, "store": store} if store else file
+    return file if store is None else {**file, "store": store}
 
 
 def demands(job: Body, document: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def stores_in(job: Body) -> dict[str, Any]:
         said = json.loads(annotations.get(STORES_ANNOTATION) or "{}")
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    parts = said if isinstance(said, dict) else {}
+    return {name: part for name, part in parts.items() if isinstance(part, dict)}
 
 
 def _data(job: Body, data: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

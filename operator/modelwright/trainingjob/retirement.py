@@ -46,6 +46,8 @@ HISTORY_LIMIT_EXCEEDED = "HistoryLimitExceeded"
 MOST = 10
 # Longer than any write of a plan takes that was made before the version was listed in `retiring`.
 GRACE = timedelta(seconds=30)
+# How long the file of a version is tried to be deleted where the store does not allow it: others wait for their turn.
+PATIENCE = timedelta(hours=1)
 # The message of the condition names at most this many versions.
 NAMED = 5
 
@@ -125,8 +127,8 @@ def _entries(observed: Observed) -> list[RetiringVersion]:
 
 
 def _begun(observed: Observed, version: Body, now: datetime) -> RetiringVersion:
-    file = Artifact.model_validate(version["spec"]["artifact"])
-    gone = file if _deletes_files(observed, file.uri) else None
+    file = version["spec"]["artifact"]
+    gone = Artifact.model_validate(file) if _deletes_files(observed, str(file["uri"])) else None
     return RetiringVersion(name=name(version), since=to_timestamp(now), artifact=gone)
 
 
@@ -211,8 +213,9 @@ def _followed(context: _Context, entry: RetiringVersion, job: Body, deleted: str
         case Ended(results=results):
             return _Step(None, events=(_ended(entry, deleted, results[DELETE_STEP]),))
         case Failed(problem) if problem.permanent and problem.reason != "DeadlineExceeded":
-            message = f"{deleted}; its file stays: {problem.message}"
-            return _Step(None, events=(Event("Warning", "ArtifactKept", message),))
+            return _kept(deleted, problem)
+        case Postponed(problem) if problem.missing and context.now - since >= PATIENCE:
+            return _kept(deleted, problem)
         case Failed(problem):
             end = true_condition(job, "Failed") or true_condition(job, "Complete") or {}
             return _retried(context, entry, job, problem, next_try(end, since))
@@ -223,6 +226,12 @@ def _followed(context: _Context, entry: RetiringVersion, job: Body, deleted: str
         case Starting(Problem(message=message)):
             step = _Step(entry, note=f"Job {name(job)} cannot delete the file yet: {message}")
     return step
+
+
+def _kept(deleted: str, problem: Problem) -> _Step:
+    """The end for a version whose file cannot be deleted."""
+    message = f"{deleted}; its file stays: {problem.message}"
+    return _Step(None, events=(Event("Warning", "ArtifactKept", message),))
 
 
 def _retried(

@@ -6,8 +6,10 @@ operator names Secrets, and never reads one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from modelwright.api.storedocument import (
     FOLDER,
@@ -28,6 +30,9 @@ from modelwright.workload.podspec import SECRET_MODE, Parts, mount
 # How names of their volumes begin.
 VOLUMES = "store-"
 _BOUNDARIES = ("", "/", "?")
+# A part of a path that a server may take for another folder.
+_DOTS = re.compile(r"/(\.|%2e){1,2}(/|\?|$)", re.IGNORECASE)
+_PORTS = {"http": 80, "https": 443}
 
 
 def access(settings: Settings, *uses: Use) -> Parts:
@@ -112,19 +117,30 @@ def _default(settings: Settings, uri: str) -> Store | None:
 
 def _begins(uri: str, prefix: str) -> bool:
     """True if a uri is below a prefix: `s3://lake` is no prefix of `s3://lake-2/a`, nor `oci://host` of one with a
-    port."""
+    port, nor `https://host/a` of `https://host/a/../b`."""
     prefix = prefix.rstrip("/")
     if not uri.startswith(prefix):
         return False
     follows = uri[len(prefix) :][:1]
     has_path = "/" in prefix.partition("://")[2]
+    if has_path and _DOTS.search(uri):
+        return False
     return follows in _BOUNDARIES or (uri.startswith("oci://") and has_path and follows in {":", "@"})
 
 
-def _addresses(store: Store) -> set[str]:
-    """The addresses that a store names."""
+def _addresses(store: Store) -> set[object]:
+    """The servers that a store names."""
     given = (store.endpoint, store.identity and store.identity.sts_endpoint)
-    return {address for address in given if address}
+    return {_server(address) for address in given if address}
+
+
+def _server(address: str) -> object:
+    """The scheme, host and port of an address, however it is written."""
+    try:
+        parts = urlsplit(address.lower())
+        return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # a port or brackets that no server has
+        return address
 
 
 def _is_trusted(settings: Settings, store: Store) -> bool:

@@ -58,6 +58,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"stores": {"defaults": [{"prefix": "s3://a"}]}}, "store"),
     ({"stores": {"defaults": [{"prefix": "s3://a", "store": {"endpoint": "https://a:b@c"}}]}}, "endpoint"),
     ({"stores": {"allowedNetworks": ["10.0.0.1"]}}, "allowedNetworks"),
+    ({"stores": {"allowedNetworks": ["10.0.0.0/33"]}}, "allowedNetworks"),
+    ({"stores": {"allowedNetworks": ["::/129"]}}, "allowedNetworks"),
     ({"artifacts": {"size": "10 GB"}}, "size"),
     ({"workloads": {"serving": {"imagePolicy": "Later"}}}, "imagePolicy"),
     ({"workloads": {"serving": {"maxConcurrentRollouts": 0}}}, "maxConcurrentRollouts"),

@@ -246,7 +246,7 @@ def test_certificates_are_mounted_only_when_they_are_named() -> None:
 
     assert mounts(with_ca, "fetch")["/etc/modelwright/stores/data"] == "ro"
     assert stores_of(with_ca, "fetch")["stores"] == {
-        "data": {"field": "data.store", "authority": "ca.crt of ConfigMap ca"}
+        "data": {"field": "data.store", "authority": "ca.crt of ConfigMap ca (data.caConfigMapRef)"}
     }
     assert not any(path.startswith("/etc/modelwright/stores") for path in mounts(without, "fetch"))
 

@@ -459,6 +459,21 @@ class TestFiles:
             "ModelVersion churn-1 was deleted: versionsHistoryLimit is 1; its file stays"
         ]
 
+    def test_a_store_that_does_not_let_a_file_be_deleted_holds_up_others_for_an_hour(self) -> None:
+        job = self.given()
+        its_pod(job).fails("delete", "AccessDenied", "artifacts.store: the key lacks s3:DeleteObject.")
+        job_ends(job, "Failed")
+        job.settles()
+        assert (retiring(job), messages(job, "ArtifactKept")) == (["churn-1"], [])
+        assert "s3:DeleteObject" in str(exceeded(job))
+
+        job.world.after(3600)
+        job.settles()
+
+        assert retiring(job) == []
+        (message,) = messages(job, "ArtifactKept")
+        assert message.endswith("its file stays: delete: artifacts.store: the key lacks s3:DeleteObject.")
+
     @pytest.mark.parametrize("reason", ["StoreCorrupt", "UriUnsupported"])
     def test_a_file_that_cannot_be_deleted_is_left_and_reported(self, reason: str) -> None:
         job = self.given()

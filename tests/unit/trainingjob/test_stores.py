@@ -16,6 +16,7 @@ from modelwright.common.resources import CLAIMS, JOBS, MODEL_VERSIONS
 from modelwright.common.settings import StoreDefault
 from modelwright.engine.objects import Body
 from modelwright.trainingjob.memory import recipe_hash
+from modelwright.trainingjob.recipe import stores_in
 from modelwright.view.reproduction import lines, manifest
 from modelwright.view.version import read_version
 
@@ -81,6 +82,18 @@ def test_the_version_holds_how_the_spec_reached_its_store_when_the_run_began() -
 
     version = job.all(MODEL_VERSIONS)["churn-1"]
     assert version["spec"]["artifact"] == {**published()["artifact"], "store": KEYS}
+
+
+def test_a_spec_that_asks_for_no_credentials_is_kept_in_the_version() -> None:
+    known = StoreDefault("s3://models", Store.model_validate(OTHER))
+    version = run(a_job(a_world(stores=(known,)), artifacts={"uri": "s3://models/churn", "store": {}}))
+    assert version["spec"]["artifact"]["store"] == {}
+
+
+@pytest.mark.parametrize("said", ["[]", '{"data": "x", "artifacts": 1}', "{"])
+def test_what_another_wrote_about_stores_is_passed_over(said: str) -> None:
+    annotated = {"spec": {"template": {"metadata": {"annotations": {"modelwright.dev/stores": said}}}}}
+    assert stores_in(annotated) == {}
 
 
 def test_the_version_says_nothing_of_a_store_that_the_administrator_knows() -> None:

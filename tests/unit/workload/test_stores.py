@@ -51,6 +51,9 @@ def of(name: str) -> dict[str, Any]:
         ("https://data.corp.evil.example/a.csv", None),
         ("https://data.corp@evil.example/a.csv", None),
         ("https://data.corp:8443/a.csv", None),
+        ("https://data.corp/team/a.csv", "team"),
+        ("https://data.corp/team/../other.csv", "web"),
+        ("https://data.corp/team/%2E%2e/other.csv?x", "web"),
         ("oci://registry.corp/models:1", "all"),
         ("oci://registry.corp/models/churn:1", "all"),
         ("oci://registry.corp/models/risk:1", "risk"),
@@ -64,6 +67,7 @@ def test_the_longest_prefix_that_ends_at_a_part_of_the_uri_counts(uri: str, secr
             "s3://lake": of("lake"),
             "s3://lake/raw/": of("raw"),
             "https://data.corp": of("web"),
+            "https://data.corp/team": of("team"),
             "oci://registry.corp": of("all"),
             "oci://registry.corp/models/risk": of("risk"),
         }
@@ -147,12 +151,24 @@ STS = {"identity": {"roleArn": "arn", "stsEndpoint": "https://sts.corp"}}
     [
         (None, True),
         ({"endpoint": "https://s3.corp:9000", **of("mine")}, True),
+        ({"endpoint": "https://S3.corp:9000/"}, True),
         ({"endpoint": "https://s3.corp:9001"}, False),
+        ({"endpoint": "http://s3.corp:9000"}, False),
+        ({"endpoint": "https://s3.corp:port"}, False),
         (of("mine"), False),
         ({"endpoint": "https://s3.corp:9000", **STS}, False),
     ],
-    ids=["the administrator's", "his endpoint", "another endpoint", "no endpoint", "another STS"],
-)
+    ids=[
+        "the administrator's",
+        "his endpoint",
+        "written otherwise",
+        "another port",
+        "no TLS",
+        "no port",
+        "no endpoint",
+        "another STS",
+    ],
+)  # fmt: skip
 def test_an_endpoint_is_trusted_if_the_administrator_names_it(
     chosen: dict[str, Any] | None, trusted: bool
 ) -> None:
@@ -166,7 +182,11 @@ def test_certificates_beside_the_store_join_what_is_known_of_it() -> None:
 
     given = access(known, *source_uses(data, "data.store"))
 
-    entry = {"field": "data.store", "secret": "web", "authority": "ca.crt of ConfigMap ca"}
+    entry = {
+        "field": "data.store",
+        "secret": "web",
+        "authority": "ca.crt of ConfigMap ca (data.caConfigMapRef)",
+    }
     assert document(given)["stores"] == {"data": entry, "holdout": entry}
     secret, config_map = given.volumes[0]["projected"]["sources"]
     assert secret["secret"]["name"] == "web"

@@ -56,8 +56,8 @@ def revision_name(
     }
     if options := _given(server):  # without any, the name is that of the releases that had none
         shape["server"] = options
-    if reached := _given(store):
-        shape["store"] = reached
+    if store is not None:
+        shape["store"] = _given(store)
     return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:HASH_LENGTH]
 
 
@@ -76,10 +76,10 @@ def is_same_but_image(one: Revision, other: Revision) -> bool:
     if (one.version, one.artifact.digest) != (other.version, digest):
         return False
     same = revision_name(digest, other.version, one.image, other.resources, other.server, store)
-    alike = (one.resources, _given(one.server), _given(one.artifact.store)) == (
+    alike = (one.resources, _given(one.server), one.artifact.store) == (
         other.resources,
         _given(other.server),
-        _given(store),
+        store,
     )
     return one.revision == same or alike
 
