@@ -221,7 +221,10 @@ def test_certificates_of_the_data_are_trusted_for_a_hold_out_on_another_server_t
     ca, holdout = {"name": "ca", "key": "ca.crt"}, {"uri": "https://else.example/b"}
     data = {"uri": "https://a.example/a", "store": of("mine"), "caConfigMapRef": ca, "holdout": holdout}
     found = document(access(settings(), *source_uses(data, "data.store")))["stores"]
-    assert found["holdout"] == {"field": "data.store", "authority": "ca.crt of ConfigMap ca"}
+    assert found["holdout"] == {
+        "field": "data.store",
+        "authority": "ca.crt of ConfigMap ca (data.caConfigMapRef)",
+    }
 
 
 @pytest.mark.parametrize(
