@@ -365,7 +365,7 @@ class Artifacts(Model):
         default=None,
         description="A folder: pvc://CLAIM/PREFIX on a PersistentVolumeClaim of the namespace, s3://BUCKET/PREFIX, "
         "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX; or a repository, oci://HOST/REPOSITORY. The model goes to "
-        "PREFIX/sha256-DIGEST/model.onnx, or to REPOSITORY:sha256-DIGEST. Default: the operator's artifact store, or "
+        "PREFIX/sha256-DIGEST/model.onnx, or to REPOSITORY:model-DIGEST. Default: the operator's artifact store, or "
         "else a claim modelwright-artifacts that it makes in the namespace and never deletes.",
     )
     store: Store | None = Field(

@@ -198,11 +198,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 @pytest.fixture
 def image(images: Registry, tmp_path: Path) -> Pod:
     """A pod whose model is in a registry, with a golden request beside it."""
-    made = Pod(tmp_path, f"oci://{images.host}/team/churn:{DIGEST.replace(':', '-')}")
+    made = Pod(tmp_path, f"oci://{images.host}/team/churn:{DIGEST.replace('sha256:', 'model-')}")
     made.entry.update(endpoint=images.endpoint, trusted=True)
     access = Access(tmp_path / "none", endpoint=images.endpoint, trusted=True)
     files = {"model.onnx": CONTENT, "golden.json": GOLDEN}
-    Repository(made.uri, access).push(DIGEST.replace(":", "-"), files, {})
+    Repository(made.uri, access).push(DIGEST.replace("sha256:", "model-"), files, {})
     return made
 
 

@@ -23,7 +23,7 @@ from modelwright_training.files import digest_of
 from modelwright_training.signing import keys as signing
 from modelwright_training.storing import stores
 from modelwright_training.storing.bucket import BucketStore
-from modelwright_training.storing.layout import folder_name, mark_of
+from modelwright_training.storing.layout import mark_of
 
 GATE = {"name": "auc", "metric": "roc_auc", "against": "Champion", "minChange": -0.01}
 
@@ -87,9 +87,11 @@ def test_a_model_is_kept_signed_verified_compared_with_and_deleted(
 ) -> None:
     first = kept.publish(ready).result
     artifact = {key: first["artifact"][key] for key in ("uri", "digest")}
-    name = folder_name(artifact["digest"])
     in_bucket = not kept.uri.startswith("oci://")
-    assert artifact["uri"] == (f"{kept.uri}/{name}/model.onnx" if in_bucket else f"{kept.uri}:{name}")
+    digest = artifact["digest"].removeprefix("sha256:")
+    # Registries reserve the tag sha256-HEX.
+    name = f"/sha256-{digest}/model.onnx" if in_bucket else f":model-{digest}"
+    assert artifact["uri"] == f"{kept.uri}{name}"
     environ = kept.environ(ready)
 
     verified = ready.verify(verify_document(artifact), **environ).result

@@ -9,8 +9,16 @@ MARK = ".run."
 
 
 def folder_name(digest: str) -> str:
-    """The name of the folder, or of the tag, of the model with this digest (`sha256:HEX`)."""
+    """The name of the folder of the model with this digest (`sha256:HEX`)."""
     return digest.replace(":", "-")
+
+
+def tag_name(digest: str) -> str:
+    """The tag in a registry of the model with this digest.
+
+    Not `sha256-HEX`: registries keep that name for what refers to the manifest with this digest. They hide such tags,
+    and what tidies them up deletes those that have no such manifest."""
+    return f"model-{digest.partition(':')[2]}"
 
 
 def mark_of(namespace: str, training_job: str, run: int) -> str:

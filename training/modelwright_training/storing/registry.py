@@ -9,7 +9,7 @@ from typing import Protocol
 from modelwright_stores.registry.repository import Manifest
 from modelwright_stores.resuming import File, stream
 from modelwright_training.errors import InputError, OutsideError
-from modelwright_training.storing.layout import MODEL, folder_name
+from modelwright_training.storing.layout import MODEL, tag_name
 
 # The size of a file at most: that of a model that can be served.
 MOST = 2 << 30
@@ -44,7 +44,7 @@ class RegistryStore:
 
     def uri_of(self, digest: str) -> str:
         """Where the model file with this digest is kept."""
-        return f"{self.uri}:{folder_name(digest)}"
+        return f"{self.uri}:{tag_name(digest)}"
 
     def check_writable(self) -> None:
         """Begin an upload and cancel it."""
@@ -52,7 +52,7 @@ class RegistryStore:
 
     def put(self, digest: str, files: Mapping[str, bytes], mark: str) -> bool:
         """Keep the files of an artifact. False if they were there before. StoreCorrupt."""
-        tag = folder_name(digest)
+        tag = tag_name(digest)
         fresh = self.repository.manifest(tag) is None
         if fresh:
             self._push(tag, files)
@@ -72,7 +72,7 @@ class RegistryStore:
         """Keep one more file of an artifact, unless there is one of that name; what the file holds then.
 
         The manifest is pushed again with it, of layers that are there."""
-        tag = folder_name(digest)
+        tag = tag_name(digest)
         there = self.repository.manifest(tag)
         if there is not None and name in there.files:
             return self._content(tag, name) or b""

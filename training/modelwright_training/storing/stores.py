@@ -9,7 +9,7 @@ from modelwright_training.errors import InputError, outside
 from modelwright_training.paths import Paths
 from modelwright_training.storing import patience
 from modelwright_training.storing.bucket import BucketStore
-from modelwright_training.storing.layout import MODEL, folder_name
+from modelwright_training.storing.layout import MODEL, folder_name, tag_name
 from modelwright_training.storing.patience import PatientBucket
 from modelwright_training.storing.registry import RegistryStore
 from modelwright_training.storing.volume import VolumeStore, folder_of
@@ -91,15 +91,15 @@ def kept(uri: str, digest: str, environ: Mapping[str, str], paths: Paths) -> Sto
     """The store in which a run has kept the artifact of this uri. UriUnsupported if none does so."""
     if uri.startswith("oci://"):
         prefix, name = uri.rpartition(":")[::2]
-        expected = folder_name(digest)
+        expected = tag_name(digest)
     else:
         prefix, name = uri.removesuffix(f"/{folder_name(digest)}/{MODEL}"), uri
         expected = f"{prefix}/{folder_name(digest)}/{MODEL}"
     if name != expected:
         raise InputError(
             "UriUnsupported",
-            f"{uri!r} is not PREFIX/sha256-HEX/{MODEL} with its digest, which is where publish stores a model. "
-            "Delete it by hand.",
+            f"{uri!r} is not PREFIX/sha256-HEX/{MODEL} or REPOSITORY:model-HEX with its digest, which is where publish "
+            "stores a model. Delete it by hand.",
         )
     return store_of(prefix, "artifact.uri", environ, paths, DELETE_PATIENCE)
 
