@@ -1,7 +1,8 @@
 """A file in a layer that is an archive. It is read by reading the whole layer, whose digest is compared before the last
 bytes of the file are given."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from modelwright_stores.failures import StoreError
@@ -9,10 +10,12 @@ from modelwright_stores.registry.archives import Archive, ArchiveError, Budget, 
 from modelwright_stores.registry.blobs import Blob
 from modelwright_stores.registry.manifests import Layer
 from modelwright_stores.registry.session import Session
-from modelwright_stores.resuming import Head, Patience, stream
+from modelwright_stores.resuming import File, Head, Patience, stream
 
 PATIENCE = Patience(silent=60)
 PIECE = 1 << 20
+# Each file of a layer reads all of it. More than so many files may read so much in all.
+FEW, MOST_READ = 20, 16 << 30
 
 
 class Packed:
@@ -20,6 +23,7 @@ class Packed:
 
     def __init__(self, session: Session, layer: Layer, member: Member, name: str, shown: str) -> None:
         self.session, self.layer, self.member = session, layer, member
+        self.image = session.reference.shown
         self.name, self.shown = name, shown
 
     def head(self) -> Head:
@@ -50,6 +54,19 @@ class Packed:
         archive.finish()
         if held:
             yield held
+
+
+def check_cost(files: Iterable[File]) -> None:
+    """Check that files which are read one after the other do not read a large layer too often. UriUnsupported."""
+    packed = [file for file in files if isinstance(file, Packed)]
+    for digest, number in Counter(file.layer.digest for file in packed).items():
+        file = next(file for file in packed if file.layer.digest == digest)
+        if number > FEW and number * file.layer.size > MOST_READ:
+            raise StoreError(
+                "UriUnsupported",
+                f"{file.image}: {number} files are packed in one layer of {file.layer.size} bytes, and each of them "
+                f"costs a read of it. Push files as layers of their own (oras push), or at most {FEW} larger ones.",
+            )
 
 
 def layer_bytes(session: Session, layer: Layer, shown: str) -> Iterator[bytes]:

@@ -10,6 +10,9 @@ import pytest
 from support.stores.registries import Registry, registry
 from unit.training.pod import Ending, Pod, numbers
 
+from modelwright_stores.registry import packed
+from modelwright_training.reading import folders
+
 ROWS = numbers(60)
 
 
@@ -55,6 +58,26 @@ def test_an_image_without_a_table_says_what_it_holds(pod: Pod, server: Registry,
     ending = fetch(pod, server)
     assert (ending.reason, ending.code) == ("DataNotFound", 65)
     assert "model.onnx" in ending.message
+
+
+def test_an_image_of_too_many_files_is_refused(
+    pod: Pod, server: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "MAX_FILES", 2)
+    push(server, tmp_path / "layer", {f"{place}.csv": b"x,y\n1,2\n" for place in range(3)})
+    ending = fetch(pod, server)
+    assert (ending.reason, ending.code) == ("DataTooLarge", 65)
+
+
+def test_a_large_layer_is_not_read_again_for_each_of_many_files(
+    pod: Pod, server: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "MOST_READ", 1_000)
+    push(server, tmp_path / "layer", {f"{place}.csv": b"x,y\n1,2\n" for place in range(21)})
+    ending = fetch(pod, server)
+    assert (ending.reason, ending.code) == ("UriUnsupported", 65)
+    assert "21 files are packed in one layer" in ending.message
+    assert "oras push" in ending.message
 
 
 def test_an_image_that_is_not_there_is_not_found(pod: Pod, server: Registry) -> None:

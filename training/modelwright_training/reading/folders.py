@@ -37,10 +37,7 @@ class Folder:
                 "DataNotFound",
                 f"No file of {self.uri} matches {pattern!r}. The folder holds: {shown or 'nothing'}.",
             )
-        if len(names) > MAX_FILES:
-            raise InputError(
-                "DataTooLarge", f"{self.uri} has {len(names)} files; the limit is {MAX_FILES}. Join them."
-            )
+        check_number(len(names), self.uri)
         below = frozenset(self.folders)
         if odd := [name for name in names if name in below]:
             raise InputError(
@@ -58,6 +55,12 @@ class Folder:
                 f"{self.uri} is a table of {TABLE_FORMATS[managed[0]]} ({managed[0]!r}): some of its files hold rows "
                 "that are deleted. Export it to files of their own.",
             )
+
+
+def check_number(files: int, uri: str) -> None:
+    """Check that there are not too many files. DataTooLarge."""
+    if files > MAX_FILES:
+        raise InputError("DataTooLarge", f"{uri} has {files} files; the limit is {MAX_FILES}. Join them.")
 
 
 def is_pattern(name: str) -> bool:

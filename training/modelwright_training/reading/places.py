@@ -15,6 +15,7 @@ from modelwright_stores import opening, resuming
 from modelwright_stores.access import Access
 from modelwright_stores.failures import StoreError
 from modelwright_stores.objects.bucket import Bucket
+from modelwright_stores.registry import packed
 from modelwright_stores.web import uris
 from modelwright_training.documents import DvcOutput
 from modelwright_training.errors import InputError
@@ -125,7 +126,7 @@ def _made(place: Place) -> Found:
 
 
 def _elsewhere(place: Place) -> Found:
-    """A file of a web server, or the tables in an image of a registry."""
+    """A file of a web server, or the tables in an image of a registry. DataTooLarge, UriUnsupported."""
     files, many = opening.files(place.uri, place.access)
     if not many:
         return Found([_outside(file) for file in files])
@@ -133,6 +134,8 @@ def _elsewhere(place: Place) -> Found:
     chosen = [file for file in files if TABLES.fullmatch(file.name)]
     if not chosen:
         folders.Folder(place.shown, names, ()).matching("*.parquet or *.csv")
+    folders.check_number(len(chosen), place.shown)
+    packed.check_cost(chosen)
     return Found([_outside(file) for file in chosen], many)
 
 

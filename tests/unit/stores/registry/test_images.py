@@ -16,11 +16,15 @@ import pytest
 from support.stores.registries import Fault, Front, Registry
 from unit.stores.registry.conftest import Given
 
+from modelwright_stores.access import Access
 from modelwright_stores.failures import StoreError
 from modelwright_stores.registry import archives
 from modelwright_stores.registry.archives import Archive, ArchiveError, Covers, Member, found
-from modelwright_stores.registry.manifests import clean, image
+from modelwright_stores.registry.manifests import Layer, clean, image
+from modelwright_stores.registry.packed import Packed, check_cost
+from modelwright_stores.registry.reference import parsed
 from modelwright_stores.registry.repository import Repository
+from modelwright_stores.registry.session import Session
 from modelwright_stores.resuming import Patience, stream
 
 MODEL = hashlib.sha256(b"model").digest() * 100_000
@@ -305,3 +309,24 @@ def test_gnu_tar_and_gzip_agree(tmp_path: Path) -> None:
             "data/ä.csv": 4000,
             "data/large": len(MODEL),
         }
+
+
+@pytest.mark.parametrize(
+    ("numbers", "size", "refused"),
+    [((20,), 8 << 30, False), ((21,), 8 << 30, True), ((20, 20), 8 << 30, False), ((5000,), 1 << 20, False)],
+)
+def test_files_of_a_layer_may_read_it_as_often_as_it_is_small(
+    tmp_path: Path, numbers: tuple[int, ...], size: int, refused: bool
+) -> None:
+    session = Session(parsed("oci://registry.corp/rows"), Access(tmp_path))
+    files = [
+        Packed(session, Layer(f"sha256:{layer}", size, None, "tar"), Member("a", 1, place, True), "a", "a")
+        for layer, number in enumerate(numbers)
+        for place in range(number)
+    ]
+    if not refused:
+        check_cost(files)
+        return
+    with pytest.raises(StoreError, match="21 files are packed in one layer") as failure:
+        check_cost(files)
+    assert failure.value.reason == "UriUnsupported"
