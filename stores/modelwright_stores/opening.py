@@ -3,8 +3,6 @@
 from modelwright_stores.access import Access
 from modelwright_stores.failures import StoreError
 from modelwright_stores.resuming import File
-from modelwright_stores.web.connection import SILENCE
-from modelwright_stores.web.file import WebFile
 
 BUCKETS = ("s3", "gs", "az")
 SCHEMES = (*BUCKETS, "https", "oci")
@@ -28,13 +26,15 @@ def files(uri: str, access: Access) -> tuple[list[File], bool]:
     return [file(uri, access)], False
 
 
-def file(uri: str, access: Access, silence: float = SILENCE) -> File:
+def file(uri: str, access: Access, silence: float = 30) -> File:
     """The one file of a uri: of an image in a registry the one that is a model (docs/stores.md).
 
     `silence`: how many seconds a web server may take to answer, and may send nothing. UriUnsupported, and what a
     registry raises; whether the file is there is for its `head` to say."""
     scheme = uri.partition("://")[0]
     if scheme == "https":
+        from modelwright_stores.web.file import WebFile  # noqa: PLC0415
+
         return WebFile(uri, access, silence)
     if scheme == "oci":
         from modelwright_stores.registry.repository import Repository  # noqa: PLC0415

@@ -16,7 +16,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 from modelwright_stores.access import Access
 from modelwright_stores.failures import StoreError
-from modelwright_stores.objects import identities
 from modelwright_stores.objects.credentials import Credential, Provider, lasting
 
 if TYPE_CHECKING:
@@ -105,6 +104,8 @@ def _s3(bucket: str, access: Access) -> Cloud:
     endpoint, own = _endpoint(access, f"https://s3.{region}.{suffix}")
     exchange: Callable[[], Credential] | None = None
     if access.identity is not None:
+        from modelwright_stores.objects import identities  # noqa: PLC0415 a key needs none
+
         exchange = partial(identities.aws, access, access.identity, region)
     elif access.secret is not None:
         exchange = partial(_s3_keys, access)
@@ -133,7 +134,11 @@ def _gs(bucket: str, access: Access) -> Cloud:
     if access.secret is not None:
         key = {"service_account_key": json.dumps({**_gs_key(access), "gcs_base_url": endpoint})}
         return Cloud("gs", bucket, endpoint, own, None, True, {**config, **key})
-    exchange = None if access.identity is None else partial(identities.google, access, access.identity)
+    exchange = None
+    if access.identity is not None:
+        from modelwright_stores.objects import identities  # noqa: PLC0415 a key needs none
+
+        exchange = partial(identities.google, access, access.identity)
     return _signed("gs", bucket, endpoint, own, exchange, config)
 
 
@@ -155,6 +160,8 @@ def _az(container: str, access: Access) -> Cloud:
     endpoint, own = _endpoint(access, f"https://{account}.blob.core.windows.net")
     exchange: Callable[[], Credential] | None = None
     if access.identity is not None:
+        from modelwright_stores.objects import identities  # noqa: PLC0415 a key needs none
+
         exchange = partial(identities.azure, access, access.identity)
     elif access.secret is not None:
         exchange = _az_exchange(access, found)
@@ -189,6 +196,8 @@ def _az_exchange(access: Access, found: Mapping[str, str]) -> Callable[[], Crede
     if "AZURE_STORAGE_SAS_TOKEN" in found:
         return partial(_az_shared, access)
     if any(key in found for key in _AZ_CLIENT):
+        from modelwright_stores.objects import identities  # noqa: PLC0415 a key needs none
+
         _found(access, "az", _AZ_CLIENT)
         return lambda: identities.azure_client(access, *_az_client(access))
     raise StoreError(
