@@ -22,8 +22,9 @@ from modelwright_serving.placing import GOLDEN, MAX_GOLDEN_BYTES, MAX_MODEL_BYTE
 from modelwright_stores import opening
 from modelwright_stores.access import Access, accesses, plain
 from modelwright_stores.failures import StoreError
-from modelwright_stores.resuming import Downloaded, File, Patience, download, patiently, stream
+from modelwright_stores.resuming import DIGEST, Downloaded, File, Head, Patience, download, patiently, stream
 
+REFUSED_SECONDS = 300.0
 # Reasons of the library that the steps have another word for.
 _REASONS = {"DataNotFound": "ArtifactNotFound", "FileTooLarge": "ModelTooLarge"}
 
@@ -99,6 +100,20 @@ def end_at_once_when_asked() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+@dataclass(frozen=True)
+class _Refused:
+    """A file whose bytes were not the model's, why, and when: it is not fetched at each look."""
+
+    head: Head
+    failure: StepError
+    since: float
+
+    def stands_for(self, head: Head) -> bool:
+        """Whether what is there now is the same file. Where nothing would tell another one, that is so for a while."""
+        tells = head.etag is not None and not head.etag.startswith(DIGEST)
+        return head == self.head and (tells or time.monotonic() - self.since < REFUSED_SECONDS)
+
+
 @dataclass
 class _Look:
     """One try after another to bring the model; credentials are read each time."""
@@ -108,8 +123,7 @@ class _Look:
     root: Path
     folder: Path
     patience: Patience
-    # Bytes that are not the model's: they are not fetched once more until another file is there.
-    refused: Downloaded | None = None
+    refused: "_Refused | None" = None
 
     def __call__(self) -> None:
         try:
@@ -133,15 +147,34 @@ class _Look:
         target = self.folder / MODEL
         if _digest_of(target) == self.wanted.digest:
             return
-        if self.refused is None or self.refused.head.etag is None or file.head() != self.refused.head:
+        self._check_head(file)
+        try:
             found = self._download(file, target)
-            if found.digest == self.wanted.digest:
-                return
+        except StoreError as failure:
+            if failure.reason == "DigestMismatch":  # a registry sends other bytes than its manifest names
+                head = patiently(file.head, MODEL, self.patience)
+                self.refused = _Refused(head, _step_error(failure), time.monotonic())
+            raise
+        if found.digest != self.wanted.digest:
             target.unlink()
-            self.refused = found
-        raise StepError(
+            failed = self._mismatch(file, found.digest)
+            self.refused = _Refused(found.head, failed, time.monotonic())
+            raise failed
+
+    def _check_head(self, file: File) -> None:
+        """Refuse what is known to be wrong before a byte of it is read."""
+        if self.refused is None and not self.wanted.uri.startswith("oci://"):
+            return
+        head = patiently(file.head, MODEL, self.patience)
+        if head.etag is not None and head.etag.startswith(DIGEST) and head.etag != self.wanted.digest:
+            raise self._mismatch(file, head.etag)
+        if self.refused is not None and self.refused.stands_for(head):
+            raise self.refused.failure
+
+    def _mismatch(self, file: File, found: str) -> StepError:
+        return StepError(
             "DigestMismatch",
-            f"{file.shown} holds {self.refused.digest}, but {self.wanted.digest} is asked for: the file was replaced",
+            f"{file.shown} holds {found}, but {self.wanted.digest} is asked for: the file was replaced",
         )
 
     def _download(self, file: File, target: Path) -> Downloaded:

@@ -94,7 +94,10 @@ def cloud(scheme: str, bucket: str, access: Access) -> Cloud:
         raise StoreError(
             "UriUnsupported", f"{scheme}://BUCKET/PATH needs the name of a bucket. Correct the uri."
         )
-    identities.check(scheme, access)
+    if access.identity is not None:
+        from modelwright_stores.objects import identities  # noqa: PLC0415 a key needs none
+
+        identities.check(scheme, access)
     return {"s3": _s3, "gs": _gs, "az": _az}[scheme](bucket, access)
 
 

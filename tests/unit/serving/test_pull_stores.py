@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.stores import registries
 from support.stores.faults import Fault, proxy
-from support.stores.registries import Registry, registry
+from support.stores.registries import Registry, front, registry
 from support.stores.s3 import REGION, Gateway, gateway
 from unit.serving.pulling import CONTENT, DIGEST, QUICK, SCHEMA, Pod
 
@@ -213,6 +214,29 @@ def test_a_model_comes_from_a_registry_with_its_golden_request(image: Pod) -> No
 
 def test_an_image_with_another_model_is_refused(image: Pod) -> None:
     assert image.refuses(f"sha256:{'0' * 64}") == "DigestMismatch"
+    assert image.served() == {}
+
+
+def test_an_image_with_another_model_is_refused_before_its_bytes_are_read(
+    images: Registry, image: Pod
+) -> None:
+    with front(images) as before:
+        image.entry["endpoint"] = before.endpoint
+        image.uri = image.uri.replace(images.host, before.host)
+        assert image.refuses(f"sha256:{'0' * 64}") == "DigestMismatch"
+        assert not [asked for asked in before.asked if "/blobs/" in asked.path]
+
+
+def test_wrong_bytes_of_a_registry_are_not_fetched_at_each_look(images: Registry, image: Pod) -> None:
+    with front(images) as before:
+        image.entry["endpoint"] = before.endpoint
+        image.uri = image.uri.replace(images.host, before.host)
+        blob = f"/blobs/{DIGEST}"
+        before.inject(registries.Fault(path=blob, after=1000, then="flip", times=100))
+        assert image.refuses() == "DigestMismatch"
+        before.asked.clear()
+        assert image.refuses(pace=Pace(silent=1, first=0.05, longest=0.1, total=2)) == "DigestMismatch"
+        assert len([asked for asked in before.asked if blob in asked.path]) == 1
     assert image.served() == {}
 
 
