@@ -84,6 +84,11 @@ class View(Protocol):
 class Store(View, Protocol):
     """A view that also takes in the answers to our own writes."""
 
+    @property
+    def scope(self) -> str | None:
+        """The only namespace of which anything is known; None stands for all namespaces."""
+        ...
+
     def named(self, uid: str) -> Key | None:
         """The key of the object with this uid."""
         ...
@@ -165,6 +170,11 @@ class Cache:
         # The version of the last full list of a kind: what it lacks was gone by then.
         self._complete_at: dict[ResourceType, int] = {}
         self._facts: dict[Key, dict[str, object]] = {}
+
+    @property
+    def scope(self) -> str | None:
+        """The only namespace of which anything is known; None stands for all namespaces."""
+        return self._namespace
 
     def get(self, key: Key) -> Body | None:
         """The object, or None when it is not there."""

@@ -79,12 +79,13 @@ class _Refused(Exception):  # noqa: N818 - it carries what was refused to where 
 
 @dataclass(frozen=True)
 class _Look:
-    """What was read from the API server for the next plan of an object, and when."""
+    """What was read from the API server for the next plan of an object, and when: kinds, each in a namespace or, with
+    None, in all."""
 
-    kinds: frozenset[ResourceType]
+    kinds: frozenset[tuple[ResourceType, str | None]]
     at: float
 
-    def covers(self, kinds: Collection[ResourceType], now: float) -> bool:
+    def covers(self, kinds: Collection[tuple[ResourceType, str | None]], now: float) -> bool:
         """True if all of these kinds were read, and not long ago."""
         return self.kinds.issuperset(kinds) and now - self.at <= FRESH
 
@@ -304,12 +305,14 @@ class Executor:
 
         Else it is read now, and the next plan decides. A refusal of before stands until the write is tried again.
         """
-        kinds = frozenset(effect.rests_on)
+        everywhere = isinstance(effect, Create) and effect.everywhere
+        namespace = self._store.scope if everywhere else effect.key.namespace
+        kinds = frozenset((kind, namespace) for kind in effect.rests_on)
         if not kinds or (looked is not None and looked.covers(kinds, self._clock())):
             return True
         now = self._looks.get(planned) or _Look(frozenset(), self._clock())
-        for kind in sorted(kinds - now.kinds):
-            for body in (await self._api.list(kind, effect.key.namespace)).items:
+        for kind, _ in sorted(kinds - now.kinds):
+            for body in (await self._api.list(kind, namespace)).items:
                 self._store.put(kind, body)
         self._looks[planned] = _Look(kinds | now.kinds, now.at)
         for refusal in self._store.fact(planned, REFUSALS) or ():

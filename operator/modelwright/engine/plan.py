@@ -16,13 +16,14 @@ class Create:
     """Make an object that is never changed afterwards. One of the same owner that is there already is fine;
     another owner's under that name is an error, unless the object is `shared`: then any will do.
 
-    `rests_on`: as of `Delete`.
+    `rests_on`: as of `Delete`. `everywhere`: in all namespaces that the operator sees.
     """
 
     key: Key
     body: Body
     shared: bool = False
     rests_on: tuple[ResourceType, ...] = ()
+    everywhere: bool = False
 
 
 @dataclass(frozen=True)

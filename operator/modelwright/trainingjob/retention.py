@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from modelwright.api.storedocument import is_outside
 from modelwright.common.conditions import true_condition
 from modelwright.common.indexes import (
     SERVICES_NEEDING_DIGEST,
@@ -109,24 +110,32 @@ def objection(view: View, version: Body, siblings: Iterable[Body], now: datetime
     where = namespace(version)
     return (
         _marked(version)
-        or _needed(view.indexed(SERVICES_NEEDING_VERSION, where, name(version)), "needs it")
+        or _needed(view.indexed(SERVICES_NEEDING_VERSION, where, name(version)), "needs it", where)
         or _needed(
-            view.indexed(SERVICES_REJECTING, where, version["spec"]["artifact"]["digest"]), "rejected it"
+            view.indexed(SERVICES_REJECTING, where, version["spec"]["artifact"]["digest"]),
+            "rejected it",
+            where,
         )
         or _restored(version, now)
         or _switched(_related_services(view, version, siblings), now)
         # Last: it passes quickly, and the message is to name the lasting reason.
-        or _unknown(view, where, now)
+        or _unknown(view, where, now, where)
     )
 
 
 def file_objection(view: View, where: str, artifact: Mapping[str, Any], now: datetime) -> Objection | None:
     """Returns why the file of a deleted version is kept for now; None if it may be deleted.
 
-    `where`: the namespace. A ModelVersion that names the file keeps it for good, see `namesake`.
+    `where`: the namespace of the version. A ModelVersion that names the file keeps it for good, see `namesake`.
     """
-    needing = view.indexed(SERVICES_NEEDING_DIGEST, where, str(artifact["digest"]))
-    return _needed(needing, "needs it") or _unknown(view, where, now)
+    users = users_of(artifact, where)
+    needing = view.indexed(SERVICES_NEEDING_DIGEST, users, str(artifact["digest"]))
+    return _needed(needing, "needs it", where) or _unknown(view, where, now, users)
+
+
+def users_of(artifact: Mapping[str, Any], where: str) -> str | None:
+    """Returns the namespace of what may use a file; None stands for all: a claim is in one, a bucket in none."""
+    return None if is_outside(str(artifact["uri"])) else where
 
 
 def namesake(view: View, where: str, artifact: Mapping[str, Any]) -> str | None:
@@ -134,21 +143,27 @@ def namesake(view: View, where: str, artifact: Mapping[str, Any]) -> str | None:
 
     The digest and the claim or bucket count: one may hold the same file under two uris.
     """
-    named = view.indexed(VERSIONS_OF_DIGEST, where, str(artifact["digest"]))
+    named = view.indexed(VERSIONS_OF_DIGEST, users_of(artifact, where), str(artifact["digest"]))
     places = read_each(named, lambda version: place_of(str(version["spec"]["artifact"]["uri"])))
-    return next((name(version) for version, place in places if place == place_of(str(artifact["uri"]))), None)
+    same = (version for version, place in places if place == place_of(str(artifact["uri"])))
+    return next((_called(version, where) for version in same), None)
 
 
-def _unknown(view: View, where: str, now: datetime) -> Objection | None:
-    """What the operator does not know at present, and would have to."""
+def _called(body: Body, where: str) -> str:
+    """What messages of an object in the namespace `where` call another one."""
+    return name(body) if namespace(body) == where else f"{namespace(body)}/{name(body)}"
+
+
+def _unknown(view: View, where: str, now: datetime, users: str | None) -> Objection | None:
+    """What the operator does not know at present, and would have to. `users`: see `users_of`."""
     for kind in (INFERENCE_SERVICES, MODEL_VERSIONS):
         blindness = view.blindness(kind, where)
         if blindness is not None:
             return Objection(f"the operator cannot see {kind.plural} ({blindness})")
-    unclear = next(iter(view.indexed(SERVICES_UNCLEAR, where, YES)), None)
+    unclear = next(iter(view.indexed(SERVICES_UNCLEAR, users, YES)), None)
     if unclear is None:
         return None
-    message = f"the status of InferenceService {name(unclear)} does not show yet what that needs"
+    message = f"the status of InferenceService {_called(unclear, where)} does not show yet what that needs"
     return Objection(message, now + timedelta(minutes=1))
 
 
@@ -168,8 +183,8 @@ def _marked(version: Body) -> Objection | None:
     return None
 
 
-def _needed(services: Sequence[Body], verb: str) -> Objection | None:
-    return Objection(f"InferenceService {name(services[0])} {verb}") if services else None
+def _needed(services: Sequence[Body], verb: str, where: str) -> Objection | None:
+    return Objection(f"InferenceService {_called(services[0], where)} {verb}") if services else None
 
 
 def _restored(version: Body, now: datetime) -> Objection | None:

@@ -5,8 +5,9 @@ A crash between any two steps loses nothing that is needed, and forgets nothing:
 1. The status lists the version in `retiring`. From then on services that follow the family pass it over.
 2. After `GRACE`, when all earlier plans have been executed, the operator reads the InferenceServices once more from the
    API server. If still nothing keeps the version, it is deleted, with its uid and resource version as preconditions.
-3. If its file is to go as well, the operator reads ModelVersions and InferenceServices once more, and creates a Job
-   that deletes the file. The entry leaves the status when the Job is complete.
+3. If its file is to go as well, the operator reads ModelVersions and InferenceServices once more, of all namespaces if
+   the file is outside the cluster, and creates a Job that deletes the file. The entry leaves the status when the Job is
+   complete.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from modelwright.trainingjob.retention import (
     made_by,
     namesake,
     objection,
+    users_of,
 )
 from modelwright.trainingjob.runs import TERMINAL
 from modelwright.workload.following import Ended, Ending, Failed, Postponed, Starting, Work, follow, next_try
@@ -195,7 +197,8 @@ def _new_job(context: _Context, entry: RetiringVersion, artifact: Mapping[str, A
         observed, job_name(entry), artifact, _last_ended(observed), context.settings
     )
     key = Key(JOBS, observed.namespace, job_name(entry))
-    return Create(key, manifest, rests_on=(MODEL_VERSIONS, INFERENCE_SERVICES))
+    everywhere = users_of(artifact, observed.namespace) is None
+    return Create(key, manifest, rests_on=(MODEL_VERSIONS, INFERENCE_SERVICES), everywhere=everywhere)
 
 
 def _last_ended(observed: Observed) -> int:

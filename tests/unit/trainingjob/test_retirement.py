@@ -21,8 +21,11 @@ from unit.given.resources import (
 )
 from unit.given.world import NAMESPACE, SETTINGS, World, finish
 
+from modelwright.common.indexes import INDEXES
 from modelwright.common.resources import INFERENCE_SERVICES, JOBS, MODEL_VERSIONS, TRAINING_JOBS
+from modelwright.engine.cache import Cache
 from modelwright.engine.errors import Forbidden
+from modelwright.engine.executor import Executor
 from modelwright.engine.objects import Key, metadata
 from modelwright.wiring import kinds
 
@@ -322,6 +325,36 @@ def test_two_training_jobs_of_one_model_keep_their_own_versions() -> None:
     assert one.versions == ["churn-2", "second-2"]
 
 
+def with_a_bucket() -> TrainingJob:
+    """churn-1, whose file is in a bucket, is about to be deleted, with its file."""
+    artifacts = {"uri": "s3://models/churn", "deletionPolicy": "Delete"}
+    job = a_training_job(a_world(), versionsHistoryLimit=1, artifacts=artifacts)
+    for seed, letter in enumerate("ab"):
+        job.changes(seed=seed).succeeds(letter, artifact=in_a_bucket(letter))
+        for version in job.versions:
+            ModelVersion.found(job.world, version).settles()
+    assert retiring(job.settles()) == ["churn-1"]
+    return job
+
+
+def in_a_bucket(letter: str = "a") -> dict[str, Any]:
+    uri = f"s3://models/churn/sha256-{letter * 64}/model.onnx"
+    return {"uri": uri, "digest": words.digest(letter), "size": 2048}
+
+
+def used_elsewhere(world: World, user: str) -> None:
+    """Something in another namespace uses the file of churn-1, which no watch has shown yet."""
+    spec: dict[str, Any] = {"model": {"version": "churn"}}
+    revision = {"version": "churn", "artifact": in_a_bucket()}
+    status = {"service": {"observedGeneration": 1, "stable": revision}, "unclear": {}}
+    if user == "version":
+        spec = {"model": "churn", "artifact": in_a_bucket()}
+        world.api.put(Key(MODEL_VERSIONS, "prod", "churn"), {"metadata": {}, "spec": spec, "status": {}})
+    else:
+        body = {"metadata": {"generation": 1}, "spec": spec, "status": status[user]}
+        world.api.put(Key(INFERENCE_SERVICES, "prod", "churn"), body)
+
+
 class TestFiles:
     """With deletionPolicy Delete the file goes after the version."""
 
@@ -448,6 +481,57 @@ class TestFiles:
         service.is_deleted()
         ended(job)
         assert deletion(job) in job.world.api.objects
+
+    @pytest.mark.parametrize("seen", ["by the watch", "by the last look"])
+    @pytest.mark.parametrize("user", ["version", "service", "unclear"])
+    def test_a_file_in_a_bucket_that_another_namespace_needs_is_kept(self, user: str, seen: str) -> None:
+        job = with_a_bucket()
+        if seen == "by the watch":
+            used_elsewhere(job.world, user)
+            job.world.watch()
+            ended(job)
+        else:
+            job.world.after(GRACE)
+            while "churn-1" in job.versions:
+                job.looks_once()
+            used_elsewhere(job.world, user)
+            for _ in range(4):
+                finish(job.world.executor.execute(job.key, job.world.plan(job.key)))
+            job.world.watch()
+            job.looks()
+
+        assert "churn-1" not in job.versions
+        assert deletion(job) not in job.world.api.objects
+        said = messages(job)[-1] if user == "version" else exceeded(job)
+        assert said is not None
+        assert said.endswith(
+            {
+                "version": "its file stays, as ModelVersion prod/churn has the same one",
+                "service": "churn-1 is kept for now: InferenceService prod/churn needs it",
+                "unclear": "the status of InferenceService prod/churn does not show yet what that needs",
+            }[user]
+        )
+
+    def test_a_file_on_a_claim_is_no_matter_of_another_namespace(self) -> None:
+        job = runs(
+            a_training_job(a_world(), versionsHistoryLimit=1, artifacts={"deletionPolicy": "Delete"}), 2
+        )
+        used_elsewhere(job.world, "service")
+        job.world.watch()
+        assert deletion(ended(job)) in job.world.api.objects
+
+    def test_an_operator_of_one_namespace_asks_for_no_other(self) -> None:
+        job = with_a_bucket()
+        world = job.world
+        used_elsewhere(world, "service")
+        world.restart()
+        world.cache = Cache(NAMESPACE, INDEXES)
+        world.executor = Executor(world.api, world.cache, world.told)
+        for key, body in world.api.objects.items():
+            if key.namespace == NAMESPACE:
+                world.cache.put(key.resource, body)
+
+        assert deletion(ended(job)) in world.api.objects
 
     def test_a_policy_that_is_changed_back_keeps_the_file(self) -> None:
         job = self.given()
