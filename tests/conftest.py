@@ -27,6 +27,10 @@ settings.load_profile("steady")
 # Files of cluster tests that take longest: they begin first, so that none is left over at the end.
 LONGEST = (
     "test_bad_input",
+    "test_stores_kinds",
+    "test_stores_broken",
+    "test_stores_refused",
+    "test_stores",
     "test_path",
     "test_gateway",
     "test_canary_failures",
