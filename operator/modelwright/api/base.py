@@ -103,14 +103,16 @@ FILE_URI = (
     f"^(pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?{_PATH}+|{_BUCKET}{_PATH}+|https://[^\\s?#@]+"
     f"|{_REPOSITORY}(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@sha256:[a-f0-9]{{64}})?)$"
 )
-DATA_URI = (
-    r"^(https://[^\s]+"
-    rf"|{_BUCKET}(/\.?[^./\s][^/\s]*)+"
+_DATA_PATH = r"(/\.?[^./\s][^/\s]*)"
+_OTHER_DATA = (
+    r"https://[^\s]+"
     rf"|{_REPOSITORY}(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@sha256:[a-f0-9]{{64}})?"
-    r"|pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?(/\.?[^./\s][^/\s]*)+"
     r"|configmap://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[-._a-zA-Z0-9]+"
-    r"|sklearn://[a-z_0-9]+)$"
+    r"|sklearn://[a-z_0-9]+"
 )
+DATA_URI = rf"^({_OTHER_DATA}|{_BUCKET}{_DATA_PATH}+|pvc://[a-z0-9]([-a-z0-9]*[a-z0-9])?{_DATA_PATH}+)$"
+# A remote of DVC may be a whole bucket or claim.
+DATA_OR_REMOTE_URI = DATA_URI.replace(f"{_DATA_PATH}+", f"{_DATA_PATH}*")
 
 Quantity = Annotated[
     Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=QUANTITY, max_length=32)], IntOrString()

@@ -119,6 +119,16 @@ def store_rules(field: str, uri: str) -> tuple[dict[str, str], ...]:
             ),
             f"{field}.identity: roleArn is for s3://, clientId for az://, workloadIdentityProvider for gs://",
         ),
+        rule(
+            f"!has(self.{field}) || !has(self.{field}.endpoint) || !has(self.{uri}) || "
+            f"!self.{uri}.startsWith('https://')",
+            f"{field}.endpoint is for s3://, gs://, az:// and oci://: an https:// uri names its server; remove it",
+        ),
+        rule(
+            f"!has(self.{field}) || !has(self.{field}.region) || !has(self.{uri}) || "
+            f"self.{uri}.startsWith('s3://')",
+            f"{field}.region is for s3://; remove it",
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modelwright.api.base import (
+    DATA_OR_REMOTE_URI,
     DATA_URI,
     STORE_URI,
     CategoryValue,
@@ -204,13 +205,17 @@ class Data(Model):
         ),
         rule("!has(self.dvc) || has(self.uri)", "dvc needs uri, the remote that the file lies in"),
         rule(
+            "has(self.dvc) || !has(self.uri) || !self.uri.matches('^(s3|gs|az|pvc)://[^/]*$')",
+            "uri is a whole bucket or claim, which only a remote of dvc may be: name the file in it",
+        ),
+        rule(
             "!has(self.store) || !has(self.store.caConfigMapRef) || !has(self.caConfigMapRef)",
             "set at most one of caConfigMapRef and store.caConfigMapRef",
         ),
         *store_rules("store", "uri"),
     )
 
-    uri: Annotated[str, Field(pattern=DATA_URI, max_length=1024)] | None = Field(
+    uri: Annotated[str, Field(pattern=DATA_OR_REMOTE_URI, max_length=1024)] | None = Field(
         default=None,
         description="Source of the data: s3://BUCKET/PATH, gs://BUCKET/PATH, az://CONTAINER/PATH, https://..., "
         "oci://HOST/REPOSITORY:TAG, pvc://CLAIM/PATH, configmap://NAME/KEY, or sklearn://NAME for a data set that "
@@ -222,7 +227,8 @@ class Data(Model):
         description="How the store is reached. Default: as the operator's stores say for the uri.",
     )
     dvc: Dvc | None = Field(
-        default=None, description="The file is one that DVC tracks; uri is the remote that it was pushed to."
+        default=None,
+        description="The file is one that DVC tracks; uri is the remote that it was pushed to: also s3://BUCKET.",
     )
     source: SourceContainer | None = Field(
         default=None,

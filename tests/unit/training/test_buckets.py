@@ -283,15 +283,15 @@ def test_a_server_that_is_busy_for_long_is_worth_another_try(lake: Lake) -> None
     assert (ending.reason, ending.code) == ("StoreUnavailable", 75)
 
 
-@pytest.mark.parametrize("path", ["data/churn.csv", "data/months"])
-def test_a_bucket_is_a_remote_of_dvc(lake: Lake, path: str) -> None:
+@pytest.mark.parametrize(("path", "remote"), [("data/churn.csv", "dvc"), ("data/months", "")])
+def test_a_bucket_is_a_remote_of_dvc(lake: Lake, path: str, remote: str) -> None:
     months = {f"2026-{place}.csv": month.to_csv(index=False).encode() for place, month in enumerate(MONTHS)}
-    tracked = Repository(lake.root / "dvc").add("data/churn.csv", CSV).add_folder("data/months", months)
+    tracked = Repository(lake.root / remote).add("data/churn.csv", CSV).add_folder("data/months", months)
     lake.pod.paths.dvc.mkdir()
     (lake.pod.paths.dvc / "dvc.lock").write_text(tracked.lock())
 
     asked = {"MODELWRIGHT_DVC": json.dumps({"file": "/dvc/dvc.lock", "path": path})}
-    ending = lake.fetch("dvc", environ=asked)
+    ending = lake.fetch(remote, uri=f"s3://lake/{remote}".rstrip("/"), environ=asked)
 
     assert ending.result["dvc"]["path"] == path
     assert lake.read() == sorted(ROWS["x0"])

@@ -179,7 +179,7 @@ def _remote(place: Place) -> Remote:
     raise InputError(
         "UriUnsupported",
         f"{dvcfile.FIELD}: {place.shown} is no remote of DVC. Possible are s3://BUCKET/PATH, gs://BUCKET/PATH, "
-        "az://CONTAINER/PATH, https://HOST/PATH and pvc://CLAIM/PATH.",
+        "az://CONTAINER/PATH, https://HOST/PATH and pvc://CLAIM/PATH, for all but https also without a path.",
     )
 
 
