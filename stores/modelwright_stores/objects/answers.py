@@ -44,6 +44,7 @@ _REASONS = {
 }
 REASONS = {code: reason for reason, codes in _REASONS.items() for code in codes.split()}
 MISSING = frozenset(("NoSuchKey", "NoSuchVersion", "BlobNotFound", "NotFound"))
+THERE = frozenset(("PreconditionFailed", "ConditionNotMet", "BlobAlreadyExists"))
 REFUSED_CONFLICTS = frozenset(
     ("PublicAccessNotPermitted", "OperationAborted", "ContainerBeingDeleted", "NoSuchBucket")
 )
@@ -91,8 +92,13 @@ class Answer:
 
     @property
     def is_conflict(self) -> bool:
-        """An object is there already."""
+        """An object is there already, or something else is in the way of a new one."""
         return self.status in (409, 412) and self.code not in REFUSED_CONFLICTS
+
+    @property
+    def is_there(self) -> bool:
+        """The answer to a write on condition that there is no object: there is one, and nothing else is meant."""
+        return self.code in THERE or (self.status == 412 and self.code is None)
 
     @property
     def is_other(self) -> bool:

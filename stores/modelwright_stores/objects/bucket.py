@@ -29,6 +29,8 @@ CONCURRENT = 4
 CHUNK = 1 << 20
 BRIEF_BYTES = 1 << 20
 MODIFIED = "modified "
+# So many objects are looked at for the names of the folders that they are in.
+DEEPER = 1000
 # Directory buckets of S3 Express list in no order.
 UNSORTED = "--x-s3"
 
@@ -114,11 +116,6 @@ class Bucket:
         meta = self._meta(key)
         return None if meta is None else _head(meta)
 
-    def modified(self, key: str) -> datetime | None:
-        """When the object was written; None if there is none."""
-        meta = self._meta(key)
-        return None if meta is None else meta["last_modified"]
-
     def read(self, key: str, start: int, head: Head) -> Iterator[bytes]:
         """The bytes from `start` on. FileChanged (passing) if the object is no longer the one of `head`."""
         if head.size is not None and start >= head.size:
@@ -172,15 +169,19 @@ class Bucket:
         """The objects directly below a prefix, which is empty or ends with a slash, and the names of the folders there.
 
         DataTooLarge for more than `limit` objects."""
-        found = self._do(prefix, lambda store: store.list_with_delimiter(prefix.rstrip("/") or None))
-        if len(found["objects"]) > limit:
-            count = len(found["objects"])
+        entries, names = self._level(prefix, limit)
+        if len(entries) > limit:
             raise StoreError(
-                "DataTooLarge", f"{self.shown}/{prefix} has {count} objects; at most {limit} are read."
+                "DataTooLarge", f"{self.shown}/{prefix} has more than {limit} objects; no more are read."
             )
-        entries = [_entry(meta) for meta in found["objects"]]
-        names = [path.rstrip("/").rpartition("/")[2] for path in found["common_prefixes"]]
-        return [entry for entry in entries if self._is_object(entry)], names
+        objects = [entry for entry in entries if self._is_object(entry)]
+        marks = {entry.key for entry in entries} - {entry.key for entry in objects}
+        return objects, sorted(names | {key.rpartition("/")[2] for key in marks})
+
+    def beginning(self, prefix: str, limit: int) -> list[str]:
+        """The names of what is directly below a prefix, without most of those after the first `limit` objects."""
+        entries, names = self._level(prefix, limit)
+        return sorted(names | {entry.key.rpartition("/")[2] for entry in entries})
 
     def put_new(self, key: str, content: bytes) -> bool:
         """Write an object unless there is one, as one act; False if there is one.
@@ -221,6 +222,33 @@ class Bucket:
             except AnswerError as refused:
                 _check_missing(refused)
 
+    def _level(self, prefix: str, limit: int) -> tuple[list[Entry], set[str]]:
+        """The objects directly below a prefix, and the names of the folders there.
+
+        It ends with one object more than `limit`. obstore gets all pages of a list of one level before it shows the
+        first. So the list of all levels is looked at, and the other one only where much lies deeper."""
+        entries, names, deeper = list[Entry](), set[str](), 0
+        pages = self._do(prefix, lambda store: _begun(store.list(prefix.rstrip("/") or None)))
+        with self._explained(prefix):
+            for entry in map(_entry, chain.from_iterable(pages)):
+                name, slash, _ = entry.key.removeprefix(prefix).partition("/")
+                if not entry.key.startswith(prefix):  # the mark of the folder itself
+                    continue
+                if slash:
+                    names.add(name)
+                    deeper += 1
+                else:
+                    entries.append(entry)
+                if len(entries) > limit:
+                    return entries, names
+                if deeper > DEEPER:
+                    break
+            else:
+                return entries, names
+        found = self._do(prefix, lambda store: store.list_with_delimiter(prefix.rstrip("/") or None))
+        names = {path.rstrip("/").rpartition("/")[2] for path in found["common_prefixes"]}
+        return [_entry(meta) for meta in found["objects"]], names
+
     def _meta(self, key: str) -> "ObjectMeta | None":
         """What a store says of an object. A GET of one byte, since an answer to a HEAD has no room for a code."""
         try:
@@ -239,8 +267,9 @@ class Bucket:
         return entry.size > 0 or self._meta(entry.key) is not None
 
     def _lost_to_another(self, key: str, refused: AnswerError) -> bool:
-        """False, as there is an object. A store may also say so while another write is under way."""
-        if refused.answer.code == "ConditionalRequestConflict" and self._meta(key) is None:
+        """False, as there is an object. The same status stands for other things too: a write that is under way, a
+        lease, a quota."""
+        if not refused.answer.is_there and self._meta(key) is None:
             raise refused
         return False
 
@@ -266,6 +295,7 @@ class Bucket:
         while True:
             try:
                 with self._explained(key):
+                    self._hidden()  # forgets what obstore has tried again with success
                     return act(self._store(pace))
             except AnswerError as last:
                 if refused is not None or not last.answer.is_credential or not self._renewed():
@@ -278,9 +308,9 @@ class Bucket:
         try:
             yield
         except obstore_errors() as error:
-            raise (
-                self._hidden() or failure(error, self._cloud, self._access, f"{self.shown}/{key}")
-            ) from None
+            said, hidden = failure(error, self._cloud, self._access, f"{self.shown}/{key}"), self._hidden()
+            # The guard refuses with 403. Any other answer is the store's, after what went wrong before.
+            raise (hidden if hidden and said.answer.status in (None, 403) else said) from None
 
     def _hidden(self) -> StoreError | None:
         """What went wrong in an exchange of tokens, or on the way: obstore does not say it."""

@@ -6,18 +6,20 @@ this process, that leads to one place: a checked address of the endpoint."""
 import os
 import socket
 import threading
+import time
 from contextlib import suppress
 from errno import EINVAL, ENOSYS
 from fcntl import F_SETPIPE_SZ, fcntl
 from urllib.parse import urlsplit
 
 from modelwright_stores.access import Access
-from modelwright_stores.addresses import connected, origin
+from modelwright_stores.addresses import PORTS, connected, origin
 from modelwright_stores.failures import StoreError
 
 SECONDS = 4.0
 MAX_HEAD = 64 << 10
 _PIECE = 1 << 20
+_BREATH = 0.1
 _REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _CONNECTED = b"HTTP/1.1 200 OK\r\n\r\n"
 
@@ -27,6 +29,8 @@ class Guard:
 
     def __init__(self, endpoint: str, access: Access) -> None:
         self._endpoint = origin(endpoint)
+        self._plain = endpoint.lower().startswith("http://")
+        self._closed = False
         self._access = access
         self._failure: StoreError | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -35,6 +39,7 @@ class Guard:
 
     def close(self) -> None:
         """Take no more connections."""
+        self._closed = True
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -45,10 +50,13 @@ class Guard:
         return failure
 
     def _accept(self) -> None:
-        with suppress(OSError):  # closed
-            while True:
+        while not self._closed:
+            try:
                 caller = self._listener.accept()[0]
-                threading.Thread(target=self._serve, args=(caller,), name="guard", daemon=True).start()
+            except OSError:  # closed; or a caller that is gone, or too many open files
+                time.sleep(_BREATH)
+                continue
+            threading.Thread(target=self._serve, args=(caller,), name="guard", daemon=True).start()
 
     def _serve(self, caller: socket.socket) -> None:
         with caller:
@@ -79,11 +87,7 @@ class Guard:
         tunnel = method == b"CONNECT"
         url = f"https://{target.decode()}" if tunnel else target.decode()
         if origin(url) != self._endpoint:
-            raise StoreError(
-                "AddressRefused",
-                f"{self._endpoint[0]} leads to another host, which is not followed. Set {self._access.field}.endpoint "
-                "to the host that has the bucket.",
-            )
+            raise self._elsewhere(*origin(url), tunnel)
         server = connected(*self._endpoint, self._access, self._endpoint[0], SECONDS)
         server.settimeout(None)
         if tunnel:
@@ -91,6 +95,18 @@ class Guard:
         parts = urlsplit(url)
         path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         return server, b"%s %s %s\r\n%s\r\n\r\n%s" % (method, path.encode(), version, fields, rest)
+
+    def _elsewhere(self, host: str, port: int, tunnel: bool) -> StoreError:
+        """The endpoint redirects to another place."""
+        field = f"{self._access.field}.endpoint"
+        if host == self._endpoint[0] and tunnel and self._plain:
+            place = host if port == PORTS["https"] else f"{host}:{port}"
+            return StoreError("AddressRefused", f"{host} leads to https://. Set {field} to https://{place}.")
+        return StoreError(
+            "AddressRefused",
+            f"{self._endpoint[0]} leads to another host, which is not followed. Set {field} to the host that has the "
+            "bucket.",
+        )
 
 
 def _head(caller: socket.socket) -> tuple[bytes, bytes]:

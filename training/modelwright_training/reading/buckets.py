@@ -5,18 +5,18 @@ from functools import partial
 from modelwright_stores.access import Access
 from modelwright_stores.failures import StoreError
 from modelwright_stores.objects.bucket import Bucket
+from modelwright_stores.opening import BUCKETS
 from modelwright_stores.resuming import File, Patience, patiently
 from modelwright_training.errors import InputError, listing
 from modelwright_training.reading import folders
 
-SCHEMES = ("s3", "gs", "az")
 # How many names of a folder are looked at for a message.
 BESIDE = 1000
 
 
 def is_bucket(uri: str) -> bool:
     """Whether a uri names something in a bucket."""
-    return uri.partition("://")[0] in SCHEMES
+    return uri.partition("://")[0] in BUCKETS
 
 
 def key_of(uri: str) -> str:
@@ -43,9 +43,7 @@ def _beside(bucket: Bucket, path: str) -> str:
     """What lies where the file was expected, as the end of a sentence; empty if it may not be listed."""
     parent = path.rpartition("/")[0]
     try:
-        entries, below = bucket.folder(f"{parent}/" if parent else "", BESIDE)
+        shown = listing(bucket.beginning(f"{parent}/" if parent else "", BESIDE))
     except StoreError:
         return ""
-    names = [entry.key.rpartition("/")[2] for entry in entries]
-    shown = listing(sorted(filter(None, [*names, *below])))
     return f" The folder {parent or bucket.shown} holds: {shown}." if shown else ""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from modelwright_stores.access import Access, accesses, plain
+from modelwright_stores.opening import BUCKETS
 from modelwright_training.errors import InputError, outside
 from modelwright_training.paths import Paths
 from modelwright_training.storing import patience
@@ -14,7 +15,6 @@ from modelwright_training.storing.patience import PatientBucket
 from modelwright_training.storing.registry import RegistryStore
 from modelwright_training.storing.volume import VolumeStore, folder_of
 
-BUCKETS = ("s3", "gs", "az")
 IN_BUCKET = re.compile(r"(?P<bucket>(s3|gs|az)://[^/]+)(?P<path>/.*)?")
 # Seconds. What could not be kept would have to be trained again; what cannot be written need not be trained; the Job
 # of a deletion ends after ten minutes.

@@ -11,12 +11,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.stores.listening import Handler
 from support.stores.s3 import Gateway
+from unit.stores.objects.answering import answering, refusing
 from unit.stores.objects.folders import Mount
 
 from modelwright_stores.failures import StoreError
 from modelwright_stores.objects import bucket as buckets
 from modelwright_stores.objects.bucket import Bucket
+
+CONTENT = (
+    "<Contents><Key>{}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>{}</Size></Contents>"
+)
 
 
 def _all(bucket: Bucket, key: str, start: int = 0) -> bytes:
@@ -27,7 +33,6 @@ def _all(bucket: Bucket, key: str, start: int = 0) -> bytes:
 
 def test_what_is_written_is_read_and_deleted(bucket: Bucket) -> None:
     assert bucket.head("trip/a.csv") is None
-    assert bucket.modified("trip/a.csv") is None
     bucket.put("trip/a.csv", b"hello")
     head = bucket.head("trip/a.csv")
     assert head is not None
@@ -35,9 +40,8 @@ def test_what_is_written_is_read_and_deleted(bucket: Bucket) -> None:
     assert head.etag
     assert _all(bucket, "trip/a.csv") == b"hello"
     assert bucket.content("trip/a.csv", 5) == b"hello"
-    modified = bucket.modified("trip/a.csv")
-    assert modified is not None
-    assert abs(modified - datetime.now(UTC)) < timedelta(minutes=1)
+    (entry,) = bucket.entries("trip/")
+    assert abs(entry.modified - datetime.now(UTC)) < timedelta(minutes=1)
     bucket.delete(["trip/a.csv", "trip/never-there"])
     assert bucket.head("trip/a.csv") is None
     assert bucket.content("trip/a.csv", 5) is None
@@ -130,10 +134,59 @@ def test_a_folder_has_its_objects_and_the_names_of_its_folders(bucket: Bucket) -
 
 
 def test_marks_of_folders_are_no_objects(s3: Gateway, mount: Mount) -> None:
-    (s3.root / "lake" / "marked" / "empty-folder").mkdir(parents=True, exist_ok=True)
-    (s3.root / "lake" / "marked" / "a.csv").write_text("x")
+    (s3.root / "lake" / "marked" / "here" / "empty-folder").mkdir(parents=True, exist_ok=True)
+    (s3.root / "lake" / "marked" / "here" / "a.csv").write_text("x")
     bucket = Bucket("s3://lake", mount.access(s3.endpoint, s3.keys.secret_data()))
-    assert [entry.key for entry in bucket.entries("marked/")] == ["marked/a.csv"]
+    assert [entry.key for entry in bucket.entries("marked/here/")] == ["marked/here/a.csv"]
+    entries, _ = bucket.folder("marked/here/", 9)
+    assert [entry.key for entry in entries] == ["marked/here/a.csv"]
+
+
+def test_the_mark_of_an_empty_folder_is_the_name_of_a_folder(mount: Mount) -> None:
+    def marked(handler: Handler) -> None:
+        if "list-type" in handler.path:
+            keys = "".join(CONTENT.format(key, size) for key, size in (("f/", 0), ("f/a", 1), ("f/b/", 0)))
+            handler.send(200, f"<ListBucketResult>{keys}</ListBucketResult>".encode())
+        else:
+            refusing(404, "NoSuchKey")(handler)
+
+    with answering(marked) as server:
+        entries, folders = Bucket("s3://lake", mount.access(server.endpoint, {})).folder("f/", 9)
+    assert ([entry.key for entry in entries], folders) == (["f/a"], ["b"])
+
+
+def test_a_folder_behind_much_that_lies_deeper_has_its_objects(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buckets, "DEEPER", 2)
+    for key in ("a/1", "a/2", "a/3", "b/1", "c.csv"):
+        bucket.put(f"tree/{key}", b"x")
+    entries, folders = bucket.folder("tree/", 9)
+    assert ([entry.key for entry in entries], folders) == (["tree/c.csv"], ["a", "b"])
+    assert bucket.beginning("tree/", 9) == ["a", "b", "c.csv"]
+
+
+def test_no_more_of_a_large_folder_is_listed_than_is_allowed(mount: Mount) -> None:
+    """A bucket may hold millions of objects."""
+    pages = 200
+
+    def list_(handler: Handler) -> None:
+        page = len(server.asked)
+        keys = "".join(CONTENT.format(f"f/{page:05}-{number:04}", 1) for number in range(1000))
+        more = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
+        handler.send(
+            200, f"<ListBucketResult>{keys}{more if page < pages else ''}</ListBucketResult>".encode()
+        )
+
+    with answering(list_) as server:
+        bucket = Bucket("s3://lake", mount.access(server.endpoint, {}))
+        with pytest.raises(StoreError, match="more than 1000 objects") as raised:
+            bucket.folder("f/", 1000)
+        assert raised.value.reason == "DataTooLarge"
+        assert len(server.asked) <= 3
+        server.asked.clear()
+        assert len(bucket.beginning("f/", 10)) == 11
+        assert len(server.asked) <= 2
 
 
 def test_more_than_is_allowed_is_not_read(bucket: Bucket) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import resource
 import socket
 import time
 from collections.abc import Callable
@@ -24,6 +26,7 @@ from unit.stores.objects.folders import Mount
 from modelwright_stores import addresses
 from modelwright_stores.failures import StoreError
 from modelwright_stores.objects.bucket import Bucket
+from modelwright_stores.objects.guard import Guard
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "a-very-secret-key"}
 
@@ -340,6 +343,78 @@ def test_a_server_that_does_not_know_conditions_is_asked_first(mount: Mount) -> 
         bucket = _s3(mount, server.endpoint)
         assert bucket.put_new("report.json", b"x")
         assert not bucket.put_new("report.json", b"y")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "there"),
+    [
+        (412, "PreconditionFailed", True),
+        (412, "", True),
+        (409, "BlobAlreadyExists", True),
+        (409, "QuotaExceeded", False),
+        (412, "LeaseIdMissing", False),
+        (409, "ConditionalRequestConflict", False),
+    ],
+)
+def test_an_object_that_cannot_be_written_is_not_taken_for_one_that_is_there(
+    mount: Mount, status: int, code: str, there: bool
+) -> None:
+    def refuse(handler: Handler) -> None:
+        (refusing(status, code) if handler.command == "PUT" else refusing(404, "NoSuchKey"))(handler)
+
+    with answering(refuse) as server:
+        bucket = _s3(mount, server.endpoint)
+        if there:
+            assert not bucket.put_new("report.json", b"x")
+        else:
+            with pytest.raises(StoreError):
+                bucket.put_new("report.json", b"x")
+
+
+def test_what_was_tried_again_with_success_is_no_reason_later(
+    mount: Mount, tls: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = [StoreError("StoreUnavailable", "The name cannot be resolved.", passing=True)]
+    resolved = addresses.resolved
+
+    def resolve(host: str, port: int, called: str, seconds: float = 1) -> list[addresses.Place]:
+        asks.append(host)
+        if len(asks) > 1 and lost:  # the first time is the check before obstore is given the endpoint
+            raise lost.pop()
+        return resolved(host, port, called, seconds)
+
+    asks: list[str] = []
+    with answering(refusing(404, "NoSuchKey"), tls) as server:
+        bucket = Bucket("s3://lake", mount.trusting(mount.access(server.endpoint, KEYS), tls.authority))
+        monkeypatch.setattr(addresses, "resolved", resolve)
+        assert bucket.head("k") is None
+        assert not lost
+
+
+def test_an_endpoint_that_leads_from_http_to_https_is_said_to_be_so(mount: Mount, tls: Certificates) -> None:
+    with answering(refusing(404, "NoSuchKey"), tls) as secure, answering(refusing(404)) as server:
+        server.answer = lambda handler: handler.send(301, headers={"Location": f"{secure.endpoint}/lake/k"})
+        failure = _failure(_s3(mount, server.endpoint))
+        assert failure.reason == "AddressRefused"
+        assert f"Set data.store.endpoint to {secure.endpoint}." in failure.message
+
+
+def test_a_way_to_an_endpoint_outlives_a_moment_without_open_files(mount: Mount) -> None:
+    with answering(refusing(404, "NoSuchKey")) as server, socket.socket() as caller:
+        guard = Guard(server.endpoint, mount.access(server.endpoint, KEYS))
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            caller.connect(("127.0.0.1", int(guard.url.rpartition(":")[2])))
+            time.sleep(0.2)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        caller.settimeout(5)
+        caller.sendall(f"GET {server.endpoint}/k HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert caller.recv(12) == b"HTTP/1.1 404"
+        guard.close()
 
 
 def test_a_server_that_does_not_know_checksums_gets_none(mount: Mount) -> None:
