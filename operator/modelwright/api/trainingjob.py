@@ -224,7 +224,8 @@ class Data(Model):
     )
     store: Store | None = Field(
         default=None,
-        description="How the store is reached. Default: as the operator's stores say for the uri.",
+        description="How the store is reached. Default: as the operator's stores say for the uri. A change starts no "
+        "run, unless the last one failed.",
     )
     dvc: Dvc | None = Field(
         default=None,
@@ -376,7 +377,8 @@ class Artifacts(Model):
     )
     store: Store | None = Field(
         default=None,
-        description="How the store is reached. ModelVersions get a copy. Default: as the operator's stores say.",
+        description="How the store is reached. ModelVersions get a copy. Default: as the operator's stores say. A "
+        "change starts no run, unless the last one failed.",
     )
     deletion_policy: Literal["Retain", "Delete"] = Field(
         default="Retain",

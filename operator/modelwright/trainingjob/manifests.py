@@ -19,7 +19,7 @@ from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
 from modelwright.common.settings import DEFAULT_CLAIM, Settings
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import Body, annotations_of, name, owner_reference
-from modelwright.trainingjob.memory import RECIPE_HASH, recipe_hash
+from modelwright.trainingjob.memory import GENERATION, RECIPE_HASH, recipe_hash
 from modelwright.trainingjob.observed import Observed
 from modelwright.trainingjob.recipe import STORES_ANNOTATION, public_code, recipe_of, stores_in
 from modelwright.trainingjob.runs import (
@@ -115,7 +115,10 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
             "name": run.job,
             "namespace": observed.namespace,
             "labels": labels,
-            "annotations": {RECIPE_HASH: recipe_hash(observed.body)},
+            "annotations": {
+                RECIPE_HASH: recipe_hash(observed.body),
+                GENERATION: str(observed.generation),
+            },
             "ownerReferences": [owner_reference(observed.body)],
         },
         "spec": {
@@ -171,6 +174,18 @@ def _stores(spec: Mapping[str, Any]) -> dict[str, str]:
     models = (spec.get("artifacts") or {}).get("store")
     said = {**({"data": data} if data else {}), **({} if models is None else {"artifacts": models})}
     return {STORES_ANNOTATION: json.dumps(said, sort_keys=True)} if said else {}
+
+
+def has_other_stores(job: Body, spec: Mapping[str, Any]) -> bool:
+    """True if the Job was made for a spec that says something else of stores."""
+    annotations = (job["spec"]["template"].get("metadata") or {}).get("annotations") or {}
+    return bool(annotations.get(STORES_ANNOTATION) != _stores(spec).get(STORES_ANNOTATION))
+
+
+def waits_for_secrets(job: Body) -> bool:
+    """True if a pod of the Job cannot start without a Secret."""
+    volumes = job["spec"]["template"]["spec"].get("volumes") or ()
+    return any("secret" in each and not each["secret"].get("optional") for each in volumes)
 
 
 def _terms_in(job: Body) -> dict[str, Any]:

@@ -36,7 +36,9 @@ from modelwright.engine.objects import (
 )
 
 RECIPE_HASH = "modelwright.dev/recipe-hash"
-# What of the spec makes no other model, and asks for no other numbers of it.
+# The generation of the spec that a Job was made from.
+GENERATION = "modelwright.dev/generation"
+# What of the spec makes no other model, and asks for no other numbers of it; beside how stores are reached.
 NO_RECIPE = frozenset(("versions_history_limit", "on_inconclusive", "approval", "author", "signing"))
 HISTORY = 10
 
@@ -64,9 +66,11 @@ def recipe_hash(body: Body) -> str:
         recipe = TrainingJobSpec.model_validate(recipe).model_dump(
             mode="json", by_alias=True, exclude_defaults=True, exclude=set(NO_RECIPE)
         )
-        store = recipe.pop("artifacts", {})
-        store.pop("deletionPolicy", None)
-        recipe |= {"artifacts": store} if store else {}
+        recipe["data"].pop("store", None)
+        artifacts = recipe.pop("artifacts", {})
+        artifacts.pop("deletionPolicy", None)
+        artifacts.pop("store", None)
+        recipe |= {"artifacts": artifacts} if artifacts else {}
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -137,6 +141,11 @@ def belongs_to(job: Body, body: Body) -> bool:
         and expected.items() <= labels(job).items()
         and name(job) == f"{name(body)}-{run_number(job)}"
     )
+
+
+def is_outdated(job: Body, body: Body) -> bool:
+    """True if the spec has changed since the Job was made. Of the Job of an earlier release that is not known."""
+    return annotations_of(job).get(GENERATION, str(generation(body))) != str(generation(body))
 
 
 def job_of_run(view: View, body: Body, run: Run | None) -> Body | None:

@@ -26,11 +26,13 @@ from modelwright.trainingjob.manifests import (
     champion_ref,
     demands,
     document_size,
+    has_other_stores,
     job_manifest,
     model_version_manifest,
     uses_default_claim,
+    waits_for_secrets,
 )
-from modelwright.trainingjob.memory import HISTORY, recipe_hash
+from modelwright.trainingjob.memory import HISTORY, is_outdated, recipe_hash
 from modelwright.trainingjob.observed import Observed, observe
 from modelwright.trainingjob.retirement import Retirement, refusals_of_retirement, retirement
 from modelwright.trainingjob.runs import (
@@ -57,6 +59,7 @@ from modelwright.workload.following import (
     Postponed,
     Progress,
     Running,
+    Starting,
     follow,
 )
 from modelwright.workload.podstatus import Problem
@@ -104,7 +107,7 @@ class TrainingJobPlanner:
             return _clear_strays(observed) or self._begin(observed, now)
         if run.state not in TERMINAL:
             return self._follow(observed, run, now)
-        if run.generation != observed.generation:
+        if run.generation != observed.generation or _is_mended(observed, run):
             return self._begin(observed, now, run)
         return RunPlan(run, summary_of_ended(run, observed.version))
 
@@ -170,20 +173,32 @@ def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: 
     match progress:
         case Ended():
             return _register(observed, run, job, published(progress, job), now)
-        case Failed(Problem("ResultLost")):
-            return _by_version(observed, run, job, now)
         case Failed(problem):
-            return _failed(run, problem, now)
+            lost = problem.reason == "ResultLost"
+            return _by_version(observed, run, job, now) if lost else _failed(run, problem, now)
         case Postponed(problem, retry_at):
             run = postponed(run, problem)
-            deletion = (Delete(observed.job_key(run), uid(job)),) if now >= retry_at else ()
+            is_due = now >= retry_at or is_outdated(job, observed.body)
+            deletion = (Delete(observed.job_key(run), uid(job)),) if is_due else ()
             return RunPlan(run, summary_of_waiting(run), deletion, retry_at)
+        case Starting(problem) if is_outdated(job, observed.body) and (problem or waits_for_secrets(job)):
+            # Nothing is lost with it: the next Job is of the spec of today.
+            run = run.model_copy(update={"state": "Pending", "step": None})
+            return RunPlan(run, summary_of_waiting(run), (Delete(observed.job_key(run), uid(job)),))
         case Ending(until, complete):
             summary = summary_of_progress(run, Running("publish")) if complete else None
             return RunPlan(run, summary, requeue_at=until)
         case Running(step):
             run = at_step(run, step)
     return RunPlan(run, summary_of_progress(run, progress, _needs(observed.spec)))
+
+
+def _is_mended(observed: Observed, run: Run) -> bool:
+    """True if a run has failed and the spec says something else of stores now. That is no part of the recipe."""
+    job = observed.job
+    if run.state != "Failed" or job is None:
+        return False
+    return is_outdated(job, observed.body) and has_other_stores(job, observed.spec)
 
 
 def _needs(spec: Mapping[str, Any]) -> str | None:

@@ -231,17 +231,93 @@ def hashed(**spec: Any) -> str:
     return recipe_hash({"spec": recipe})
 
 
-def test_stores_are_part_of_the_recipe() -> None:
+def test_how_a_store_is_reached_is_no_part_of_the_recipe() -> None:
     data = {"uri": "s3://lake/a.csv", "target": "churned"}
-    hashes = {
-        hashed(),
-        hashed(data={**data, "store": KEYS}),
-        hashed(data={**data, "store": OTHER}),
-        hashed(data={**data, "dvc": DVC}),
-        hashed(artifacts={"uri": "s3://models"}),
-        hashed(artifacts={"uri": "s3://models", "store": KEYS}),
-    }
-    assert len(hashes) == 6
+    assert {hashed(data={**data, "store": store}) for store in (KEYS, OTHER)} == {hashed()}
+    assert hashed(artifacts={"store": KEYS}) == hashed()
+    assert hashed(artifacts=MODELS) == hashed(artifacts={"uri": MODELS["uri"]})
+    hashes = {hashed(), hashed(data={**data, "dvc": DVC}), hashed(artifacts=MODELS)}
+    assert len(hashes) == 3
+
+
+def test_another_store_in_the_spec_repeats_no_run_that_succeeded() -> None:
+    job = a_job()
+    run(job)
+    job.changes(artifacts={**MODELS, "store": OTHER}).settles()
+    assert (job.run["number"], job.run["state"], job.jobs) == (1, "Succeeded", ["churn-1"])
+
+
+@pytest.mark.parametrize("step", ["fetch", "publish"])
+def test_a_run_that_waits_takes_the_mended_name_of_a_secret_at_once(step: str) -> None:
+    job = a_job().settles()
+    job.world.after(7200)
+    pod = job.pod()
+    if step == "publish":
+        pod.ends("fetch").ends("train")
+    pod.fails(step, "SecretNotFound", "artifacts.store.secretRef: there is no Secret keys.")
+    job.job_fails().settles()
+    before = job.all(JOBS)["churn-1"]
+
+    job.changes(artifacts={**MODELS, "store": OTHER}).settles()
+
+    after = job.all(JOBS)["churn-1"]
+    assert (job.run["number"], job.run["state"], job.jobs) == (1, "Running", ["churn-1"])
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    (publish,) = after["spec"]["template"]["spec"]["containers"]
+    variables = {each["name"]: each["value"] for each in publish["env"]}
+    assert json.loads(variables["MODELWRIGHT_STORES"])["stores"]["artifacts"]["secret"] == "other"
+    job.pod().fails(step, "SecretNotFound", "artifacts.store.secretRef: there is no Secret other.")
+    again = job.job_fails().settles().all(JOBS)["churn-1"]
+    assert again["metadata"]["uid"] == after["metadata"]["uid"], "one try for each change"
+    assert job.run["state"] == "Pending"
+
+
+def test_what_the_spec_says_before_the_job_fails_ends_the_pause_too() -> None:
+    job = a_job().settles()
+    before, pod = job.all(JOBS)["churn-1"], job.pod()
+    pod.ends("fetch").runs("train")
+    job.changes(artifacts={**MODELS, "store": OTHER}).settles()
+    assert job.all(JOBS)["churn-1"]["metadata"]["uid"] == before["metadata"]["uid"], "it may work"
+
+    pod.ends("train").fails(
+        "publish", "SecretNotFound", "artifacts.store.secretRef: there is no Secret keys."
+    )
+    job.job_fails().settles()
+
+    assert job.all(JOBS)["churn-1"]["metadata"]["uid"] != before["metadata"]["uid"]
+
+
+@pytest.mark.parametrize("problem", ["an image", "a Secret"])
+def test_a_job_that_cannot_start_is_made_again_from_a_changed_spec(problem: str) -> None:
+    signing = {"keySecretRef": {"name": "missing", "key": "private.pem"}}
+    job = a_job(**({"signing": signing} if problem == "a Secret" else {})).settles()
+    before, pod = job.all(JOBS)["churn-1"], job.pod()
+    if problem == "an image":
+        pod.waits("fetch", "ErrImagePull")
+    job.settles()
+
+    mended = {"keySecretRef": {"name": "churn-key", "key": "private.pem"}}
+    job.changes(
+        artifacts={**MODELS, "store": OTHER},
+        **({"signing": mended} if job.body["spec"].get("signing") else {}),
+    )
+    job.settles()
+
+    after = job.all(JOBS)["churn-1"]
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    assert (job.run["number"], job.run["state"], job.is_stalled) == (1, "Running", False)
+    assert "missing" not in json.dumps(after["spec"])
+
+
+def test_another_store_in_the_spec_repeats_a_run_that_failed() -> None:
+    job = a_job(data={"uri": "s3://lake/a.csv", "store": KEYS, "target": "churned"}).settles()
+    job.pod().fails("fetch", "UriUnsupported", "data.uri names no file.")
+    assert job.job_fails().settles().is_stalled
+    assert job.changes(versionsHistoryLimit=3).settles().run["number"] == 1
+
+    job.changes(data={"uri": "s3://lake/a.csv", "store": OTHER, "target": "churned"}).settles()
+
+    assert (job.run["number"], job.run["state"], job.jobs) == (2, "Running", ["churn-2"])
 
 
 @pytest.mark.parametrize(
