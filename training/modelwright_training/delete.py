@@ -9,7 +9,7 @@ from modelwright_training.documents import DeleteDocument, from_environment
 from modelwright_training.message import Json
 from modelwright_training.paths import Paths
 from modelwright_training.storing import stores
-from modelwright_training.storing.layout import mark_of
+from modelwright_training.storing.layout import is_over
 
 log = logging.getLogger(__name__)
 
@@ -22,19 +22,14 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     document = from_environment(DeleteDocument, environ, "MODELWRIGHT_DELETE")
     artifact = document.artifact
     store = stores.kept(artifact.uri, artifact.digest, environ, paths)
-    keepers = stores.patiently(
-        lambda: store.remove(artifact.digest, lambda mark: _is_over(document, mark)), stores.DELETE_PATIENCE
-    )
+
+    def over(mark: str) -> bool:
+        return is_over(mark, document.namespace, document.training_job, document.run, document.uid)
+
+    keepers = stores.patiently(lambda: store.remove(artifact.digest, over), stores.DELETE_PATIENCE)
     log.info("%s %s", artifact.uri, f"is kept because of {', '.join(keepers)}" if keepers else "is deleted")
     return {
         "artifact": {"uri": artifact.uri, "digest": artifact.digest},
         "deleted": not keepers,
         "keptBy": keepers[:MOST_KEEPERS],
     }
-
-
-def _is_over(document: DeleteDocument, mark: str) -> bool:
-    """Whether a mark is of a run of the TrainingJob that the document says is over."""
-    prefix = mark_of(document.namespace, document.training_job, 0).removesuffix("0")
-    number = mark.removeprefix(prefix)
-    return mark.startswith(prefix) and number.isdecimal() and int(number) <= document.run

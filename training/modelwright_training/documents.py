@@ -19,6 +19,7 @@ Statistic = Literal["roc_auc", "balanced_accuracy", "r2"]
 
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 SEED_LIMIT = 2**32 - 1
+UID = "^[-0-9A-Za-z]{1,64}$"
 
 
 class Document(BaseModel):
@@ -215,10 +216,11 @@ class Champion(Document):
 
 
 class RunDocument(Document):
-    """What a training run is to do (run.schema.json)."""
+    """What a training run is to do (run.schema.json). `uid`: of the TrainingJob; runs of earlier releases have none."""
 
     namespace: str
     training_job: str
+    uid: str | None = Field(default=None, pattern=UID)
     run: int = Field(ge=1)
     model: str
     task: Task | None = None
@@ -260,6 +262,7 @@ class DeleteDocument(Document):
 
     namespace: str
     training_job: str
+    uid: str | None = Field(default=None, pattern=UID)
     run: int = Field(ge=1)
     artifact: Artifact
 

@@ -88,7 +88,7 @@ def _kept(
 ) -> tuple[Json, str | None]:
     """Keep the model, signed if there is a key; the name of the key, if the signature that is kept is of it, else what
     is to be said of it. What may pass is tried again: the model would have to be trained again."""
-    mark = mark_of(document.namespace, document.training_job, document.run)
+    mark = mark_of(document.namespace, document.training_job, document.run, document.uid)
     called = store.uri_of(digest)
     signature = {} if key is None else {SIGNATURE: bundle.sign(MODEL, digest, key)}
     fresh = stores.patiently(lambda: store.put(digest, {**files, **signature}, mark))

@@ -50,11 +50,13 @@ def run_document(
     run: int,
     artifacts: str,
     champion: Mapping[str, Any] | None = None,
+    uid: str | None = None,
 ) -> dict[str, Any]:
     """The document of a run of the TrainingJob `name`.
 
     `artifacts`: the uri of the folder that models go to. `champion`: the name, the artifact and the lineage's data and
-    hold-out of the version that the model is compared with; None if there is none.
+    hold-out of the version that the model is compared with; None if there is none. `uid`: of the TrainingJob, if it is
+    in a cluster.
     """
     trainer, data = spec["trainer"], spec["data"]
     holdout = {key: value for key, value in (data.get("holdout") or {}).items() if key != "uri"}
@@ -62,6 +64,7 @@ def run_document(
     return {
         "namespace": namespace,
         "trainingJob": name,
+        **({"uid": uid} if uid else {}),
         "run": run,
         "model": spec.get("model") or name,
         "task": spec.get("task"),

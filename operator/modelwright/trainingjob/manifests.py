@@ -18,7 +18,7 @@ from modelwright.common.conditions import true_condition
 from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
 from modelwright.common.settings import DEFAULT_CLAIM, Settings
 from modelwright.engine.api import MANAGED_BY, MANAGER
-from modelwright.engine.objects import Body, annotations_of, name, owner_reference
+from modelwright.engine.objects import Body, annotations_of, name, owner_reference, uid
 from modelwright.trainingjob.memory import GENERATION, RECIPE_HASH, recipe_hash
 from modelwright.trainingjob.observed import Observed
 from modelwright.trainingjob.recipe import STORES_ANNOTATION, public_code, recipe_of, stores_in
@@ -94,6 +94,7 @@ def document_of(observed: Observed, run: Run, settings: Settings) -> dict[str, A
         run=run.number,
         artifacts=artifacts_uri(observed, settings),
         champion=None if observed.champion is None else champion_document(observed.champion),
+        uid=uid(observed.body),
     )
 
 
@@ -294,6 +295,7 @@ def delete_job_manifest(
     document = {
         "namespace": observed.namespace,
         "trainingJob": observed.name,
+        "uid": uid(observed.body),
         "run": run,
         "artifact": {key: value for key, value in artifact.items() if key != "store"},
     }

@@ -139,6 +139,7 @@ def test_the_run_document_says_what_the_recipe_says() -> None:
     document = the_run_document(**recipe)
 
     assert (document["trainingJob"], document["run"], document["namespace"]) == ("churn", 1, "team")
+    assert document["uid"].startswith("uid-")
     assert (document["model"], document["seed"], document["task"]) == ("risk", 7, "Classification")
     assert document["trainer"] == recipe["trainer"]
     sources = {"uri", "caConfigMapRef", "holdout"}

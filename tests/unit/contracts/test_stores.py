@@ -265,6 +265,7 @@ def test_delete_reaches_the_store_that_the_version_had() -> None:
     holds_no_more_than_it_may(pod)
     document = json.loads(environment(containers(pod)["delete"])["MODELWRIGHT_DELETE"])
     assert defects("delete", document) == []
+    assert document["uid"] == job.world.api.objects[job.key]["metadata"]["uid"]
     assert document["artifact"].keys() == {"uri", "digest", "size"}
     assert stores(pod, "delete")["artifacts"] == {
         "field": "artifacts.store", "identity": ROLE["identity"]

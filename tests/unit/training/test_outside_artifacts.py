@@ -70,8 +70,8 @@ def files(server: Gateway, place: Place) -> dict[str, Path]:
     return {path.name: path for path in root.rglob("*") if path.is_file()}
 
 
-def delete_document(artifact: Json, run: int) -> Json:
-    made = {"namespace": "default", "trainingJob": "churn", "run": run, "artifact": artifact}
+def delete_document(artifact: Json, run: int, **parts: str) -> Json:
+    made = {"namespace": "default", "trainingJob": "churn", "run": run, "artifact": artifact, **parts}
     schema("delete").validate(made)
     return made
 
@@ -122,6 +122,19 @@ def test_a_model_is_kept_signed_verified_compared_with_and_deleted(
     assert [entry.key for entry in store.bucket.entries(store.prefix)] == []
     gone = ready.verify(document, **environ)
     assert (gone.reason, gone.code) == ("ArtifactNotFound", 65)
+
+
+def test_a_cluster_keeps_what_another_one_has_published_in_the_same_bucket(s3: Place, ready: Pod) -> None:
+    """Both have a TrainingJob of this name, made from one repository."""
+    clusters = {"aaaaaaaa-1111": 5, "bbbbbbbb-2222": 2}
+    for uid, run in clusters.items():
+        ready.document |= {"uid": uid, "run": run}
+        artifact = s3.publish(ready).result["artifact"]
+    artifact = {key: artifact[key] for key in ("uri", "digest")}
+    environ = s3.environ(ready)
+    kept, gone = (ready.delete(delete_document(artifact, 5, uid=uid), **environ).result for uid in clusters)
+    assert (kept["deleted"], kept["keptBy"]) == (False, [mark_of("default", "churn", 2, "bbbbbbbb-2222")])
+    assert gone["deleted"] is True
 
 
 def test_what_was_published_before_is_not_written_again(s3: Place, server: Gateway, ready: Pod) -> None:

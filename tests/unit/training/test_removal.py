@@ -16,7 +16,7 @@ from modelwright_training import files
 from modelwright_training.errors import InputError, OutsideError
 from modelwright_training.files import digest_of
 from modelwright_training.storing import removal, volume
-from modelwright_training.storing.layout import mark_of
+from modelwright_training.storing.layout import is_over, mark_of
 from modelwright_training.storing.removal import remove
 from modelwright_training.storing.volume import put
 
@@ -235,7 +235,7 @@ def test_the_step_deletes_what_a_run_has_published(pod: Pod) -> None:
 
 @pytest.mark.parametrize(
     "later",
-    [{"run": 2}, {"trainingJob": "churn-1"}, {"namespace": "other"}],
+    [{"run": 2}, {"trainingJob": "churn-1"}, {"namespace": "other"}, {"uid": "0a1b2c3d-cluster-b"}],
     ids=lambda later: next(iter(later)),
 )
 def test_the_step_keeps_what_a_run_has_published_that_it_was_not_told_of(pod: Pod, later: Json) -> None:
@@ -248,8 +248,41 @@ def test_the_step_keeps_what_a_run_has_published_that_it_was_not_told_of(pod: Po
     names = {"namespace": "default", "trainingJob": "churn", "run": 1, **later}
     assert (result["deleted"], result["keptBy"]) == (
         False,
-        [mark_of(names["namespace"], names["trainingJob"], names["run"])],
+        [mark_of(names["namespace"], names["trainingJob"], names["run"], names.get("uid"))],
     )
+
+
+def test_the_step_deletes_what_the_very_training_job_and_earlier_releases_have_published(pod: Pod) -> None:
+    artifact, uid = published(pod), "0a1b2c3d-0000-4000-8000-000000000000"
+    pod.document = {**pod.document, "uid": uid, "run": 2}
+    assert pod.run("publish").code == 0
+    folder = pod.paths.artifacts / "churn" / artifact["digest"].replace(":", "-")
+    marks = {".run.default.churn.1", ".run.default.churn.0a1b2c3d.2"}
+    assert marks <= {path.name for path in folder.iterdir()}
+
+    assert pod.delete(document(artifact, 2, uid="another")).result["keptBy"] == [
+        ".run.default.churn.0a1b2c3d.2"
+    ]
+    assert pod.delete(document(artifact, 2, uid=uid)).result["deleted"] is True
+
+
+@pytest.mark.parametrize(
+    ("mark", "over"),
+    [
+        (".run.team.churn.7", True),
+        (".run.team.churn.8", False),
+        (".run.team.churn.aaaa1111.7", True),
+        (".run.team.churn.aaaa1111.8", False),
+        (".run.team.churn.bbbb2222.1", False),
+        (".run.team.churn.aaaa1111", False),
+        (".run.team.churn.aaaa1111.x", False),
+        (".run.team.churn.", False),
+        (".run.team.churn-2.1", False),
+        ("report.json", False),
+    ],
+)
+def test_a_mark_is_over_if_it_is_of_an_ended_run_of_this_very_training_job(mark: str, over: bool) -> None:
+    assert is_over(mark, "team", "churn", 7, "aaaa1111-2222") is over
 
 
 @pytest.mark.parametrize("uri", ["pvc://models/churn/model.onnx", "pvc://models/churn/sha256-0/model.onnx"])

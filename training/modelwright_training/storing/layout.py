@@ -6,6 +6,7 @@ MODEL, REPORT = "model.onnx", "report.json"
 # What a run publishes. Anything else in the folder belongs to a person, and keeps it from being deleted.
 PUBLISHED = frozenset({MODEL, SIGNATURE, REPORT, "golden.json", "card.md"})
 MARK = ".run."
+UID_CHARACTERS = 8
 
 
 def folder_name(digest: str) -> str:
@@ -21,6 +22,20 @@ def tag_name(digest: str) -> str:
     return f"model-{digest.partition(':')[2]}"
 
 
-def mark_of(namespace: str, training_job: str, run: int) -> str:
-    """The name of the file that says that a run has published the artifact. DNS labels hold no dots."""
-    return f"{MARK}{namespace}.{training_job}.{run}"
+def mark_of(namespace: str, training_job: str, run: int, uid: str | None = None) -> str:
+    """The name of the file that says that a run has published the artifact. DNS labels hold no dots.
+
+    Clusters may share a store, and have TrainingJobs of one name: the uid keeps their marks apart. Runs of earlier
+    releases have none."""
+    owner = f"{uid[:UID_CHARACTERS]}." if uid else ""
+    return f"{MARK}{namespace}.{training_job}.{owner}{run}"
+
+
+def is_over(mark: str, namespace: str, training_job: str, last: int, uid: str | None = None) -> bool:
+    """Whether a mark is of this very TrainingJob, of its run `last` or an earlier one. A mark without a uid counts for
+    any TrainingJob of the name."""
+    for owner in {None, uid}:
+        number = mark.removeprefix(mark_of(namespace, training_job, 0, owner).removesuffix("0"))
+        if number != mark and number.isdecimal():
+            return int(number) <= last
+    return False
