@@ -144,6 +144,12 @@ ELSEWHERE = {
     "ParityFailed", "NotARegularFile", "StoreCorrupt", "StorageFailed", "OutOfMemory", "ModelMemory", "InternalError",
     "KeyNotFound", "KeyUnreadable",
 }  # fmt: skip
+# Of stores outside the cluster: the tests of the stores, and test_outside_artifacts.
+OUTSIDE = {
+    "SecretNotFound", "SecretIncomplete", "CertificatesNotFound", "NoCredentials", "CredentialsRefused",
+    "CredentialsExpired", "IdentityRefused", "AccessDenied", "BucketNotFound", "WrongRegion", "ClockSkewed",
+    "CertificateNotTrusted", "AddressRefused", "FileChanged", "StoreUnavailable", "StoreAnswerInvalid", "DigestMismatch",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -159,7 +165,7 @@ def test_publish_refuses(ready: Pod, name: str) -> None:
 
 def test_each_reason_of_publish_has_a_test() -> None:
     known = reasons("publish")
-    assert known == {case.reason for case in CASES.values()} | ELSEWHERE
+    assert known == {case.reason for case in CASES.values()} | ELSEWHERE | OUTSIDE
 
 
 def test_a_model_of_the_user_s_own_is_scored_without_a_reference(ready: Pod) -> None:
