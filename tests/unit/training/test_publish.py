@@ -148,7 +148,8 @@ ELSEWHERE = {
 OUTSIDE = {
     "SecretNotFound", "SecretIncomplete", "CertificatesNotFound", "NoCredentials", "CredentialsRefused",
     "CredentialsExpired", "IdentityRefused", "AccessDenied", "BucketNotFound", "WrongRegion", "ClockSkewed",
-    "CertificateNotTrusted", "AddressRefused", "FileChanged", "StoreUnavailable", "StoreAnswerInvalid", "DigestMismatch",
+    "CertificateNotTrusted", "AddressRefused", "FileChanged", "StoreUnavailable", "StoreAnswerInvalid",
+    "DigestMismatch",
 }  # fmt: skip
 
 
