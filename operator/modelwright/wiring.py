@@ -73,7 +73,7 @@ def kinds(settings: Settings) -> list[Kind]:
         replace(child(REPLICA_SETS, _labelled), keep=identity),
         replace(child(PODS, _labelled), keep=only(status=POD_STATUS)),
         *(child(resource, _labelled) for resource in (JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS)),
-        replace(child(CLAIMS), keep=only()),
+        replace(child(CLAIMS), keep=only(status=("phase",))),
         Kind(
             GATEWAYS,
             wakes=_callers_of,

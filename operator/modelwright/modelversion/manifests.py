@@ -16,7 +16,7 @@ from modelwright.modelversion.observed import Observed
 from modelwright.workload.champion import (
     artifact_document,
     champion_document,
-    champion_mounts,
+    champion_parts,
     champion_uses,
 )
 from modelwright.workload.podspec import (
@@ -128,11 +128,11 @@ def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
         FETCH, settings, (*kept.mounts, HOLDOUT, *read.mounts, *reading.mounts),
         {**document, **source_variables(evaluate), **reading.env},
     )  # fmt: skip
-    rival = champion_mounts(observed.champion, uri)
-    verify = _container(STEP, settings, (*mounts, HOLDOUT_READ, *rival), given)
+    rival = champion_parts(observed.champion, uri, observed.champion_claim)
+    verify = _container(STEP, settings, (*mounts, HOLDOUT_READ, *rival.mounts), given)
     return pod_spec(
         settings,
-        (*volumes, empty_dir("holdout"), *read.volumes, *reading.volumes),
+        (*volumes, *rival.volumes, empty_dir("holdout"), *read.volumes, *reading.volumes),
         restartPolicy="Never",
         initContainers=[fetch],
         containers=[verify],

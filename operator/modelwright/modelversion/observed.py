@@ -23,6 +23,7 @@ from modelwright.common.resources import (
 )
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, name, namespace
+from modelwright.workload.champion import champion_claim
 from modelwright.workload.podstatus import Problem, newest_first
 from modelwright.workload.refusals import refusal_problem
 
@@ -35,6 +36,7 @@ class Observed(Primary):
     `approving`: the InferenceServices that approve its file. `approvals_policy`: IN_FORCE if the API server checks who
     approves, else why it does not; None if that is not known. `siblings`: the other versions with the same file.
     `champion`: the version that its gates compare it with; None if it is not scored, or there is none.
+    `champion_claim`: the claim of that one's file, if it is seen to be bound.
     """
 
     run: Mapping[str, Any] | None
@@ -46,6 +48,7 @@ class Observed(Primary):
     approvals_policy: str | None = None
     siblings: tuple[Body, ...] = ()
     champion: Body | None = None
+    champion_claim: str | None = None
 
     @property
     def key(self) -> Mapping[str, Any] | None:
@@ -84,6 +87,7 @@ def observe(view: View, key: Key) -> Observed | None:
     job = next((job for job in jobs if name(job) == _job_name(key.name)), None)
     refused = view.fact(key, FAILED_CREATE)
     digest = body["spec"]["artifact"]["digest"]
+    rival = _champion(view, body) if body["spec"].get("evaluate") else None
     same = view.indexed(VERSIONS_OF_DIGEST, key.namespace, digest)
     return Observed(
         body,
@@ -95,7 +99,8 @@ def observe(view: View, key: Key) -> Observed | None:
         approving=tuple(view.indexed(SERVICES_APPROVING, key.namespace, digest)),
         approvals_policy=view.fact(key, APPROVALS_POLICY),
         siblings=tuple(version for version in same if name(version) != key.name),
-        champion=_champion(view, body) if body["spec"].get("evaluate") else None,
+        champion=rival,
+        champion_claim=champion_claim(view, rival),
         refusals=refusals_of(view, key),
     )
 

@@ -30,7 +30,7 @@ from modelwright.trainingjob.runs import (
     champion_in,
     champion_named,
 )
-from modelwright.workload.champion import champion_document, champion_mounts, champion_uses
+from modelwright.workload.champion import champion_document, champion_parts, champion_uses
 from modelwright.workload.podspec import (
     annotation_volume,
     container,
@@ -212,10 +212,10 @@ def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
         mounts=(RUN_READ, TRAIN, HOLDOUT, *read.mounts, *reading.mounts),
         env={**source_variables(data), **reading.env},
     )  # fmt: skip
-    rival = champion_mounts(observed.champion, models)
+    rival = champion_parts(observed.champion, models, observed.champion_claim)
     publish = container(
         "publish", settings.training_image, settings, resources=resources, scratch="publish",
-        mounts=(RUN_READ, TRAIN_READ, HOLDOUT_READ, MODEL_READ, *kept.mounts, *rival, *storing.mounts),
+        mounts=(RUN_READ, TRAIN_READ, HOLDOUT_READ, MODEL_READ, *kept.mounts, *rival.mounts, *storing.mounts),
         env=storing.env,
     )  # fmt: skip
     fetch["command"] = ["modelwright-training", "fetch"]
@@ -228,7 +228,7 @@ def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
         settings,
         (
             annotation_volume("run", RUN_FILE, RUN_ANNOTATION),
-            *folders, *reading.volumes, *storing.volumes, *keys, *secrets,
+            *folders, *rival.volumes, *reading.volumes, *storing.volumes, *keys, *secrets,
         ),
         restartPolicy="Never",
         initContainers=[*made, fetch, _trainer(observed, resources, settings)],

@@ -16,6 +16,7 @@ from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, generation, name, owner_uid, root_uid, uid
 from modelwright.engine.plan import ABSENT
 from modelwright.trainingjob.memory import Memory, job_of_run, read_memory
+from modelwright.workload.champion import champion_claim
 from modelwright.workload.podstatus import newest_first
 
 
@@ -33,6 +34,8 @@ class Observed(Primary):
     version: Body | None
     # The version that a run is compared with that starts now.
     champion: Body | None = None
+    # The claim of its file, if it is seen to be bound.
+    champion_claim: str | None = None
     # The ModelVersions of runs with a report that have not taken their facts from it yet.
     unread: frozenset[str] = frozenset()
     absent: frozenset[Key] = frozenset()
@@ -66,6 +69,7 @@ def observe(view: View, key: Key) -> Observed | None:
         return None
     memory = read_memory(view, body)
     job = job_of_run(view, body, memory.run)
+    rival = _champion(view, key, body, memory, job)
     return Observed(
         body=body,
         memory=memory,
@@ -73,7 +77,8 @@ def observe(view: View, key: Key) -> Observed | None:
         job=job,
         pods=pods_of(view, job) if job is not None else (),
         version=view.get(Key(MODEL_VERSIONS, key.namespace, memory.run.job)) if memory.run else None,
-        champion=_champion(view, key, body, memory, job),
+        champion=rival,
+        champion_claim=champion_claim(view, rival),
         unread=frozenset(_unread(view, key, memory)),
         refusals=refusals_of(view, key),
         absent=_absent(view, key, memory.run, job),

@@ -9,12 +9,15 @@ from pydantic import ValidationError
 
 from modelwright.api.storedocument import Use
 from modelwright.api.trainingjob import Holdout
-from modelwright.engine.objects import Body, name
-from modelwright.workload.podspec import mount
+from modelwright.common.resources import CLAIMS
+from modelwright.engine.cache import View
+from modelwright.engine.objects import Body, Key, deleting, name, namespace
+from modelwright.workload.podspec import Parts, claim_volume, mount
 from modelwright.workload.store import claim_of
 from modelwright.workload.stores import version_use
 
 CHAMPION = mount("artifacts", "/champion", read_only=True)
+OTHER_CHAMPION = mount("champion", "/champion", read_only=True)
 
 
 def champion_document(version: Body) -> dict[str, Any]:
@@ -35,16 +38,31 @@ def artifact_document(version: Body) -> dict[str, Any]:
     return {key: artifact[key] for key in ("uri", "digest", "size") if key in artifact}
 
 
-def champion_mounts(champion: Body | None, uri: str) -> tuple[Mapping[str, Any], ...]:
-    """Where a step finds the file of the Champion: in the claim of `uri`, which is mounted as `artifacts`, a second
-    time, read-only.
+def champion_claim(view: View, champion: Body | None) -> str | None:
+    """The claim of the Champion's file, if the operator sees that it can be mounted: it sees the default claim only."""
+    claim = None if champion is None else claim_of(str(champion["spec"]["artifact"]["uri"]))
+    if champion is None or claim is None:
+        return None
+    found = view.get(Key(CLAIMS, namespace(champion), claim))
+    bound = found is not None and not deleting(found) and (found.get("status") or {}).get("phase") == "Bound"
+    return claim if bound else None
 
-    No other claim is mounted: it may be gone, or be attached to another node, and then the pod would never start.
+
+def champion_parts(champion: Body | None, uri: str, seen: str | None) -> Parts:
+    """Where a step finds the file of the Champion, read-only: in the claim of `uri`, which is mounted as `artifacts`, a
+    second time; or in the claim `seen`, if `uri` is outside the namespace.
+
+    No other claim is mounted: it may be gone, or be attached to another node than the one of `uri`, and then the pod
+    would never start.
     """
     if champion is None:
-        return ()
-    claim = claim_of(str(champion["spec"]["artifact"]["uri"]))
-    return (CHAMPION,) if claim is not None and claim == claim_of(uri) else ()
+        return Parts()
+    claim, own = claim_of(str(champion["spec"]["artifact"]["uri"])), claim_of(uri)
+    if claim is None or claim not in {own, seen}:
+        return Parts()
+    if own is not None:
+        return Parts(mounts=(CHAMPION,)) if claim == own else Parts()
+    return Parts((claim_volume("champion", claim, read_only=True),), (OTHER_CHAMPION,))
 
 
 def champion_uses(champion: Body | None) -> tuple[Use, ...]:

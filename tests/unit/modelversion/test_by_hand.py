@@ -9,7 +9,10 @@ import pytest
 from unit.contracts.schemas import defects
 from unit.given import words
 from unit.given.resources import ModelVersion, a_service, a_training_job, a_world
-from unit.given.world import World
+from unit.given.world import NAMESPACE, World
+
+from modelwright.common.resources import CLAIMS
+from modelwright.engine.objects import Key
 
 SECRET_QUERY = "https://example.org/held.csv?signature=secret"
 EVALUATE = {"uri": SECRET_QUERY, "target": "churned", "extraColumns": ["region"]}
@@ -130,6 +133,18 @@ def test_its_champion_is_mounted_if_it_is_in_the_same_claim() -> None:
     version = by_hand(world, name="elsewhere", evaluate=EVALUATE, artifact=artifact).settles()
     assert "champion" in document(version)
     assert "/champion" not in mounts(pod_of(version), "verify")
+
+
+def test_its_champion_in_the_default_claim_is_mounted_for_a_file_in_a_bucket() -> None:
+    world = a_world()
+    (claim,) = a_training_job(world).succeeds().all(CLAIMS)
+    world.edit(Key(CLAIMS, NAMESPACE, claim), status={"phase": "Bound"})
+    artifact = {**words.artifact(letter="b"), "uri": "s3://models/model.onnx"}
+
+    version = by_hand(world, name="elsewhere", evaluate=EVALUATE, artifact=artifact).settles()
+
+    assert mounts(pod_of(version), "verify")["/champion"] == "ro"
+    assert "/champion" not in mounts(pod_of(version), "fetch")
 
 
 @pytest.mark.parametrize("reason", ["FeatureMissing", "TargetMissing", "DataDigestMismatch"])

@@ -9,10 +9,10 @@ import pytest
 from unit.contracts.schemas import defects
 from unit.given import words
 from unit.given.resources import ModelVersion, TrainingJob, a_service, a_training_job, a_version, a_world
-from unit.given.world import World
+from unit.given.world import NAMESPACE, World
 
-from modelwright.common.resources import MODEL_VERSIONS
-from modelwright.engine.objects import Body
+from modelwright.common.resources import CLAIMS, MODEL_VERSIONS
+from modelwright.engine.objects import Body, Key
 
 RECIPE = {"data": {"holdout": {"fraction": 0.3, "seed": 4, "extraColumns": ["region"]}}}
 
@@ -118,6 +118,28 @@ class TestChampion:
 
         assert document(job)["champion"]["name"] == "rival"
         assert "/champion" not in mounts(job, "publish")
+
+    @pytest.mark.parametrize(("phase", "is_mounted"), [("Bound", True), ("Lost", False)])
+    def test_in_the_default_claim_is_mounted_beside_a_bucket_if_the_claim_is_bound(
+        self, phase: str, *, is_mounted: bool
+    ) -> None:
+        world = a_world()
+        first = a_training_job(world).succeeds()
+        (claim,) = first.all(CLAIMS)
+        world.edit(Key(CLAIMS, NAMESPACE, claim), status={"phase": phase})
+
+        moved = a_training_job(
+            world, "moved", model="churn", artifacts={"uri": "s3://models/churn"}
+        ).settles()
+
+        assert document(moved)["champion"]["name"] == "churn-1"
+        assert ("/champion" in mounts(moved, "publish")) == is_mounted
+        assert "/champion" not in {**mounts(moved, "fetch"), **mounts(moved, "train")}
+        volumes = {volume["name"]: volume for volume in template(moved)["spec"]["volumes"]}
+        if is_mounted:
+            assert mounts(moved, "publish")["/champion"]["readOnly"] is True
+            assert volumes["champion"]["persistentVolumeClaim"] == {"claimName": claim, "readOnly": True}
+        assert ("champion" in volumes) == is_mounted
 
     @pytest.mark.parametrize(
         ("recipe", "holdout"),
