@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.kubectl import Kubectl, Object, message
 from support.manifests import config_map, inference_service, secret, training_job
+from support.operator import EXCHANGES, STORES
 from support.predict import predict, rows
 from support.stores.certificates import certificates
 from support.stores.faults import Proxy, proxy
@@ -29,10 +30,12 @@ SLOW = 100
 
 @dataclass(frozen=True)
 class Lake:
-    """S3 behind a proxy that takes temporary keys too, and the STS that issues them."""
+    """S3 behind a proxy that takes temporary keys too, and the STS that issues them. `named`: a proxy too, which the
+    administrator has named, as the STS."""
 
     server: Gateway
     front: Proxy
+    named: Proxy
     sts: TokenService
     sessions: Sessions
     authority: str
@@ -44,7 +47,7 @@ class Lake:
     def identity(self) -> Object:
         """The `store` of a spec that uses an identity."""
         return {
-            "endpoint": self.front.endpoint,
+            "endpoint": self.named.endpoint,
             "identity": {"roleArn": ROLE, "stsEndpoint": self.sts.endpoint},
             "caConfigMapRef": {"name": "authority", "key": "ca.crt"},
         }
@@ -62,11 +65,12 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     with (
         gateway(folder, HOST) as server,
         proxy(server, HOST, sessions=sessions) as front,
-        token_service(tls, sessions, ROLE, host=HOST) as sts,
+        proxy(server, HOST, sessions=sessions, ports=STORES) as named,
+        token_service(tls, sessions, ROLE, host=HOST, ports=EXCHANGES) as sts,
     ):
         server.bucket("models")
         server.put("lake", "churn.csv", CSV.encode())
-        yield Lake(server, front, sts, sessions, tls.authority)
+        yield Lake(server, front, named, sts, sessions, tls.authority)
 
 
 def run_pod(name: str) -> str:
@@ -161,9 +165,9 @@ def test_an_identity_needs_no_secret_and_its_token_is_not_the_trainers(kubectl: 
         ),
         inference_service("irsa", track="irsa"),
     )
-    lake.front.rate = 1000
+    lake.named.rate = 1000
     in_fetch = search.container(running(kubectl, run_pod("irsa"), "fetch"), "fetch")
-    lake.front.rate = None
+    lake.named.rate = None
     in_trainer = search.container(running(kubectl, run_pod("irsa"), "train"), "train")
     kubectl.condition("trainingjob", "irsa", "Ready", "True", within=120)
     kubectl.condition("mwisvc", "irsa", "Ready", "True", within=120)

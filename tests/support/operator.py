@@ -22,7 +22,16 @@ RELEASE = "modelwright"
 LEASE = "modelwright-operator"
 # The name of a Service that a test may make beside the operator, in front of a Prometheus of its own.
 PROMETHEUS = "prometheus-of-tests"
+# Ports on this host for servers of S3 and of tokens, which the operator is given by address.
+STORES, EXCHANGES = range(19310, 19314), range(19320, 19324)
 _PODS = "--selector=app.kubernetes.io/component=operator"
+
+
+def _named(store: int, exchange: int) -> dict[str, object]:
+    """A store with an identity whose addresses an administrator names: else none gets a token. No uri begins so."""
+    identity = {"roleArn": "arn:aws:iam::1:role/none", "stsEndpoint": f"https://{NODE_ADDRESS}:{exchange}"}
+    named = {"endpoint": f"http://{NODE_ADDRESS}:{store}", "identity": identity}
+    return {"prefix": f"s3://named-by-an-administrator-{store}", "store": named}
 
 
 def values() -> Path:
@@ -30,7 +39,10 @@ def values() -> Path:
     images = ROOT / ".cluster/images.yaml"
     assert images.exists(), "no images: run `make images` first, or `make test`, which does"
     # Servers of tests are on this host, or behind Services.
-    stores = {"allowedNetworks": [f"{NODE_ADDRESS}/32", f"{DNS_ADDRESS}/32", SERVICE_RANGE]}
+    stores = {
+        "allowedNetworks": [f"{NODE_ADDRESS}/32", f"{DNS_ADDRESS}/32", SERVICE_RANGE],
+        "defaults": [_named(store, exchange) for store, exchange in zip(STORES, EXCHANGES, strict=True)],
+    }
     prometheus = {"url": f"http://{PROMETHEUS}.{NAMESPACE}.svc:9090"}
     path = ROOT / ".cluster/values-of-tests.yaml"
     text = yaml.safe_dump({**yaml.safe_load(images.read_text()), "prometheus": prometheus, "stores": stores})

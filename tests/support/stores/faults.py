@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -152,6 +152,7 @@ def proxy(
     tls: Certificates | None = None,
     sessions: Sessions | None = None,
     rate: float | None = None,
+    ports: Iterable[int] = (0,),
 ) -> Iterator[Proxy]:
     """A proxy in front of a server without TLS. With sessions it takes the temporary keys of an STS besides the
     server's own keys. `rate` bounds the bytes a second of each body; it may be
@@ -161,7 +162,7 @@ def proxy(
     class Bound(_Forwarding):
         proxy = made
 
-    with listening(Bound, host, tls) as endpoint:
+    with listening(Bound, host, tls, ports) as endpoint:
         made.endpoint = endpoint
         yield made
 

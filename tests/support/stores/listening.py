@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -66,12 +66,23 @@ class Server(ThreadingHTTPServer):
         """Say nothing."""
 
 
+def _bound(handler: type[BaseHTTPRequestHandler], host: str, ports: Iterable[int]) -> Server:
+    *others, last = ports
+    for port in others:
+        with suppress(OSError):
+            return Server((host, port), handler)
+    return Server((host, last), handler)
+
+
 @contextmanager
 def listening(
-    handler: type[BaseHTTPRequestHandler], host: str = "127.0.0.1", tls: Certificates | None = None
+    handler: type[BaseHTTPRequestHandler],
+    host: str = "127.0.0.1",
+    tls: Certificates | None = None,
+    ports: Iterable[int] = (0,),
 ) -> Iterator[str]:
-    """The handler's server, as its url, until it is no longer needed."""
-    server = Server((host, 0), handler)
+    """The handler's server, as its url, until it is no longer needed: at the first of the ports that is free."""
+    server = _bound(handler, host, ports)
     if tls is not None:
         # The handshake is in the thread of the connection: a caller that begins none must not hold up the others.
         server.socket = tls.context().wrap_socket(

@@ -6,7 +6,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -65,6 +65,7 @@ def token_service(
     host: str = "127.0.0.1",
     audience: str = "sts.amazonaws.com",
     seconds: float = 900,
+    ports: Iterable[int] = (0,),
 ) -> Iterator[TokenService]:
     """AssumeRoleWithWebIdentity for these roles: checks audience and expiry of the token, and issues temporary keys."""
     made = TokenService("", audience, roles, sessions, seconds)
@@ -72,7 +73,7 @@ def token_service(
     class Bound(_Exchange):
         service = made
 
-    with listening(Bound, host, tls) as endpoint:
+    with listening(Bound, host, tls, ports) as endpoint:
         made.endpoint = endpoint
         yield made
 
