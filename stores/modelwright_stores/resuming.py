@@ -19,6 +19,8 @@ from modelwright_stores.untyped import Buffer
 SHORTEST, LONGEST = 0.2, 10.0
 PIECE = 1 << 20
 DIGEST = "sha256:"
+# How an etag begins that is only the time of the last change. Two changes of one second have the same.
+MODIFIED = "modified "
 # Pieces that are read, and not yet hashed or not yet written.
 WAITING = 4
 # Bytes of one write. Linux takes a larger page for a larger write, which costs twice the time at 1 MiB.
@@ -30,10 +32,16 @@ Result = TypeVar("Result")
 @dataclass(frozen=True)
 class Head:
     """What a store says of a file before its bytes: the size, None if it does not say; and what changes with the bytes,
-    None if it has no such thing. An etag `sha256:HEX` is the digest of the bytes."""
+    None if it has no such thing. An etag `sha256:HEX` is the digest of the bytes; one that begins with MODIFIED is a
+    hint for callers who compare a digest of their own, as those of `download` do."""
 
     size: int | None
     etag: str | None
+
+    @property
+    def proves(self) -> bool:
+        """Whether two answers with this head are of the same bytes."""
+        return self.etag is not None and not self.etag.startswith(MODIFIED)
 
 
 class File(Protocol):
@@ -208,7 +216,7 @@ def _whole(file: File, head: Head, pieces: Iterator[bytes], limit: int, tries: _
                 size += len(piece)
                 _check_size(file, size, limit)
                 # Needed where nothing else proves that a second answer begins as the first one did.
-                if head.etag is None or head.etag.startswith(DIGEST):
+                if not head.proves or (head.etag or "").startswith(DIGEST):
                     hashed.update(piece)
                 yield piece
                 tries.asks()
@@ -220,7 +228,7 @@ def _whole(file: File, head: Head, pieces: Iterator[bytes], limit: int, tries: _
             if error.reason == "FileChanged":
                 head = tries.until_done(file.head)
                 _check_size(file, head.size or 0, limit)
-            pieces = iter(()) if size and size == head.size else file.read(size if head.etag else 0, head)
+            pieces = iter(()) if size and size == head.size else file.read(size if head.proves else 0, head)
         else:
             _check_digest(file, head, f"{DIGEST}{hashed.hexdigest()}")
             return
@@ -229,8 +237,9 @@ def _whole(file: File, head: Head, pieces: Iterator[bytes], limit: int, tries: _
 def _rest(
     file: File, head: Head, size: int, hashed: "hashlib._Hash", pieces: Iterator[bytes], tries: _Tries
 ) -> Iterator[bytes]:
-    """The bytes after the first `size`. Without an etag those are among the pieces, and have to hash to `hashed`."""
-    at = 0 if head.etag is None else size
+    """The bytes after the first `size`. Where no etag proves that they follow, those are among the pieces, and have to
+    hash to `hashed`."""
+    at = size if head.proves else 0
     again = hashlib.sha256()
     with _closing(pieces):
         for piece in pieces:

@@ -15,7 +15,7 @@ from modelwright_stores.failures import StoreError
 from modelwright_stores.objects.answers import AnswerError, failure, missing, obstore_errors, unbuilt
 from modelwright_stores.objects.clouds import Cloud, cloud
 from modelwright_stores.objects.guard import Guard
-from modelwright_stores.resuming import Head
+from modelwright_stores.resuming import MODIFIED, Head
 
 if TYPE_CHECKING:  # imported where it is used only: a pull from a claim does not pay for it
     from obstore import GetOptions, GetResult, ObjectMeta
@@ -28,7 +28,6 @@ MAX_PARTS = 10_000
 CONCURRENT = 4
 CHUNK = 1 << 20
 BRIEF_BYTES = 1 << 20
-MODIFIED = "modified "
 # So many objects are looked at for the names of the folders that they are in.
 DEEPER = 1000
 # Directory buckets of S3 Express list in no order.
@@ -121,7 +120,7 @@ class Bucket:
         if head.size is not None and start >= head.size:
             return
         options: GetOptions = {"range": {"offset": start}} if start else {}
-        if head.etag is not None and not head.etag.startswith(("W/", MODIFIED)):
+        if head.etag is not None and not head.etag.startswith(MODIFIED):
             options["if_match"] = head.etag
         try:
             got = self._do(key, lambda store: store.get(key, options=options))
@@ -373,8 +372,11 @@ def _begun(pages: "Iterator[Sequence[ObjectMeta]]") -> "Iterator[Sequence[Object
 
 
 def _head(meta: "ObjectMeta") -> Head:
-    """Some servers have no ETag of files that were not written through them."""
-    return Head(meta["size"], meta["e_tag"] or f"{MODIFIED}{meta['last_modified'].isoformat()}")
+    """Some servers have no ETag of files that were not written through them; a weak one proves no more than a time."""
+    etag = meta["e_tag"]
+    if etag is None or etag.startswith("W/"):
+        etag = f"{MODIFIED}{meta['last_modified'].isoformat()}"
+    return Head(meta["size"], etag)
 
 
 def _entry(meta: "ObjectMeta") -> Entry:
