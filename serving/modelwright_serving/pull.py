@@ -55,7 +55,9 @@ def pull(options: argparse.Namespace) -> None:
 
 def _pull_from_outside(uri: str, digest: str, to: Path, root: Path) -> None:
     from modelwright_serving import outside  # noqa: PLC0415 - not for a claim
+    from modelwright_stores import dumps  # noqa: PLC0415
 
+    dumps.forbid()
     outside.end_at_once_when_asked()
     outside.pull(outside.Wanted(uri, digest, to), os.environ, root)
 

@@ -44,6 +44,15 @@ INTERNAL_4 = tuple(
 GLOBAL_6 = IPv6Network("2000::/3")
 # Parts of 2000::/3: protocols of the IETF with Teredo, examples, 6to4, examples.
 INTERNAL_6 = tuple(IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+# What clouds have beside each machine: it gives out the machine's own credentials.
+BESIDE = (
+    IPv4Network("169.254.0.0/16"),
+    IPv4Network("168.63.129.16/32"),
+    IPv6Network("fe80::/10"),
+    IPv6Network("fd00:ec2::/32"),
+)
+# A network is named for such an address itself if it is no larger than this: 0.0.0.0/0 opens none of them.
+NAMED = 16
 NAT64 = IPv6Network("64:ff9b::/96")
 
 Address = IPv4Address | IPv6Address
@@ -69,7 +78,10 @@ def is_internal(address: Address) -> bool:
 def is_allowed(address: Address, access: Access) -> bool:
     """Whether an address may be reached: one of the internet, or one in the administrator's networks."""
     forms = {address, _plain(address)}
-    return not is_internal(address) or any(form in network for form in forms for network in access.networks)
+    named = [network for network in access.networks if any(form in network for form in forms)]
+    if any(form in network for form in forms for network in BESIDE):
+        return any(_plain(address) in network and network.prefixlen >= NAMED for network in named)
+    return not is_internal(address) or bool(named)
 
 
 def resolved(host: str, port: int, called: str, seconds: float = RESOLVING) -> list[Place]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from modelwright_stores import dumps
 from modelwright_training import kernels, message
 from modelwright_training.errors import StepError
 from modelwright_training.message import Json
@@ -19,6 +20,8 @@ from modelwright_training.paths import Paths
 Step = Callable[[Mapping[str, str], Paths], Json]
 
 STEPS = ("fetch", "train", "publish", "verify", "delete")
+# This one has no credentials, and runs what a user wrote.
+OTHERS = "train"
 DONE, CRASHED, INPUT = 0, 1, 65
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="modelwright-training", description=__doc__)
     parser.add_argument("step", choices=STEPS, help="the step of the training pod to run")
     name: str = parser.parse_args(argv).step
+    if name != OTHERS:
+        dumps.forbid()
     kernels.choose(os.environ)
     logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO, force=True)
     return run_step(name, os.environ, Paths.of(os.environ))

@@ -29,9 +29,8 @@ IDENTITY_OF = {"s3": "roleArn", "az": "clientId", "gs": "workloadIdentityProvide
 AUDIENCES = {"roleArn": "sts.amazonaws.com", "clientId": "api://AzureADTokenExchange"}
 
 Text = Annotated[str, Field(min_length=1, max_length=512)]
-Url = Annotated[
-    str, Field(pattern=r"^https?://[A-Za-z0-9\[][-A-Za-z0-9.:\]]*(/[-A-Za-z0-9._~/]*)?$", max_length=512)
-]
+_HOST = r"://([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[-A-Za-z0-9._~/]*)?$"
+Url = Annotated[str, Field(pattern=f"^https?{_HOST}", max_length=512)]
 
 
 class SecretReference(Model):
@@ -71,7 +70,7 @@ class Identity(Model):
         default=None,
         description="Google Cloud: the service account to act as. Default: the pod's own identity.",
     )
-    sts_endpoint: Annotated[Url, Field(pattern="^https://")] | None = Field(
+    sts_endpoint: Annotated[str, Field(pattern=f"^https{_HOST}", max_length=512)] | None = Field(
         default=None, description="Where the token is exchanged. Default: the cloud's own address."
     )
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from modelwright_stores import addresses
 from modelwright_stores.access import Access
 from modelwright_stores.failures import StoreError
 from modelwright_stores.objects.credentials import Credential, Provider, lasting
@@ -94,6 +95,7 @@ def cloud(scheme: str, bucket: str, access: Access) -> Cloud:
         raise StoreError(
             "UriUnsupported", f"{scheme}://BUCKET/PATH needs the name of a bucket. Correct the uri."
         )
+    _check_endpoint(access)
     if access.identity is not None:
         from modelwright_stores.objects import identities  # noqa: PLC0415 a key needs none
 
@@ -150,7 +152,7 @@ def _gs_key(access: Access) -> dict[str, str]:
     try:
         key = json.loads(access.credentials(SECRET_KEYS["gs"])["key.json"])
         chosen = {name: str(key[name]) for name in ("client_email", "private_key", "private_key_id")}
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         chosen = {}
     if "-----BEGIN PRIVATE KEY-----" not in chosen.get("private_key", ""):
         raise _cannot_be(access, "key.json", "the key of a service account, as Google issues it")
@@ -242,6 +244,15 @@ def _signed(
         nothing = Provider(partial(lasting, **_NO_TOKEN)) if scheme == "gs" else None
         return Cloud(scheme, bucket, endpoint, own, nothing, False, {**config, "skip_signature": True})
     return Cloud(scheme, bucket, endpoint, own, Provider(exchange), True, config)
+
+
+def _check_endpoint(access: Access) -> None:
+    """UriUnsupported."""
+    try:
+        addresses.origin(access.endpoint or "https://cloud")
+    except StoreError as error:
+        message = f"{access.field}.endpoint has to be https://HOST or https://HOST:PORT, or with http://. Correct it."
+        raise StoreError(error.reason, message) from None
 
 
 def _endpoint(access: Access, default: str) -> tuple[str, bool]:

@@ -98,6 +98,25 @@ def test_an_administrator_allows_a_network(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "wide", "own"),
+    [
+        ("169.254.169.254", "0.0.0.0/0", "169.254.169.254/32"),
+        ("168.63.129.16", "168.0.0.0/8", "168.63.129.16/32"),
+        ("fe80::1", "fe80::/10", "fe80::1/128"),
+        ("fd00:ec2::254", "fd00::/8", "fd00:ec2::254/128"),
+        ("::ffff:169.254.169.254", "::/0", "169.254.0.0/16"),
+        ("64:ff9b::a9fe:a9fe", "64:ff9b::/96", "169.254.0.0/16"),
+    ],
+)
+def test_a_wide_network_does_not_open_what_gives_out_credentials_of_machines(
+    address: str, wide: str, own: str
+) -> None:
+    for network, opened in ((wide, False), (own, True)):
+        access = Access(Path("/nowhere"), networks=(ip_network(network),))
+        assert addresses.is_allowed(ip_address(address), access) is opened
+
+
+@pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]"]
 )
 def test_a_host_that_stands_for_this_machine_is_refused(host: str) -> None:

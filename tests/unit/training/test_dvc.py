@@ -175,6 +175,8 @@ LAUGHS = "a0: &a0 {x: y}\n" + "".join(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]
         ("outs: !!python/object/apply:os.system ['true']\n", "neither a dvc.lock"),
         (NESTED, "neither a dvc.lock"),
         (LAUGHS + "outs: []\n", "neither a dvc.lock"),
+        ("outs: !!int ''\n", "neither a dvc.lock"),
+        ("outs: !!bool x\n", "neither a dvc.lock"),
         ("outs:\n" + "- path: x\n" * 200_000, "neither a dvc.lock"),
         ("outs:\n- {path: x, etag: abc}\n", "does not keep 'x' by its md5"),
         (

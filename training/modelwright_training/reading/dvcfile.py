@@ -124,8 +124,8 @@ def _load(file: Path) -> dict[str, Any]:
         content = file.read_bytes()
     try:
         document = _parsed(content) if len(content) <= MAX_FILE_BYTES else None
-    except (yaml.YAMLError, ValueError):
-        document = None
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError, RecursionError):
+        document = None  # tags such as !!int are constructed from any text
     if not isinstance(document, dict) or not document.keys() & {"stages", "outs"}:
         raise _invalid(file.name, "is neither a dvc.lock of DVC 2 or 3 nor a .dvc file")
     if "stages" in document and document.get("schema") != "2.0":

@@ -54,6 +54,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
         ),
         ("gs://lake", {"key.json": "{"}, "key key.json"),
         ("gs://lake", {"key.json": "[]"}, "key key.json"),
+        ("gs://lake", {"key.json": "[" * 30_000}, "key key.json"),
         (
             "gs://lake",
             {"key.json": json.dumps({"type": "authorized_user", "refresh_token": "r"})},
@@ -98,6 +99,14 @@ def test_a_storage_account_is_found_in_the_endpoint_or_in_the_secret(mount: Moun
 def test_a_storage_account_that_nothing_names(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"data\.store\.endpoint") as raised:
         Bucket("az://models", Mount(tmp_path).access(None, {"AZURE_STORAGE_ACCOUNT_KEY": KEY}))
+    assert raised.value.reason == "UriUnsupported"
+
+
+@pytest.mark.parametrize("uri", ["s3://lake", "gs://lake", "az://lake"])
+@pytest.mark.parametrize("endpoint", ["https://[::1", "https://]", "https://h:1:2", "https://a..b"])
+def test_an_endpoint_that_is_none_is_said_to_be_so(mount: Mount, uri: str, endpoint: str) -> None:
+    with pytest.raises(StoreError, match=r"data\.store\.endpoint") as raised:
+        Bucket(uri, mount.access(endpoint))
     assert raised.value.reason == "UriUnsupported"
 
 
