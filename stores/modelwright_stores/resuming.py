@@ -77,10 +77,13 @@ class Beginning(Protocol):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a broken connection is tried again, in seconds: without one byte more, and in all."""
+    """How long a broken connection is tried again, in seconds: without one byte more, and in all.
+
+    `sends`: what is asked sends bytes for as long as that takes, so it is silent from its first failure on only."""
 
     silent: float = 120
     total: float = 1800
+    sends: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,7 @@ class _Tries:
     def wait(self, error: StoreError) -> None:
         """Wait for another try, or raise the error if there is to be none."""
         if self._silent_since is None:
-            self._silent_since = self._asked
+            self._silent_since = time.monotonic() if self._patience.sends else self._asked
         end = min(self._silent_since + self._patience.silent, self._end)
         if not error.passing or time.monotonic() + self._pause > end:
             raise error

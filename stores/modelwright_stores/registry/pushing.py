@@ -3,6 +3,7 @@ packed; the config says what they are; the manifest comes last and makes it visi
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ CONFIG = "application/vnd.cncf.model.config.v1+json"
 WEIGHTS = "application/vnd.cncf.model.weight.v1.raw"
 DOCUMENT = "application/vnd.cncf.model.doc.v1.raw"
 # What goes wrong may pass within this time; a check gives up sooner.
-PATIENCE, BRIEFLY = Patience(silent=120), Patience(silent=3)
+PATIENCE, BRIEFLY = Patience(silent=120, total=math.inf, sends=True), Patience(silent=3)
 BYTES = {"Content-Type": "application/octet-stream"}
 
 

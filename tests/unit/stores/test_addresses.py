@@ -225,6 +225,19 @@ def test_what_is_no_address_is_refused(url: str) -> None:
     assert refused.value.reason == "UriUnsupported"
 
 
+def test_what_sends_for_long_and_fails_late_is_asked_again() -> None:
+    asked = list[float]()
+
+    def ask() -> int:
+        asked.append(time.monotonic())
+        if len(asked) > 1:
+            return len(asked)
+        time.sleep(0.6)
+        raise StoreError("StoreUnavailable", "late", passing=True)
+
+    assert patiently(ask, "it", Patience(silent=0.5, sends=True)) == 2
+
+
 def test_asking_patiently_ends_with_the_last_failure() -> None:
     asked: list[int] = []
 
