@@ -41,7 +41,7 @@ def _of_docker(text: str, access: Access, reference: Reference) -> tuple[str, st
     try:
         auths = json.loads(text)["auths"]
         entries = {_place(key): entry for key, entry in auths.items() if isinstance(entry, dict)}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _incomplete(access, f"{DOCKER} is no JSON object with `auths`") from None
     hosts = _hosts(access, reference)
     fitting = [place for place in entries if _fits(place, hosts, reference)]

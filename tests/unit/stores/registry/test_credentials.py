@@ -251,6 +251,7 @@ def test_an_endpoint_that_asks_for_the_password_of_another_registry_is_not_asked
         '{"auths": {"registry.corp": {"auth": "dXNlcg=="}}}',
         '{"credsStore": "desktop"}',
         r'{"auths": {"registry.corp": {"username": "u\ud800", "password": "p"}}}',
+        '{"auths": ' + "[" * 30_000,
     ],
 )
 def test_a_docker_config_without_a_password_for_the_registry_is_named(content: str, access: Given) -> None:
