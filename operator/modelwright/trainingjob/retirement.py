@@ -20,7 +20,7 @@ from typing import Any
 from modelwright.api.stores import Artifact
 from modelwright.api.trainingjob import RetiringVersion, TrainingJobStatus
 from modelwright.common.conditions import Aspect, true_condition
-from modelwright.common.reading import read_valid
+from modelwright.common.reading import read_each, read_valid
 from modelwright.common.resources import INFERENCE_SERVICES, JOBS, MODEL_VERSIONS
 from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp, to_timestamp
@@ -99,9 +99,11 @@ def retirement(view: View, observed: Observed, settings: Settings, now: datetime
     context = _Context(view, observed, settings, now, why)
     steps = [_next(context, entry) for entry in entries]
     listed = {entry.name for entry in entries}
-    begun = (_begun(observed, version, now) for version in reversed(surplus) if name(version) not in listed)
+    free = (each for each in reversed(surplus) if name(each) not in listed and why[name(each)] is None)
+    # A version that a later release has written stays, if this one cannot read where its file is.
+    begun = [entry for _, entry in read_each(free, lambda version: _begun(observed, version, now))]
     room = MOST - sum(step.entry is not None for step in steps)
-    steps += [_Step(entry, requeue_at=now + GRACE) for entry in begun if why[entry.name] is None][:room]
+    steps += [_Step(entry, requeue_at=now + GRACE) for entry in begun[:room]]
     kept = {name: reason for name, reason in why.items() if reason is not None}
     times = [step.requeue_at for step in steps] + [reason.until for reason in kept.values()]
     return Retirement(

@@ -366,6 +366,16 @@ class TestFiles:
         assert retiring(job) == ["churn-1"]
         return ended(job)
 
+    def test_a_version_of_a_later_release_stays_and_the_others_go(self) -> None:
+        job = runs(a_training_job(a_world(), artifacts={"deletionPolicy": "Delete"}), 3)
+        later = job.world.api.objects[Key(MODEL_VERSIONS, NAMESPACE, "churn-1")]["spec"]["artifact"]
+        artifact = {**later, "uri": "nfs://host/model.onnx"}
+        job.world.edit(Key(MODEL_VERSIONS, NAMESPACE, "churn-1"), spec={"artifact": artifact})
+
+        job.changes(versionsHistoryLimit=1).settles()
+
+        assert retiring(job) == ["churn-2"]
+
     def test_a_job_deletes_the_file_after_the_version(self) -> None:
         job = self.given()
         assert job.versions == ["churn-2"]
