@@ -179,7 +179,14 @@ class _Look:
 
     def _download(self, file: File, target: Path) -> Downloaded:
         """What is there now, whatever its digest is."""
-        found = download(file, target, MAX_MODEL_BYTES, self.patience)
+        part = target.with_name(f"{target.name}.partial")
+        resumed = part.exists() and part.stat().st_size > 0
+        try:
+            found = download(file, target, MAX_MODEL_BYTES, self.patience)
+        except StoreError as failure:
+            if failure.reason != "DigestMismatch" or not resumed:
+                raise
+            found = download(file, target, MAX_MODEL_BYTES, self.patience)
         if found.digest != self.wanted.digest and found.fetched < found.size:
             target.unlink()  # the part that an earlier container has left may be what is wrong
             found = download(file, target, MAX_MODEL_BYTES, self.patience)

@@ -243,3 +243,17 @@ def test_wrong_bytes_of_a_registry_are_not_fetched_at_each_look(images: Registry
 def test_an_image_that_is_not_there_is_no_artifact(image: Pod) -> None:
     image.uri += "0"
     assert image.refuses(pace=QUICK) == "ArtifactNotFound"
+
+
+def test_a_damaged_part_of_an_image_is_fetched_again_at_once(image: Pod, images: Registry) -> None:
+    with front(images) as server:
+        image.entry["endpoint"] = server.endpoint
+        cut = registries.Fault(path=DIGEST, after=1 << 20)
+        server.inject(cut, registries.Fault(path=DIGEST, status=503, times=99))
+        assert image.refuses() == "StoreUnavailable"
+        assert image.partial() > 0
+        server.faults.clear()
+        with (image.to / ".pull" / "model.onnx.partial").open("r+b") as file:
+            file.write(b"damaged")
+        image.pulls()
+    assert image.served()["model.onnx"] == CONTENT
