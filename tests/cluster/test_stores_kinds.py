@@ -121,9 +121,9 @@ def test_a_registry(shared: Kubectl, folder: Path, tls: Certificates, authority:
             {"configMapRef": {"name": "rows", "key": "churn.csv"}},
             {"uri": f"oci://{hub.host}/models/churn", "store": store},
         )
-        digest = version["spec"]["artifact"]["digest"].replace(":", "-")
-        assert version["spec"]["artifact"]["uri"] == f"oci://{hub.host}/models/churn:{digest}"
-        manifest = upstream.manifest(f"models/churn:{digest}")
+        tag = "model-" + version["spec"]["artifact"]["digest"].removeprefix("sha256:")
+        assert version["spec"]["artifact"]["uri"] == f"oci://{hub.host}/models/churn:{tag}"
+        manifest = upstream.manifest(f"models/churn:{tag}")
         assert manifest["artifactType"] == "application/vnd.cncf.model.manifest.v1+json"
 
 
