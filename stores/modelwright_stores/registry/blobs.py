@@ -1,4 +1,4 @@
-"""One layer, as bytes, read from any byte on. Whoever reads all of it compares the digest."""
+"""One layer, as bytes, read from any byte on. Who reads all of it compares the digest."""
 
 from collections.abc import Iterator
 
