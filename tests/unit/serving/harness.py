@@ -103,7 +103,13 @@ class Served:
         self.process.send_signal(signal.SIGTERM)
 
     def exit_code(self) -> int:
-        return self.process.wait(PATIENCE)
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait(PATIENCE)
+            assert self.process.stderr is not None
+            raise AssertionError(f"it does not end: {self.process.stderr.read().decode()}") from None
 
 
 class Wire:
@@ -172,7 +178,8 @@ def serving(model: Path, *options: str, **environment: str) -> Iterator[Served]:
 
 def start(model: Path, *options: str, **environment: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "modelwright_serving.main", *arguments(model, *options)]
-    variables = {**os.environ, **environment}
+    # What is to end and does not shows where each of its threads is.
+    variables = {**os.environ, "PYTHONFAULTHANDLER": "1", **environment}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables)
 
 

@@ -300,7 +300,7 @@ def test_a_file_that_is_gone_and_a_claim_that_is_not_mounted(
 
 
 @pytest.mark.parametrize(
-    "uri", ["s3://models/churn/model.onnx", "pvc://modelwright-artifacts/../../etc/passwd"]
+    "uri", ["hdfs://models/churn/model.onnx", "pvc://modelwright-artifacts/../../etc/passwd"]
 )
 def test_a_uri_that_leads_elsewhere(prepared: Prepared, trained: dict[str, bytes], uri: str) -> None:
     pod = prepared()
