@@ -88,7 +88,7 @@ def environment(container: Mapping[str, Any]) -> dict[str, str]:
 
 
 def stores_of(pod: Mapping[str, Any], container: str) -> dict[str, Any]:
-    """What the container is told of stores."""
+    """The document of stores in a container."""
     found: dict[str, Any] = json.loads(environment(containers(pod)[container])["MODELWRIGHT_STORES"])
     return found
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from modelwright_stores import opening
 from modelwright_stores.access import Access, accesses
+from modelwright_stores.failures import StoreError
 from modelwright_stores.resuming import File, Patience, download, patiently, stream
 from modelwright_training.documents import Artifact
 from modelwright_training.errors import InputError, outside, storage
@@ -69,11 +70,13 @@ class Reader:
             )
             if found is None:
                 return None
-            size = patiently(found.head, found.shown, self.patience).size
-            if size is not None and size > most:
+            try:
+                with stream(found, most, self.patience) as content:
+                    return content.read()
+            except StoreError as failure:
+                if failure.reason != "FileTooLarge":
+                    raise
                 return bytes(most + 1)
-            with stream(found, most, self.patience) as content:
-                return content.read()
 
     def _file(self, artifact: Artifact) -> File:
         return patiently(lambda: opening.file(artifact.uri, self.access), artifact.uri, self.patience)

@@ -18,7 +18,7 @@ from modelwright_stores.failures import StoreError
 from modelwright_stores.objects.bucket import Entry
 from modelwright_stores.resuming import Head
 from modelwright_training.errors import InputError, OutsideError
-from modelwright_training.storing.layout import MARK, MODEL, PUBLISHED, REPORT, folder_name
+from modelwright_training.storing.layout import MARK, MODEL, PUBLISHED, REPORT, folder_name, uri_in_folder
 
 # An object that `check_writable` writes.
 PROOF = ".modelwright"
@@ -90,7 +90,7 @@ class BucketStore:
 
     def uri_of(self, digest: str) -> str:
         """Where the model file with this digest is kept."""
-        return f"{self.uri.rstrip('/')}/{folder_name(digest)}/{MODEL}"
+        return uri_in_folder(self.uri, digest)
 
     def check_writable(self) -> None:
         """Use each right that a publication needs: write, read, list.

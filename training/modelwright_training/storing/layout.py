@@ -14,6 +14,11 @@ def folder_name(digest: str) -> str:
     return digest.replace(":", "-")
 
 
+def uri_in_folder(uri: str, digest: str) -> str:
+    """Where the model file with this digest is kept, in a store of folders that is `uri`."""
+    return f"{uri.rstrip('/')}/{folder_name(digest)}/{MODEL}"
+
+
 def tag_name(digest: str) -> str:
     """The tag in a registry of the model with this digest.
 

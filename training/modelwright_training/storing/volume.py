@@ -16,7 +16,7 @@ from pathlib import Path
 from modelwright_training.errors import InputError, OutsideError, storage
 from modelwright_training.files import digest_of_file, inside, regular, sync_folder, write_synced
 from modelwright_training.storing import removal
-from modelwright_training.storing.layout import MODEL, folder_name
+from modelwright_training.storing.layout import MODEL, folder_name, uri_in_folder
 
 URI = re.compile(r"pvc://(?P<claim>[^/]+)(?P<path>/.*)?")
 ABANDONED_SECONDS = 24 * 3600
@@ -42,7 +42,7 @@ class VolumeStore:
 
     def uri_of(self, digest: str) -> str:
         """Where the model file with this digest is kept."""
-        return f"{self.uri.rstrip('/')}/{folder_name(digest)}/{MODEL}"
+        return uri_in_folder(self.uri, digest)
 
     def check_writable(self) -> None:
         """Nothing: only the pod that writes mounts the volume so that it can be written."""
