@@ -74,6 +74,16 @@ def queries(*given: dict[str, Any]) -> dict[str, Any]:
     return {"queries": [{"name": "complaints", "query": "up", **query} for query in given]}
 
 
+def scored(*metrics: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Feedback with these scores."""
+    return {"feedback": {"secretRef": {"name": "feedback"}, "metrics": list(metrics), **more}}
+
+
+MONITORING = {
+    "drift": {"windowSeconds": 20, "alpha": 0.001, "effect": 0},
+    **scored({"name": "roc_auc", "min": 0.85, "minLabels": 10}, {"name": "log_loss", "max": 1}),
+    "slo": {"availability": 0.999, "latencySeconds": 0.05, "latencyTarget": 0.99, "windowDays": 30},
+}
 ASKING = changed(
     INFERENCE_SERVICE,
     "spec.rollout.analysis",
@@ -92,7 +102,7 @@ TABLE = {
     "holdout": {"split": "Stable", "key": "customer"},
 }
 BOOSTED = {"estimator": "lightgbm.LGBMClassifier", "earlyStopping": {"rounds": 10}}
-REFUSED = [
+REFUSED: list[tuple[dict[str, Any], str, Any, str | None]] = [
     (TRAINING_JOB, "spec.data.uri", "ftp://lake/x.csv", "spec.data.uri"),
     (TRAINING_JOB, "spec.data.uri", "s3://Lake/x.csv", "spec.data.uri"),
     (TRAINING_JOB, "spec.data.uri", "oci://registry", "spec.data.uri"),
@@ -215,6 +225,24 @@ REFUSED = [
         queries(*({"max": 1, "name": f"n{n}"} for n in range(11))), "at most 10 items",
     ),
     (INFERENCE_SERVICE, "spec.rollout.traffic", {"sticky": "a b"}, "spec.rollout.traffic.sticky"),
+    (INFERENCE_SERVICE, "spec.monitoring", {}, "set at least one of drift, feedback and slo"),
+    (INFERENCE_SERVICE, "spec.monitoring", {"drift": {"windowSeconds": 9}}, "spec.monitoring.drift.windowSeconds"),
+    (INFERENCE_SERVICE, "spec.monitoring", {"drift": {"minSamples": 49}}, "spec.monitoring.drift.minSamples"),
+    (INFERENCE_SERVICE, "spec.monitoring", {"drift": {"alpha": 0}}, "spec.monitoring.drift.alpha"),
+    (INFERENCE_SERVICE, "spec.monitoring", {"drift": {"effect": -1}}, "spec.monitoring.drift.effect"),
+    (INFERENCE_SERVICE, "spec.monitoring", {"drift": {"consecutive": 25}}, "spec.monitoring.drift.consecutive"),
+    (INFERENCE_SERVICE, "spec.monitoring", {"feedback": {}}, "spec.monitoring.feedback.secretRef: Required"),
+    (INFERENCE_SERVICE, "spec.monitoring", scored(maxAgeSeconds=1), "spec.monitoring.feedback.maxAgeSeconds"),
+    (INFERENCE_SERVICE, "spec.monitoring", scored({"name": "accuracy"}), "set max, min or both"),
+    (INFERENCE_SERVICE, "spec.monitoring", scored({"name": "mae", "min": 2, "max": 1}), "min must not be above max"),
+    (INFERENCE_SERVICE, "spec.monitoring", scored({"name": "luck", "min": 1}), "spec.monitoring.feedback.metrics[0]"),
+    (INFERENCE_SERVICE, "spec.monitoring", scored(*[{"name": "mae", "max": 1}] * 2), "duplicate entries for key"),
+    (INFERENCE_SERVICE, "spec.monitoring", {"slo": {}}, "set availability, latencySeconds or both"),
+    (INFERENCE_SERVICE, "spec.monitoring", {"slo": {"availability": 1}}, "spec.monitoring.slo.availability"),
+    (
+        INFERENCE_SERVICE, "spec.monitoring",
+        {"slo": {"availability": 0.9, "latencyTarget": 0.9}}, "latencyTarget goes with latencySeconds",
+    ),
     (INFERENCE_SERVICE, "metadata.name", "a" * 45, "the name must be a DNS label of at most 44 characters"),
     (INFERENCE_SERVICE, "metadata.name", "1st-model", "the name must begin with a letter"),
     *((TRAINING_JOB, "spec.resources", refused, said) for refused, said in resources.REFUSED),
@@ -242,6 +270,8 @@ TAKEN = [
     changed(TRAINING_JOB, "spec.trainer", {"sklearn": BOOSTED, "preprocess": [{"kind": "date", "drop": True}]}),
     changed(MODEL_VERSION, "metadata.name", "1st-model"),
     changed(INFERENCE_SERVICE, "metadata.name", "a" * 44),
+    changed(INFERENCE_SERVICE, "spec.monitoring", MONITORING),
+    changed(INFERENCE_SERVICE, "spec.monitoring", {"drift": {}}),
 ]  # fmt: skip
 
 

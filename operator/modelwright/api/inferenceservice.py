@@ -24,6 +24,7 @@ from modelwright.api.base import (
 )
 from modelwright.api.checks import Check
 from modelwright.api.gateway import Gateway
+from modelwright.api.monitoring import Monitoring, MonitoringStatus
 from modelwright.api.stores import Artifact
 
 # Deployments are named NAME-HASH. Their pods have another suffix, and a label has at most 63 characters.
@@ -335,6 +336,10 @@ class InferenceServiceSpec(Model):
         description="Where callers outside the cluster come in. An HTTPRoute of the InferenceService's name leads them "
         "to it, and splits them between the revisions during a rollout; the stable revision's pods no longer do.",
     )
+    monitoring: Monitoring | None = Field(
+        default=None,
+        description="What is watched of the model that serves: drift, scores by feedback, objectives.",
+    )
 
 
 class Revision(Model):
@@ -568,6 +573,9 @@ class InferenceServiceStatus(Status):
     last_decision: Decision | None = Field(default=None, description="What was decided last, and why.")
     history: Annotated[list[Decision], Field(max_length=20)] | None = Field(
         default=None, description="The decisions before, the newest first."
+    )
+    monitoring: MonitoringStatus | None = Field(
+        default=None, description="What the last window of the stable revision with traffic shows."
     )
 
 
