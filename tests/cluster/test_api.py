@@ -59,6 +59,23 @@ CLIENT = {"clientId": "c", "tenantId": "t"}
 POOL = {"workloadIdentityProvider": "projects/1/locations/global/workloadIdentityPools/a/providers/b"}
 
 
+TRIGGERS = {
+    "schedule": "0 3 * * MON-FRI",
+    "timeZone": "America/Argentina/Buenos_Aires",
+    "startingDeadlineSeconds": 3600,
+    "onDataChange": {"intervalSeconds": 60},
+    "onDrift": {"serviceRef": {"name": "churn"}, "consecutive": 2, "minNewSamples": 2000, "force": True},
+    "onScore": {"serviceRef": {"name": "churn"}},
+}
+BRAKES = {
+    "cooldownSeconds": 86400,
+    "maxRunsPerDay": 4,
+    "concurrencyPolicy": "Replace",
+    "suspendAfterFailures": 0,
+    "budgetSeconds": 36000,
+}
+
+
 def data(uri: str, store: dict[str, Any]) -> dict[str, Any]:
     """Data in a store."""
     return {"uri": uri, "target": "y", "store": store}
@@ -183,6 +200,26 @@ REFUSED: list[tuple[dict[str, Any], str, Any, str | None]] = [
     (TRAINING_JOB, "spec.artifacts", {"deletionPolicy": "Recycle"}, "spec.artifacts.deletionPolicy"),
     (TRAINING_JOB, "spec.versionsHistoryLimit", 0, "spec.versionsHistoryLimit"),
     (TRAINING_JOB, "spec.versionsHistoryLimit", 1001, "spec.versionsHistoryLimit"),
+    (TRAINING_JOB, "spec.triggers", {"schedule": "0 3 * *"}, "spec.triggers.schedule"),
+    (TRAINING_JOB, "spec.triggers", {"schedule": "0 0 3 * * 1"}, "spec.triggers.schedule"),
+    (TRAINING_JOB, "spec.triggers", {"schedule": "@reboot"}, "spec.triggers.schedule"),
+    (TRAINING_JOB, "spec.triggers", {"schedule": "CRON_TZ=UTC 0 3 * * 1"}, "spec.triggers.schedule"),
+    (TRAINING_JOB, "spec.triggers", {"schedule": "@daily", "timeZone": "../UTC"}, "spec.triggers.timeZone"),
+    (TRAINING_JOB, "spec.triggers", {"timeZone": "Europe/Berlin"}, "timeZone is for schedule; remove it"),
+    (TRAINING_JOB, "spec.triggers", {"startingDeadlineSeconds": 60}, "startingDeadlineSeconds is for schedule"),
+    (TRAINING_JOB, "spec.triggers", {"onDataChange": {"intervalSeconds": 59}}, "onDataChange.intervalSeconds"),
+    (TRAINING_JOB, "spec.triggers", {"onDrift": {"consecutive": 2}}, "onDrift.serviceRef: Required"),
+    (TRAINING_JOB, "spec.brakes", {"concurrencyPolicy": "Allow"}, "spec.brakes.concurrencyPolicy"),
+    (TRAINING_JOB, "spec.brakes", {"maxRunsPerDay": 0}, "spec.brakes.maxRunsPerDay"),
+    (TRAINING_JOB, "spec.brakes", {"cooldownSeconds": "1h"}, "spec.brakes.cooldownSeconds"),
+    (
+        changed(TRAINING_JOB, "spec.triggers", {"onDataChange": {}}), "spec.data",
+        {"target": "y", "source": {"image": "mine:1"}}, "onDataChange cannot look into a container",
+    ),
+    (
+        changed(TRAINING_JOB, "spec.triggers", {"onDataChange": {}}), "spec.data.digest",
+        DIGEST, "data.digest admits no other data",
+    ),
     (TRAINING_JOB, "spec.backoffLimit", -1, "spec.backoffLimit"),
     (TRAINING_JOB, "spec.activeDeadlineSeconds", 0, "spec.activeDeadlineSeconds"),
     (TRAINING_JOB, "metadata.name", "a" * 51, "the name must be a DNS label of at most 50 characters"),
@@ -251,6 +288,8 @@ REFUSED: list[tuple[dict[str, Any], str, Any, str | None]] = [
 ]  # fmt: skip
 TAKEN = [
     TRAINING_JOB, MODEL_VERSION, INFERENCE_SERVICE, CANARY, ASKING,
+    changed(changed(changed(TRAINING_JOB, "spec.triggers", TRIGGERS), "spec.brakes", BRAKES), "spec.suspend", True),
+    changed(TRAINING_JOB, "spec.triggers", {"schedule": "@weekly"}),
     changed(TRAINING_JOB, "spec.data", data("s3://lake/*.csv", {**SECRET, "endpoint": "http://[::1]:9000/x"})),
     changed(TRAINING_JOB, "spec.data", data("az://lake/a.csv", {"identity": CLIENT})),
     changed(TRAINING_JOB, "spec.data", data("https://a.example/a.csv?x=1", {**SECRET, "caConfigMapRef": CA})),

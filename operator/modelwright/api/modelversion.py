@@ -39,6 +39,7 @@ from modelwright.api.gates import (
 )
 from modelwright.api.signatures import Verification
 from modelwright.api.stores import Artifact, Store, store_rules
+from modelwright.api.triggers import Cause
 
 # The Job that verifies the file is named NAME-verify, of at most 63 characters.
 NAME_LENGTH = 56
@@ -81,6 +82,7 @@ class Lineage(Model):
 
     training_job: Label | None = Field(default=None, description="TrainingJob that made it.")
     run: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Number of the run.")
+    cause: Cause | None = Field(default=None, description="Why that run was started.")
     completion_time: Timestamp | None = Field(
         default=None,
         description="When the model was finished. It orders the versions of a family for track: Latest, and survives a "

@@ -32,6 +32,7 @@ from modelwright.api.base import (
 from modelwright.api.gates import ApprovalPolicy, ChampionRef, DefaultGates, Gates, OnInconclusive, User
 from modelwright.api.signatures import Signing
 from modelwright.api.stores import Artifact, SecretReference, Store, store_rules
+from modelwright.api.triggers import Brakes, Cause, Triggers, TriggerStatus
 
 ESTIMATOR = r"^((lightgbm|xgboost)\.[A-Z][A-Za-z0-9]*|sklearn(\.[a-z][a-z0-9_]*)+\.[A-Z][A-Za-z0-9]*)$"
 # The ModelVersion of a run is named NAME-RUN, of at most 56 characters: room for 99,999 runs.
@@ -388,7 +389,18 @@ class Artifacts(Model):
 
 
 class TrainingJobSpec(Model):
-    """The recipe, and how long its results are kept. A change of the recipe starts a run."""
+    """The recipe, when it is run, and how long its results are kept. A change of the recipe starts a run."""
+
+    model_config = rules(
+        rule(
+            "!has(self.triggers) || !has(self.triggers.onDataChange) || !has(self.data.source)",
+            "onDataChange cannot look into a container: remove it, or data.source",
+        ),
+        rule(
+            "!has(self.triggers) || !has(self.triggers.onDataChange) || !has(self.data.digest)",
+            "data.digest admits no other data: remove it, or onDataChange",
+        ),
+    )
 
     model: Label | None = Field(
         default=None, description="Family that the versions belong to. Default: the name of the TrainingJob."
@@ -436,6 +448,18 @@ class TrainingJobSpec(Model):
     signing: Signing | None = Field(
         default=None, description="Sign the model when it is published. A change starts no run."
     )
+    triggers: Triggers | None = Field(
+        default=None,
+        description="What starts a run, besides a change of the recipe (docs/retraining.md). A change starts no run.",
+    )
+    brakes: Brakes | None = Field(
+        default=None, description="What holds triggers back. A change starts no run."
+    )
+    suspend: bool | None = Field(
+        default=None,
+        description="True: triggers start no run; a change of the recipe and `modelwright run` still do. A run that is "
+        "under way goes on. Default: false. A change starts no run.",
+    )
     resources: RequestedResources | None = Field(
         default=None, description="Compute resources of each step. Default: the operator's."
     )
@@ -466,9 +490,10 @@ class Run(Model):
     recipe_hash: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="Digest of the recipe: what of the spec makes another model."
     )
-    state: Literal["Pending", "Running", "Succeeded", "Failed", "Superseded"] = Field(
+    cause: Cause | None = Field(default=None, description="Why it was started.")
+    state: Literal["Pending", "Running", "Succeeded", "Failed", "Superseded", "Skipped"] = Field(
         description="Pending (has no Job yet, or waits to get another one), Running, then one of Succeeded, Failed, "
-        "Superseded for good."
+        "Superseded, Skipped (there was nothing to train) for good."
     )
     job: Label = Field(description="Name of the Job.")
     job_uid: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Uid of the Job.")
@@ -518,6 +543,7 @@ class TrainingJobStatus(Status):
         default=[],
         description="Earlier runs, newest first, 10 at most. Their ModelVersions may have been deleted since.",
     )
+    triggers: TriggerStatus | None = Field(default=None, description="What became of the triggers.")
     retiring: Annotated[list[RetiringVersion], Field(max_length=10)] | None = Field(
         default=None,
         description="ModelVersions that are being deleted. InferenceServices that follow the family pass them over.",

@@ -39,7 +39,12 @@ RECIPE_HASH = "modelwright.dev/recipe-hash"
 # The generation of the spec that a Job was made from.
 GENERATION = "modelwright.dev/generation"
 # What of the spec makes no other model, and asks for no other numbers of it; beside how stores are reached.
-NO_RECIPE = frozenset(("versions_history_limit", "on_inconclusive", "approval", "author", "signing"))
+NO_RECIPE = frozenset(
+    (
+        "versions_history_limit", "on_inconclusive", "approval", "author", "signing",
+        "triggers", "brakes", "suspend",
+    )
+)  # fmt: skip
 HISTORY = 10
 
 
