@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from support.examples import EXAMPLES, program
 from support.stores.s3 import gateway
 
 from modelwright.api.base import Model
@@ -31,7 +33,6 @@ from modelwright_training.main import run_step
 from modelwright_training.message import unpacked
 from modelwright_training.paths import Paths
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
 SPECS: dict[str, type[Model]] = {
     "TrainingJob": TrainingJobSpec,
     "ModelVersion": ModelVersionSpec,
@@ -56,7 +57,7 @@ OURS = [
 def pod(root: Path, folder: Path) -> tuple[Manifest, dict[str, str]]:
     """The folders of a training pod below `root`; the TrainingJob and the environment that its steps get."""
     for name in FOLDERS:
-        (root / name).mkdir(parents=True)
+        (root / name).mkdir(parents=True, exist_ok=True)
     (job,) = documents(folder / "trainingjob.yaml")
     for manifest in (manifest for path in folder.glob("data.yaml") for manifest in documents(path)):
         for key, text in manifest["data"].items():
@@ -142,13 +143,32 @@ def test_the_request_is_answered_by_the_model(
 
 @pytest.mark.parametrize("folder", ["churn", "churn-dates"])
 def test_the_churn_data_is_what_its_generator_writes(folder: str) -> None:
-    path = EXAMPLES / folder / "generate.py"
-    spec = importlib.util.spec_from_file_location("generate", path)
-    assert spec is not None
-    assert spec.loader is not None
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
-    assert path.with_name("data.yaml").read_text() == generate.config_map()
+    assert (EXAMPLES / folder / "data.yaml").read_text() == program(folder, "generate.py").config_map()
+
+
+def test_a_model_of_the_loop_is_right_only_about_orders_like_those_that_it_has_learnt_from(
+    tmp_path: Path,
+) -> None:
+    shop = program("loop", "shop.py")
+    near, far = (
+        [shop.draw(chance, far=far) for _ in range(1000)]
+        for chance, far in ((random.Random(3), False), (random.Random(4), True))
+    )
+    right = {}
+    for name, table in (("near", shop.table()), ("far", shop.table(seed=2, far=True))):
+        (tmp_path / name / "source").mkdir(parents=True)
+        (tmp_path / name / "source" / "orders.csv").write_text(table)
+        train(tmp_path / name, EXAMPLES / "loop")
+        model = serving_model.load(tmp_path / name / "model" / "model.onnx", None)
+        for orders in (near, far):
+            body = json.dumps(shop.request(orders)).encode()
+            labels, *_ = model.run(oip_request.decode(model.signature, body).tensors(model.signature))
+            right[name, orders is far] = np.mean(
+                [o.late == str(label) for o, label in zip(orders, labels, strict=True)]
+            )
+    assert right["near", False] > 0.85
+    assert right["near", True] < 0.75
+    assert right["far", True] > 0.85
 
 
 def test_breaking_a_rule_of_the_churn_example_fails_before_training(tmp_path: Path) -> None:
@@ -214,7 +234,7 @@ def test_the_example_of_stores_reads_a_bucket_with_the_keys_of_its_secret(tmp_pa
 def test_the_readme_names_every_folder() -> None:
     readme = (EXAMPLES / "README.md").read_text()
     folders = [path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name != "__pycache__"]
-    assert len(folders) == 14
+    assert len(folders) == 15
     assert all(f"[{folder}]({folder})" in readme for folder in folders)
 
 
