@@ -241,6 +241,11 @@ def _first(key: str, keep: int) -> Cut:
     return cut
 
 
+def _profile(result: Json) -> Json:
+    """A result without the digest of the profile, which lies beside the model."""
+    return {key: value for key, value in result.items() if key != "profile"}
+
+
 def _importance(keep: int) -> Cut:
     """The features that matter most."""
 
@@ -312,6 +317,7 @@ _CUTS: tuple[Cut, ...] = (
     _without("intervals"),
     _evidence(60),
     _evidence(0),
+    _profile,
     _libraries(8),
     _evidence_without("measured", "reference"),
     _libraries(0),

@@ -29,6 +29,7 @@ from modelwright_training.judging.gates.overlap import Origin
 from modelwright_training.judging.gates.world import Champion, World, look
 from modelwright_training.judging.loaded import Loaded, load
 from modelwright_training.judging.metrics import Rows
+from modelwright_training.judging.profile import document as profiles
 from modelwright_training.judging.reported import load_reported
 from modelwright_training.judging.trained import Training, load_training
 from modelwright_training.message import Json
@@ -36,7 +37,7 @@ from modelwright_training.onnxfile import modelfile, session
 from modelwright_training.paths import SIGNATURE, Paths
 from modelwright_training.signing import bundle, keys
 from modelwright_training.storing import artifact, stores
-from modelwright_training.storing.layout import MODEL, REPORT, mark_of
+from modelwright_training.storing.layout import MODEL, PROFILE, REPORT, mark_of
 from modelwright_training.storing.stores import Store
 
 log = logging.getLogger(__name__)
@@ -65,16 +66,19 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     log.info("Parity: %s over %d rows", compared["verdict"], compared["compared"])
     facts = _facts(trained, dataset)
     training, uri = load_training(paths.training), store.uri_of(candidate.file.digest)
-    measured = {**scored, "features": facts, "parity": compared}
+    profile = profiles.make(candidate, holdout, world.predicted)
+    counted = {"profile": {"digest": profile.digest, "rows": profile.rows}}
+    measured = {**scored, **counted, "features": facts, "parity": compared}
     report = _report(document, uri, source, candidate, measured, training)
     files = {
         MODEL: candidate.file.content,
         REPORT: _text(report),
         "golden.json": _text(golden.make(candidate.model, candidate.feed, trained, dataset)),
+        PROFILE: profile.content,
         "card.md": card.card(report),
     }
     signed, unsigned = _kept(document, candidate.file.digest, files, key, store)
-    judged = ("metrics", "evaluation", "parity", "gates", "importance", "fairness")
+    judged = ("metrics", "evaluation", "parity", "gates", "importance", "fairness", "profile")
     kept = ("artifact", "task", *judged, "signature", "libraries")
     return _with_note({name: report[name] for name in kept if name in report}, unsigned) | signed
 

@@ -47,6 +47,7 @@ def test_a_bundled_classification_goes_from_data_to_a_stored_model(
         "card.md",
         "golden.json",
         "model.onnx",
+        "profile.json",
         "report.json",
     ]
     assert result["artifact"]["uri"] == f"pvc://modelwright-artifacts/churn/{folder.name}/model.onnx"

@@ -142,7 +142,7 @@ def test_what_was_published_before_is_not_written_again(s3: Place, server: Gatew
     before = {
         name: path.stat().st_mtime_ns for name, path in files(server, s3).items() if not name.startswith(".")
     }
-    assert before.keys() == {"model.onnx", "report.json", "golden.json", "card.md"}
+    assert before.keys() == {"model.onnx", "report.json", "golden.json", "profile.json", "card.md"}
     ready.document["trainingJob"] = "other"
     assert s3.publish(ready).code == 0
     after = {name: path.stat().st_mtime_ns for name, path in files(server, s3).items()}

@@ -10,11 +10,13 @@ import numpy.typing as npt
 
 from modelwright_training.documents import Class, Dataset
 from modelwright_training.errors import InputError
-from modelwright_training.onnxfile.session import Array, Arrays, Model, listed
+from modelwright_training.onnxfile.session import DTYPES, Array, Arrays, Model, Tensor, listed
 
 LABELS = ("label", "output_label", "labels")
 NUMBERS = ("probabilities", "output_probability", "scores")
 VALUES = ("value", "variable", "values")
+# The kinds of numpy's types that each may have.
+OF_LABELS, OF_NUMBERS, OF_VALUES = "iuOUS", "f", "fiu"
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,16 +58,31 @@ def read(outputs: Arrays, classes: Sequence[Class] | None) -> Predictions:
     return _values(outputs) if classes is None else _classification(outputs, classes)
 
 
+def label_names(outputs: Sequence[Tensor]) -> tuple[str | None, str | None]:
+    """The names of a classifier's outputs: of the labels, and of the probabilities or scores."""
+    return _named(outputs, LABELS, OF_LABELS), _named(outputs, NUMBERS, OF_NUMBERS)
+
+
+def value_name(outputs: Sequence[Tensor]) -> str | None:
+    """The name of a regressor's output."""
+    return _named(outputs, VALUES, OF_VALUES)
+
+
+def _named(outputs: Sequence[Tensor], names: Sequence[str], kinds: str) -> str | None:
+    fitting = [each.name for each in outputs if np.dtype(DTYPES[each.datatype]).kind in kinds]
+    return next(iter([*(name for name in names if name in fitting), *fitting]), None)
+
+
 def _values(outputs: Arrays) -> Predictions:
-    found = _find(outputs, VALUES, "fiu")
+    found = _find(outputs, VALUES, OF_VALUES)
     if found is None or found.size != len(found):
         raise _unsuitable("a regression needs an output with one number per row, best called 'value'")
     return Predictions(values=found.reshape(-1).astype(np.float64))
 
 
 def _classification(outputs: Arrays, classes: Sequence[Class]) -> Predictions:
-    labels = _find(outputs, LABELS, "iuOUS")
-    numbers = _find(outputs, NUMBERS, "f")
+    labels = _find(outputs, LABELS, OF_LABELS)
+    numbers = _find(outputs, NUMBERS, OF_NUMBERS)
     table = None if numbers is None else numbers.reshape(len(numbers), -1).astype(np.float64)
     probabilities = None if table is None or "scores" in outputs else _probabilities(table, len(classes))
     scores = table if probabilities is None else None

@@ -2,9 +2,9 @@
 
 from modelwright_training.paths import SIGNATURE
 
-MODEL, REPORT = "model.onnx", "report.json"
+MODEL, REPORT, PROFILE = "model.onnx", "report.json", "profile.json"
 # What a run publishes. Anything else in the folder belongs to a person, and keeps it from being deleted.
-PUBLISHED = frozenset({MODEL, SIGNATURE, REPORT, "golden.json", "card.md"})
+PUBLISHED = frozenset({MODEL, SIGNATURE, REPORT, "golden.json", PROFILE, "card.md"})
 MARK = ".run."
 UID_CHARACTERS = 8
 

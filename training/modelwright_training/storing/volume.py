@@ -80,6 +80,9 @@ def put(prefix: Path, digest: str, files: Mapping[str, bytes], mark: str) -> boo
         else:
             raise OutsideError("StorageFailed", f"{folder.name} is deleted each time that it is written.")
     if found == digest:
+        if not fresh and os.access(folder, os.W_OK):
+            for name in files:  # an earlier release may not have written it
+                add(prefix, digest, name, files[name])
         return fresh
     if fresh:
         raise OutsideError(

@@ -112,6 +112,11 @@ class World:
         return self.measured.scored
 
     @property
+    def predicted(self) -> Predictions:
+        """What the candidate predicts for the hold-out."""
+        return self.candidate.predictions or self.model.predict(self.frame)
+
+    @property
     def baseline(self) -> Scored:
         """The baseline on the hold-out: always the most frequent class, or the mean, of the training rows."""
         return self.measured.baseline
