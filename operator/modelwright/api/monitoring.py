@@ -68,10 +68,11 @@ class Drift(Model):
         description="With what probability a window without drift may be found Drifted: of all its tests together. "
         "Default: 0.01.",
     )
-    effect: Annotated[float, Field(ge=0, le=10)] | None = Field(
+    effect: Annotated[float, Field(ge=0, le=2)] | None = Field(
         default=None,
-        description="The smallest drift that is worth an alarm, however sure it is: a population stability index. "
-        "docs/monitoring.md has what it means in standard deviations, and the default.",
+        description="The smallest drift that is worth an alarm, however sure it is, in standard deviations by which a "
+        "mean moves. docs/monitoring.md has what is as much of other changes: 0.2 is a population stability index of "
+        "0.04. Default: 0.2.",
     )
     consecutive: Annotated[int, Field(ge=1, le=24)] | None = Field(
         default=None,
@@ -177,7 +178,7 @@ class DriftedFeature(Model):
         description="The feature; `projections` for how features go together, `prediction` for the answers."
     )
     statistic: Annotated[str, Field(max_length=32)] = Field(
-        description="What was compared: psi, location, spread, missing, unseen, outside, ..."
+        description="What was compared: psi, location, spread, missing, unseen or outside."
     )
     value: FiniteFloat = Field(description="The number.")
     threshold: FiniteFloat = Field(description="Above which it is drift, with these numbers of rows.")

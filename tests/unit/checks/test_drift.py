@@ -84,7 +84,8 @@ def test_a_mean_that_moves_is_found_and_named() -> None:
     assert (worst.feature, worst.part, worst.statistic) == ("f7", "feature", "location")
     assert worst.value == pytest.approx(0.29, abs=0.01)
     assert 0.15 < worst.threshold <= 0.2
-    assert (worst.cell, worst.share, worst.expected) == ("> 1.28155", pytest.approx(0.164), 0.1)
+    assert (worst.cell, worst.expected) == ("> 1.28155", 0.1)
+    assert worst.share == pytest.approx(0.164)
     (found,) = drifted(of_profile(), of_window(f7=(*normal(500, mean=-0.3), 0, 0, 4)))[:1]
     assert found.value == pytest.approx(-0.29, abs=0.01)
 
@@ -106,7 +107,7 @@ def test_psi_is_the_population_stability_index(mean: float) -> None:
     first, second = normal(50_000, mean=mean), normal(50_000)
     of_textbooks = sum((a - b) / 50_000 * log(a / b) for a, b in zip(first, second, strict=True))
     assert psi.value == pytest.approx(of_textbooks, rel=0.1 if mean < 1 else 0.25)
-    assert psi.value == pytest.approx(mean**2, rel=0.1 if mean < 1 else 0.3)
+    assert psi.value == pytest.approx(mean**2, rel=0.15 if mean < 1 else 0.3)
 
 
 def test_how_features_go_together_is_drift_of_its_own() -> None:
