@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import NamedTuple, TypeGuard
 
 from modelwright_serving.fair import in_turns
-from modelwright_serving.limits import LARGE, QUEUE_REQUESTS, QUEUE_SECONDS, RUN_SECONDS
+from modelwright_serving.limits import FEEDBACK, LARGE, QUEUE_REQUESTS, QUEUE_SECONDS, RUN_SECONDS
 from modelwright_serving.memory import REFUSAL, Account
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel
@@ -176,7 +176,11 @@ class Executor:
             if ticket.settled:
                 continue
             try:
-                jobs.append(self._runs.job(ticket, ticket.decode(at_once=True)))
+                job = self._runs.job(ticket, ticket.decode(at_once=True))
+                if job.request.tokens and job.rows > FEEDBACK.tokens_at_once:
+                    self._slow[ticket] = job
+                else:
+                    jobs.append(job)
             except CostlyError:
                 self._slow[ticket] = _Unread(ticket)
             except OipError as error:

@@ -110,3 +110,25 @@ class TrafficLimits:
 
 
 TRAFFIC = TrafficLimits()
+
+
+@dataclass(frozen=True)
+class FeedbackLimits:
+    """Of prediction tokens and of what comes back with them. Sizes in bytes."""
+
+    tokens: int = 1024  # rows of a request whose predictions get tokens
+    tokens_at_once: int = 32  # of them, that are made on the event loop
+    body: int = 1024**2  # of a request with feedback
+    document: int = 8 * 1024**2  # of the values of its JSON, as they are estimated
+    entries: int = 10_000  # of a request with feedback
+    entries_at_once: int = 256  # counted in one turn of the event loop
+    least_key: int = 16
+    key: int = 4096
+    keys: int = 8  # files in the folder
+    remembered: int = 400_000  # tokens that are known to be counted, before the oldest are forgotten
+    windows: int = 3
+    models: int = 8  # whose predictions are counted apart, in one window
+    pairs: int = 1024  # of a predicted and a true class, counted for one model
+
+
+FEEDBACK = FeedbackLimits()

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from modelwright_serving.feedback.feedback import Feedback, Outcome
 from modelwright_serving.histogram import DURATION_BOUNDS, FINE_DURATION_BOUNDS, Histogram
 from modelwright_serving.memory import Memory
 from modelwright_serving.oip.documents import Totals
@@ -79,6 +80,7 @@ class Metrics(Collector):
         self.refusals: Counter[str] = Counter(dict.fromkeys(REFUSALS, 0))
         self.traffic = TrafficCounts(dict(zip(_LABELS, self._labels, strict=True)))
         self.memory = Memory(0)
+        self.feedback = Feedback(wanted=False, max_age_seconds=0)
         self.digest = ""
         self.load_seconds: float | None = None
         self.queue_length: Callable[[], int] = lambda: 0
@@ -133,6 +135,8 @@ class Metrics(Collector):
         yield from self._batches()
         yield from self._model()
         yield from self.traffic.collect()
+        if self.feedback.wanted:
+            yield self._feedback()
 
     def _requests(self) -> Iterator[Metric]:
         total = CounterMetricFamily(
@@ -213,6 +217,16 @@ class Metrics(Collector):
             )
             info.add_metric((*self._labels, self.digest), 1)
             yield info
+
+    def _feedback(self) -> Metric:
+        total = CounterMetricFamily(
+            "modelwright_feedback",
+            "Prediction tokens that came back with the truth, by what became of them.",
+            labels=(*_LABELS, "outcome"),
+        )
+        for outcome in Outcome:
+            total.add_metric((*self._labels, outcome.value), self.feedback.totals[outcome])
+        return total
 
     def _plain(self, name: str, documentation: str, value: float) -> GaugeMetricFamily:
         gauge = GaugeMetricFamily(name, documentation, labels=_LABELS)

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Protocol, TypeAlias
 
 from modelwright_serving import runtime
-from modelwright_serving.limits import MAX_ANSWER
+from modelwright_serving.limits import FEEDBACK, MAX_ANSWER
 from modelwright_serving.memory import Account
 from modelwright_serving.model import LoadedModel
 from modelwright_serving.oip.answer import JSON_GROWTH, Answer, RunOutputs, answer_size, check_answer
@@ -118,6 +118,12 @@ class Runs:
         rows: int = shape[0] if shape else 1
         if self._joins_rows and len(inputs) > 1:
             self._check_rows(inputs, rows)
+        if request.tokens and rows > FEEDBACK.tokens:
+            raise OipError(
+                f"{rows} rows are too many for prediction tokens; ask for those of at most {FEEDBACK.tokens} at a time",
+                Problem.TOO_LARGE,
+                "Rows",
+            )
         if rows * self.answer_row > MAX_ANSWER:
             check_answer(answer_size(self._model.signature, request.wanted, rows))
         return Job(ticket, request, rows if self._joins_rows else 0)

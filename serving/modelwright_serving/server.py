@@ -12,14 +12,18 @@ from time import perf_counter
 from modelwright_serving import __version__, admin, golden, logs
 from modelwright_serving.batch import Bounds, Executor
 from modelwright_serving.drain import ServedPort, drain
+from modelwright_serving.feedback.feedback import Feedback
+from modelwright_serving.feedback.keys import KeysWatch
 from modelwright_serving.host import Host
 from modelwright_serving.http import inference, paths
 from modelwright_serving.http.connection import Connection
+from modelwright_serving.http.feedback import FeedbackEndpoint
 from modelwright_serving.limits import ADMIN, Limits
 from modelwright_serving.listening import Port
 from modelwright_serving.memory import Memory
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel, load
+from modelwright_serving.predictions import Predictions
 from modelwright_serving.rpc.decoding import Target
 from modelwright_serving.rpc.delegated import PATH
 from modelwright_serving.rpc.service import RpcService
@@ -50,10 +54,18 @@ class Server:
         self._state = State(settings.stuck_seconds)
         self._metrics = Metrics(settings.name, settings.version)
         self._metrics.ready = lambda: self._state.ready
-        self._infer = inference.Inference(self._state, settings.name, settings.version, self._metrics.http)
+        self._feedback = Feedback(
+            wanted=settings.feedback_keys is not None, max_age_seconds=settings.feedback_max_age
+        )
+        self._metrics.feedback = self._feedback
+        tokens = self._feedback.tokens if self._feedback.wanted else None
+        self._infer = inference.Inference(
+            self._state, settings.name, settings.version, self._metrics.http, tokens
+        )
         routes = paths.routes(
             self._state,
             self._infer,
+            FeedbackEndpoint(self._state, self._feedback, loop),
             self._metrics,
             settings.name,
             settings.version,
@@ -68,6 +80,7 @@ class Server:
             __version__,
             self._metrics,
             _limits(settings),
+            tokens,
         )
         self._grpc = Host(self._rpc.connections(), _limits(settings), loop, memory, "grpc")
         self._admin = Host(partial(Connection, admin.routes(self._metrics, self._state, loop)), ADMIN, loop)
@@ -105,6 +118,12 @@ class Server:
                 )
                 stack.callback(watch.stop)
                 watch.start()
+            if self._settings.feedback_keys is not None:
+                keys = KeysWatch(
+                    self._loop, self._settings.feedback_keys, self._settings.name, self._feedback.use
+                )
+                stack.callback(keys.stop)
+                keys.start()
             await self._load_unless_stopped()
             await self._stopping.wait()
             logs.event("draining")
@@ -155,6 +174,7 @@ class Server:
             self._rpc.changed,
         )
         serving = Serving(model, executor)
+        self._feedback.follow(model.digest, Predictions.of(model.signature))
         self._infer.install(serving)
         self._metrics.digest = model.digest
         self._metrics.load_seconds = seconds

@@ -44,6 +44,8 @@ class Settings:
     read_timeout: float
     traffic: tuple[Path, ...]
     share_rows: bool
+    feedback_keys: Path | None
+    feedback_max_age: int
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -79,6 +81,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         read_timeout=options.read_timeout,
         traffic=tuple(options.traffic),
         share_rows=options.row_sharing == "auto",
+        feedback_keys=options.feedback_keys,
+        feedback_max_age=options.feedback_max_age_seconds,
     )
 
 
@@ -123,10 +127,29 @@ def _parser() -> argparse.ArgumentParser:
         help="whether rows of different callers may share a run of the model: where it is proved that they do not "
         "influence each other, or never; default: %(default)s",
     )
+    _add_feedback(parser)
     _add_drain(parser)
     _add_limits(parser)
     add("--termination-log", type=Path, default=termination.DEFAULT_PATH, metavar="PATH")
     return parser
+
+
+def _add_feedback(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("feedback: predictions that come back with the truth")
+    group.add_argument(
+        "--feedback-keys",
+        type=Path,
+        metavar="DIR",
+        help="give tokens to predictions whose callers ask for them, and take POST .../feedback; each file in DIR is a "
+        "key, `key` signs, all verify; read again whenever they change",
+    )
+    group.add_argument(
+        "--feedback-max-age-seconds",
+        type=_positive,
+        default=30 * 86400,
+        metavar="N",
+        help="older tokens are not counted; default: %(default)s",
+    )
 
 
 def _add_drain(parser: argparse.ArgumentParser) -> None:

@@ -12,10 +12,10 @@ from modelwright_serving.limits import Limits
 from modelwright_serving.memory import REFUSAL, Account
 from modelwright_serving.metrics import ProtocolMetrics
 from modelwright_serving.oip import request
-from modelwright_serving.oip.answer import Answer, Encoder
+from modelwright_serving.oip.answer import Answer, Encoder, Tokens
 from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
-from modelwright_serving.oip.signature import DIGEST, Signature
+from modelwright_serving.oip.signature import DIGEST, PREDICTION_TOKENS, Signature
 from modelwright_serving.runs import Encoded
 from modelwright_serving.state import Serving, State
 from modelwright_serving.traffic.answers import OwnAnswer, OwnError
@@ -52,6 +52,8 @@ class _HttpTicket:
         decoded = request.decode(
             self._infer.signature, exchange.body, exchange.header_length, at_once=at_once
         )
+        if self._infer.gives_tokens and exchange.headers.get(PREDICTION_TOKENS) == b"true":
+            decoded.tokens = True
         # Of what the worker decodes, one request is there at a time. A record may leave out nearly all of its values.
         if at_once and (size > Limits.counted or decoded.by_record) and not exchange.hold(decoded.footprint):
             raise OipError(REFUSAL, Problem.UNAVAILABLE)
@@ -122,11 +124,20 @@ class _AskingTicket(_HttpTicket):
 class Inference:
     """Inference over HTTP by the served model."""
 
-    def __init__(self, state: State, name: str, version: str, metrics: ProtocolMetrics[int]) -> None:
+    def __init__(
+        self,
+        state: State,
+        name: str,
+        version: str,
+        metrics: ProtocolMetrics[int],
+        tokens: Tokens | None = None,
+    ) -> None:
         self._state = state
         self._name = name
         self._version = version
         self.metrics = metrics
+        self._tokens = tokens
+        self.gives_tokens = tokens is not None
         self.signature: Signature
         self.encoder: Encoder
         self._digest: tuple[bytes, bytes]
@@ -140,7 +151,7 @@ class Inference:
     def install(self, serving: Serving) -> None:
         """Prepare everything that all answers of this model have in common."""
         self.signature = serving.model.signature
-        self.encoder = Encoder(self.signature, self._name, self._version)
+        self.encoder = Encoder(self.signature, self._name, self._version, self._tokens)
         self._digest = (DIGEST, serving.model.digest.encode())
         self._make_heads()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import orjson
 
 from modelwright_serving.http import health, openapi, responses
-from modelwright_serving.http.exchange import Exchange
+from modelwright_serving.http.exchange import Endpoint, Exchange
 from modelwright_serving.http.inference import Inference, InferEndpoint, PinnedEndpoint
 from modelwright_serving.http.responses import Response
 from modelwright_serving.http.routes import Document, Routes
@@ -19,7 +19,13 @@ _MAX_FILTER = 4096
 
 
 def routes(
-    state: State, inference: Inference, metrics: Metrics, name: str, version: str, server_version: str
+    state: State,
+    inference: Inference,
+    feedback: Endpoint,
+    metrics: Metrics,
+    name: str,
+    version: str,
+    server_version: str,
 ) -> Routes:
     """Every path of the protocol for one model, with and without its version."""
     table = Routes(lambda path: responses.error(404, _unknown(path, name, version)))
@@ -62,6 +68,7 @@ def routes(
         table.get(f"{path}/stats", lambda: _statistics(metrics, name, version))
         endpoint = PinnedEndpoint(inference) if path == pinned else InferEndpoint(inference)
         table.post(f"{path}/infer", endpoint)
+        table.post(f"{path}/feedback", feedback)
     return table
 
 

@@ -1,7 +1,11 @@
 """The model's outputs to the bytes of inference responses, encoding an array once for all requests of a batch."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import orjson
@@ -13,6 +17,7 @@ from modelwright_serving.oip.records import RecordsEncoder
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.oip.tensors import Tensor
+from modelwright_serving.predictions import Predictions, Read
 
 # More kinds of answers than a model with outputs of varying width usually has.
 _MAX_TEMPLATES = 64
@@ -38,7 +43,7 @@ def answer_size(signature: Signature, wanted: Wanted, rows: int) -> int:
     return sum(sizes)
 
 
-def _size(dtype: "np.dtype[Any]", count: int, *, binary: bool) -> int:
+def _size(dtype: np.dtype[Any], count: int, *, binary: bool) -> int:
     if dtype.hasobject:
         return _TEXT * count
     return count * (dtype.itemsize if binary else 3 * dtype.itemsize + 3)
@@ -61,13 +66,14 @@ class RunOutputs:
     `by_row`: every array has one entry for each row of the run, so that rows can be told apart.
     """
 
-    __slots__ = ("_rows", "arrays", "bodies", "by_row")
+    __slots__ = ("_predictions", "_rows", "arrays", "bodies", "by_row")
 
     def __init__(self, arrays: list[Tensor], *, by_row: bool) -> None:
         self.arrays = arrays
         self.by_row = by_row
         self._rows: list[list[bytes] | None] = [None] * len(arrays)
         self.bodies: list[bytes] = []
+        self._predictions: Read | None = None
 
     @property
     def size(self) -> int:
@@ -86,6 +92,12 @@ class RunOutputs:
             return b""
         rows = self.rows(position)
         return rows[start] if stop - start == 1 else b",".join(rows[start:stop])
+
+    def predictions(self, how: Predictions) -> Read:
+        """What has been predicted for all rows."""
+        if self._predictions is None:
+            self._predictions = how.read(self.arrays)
+        return self._predictions
 
     def rows(self, position: int) -> list[bytes]:
         """The elements of one output, a piece for each row."""
@@ -111,6 +123,13 @@ class Answer:
         self.start = start
         self.stop = stop
 
+    def predictions(self, how: Predictions) -> Read:
+        """What has been predicted for its rows."""
+        read = self.outputs.predictions(how)
+        if not self.outputs.by_row:
+            return read
+        return Read(read.labels[self.start : self.stop], read.values[self.start : self.stop])
+
     def size(self, wanted: Wanted) -> int:
         """About the bytes that it takes."""
         sizes = [
@@ -120,10 +139,15 @@ class Answer:
         return sum(sizes)
 
 
+# Gives a token for the prediction of each row of an answer, or none at all.
+Tokens: TypeAlias = Callable[[Answer], list[bytes]]
+
+
 class Encoder:
     """Writes responses of one model; everything that never changes is encoded once."""
 
-    def __init__(self, signature: Signature, name: str, version: str) -> None:
+    def __init__(self, signature: Signature, name: str, version: str, tokens: Tokens | None = None) -> None:
+        self._tokens = tokens
         self._head = b'{"model_name":%b,"model_version":%b,' % (orjson.dumps(name), orjson.dumps(version))
         self._tensors = [
             b'{"name":%b,"datatype":"%b","shape":[' % (orjson.dumps(spec.name), spec.datatype.encode())
@@ -139,6 +163,8 @@ class Encoder:
         OipError if the model's answer cannot be told by record.
         """
         outputs = answer.outputs
+        if request.tokens:
+            return self._with_tokens(request, answer)
         if request.by_record:
             return self._by_record(request, answer), None
         rows = answer.stop - answer.start
@@ -146,6 +172,17 @@ class Encoder:
             bodies = outputs.bodies or outputs.fill(self._template(outputs))
             return _identified(bodies[answer.start], request.id), None
         return self._encode(request, answer)
+
+    def _with_tokens(self, request: InferRequest, answer: Answer) -> tuple[bytes, int | None]:
+        """The same with the tokens of its predictions, as the last member of the JSON object."""
+        body, length = self.encode(replace(request, tokens=False), answer)
+        tokens = [] if self._tokens is None else self._tokens(answer)
+        if not tokens:
+            return body, length
+        end = len(body) if length is None else length
+        parameters = b',"parameters":{"prediction_tokens":["%b"]}}' % b'","'.join(tokens)
+        whole = b"".join((body[: end - 1], parameters, body[end:]))
+        return whole, None if length is None else end - 1 + len(parameters)
 
     def _by_record(self, request: InferRequest, answer: Answer) -> bytes:
         outputs = answer.outputs

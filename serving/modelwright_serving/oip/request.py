@@ -14,6 +14,8 @@ from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.oip.tensors import Part, Tensor, footprint, from_json, unpack
 
 MAX_DIMENSION = 2**31 - 1
+# The parameter that asks for a token for each prediction, and the one of the answer that has them.
+PREDICTION_TOKENS = "prediction_tokens"
 # Bytes of memory for each value that follows a comma, each list, object, and either end of a string.
 _COSTS = ((b",", 32), (b"[", 72), (b"{", 200), (b'"', 32))
 _COUNTED_AT_ONCE = 256 * 1024
@@ -24,13 +26,14 @@ _BAD_SHAPE = "shape has to be a list of sizes, such as [1, 4]"
 class InferRequest:
     """One decoded request: `inputs` in the model's order; `wanted` outputs by position, each binary or JSON.
 
-    `by_record`: it came as records, and so goes its answer.
+    `by_record`: it came as records, and so goes its answer. `tokens`: its predictions are to get tokens.
     """
 
     inputs: list[Part]
     wanted: tuple[tuple[int, bool], ...]
     id: str | None = None
     by_record: bool = False
+    tokens: bool = False
 
     @property
     def footprint(self) -> int:
@@ -62,17 +65,18 @@ def decode(
             )
         header, tail = body[:header_length], Tail(memoryview(body)[header_length:])
     document = _parse(header)
+    tokens = "parameters" in document and _flag(document["parameters"], PREDICTION_TOKENS, default=False)
     if "records" in document and "inputs" not in document:
         if at_once and len(header) > RECORDS_AT_ONCE:
             raise CostlyError
         rows: list[Part] = list(records.decode(signature, document, at_once=at_once))
-        return InferRequest(rows, signature.all_outputs[False], _id(document), by_record=True)
+        return InferRequest(rows, signature.all_outputs[False], _id(document), by_record=True, tokens=tokens)
     # Two single letters are found ten times as fast as two words, and are not in the words of every request.
     booleans = (b"r" in header and b"true" in header) or (b"l" in header and b"false" in header)
     inputs = _inputs(signature, document, tail, booleans=booleans)
     if tail is not None:
         tail.expect_empty()
-    return InferRequest(inputs, _wanted(signature, document), _id(document))
+    return InferRequest(inputs, _wanted(signature, document), _id(document), tokens=tokens)
 
 
 def _parse(header: bytes) -> dict[str, Any]:
@@ -87,11 +91,17 @@ def _parse(header: bytes) -> dict[str, Any]:
     return document
 
 
+def document_cost(document: bytes) -> int:
+    """About the bytes of memory that the values of a JSON document take."""
+    cost = len(document)
+    for start in range(0, len(document), _COUNTED_AT_ONCE):  # between two parts other threads have their turn
+        cost += sum([document.count(mark, start, start + _COUNTED_AT_ONCE) * size for mark, size in _COSTS])
+    return cost
+
+
 def _check_cost(header: bytes) -> None:
     """OipError if the values of a document would take too much memory, wherever in it they stand."""
-    cost = len(header)
-    for start in range(0, len(header), _COUNTED_AT_ONCE):  # between two parts other threads have their turn
-        cost += sum([header.count(mark, start, start + _COUNTED_AT_ONCE) * size for mark, size in _COSTS])
+    cost = document_cost(header)
     if cost > MAX_DOCUMENT:
         raise OipError(
             f"the values of the JSON document would take about {cost} bytes of memory, and at most {MAX_DOCUMENT} "

@@ -14,6 +14,8 @@ from modelwright_serving.oip.errors import OipError, Problem
 
 # The header of a response, or the gRPC metadata, that names the bytes of the model.
 DIGEST = b"modelwright-model-digest"
+# The header of a request that asks for a token for each prediction, with the value `true`.
+PREDICTION_TOKENS = b"modelwright-prediction-tokens"
 
 # Each datatype of the protocol, with NumPy's and ONNX's name of it.
 _TYPES = (

@@ -19,7 +19,7 @@ from modelwright_serving.memory import REFUSAL, Account
 from modelwright_serving.oip.answer import Answer
 from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
-from modelwright_serving.oip.signature import DIGEST
+from modelwright_serving.oip.signature import DIGEST, PREDICTION_TOKENS
 from modelwright_serving.rpc import delegated, framing, status
 from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS, own_error
 from modelwright_serving.rpc.inference import ModelInfer
@@ -67,6 +67,8 @@ class _ConnectTicket:
     def decode(self, *, at_once: bool) -> InferRequest:
         exchange = self._exchange
         request = self._method.decoder.decode(exchange.body, at_once=at_once)
+        if self._method.gives_tokens and exchange.headers.get(PREDICTION_TOKENS) == b"true":
+            request.tokens = True
         if at_once and len(exchange.body) > Limits.counted and not exchange.hold(request.footprint):
             raise OipError(REFUSAL, Problem.UNAVAILABLE)
         return request

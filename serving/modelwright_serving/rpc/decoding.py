@@ -86,7 +86,7 @@ class RequestDecoder:
                 raise error.within(f"inputs[{index}] ({given.name})") from None
         if len(places) == len(inputs):
             self._learn(data, found, places, wanted)
-        return InferRequest(inputs, wanted, _id(data, found))
+        return InferRequest(inputs, wanted, _id(data, found), tokens=found.tokens)
 
     def _tensor(self, data: bytes, found: InferFields, index: int, places: list[Place]) -> Part:
         given = found.inputs[index]
@@ -139,7 +139,7 @@ class RequestDecoder:
             return
         if len(self._templates) >= _MAX_TEMPLATES:
             self._templates.clear()
-        self._templates[len(data)] = _Template(constants, places, wanted, identity)
+        self._templates[len(data)] = _Template(constants, places, wanted, identity, found.tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,7 @@ class _Template:
     places: list[Place]
     wanted: tuple[tuple[int, bool], ...]
     identity: tuple[int, int]
+    tokens: bool
 
     def read(self, data: bytes) -> InferRequest | None:
         """The request, unless it differs in more than what the holes hold."""
@@ -164,9 +165,9 @@ class _Template:
         ]
         start, stop = self.identity
         if start == stop:
-            return InferRequest(inputs, self.wanted)
+            return InferRequest(inputs, self.wanted, tokens=self.tokens)
         try:
-            return InferRequest(inputs, self.wanted, str(data[start:stop], "utf-8"))
+            return InferRequest(inputs, self.wanted, str(data[start:stop], "utf-8"), tokens=self.tokens)
         except UnicodeDecodeError:
             return None
 

@@ -1,17 +1,18 @@
 """The model's outputs to ModelInferResponse; whatever answers of one run, or of equal shape, share is made once."""
 
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
 
 from modelwright_serving import protobuf
-from modelwright_serving.oip.answer import Answer, RunOutputs
+from modelwright_serving.oip.answer import Answer, RunOutputs, Tokens
 from modelwright_serving.oip.binary import to_bytes
-from modelwright_serving.oip.request import InferRequest
+from modelwright_serving.oip.request import PREDICTION_TOKENS, InferRequest
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.oip.tensors import Tensor
-from modelwright_serving.rpc.framing import HEAD
-from modelwright_serving.rpc.messages import tensor
+from modelwright_serving.rpc.framing import HEAD, HEAD_SIZE
+from modelwright_serving.rpc.messages import parameter, tensor
 
 _MAX_REMEMBERED = 256
 _MAX_RUN = 1024**2  # bytes; of a larger run each answer is made from its own rows
@@ -52,8 +53,9 @@ class _Run:
 class ResponseEncoder:
     """Writes the responses of one model, each with its gRPC prefix."""
 
-    def __init__(self, signature: Signature, name: str, version: str) -> None:
+    def __init__(self, signature: Signature, name: str, version: str, tokens: Tokens | None = None) -> None:
         self._signature = signature
+        self._tokens = tokens
         self._model = protobuf.string(1, name) + protobuf.string(2, version)
         # What stands before each raw output, of responses that differ in nothing but the values.
         self._forms: dict[object, list[bytes]] = {}
@@ -61,6 +63,8 @@ class ResponseEncoder:
 
     def encode(self, request: InferRequest, answer: Answer) -> bytes:
         """Every wanted output as raw contents, in the order in which they were asked for."""
+        if request.tokens:
+            return self._with_tokens(request, answer)
         outputs, start, stop = answer.outputs, answer.start, answer.stop
         run = self._run
         if run is None or run.outputs is not outputs:
@@ -75,6 +79,15 @@ class ResponseEncoder:
             shapes = run.shapes_of(request.wanted, stop - start)
         before = self._before(request, shapes, tuple([len(raw) for raw in raws]))
         return b"".join(chain.from_iterable(zip(before, raws, strict=True)))
+
+    def _with_tokens(self, request: InferRequest, answer: Answer) -> bytes:
+        """The same with the tokens of its predictions, as one text with commas between them."""
+        message = self.encode(replace(request, tokens=False), answer)
+        tokens = [] if self._tokens is None else self._tokens(answer)
+        if not tokens:
+            return message
+        more = parameter(PREDICTION_TOKENS, b",".join(tokens))
+        return b"".join((HEAD.pack(0, len(message) - HEAD_SIZE + len(more)), message[HEAD_SIZE:], more))
 
     def _begin(self, answer: Answer) -> _Run | None:
         """What the answers of a run have in common, if there are several and they are small enough to be kept."""

@@ -11,10 +11,10 @@ from modelwright_serving.http2.stream import Stream
 from modelwright_serving.limits import TRAFFIC, Limits
 from modelwright_serving.memory import REFUSAL, Account
 from modelwright_serving.metrics import ProtocolMetrics
-from modelwright_serving.oip.answer import Answer
+from modelwright_serving.oip.answer import Answer, Tokens
 from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
-from modelwright_serving.oip.signature import DIGEST
+from modelwright_serving.oip.signature import DIGEST, PREDICTION_TOKENS
 from modelwright_serving.rpc import delegated, framing, status
 from modelwright_serving.rpc.decoding import RequestDecoder, Target
 from modelwright_serving.rpc.delegated import PROTO, PROTOBUF_ANSWERS, DelegatedCall, own_error
@@ -68,6 +68,8 @@ class _GrpcTicket:
         except RpcError as error:
             raise _FramingError(error) from None
         request = method.decoder.decode(message, at_once=at_once)
+        if method.gives_tokens and stream.handler.headers.get(PREDICTION_TOKENS) == b"true":
+            request.tokens = True
         # Of what the worker decodes, one message is there at a time.
         if at_once and len(message) > Limits.counted:
             self._count(message, request)
@@ -151,13 +153,21 @@ class ModelInfer:
     """The call ModelInfer of the served model."""
 
     def __init__(
-        self, state: State, target: Target, replies: Replies, metrics: ProtocolMetrics[str], body_limit: int
+        self,
+        state: State,
+        target: Target,
+        replies: Replies,
+        metrics: ProtocolMetrics[str],
+        body_limit: int,
+        tokens: Tokens | None = None,
     ) -> None:
         self._state = state
         self._target = target
         self.replies = replies
         self.metrics = metrics
         self.body_limit = body_limit
+        self._tokens = tokens
+        self.gives_tokens = tokens is not None
         self.decoder: RequestDecoder
         self.encoder: ResponseEncoder
         self._digest = ""
@@ -172,7 +182,7 @@ class ModelInfer:
         """Prepare everything that all answers of this model have in common."""
         signature = serving.model.signature
         self.decoder = RequestDecoder(signature, self._target)
-        self.encoder = ResponseEncoder(signature, self._target.name, self._target.version)
+        self.encoder = ResponseEncoder(signature, self._target.name, self._target.version, self._tokens)
         self._digest = serving.model.digest
         self._make_heads()
 

@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 from modelwright_serving import protobuf
 from modelwright_serving.limits import FIELDS_AT_ONCE, MAX_DIMENSIONS, MAX_FIELDS
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
+from modelwright_serving.oip.request import PREDICTION_TOKENS
 from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.protobuf import LENGTH, VARINT, Field, FieldLimit, WireError
+
+_TOKENS = PREDICTION_TOKENS.encode()
+_TRUTH = 1  # bool_param of an InferParameter
 
 
 @dataclass(slots=True)
@@ -34,6 +38,7 @@ class InferFields:
     inputs: list[InputFields] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     raw: list[Field] = field(default_factory=list)
+    tokens: bool = False
 
 
 def infer_request(data: bytes, most_tensors: int = MAX_FIELDS, *, at_once: bool = False) -> InferFields:
@@ -71,12 +76,36 @@ def _infer_field(data: bytes, found: InferFields, item: Field, limit: FieldLimit
     elif item.number == 3:
         protobuf.text(data, item)
         found.id = item
+    elif item.number == 4:
+        found.tokens = _asks_for_tokens(data, item, limit, before=found.tokens)
     elif item.number == 5:
         found.inputs.append(tensor_fields(data, item, limit))
     elif item.number == 6:
         found.outputs.append(_name(data, item, limit))
     elif item.number == 7:
         found.raw.append(item)
+
+
+def _asks_for_tokens(data: bytes, where: Field, limit: FieldLimit, *, before: bool) -> bool:
+    """What a parameter says about prediction tokens; `before` if it is another one."""
+    if data.find(_TOKENS, where.start, where.stop) < 0:
+        return before
+    name, values = "", []
+    for item in protobuf.read(data, where.start, where.stop, limit):
+        if item.number == 1 and item.kind == LENGTH:
+            name = protobuf.text(data, item)
+        elif item.number == 2 and item.kind == LENGTH:
+            values = list(protobuf.read(data, item.start, item.stop, limit))
+    if name != PREDICTION_TOKENS:
+        return before
+    if not values or values[-1].number != _TRUTH or values[-1].kind != VARINT:
+        raise OipError(f"parameters.{PREDICTION_TOKENS} has to be true or false")
+    return values[-1].value != 0
+
+
+def parameter(name: str, value: bytes) -> bytes:
+    """A text among the parameters of a ModelInferResponse."""
+    return protobuf.blob(4, protobuf.string(1, name) + protobuf.blob(2, protobuf.blob(3, value)))
 
 
 def tensor_fields(data: bytes, where: Field, limit: FieldLimit) -> InputFields:

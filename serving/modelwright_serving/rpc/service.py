@@ -10,6 +10,7 @@ from modelwright_serving.limits import Limits
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel
 from modelwright_serving.oip import documents
+from modelwright_serving.oip.answer import Tokens
 from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.rpc import extensions, messages
 from modelwright_serving.rpc.calls import Method, Router, Unary
@@ -35,13 +36,14 @@ class RpcService:
         server_version: str,
         metrics: Metrics,
         limits: Limits,
+        tokens: Tokens | None = None,
     ) -> None:
         self._state = state
         self._target = target
         self._totals = metrics.totals
         self._limits = limits
         self._replies = Replies()
-        self._infer = ModelInfer(state, target, self._replies, metrics.grpc, limits.body)
+        self._infer = ModelInfer(state, target, self._replies, metrics.grpc, limits.body, tokens)
         self._health = Health(state, self._replies, ("", SERVICE))
         self._server = messages.server_metadata(_NAME, server_version, documents.EXTENSIONS)
 

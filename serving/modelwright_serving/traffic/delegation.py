@@ -13,6 +13,7 @@ from hmac import compare_digest
 
 from modelwright_serving import logs
 from modelwright_serving.memory import Memory
+from modelwright_serving.oip.signature import PREDICTION_TOKENS
 from modelwright_serving.traffic.answers import AnswerForm, OwnAnswer
 from modelwright_serving.traffic.client import Client, Request
 from modelwright_serving.traffic.counts import TrafficCounts
@@ -28,7 +29,7 @@ CANARY = (TRACK, b"canary")
 STABLE = (TRACK, b"stable")
 RETIRED = (TRACK, b"retired")
 # Headers of a caller that the other revision gets too, besides those that the rule lists.
-_TRACES = (b"traceparent", b"tracestate", b"x-request-id")
+_TRACES = (b"traceparent", b"tracestate", b"x-request-id", PREDICTION_TOKENS)
 # No control characters, so that no value can end its header.
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 

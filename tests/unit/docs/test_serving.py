@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from modelwright_serving.feedback.feedback import Feedback
 from modelwright_serving.metrics import Metrics
 
 TEXT = (Path(__file__).parents[3] / "docs" / "serving.md").read_text()
@@ -13,6 +14,7 @@ TEXT = (Path(__file__).parents[3] / "docs" / "serving.md").read_text()
 def test_every_metric_is_explained_and_none_is_made_up() -> None:
     metrics = Metrics("m", "1")
     metrics.digest, metrics.load_seconds = "sha256:0", 0.1
+    metrics.feedback = Feedback(wanted=True, max_age_seconds=1)
     names = {
         f"{family.name}_total" if family.type == "counter" else family.name for family in metrics.collect()
     }

@@ -1,0 +1,182 @@
+"""Gives tokens to predictions, and counts them when they come back with the truth.
+
+Counts by the window in which the truth arrives, and by the model that made the prediction. Everything but making tokens
+belongs to the event loop.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from enum import Enum
+from time import time
+from typing import Any
+
+from modelwright_serving.feedback import tokens
+from modelwright_serving.feedback.keys import Keys
+from modelwright_serving.feedback.scores import ModelScores
+from modelwright_serving.feedback.seen import Seen
+from modelwright_serving.feedback.tokens import HOUR, Issuer, Token
+from modelwright_serving.feedback.truths import Truths
+from modelwright_serving.limits import FEEDBACK
+from modelwright_serving.oip.answer import Answer
+from modelwright_serving.predictions import Class, Predictions
+
+
+class Outcome(Enum):
+    """What became of one token."""
+
+    COUNTED = "Counted"
+    DUPLICATE = "Duplicate"
+    """This pod has counted it before."""
+    FORGED = "Forged"
+    """No key of this service has signed it."""
+    EXPIRED = "Expired"
+    UNKNOWN_LABEL = "UnknownLabel"
+    """Its truth is no class of the model, or its prediction is of a model with other classes."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the answer to feedback."""
+        return self.value[0].lower() + self.value[1:]
+
+
+class _Window:
+    """What arrived in one window."""
+
+    __slots__ = ("models", "outcomes")
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[Outcome] = Counter()
+        self.models: dict[str, ModelScores] = {}
+
+
+class Feedback:
+    """The tokens of one server. `window` gives the number of the present window, None while no one asks for windows."""
+
+    def __init__(self, *, wanted: bool, max_age_seconds: int) -> None:
+        self.wanted = wanted
+        self._max_age = max_age_seconds
+        self._keys = Keys()
+        self._predictions: Predictions | None = None
+        self._truths = Truths(None)
+        self._issuer: Issuer | None = None
+        self._digest = ""
+        self._seen = Seen()
+        self._windows: dict[int, _Window] = {}
+        self.totals: Counter[Outcome] = Counter()
+        self.window: Callable[[], int | None] = lambda: None
+
+    # --- what it works with ------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """For the report: whether tokens are given."""
+        if not self.wanted:
+            return "Off"
+        return "KeyMissing" if self._keys.signing is None else "Ready"
+
+    @property
+    def verifies(self) -> bool:
+        """Whether there is a key that a token could be signed with."""
+        return bool(self._keys.verifying)
+
+    def use(self, keys: Keys) -> None:
+        """From now on these keys."""
+        self._keys = keys
+
+    def follow(self, digest: str, predictions: Predictions | None) -> None:
+        """From now on this model, whose outputs are read so; None: they cannot be read, so that there are no tokens."""
+        self._digest = tokens.short(digest)
+        self._predictions = predictions
+        self._truths = Truths(predictions)
+        self._issuer = None if predictions is None else Issuer(digest, predictions.meaning)
+
+    # --- tokens ------------------------------------------------------------------------------
+
+    def tokens(self, answer: Answer) -> list[bytes]:
+        """A token for each row of an answer; none if there is no key. On any thread."""
+        key, issuer, predictions = self._keys.signing, self._issuer, self._predictions
+        if key is None or issuer is None or predictions is None:
+            return []
+        return issuer.make(key, answer.predictions(predictions), int(time()) // HOUR)
+
+    # --- truths ------------------------------------------------------------------------------
+
+    @property
+    def truths(self) -> Truths:
+        return self._truths
+
+    def count(self, token: str, truth: Class) -> Outcome:
+        """Count a prediction, of which `truth` is true."""
+        outcome = self._outcome(token, truth)
+        self.totals[outcome] += 1
+        window = self._present()
+        if window is not None:
+            window.outcomes[outcome] += 1
+        return outcome
+
+    def _outcome(self, token: str, truth: Class) -> Outcome:
+        read = tokens.read(token, self._keys)
+        if read is None:
+            return Outcome.FORGED
+        if (read.hour + 1) * HOUR + self._max_age <= time():
+            return Outcome.EXPIRED
+        if read.tag in self._seen:
+            return Outcome.DUPLICATE
+        if not self._add(read, truth):
+            return Outcome.UNKNOWN_LABEL
+        self._seen.add(read.tag)
+        return Outcome.COUNTED
+
+    def _add(self, read: Token, truth: Class) -> bool:
+        """Count it for its model; False if it cannot be compared with its truth."""
+        predictions = self._predictions
+        if predictions is None or read.meaning != predictions.meaning:
+            return False
+        true = 0 if predictions.is_regression else self._truths.place(truth)
+        if true is None:
+            return False
+        scores = self._scores(read.digest)
+        if scores is None:
+            return True
+        if predictions.is_regression:
+            scores.estimated(read.value, float(truth))
+        else:
+            scores.classified(read.label, true, read.value, predictions.positive)
+        return True
+
+    # --- windows -----------------------------------------------------------------------------
+
+    def _present(self) -> _Window | None:
+        number = self.window()
+        if number is None:
+            return None
+        window = self._windows.get(number)
+        if window is None:
+            window = self._windows[number] = _Window()
+            for old in sorted(self._windows)[: -FEEDBACK.windows]:
+                del self._windows[old]
+        return window
+
+    def _scores(self, digest: str) -> ModelScores | None:
+        """Those of a model in the present window; None if it is one too many, and not the one that is served."""
+        window = self._present()
+        if window is None:
+            return None
+        found = window.models.get(digest)
+        if found is None and (digest == self._digest or len(window.models) < FEEDBACK.models):
+            found = window.models[digest] = ModelScores()
+        return found
+
+    def part(self, window: int) -> dict[str, Any]:
+        """What belongs to feedback in the report of a window."""
+        found = self._windows.get(window) or _Window()
+        return {
+            "feedback": {digest: scores.document() for digest, scores in found.models.items()},
+            "outcomes": {outcome.value: found.outcomes[outcome] for outcome in Outcome},
+        }
+
+    def forget(self) -> None:
+        """Begin all windows again: their length has changed, or no one asks for them."""
+        self._windows.clear()
