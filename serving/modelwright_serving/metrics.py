@@ -26,7 +26,7 @@ Code = TypeVar("Code", int, str)
 class ProtocolMetrics(Generic[Code]):
     """What one protocol's transport counts; a code is an HTTP status or the name of a gRPC status."""
 
-    __slots__ = ("codes", "durations", "failed_seconds", "in_flight", "success")
+    __slots__ = ("codes", "durations", "failed_seconds", "in_flight", "success", "unseen", "unseen_durations")
 
     def __init__(self, success: Code) -> None:
         self.success: Code = success
@@ -34,6 +34,9 @@ class ProtocolMetrics(Generic[Code]):
         self.durations = Histogram(FINE_DURATION_BOUNDS, DURATION_BOUNDS)
         self.failed_seconds = 0.0
         self.in_flight = 0
+        # Those of `codes` and `durations` whose answers no caller got.
+        self.unseen: Counter[Code] = Counter()
+        self.unseen_durations = Histogram(DURATION_BOUNDS)
 
     @property
     def succeeded(self) -> int:
@@ -49,6 +52,12 @@ class ProtocolMetrics(Generic[Code]):
     def refused(self, code: Code) -> None:
         """Answered without having been let in."""
         self.codes[code] += 1
+
+    def remained_unseen(self, code: Code, seconds: float | None = None) -> None:
+        """What was `done` in so many seconds, or `refused`, was for another server of the model alone."""
+        self.unseen[code] += 1
+        if seconds is not None:
+            self.unseen_durations.observe(seconds)
 
     def abandoned(self) -> None:
         """The caller went away before its answer: neither a success nor a failure."""
@@ -154,13 +163,26 @@ class Metrics(Collector):
             "Inference requests read in full and not answered yet.",
             labels=(*_LABELS, "protocol"),
         )
+        unseen = CounterMetricFamily(
+            "modelwright_unseen_requests",
+            "Of modelwright_requests, those whose answers no caller got: copies for comparison, and requests of "
+            "another revision that this one failed.",
+            labels=(*_LABELS, "protocol", "code"),
+        )
+        unseen_durations = HistogramMetricFamily(
+            "modelwright_unseen_request_duration_seconds",
+            "Of modelwright_request_duration_seconds, those whose answers no caller got.",
+            labels=(*_LABELS, "protocol"),
+        )
         for protocol, counted in (("http", self.http), ("grpc", self.grpc)):
             labels = (*self._labels, protocol)
-            for code, count in sorted(counted.codes.items()):
-                total.add_metric((*labels, str(code)), count)
+            for family, codes in ((total, counted.codes), (unseen, counted.unseen)):
+                for code, count in sorted(codes.items()):
+                    family.add_metric((*labels, str(code)), count)
             counted.durations.add_to(durations, labels)
+            counted.unseen_durations.add_to(unseen_durations, labels)
             in_flight.add_metric(labels, counted.in_flight)
-        yield from (total, durations, in_flight)
+        yield from (total, durations, unseen, unseen_durations, in_flight)
 
     def _batches(self) -> Iterator[Metric]:
         rows = CounterMetricFamily("modelwright_rows", "Rows that the model has predicted.", labels=_LABELS)

@@ -19,7 +19,7 @@ from modelwright_serving.oip.signature import DIGEST, PREDICTION_TOKENS, Signatu
 from modelwright_serving.runs import Encoded
 from modelwright_serving.state import Serving, State
 from modelwright_serving.traffic.answers import OwnAnswer, OwnError
-from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegation
+from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegation, is_unseen
 
 
 class _HttpTicket:
@@ -84,7 +84,10 @@ class _HttpTicket:
         self._executor.abandon(self)
 
     def _respond(self, response: Response) -> None:
-        self._infer.metrics.done(response.status, perf_counter() - self.accepted)
+        status, seconds, metrics = response.status, perf_counter() - self.accepted, self._infer.metrics
+        metrics.done(status, seconds)
+        if is_unseen(self._exchange.headers, succeeded=status == metrics.success):
+            metrics.remained_unseen(status, seconds)
         self._exchange.on_gone = None  # no cycle: the collector would have to find each request
         self._exchange.respond(response)
 
@@ -176,6 +179,8 @@ class Inference:
         serving = self._state.serving
         if serving is None:
             self.metrics.refused(503)
+            if is_unseen(exchange.headers, succeeded=False):
+                self.metrics.remained_unseen(503)
             exchange.respond(responses.unready(self._state.unready_reason[1]))
             if afterwards is not None:
                 afterwards(OwnAnswer(error=OwnError.FAILED))

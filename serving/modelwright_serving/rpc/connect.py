@@ -26,7 +26,7 @@ from modelwright_serving.rpc.inference import ModelInfer
 from modelwright_serving.rpc.status import REFUSALS, Code, RpcError
 from modelwright_serving.runs import Encoded
 from modelwright_serving.traffic.answers import CheckedAnswer, OwnAnswer
-from modelwright_serving.traffic.delegation import Afterwards, Delegation
+from modelwright_serving.traffic.delegation import Afterwards, Delegation, is_unseen
 
 # The HTTP status and the name of each code, from the Connect protocol.
 _ERRORS = {
@@ -77,17 +77,23 @@ class _ConnectTicket:
         return self._method.encoder.encode(request, answer)[framing.HEAD_SIZE :], None
 
     def succeed(self, request: InferRequest, answer: Answer, encoded: Encoded) -> None:
-        self._method.metrics.done("OK", perf_counter() - self.accepted)
+        self._count("OK")
         self._respond(Response(200, self._method.connect_head, encoded[0]))
         if self._afterwards is not None:
             self._afterwards(OwnAnswer(encoded[0]))
 
     def fail(self, error: OipError) -> None:
         failure = status.from_oip(error)
-        self._method.metrics.done(failure.code.name, perf_counter() - self.accepted)
+        self._count(failure.code.name)
         self._respond(_error(failure, *self._method.origin))
         if self._afterwards is not None:
             self._afterwards(own_error(failure))
+
+    def _count(self, code: str) -> None:
+        seconds, metrics = perf_counter() - self.accepted, self._method.metrics
+        metrics.done(code, seconds)
+        if is_unseen(self._exchange.headers, succeeded=code == metrics.success):
+            metrics.remained_unseen(code, seconds)
 
     def _respond(self, response: Response) -> None:
         self._exchange.on_gone = None  # no cycle: the collector would have to find each request
@@ -169,6 +175,8 @@ class ConnectEndpoint:
         if executor is None:
             error = RpcError(Code.UNAVAILABLE, self._method.unready)
             self._method.metrics.refused(error.code.name)
+            if is_unseen(exchange.headers, succeeded=False):
+                self._method.metrics.remained_unseen(error.code.name)
             exchange.respond(_error(error))
             return
         executor.submit(

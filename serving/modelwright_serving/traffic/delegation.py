@@ -23,6 +23,8 @@ from modelwright_serving.traffic.split import Split
 
 # Marks a delegated or copied request, which is not delegated or copied again.
 MARK = b"modelwright-delegated"
+# Beside the mark: the request is a copy, whose answer is only compared.
+COPY = b"modelwright-copy"
 # In answers during a rollout: which revision answered.
 TRACK = b"modelwright-track"
 CANARY = (TRACK, b"canary")
@@ -92,7 +94,9 @@ class Delegation:
 
     def copying(self, request: Request, form: AnswerForm) -> Afterwards:
         """Copies `request` to the other revision once this one has answered it."""
-        return lambda ours: self.shadow.copy(request, ours, form)
+        # The head ends with an empty line, which stays its last.
+        copied = Request(b"%b%b: 1\r\n\r\n" % (request.head[:-2], COPY), request.body)
+        return lambda ours: self.shadow.copy(copied, ours, form)
 
     def seconds(self) -> float:
         """How long the other revision has for an answer."""
@@ -139,6 +143,16 @@ class Delegation:
                 continue
             left -= len(value)
             yield name, value
+
+
+def is_unseen(headers: Mapping[bytes, bytes], *, succeeded: bool) -> bool:
+    """True if no caller gets the answer to a request with these headers: another revision has sent it, and only
+    compares the answer, or answers itself instead of passing on a failure.
+
+    The mark is not checked: the revision that has no rule does not know it. Who forges it hides failures of requests of
+    their own.
+    """
+    return MARK in headers and (not succeeded or COPY in headers)
 
 
 def _mark(secret: str | None) -> bytes | None:

@@ -50,6 +50,8 @@ def test_metrics_can_be_read_by_prometheus(server: Served, cancer: models.Cancer
         "modelwright_shadow_non_finite_requests": "counter",
         "modelwright_traffic_weight": "gauge",
         "modelwright_traffic_rule_errors": "counter",
+        "modelwright_unseen_requests": "counter",
+        "modelwright_unseen_request_duration_seconds": "histogram",
     }
     for name in kinds:
         for sample in families[name].samples:

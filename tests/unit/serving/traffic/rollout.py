@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unit.serving.harness import Served, serving
+from prometheus_client.parser import text_string_to_metric_families
+from unit.serving.harness import NAME, Served, serving
 
 REVISION = "next"
 SECRET = "5" * 64
@@ -68,6 +69,24 @@ class Stable:
         )
         counted = {line.split(f'{label}="')[1].split('"')[0]: int(float(line.split()[-1])) for line in lines}
         return {value: count for value, count in counted.items() if count}
+
+
+def unseen(served: Served) -> dict[tuple[str, str], int]:
+    """How many answers of a server no caller got, by protocol and code; the same as its histogram has."""
+    text = served.call("GET", "/metrics", port=served.admin_port).body.decode()
+    found = {
+        (sample.labels["protocol"], sample.labels["code"]): int(sample.value)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "modelwright_unseen_requests_total"
+    }
+    assert sum(found.values()) == sum(
+        served.metric(
+            f'modelwright_unseen_request_duration_seconds_count{{model="{NAME}",protocol="{protocol}"'
+        )
+        for protocol in ("http", "grpc")
+    )
+    return found
 
 
 def written(rule: dict[str, Any]) -> bytes:

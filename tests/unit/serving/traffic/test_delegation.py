@@ -420,7 +420,9 @@ def test_a_canary_that_is_not_there_is_made_up_for(model: Path, body: dict[str, 
 def test_a_request_that_both_refuse_is_the_callers_fault(stable: Stable, canary: Served) -> None:
     stable.follow(port=canary.http_port, weight=100)
     before = stable.outcomes()
+    unseen = rollout.unseen(canary).get(("http", "400"), 0)
     answer = stable.served.infer({"inputs": []})
+    assert rollout.unseen(canary)["http", "400"] == unseen + 1
     assert answer.status == 400
     assert "the model also needs 'X'" in answer.error
     assert stable.outcomes().get("Invalid", 0) == before.get("Invalid", 0) + 1

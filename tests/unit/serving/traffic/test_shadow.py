@@ -124,6 +124,9 @@ def test_what_the_other_revision_answers_is_compared(
             10 * difference
         )
         assert stable.served.metric(f"modelwright_shadow_non_finite_requests_total{SAMPLE}") == 10 * broken
+        # Of HTTP and of gRPC.
+        assert rollout.unseen(other) == {("http", "200"): 5, ("grpc", "OK"): 5}
+        assert rollout.unseen(stable.served) == {}
 
 
 def test_a_shadow_that_is_not_there_or_hangs_is_counted_apart(stable: Stable) -> None:
