@@ -86,7 +86,8 @@ class Server:
             tokens,
         )
         self._grpc = Host(self._rpc.connections(), _limits(settings), loop, memory, "grpc")
-        self._watch = RowWatch(loop)
+        self._watch = RowWatch(loop, self._feedback)
+        self._feedback.window = self._watch.window
         admin_routes = admin.routes(self._metrics, self._state, self._watch, loop)
         self._admin = Host(partial(Connection, admin_routes), ADMIN, loop)
         self._traffic = Traffic(
@@ -182,7 +183,7 @@ class Server:
             self._watch,
         )
         serving = Serving(model, executor)
-        self._feedback.follow(model.digest, Predictions.of(model.signature))
+        self._feedback.follow(model.digest, Predictions.of(model.signature, profile.meaning))
         self._infer.install(serving)
         self._metrics.digest = model.digest
         self._metrics.load_seconds = seconds

@@ -46,23 +46,6 @@ class Feedback(Protocol):
         ...
 
 
-class NoFeedback:
-    """Where no labels are taken."""
-
-    state = "Off"
-
-    def ids(self) -> Iterable[int]:
-        """None."""
-        return ()
-
-    def part(self, _: int, /) -> Mapping[str, Any]:
-        """Nothing."""
-        return {}
-
-    def forget(self) -> None:
-        """Nothing to do."""
-
-
 def windows(kept: Iterable[Window], places: Places | None, feedback: Feedback) -> list[Json]:
     """All windows in which something happened, in the order of time."""
     found = {window.id: window for window in kept}

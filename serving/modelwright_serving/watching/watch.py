@@ -22,7 +22,7 @@ from modelwright_serving.watching.budget import Budget
 from modelwright_serving.watching.buffer import Buffer, Chosen, most_rows, spread
 from modelwright_serving.watching.places import Places
 from modelwright_serving.watching.reading import UNUSABLE, Reading
-from modelwright_serving.watching.report import Feedback, Json, NoFeedback
+from modelwright_serving.watching.report import Feedback, Json
 from modelwright_serving.watching.windows import Window, Windows
 
 # Of a window that the first to ask does not name.
@@ -34,9 +34,9 @@ PATIENCE = 900.0
 class Watch:
     """All that is counted of one model. Everything but `beside` belongs to the event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, feedback: Feedback) -> None:
         self._loop = loop
-        self.feedback: Feedback = NoFeedback()
+        self._feedback = feedback
         self._model = ""
         self._reading: Reading | None = None
         self._counts: _Counts | None = None
@@ -75,7 +75,7 @@ class Watch:
             return
         if self._counts is None or seconds not in (None, self._counts.windows.seconds):
             self._counts = _Counts(self._reading.places, seconds or SECONDS)
-            self.feedback.forget()
+            self._feedback.forget()
         if self._ending is None:
             self._ending = self._loop.call_later(PATIENCE, self._end)
 
@@ -86,7 +86,7 @@ class Watch:
             self._ending = self._loop.call_later(left, self._end)
         else:
             self._counts = None
-            self.feedback.forget()
+            self._feedback.forget()
 
     def take(self, outcomes: Sequence[Outcome]) -> None:
         """Count these runs."""
@@ -124,8 +124,8 @@ class Watch:
             "reason": None if reading is None else reading.reason,
             "window": SECONDS if counts is None else counts.windows.seconds,
             "now": now,
-            "windows": report.windows(kept, None if reading is None else reading.places, self.feedback),
-            "feedback": self.feedback.state,
+            "windows": report.windows(kept, None if reading is None else reading.places, self._feedback),
+            "feedback": self._feedback.state,
         }
 
     def last(self) -> bytes:
