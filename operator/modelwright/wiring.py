@@ -12,7 +12,6 @@ from modelwright.common.approvals import approved_digests
 from modelwright.common.families import LATEST, family
 from modelwright.common.indexes import (
     INDEXES,
-    JOBS_WATCHING,
     SERVICES_FOLLOWING,
     SERVICES_OF_GATEWAY,
     SERVICES_OF_MODEL,
@@ -48,6 +47,7 @@ from modelwright.common.settings import Settings
 from modelwright.engine.cache import View
 from modelwright.engine.kinds import Kind, child, identity, only
 from modelwright.engine.objects import Body, Key, generation, labels, name, namespace
+from modelwright.inferenceservice.monitoring.last_words import last_words
 from modelwright.inferenceservice.planner import InferenceServicePlanner
 from modelwright.modelversion.planner import ModelVersionPlanner
 from modelwright.trainingjob.planner import TrainingJobPlanner
@@ -72,7 +72,7 @@ def kinds(settings: Settings) -> list[Kind]:
         Kind(INFERENCE_SERVICES, InferenceServicePlanner(settings), wakes=_concerns),
         # Read only to find the Deployment of a pod.
         replace(child(REPLICA_SETS, _labelled), keep=identity),
-        replace(child(PODS, _labelled), keep=only(status=POD_STATUS)),
+        replace(child(PODS, _labelled), keep=only(status=POD_STATUS), notes=last_words),
         *(child(resource, _labelled) for resource in (JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS)),
         replace(child(CLAIMS), keep=only(status=("phase",))),
         Kind(
@@ -159,9 +159,7 @@ def _followers(view: View, service: Body, model: str) -> Iterator[Key]:
 
 def _concerns(view: View, service: Body) -> Iterator[Key]:
     """The versions around a service and those of the family whose aliases may change with it, the services that follow
-    it, the TrainingJobs of the versions that it needs, which may delete them afterwards, and those whose triggers name
-    it."""
-    yield from view.indexed_keys(JOBS_WATCHING, name(service), namespace(service))
+    it, and the TrainingJobs of the versions that it needs, which may delete them afterwards."""
     yield from _versions_around(view, service)
     for model in _models(view, service):
         yield from view.indexed_keys(VERSIONS_WITH_ALIAS, model, namespace(service))

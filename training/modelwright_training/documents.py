@@ -216,8 +216,7 @@ class Champion(Document):
 
 
 class RunDocument(Document):
-    """What a training run is to do (run.schema.json). `uid`: of the TrainingJob; runs of earlier releases have none.
-    `known_digest`: the input of the last run of this recipe that succeeded; equal data ends the run."""
+    """What a training run is to do (run.schema.json). `uid`: of the TrainingJob; runs of earlier releases have none."""
 
     namespace: str
     training_job: str
@@ -231,7 +230,6 @@ class RunDocument(Document):
     artifacts: Artifacts
     gates: list[Gate] = Field(default_factory=list)
     champion: Champion | None = None
-    known_digest: Digest | None = Field(default=None, pattern=DIGEST)
 
 
 class Evaluation(Document):

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 # Of an InferenceService whose canary has a share of the traffic, or whose stable revision is baked: `StepCounts`.
 POD_COUNTS = "pod-counts"
+# Of an InferenceService with `spec.monitoring`: `Reports`, what the pods of its stable revision have counted.
+MONITOR_REPORTS = "monitor-reports"
+# Of the same: the last words of ended processes of the server, a mapping of `Report` by process. Noted by `Intake` as
+# the watch shows them.
+LAST_WORDS = "last-words"
 # Of an InferenceService whose canary has a share of the traffic, and queries: `QueryResults`.
 QUERY_RESULTS = "query-results"
 # Of a TrainingJob or ModelVersion whose running Job has no pod: str, the message of the newest FailedCreate event of

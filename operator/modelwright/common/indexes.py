@@ -115,13 +115,6 @@ def is_unclear(service: Body) -> bool:
     return bool(status_of(service).get("observedGeneration") != generation(service))
 
 
-def watched_services(training_job: Body) -> list[str]:
-    """Returns the names of the InferenceServices that the triggers of a TrainingJob name."""
-    triggers = training_job["spec"].get("triggers") or {}
-    named = ((triggers.get(part) or {}).get("serviceRef") for part in ("onDrift", "onScore"))
-    return sorted({str(reference["name"]) for reference in named if reference})
-
-
 def retiring_versions(training_job: Body) -> frozenset[str]:
     """Returns the names of the ModelVersions that are deleted because of the TrainingJob's versionsHistoryLimit."""
     return frozenset(str(entry["name"]) for entry in status_of(training_job).get("retiring") or ())
@@ -138,6 +131,13 @@ def is_measured(service: Body) -> bool:
     status = status_of(service)
     state = (status.get("canary") or {}).get("state")
     return state in {"Shifting", "Completing"} or "bakeUntil" in (status.get("stable") or {})
+
+
+def is_monitored(service: Body) -> bool:
+    """True if drift or feedback of an InferenceService is watched, and a revision has the traffic."""
+    monitoring = service["spec"].get("monitoring") or {}
+    watched = monitoring.get("drift") is not None or monitoring.get("feedback") is not None
+    return watched and bool(_revision(service, "stable").get("revision"))
 
 
 def is_rolled_out(service: Body) -> bool:
@@ -210,14 +210,14 @@ SERVICES_NEEDING_DIGEST = Index("needing-digest", INFERENCE_SERVICES, needed_dig
 SERVICES_UNCLEAR = Index("unclear", INFERENCE_SERVICES, lambda service: _if(is_unclear(service)))
 # TrainingJobs of which ModelVersions are being deleted.
 JOBS_RETIRING = Index("retiring", TRAINING_JOBS, lambda job: _if(bool(retiring_versions(job))))
-# TrainingJobs: by an InferenceService that their triggers name.
-JOBS_WATCHING = Index("watching", TRAINING_JOBS, watched_services)
 # InferenceServices: by the Gateway in the spec, as NAMESPACE/NAME; YES finds all that name one.
 SERVICES_OF_GATEWAY = Index("gateway", INFERENCE_SERVICES, _gateways)
 # InferenceServices: by the digest of a model file that they approve.
 SERVICES_APPROVING = Index("approving", INFERENCE_SERVICES, approved_digests)
 # InferenceServices whose pods are measured, and those with a canary that moves on without a person.
 SERVICES_MEASURED = Index("measured", INFERENCE_SERVICES, lambda service: _if(is_measured(service)))
+# InferenceServices whose pods are asked for what they have counted.
+SERVICES_MONITORED = Index("monitored", INFERENCE_SERVICES, lambda service: _if(is_monitored(service)))
 SERVICES_ROLLED_OUT = Index("rolled-out", INFERENCE_SERVICES, lambda service: _if(is_rolled_out(service)))
 
 INDEXES = (
@@ -238,9 +238,9 @@ INDEXES = (
     SERVICES_NEEDING_DIGEST,
     SERVICES_UNCLEAR,
     JOBS_RETIRING,
-    JOBS_WATCHING,
     SERVICES_OF_GATEWAY,
     SERVICES_APPROVING,
     SERVICES_MEASURED,
+    SERVICES_MONITORED,
     SERVICES_ROLLED_OUT,
 )

@@ -44,6 +44,11 @@ class Primary:
         """Its conditions, as they were last written."""
         return self.written_status.get("conditions") or ()
 
+    @cached_property
+    def conditions_by_type(self) -> Mapping[str, Mapping[str, Any]]:
+        """The same by their types."""
+        return {str(condition.get("type")): condition for condition in self.written_conditions}
+
 
 def refusals_of(view: View, key: Key) -> tuple[Refusal, ...]:
     """Returns the writes for an object that the API server refused."""

@@ -61,8 +61,20 @@ class Intake(Cache):
         changed = super().put(resource, kept)
         is_news = kept is body or before is None or not _is_same(before, kept)
         if changed and is_news:
+            self._note_from(resource, kept)
             self._wake(resource, *(() if before is None else (before,)), kept)
         return changed
+
+    def _note_from(self, resource: ResourceType, body: Body) -> None:
+        """Notes what follows from a body. One that it cannot bear must not keep others from being taken in."""
+        kind = self._kinds.get(resource)
+        if kind is None or kind.notes is None:
+            return
+        try:
+            for key, fact, found in list(kind.notes(self, body)):
+                self.note(key, fact, found)
+        except Exception:
+            logger.exception("what %s %s says is not noted", resource.kind, metadata(body)["name"])
 
     def _is_sound(self, resource: ResourceType, body: Body) -> bool:
         """Whether a body is one of an object. What is not must not keep others from being taken in."""

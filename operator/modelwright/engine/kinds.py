@@ -15,6 +15,7 @@ OURS = f"{MANAGED_BY}={MANAGER}"
 Wakes = Callable[[View, Body], Iterable[Key]]
 Needed = Callable[[View], bool]
 Keep = Callable[[Body], Body]
+Notes = Callable[[View, Body], Iterable[tuple[Key, str, object]]]
 
 _IDENTITY = (
     *("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp"),
@@ -61,6 +62,7 @@ class Kind:
     objects that a change concerns. An optional kind may be unknown to the API server, or come and go: then there are
     none of it. While it is not there the API server is asked for it as long as it is `needed`, and not otherwise.
     `keep` is what is kept of a body; a change of anything else wakes no key. `indexes` find objects of this kind.
+    `notes` gives facts that follow from a body and have to outlive it: the object, the name of the fact, and the fact.
     """
 
     resource: ResourceType
@@ -71,6 +73,7 @@ class Kind:
     needed: Needed = _never
     keep: Keep = whole
     indexes: tuple[Index, ...] = ()
+    notes: Notes | None = None
 
 
 def child(resource: ResourceType, wakes: Wakes | None = None) -> Kind:

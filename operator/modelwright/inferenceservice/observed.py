@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus, Revision
 from modelwright.common.conditions import Aspect
-from modelwright.common.facts import POD_COUNTS, QUERY_RESULTS, trouble
+from modelwright.common.facts import LAST_WORDS, MONITOR_REPORTS, POD_COUNTS, QUERY_RESULTS, trouble
 from modelwright.common.families import family, led_by
 from modelwright.common.indexes import JOBS_RETIRING, YES, follows_champion, retiring_versions
 from modelwright.common.primary import Primary, refusals_of
@@ -32,6 +33,7 @@ from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import QueryResults
 from modelwright.inferenceservice.manifests.names import canary_name, retired_name
+from modelwright.inferenceservice.monitoring.reports import Report, Reports
 from modelwright.inferenceservice.revision.adoption import recovered
 from modelwright.inferenceservice.revision.revisions import is_kept
 from modelwright.workload.podstatus import newest_first
@@ -56,6 +58,9 @@ class Observed(Primary):
     configs: tuple[Body, ...] = ()
     services: tuple[Body, ...] = ()
     measured: StepCounts | None = None
+    # What the pods of the stable revision have counted of their requests, and the last words of those that ended.
+    reports: Reports | None = None
+    last_words: Mapping[str, Report] = field(default_factory=dict)
     # Why the pods' metrics cannot be read; None if they can.
     trouble: str | None = None
     # The ModelVersion of the stable revision.
@@ -167,6 +172,8 @@ def observe(view: View, key: Key) -> Observed | None:
         services=services,
         measured=_measured(view, key),
         trouble=view.fact(key, trouble(POD_COUNTS)),
+        reports=view.fact(key, MONITOR_REPORTS),
+        last_words=view.fact(key, LAST_WORDS) or {},
         serving=_version_of(view, key, status.stable),
         replaced=_version_of(view, key, status.retired),
         gateway=view.get(named),

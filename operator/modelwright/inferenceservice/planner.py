@@ -27,10 +27,18 @@ from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, controller, deleting, labels, name, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
 from modelwright.inferenceservice import gateway, ready
-from modelwright.inferenceservice.manifests import counts_config, httproute, pod_retries, traffic_rule
+from modelwright.inferenceservice.manifests import (
+    counts_config,
+    httproute,
+    monitor_config,
+    pod_retries,
+    traffic_rule,
+)
 from modelwright.inferenceservice.manifests.deployment import deployment
-from modelwright.inferenceservice.manifests.names import counts_name
+from modelwright.inferenceservice.manifests.names import counts_name, monitor_name
 from modelwright.inferenceservice.manifests.services import canary_service, retired_service, selected, service
+from modelwright.inferenceservice.monitoring import aspects
+from modelwright.inferenceservice.monitoring.state import Watch, watch
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision import image
 from modelwright.inferenceservice.revision.revisions import Revisions, is_kept
@@ -72,17 +80,23 @@ class InferenceServicePlanner:
         revisions = advance(observed, requested, now)
         summary = gateway.overruled(ready.summary(observed, requested, revisions), observed.outside)
         summary = with_refusals(image.announced(summary, chosen, self.settings), observed.refusals)
-        recorded = record(observed, revisions)
+        watched = watch(observed, revisions)
+        recorded = record(observed, revisions, watched)
         return Plan(
-            status=_status(observed, revisions, recorded, summary, now),
+            status=_status(observed, revisions, recorded, summary, watched, now),
             patience=_patience(observed, recorded, summary),
             events=(
                 *decision_log.event(revisions.decision),
                 *_transition(observed, summary),
                 *_refusal(revisions),
                 *_adoption(observed),
+                *aspects.events(watched, observed.conditions_by_type),
             ),
-            effects=(*self._effects(observed, revisions), *pod_retries.effects(observed, revisions, now)),
+            effects=(
+                *self._effects(observed, revisions),
+                *monitor_config.effects(observed, watched),
+                *pod_retries.effects(observed, revisions, now),
+            ),
             requeue_at=min(
                 (*_times(observed, revisions, now), *image.times(chosen, self.settings, now)),
                 default=None,
@@ -136,7 +150,8 @@ class InferenceServicePlanner:
         for leftover in observed.configs:
             if (
                 labels(leftover).get(REVISION) not in revisions.running
-                and name(leftover) != counts_name(observed)  # `counts_config` deletes it
+                # `counts_config` and `monitor_config` delete these
+                and name(leftover) not in (counts_name(observed), monitor_name(observed))
                 and not deleting(leftover)
             ):
                 yield Delete(Key(CONFIG_MAPS, observed.namespace, name(leftover)), uid(leftover))
@@ -189,14 +204,17 @@ def _status(
     revisions: Revisions,
     recorded: InferenceServiceStatus,
     summary: Summary,
+    watched: Watch | None,
     now: datetime,
 ) -> dict[str, Any]:
     """The whole status, with its conditions, as it is written."""
     status = recorded.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
     found = (ready.available(observed, revisions), observed.outside, ready.refuted(observed, revisions))
-    aspects = [aspect for aspect in found if aspect is not None]
+    beside = [aspect for aspect in found if aspect is not None]
+    if watched is not None:
+        beside += aspects.aspects(watched)
     status["conditions"] = conditions.conditions(
-        observed.written_conditions, summary, observed.generation, now, aspects
+        observed.written_conditions, summary, observed.generation, now, beside
     )
     return status
 

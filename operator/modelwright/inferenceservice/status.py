@@ -7,6 +7,7 @@ from typing import Any
 from modelwright.api.inferenceservice import Address, InferenceServiceStatus, Revision
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.manifests.names import canary_url, url
+from modelwright.inferenceservice.monitoring.state import Watch
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout import decision_log
@@ -17,7 +18,7 @@ from modelwright.inferenceservice.rollout.steps import planned, replicas
 HANDLED = 32
 
 
-def record(observed: Observed, revisions: Revisions) -> InferenceServiceStatus:
+def record(observed: Observed, revisions: Revisions, watched: Watch | None = None) -> InferenceServiceStatus:
     """Returns the status: the revisions with their counts of pods, the requests handled, and the decisions."""
     before = observed.status
     stable, canary = revisions.stable, revisions.canary
@@ -42,6 +43,7 @@ def record(observed: Observed, revisions: Revisions) -> InferenceServiceStatus:
         last_decision=revisions.decision or before.last_decision,
         history=decision_log.history(before.last_decision, before.history, revisions.decision),
         rejected=list(revisions.rejected) or None,
+        monitoring=None if watched is None else watched.status(),
     )
 
 

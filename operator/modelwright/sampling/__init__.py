@@ -7,6 +7,7 @@ from modelwright.engine.runtime import Companion, Surroundings
 from modelwright.sampling import http, loop
 from modelwright.sampling.approvals_policy import ApprovalsPolicy
 from modelwright.sampling.failed_creates import FailedCreates
+from modelwright.sampling.monitor import MonitorReports
 from modelwright.sampling.pods import PodCounts
 from modelwright.sampling.prometheus import Queries
 
@@ -21,6 +22,7 @@ def sampling(prometheus_url: str | None, approvals_policy: str | None) -> Compan
         async with http.session(reuse=True) as pods, http.session(reuse=False) as prometheus:
             sources = (
                 PodCounts(pods),
+                MonitorReports(pods),
                 Queries(prometheus, prometheus_url),
                 FailedCreates(around.client),
                 ApprovalsPolicy(around.client, approvals_policy),

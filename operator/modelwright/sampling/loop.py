@@ -127,6 +127,10 @@ class Source(ABC, Generic[R, T, A]):
     def answers(self, current: R) -> Answers[R, T, A]:
         """Returns empty answers for the subject of this round."""
 
+    def pause(self, current: R) -> float:
+        """Returns the seconds from this round of an object to the next."""
+        return self.limits.every
+
     def every(self, target: T) -> float:
         """Returns the seconds between two queries to a target that answers."""
         return self.limits.every
@@ -279,7 +283,7 @@ class _ObjectSampler(Generic[R, T, A]):
                 if self._succeeded:
                     self._sampler.recovered(current.about)
                 spent = self._context.clock() - began
-                await asyncio.sleep(max(0.0, self._source.limits.every - max(0.0, spent)))
+                await asyncio.sleep(max(0.0, self._source.pause(current) - max(0.0, spent)))
             if about is not None:
                 self._context.facts.note(about, self._source.fact, None)
                 self._sampler.recovered(about)

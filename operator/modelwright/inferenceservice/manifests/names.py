@@ -18,6 +18,8 @@ HTTP, GRPC = 80, 8081
 HASH_LENGTH = 10
 # The file in the ConfigMap of `counts_name`.
 COUNTS_FILE = "counts.json"
+# The file in the ConfigMap of `monitor_name`.
+MONITOR_FILE = "windows.json"
 
 
 def config_name(of: Primary, revision: str) -> str:
@@ -38,6 +40,11 @@ def retired_name(of: Primary) -> str:
 def counts_name(of: Primary) -> str:
     """The name of the ConfigMap that keeps what pods have counted in a step."""
     return f"{of.name}-counts-{_hash(of)}"
+
+
+def monitor_name(of: Primary) -> str:
+    """The name of the ConfigMap that keeps the windows of requests."""
+    return f"{of.name}-monitor-{_hash(of)}"
 
 
 def _hash(of: Primary) -> str:

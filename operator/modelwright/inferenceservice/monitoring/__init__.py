@@ -1,0 +1,1 @@
+"""What the pods of the stable revision counted, summed up, judged once a window, and kept. Pure."""

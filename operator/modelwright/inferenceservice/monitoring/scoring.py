@@ -1,0 +1,41 @@
+"""The scores by feedback, of the labels that are kept. Pure; `checks.scores` has the statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, cast
+
+from modelwright.api.monitoring import FeedbackCounts, MeasuredScore, ScoreTarget
+from modelwright.inferenceservice.monitoring import counts
+from modelwright.inferenceservice.monitoring.kept import Labels
+
+_STATES = ("Off", "Ready", "KeyMissing")
+
+
+def scores(
+    targets: Iterable[ScoreTarget], labels: Sequence[Labels], positive: int | None
+) -> list[MeasuredScore]:
+    """Returns the scores that are asked for. `positive`: the index of the positive class."""
+    feedback = counts.total(each.scores for each in labels)
+    return [_measured(target, feedback) for target in targets]
+
+
+def outcomes(labels: Sequence[Labels], state: str | None) -> FeedbackCounts:
+    """Returns what became of the labels."""
+    found = counts.total(each.outcomes for each in labels)
+    known = cast("Literal['Off', 'Ready', 'KeyMissing'] | None", state if state in _STATES else None)
+    return FeedbackCounts(
+        state=known,
+        counted=found.get("Counted", 0),
+        duplicate=found.get("Duplicate", 0),
+        forged=found.get("Forged", 0),
+        expired=found.get("Expired", 0),
+        unknown_label=found.get("UnknownLabel", 0),
+    )
+
+
+def _measured(target: ScoreTarget, feedback: counts.Counts) -> MeasuredScore:
+    samples = feedback.get("labels", 0)
+    return MeasuredScore(
+        name=target.name, min=target.min, max=target.max, samples=samples, verdict="Inconclusive"
+    )

@@ -1,0 +1,301 @@
+"""Asks the pods of stable revisions what they have counted of their requests, where `spec.monitoring` wants to know.
+
+`inferenceservice.monitoring` decides which pods are asked, reads their answers, and adds them up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from math import floor
+from typing import Any
+
+import aiohttp
+
+from modelwright.common.facts import MONITOR_REPORTS
+from modelwright.common.indexes import SERVICES_MONITORED, YES
+from modelwright.common.resources import INFERENCE_SERVICES
+from modelwright.engine.cache import View
+from modelwright.engine.objects import Key
+from modelwright.inferenceservice.manifests.names import ADMIN_PORT
+from modelwright.inferenceservice.monitoring.reports import (
+    MOST_BYTES,
+    NO_PROFILE,
+    SILENT,
+    TOO_OLD,
+    Reference,
+    Report,
+    Reports,
+    read_report,
+)
+from modelwright.inferenceservice.monitoring.targets import MonitorTargets, Pod, interval, monitor_targets
+from modelwright.sampling import http
+from modelwright.sampling.loop import Answers, Limits, NoAnswer, Source, Unanswered
+
+MOST_PROFILE_BYTES = 1024 * 1024
+# Profiles that are held, over all services.
+MOST_PROFILES = 2000
+# Pods that came or went are noticed within so many seconds.
+LONGEST_PAUSE = 10.0
+# A window is judged at the earliest so many seconds after its end, and the part of its length.
+GRACE, GRACE_SHARE = 2.0, 0.1
+# A pod is silent after so many seconds without an answer.
+SILENT_AFTER = 10.0
+# The processes of which the last report is held.
+MOST_PROCESSES = 2000
+HTTP_NOT_FOUND = 404
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a pod says. No report: its server is of a release that does not count."""
+
+    report: Report | None
+    reference: Reference | None = None
+
+
+class MonitorReports(Source[MonitorTargets, Pod, Answer]):
+    """The source of MONITOR_REPORTS: what the pods of stable revisions have counted."""
+
+    fact = MONITOR_REPORTS
+    resource = INFERENCE_SERVICES
+    limits = Limits(every=1.0, timeout=5.0, per_object=8, in_all=32)
+
+    def __init__(self, session: aiohttp.ClientSession, port: int = ADMIN_PORT) -> None:
+        self._session = session
+        self._port = port
+        # By the digest. None: it cannot be read.
+        self._profiles: OrderedDict[str, Reference | None] = OrderedDict()
+
+    def candidates(self, view: View) -> Iterable[Key]:
+        """Services whose drift or feedback is watched."""
+        return view.indexed_keys(SERVICES_MONITORED, YES)
+
+    def round(self, view: View, key: Key, now: datetime) -> MonitorTargets | None:
+        """The pods to ask; None if nothing of the service is watched."""
+        return monitor_targets(view, key)
+
+    def pause(self, current: MonitorTargets) -> float:
+        """As long as a question, but not so long that a pod that comes or goes is noticed late."""
+        return min(interval(current.window_seconds), LONGEST_PAUSE)
+
+    def every(self, target: Pod) -> float:
+        """The seconds between two questions to a pod."""
+        return target.every
+
+    async def ask(self, current: MonitorTargets, target: Pod, at: datetime) -> Answer:
+        """Asks a pod for its counts, and for its profile if that is not known yet."""
+        content = await self._get(target, f"/monitor?window={target.window_seconds}", MOST_BYTES)
+        if content is None:
+            return Answer(None)
+        try:
+            document = json.loads(content)
+            report = read_report(document, target.uid)
+        except (ValueError, RecursionError) as error:
+            raise NoAnswer(f"its counts cannot be believed: {_phrase(error)}") from error
+        if report.window_seconds != target.window_seconds:
+            raise NoAnswer("its counts cannot be believed: they are of windows of another length")
+        reference = await self._reference(target, report.profile) if report.profile else None
+        if reference is not None and not _fits(document, reference):
+            raise NoAnswer("its counts cannot be believed: they do not fit its profile")
+        return Answer(report, reference)
+
+    def answers(self, current: MonitorTargets) -> Answers[MonitorTargets, Pod, Answer]:
+        """No reports yet."""
+        return MonitorAnswers(current)
+
+    async def _reference(self, target: Pod, digest: str) -> Reference | None:
+        """The profile with this digest; None if the pod's cannot be read."""
+        if digest in self._profiles:
+            self._profiles.move_to_end(digest)
+            return self._profiles[digest]
+        content = await self._get(target, "/monitor/profile", MOST_PROFILE_BYTES)
+        if content is None or f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+            raise NoAnswer("its profile is not the one that it counts by")
+        try:
+            reference = Reference.read(json.loads(content))
+        except (ValueError, RecursionError):
+            reference = None
+        self._profiles[digest] = reference
+        while len(self._profiles) > MOST_PROFILES:
+            self._profiles.popitem(last=False)
+        return reference
+
+    async def _get(self, target: Pod, path: str, most: int) -> bytes | None:
+        """The body of an answer; None if the server does not know the path. Raises NoAnswer if there is none."""
+        host = f"[{target.address}]" if ":" in target.address else target.address
+        try:
+            async with self._session.get(
+                f"http://{host}:{self._port}{path}", allow_redirects=False
+            ) as answer:
+                if answer.status == HTTP_NOT_FOUND:
+                    return None
+                if answer.status != 200:
+                    raise NoAnswer(f"it answers with HTTP status {answer.status}")
+                return await http.body(answer, most)
+        except (aiohttp.ClientConnectorError, OSError) as error:
+            raise NoAnswer("it cannot be connected to") from error
+        except aiohttp.ClientError as error:
+            raise NoAnswer("its answer is not HTTP, or breaks off") from error
+
+
+class MonitorAnswers:
+    """The reports of the processes of one revision, renewed as a fact only when something follows from them: a window
+    is over, a process with counts has ended, or the pods have become silent or speak again."""
+
+    def __init__(self, current: MonitorTargets) -> None:
+        self._every = interval(current.window_seconds)
+        self._began: float | None = None
+        self._reports: dict[str, Report] = {}
+        # The process that each pod has reported last.
+        self._process: dict[str, str] = {}
+        self._too_old: set[str] = set()
+        self._silent: dict[str, tuple[float, str]] = {}
+        self._profiles: dict[str, Reference | None] = {}
+        self._last: Reports | None = None
+        self._news: object = None
+
+    def add(self, target: Pod, answer: Answer | Unanswered, at: datetime) -> None:
+        """Keeps the report of a process, or notes that its pod did not answer."""
+        if isinstance(answer, Unanswered):
+            since, _ = self._silent.get(target.uid, (at.timestamp(), ""))
+            self._silent[target.uid] = since, answer.why
+            return
+        self._silent.pop(target.uid, None)
+        if answer.report is None:
+            self._too_old.add(target.uid)
+            return
+        self._too_old.discard(target.uid)
+        report = answer.report
+        known = self._reports.get(report.process)
+        if known is None or known.now <= report.now:
+            self._reports[report.process] = report
+            self._process[target.uid] = report.process
+        if report.profile is not None:
+            self._profiles[report.profile] = answer.reference
+
+    def fact(self, current: MonitorTargets, at: datetime) -> Reports:
+        """What is known, or what was known when something last followed from it."""
+        now = at.timestamp()
+        if self._began is None:
+            self._began = now
+        self._forget_pods(current)
+        ended = self._ended(current)
+        closable = self._closable(current, now)
+        self._forget_processes(ended, closable)
+        ended &= self._reports.keys()
+        digest = self._profile_digest(current)
+        feedback = self._feedback(current)
+        trouble = self._trouble(current, now)
+        counting = frozenset(process for process in ended if self._reports[process].ids)
+        news = (closable, counting, digest, trouble, feedback)
+        if self._last is None or news != self._news:
+            self._news = news
+            self._last = Reports(
+                current.revision,
+                current.window_seconds,
+                tuple(self._reports[process] for process in sorted(self._reports)),
+                ended,
+                closable,
+                digest,
+                self._profiles.get(digest or ""),
+                trouble,
+                feedback,
+            )
+        return self._last
+
+    def _forget_pods(self, current: MonitorTargets) -> None:
+        for gone in [pod for pod in self._silent if pod not in current.pods]:
+            del self._silent[gone]
+        self._too_old &= current.pods
+
+    def _ended(self, current: MonitorTargets) -> frozenset[str]:
+        """The processes of which nothing more comes, and whose last word is known if they had one."""
+        return frozenset(
+            process
+            for process, report in self._reports.items()
+            if report.pod not in current.pods or current.ended_at.get(report.pod, -1.0) >= report.started
+        )
+
+    def _forget_processes(self, ended: frozenset[str], closable: int) -> None:
+        """Forgets ended processes whose windows were all judged a while ago, and the oldest beyond the bound."""
+        for process in ended:
+            if all(key < closable - 1 for key in self._reports[process].ids):
+                self._drop(process)
+        surplus = len(self._reports) - MOST_PROCESSES
+        for process in sorted(ended & set(self._reports), key=lambda each: self._reports[each].now)[
+            : max(0, surplus)
+        ]:
+            self._drop(process)
+
+    def _drop(self, process: str) -> None:
+        pod = self._reports.pop(process).pod
+        if self._process.get(pod) == process:
+            del self._process[pod]
+
+    def _closable(self, current: MonitorTargets, now: float) -> int:
+        """The last window that is over, and that no pod has more to say about; -1 while none is known to be."""
+        began = now if self._began is None else self._began
+        grace = min(GRACE, current.window_seconds * GRACE_SHARE)
+        newest = floor((now - grace) / current.window_seconds) - 1
+        for candidate in (newest, newest - 1):
+            end = (candidate + 1) * current.window_seconds
+            if self._all_asked(current, end) or now >= max(end, began) + 2 * self._every + grace:
+                return candidate
+        return -1 if self._last is None else self._last.closable
+
+    def _all_asked(self, current: MonitorTargets, end: float) -> bool:
+        """True if each pod that is Ready has reported since a window ended, and the profile is known."""
+        live = {pod: self._reports.get(self._process.get(pod, "")) for pod in current.ready}
+        return all(
+            pod in self._too_old or (report is not None and report.now >= end) for pod, report in live.items()
+        )
+
+    def _live(self, current: MonitorTargets) -> list[Report]:
+        processes = (self._process.get(target.uid) for target in current.targets)
+        return [self._reports[process] for process in processes if process in self._reports]
+
+    def _profile_digest(self, current: MonitorTargets) -> str | None:
+        """The profile of the live pods; of several, that of the newest report. Without any, of what is left."""
+        reports = [report for report in self._live(current) or self._reports.values() if report.profile]
+        return max(reports, key=lambda each: each.now).profile if reports else None
+
+    def _feedback(self, current: MonitorTargets) -> str | None:
+        states = {report.feedback for report in self._live(current)}
+        return next((state for state in ("KeyMissing", "Ready", "Off") if state in states), None)
+
+    def _trouble(self, current: MonitorTargets, now: float) -> tuple[str, str] | None:
+        """Why no pod says anything that can be compared; None if one does, or if it is too early to say."""
+        if not current.ready:
+            return None
+        if current.ready <= self._too_old:
+            return TOO_OLD, "the server of this revision does not count its requests"
+        least = max(SILENT_AFTER, 2 * self._every)
+        silent = {
+            pod: why
+            for pod, (since, why) in self._silent.items()
+            if pod in current.ready and now - since >= least
+        }
+        if current.ready <= set(silent):
+            return SILENT, min(silent.values())
+        reports = self._live(current)
+        if reports and all(
+            report.profile is None or self._profiles.get(report.profile) is None for report in reports
+        ):
+            return min(report.reason or NO_PROFILE for report in reports), ""
+        return None
+
+
+def _fits(document: Mapping[str, Any], reference: Reference) -> bool:
+    """True if the counts of the features in an answer have the sizes of the profile."""
+    sizes = reference.shape
+    counted = (window.get("features") for window in document["windows"])
+    return all(not features or [len(feature) for feature in features] == sizes for features in counted)
+
+
+def _phrase(error: BaseException) -> str:
+    return "it is no JSON" if isinstance(error, json.JSONDecodeError | RecursionError) else str(error)
