@@ -12,6 +12,7 @@ from modelwright.common.approvals import approved_digests
 from modelwright.common.families import LATEST, family
 from modelwright.common.indexes import (
     INDEXES,
+    JOBS_WATCHING,
     SERVICES_FOLLOWING,
     SERVICES_OF_GATEWAY,
     SERVICES_OF_MODEL,
@@ -159,7 +160,9 @@ def _followers(view: View, service: Body, model: str) -> Iterator[Key]:
 
 def _concerns(view: View, service: Body) -> Iterator[Key]:
     """The versions around a service and those of the family whose aliases may change with it, the services that follow
-    it, and the TrainingJobs of the versions that it needs, which may delete them afterwards."""
+    it, the TrainingJobs of the versions that it needs, which may delete them afterwards, and those whose triggers name
+    it."""
+    yield from view.indexed_keys(JOBS_WATCHING, name(service), namespace(service))
     yield from _versions_around(view, service)
     for model in _models(view, service):
         yield from view.indexed_keys(VERSIONS_WITH_ALIAS, model, namespace(service))

@@ -21,7 +21,7 @@ from modelwright_serving.memory import REFUSAL, Account
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.model import LoadedModel
 from modelwright_serving.oip.errors import CostlyError, OipError, Problem
-from modelwright_serving.runs import Delivery, Job, Outcome, Runs, Ticket, Work, rows_of
+from modelwright_serving.runs import Delivery, Job, Outcome, Runs, Ticket, Unwatched, Watching, Work, rows_of
 from modelwright_serving.runtime import Stop
 from modelwright_serving.worker import Worker
 
@@ -35,6 +35,7 @@ _ENDING_SECONDS = 1.0
 # Requests share a run only as far as it is expected to end within this part of its limit.
 _SHARE = 0.25
 
+_UNWATCHED = Unwatched()
 _BUSY = Problem.UNAVAILABLE
 _FULL = "too many requests are waiting; try again shortly"
 _LATE = "the request waited longer than {:g} s for its run; try again shortly"
@@ -66,8 +67,10 @@ class Executor:
         metrics: Metrics,
         bounds: Bounds,
         changed: Callable[[], None],
+        watching: Watching = _UNWATCHED,
     ) -> None:
-        self._runs = Runs(model)
+        self._runs = Runs(model, watching)
+        self._watching = watching
         self._pace = model.pace
         self._worker = worker
         self._loop = loop
@@ -216,6 +219,8 @@ class Executor:
         started = perf_counter()
         self._deliver(self._runs.deliveries(outcomes))
         self._metrics.encoding += perf_counter() - started
+        if self._watching.active:
+            self._watching.take(outcomes)
 
     def _with_room(self, outcomes: list[Outcome]) -> list[Outcome]:
         """All but those that lack memory while a run of the worker may hold it: these run after it."""
@@ -318,6 +323,8 @@ class Executor:
             self._metrics.encoding += work.encoding
             self._count(work.outcomes)
             self._deliver([delivery for delivery in work.deliveries if delivery[0].ticket in wanted])
+            if self._watching.active:
+                self._watching.take(work.outcomes)
         self._feed_worker()
         self._check_stuck()
 

@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from modelwright_serving.failures import EXIT_INPUT, EXIT_OUTSIDE, StepError
-from modelwright_serving.placing import GOLDEN, MAX_GOLDEN_BYTES, MAX_MODEL_BYTES, MODEL, publish
+from modelwright_serving.placing import (
+    GOLDEN,
+    MAX_GOLDEN_BYTES,
+    MAX_MODEL_BYTES,
+    MAX_PROFILE_BYTES,
+    MODEL,
+    PROFILE,
+    publish,
+)
 from modelwright_stores import opening
 from modelwright_stores.access import Access, accesses, plain
 from modelwright_stores.failures import StoreError
@@ -59,7 +67,7 @@ class Pace:
 
 
 def pull(wanted: Wanted, environ: Mapping[str, str], root: Path, pace: Pace = Pace()) -> None:
-    """Put the model and, if there is one, its golden request where the server reads them.
+    """Put the model and, if they are there, its golden request and profile where the server reads them.
 
     StepError: at once in the first container of a pod, so that the reason can be seen. A container that is started
     again after that ends once the reason has become another one, or `pace` is at an end; credentials that have been
@@ -134,6 +142,7 @@ class _Look:
             )
             self._model(file)
             self._golden(access)
+            self._profile(access)
         except StoreError as failure:
             raise _step_error(failure) from failure
         publish(self.folder / MODEL, self.wanted.model)
@@ -209,6 +218,25 @@ class _Look:
         partial = self.folder / GOLDEN
         partial.write_bytes(content)
         publish(partial, self.wanted.to / GOLDEN)
+
+    def _profile(self, access: Access) -> None:
+        """What it is like is for the server to judge: without a usable one it serves all the same."""
+        final, partial = self.wanted.to / PROFILE, self.folder / PROFILE
+        final.unlink(missing_ok=True)
+        try:
+            file = patiently(
+                lambda: opening.sibling(self.wanted.uri, PROFILE, access), PROFILE, self.patience
+            )
+            if file is None:
+                return
+            with stream(file, MAX_PROFILE_BYTES, self.patience) as reader:
+                partial.write_bytes(reader.readall() or b"")
+        except StoreError as failure:
+            sys.stderr.write(
+                f"modelwright-pull: {PROFILE} is left out: {failure.reason}: {failure.message}\n"
+            )
+            return
+        publish(partial, final)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 MODEL = "model.onnx"
 GOLDEN = "golden.json"
+PROFILE = "profile.json"
 MAX_MODEL_BYTES = 2 * 1024**3
 MAX_GOLDEN_BYTES = 1024**2
+MAX_PROFILE_BYTES = 1024**2
 
 
 def publish(partial: Path, final: Path) -> None:

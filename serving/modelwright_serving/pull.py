@@ -15,7 +15,15 @@ from typing import BinaryIO
 
 from modelwright_serving import termination
 from modelwright_serving.failures import EXIT_OUTSIDE, StepError
-from modelwright_serving.placing import GOLDEN, MAX_GOLDEN_BYTES, MAX_MODEL_BYTES, MODEL, publish
+from modelwright_serving.placing import (
+    GOLDEN,
+    MAX_GOLDEN_BYTES,
+    MAX_MODEL_BYTES,
+    MAX_PROFILE_BYTES,
+    MODEL,
+    PROFILE,
+    publish,
+)
 from modelwright_serving.stores import Source, source_of
 
 _CHUNK = 1024**2
@@ -35,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def pull(options: argparse.Namespace) -> None:
-    """Put the model and, if there is one, its golden request into the folder `options.to`. StepError."""
+    """Put the model and, if they are there, its golden request and profile into the folder `options.to`. StepError."""
     uri, digest, to = options.uri, options.digest, options.to
     if not _DIGEST.fullmatch(digest):
         raise StepError(
@@ -47,6 +55,7 @@ def pull(options: argparse.Namespace) -> None:
             return
         source = source_of(uri, options.source_root)
         _pull_golden(source, to)
+        _pull_profile(source, to)
         _pull_model(source, uri, digest, to)
     except OSError as error:
         shown = uri.partition("?")[0]  # a query may be a signature
@@ -94,6 +103,22 @@ def _pull_golden(source: Source, to: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _pull_profile(source: Source, to: Path) -> None:
+    """What it is like is for the server to judge: without a usable one it serves all the same."""
+    partial, final = to / f"{PROFILE}.partial", to / PROFILE
+    final.unlink(missing_ok=True)
+    try:
+        opened = source.open_sibling(PROFILE)
+        if opened is not None:
+            with opened as reader:
+                partial.write_bytes(reader.read(MAX_PROFILE_BYTES + 1))
+            publish(partial, final)
+    except (StepError, OSError) as error:
+        sys.stderr.write(f"modelwright-pull: {PROFILE} is left out: {error}\n")
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _copy(reader: BinaryIO, writer: BinaryIO, limit: int, too_large: StepError) -> str:
     """Copy, flush to the disk and say the digest of what was written."""
     digest = hashlib.sha256()
@@ -124,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--digest", required=True, help="sha256:<hex> of the model; other bytes are refused")
     parser.add_argument(
-        "--to", required=True, type=Path, help="the folder that gets model.onnx and golden.json"
+        "--to", required=True, type=Path, help="the folder that gets model.onnx, golden.json and profile.json"
     )
     parser.add_argument(
         "--source-root", type=Path, default=Path("/artifacts"), help="where the claim is mounted"

@@ -7,7 +7,7 @@ and encoding. When and where runs happen is left to `batch`.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol, TypeAlias
@@ -21,6 +21,7 @@ from modelwright_serving.oip.errors import OipError, Problem
 from modelwright_serving.oip.request import InferRequest
 from modelwright_serving.oip.tensors import Part, Tensor, stack
 from modelwright_serving.runtime import Stop
+from modelwright_serving.watching.cells import Cells
 
 # The body of an answer, and the length of its JSON part if binary data follows it.
 Encoded: TypeAlias = "tuple[bytes, int | None]"
@@ -43,6 +44,11 @@ class Ticket(Protocol):
     @property
     def account(self) -> Account:
         """That of the caller's address: addresses take turns."""
+        ...
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is a copy of a request that another revision answers: no caller has sent it."""
         ...
 
     @property
@@ -70,15 +76,60 @@ class Job:
     rows: int
 
 
+@dataclass(slots=True)
+class Seen:
+    """Rows of callers that were counted, and the sum over the requests of the square of theirs. `cells`: what was
+    counted on the worker, in `seconds`."""
+
+    rows: int
+    squares: int
+    cells: Cells | None = None
+    seconds: float = 0.0
+
+
+class Watching(Protocol):
+    """Counts the rows of runs."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it does now; then it needs the inputs of runs."""
+        ...
+
+    def take(self, outcomes: Sequence[Outcome]) -> None:
+        """Count what these runs were about."""
+        ...
+
+    def beside(self, outcomes: Sequence[Outcome]) -> None:
+        """On the worker's thread, do the work of counting them; `take` comes after it."""
+        ...
+
+
+class Unwatched:
+    """Counts nothing."""
+
+    active = False
+
+    def take(self, outcomes: Sequence[Outcome]) -> None:
+        """Nothing to do."""
+
+    def beside(self, outcomes: Sequence[Outcome]) -> None:
+        """Nothing to do."""
+
+
 @dataclass(slots=True, eq=False)
 class Outcome:
-    """What a run gave for a group in `seconds`; `by_row`: an entry of every output for each of its rows."""
+    """What a run gave for a group in `seconds`; `by_row`: an entry of every output for each of its rows.
+
+    `inputs`: of the run, as long as they are to be counted.
+    """
 
     group: list[Job]
     result: list[Tensor] | OipError
     rows: int
     by_row: bool
     seconds: float
+    inputs: list[Tensor] | None = None
+    seen: Seen | None = None
 
     @property
     def lacks_memory(self) -> bool:
@@ -102,8 +153,9 @@ class Work:
 class Runs:
     """Everything that jobs need of one model."""
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, watching: Watching) -> None:
         self._model = model
+        self._watching = watching
         self._joins_rows = model.joins_rows
         self._inputs = model.signature.inputs
         self._kinds = [spec.dtype for spec in model.signature.inputs]
@@ -148,13 +200,14 @@ class Runs:
         """Run the model. When one request's rows fail the run for all, halving finds them in few runs."""
         rows = rows_of(group)
         started = perf_counter()
-        result = self._run(self._stacked(group, rows), stop)
+        inputs = self._stacked(group, rows)
+        result = self._run(inputs, stop)
         seconds = perf_counter() - started
         by_row = False
         if not isinstance(result, OipError):
             by_row = group[0].rows > 0 and all(array.shape[:1] == (rows,) for array in result)
         if by_row or len(group) == 1 or (stop is not None and stop.called):
-            return [Outcome(group, result, rows, by_row, seconds)]
+            return [Outcome(group, result, rows, by_row, seconds, inputs if self._watching.active else None)]
         middle = len(group) // 2
         return self.attempt(group[:middle], stop) + self.attempt(group[middle:], stop)
 
@@ -223,7 +276,12 @@ class Runs:
         outcomes = self.attempt(group, stop)
         started = perf_counter()
         deliveries = list(self.deliveries(outcomes))
-        return Work(outcomes, deliveries, 0.0, perf_counter() - started)
+        encoding = perf_counter() - started
+        if self._watching.active:
+            self._watching.beside(outcomes)
+            for outcome in outcomes:
+                outcome.inputs = None
+        return Work(outcomes, deliveries, 0.0, encoding)
 
 
 def rows_of(group: list[Job]) -> int:

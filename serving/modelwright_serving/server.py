@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from time import perf_counter
 
-from modelwright_serving import __version__, admin, golden, logs
+from modelwright_serving import __version__, admin, golden, logs, termination
 from modelwright_serving.batch import Bounds, Executor
 from modelwright_serving.drain import ServedPort, drain
 from modelwright_serving.feedback.feedback import Feedback
@@ -32,6 +32,9 @@ from modelwright_serving.state import Serving, State
 from modelwright_serving.traffic.default_time import DefaultTime
 from modelwright_serving.traffic.delegation import Traffic
 from modelwright_serving.traffic.watch import Watch
+from modelwright_serving.watching import reading
+from modelwright_serving.watching.reading import Reading
+from modelwright_serving.watching.watch import Watch as RowWatch
 from modelwright_serving.worker import Worker
 
 
@@ -83,7 +86,10 @@ class Server:
             tokens,
         )
         self._grpc = Host(self._rpc.connections(), _limits(settings), loop, memory, "grpc")
-        self._admin = Host(partial(Connection, admin.routes(self._metrics, self._state, loop)), ADMIN, loop)
+        self._watch = RowWatch(loop, self._feedback)
+        self._feedback.window = self._watch.window
+        admin_routes = admin.routes(self._metrics, self._state, self._watch, loop)
+        self._admin = Host(partial(Connection, admin_routes), ADMIN, loop)
         self._traffic = Traffic(
             loop, self._metrics.traffic, memory, DefaultTime(self._metrics.durations).seconds
         )
@@ -132,6 +138,7 @@ class Server:
                 self._settings.drain_delay_seconds,
                 self._settings.drain_seconds,
             )
+            termination.leave(self._settings.termination_log, self._watch.last())
             logs.event("stopped", everything_answered=finished)
 
     @property
@@ -160,9 +167,10 @@ class Server:
         await self._loaded_or_stopped.wait()
         self._loading = not loading.done()
         if loading.done():
-            self._install(loading.result(), perf_counter() - started)
+            model, profile = loading.result()
+            self._install(model, perf_counter() - started, profile)
 
-    def _install(self, model: LoadedModel, seconds: float) -> None:
+    def _install(self, model: LoadedModel, seconds: float, profile: Reading) -> None:
         settings = self._settings
         model = replace(model, signature=replace(model.signature, max_rows=settings.max_rows))
         executor = Executor(
@@ -172,14 +180,18 @@ class Server:
             self._metrics,
             Bounds(settings.queue_limit, settings.queue_seconds, settings.run_seconds),
             self._rpc.changed,
+            self._watch,
         )
         serving = Serving(model, executor)
-        self._feedback.follow(model.digest, Predictions.of(model.signature))
+        self._feedback.follow(model.digest, Predictions.of(model.signature, profile.meaning))
         self._infer.install(serving)
         self._metrics.digest = model.digest
         self._metrics.load_seconds = seconds
         self._metrics.queue_length = lambda: len(executor)
         self._rpc.install(serving)
+        self._watch.install(model.digest, profile)
+        if profile.problem:
+            logs.event("profile ignored", reason=profile.reason, problem=profile.problem)
         self._state.serving = serving
         self._rpc.changed()
         _freeze_heap()
@@ -198,11 +210,13 @@ def _freeze_heap() -> None:
     gc.freeze()
 
 
-def _in_daemon(loop: asyncio.AbstractEventLoop, settings: Settings) -> asyncio.Future[LoadedModel]:
+def _in_daemon(
+    loop: asyncio.AbstractEventLoop, settings: Settings
+) -> asyncio.Future[tuple[LoadedModel, Reading]]:
     """Load on a thread that does not keep the process alive: SIGTERM must not wait for a large model."""
-    future: asyncio.Future[LoadedModel] = loop.create_future()
+    future: asyncio.Future[tuple[LoadedModel, Reading]] = loop.create_future()
 
-    def settle(result: LoadedModel | Exception) -> None:
+    def settle(result: tuple[LoadedModel, Reading] | Exception) -> None:
         if future.cancelled():
             return
         if isinstance(result, Exception):
@@ -211,15 +225,16 @@ def _in_daemon(loop: asyncio.AbstractEventLoop, settings: Settings) -> asyncio.F
             future.set_result(result)
 
     def work() -> None:
-        result: LoadedModel | Exception
+        result: tuple[LoadedModel, Reading] | Exception
         try:
-            result = load(
+            model = load(
                 settings.model,
                 settings.digest,
                 golden.beside(settings.model),
                 memory=settings.model_memory,
                 share_rows=settings.share_rows,
             )
+            result = model, reading.read(reading.beside(settings.model), model.signature)
         except Exception as failure:  # noqa: BLE001 - a defect of ours ends the process, too, instead of this thread alone
             result = failure
         loop.call_soon_threadsafe(settle, result)

@@ -1,4 +1,5 @@
-"""Writes why a step failed to the container's termination log. Knows no step; uses only the standard library."""
+"""Writes what a container leaves behind, such as why it failed, to its termination log. Knows no step; uses only the
+standard library."""
 
 import json
 from pathlib import Path
@@ -22,10 +23,15 @@ def document(step: str, failure: StepError) -> bytes:
 
 
 def write(path: Path, step: str, failure: StepError) -> None:
-    """Leave the document where the kubelet looks for it; on a machine without such a place, do nothing."""
-    if not path.parent.is_dir():
+    """Leave why a step failed where the kubelet looks for it."""
+    leave(path, document(step, failure))
+
+
+def leave(path: Path, message: bytes) -> None:
+    """Leave a message where the kubelet looks for it; on a machine without such a place, do nothing."""
+    if not message or not path.parent.is_dir():
         return
     try:
-        path.write_bytes(document(step, failure))
+        path.write_bytes(message)
     except OSError:
-        return  # the message is on stderr as well; a read-only log must not hide the exit code
+        return  # a failure is on stderr as well; a read-only log must not hide the exit code

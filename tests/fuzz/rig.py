@@ -21,6 +21,7 @@ from modelwright_serving.limits import Limits
 from modelwright_serving.model import LoadedModel, load
 from modelwright_serving.pace import Pace
 from modelwright_serving.server import Server
+from modelwright_serving.watching.reading import Reading
 
 MODEL = "churn"
 
@@ -56,7 +57,7 @@ class Rig:
             # How long a run takes must not decide where it happens: inputs would not be the same twice.
             self.model: LoadedModel = replace(load(path, None), pace=Elsewhere() if by_worker else Here())
         with redirect_stdout(StringIO()):
-            self._server._install(self.model, 0.0)
+            self._server._install(self.model, 0.0, Reading(path))
         for host in (self._server._http, self._server._grpc, self._server._admin):
             host.stop()
 

@@ -216,7 +216,8 @@ class Champion(Document):
 
 
 class RunDocument(Document):
-    """What a training run is to do (run.schema.json). `uid`: of the TrainingJob; runs of earlier releases have none."""
+    """What a training run is to do (run.schema.json). `uid`: of the TrainingJob; runs of earlier releases have none.
+    `known_digest`: the input of the last run of this recipe that succeeded; equal data ends the run."""
 
     namespace: str
     training_job: str
@@ -230,6 +231,7 @@ class RunDocument(Document):
     artifacts: Artifacts
     gates: list[Gate] = Field(default_factory=list)
     champion: Champion | None = None
+    known_digest: Digest | None = Field(default=None, pattern=DIGEST)
 
 
 class Evaluation(Document):

@@ -24,14 +24,15 @@ from modelwright_training.documents import (
     with_sources,
 )
 from modelwright_training.errors import InputError, storage
-from modelwright_training.files import replace_file
+from modelwright_training.files import digest_of, replace_file
 from modelwright_training.learning.estimators import task_of
 from modelwright_training.message import Json
 from modelwright_training.onnxfile.declared import declared
 from modelwright_training.paths import Paths
-from modelwright_training.reading import evaluating, sources
+from modelwright_training.reading import evaluating, markers, sources
 from modelwright_training.reading.holdout import Split
 from modelwright_training.reading.preparing import prepare
+from modelwright_training.reading.sources import Source
 from modelwright_training.storing import artifact
 from modelwright_training.storing.stores import check_writable
 from modelwright_training.untyped import ArrowTable
@@ -58,13 +59,32 @@ def _for_run(environ: Mapping[str, str], paths: Paths) -> Json:
         "Read %d rows and %d columns (%s)", source.table.num_rows, source.table.num_columns, source.format
     )
     own = sources.bring_holdout(document.data, paths, environ)
+    seen = _seen(source, own)
+    _check_known(document.known_digest, seen["inputDigest"])
     extra = document.data.holdout.extra_columns
     table, dataset, facts, chosen = prepare(document, by_estimator, source, own)
     size = source.size
     del source, own  # their columns take as much memory as those that are written
     _write(table, dataset, facts, chosen, extra, paths)
     log.info("Wrote %d rows to learn from and %d to score on", facts.rows.train, facts.rows.holdout)
-    return _result(size, dataset, facts)
+    return {**_result(size, dataset, facts), **seen}
+
+
+def _seen(source: Source, own: Source | None) -> Json:
+    """What later runs are compared with: the digest of all that was read, and the marker, if there is one.
+
+    The digest of data with a hold-out of its own is that of both digests, each ended by a line feed."""
+    marker = markers.joined([source.mark, *([own.mark] if own else [])])
+    digest = digest_of(f"{source.digest}\n{own.digest}\n".encode()) if own else source.digest
+    return {"inputDigest": digest, **({"marker": marker} if marker else {})}
+
+
+def _check_known(known: str | None, found: str) -> None:
+    if known == found:
+        raise InputError(
+            "DataUnchanged",
+            f"The data is that of the last successful run ({found}), so there is nothing new to learn.",
+        )
 
 
 def _for_model(environ: Mapping[str, str], paths: Paths) -> Json:

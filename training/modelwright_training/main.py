@@ -19,7 +19,7 @@ from modelwright_training.paths import Paths
 
 Step = Callable[[Mapping[str, str], Paths], Json]
 
-STEPS = ("fetch", "train", "publish", "verify", "delete")
+STEPS = ("fetch", "train", "publish", "verify", "delete", "probe")
 # This one has no credentials, and runs what a user wrote.
 OTHERS = "train"
 DONE, CRASHED, INPUT = 0, 1, 65

@@ -56,7 +56,8 @@ def pending(body: Mapping[str, Any], handled: Collection[str]) -> Request | Refu
         return None if token in handled else Refused(token, message)
     if match[3] in handled:
         return None
-    return Request(match[1], match[2], match[3], _requested_by(body))  # type: ignore[arg-type]
+    by = requester(body, ANNOTATION, REQUESTED_BY)
+    return Request(match[1], match[2], match[3], by)  # type: ignore[arg-type]
 
 
 def requester_phrase(requested_by: str | None) -> str:
@@ -64,13 +65,13 @@ def requester_phrase(requested_by: str | None) -> str:
     return f"asked for by {requested_by or 'somebody unknown'}"
 
 
-def _requested_by(body: Mapping[str, Any]) -> str | None:
-    """The requester: the name in the annotation, and the field manager in brackets."""
+def requester(body: Mapping[str, Any], annotation: str, requested_by: str) -> str | None:
+    """Returns who wrote an annotation: the name in the annotation `requested_by`, and the field manager in brackets."""
     managers = (body.get("metadata") or {}).get("annotationManagers") or {}
     # A name that another client wrote belongs to an earlier request.
-    same_client = managers.get(ANNOTATION) == managers.get(REQUESTED_BY)
-    name = _plain(_annotations(body).get(REQUESTED_BY, "") if same_client else "", _LONGEST_NAME)
-    manager = _plain(managers.get(ANNOTATION, ""), _LONGEST_MANAGER)
+    same_client = managers.get(annotation) == managers.get(requested_by)
+    name = _plain(_annotations(body).get(requested_by, "") if same_client else "", _LONGEST_NAME)
+    manager = _plain(managers.get(annotation, ""), _LONGEST_MANAGER)
     if name and manager:
         return f"{name} ({manager})"
     return name or manager or None

@@ -32,7 +32,7 @@ from modelwright.api.base import (
 from modelwright.api.gates import ApprovalPolicy, ChampionRef, DefaultGates, Gates, OnInconclusive, User
 from modelwright.api.signatures import Signing
 from modelwright.api.stores import Artifact, SecretReference, Store, store_rules
-from modelwright.api.triggers import Brakes, Cause, Triggers, TriggerStatus
+from modelwright.api.triggers import Brakes, Cause, Marker, Triggers, TriggerStatus
 
 ESTIMATOR = r"^((lightgbm|xgboost)\.[A-Z][A-Za-z0-9]*|sklearn(\.[a-z][a-z0-9_]*)+\.[A-Z][A-Za-z0-9]*)$"
 # The ModelVersion of a run is named NAME-RUN, of at most 56 characters: room for 99,999 runs.
@@ -475,6 +475,9 @@ class DataReport(Model):
     """What the data of a run was."""
 
     digest: Digest | None = Field(default=None, description="sha256 of the source's bytes.")
+    marker: Marker | None = Field(
+        default=None, description="What shows without reading the source whether it has changed."
+    )
     train_rows: int | None = Field(default=None, description="Rows trained on.")
     holdout_rows: int | None = Field(default=None, description="Rows held out.")
     notes: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=64)] | None = Field(
@@ -506,6 +509,10 @@ class Run(Model):
         default=None, description="Why it failed, or why it waits for another Job, in one word."
     )
     message: Message | None = Field(default=None, description="The same in a sentence.")
+    known_digest: Digest | None = Field(
+        default=None,
+        description="Digest of the data of the last successful run. With this data it ends before training, Skipped.",
+    )
     data: DataReport | None = Field(default=None, description="The data that it saw.")
     model_version: Name | None = Field(default=None, description="The ModelVersion that it ended in.")
     digest: Digest | None = Field(default=None, description="Digest of the model.")

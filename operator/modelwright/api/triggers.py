@@ -194,10 +194,10 @@ class HandledSignal(Model):
 class Probe(Model):
     """The last look whether the data has changed."""
 
-    number: Annotated[int, Field(ge=1)] = Field(description="Number of the look, counted up from 1.")
     at: Timestamp = Field(description="When it was begun.")
-    done: bool = Field(default=False, description="Whether it is over.")
-    reason: Reason | None = Field(default=None, description="Why it failed, in one word.")
+    done: bool | None = Field(default=None, description="True: it is over.")
+    marker: Marker | None = Field(default=None, description="What it has found.")
+    reason: Reason | None = Field(default=None, description="Why it has found nothing, in one word.")
     message: Annotated[str, Field(max_length=MESSAGE_LENGTH)] | None = Field(
         default=None, description="The same in a sentence."
     )
@@ -238,6 +238,7 @@ class TriggerStatus(Model):
         default=None, description="The tokens of the last requests by hand, newest first."
     )
     marker: Marker | None = Field(
-        default=None, description="The marker of the data that was seen last, by a run or by a look."
+        default=None,
+        description="The marker of the data that runs know of. Another one of a look means that the data has changed.",
     )
     probe: Probe | None = Field(default=None, description="The last look whether the data has changed.")

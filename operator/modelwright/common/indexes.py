@@ -115,6 +115,13 @@ def is_unclear(service: Body) -> bool:
     return bool(status_of(service).get("observedGeneration") != generation(service))
 
 
+def watched_services(training_job: Body) -> list[str]:
+    """Returns the names of the InferenceServices that the triggers of a TrainingJob name."""
+    triggers = training_job["spec"].get("triggers") or {}
+    named = ((triggers.get(part) or {}).get("serviceRef") for part in ("onDrift", "onScore"))
+    return sorted({str(reference["name"]) for reference in named if reference})
+
+
 def retiring_versions(training_job: Body) -> frozenset[str]:
     """Returns the names of the ModelVersions that are deleted because of the TrainingJob's versionsHistoryLimit."""
     return frozenset(str(entry["name"]) for entry in status_of(training_job).get("retiring") or ())
@@ -210,6 +217,8 @@ SERVICES_NEEDING_DIGEST = Index("needing-digest", INFERENCE_SERVICES, needed_dig
 SERVICES_UNCLEAR = Index("unclear", INFERENCE_SERVICES, lambda service: _if(is_unclear(service)))
 # TrainingJobs of which ModelVersions are being deleted.
 JOBS_RETIRING = Index("retiring", TRAINING_JOBS, lambda job: _if(bool(retiring_versions(job))))
+# TrainingJobs: by an InferenceService that their triggers name.
+JOBS_WATCHING = Index("watching", TRAINING_JOBS, watched_services)
 # InferenceServices: by the Gateway in the spec, as NAMESPACE/NAME; YES finds all that name one.
 SERVICES_OF_GATEWAY = Index("gateway", INFERENCE_SERVICES, _gateways)
 # InferenceServices: by the digest of a model file that they approve.
@@ -238,6 +247,7 @@ INDEXES = (
     SERVICES_NEEDING_DIGEST,
     SERVICES_UNCLEAR,
     JOBS_RETIRING,
+    JOBS_WATCHING,
     SERVICES_OF_GATEWAY,
     SERVICES_APPROVING,
     SERVICES_MEASURED,

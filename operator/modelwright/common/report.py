@@ -10,6 +10,7 @@ from pydantic import Field, FiniteFloat, ValidationError
 from modelwright.api.base import ClassLabel, Digest, Model, Reason, Signature, Task
 from modelwright.api.modelversion import DvcFile, Evaluation, Fairness, Importance, Libraries, Parity
 from modelwright.api.stores import Artifact
+from modelwright.api.triggers import Marker
 
 # More rows than there are anywhere. The API server holds the numbers that follow from it, too.
 MOST_ROWS = 10**12
@@ -60,6 +61,7 @@ class FetchReport(Model):
     """The report of fetch about the data."""
 
     digest: Digest | None = None
+    marker: Marker | None = None
     rows: Rows = Rows()
     dvc: DvcFile | None = None
     notes: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)

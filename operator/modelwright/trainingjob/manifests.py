@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,13 +14,14 @@ from modelwright.api.gates import ApprovalPolicy, ChampionRef, OnInconclusive, U
 from modelwright.api.rundocument import run_document, source_variables, trainer_variables
 from modelwright.api.storedocument import Use, source_uses
 from modelwright.api.trainingjob import Run
+from modelwright.api.triggers import Cause
 from modelwright.common.conditions import true_condition
 from modelwright.common.resources import MODEL, TRAINING_JOB, child_labels
 from modelwright.common.settings import DEFAULT_CLAIM, Settings
 from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import Body, annotations_of, name, owner_reference, uid
-from modelwright.trainingjob.memory import GENERATION, RECIPE_HASH, recipe_hash
-from modelwright.trainingjob.observed import Observed
+from modelwright.trainingjob.memory import CAUSE, GENERATION, RECIPE_HASH, cause_in, recipe_hash
+from modelwright.trainingjob.observed import Observed, probe_job_name
 from modelwright.trainingjob.recipe import STORES_ANNOTATION, public_code, recipe_of, stores_in
 from modelwright.trainingjob.runs import (
     RUN_ANNOTATION,
@@ -48,6 +49,8 @@ from modelwright.workload.stores import access
 
 DELETE_STEP = "delete"
 DELETE_SECONDS = 600
+PROBE_STEP = "probe"
+PROBE_SECONDS = 600
 RUN_FILE = "run.json"
 RUN_READ = mount("run", "/etc/modelwright/run", read_only=True)
 TRAIN = mount("train", "/data/train")
@@ -87,7 +90,7 @@ def uses_default_claim(observed: Observed, settings: Settings) -> bool:
 
 def document_of(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
     """The run document of a run that is to start now."""
-    return run_document(
+    document = run_document(
         observed.spec,
         namespace=observed.namespace,
         name=observed.name,
@@ -96,6 +99,7 @@ def document_of(observed: Observed, run: Run, settings: Settings) -> dict[str, A
         champion=None if observed.champion is None else champion_document(observed.champion),
         uid=uid(observed.body),
     )
+    return {**document, **({"knownDigest": run.known_digest} if run.known_digest else {})}
 
 
 def champion_ref(champion: Body | None) -> ChampionRef | None:
@@ -119,6 +123,7 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
             "annotations": {
                 RECIPE_HASH: recipe_hash(observed.body),
                 GENERATION: str(observed.generation),
+                **({CAUSE: _cause(run.cause)} if run.cause else {}),
             },
             "ownerReferences": [owner_reference(observed.body)],
         },
@@ -139,6 +144,11 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
             },
         },
     }
+
+
+def _cause(cause: Cause) -> str:
+    document = cause.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return json.dumps(document, sort_keys=True)
 
 
 def steps_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -287,6 +297,22 @@ def _trainer(observed: Observed, resources: Mapping[str, Any], settings: Setting
     return {**image, **{key: trainer[key] for key in ("command", "args") if key in trainer}}
 
 
+def probe_job_manifest(observed: Observed, settings: Settings) -> dict[str, Any]:
+    """The Job that looks whether the data has changed: fetch's container, which reads no rows."""
+    labels = child_labels(observed.body, **{TRAINING_JOB: observed.name})
+    data = observed.spec["data"]
+    read, reached = sources(data), access(settings, *source_uses(data, "data.store"))
+    probe = container(
+        PROBE_STEP, settings.training_image, settings, resources=settings.training_resources,
+        mounts=(*read.mounts, *reached.mounts), env={**source_variables(data), **reached.env},
+    )  # fmt: skip
+    probe["command"] = ["modelwright-training", PROBE_STEP]
+    volumes = (*read.volumes, *reached.volumes)
+    return _small_job(
+        observed, probe_job_name(observed.name), labels, PROBE_SECONDS, settings, volumes, probe
+    )
+
+
 def delete_job_manifest(
     observed: Observed, job: str, artifact: Mapping[str, Any], run: int, settings: Settings
 ) -> dict[str, Any]:
@@ -309,22 +335,30 @@ def delete_job_manifest(
     )  # fmt: skip
     delete["command"] = ["modelwright-training", DELETE_STEP]
     volumes = (*kept.volumes, *reached.volumes)
+    return _small_job(observed, job, labels, DELETE_SECONDS, settings, volumes, delete)
+
+
+def _small_job(
+    observed: Observed, job: str, labels: Mapping[str, str], seconds: int, settings: Settings,
+    volumes: Sequence[Mapping[str, Any]], step: Mapping[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """A Job of one step beside the runs."""
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": job,
             "namespace": observed.namespace,
-            "labels": labels,
+            "labels": dict(labels),
             "ownerReferences": [owner_reference(observed.body)],
         },
         "spec": {
             "backoffLimit": 2,
-            "activeDeadlineSeconds": DELETE_SECONDS,
-            "podFailurePolicy": failure_policy(DELETE_STEP),
+            "activeDeadlineSeconds": seconds,
+            "podFailurePolicy": failure_policy(step["name"]),
             "template": {
-                "metadata": {"labels": labels},
-                "spec": pod_spec(settings, volumes, restartPolicy="Never", containers=[delete]),
+                "metadata": {"labels": dict(labels)},
+                "spec": pod_spec(settings, volumes, restartPolicy="Never", containers=[step]),
             },
         },
     }
@@ -381,10 +415,11 @@ def _lineage(run: Run, job: Body, result: Published) -> dict[str, Any]:
     source = {"uri": result.source, "digest": result.data.digest, "dvc": result.dvc}
     trainer = document["trainer"]
     sklearn = trainer.get("sklearn") or {}
-    champion = champion_in(document)
+    champion, cause = champion_in(document), cause_in(job)
     parts = {
         "trainingJob": document["trainingJob"],
         "run": run.number,
+        "cause": None if cause is None else cause.model_dump(mode="json", by_alias=True, exclude_none=True),
         "completionTime": _completion_time(job),
         "images": _images(result),
         "code": public_code(trainer.get("code")),

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelwright.api.trainingjob import DataReport, Run, TrainingJobSpec, TrainingJobStatus
+from modelwright.api.triggers import Cause
 from modelwright.common.indexes import JOBS_OF_JOB, VERSIONS_OF_JOB
 from modelwright.common.reading import read_each, read_valid
 from modelwright.common.resources import JOBS, TRAINING_JOB, controlled
@@ -36,6 +37,8 @@ from modelwright.engine.objects import (
 )
 
 RECIPE_HASH = "modelwright.dev/recipe-hash"
+# Of a Job: the cause of its run, as JSON.
+CAUSE = "modelwright.dev/cause"
 # The generation of the spec that a Job was made from.
 GENERATION = "modelwright.dev/generation"
 # What of the spec makes no other model, and asks for no other numbers of it; beside how stores are reached.
@@ -61,6 +64,12 @@ class Memory:
     latest_model_version: str | None = None
     last_number: int = 0
     strays: tuple[Body, ...] = ()
+
+    @property
+    def real_run(self) -> Run | None:
+        """The newest run that was not skipped: the state of the TrainingJob is that of this one."""
+        runs = (run for run in (self.run, *self.history) if run is not None)
+        return next((run for run in runs if run.state != "Skipped"), self.run)
 
 
 def recipe_hash(body: Body) -> str:
@@ -115,6 +124,7 @@ def _rebuilt(known: Memory, body: Body, recipe: str, jobs: list[Body], versions:
             number=run_number(job),
             generation=generation(body),
             recipe_hash=recipe,
+            cause=cause_in(job),
             state="Pending",
             job=name(job),
         )
@@ -182,6 +192,22 @@ def _versions(view: View, body: Body) -> Iterator[Body]:
             yield version
 
 
+def cause_in(job: Body) -> Cause | None:
+    """The cause of the run of a Job; None if it has none that can be read."""
+    try:
+        return Cause.model_validate_json(annotations_of(job).get(CAUSE) or "null")
+    except ValidationError:
+        return None
+
+
+def _cause_of(version: Body) -> Cause | None:
+    """The cause of the run that made a version; None if it has none that can be read."""
+    try:
+        return Cause.model_validate(_lineage(version).get("cause"))
+    except ValidationError:
+        return None
+
+
 def _lineage(version: Body) -> Mapping[str, Any]:
     return dict(version["spec"].get("lineage") or {})
 
@@ -215,6 +241,7 @@ def _run_of(version: Body, of_generation: int = 0) -> Run:
         number=run_number(version),
         generation=of_generation,
         recipe_hash=annotations_of(version).get(RECIPE_HASH),
+        cause=_cause_of(version),
         state="Succeeded",
         job=name(version),
         completion_time=lineage.get("completionTime"),

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from modelwright.api.trainingjob import Run
+from modelwright.api.trainingjob import Run, TrainingJobStatus
+from modelwright.api.triggers import TriggerStatus
 from modelwright.common.facts import FAILED_CREATE
 from modelwright.common.families import champion
+from modelwright.common.indexes import watched_services
 from modelwright.common.primary import Primary, refusals_of
-from modelwright.common.resources import JOBS, MODEL_VERSIONS, PODS, controlled
+from modelwright.common.reading import read_valid
+from modelwright.common.resources import INFERENCE_SERVICES, JOBS, MODEL_VERSIONS, PODS, controlled
 from modelwright.common.standing import has_facts
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, generation, name, owner_uid, root_uid, uid
 from modelwright.engine.plan import ABSENT
-from modelwright.trainingjob.memory import Memory, job_of_run, read_memory
+from modelwright.trainingjob.memory import Memory, job_of_run, read_memory, recipe_hash
+from modelwright.trainingjob.triggers.signals import Watched, monitoring_of
 from modelwright.workload.champion import champion_claim
 from modelwright.workload.podstatus import newest_first
 
@@ -40,6 +44,15 @@ class Observed(Primary):
     unread: frozenset[str] = frozenset()
     absent: frozenset[Key] = frozenset()
     failed_create: str | None = None
+    # What became of the triggers, as it was last written.
+    triggers: TriggerStatus | None = None
+    # The services that the triggers name, by name.
+    watched: Mapping[str, Watched] = field(default_factory=dict)
+    # The digest of the data of the last successful run with this recipe, if its ModelVersion is there.
+    known_digest: str | None = None
+    # The Job that looks whether the data has changed.
+    probe_job: Body | None = None
+    probe_pods: tuple[Body, ...] = ()
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -57,6 +70,11 @@ class Observed(Primary):
         """The newest run."""
         return self.memory.run
 
+    @property
+    def real_run(self) -> Run | None:
+        """The newest run that was not skipped."""
+        return self.memory.real_run
+
     def job_key(self, run: Run) -> Key:
         """The key of the Job of a run."""
         return Key(JOBS, self.namespace, run.job)
@@ -69,21 +87,50 @@ def observe(view: View, key: Key) -> Observed | None:
         return None
     memory = read_memory(view, body)
     job = job_of_run(view, body, memory.run)
+    jobs = controlled(view, JOBS, body)
+    probe = next((each for each in jobs if name(each) == probe_job_name(key.name)), None)
+    real = memory.real_run
     rival = _champion(view, key, body, memory, job)
     return Observed(
         body=body,
         memory=memory,
-        jobs=tuple(controlled(view, JOBS, body)),
+        jobs=tuple(each for each in jobs if each is not probe),
         job=job,
         pods=pods_of(view, job) if job is not None else (),
-        version=view.get(Key(MODEL_VERSIONS, key.namespace, memory.run.job)) if memory.run else None,
+        version=view.get(Key(MODEL_VERSIONS, key.namespace, real.job)) if real else None,
         champion=rival,
         champion_claim=champion_claim(view, rival),
         unread=frozenset(_unread(view, key, memory)),
         refusals=refusals_of(view, key),
         absent=_absent(view, key, memory.run, job),
         failed_create=view.fact(key, FAILED_CREATE),
+        triggers=read_valid(TrainingJobStatus, body.get("status") or {}).triggers,
+        watched={service: _watched(view, key, service) for service in watched_services(body)},
+        known_digest=_known_digest(view, key, body, memory),
+        probe_job=probe,
+        probe_pods=pods_of(view, probe) if probe is not None else (),
     )
+
+
+def probe_job_name(training_job: str) -> str:
+    """The name of the Job that looks whether the data has changed. No run, and no other Job, has such a name."""
+    return f"{training_job}-probe"
+
+
+def _watched(view: View, key: Key, service: str) -> Watched:
+    body = view.get(Key(INFERENCE_SERVICES, key.namespace, service))
+    found = None if body is None else monitoring_of(body)
+    version = None if found is None else view.get(Key(MODEL_VERSIONS, key.namespace, found.version))
+    return Watched(service, body, version)
+
+
+def _known_digest(view: View, key: Key, body: Body, memory: Memory) -> str | None:
+    recipe = recipe_hash(body)
+    for run in (memory.run, *memory.history):
+        if run is not None and run.state == "Succeeded" and run.recipe_hash == recipe:
+            is_there = view.get(Key(MODEL_VERSIONS, key.namespace, run.job)) is not None
+            return run.data.digest if is_there and run.data is not None else None
+    return None
 
 
 def _champion(view: View, key: Key, body: Body, memory: Memory, job: Body | None) -> Body | None:

@@ -7,18 +7,21 @@ beside that, whatever the state of the run: see retirement.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from modelwright.api.rundocument import terms_hash
 from modelwright.api.trainingjob import Run, TrainingJobStatus
+from modelwright.api.triggers import Cause
 from modelwright.common import conditions
 from modelwright.common.conditions import Summary, true_condition
 from modelwright.common.reading import read_each
 from modelwright.common.resources import JOBS, MODEL_VERSIONS, TRAINING_JOB
 from modelwright.common.settings import Settings
+from modelwright.common.times import to_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, deleting, labels, name, uid
 from modelwright.engine.plan import Confirm, Create, Delete, Effect, Plan
@@ -42,19 +45,26 @@ from modelwright.trainingjob.runs import (
     at_step,
     document_in,
     ended,
+    is_unchanged,
     postponed,
     published,
     started,
     summary_of_ended,
     summary_of_progress,
+    summary_of_skipped,
     summary_of_waiting,
     work,
 )
+from modelwright.trainingjob.triggers.decision import Choice
+from modelwright.trainingjob.triggers.probing import refusals_of_look
+from modelwright.trainingjob.triggers.signals import Trouble
+from modelwright.trainingjob.triggers.weighing import Weighed, failed_at_once, weigh
 from modelwright.workload.following import (
     Deleted,
     Ended,
     Ending,
     Failed,
+    Failing,
     NotSeen,
     Postponed,
     Progress,
@@ -67,6 +77,9 @@ from modelwright.workload.refusals import with_refusals
 from modelwright.workload.signatures import named
 from modelwright.workload.store import default_claim
 
+UNWEIGHED = Weighed(None)
+# How many runs that were skipped the history keeps.
+SKIPPED = 2
 RUN_AGAIN = "change the spec to run again"
 # What makes up most of a report, and Ready of a version does not depend on.
 TABLES = frozenset(("evaluation", "importance", "fairness", "libraries"))
@@ -99,7 +112,15 @@ class TrainingJobPlanner:
         if observed is None or deleting(observed.body):
             return Plan()
         retired = retirement(view, observed, self.settings, now)
-        return _as_plan(observed, self._decide(observed, now), retired, now)
+        decision = self._decide(observed, now)
+        if decision.summary is None:
+            return _as_plan(observed, decision, retired, UNWEIGHED, now)
+        weighed = weigh(observed, decision.run, decision.previous, self.settings, now)
+        if weighed.choice is not None and weighed.choice.cause is not None and decision.run is not None:
+            decision = self._chosen(observed, decision.run, weighed.choice, now)
+            if decision.run is not None and decision.run.state == "Failed":
+                weighed = failed_at_once(weighed)
+        return _as_plan(observed, decision, retired, weighed, now)
 
     def _decide(self, observed: Observed, now: datetime) -> RunPlan:
         run = observed.run
@@ -109,16 +130,36 @@ class TrainingJobPlanner:
             return self._follow(observed, run, now)
         if run.generation != observed.generation or _is_mended(observed, run):
             return self._begin(observed, now, run)
-        return RunPlan(run, summary_of_ended(run, observed.version))
+        return RunPlan(run, _summary_of_terminal(observed, run))
 
-    def _begin(self, observed: Observed, now: datetime, before: Run | None = None) -> RunPlan:
-        """Starts a new run. Its number is higher than that of any run that has left an object."""
+    def _chosen(self, observed: Observed, before: Run, choice: Choice, now: datetime) -> RunPlan:
+        """Starts the run that a trigger has chosen, in the place of one that is under way if there is one."""
+        if before.state not in TERMINAL:
+            message = "a trigger started another run, and concurrencyPolicy is Replace"
+            before = ended(before, now, "Superseded", reason="Replaced", message=message)
+        known = None if choice.force else observed.known_digest
+        return self._begin(observed, now, before, choice.cause, known)
+
+    def _begin(
+        self,
+        observed: Observed,
+        now: datetime,
+        before: Run | None = None,
+        cause: Cause | None = None,
+        known_digest: str | None = None,
+    ) -> RunPlan:
+        """Starts a new run. Its number is higher than that of any run that has left an object.
+
+        `cause`: None for a change of the recipe. `known_digest`: that of data with which it ends before training.
+        """
         number = observed.memory.last_number + 1
         job = f"{observed.name}-{number}"
         run = Run(
             number=number,
             generation=observed.generation,
             recipe_hash=recipe_hash(observed.body),
+            cause=cause or Cause(trigger="SpecChange", at=to_timestamp(now)),
+            known_digest=known_digest,
             state="Pending",
             job=job,
             champion=champion_ref(observed.champion),
@@ -174,8 +215,7 @@ def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: 
         case Ended():
             return _register(observed, run, job, published(progress, job), now)
         case Failed(problem):
-            lost = problem.reason == "ResultLost"
-            return _by_version(observed, run, job, now) if lost else _failed(run, problem, now)
+            return _ended_badly(observed, run, job, problem, now)
         case Postponed(problem, retry_at):
             run = postponed(run, problem)
             is_due = now >= retry_at or is_outdated(job, observed.body)
@@ -188,9 +228,28 @@ def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: 
         case Ending(until, complete):
             summary = summary_of_progress(run, Running("publish")) if complete else None
             return RunPlan(run, summary, requeue_at=until)
+        case Failing(problem) if is_unchanged(problem):
+            progress = Running("fetch")
         case Running(step):
             run = at_step(run, step)
     return RunPlan(run, summary_of_progress(run, progress, _needs(observed.spec)))
+
+
+def _ended_badly(observed: Observed, run: Run, job: Body, problem: Problem, now: datetime) -> RunPlan:
+    """The end of a run whose Job has failed, or whose pod is gone."""
+    if problem.reason == "ResultLost":
+        return _by_version(observed, run, job, now)
+    if is_unchanged(problem) and run.known_digest is not None:
+        skipped = ended(run, now, "Skipped", reason=problem.reason, message=problem.message)
+        return RunPlan(skipped, _summary_of_terminal(observed, skipped))
+    return _failed(run, problem, now)
+
+
+def _summary_of_terminal(observed: Observed, run: Run) -> Summary:
+    """The summary when the newest run has ended."""
+    if run.state != "Skipped":
+        return summary_of_ended(run, observed.version)
+    return summary_of_skipped(run, observed.real_run, observed.version)
 
 
 def _is_mended(observed: Observed, run: Run) -> bool:
@@ -314,7 +373,18 @@ def _without_tables(observed: Observed, run: Run) -> Run:
     return run.model_copy(update={"report": {k: v for k, v in run.report.items() if k not in TABLES}})
 
 
-def _as_plan(observed: Observed, decision: RunPlan, retired: Retirement, now: datetime) -> Plan:
+def _kept(earlier: Sequence[Run]) -> Iterator[Run]:
+    """The runs that the history keeps: of those that were skipped only the newest ones, as they may be many."""
+    skipped = 0
+    for run in earlier:
+        skipped += run.state == "Skipped"
+        if run.state != "Skipped" or skipped <= SKIPPED:
+            yield run
+
+
+def _as_plan(
+    observed: Observed, decision: RunPlan, retired: Retirement, weighed: Weighed, now: datetime
+) -> Plan:
     run, memory = decision.run, observed.memory
     outdated = [
         job
@@ -325,26 +395,38 @@ def _as_plan(observed: Observed, decision: RunPlan, retired: Retirement, now: da
     if decision.summary is None:
         return Plan(effects=effects, requeue_at=decision.requeue_at)
     earlier = (decision.previous, *memory.history) if decision.previous else memory.history
-    history = [_without_tables(observed, before) for before in earlier[:HISTORY]]
+    history = [_without_tables(observed, before) for before in islice(_kept(earlier), HISTORY)]
     status = TrainingJobStatus(
         observed_generation=observed.generation,
         model=observed.model,
         run=run,
         latest_model_version=(run.model_version if run else None) or memory.latest_model_version,
         history=history,
+        triggers=weighed.status,
         retiring=list(retired.retiring) or None,
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
-    if not history:
-        status.pop("history")
+    for name_of_part in ("history", "triggers"):
+        if not status.get(name_of_part):
+            status.pop(name_of_part, None)
     before = observed.written_conditions
-    unrelated = refusals_of_retirement(observed)
+    unrelated = (*refusals_of_retirement(observed), *refusals_of_look(observed))
     refusals = (refusal for refusal in observed.refusals if refusal not in unrelated)
-    summary = with_refusals(decision.summary, refusals)
-    status["conditions"] = conditions.conditions(before, summary, observed.generation, now, retired.aspects)
-    times = (moment for moment in (decision.requeue_at, retired.requeue_at) if moment is not None)
+    summary = with_refusals(_with_troubles(decision.summary, weighed.troubles), refusals)
+    aspects = (*retired.aspects, *weighed.aspects)
+    status["conditions"] = conditions.conditions(before, summary, observed.generation, now, aspects)
+    moments = (decision.requeue_at, retired.requeue_at, weighed.requeue_at)
+    times = (moment for moment in moments if moment is not None)
     return Plan(
         status=status,
-        events=(*conditions.transition_events(before, summary), *retired.events),
-        effects=(*effects, *retired.effects),
+        events=(*conditions.transition_events(before, summary), *retired.events, *weighed.events),
+        effects=(*effects, *retired.effects, *weighed.effects),
         requeue_at=min(times, default=None),
     )
+
+
+def _with_troubles(summary: Summary, troubles: Iterable[Trouble]) -> Summary:
+    """The summary; Stalled if all else is done, and the schedule can never come."""
+    invalid = next((each for each in troubles if each.reason == "InvalidSchedule"), None)
+    if invalid is None or summary.progress is not conditions.Progress.DONE:
+        return summary
+    return conditions.stalled(invalid.reason, f"{invalid.message}; {summary.message}")

@@ -18,7 +18,7 @@ from modelwright.api.gates import ChampionRef
 from modelwright.api.rundocument import public
 from modelwright.api.trainingjob import DataReport, Run
 from modelwright.common import conditions
-from modelwright.common.conditions import Summary
+from modelwright.common.conditions import Summary, true_condition
 from modelwright.common.report import NOTE_LENGTH, FetchReport, PublishReport, first_fault, with_notes
 from modelwright.common.standing import AWAITING_APPROVAL, standing
 from modelwright.common.times import from_timestamp, to_timestamp
@@ -38,7 +38,9 @@ from modelwright.workload.following import (
 from modelwright.workload.podstatus import NEVER_STARTABLE, NOT_THERE, Problem
 from modelwright.workload.refusals import refusal_problem
 
-TERMINAL = {"Succeeded", "Failed", "Superseded"}
+TERMINAL = {"Succeeded", "Failed", "Superseded", "Skipped"}
+# Why fetch ends a run before training.
+DATA_UNCHANGED = "DataUnchanged"
 RUN_ANNOTATION = "modelwright.dev/run"
 # Kubernetes takes 262,144 bytes of annotations; a few others are on the pod.
 DOCUMENT_LIMIT = 250_000
@@ -122,6 +124,7 @@ def published(ended: Ended, job: Body) -> Published | Problem:
         return Problem("ResultUnreadable", f"the report of the run is unexpected at {first_fault(error)}")
     data = DataReport(
         digest=fetched.digest,
+        marker=fetched.marker,
         train_rows=fetched.rows.train,
         holdout_rows=fetched.rows.holdout,
         notes=[note[: NOTE_LENGTH + 1] for note in fetched.notes] or None,
@@ -219,12 +222,32 @@ def ended(run: Run, now: datetime, state: str, **parts: Any) -> Run:
     return run.model_copy(update={"state": state, "completion_time": to_timestamp(now), **fields})
 
 
+def is_unchanged(problem: Problem) -> bool:
+    """True if fetch has found no other data than that of the last successful run."""
+    return problem.reason == DATA_UNCHANGED and problem.message.startswith("fetch: ")
+
+
+def summary_of_skipped(run: Run, real: Run | None, version: Body | None) -> Summary:
+    """The summary when the newest run was skipped: that of the newest one that was not, with a note.
+
+    `real`, `version`: that run, and its ModelVersion.
+    """
+    note = f"run {run.number} found no other data and trained nothing"
+    if real is None or real.state == "Skipped":
+        return conditions.done(DATA_UNCHANGED, note)
+    summary = summary_of_ended(real, version)
+    return replace(summary, message=f"{summary.message}; {note}")
+
+
 def summary_of_ended(run: Run, version: Body | None = None) -> Summary:
     """The summary of a TrainingJob whose newest run has ended. `version`: the ModelVersion of the run."""
     if run.state == "Succeeded":
         message = f"run {run.number} made ModelVersion {run.model_version}"
         if version is not None and (held_back := _held_back(message, version)) is not None:
             return held_back
+        if version is not None and (mark := true_condition(version, "Quarantined")) is not None:
+            message = f"{message}, which is quarantined: {mark.get('message')}"
+            return conditions.done("ModelQuarantined", message, warning=True)
         noted = with_notes(message, run.report or {}, (run.data and run.data.notes) or ())
         return conditions.done("RunSucceeded", noted)
     return conditions.stalled(run.reason or "RunFailed", f"run {run.number}: {run.message or 'failed'}")

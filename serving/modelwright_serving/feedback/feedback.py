@@ -169,6 +169,10 @@ class Feedback:
             found = window.models[digest] = ModelScores()
         return found
 
+    def ids(self) -> list[int]:
+        """The windows in which something arrived."""
+        return list(self._windows)
+
     def part(self, window: int) -> dict[str, Any]:
         """What belongs to feedback in the report of a window."""
         found = self._windows.get(window) or _Window()

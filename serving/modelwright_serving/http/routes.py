@@ -26,6 +26,7 @@ class Routes:
 
     def __init__(self, missing: Callable[[str], Response]) -> None:
         self._endpoints: dict[bytes, Mapping[bytes, Endpoint]] = {}
+        self._queried: dict[bytes, Callable[[bytes], Endpoint]] = {}
         self._missing = missing
         self.known_heads = KnownHeads()
 
@@ -38,11 +39,18 @@ class Routes:
     def add(self, path: str, endpoint: Endpoint, *methods: bytes) -> None:
         self._endpoints[path.encode()] = dict.fromkeys(methods, endpoint)
 
+    def get_queried(self, path: str, make: Callable[[bytes], Endpoint]) -> None:
+        """The endpoint of a path that depends on the query."""
+        self._queried[path.encode()] = make
+
     def route(self, method: bytes, target: bytes) -> Endpoint:
         methods = self._endpoints.get(target)
         if methods is None:
             path = _path(target)
             methods = self._endpoints.get(path)
+            if path in self._queried:
+                asked = self._queried[path](target.partition(b"?")[2])
+                methods = {b"GET": asked, b"HEAD": asked}
             if methods is None:
                 return Document(lambda: self._missing(path.decode("utf-8", "replace")))
         endpoint = methods.get(method)

@@ -54,6 +54,10 @@ class _GrpcTicket:
         return self._stream.account
 
     @property
+    def is_copy(self) -> bool:
+        return False  # copies come by the Connect protocol
+
+    @property
     def settled(self) -> bool:
         stream = self._stream
         if stream.settled or stream.deadline == inf or monotonic() < stream.deadline:

@@ -49,11 +49,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Entry:
-    """An object: its key in the bucket, its size in bytes, and when it was written."""
+    """An object: its key in the bucket, its size in bytes, when it was written, and its etag, if the list names one."""
 
     key: str
     size: int
     modified: datetime
+    etag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -380,4 +381,4 @@ def _head(meta: "ObjectMeta") -> Head:
 
 
 def _entry(meta: "ObjectMeta") -> Entry:
-    return Entry(meta["path"], meta["size"], meta["last_modified"])
+    return Entry(meta["path"], meta["size"], meta["last_modified"], meta["e_tag"])

@@ -69,6 +69,11 @@ class Repository:
         }
         return Manifest(image.digest, files)
 
+    def digest(self, reference: str) -> str:
+        """The digest of the manifest that a tag or a digest stands for; its layers are not read. DataNotFound,
+        BucketNotFound."""
+        return self._there(reference).digest
+
     def files(self, reference: str) -> list[File]:
         """All files of a manifest, by name. DataNotFound, BucketNotFound."""
         return [self._file(found, reference) for found in self._all(self._there(reference), reference)]

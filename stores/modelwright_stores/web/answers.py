@@ -16,6 +16,8 @@ GONE = (404, 410)
 BUSY = (202, 408, 425, 429)
 # An etag that changes with every byte: not a weak one, and none that could not be sent back.
 STRONG = re.compile(r'"[\x21\x23-\x7e]{1,256}"')
+# Characters of what says less than a strong etag.
+WEAK = 1024
 RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 PIECE = 256 << 10
 SOON = 0.5
@@ -43,6 +45,13 @@ class Answer:
         """The etag, if it is a strong one."""
         etag = self.response.headers.get("ETag", "")
         return etag if STRONG.fullmatch(etag) else None
+
+    @property
+    def mark(self) -> str | None:
+        """What probably changes when the file does: the etag, else a weak one or the time of its last change. None if
+        it names none of them."""
+        weak, modified = (self.response.headers.get(name, "") for name in ("ETag", "Last-Modified"))
+        return self.etag or weak[:WEAK] or modified[:WEAK] or None
 
     def whole(self) -> Head:
         """What it says of the file, if it has all of it. What the status stands for is raised; StoreAnswerInvalid."""

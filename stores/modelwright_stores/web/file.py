@@ -24,7 +24,8 @@ AGENT = {"User-Agent": "modelwright"}
 class WebFile:
     """A file at an https:// uri. Each method raises StoreError.
 
-    Redirects are followed as long as they stay encrypted; another host or port gets no credentials."""
+    `mark`: what probably changes when the file does, as `head` or `begin` has found it; None if the server says no such
+    thing. Redirects are followed as long as they stay encrypted; another host or port gets no credentials."""
 
     def __init__(self, uri: str, access: Access, silence: float = SILENCE) -> None:
         """`silence`: how many seconds the server may take to answer, redirects included, and then may send nothing.
@@ -35,16 +36,19 @@ class WebFile:
         self._trust: ssl.SSLContext | None = None
         self.name = Path(urlsplit(self._uri).path).name
         self.shown = uris.public(uri)
+        self.mark: str | None = None
 
     def head(self) -> Head:
         """What the server says of the file, as it answers for the first byte. DataNotFound."""
         with self._answer({"Range": "bytes=0-0"}) as answer:
+            self.mark = answer.mark
             if answer.status == 206:
                 return answer.part()[1]
             if answer.status != 416:
                 return answer.whole()
         # An empty file has no first byte.
         with self._answer({}) as answer:
+            self.mark = answer.mark
             return answer.whole()
 
     def begin(self) -> tuple[Head, Iterator[bytes]]:
@@ -52,6 +56,7 @@ class WebFile:
         answering = ExitStack()
         try:
             answer = answering.enter_context(self._answer({}))
+            self.mark = answer.mark
             return answer.whole(), _Begun(answer.pieces(), answering)
         except BaseException:
             answering.close()

@@ -213,6 +213,35 @@ class TrainingJob(WithJob):
         self.world.watch()
         return self
 
+    def is_asked(self, token: str, by: str = "ada") -> Self:
+        """Somebody asks for a run by hand."""
+
+        def asked(body: dict[str, Any]) -> None:
+            body["metadata"].setdefault("annotations", {}).update(
+                {"modelwright.dev/run": token, "modelwright.dev/run-requested-by": by}
+            )
+
+        self.world.api.edit(self.key, asked)
+        self.world.watch()
+        return self
+
+    @property
+    def decision(self) -> Mapping[str, Any]:
+        """Why a run was started, or was not."""
+        found: Mapping[str, Any] = self.status["triggers"]["lastDecision"]
+        return found
+
+    def decided(self, *fields: str) -> list[tuple[Any, ...]]:
+        """All decisions that are kept, the newest first."""
+        triggers = self.status["triggers"]
+        kept = [triggers["lastDecision"], *triggers.get("history", ())]
+        return [tuple(each.get(name) for name in fields or ("trigger", "outcome", "reason")) for each in kept]
+
+    def finds_no_other_data(self) -> Self:
+        """The run sees that the data is that of the last one."""
+        self.pod().fails("fetch", "DataUnchanged", "the data is that of the last run")
+        return self.job_fails().settles()
+
     def is_orphaned(self) -> Self:
         """Somebody deletes it without what it owns, and writes it anew."""
         job_key, body = self.job_key, self.body
@@ -325,6 +354,25 @@ class InferenceService(Resource):
         }
         self.world.edit(key, status=status)
         return self
+
+    def shows(self, condition: str | None = None, **monitoring: Any) -> Self:
+        """Its last window shows something; `condition` is true then."""
+        status: dict[str, Any] = dict(self.status)
+        others = [c for c in status["conditions"] if c["type"] not in {"DriftDetected", "ScoreBelowTarget"}]
+        if condition is not None:
+            raised = {"type": condition, "status": "True", "reason": "Found", "message": "it is so"}
+            others.append(
+                {**raised, "lastTransitionTime": to_timestamp(self.world.now), "observedGeneration": 1}
+            )
+        whole = {"version": self.version("stable"), "windowSeconds": 60, **monitoring}
+        self.world.edit(self.key, status={"conditions": others, "monitoring": whole})
+        return self
+
+    def drifts(self, window: str, **monitoring: Any) -> Self:
+        """Its last window has drifted."""
+        worst = {"feature": "plan", "statistic": "psi", "value": 0.31, "threshold": 0.1}
+        seen = {"windowStart": window, "verdict": "Drifted", "inARow": 2, "rowsInARow": 900, "worst": [worst]}
+        return self.shows("DriftDetected", **{**seen, **monitoring})
 
     def serves(self, replicas: int = 1) -> Self:
         """A rollout from its start to its end."""

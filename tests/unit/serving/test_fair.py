@@ -35,6 +35,8 @@ def test_each_caller_has_one_after_the_other(items: str, most: int, found: str) 
 class Ticket:
     """A request that only the worker decodes, to find nothing."""
 
+    is_copy = False
+
     def __init__(self, account: Account, name: str) -> None:
         self.account, self.name = account, name
         self.accepted = 2.0**40

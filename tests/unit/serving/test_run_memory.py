@@ -138,6 +138,7 @@ class _Ticket:
     """A request of one row; a `costly` one is decoded by the worker, as soon as it is `free`."""
 
     settled = False
+    is_copy = False
 
     def __init__(self, model: LoadedModel, request: bytes, *, costly: bool) -> None:
         self.answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()

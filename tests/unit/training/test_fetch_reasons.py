@@ -125,6 +125,7 @@ CASES = {
 ELSEWHERE = {
     "HoldoutUnsuitable": "test_holdout",
     "LeakSuspected": "test_leaks",
+    "DataUnchanged": "test_probe",
     "AccessDenied": "test_https",
     "AddressRefused": "test_https",
     "CertificateNotTrusted": "test_https",

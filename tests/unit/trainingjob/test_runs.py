@@ -29,6 +29,7 @@ def test_the_first_look_writes_the_status_before_any_child() -> None:
         "number": 1,
         "generation": 1,
         "recipeHash": recipe_hash(job.body),
+        "cause": {"trigger": "SpecChange", "at": "2026-01-01T00:00:00Z"},
         "state": "Pending",
         "job": "churn-1",
     }

@@ -1,10 +1,11 @@
 """Finds the files of a bucket that are the data: one object, those of a folder, or those that a pattern matches."""
 
+from dataclasses import dataclass
 from functools import partial
 
 from modelwright_stores.access import Access
 from modelwright_stores.failures import StoreError
-from modelwright_stores.objects.bucket import Bucket
+from modelwright_stores.objects.bucket import Bucket, Entry
 from modelwright_stores.opening import BUCKETS
 from modelwright_stores.resuming import File, Patience, patiently
 from modelwright_training.errors import InputError, listing
@@ -24,19 +25,34 @@ def key_of(uri: str) -> str:
     return uri.partition("://")[2].partition("/")[2].strip("/")
 
 
-def find(uri: str, access: Access, patience: Patience) -> tuple[list[File], bool]:
-    """The files of a uri, and whether it names a folder or a pattern. StoreError, and InputError as folders have it."""
+@dataclass(frozen=True)
+class Object:
+    """An object that is data, and what probably changes when it does."""
+
+    file: File
+    mark: str
+
+
+def find(uri: str, access: Access, patience: Patience) -> tuple[list[Object], bool]:
+    """The objects of a uri, and whether it names a folder or a pattern.
+
+    StoreError, and InputError as folders have it."""
     bucket, key = Bucket(uri, access), key_of(uri)
-    if key and patiently(partial(bucket.head, key), uri, patience) is not None:
-        return [bucket.file(key)], False
+    head = patiently(partial(bucket.head, key), uri, patience) if key else None
+    if head is not None:
+        return [Object(bucket.file(key), f"{head.size} {head.etag}")], False
     folder, pattern = folders.split(key, uri) if folders.is_pattern(key) else (key, "*")
     prefix = f"{folder}/" if folder else ""
     entries, below = patiently(partial(bucket.folder, prefix, folders.MAX_FILES), uri, patience)
-    names = [entry.key.removeprefix(prefix) for entry in entries]
-    if not (names or below):
+    marks = {entry.key.removeprefix(prefix): _mark(entry) for entry in entries}
+    if not (marks or below):
         raise InputError("DataNotFound", f"There is nothing at {uri}.{_beside(bucket, folder)}")
-    chosen = folders.Folder(uri, [name for name in names if name], below).matching(pattern)
-    return [bucket.file(prefix + name) for name in chosen], True
+    chosen = folders.Folder(uri, [name for name in marks if name], below).matching(pattern)
+    return [Object(bucket.file(prefix + name), marks[name]) for name in chosen], True
+
+
+def _mark(entry: Entry) -> str:
+    return f"{entry.size} {entry.etag or entry.modified.isoformat()}"
 
 
 def _beside(bucket: Bucket, path: str) -> str:

@@ -11,13 +11,7 @@ NAMES = ["breast_cancer", "diabetes", "digits", "iris", "wine"]
 
 def write(name: str, folder: Path) -> Path:
     """Write the data set `name` into `folder`; the same bytes for the same version of scikit-learn."""
-    if name == "linnerud":
-        raise InputError(
-            "UriUnsupported", "sklearn://linnerud has three targets; a model here predicts one. Use another."
-        )
-    if name not in NAMES:
-        known = f"{suggestion(name, NAMES)} Bundled are {listing(NAMES)}."
-        raise InputError("UriUnsupported", f"scikit-learn brings no data set {name!r}.{known}")
+    check(name)
     from sklearn import datasets  # noqa: PLC0415 (takes a second; other sources do not need it)
 
     frame = getattr(datasets, f"load_{name}")(as_frame=True).frame
@@ -25,3 +19,14 @@ def write(name: str, folder: Path) -> Path:
     with storage("Writing the data"):
         path.write_text(frame.to_csv(index=False, lineterminator="\n"))
     return path
+
+
+def check(name: str) -> None:
+    """Check that there is a data set of this name. UriUnsupported."""
+    if name == "linnerud":
+        raise InputError(
+            "UriUnsupported", "sklearn://linnerud has three targets; a model here predicts one. Use another."
+        )
+    if name not in NAMES:
+        known = f"{suggestion(name, NAMES)} Bundled are {listing(NAMES)}."
+        raise InputError("UriUnsupported", f"scikit-learn brings no data set {name!r}.{known}")

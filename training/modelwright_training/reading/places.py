@@ -4,7 +4,7 @@ Nothing of them is read yet, but for what DVC says of a folder."""
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,14 +12,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from modelwright_stores import opening, resuming
-from modelwright_stores.access import Access
+from modelwright_stores.access import Access, accesses, plain
 from modelwright_stores.failures import StoreError
 from modelwright_stores.objects.bucket import Bucket
 from modelwright_stores.registry import packed
 from modelwright_stores.web import uris
-from modelwright_training.documents import DvcOutput
-from modelwright_training.errors import InputError
+from modelwright_stores.web.file import WebFile
+from modelwright_training.documents import DvcOutput, dvc_reference
+from modelwright_training.errors import InputError, outside
 from modelwright_training.files import CHUNK
+from modelwright_training.paths import Paths
 from modelwright_training.reading import buckets, bundled, dvcfile, folders
 from modelwright_training.reading.md5 import Md5Stream
 from modelwright_training.reading.volume import Volume
@@ -65,6 +67,23 @@ class Place:
         return public(self.uri)
 
 
+def of_data(environ: Mapping[str, str], paths: Paths, uri: str, field: str = "data.store") -> Place:
+    """The place of the data of a run. `field`: what messages call the store. InputError."""
+    asked = dvc_reference(environ)
+    tracked = Tracked(paths.root / asked.file.lstrip("/"), asked.path) if asked else None
+    return Place(uri, paths.source, _access("data", field, paths, environ), tracked)
+
+
+def of_holdout(environ: Mapping[str, str], paths: Paths, uri: str) -> Place:
+    """The place of the user's own hold-out. InputError."""
+    return Place(uri, paths.source_holdout, _access("holdout", "data.store", paths, environ))
+
+
+def _access(name: str, field: str, paths: Paths, environ: Mapping[str, str]) -> Access:
+    with outside():
+        return accesses(environ, paths.root).get(name) or plain(environ, field, paths.root)
+
+
 @dataclass(frozen=True)
 class File:
     """A stored file: its name in its folder, and how to open it."""
@@ -75,11 +94,14 @@ class File:
 
 @dataclass(frozen=True)
 class Found:
-    """The files of a place; `many`: it names a folder or a pattern, however many files it has."""
+    """The files of a place; `many`: it names a folder or a pattern, however many files it has.
+
+    `web`: the file, if it is of a web server, which only says what it is once it sends it."""
 
     files: list[File]
     many: bool = False
     dvc: DvcOutput | None = None
+    web: WebFile | None = None
 
 
 def public(uri: str) -> str:
@@ -100,11 +122,16 @@ def find(place: Place, scratch: Path) -> Found:
     if match := MOUNTED.fullmatch(uri):
         return _mounted(Volume(place.mounted, uri), match["path"], many=match["scheme"] == "pvc")
     if buckets.is_bucket(uri):
-        files, many = buckets.find(uri, place.access, PATIENCE)
-        return Found([_outside(file) for file in files], many)
+        objects, many = buckets.find(uri, place.access, PATIENCE)
+        return Found([_outside(each.file) for each in objects], many)
     if opening.is_outside(uri):
         return _elsewhere(place)
-    raise InputError(
+    raise unsupported(place)
+
+
+def unsupported(place: Place) -> InputError:
+    """The failure that a uri is none of those that data is read from."""
+    return InputError(
         "UriUnsupported", f"{place.shown!r} is no place that data can be read from. Possible are {SCHEMES}."
     )
 
@@ -129,7 +156,8 @@ def _elsewhere(place: Place) -> Found:
     """A file of a web server, or the tables in an image of a registry. DataTooLarge, UriUnsupported."""
     files, many = opening.files(place.uri, place.access)
     if not many:
-        return Found([_outside(file) for file in files])
+        (file,) = files
+        return Found([_outside(file)], web=file if isinstance(file, WebFile) else None)
     names = [file.name for file in files]
     chosen = [file for file in files if TABLES.fullmatch(file.name)]
     if not chosen:
@@ -151,7 +179,7 @@ def _streamed(file: resuming.File) -> Iterator[Stream]:
 
 def _tracked(place: Place, asked: Tracked) -> Found:
     """The files of an output of DVC, in the remote that the uri names."""
-    remote = _remote(place)
+    remote = remote_of(place)
     output, rest = dvcfile.find(asked.file, asked.path)
     if not output.is_folder:
         return Found([_object(remote, output, place)], dvc=DvcOutput(path=asked.path, md5=output.md5))
@@ -161,7 +189,7 @@ def _tracked(place: Place, asked: Tracked) -> Found:
     return Found([_object(remote, each, place) for each in outputs], many, facts)
 
 
-def _remote(place: Place) -> Remote:
+def remote_of(place: Place) -> Remote:
     """What opens the object of a key in a remote of DVC."""
     uri = place.uri
     if claim := CLAIM.fullmatch(uri):

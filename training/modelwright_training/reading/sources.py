@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelwright_stores.access import Access, accesses, plain
 from modelwright_stores.failures import StoreError
-from modelwright_training.documents import Data, DvcOutput, Sample, dvc_reference
+from modelwright_training.documents import Data, DvcOutput, Sample
 from modelwright_training.errors import InputError, OutsideError, outside, storage
 from modelwright_training.paths import Paths
-from modelwright_training.reading import places, stored, tables
+from modelwright_training.reading import markers, places, stored, tables
 from modelwright_training.reading.gathering import Gathering
-from modelwright_training.reading.places import MAX_BYTES, File, Place, Tracked
+from modelwright_training.reading.places import MAX_BYTES, File, Place
 from modelwright_training.untyped import ArrowTable
 
 log = logging.getLogger(__name__)
@@ -32,7 +31,7 @@ class Source:
     """The columns of the data and what is known of the files they came from.
 
     `size` is in bytes, as stored; `delimiter` is what separates the cells of a CSV; `dvc` what DVC calls
-    the data."""
+    the data; `mark` what changes with it (`markers`), of the moment before it was read."""
 
     format: tables.Format
     table: ArrowTable
@@ -41,15 +40,13 @@ class Source:
     size: int
     delimiter: str | None = None
     dvc: DvcOutput | None = None
+    mark: str | None = None
 
 
 def bring(data: Data, paths: Paths, environ: Mapping[str, str], field: str = "data.store") -> Source:
     """Read the data of a run from `data.uri`. `field`: what messages call the store."""
     extra = data.holdout.extra_columns if data.holdout.uri is None else []
-    access = _access("data", field, paths, environ)
-    asked = dvc_reference(environ)
-    tracked = Tracked(paths.root / asked.file.lstrip("/"), asked.path) if asked else None
-    place = Place(data.uri, paths.source, access, tracked)
+    place = places.of_data(environ, paths, data.uri, field)
     return _bring(place, _wanted(data, extra), data.digest, data.sample)
 
 
@@ -57,14 +54,8 @@ def bring_holdout(data: Data, paths: Paths, environ: Mapping[str, str]) -> Sourc
     """Read the user's own hold-out from `data.holdout.uri`, if there is one."""
     if data.holdout.uri is None:
         return None
-    access = _access("holdout", "data.store", paths, environ)
-    place = Place(data.holdout.uri, paths.source_holdout, access)
+    place = places.of_holdout(environ, paths, data.holdout.uri)
     return _bring(place, _wanted(data, data.holdout.extra_columns))
-
-
-def _access(name: str, field: str, paths: Paths, environ: Mapping[str, str]) -> Access:
-    with outside():
-        return accesses(environ, paths.root).get(name) or plain(environ, field, paths.root)
 
 
 def _bring(
@@ -74,6 +65,7 @@ def _bring(
     log.info("Fetching %s", shown)
     gathering, lines, size, empty = Gathering(sample), [], 0, 0
     with tempfile.TemporaryDirectory() as folder, outside(RENAMED):
+        mark = markers.before(place)
         scratch = Path(folder)
         found = places.find(place, scratch)
         many = found.many
@@ -102,7 +94,8 @@ def _bring(
         )
     table = gathering.table()
     notes = [*gathering.notes, *([f"{empty} empty files were left out"] if empty else []), *_same(lines)]
-    return Source(gathering.format, table, notes, overall, size, gathering.delimiter, found.dvc)
+    mark = found.web.mark if found.web else mark
+    return Source(gathering.format, table, notes, overall, size, gathering.delimiter, found.dvc, mark)
 
 
 def _keep(file: File, path: Path, name: str, bound: stored.Bound) -> stored.Kept:

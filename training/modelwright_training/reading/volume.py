@@ -56,6 +56,14 @@ class Volume:
                 )
             return [Entry(path.name, path)], False
 
+    def mark(self, entry: Entry) -> str:
+        """What probably changes when a file does: its size, and when it was written.
+
+        Neither its number nor the time of its last change of any kind: another mount may have others."""
+        with self._explained(entry.name):
+            found = entry.path.stat(follow_symlinks=False)
+        return f"{found.st_size} {found.st_mtime_ns}"
+
     @contextmanager
     def open(self, entry: Entry) -> Iterator[BinaryIO]:
         """Open a file for reading, if it is a regular one."""

@@ -1,0 +1,232 @@
+"""Counts what callers send and get, while the operator asks for it. The rest of the server knows `Watch` alone.
+
+Counting begins with the first GET /monitor and ends when there has been none for a while: a server that no one watches
+pays nothing. It costs a bounded part of the time (`budget`), and rows are only ever left out by whole runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter, thread_time, time
+from traceback import format_exception
+
+import numpy as np
+
+from modelwright_serving import logs
+from modelwright_serving.oip.errors import OipError
+from modelwright_serving.runs import Outcome, Seen
+from modelwright_serving.watching import report
+from modelwright_serving.watching.budget import Budget
+from modelwright_serving.watching.buffer import Buffer, Chosen, most_rows, spread
+from modelwright_serving.watching.places import Places
+from modelwright_serving.watching.reading import UNUSABLE, Reading
+from modelwright_serving.watching.report import Feedback, Json
+from modelwright_serving.watching.windows import Window, Windows
+
+# Of a window that the first to ask does not name.
+SECONDS = 3600
+# Without being asked for so long, counting ends.
+PATIENCE = 900.0
+
+
+class Watch:
+    """All that is counted of one model. Everything but `beside` belongs to the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, feedback: Feedback) -> None:
+        self._loop = loop
+        self._feedback = feedback
+        self._model = ""
+        self._reading: Reading | None = None
+        self._counts: _Counts | None = None
+        self._ending: asyncio.TimerHandle | None = None
+        self._asked = 0.0
+
+    def install(self, digest: str, reading: Reading) -> None:
+        """The model is there."""
+        self._model = digest
+        self._reading = reading
+
+    @property
+    def installed(self) -> bool:
+        """Whether there is a model."""
+        return self._reading is not None
+
+    @property
+    def profile(self) -> bytes | None:
+        """The bytes of profile.json."""
+        return None if self._reading is None else self._reading.content()
+
+    @property
+    def active(self) -> bool:
+        """Whether rows are counted."""
+        return self._counts is not None
+
+    def window(self) -> int | None:
+        """The id of the present window; None while nothing is counted."""
+        counts = self._counts
+        return None if counts is None else counts.windows.identity(time())
+
+    def asked(self, seconds: int | None) -> None:
+        """Count from now on, in windows of so many seconds; another length than before begins anew."""
+        self._asked = self._loop.time()
+        if self._reading is None:
+            return
+        if self._counts is None or seconds not in (None, self._counts.windows.seconds):
+            self._counts = _Counts(self._reading.places, seconds or SECONDS)
+            self._feedback.forget()
+        if self._ending is None:
+            self._ending = self._loop.call_later(PATIENCE, self._end)
+
+    def _end(self) -> None:
+        left = self._asked + PATIENCE - self._loop.time()
+        self._ending = None
+        if left > 0:
+            self._ending = self._loop.call_later(left, self._end)
+        else:
+            self._counts = None
+            self._feedback.forget()
+
+    def take(self, outcomes: Sequence[Outcome]) -> None:
+        """Count these runs."""
+        if self._counts is not None:
+            try:
+                self._counts.take(outcomes)
+            except Exception as error:  # noqa: BLE001 - callers get their answers, whatever is wrong with counting
+                self._give_up(error)
+
+    def beside(self, outcomes: Sequence[Outcome]) -> None:
+        """Count runs of the worker on its own thread; `take` adds what is found."""
+        if self._counts is not None:
+            try:
+                self._counts.beside(outcomes)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._loop.call_soon_threadsafe(self._give_up, error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Rows are counted no more: a defect of ours, or a profile that we have read wrongly."""
+        if self._reading is not None and self._reading.places is not None:
+            problem = f"{type(error).__name__}: {error}"[:300]
+            logs.event("counting ended", problem=problem, trace="".join(format_exception(error))[-2000:])
+            self._reading = replace(self._reading, places=None, reason=UNUSABLE, problem=problem)
+            if self._counts is not None:
+                self._counts = _Counts(None, self._counts.windows.seconds)
+
+    def report(self) -> Json:
+        """What GET /monitor answers."""
+        reading, counts, now = self._reading, self._counts, time()
+        kept = [] if counts is None else counts.kept()
+        return {
+            "started": now if counts is None else counts.started,
+            "digest": self._model,
+            "profile": None if reading is None else reading.digest,
+            "reason": None if reading is None else reading.reason,
+            "window": SECONDS if counts is None else counts.windows.seconds,
+            "now": now,
+            "windows": report.windows(kept, None if reading is None else reading.places, self._feedback),
+            "feedback": self._feedback.state,
+        }
+
+    def last(self) -> bytes:
+        """The termination message with what was counted; empty if nothing was."""
+        found = {} if self._counts is None else self.report()
+        return report.last(found) if found.get("windows") else b""
+
+
+class _Counts:
+    """From one beginning on. `places` is None without a profile: then requests and rows are all that is counted."""
+
+    def __init__(self, places: Places | None, seconds: int) -> None:
+        self.started = round(time(), 3)
+        self.windows = Windows(seconds)
+        self._places = places
+        self._budget = Budget(perf_counter())
+        self._random = np.random.default_rng()
+        self._window: Window | None = None  # that of the rows in the buffer
+        self._buffer = None if places is None else Buffer(places)
+        self._beside: Buffer | None = None
+
+    def kept(self) -> list[Window]:
+        """The windows, with all that waits counted."""
+        self._flush()
+        return self.windows.kept()
+
+    def take(self, outcomes: Sequence[Outcome]) -> None:
+        started = perf_counter()
+        window = self.windows.at(time())
+        if window is not self._window:
+            self._flush()
+            self._window = window
+        allowed = self._budget.allows(started)
+        for outcome in outcomes:
+            if not isinstance(outcome.result, OipError):
+                self._take(outcome, window, allowed=allowed)
+            outcome.inputs = None
+        self._budget.spend(perf_counter() - started)
+
+    def _take(self, outcome: Outcome, window: Window, *, allowed: bool) -> None:
+        callers = [job.rows or outcome.rows for job in outcome.group if not job.ticket.is_copy]
+        window.requests += len(callers)
+        window.rows += sum(callers)
+        seen = outcome.seen
+        if seen is None and allowed and callers and self._buffer is not None:
+            seen = self._count(outcome, self._buffer, beside=False)
+        if seen is None:
+            return
+        window.counted += seen.rows
+        window.squares += seen.squares
+        if seen.cells is not None:
+            window.add(seen.cells)
+            self._budget.spend(seen.seconds)
+
+    def beside(self, outcomes: Sequence[Outcome]) -> None:
+        if self._places is None or not self._budget.allows(perf_counter()):
+            return
+        if self._beside is None:
+            self._beside = Buffer(self._places)
+        for outcome in outcomes:
+            if not isinstance(outcome.result, OipError):
+                started = thread_time()
+                seen = self._count(outcome, self._beside, beside=True)
+                if seen is not None:
+                    seen.cells = self._beside.take()
+                    seen.seconds = thread_time() - started
+                outcome.seen = seen
+
+    def _count(self, outcome: Outcome, buffer: Buffer, *, beside: bool) -> Seen | None:
+        """Hand the rows of callers to the buffer; None if it does not count them."""
+        places, inputs, result = self._places, outcome.inputs, outcome.result
+        if places is None or inputs is None or isinstance(result, OipError):
+            return None
+        rows = outcome.rows
+        if not rows or not places.fits(inputs, result, rows):
+            return None
+        chosen = self._chosen(outcome, most_rows(places, beside=beside))
+        if chosen is None:
+            buffer.add(inputs, result, rows, yields=beside)
+            sizes = [job.rows or rows for job in outcome.group]
+            return Seen(rows, sum([size * size for size in sizes]))
+        if not len(chosen):
+            return None
+        buffer.add(*places.some(inputs, result, chosen), len(chosen), yields=beside)
+        ends = np.cumsum([job.rows or rows for job in outcome.group])
+        sizes = np.bincount(np.searchsorted(ends, chosen, side="right")).tolist()
+        return Seen(len(chosen), sum([size * size for size in sizes]))
+
+    def _chosen(self, outcome: Outcome, most: int) -> Chosen | None:
+        """The rows to count; None for all: those that copies brought are left out, and of many some."""
+        rows = outcome.rows
+        chosen: Chosen | None = None
+        if any(job.ticket.is_copy for job in outcome.group):
+            sizes = [job.rows or rows for job in outcome.group]
+            chosen = np.flatnonzero(np.repeat([not job.ticket.is_copy for job in outcome.group], sizes))
+            rows = len(chosen)
+        if rows <= most:
+            return chosen
+        some = spread(rows, most, self._random)
+        return some if chosen is None else chosen[some]
+
+    def _flush(self) -> None:
+        if self._buffer is not None and self._window is not None:
+            self._window.add(self._buffer.take())
