@@ -6,13 +6,16 @@ and with the next look if it failed, so that its log can be read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from modelwright.api.trainingjob import Run
 from modelwright.api.triggers import DATA_SECONDS, MESSAGE_LENGTH, Marker, OnDataChange, Probe
+from modelwright.common.conditions import true_condition
 from modelwright.common.resources import JOBS
 from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp, to_timestamp
@@ -23,8 +26,8 @@ from modelwright.trainingjob.manifests import PROBE_STEP, probe_job_manifest
 from modelwright.trainingjob.observed import Observed, probe_job_name
 from modelwright.trainingjob.runs import TERMINAL
 from modelwright.trainingjob.triggers.brakes import MOST_AHEAD
-from modelwright.workload.following import Ended, Ending, Failed, Postponed, Progress, Starting, Work, follow
-from modelwright.workload.podstatus import Problem
+from modelwright.workload.following import Ending, Failed, Postponed, Progress, Starting, Work, follow
+from modelwright.workload.podstatus import Problem, step_result
 from modelwright.workload.refusals import first_problem
 
 # How long after the decision the Job of a look is made again if it is not there: later, somebody has deleted it.
@@ -113,15 +116,15 @@ def _under_way(
         if begun <= now < begun + TO_CREATE or refused is not None:
             return replace(_created(observed, probe, settings), problem=refused)
         return Look(_failed(probe, Problem("JobDeleted", "its Job was deleted before it ended")))
+    if (found := _found(observed)) is not None:
+        probe = _over(probe, found.get("marker"))
+        return Look(probe, delete if probe.reason is None else ())
     progress = follow(Work((PROBE_STEP,), observed.probe_job, observed.probe_pods, since=begun), now)
     return _followed(probe, progress, delete)
 
 
 def _followed(probe: Probe, progress: Progress, delete: tuple[Effect, ...]) -> Look:
     match progress:
-        case Ended(results=results):
-            found = _over(probe, results[PROBE_STEP].get("marker"))
-            return Look(found, delete if found.reason is None else ())
         case Failed(problem) | Postponed(problem):
             return Look(_failed(probe, problem))
         case Ending(until=until):
@@ -129,6 +132,14 @@ def _followed(probe: Probe, progress: Progress, delete: tuple[Effect, ...]) -> L
         case Starting(Problem() as problem):
             return Look(probe, problem=problem)
     return Look(probe)
+
+
+def _found(observed: Observed) -> Mapping[str, Any] | None:
+    """What the look has found, which may be nothing; None while it has not ended well."""
+    if observed.probe_job is None or true_condition(observed.probe_job, "Complete") is None:
+        return None
+    results = (step_result(pod, PROBE_STEP) for pod in observed.probe_pods)
+    return next((result for result in results if result is not None), None)
 
 
 def _over(probe: Probe, marker: object) -> Probe:

@@ -164,14 +164,17 @@ def _remembered(written: TriggerStatus | None, observed: Observed) -> TriggerSta
     # A request that is seen with the object itself is fulfilled by its first run, or by the runs that it has had.
     is_new = written is None and not observed.written_status.get("run")
     seen = pending(observed.body, ()) if is_new else None
-    return status.model_copy(
+    status = status.model_copy(
         update={
             "tokens": _joined((*(status.tokens or ()), *tokens, *((seen.token,) if seen else ())), TOKENS),
             "handled": _joined((*(status.handled or ()), *(each for each in windows if each)), CAUSES),
-            "marker": status.marker or next(markers, None),
-            "schedule_since": status.schedule_since or max(ticks, key=from_timestamp, default=None),
         }
     )
+    if written is not None:
+        return status
+    # It is lost, or nothing has been asked for before.
+    since = max(ticks, key=from_timestamp, default=None)
+    return status.model_copy(update={"marker": next(markers, None), "schedule_since": since})
 
 
 def _joined(items: Iterable[T], most: int) -> list[T] | None:
@@ -315,7 +318,9 @@ def _decided(weighing: _Weighing, run: Run, schedule: Schedule | None) -> Choice
     _use_up(weighing, used)
     if choice.cause is not None:
         recent = remembered(weighing.status.recent or (), run, weighing.now)
-        weighing.update(recent=recent or None)
+        # The run sees the data itself: what the last look has found is no news any more.
+        probe = weighing.status.probe and weighing.status.probe.model_copy(update={"marker": None})
+        weighing.update(recent=recent or None, probe=probe)
     return choice
 
 
