@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml stores/pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories verdicts gates estimators test provisions stores cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-docs soak
+.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories verdicts gates drift estimators test provisions stores cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ verdicts: venv ## Simulate 20,000 rollouts a row: how often a verdict is wrong, 
 
 gates: venv ## Simulate 1,000 hold-outs a row: how often a gate is wrong, and write docs/gates.md (5 minutes); ARGS=champion
 	@PYTHONPATH=tests $(VENV)/bin/python -m gates_simulated $(ARGS)
+
+drift: venv ## Simulate 10,000 windows a row: how often drift is seen where there is none, and write docs/drift.md (25 minutes); ARGS=shifts
+	@PYTHONPATH=tests $(VENV)/bin/python -m drift_simulated $(ARGS)
 
 estimators: venv ## Train and convert every classifier and regressor, and write docs/estimators.md (5 minutes)
 	@PYTHONPATH=tests $(VENV)/bin/python -W ignore -m estimators
