@@ -24,7 +24,7 @@ from modelwright.api.base import (
 )
 from modelwright.api.checks import Check
 from modelwright.api.gateway import Gateway
-from modelwright.api.monitoring import Monitoring, MonitoringStatus
+from modelwright.api.monitoring import FeedbackKeys, Monitoring, MonitoringStatus
 from modelwright.api.stores import Artifact
 
 # Deployments are named NAME-HASH. Their pods have another suffix, and a label has at most 63 characters.
@@ -355,6 +355,9 @@ class Revision(Model):
         default=None, description="Compute resources of the server."
     )
     server: ServerOptions | None = Field(default=None, description="How the server runs the model.")
+    feedback: FeedbackKeys | None = Field(
+        default=None, description="How it takes labels; None if it takes none."
+    )
     replicas: int | None = Field(default=None, ge=0, description="Pods asked for.")
     ready_replicas: int | None = Field(default=None, ge=0, description="Pods that are ready.")
 

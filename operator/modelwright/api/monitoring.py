@@ -124,6 +124,15 @@ class Feedback(Model):
     ) = Field(default=None, description="The scores that are computed, and their limits.")
 
 
+class FeedbackKeys(Model):
+    """How the pods of a revision sign and verify the tokens of predictions."""
+
+    secret: Name = Field(description="Name of the Secret with the keys.")
+    max_age_seconds: int | None = Field(
+        default=None, ge=1, description="How old a prediction may be when its label comes."
+    )
+
+
 class Objectives(Model):
     """What is promised to callers. Where the Prometheus operator runs, alerts by burn rate follow from it."""
 

@@ -128,9 +128,10 @@ def secret_volume(name: str, reference: Mapping[str, Any], file: str, *, optiona
     return {"name": name, "secret": {**secret, **({"optional": True} if optional else {})}}
 
 
-def whole_secret_volume(name: str, secret: str) -> dict[str, Any]:
-    """A volume with all keys of a Secret as files; the pod waits for the Secret."""
-    return {"name": name, "secret": {"secretName": secret, "defaultMode": SECRET_MODE}}
+def whole_secret_volume(name: str, secret: str, *, optional: bool = False) -> dict[str, Any]:
+    """A volume with all keys of a Secret as files. `optional`: it is empty if there is none; else the pod waits."""
+    found = {"secretName": secret, "defaultMode": SECRET_MODE, **({"optional": True} if optional else {})}
+    return {"name": name, "secret": found}
 
 
 def mount(name: str, path: str, *, read_only: bool = False) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from modelwright.inferenceservice.manifests.names import (
 )
 from modelwright.inferenceservice.manifests.traffic_rule import EARLIER_FILE, FILE
 from modelwright.inferenceservice.observed import Observed
-from modelwright.inferenceservice.revision.revisions import KEPT
+from modelwright.inferenceservice.revision.revisions import FEEDBACK_VOLUME, KEPT
 from modelwright.inferenceservice.rollout import steps
 from modelwright.inferenceservice.rollout.readiness import ready_replicas
-from modelwright.workload.podspec import Parts, container, empty_dir, mount, pod_spec
+from modelwright.workload.podspec import Parts, container, empty_dir, mount, pod_spec, whole_secret_volume
 from modelwright.workload.store import artifacts
 from modelwright.workload.stores import access, kept_access, with_access
 
@@ -35,6 +35,7 @@ LOADING_SECONDS = 600
 # These failures would count against a canary that gets traffic as soon as its pods are ready.
 SETTLING_SECONDS = 5
 TRAFFIC = "/etc/modelwright/traffic"
+FEEDBACK_KEYS = "/etc/modelwright/feedback"
 # The init container that fetches the model.
 PULL = "pull"
 
@@ -86,7 +87,7 @@ def _started(observed: Observed, revision: Revision, settings: Settings) -> Mapp
 
 
 def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str, Any]:
-    artifact, store = revision.artifact, _store(observed, revision, settings)
+    artifact, store, keys = revision.artifact, _store(observed, revision, settings), _keys(revision)
     kept = artifacts(artifact.uri, read_only=True)
     resources = revision.resources.model_dump(mode="json", exclude_none=True) if revision.resources else {}
     pull = container(
@@ -112,6 +113,7 @@ def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str
                 "name": "traffic",
                 "configMap": {"name": config_name(observed, revision.revision), "optional": True},
             },
+            *keys.volumes,
         ),
         terminationGracePeriodSeconds=TERMINATION_GRACE_SECONDS,
         initContainers=[pull],
@@ -153,7 +155,11 @@ def _server(
         revision.image,
         settings,
         resources=resources,
-        mounts=(mount("model", "/model", read_only=True), mount("traffic", TRAFFIC, read_only=True)),
+        mounts=(
+            mount("model", "/model", read_only=True),
+            mount("traffic", TRAFFIC, read_only=True),
+            *_keys(revision).mounts,
+        ),
     )
     # Callers that take every connection of the other ports cannot keep the kubelet from this one.
     ready = {"httpGet": {"path": "/v2/health/ready", "port": "admin"}, "timeoutSeconds": 2}
@@ -172,6 +178,7 @@ def _server(
             "--traffic", f"{TRAFFIC}/{FILE}",
             "--traffic", f"{TRAFFIC}/{EARLIER_FILE}",
             *_options(revision.server or ServerOptions()),
+            *_feedback(revision),
         ],
         "ports": [
             {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
@@ -188,6 +195,26 @@ def _server(
             "failureThreshold": 6,
         },
     }  # fmt: skip
+
+
+def _keys(revision: Revision) -> Parts:
+    """The keys of the tokens of predictions, for the server alone. Without the Secret it serves on, and gives no
+    tokens."""
+    if revision.feedback is None:
+        return Parts()
+    volume = whole_secret_volume(FEEDBACK_VOLUME, revision.feedback.secret, optional=True)
+    return Parts((volume,), (mount(FEEDBACK_VOLUME, FEEDBACK_KEYS, read_only=True),))
+
+
+def _feedback(revision: Revision) -> list[str]:
+    """The options about feedback. Without any the pods of services that are there stay as they are."""
+    if revision.feedback is None:
+        return []
+    age = revision.feedback.max_age_seconds
+    return [
+        "--feedback-keys", FEEDBACK_KEYS,
+        *([] if age is None else ["--feedback-max-age-seconds", str(age)]),
+    ]  # fmt: skip
 
 
 def _options(server: ServerOptions) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from modelwright.api.monitoring import FeedbackCounts, MeasuredScore, ScoreTarget
+from modelwright.api.monitoring import MIN_LABELS, FeedbackCounts, MeasuredScore, ScoreTarget
+from modelwright.checks import scores as checks
 from modelwright.inferenceservice.monitoring import counts
 from modelwright.inferenceservice.monitoring.kept import Labels
 
@@ -17,7 +18,7 @@ def scores(
 ) -> list[MeasuredScore]:
     """Returns the scores that are asked for. `positive`: the index of the positive class."""
     feedback = counts.total(each.scores for each in labels)
-    return [_measured(target, feedback) for target in targets]
+    return [_measured(target, feedback, positive) for target in targets]
 
 
 def outcomes(labels: Sequence[Labels], state: str | None) -> FeedbackCounts:
@@ -34,8 +35,17 @@ def outcomes(labels: Sequence[Labels], state: str | None) -> FeedbackCounts:
     )
 
 
-def _measured(target: ScoreTarget, feedback: counts.Counts) -> MeasuredScore:
-    samples = feedback.get("labels", 0)
-    return MeasuredScore(
-        name=target.name, min=target.min, max=target.max, samples=samples, verdict="Inconclusive"
-    )
+def _measured(target: ScoreTarget, feedback: counts.Counts, positive: int | None) -> MeasuredScore:
+    found = checks.score(target.name, feedback, positive) if feedback else None
+    least = MIN_LABELS if target.min_labels is None else target.min_labels
+    result, _ = checks.verdict(found, target.min, target.max, least)
+    numbers: dict[str, Any] = {"samples": feedback.get("labels", 0)}
+    if found is not None:
+        numbers = {"samples": found.samples}
+        numbers |= {name: _rounded(getattr(found, name)) for name in ("value", "low", "high")}
+    return MeasuredScore(name=target.name, min=target.min, max=target.max, verdict=result, **numbers)
+
+
+def _rounded(value: float) -> float:
+    """To five significant digits: the status needs no more."""
+    return float(f"{value:.5g}")

@@ -11,11 +11,12 @@ from typing import Any
 
 from modelwright.api.base import ResourceRequirements
 from modelwright.api.inferenceservice import InferenceServiceStatus, ServerOptions, StableRevision
+from modelwright.api.monitoring import FeedbackKeys
 from modelwright.api.stores import Artifact
 from modelwright.common.reading import read_valid
 from modelwright.common.resources import REVISION
 from modelwright.engine.objects import Body, controller, created, deleting, labels
-from modelwright.inferenceservice.revision.revisions import is_kept
+from modelwright.inferenceservice.revision.revisions import FEEDBACK_VOLUME, is_kept
 from modelwright.workload.stores import kept_store
 
 # The reason of Available until the first revision is stable.
@@ -72,6 +73,7 @@ def _revision(deployment: Body) -> StableRevision | None:
             image=server["image"],
             resources=read_valid(ResourceRequirements, server.get("resources") or {}),
             server=_server_options(server),
+            feedback=_feedback(pod, server),
             since=created(deployment),
         )
     except (LookupError, ValueError):
@@ -87,6 +89,15 @@ def _server_options(server: Mapping[str, Any]) -> ServerOptions | None:
     }
     options = {field: value for field, value in given.items() if value}
     return ServerOptions.model_validate(options) if options else None
+
+
+def _feedback(pod: Mapping[str, Any], server: Mapping[str, Any]) -> FeedbackKeys | None:
+    """The keys for feedback that the server's pod mounts; None if it takes no feedback."""
+    if _argument(server, "--feedback-keys", "") == "":
+        return None
+    (volume,) = (volume for volume in pod.get("volumes", ()) if volume["name"] == FEEDBACK_VOLUME)
+    age = _argument(server, "--feedback-max-age-seconds", "")
+    return FeedbackKeys(secret=volume["secret"]["secretName"], max_age_seconds=int(age) if age else None)
 
 
 def _argument(container: Mapping[str, Any], option: str, default: str | None = None) -> str:

@@ -17,11 +17,16 @@ from modelwright.api.inferenceservice import (
     ServerOptions,
     StableRevision,
 )
+from modelwright.api.monitoring import FeedbackKeys
 from modelwright.api.stores import Store
 from modelwright.engine.objects import Body, annotations_of
 
 HASH_LENGTH = 10
+# The fields of `Revision` that do not depend on its role.
+SHAPE = {"revision", "version", "artifact", "image", "resources", "server", "feedback"}
 
+# The volume of a pod with the keys for feedback.
+FEEDBACK_VOLUME = "feedback"
 # Marks the Deployment of a canary that was given up: one of its pods is kept for its log.
 KEPT = "modelwright.dev/kept-for-logs"
 
@@ -33,7 +38,7 @@ def is_kept(deployment: Body) -> bool:
 
 def shape(revision: Revision) -> dict[str, Any]:
     """The fields that a revision keeps when its role changes: those of Revision without the counts of pods."""
-    return revision.model_dump(include={"revision", "version", "artifact", "image", "resources", "server"})
+    return revision.model_dump(include=SHAPE)
 
 
 def revision_name(
@@ -43,6 +48,7 @@ def revision_name(
     resources: ResourceRequirements | None,
     server: ServerOptions | None = None,
     store: Store | None = None,
+    feedback: FeedbackKeys | None = None,
 ) -> str:
     """The name of the revision that serves a model in pods of this image, resources and options: a hash of all.
 
@@ -58,10 +64,12 @@ def revision_name(
         shape["server"] = options
     if store is not None:
         shape["store"] = _given(store)
+    if feedback is not None:
+        shape["feedback"] = _given(feedback)
     return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:HASH_LENGTH]
 
 
-def _given(part: ResourceRequirements | ServerOptions | Store | None) -> dict[str, Any]:
+def _given(part: ResourceRequirements | ServerOptions | Store | FeedbackKeys | None) -> dict[str, Any]:
     return part.model_dump(mode="json", exclude_none=True) if part is not None else {}
 
 
@@ -75,11 +83,14 @@ def is_same_but_image(one: Revision, other: Revision) -> bool:
     digest, store = other.artifact.digest, other.artifact.store
     if (one.version, one.artifact.digest) != (other.version, digest):
         return False
-    same = revision_name(digest, other.version, one.image, other.resources, other.server, store)
-    alike = (one.resources, _given(one.server), one.artifact.store) == (
+    same = revision_name(
+        digest, other.version, one.image, other.resources, other.server, store, other.feedback
+    )
+    alike = (one.resources, _given(one.server), one.artifact.store, one.feedback) == (
         other.resources,
         _given(other.server),
         store,
+        other.feedback,
     )
     return one.revision == same or alike
 

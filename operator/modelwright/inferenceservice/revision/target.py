@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from modelwright.api.base import ResourceRequirements, Signature
 from modelwright.api.inferenceservice import InferenceServiceSpec, Revision, StableRevision
+from modelwright.api.monitoring import FeedbackKeys
 from modelwright.api.requests import requester_phrase
 from modelwright.api.stores import Artifact
 from modelwright.common.conditions import true_condition
@@ -206,12 +207,25 @@ def revision(version: Body, spec: InferenceServiceSpec, settings: Settings) -> R
     """The revision that serves a version with the resources and the options of the spec."""
     chosen = spec.resources or ResourceRequirements.model_validate(settings.serving_resources)
     artifact = Artifact.model_validate(version["spec"]["artifact"])
-    image = settings.serving_image
+    image, feedback = settings.serving_image, _feedback_keys(spec)
     return Revision(
-        revision=revision_name(artifact.digest, name(version), image, chosen, spec.server, artifact.store),
+        revision=revision_name(
+            artifact.digest, name(version), image, chosen, spec.server, artifact.store, feedback
+        ),
         version=name(version),
         artifact=artifact,
         image=image,
         resources=chosen,
         server=spec.server,
+        feedback=feedback,
+    )
+
+
+def _feedback_keys(spec: InferenceServiceSpec) -> FeedbackKeys | None:
+    """The keys for feedback that the spec names; None if it wants no feedback."""
+    asked = None if spec.monitoring is None else spec.monitoring.feedback
+    return (
+        None
+        if asked is None
+        else FeedbackKeys(secret=asked.secret_ref.name, max_age_seconds=asked.max_age_seconds)
     )

@@ -118,3 +118,52 @@ def test_options_survive_a_lost_status() -> None:
     assert (service.part("stable") or {})["server"] == OPTIONS
     assert service.revision("stable") == before
     assert deployment(service)["spec"]["template"] == pods
+
+
+FEEDBACK = {"feedback": {"secretRef": {"name": "labels"}, "maxAgeSeconds": 3600}}
+
+
+def test_keys_for_feedback_reach_the_server_alone_and_may_be_missing() -> None:
+    pod = deployment(a_served_version(monitoring=FEEDBACK))["spec"]["template"]["spec"]
+
+    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "feedback")
+    assert volume["secret"] == {"secretName": "labels", "defaultMode": 0o440, "optional": True}
+    mounted = {
+        container["name"]: [mount["mountPath"] for mount in container["volumeMounts"]]
+        for container in (*pod["initContainers"], *pod["containers"])
+    }
+    assert "/etc/modelwright/feedback" in mounted["server"]
+    assert "/etc/modelwright/feedback" not in mounted["pull"]
+
+
+def test_feedback_is_on_the_servers_command_line() -> None:
+    given = command(a_served_version(monitoring=FEEDBACK), "containers")
+
+    assert given["--feedback-keys"] == "/etc/modelwright/feedback"
+    assert given["--feedback-max-age-seconds"] == "3600"
+
+
+def test_feedback_makes_a_new_revision_and_drift_and_objectives_do_not() -> None:
+    service = a_served_version()
+    before = service.revision("stable")
+    watched: dict[str, Any] = {"drift": {}, "slo": {"availability": 0.99}}
+    assert service.changes(monitoring=watched).settles().revision("stable") == before
+
+    service.changes(monitoring=FEEDBACK).serves()
+
+    assert service.revision("stable") != before
+    named = {"metrics": [{"name": "accuracy", "min": 0.9}], **FEEDBACK["feedback"]}
+    after = service.revision("stable")
+    assert service.changes(monitoring={"feedback": named}).settles().revision("stable") == after
+
+
+def test_feedback_survives_a_lost_status() -> None:
+    service = a_served_version(monitoring=FEEDBACK)
+    before, pods = service.revision("stable"), deployment(service)["spec"]["template"]
+
+    service.world.api.edit(service.key, lambda body: body.update(status={"observedGeneration": -1}))
+    service.world.watch()
+    service.settles()
+
+    assert service.revision("stable") == before
+    assert deployment(service)["spec"]["template"] == pods
