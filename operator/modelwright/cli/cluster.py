@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 from modelwright.api import GROUP, VERSION
 from modelwright.cli.access import Access
 from modelwright.cli.errors import Complaint, NoAccess, NotFound, Refused, Unreachable
-from modelwright.cli.refusals import PLURAL, VERSIONS, Attempt, complaint_of, not_there
+from modelwright.cli.refusals import PLURAL, TRAINING_JOBS, VERSIONS, Attempt, complaint_of, not_there
 from modelwright.view.model import InferenceService, Metric, Object, Unreadable, read, read_metrics
 
 CONNECT, ANSWER = 5.0, 15.0
@@ -24,6 +24,7 @@ MOST_NAMES, MOST_EVENTS = 500, 200
 # ModelVersions are large: they are listed in pages.
 PAGE, MOST_VERSIONS = 100, 5000
 MODEL_VERSIONS = "modelversions"
+JOBS = "trainingjobs"
 MANAGER = "modelwright-cli"
 
 Answer = TypeVar("Answer")
@@ -184,6 +185,37 @@ class Cluster:
         """Merges a patch into a ModelVersion; Conflict if it has changed."""
         attempt = Attempt("patch", self.namespace, VERSIONS, name=name)
         where = (GROUP, VERSION, self.namespace, MODEL_VERSIONS, name)
+        write = self._objects.patch_namespaced_custom_object
+        self._call(attempt, write, *where, dict(patch), field_manager=MANAGER)
+
+    def training_job(self, name: str) -> Object:
+        """Returns the TrainingJob as it is now. NotFound names those with similar names."""
+        attempt = Attempt("get", self.namespace, TRAINING_JOBS, name=name)
+        where = (GROUP, VERSION, self.namespace, JOBS, name)
+        try:
+            return cast("Object", self._call(attempt, self._objects.get_namespaced_custom_object, *where))
+        except NotFound as error:
+            if "is not in namespace" not in str(error):  # the kind does not exist
+                raise
+            raise not_there(name, self.namespace, self._job_names(), "TrainingJob") from error
+
+    def _job_names(self) -> list[str] | None:
+        """The names of some TrainingJobs in the namespace; None if the user may not list them."""
+        attempt, where = (
+            Attempt("list", self.namespace, TRAINING_JOBS),
+            (GROUP, VERSION, self.namespace, JOBS),
+        )
+        listing = self._objects.list_namespaced_custom_object
+        try:
+            answer = self._call(attempt, listing, *where, limit=MOST_NAMES)
+        except Complaint:
+            return None
+        return [str(each["metadata"]["name"]) for each in cast("dict[str, Any]", answer)["items"]]
+
+    def patch_training_job(self, name: str, patch: Mapping[str, Any]) -> None:
+        """Merges a patch into a TrainingJob; Conflict if it has changed."""
+        attempt = Attempt("patch", self.namespace, TRAINING_JOBS, name=name)
+        where = (GROUP, VERSION, self.namespace, JOBS, name)
         write = self._objects.patch_namespaced_custom_object
         self._call(attempt, write, *where, dict(patch), field_manager=MANAGER)
 

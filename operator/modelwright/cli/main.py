@@ -14,8 +14,21 @@ from modelwright.cli.approving import decide
 from modelwright.cli.cluster import Cluster
 from modelwright.cli.commands import ask, show
 from modelwright.cli.errors import Complaint, Exit
-from modelwright.cli.options import Ask, Card, Command, Decide, Models, Put, Reproduce, Show, Try, parse
+from modelwright.cli.options import (
+    Ask,
+    Card,
+    Command,
+    Decide,
+    Models,
+    Put,
+    Reproduce,
+    RunNow,
+    Show,
+    Try,
+    parse,
+)
 from modelwright.cli.putting import put
+from modelwright.cli.running import run_now
 from modelwright.cli.trying import attempt
 from modelwright.cli.versions import card, models, reproduce
 
@@ -71,6 +84,8 @@ def _do(command: Command) -> None:
                 reproduce(Cluster(access), command)
             case Decide():
                 decide(Cluster(access), command)
+            case RunNow():
+                run_now(Cluster(access), command)
 
 
 def _program(path: str) -> str:

@@ -15,6 +15,7 @@ from modelwright.api.inferenceservice import NAME_LENGTH
 from modelwright.api.requests import Action
 
 PREFIXES = ("inferenceservice", "inferenceservices", "mwisvc", "inferenceservices.modelwright.dev")
+JOB_PREFIXES = ("trainingjob", "trainingjobs", "tj", "trainingjobs.modelwright.dev")
 VERSION_PREFIXES = ("modelversion", "modelversions", "mv", "modelversions.modelwright.dev")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 LONGEST = 7 * 86400
@@ -138,7 +139,19 @@ class Decide:
     timeout: float = WAIT
 
 
-Command: TypeAlias = Show | Ask | Put | Try | Models | Card | Reproduce | Decide
+@dataclass(frozen=True)
+class RunNow:
+    """The command `run`: ask for a run, and wait for nothing, the decision, or the end of the run.
+
+    `timeout`: None waits as long as it takes.
+    """
+
+    place: Place
+    until: Literal["Written", "Decided", "Ended"] = "Decided"
+    timeout: float | None = WAIT
+
+
+Command: TypeAlias = Show | Ask | Put | Try | Models | Card | Reproduce | Decide | RunNow
 
 
 def parse(program: str, arguments: Sequence[str] | None = None) -> Command:
@@ -147,8 +160,8 @@ def parse(program: str, arguments: Sequence[str] | None = None) -> Command:
     given = top.parse_args(arguments)
     if given.command in {"approve", "reject"}:
         return _decide(top, given)
-    if given.command in {"models", "card", "reproduce"}:
-        return _of_versions(given)
+    if given.command in {"models", "card", "reproduce", "run"}:
+        return _of_versions(given) if given.command != "run" else _run_now(given)
     if given.command == "try":
         return Try(tuple(given.files), given.name, given.data, given.holdout, given.train, given.folder)
     if given.command == "put":
@@ -161,6 +174,12 @@ def parse(program: str, arguments: Sequence[str] | None = None) -> Command:
     full = given.command == "promote" and given.full
     action: Action = "promote-full" if full else given.command
     return Ask(place, action, given.revision, given.wait, given.timeout)
+
+
+def _run_now(given: argparse.Namespace) -> RunNow:
+    timeout = WAIT if given.timeout is None and given.until != "Ended" else given.timeout
+    place = Place(given.name, given.namespace, given.context, given.kubeconfig)
+    return RunNow(place, given.until, timeout)
 
 
 def _of_versions(given: argparse.Namespace) -> Command:
@@ -197,6 +216,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     data = groups.add_parser("data", help="bring data to a claim", description="Data.")
     _put(data.add_subparsers(dest="command", required=True, metavar="COMMAND"))
     _try(groups)
+    _run(groups)
     _models(groups)
     _card(groups)
     _reproduce(groups)
@@ -221,6 +241,29 @@ def _parser(commands: Commands, name: str, about: str) -> argparse.ArgumentParse
         epilog=EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def _run(groups: Commands) -> None:
+    command = _group(groups, "run", "run a TrainingJob now")
+    command.add_argument("name", metavar="NAME", type=_job_name, help="name of the TrainingJob")
+    until = command.add_mutually_exclusive_group()
+    until.add_argument(
+        "--wait", dest="until", action="store_const", const="Ended", help="wait until the run has ended"
+    )
+    until.add_argument(
+        "--no-wait",
+        dest="until",
+        action="store_const",
+        const="Written",
+        help="do not wait for the operator's decision",
+    )
+    command.set_defaults(until="Decided")
+    command.add_argument(
+        "--timeout",
+        type=_seconds,
+        help="how long to wait (default: 30s; with --wait as long as it takes)",
+    )
+    _add_cluster(command)
 
 
 def _models(groups: Commands) -> None:
@@ -386,6 +429,13 @@ def _name(text: str) -> str:
     kind, slash, name = text.rpartition("/")
     if slash and kind not in PREFIXES:
         raise argparse.ArgumentTypeError(f"{kind!r} is no InferenceService: a rollout is one of those")
+    return _object_name(name)
+
+
+def _job_name(text: str) -> str:
+    kind, slash, name = text.rpartition("/")
+    if slash and kind not in JOB_PREFIXES:
+        raise argparse.ArgumentTypeError(f"{kind!r} is no TrainingJob")
     return _object_name(name)
 
 

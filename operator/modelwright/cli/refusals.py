@@ -14,6 +14,7 @@ from modelwright.cli.errors import Complaint, Conflict, Expired, NoAccess, NotFo
 PLURAL = "inferenceservices"
 KIND = f"{PLURAL}.{GROUP}"
 VERSIONS = f"modelversions.{GROUP}"
+TRAINING_JOBS = f"trainingjobs.{GROUP}"
 # What a ValidatingAdmissionPolicy says, behind the names of the policy and of its binding.
 _DENIED = re.compile(
     r"ValidatingAdmissionPolicy '[^']*'(?: with binding '[^']*')? denied request: (.+)", re.DOTALL
@@ -23,6 +24,7 @@ _USER = re.compile(r'User "([^"]{1,253})"')
 ROLES = {
     KIND: ("rollouts", "get,list,watch,patch"),
     VERSIONS: ("model-versions", "get,list"),
+    TRAINING_JOBS: ("training-jobs", "get,list,patch"),
     "events": ("rollout-events", "list"),
 }
 DATA_ROLES = {"pods": ("data-put", "create,get,delete"), "pods/exec": ("data-put-exec", "create,get")}

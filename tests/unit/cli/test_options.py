@@ -8,7 +8,20 @@ from typing import get_args
 import pytest
 
 from modelwright.api.requests import Action
-from modelwright.cli.options import ABOUT, Ask, Card, Command, Models, Place, Put, Reproduce, Show, Try, parse
+from modelwright.cli.options import (
+    ABOUT,
+    Ask,
+    Card,
+    Command,
+    Models,
+    Place,
+    Put,
+    Reproduce,
+    RunNow,
+    Show,
+    Try,
+    parse,
+)
 
 
 def parsed(line: str) -> Command:
@@ -39,6 +52,10 @@ def parsed(line: str) -> Command:
         ("card modelversion/churn-3", Card(Place("churn-3"))),
         ("card churn-3 --html", Card(Place("churn-3"), "html")),
         ("card churn-3 --bom", Card(Place("churn-3"), "bom")),
+        ("run churn", RunNow(Place("churn"))),
+        ("run tj/churn --wait", RunNow(Place("churn"), "Ended", None)),
+        ("run churn --wait --timeout 5m", RunNow(Place("churn"), "Ended", 300)),
+        ("run churn --no-wait", RunNow(Place("churn"), "Written")),
         ("reproduce churn-3 -n shop", Reproduce(Place("churn-3", "shop"))),
         (
             "rollout pause churn --context c --kubeconfig /k",
@@ -63,6 +80,8 @@ def test_every_action_of_the_annotation_has_its_command() -> None:
         ("try", "required: FILE"),
         ("card", "required: NAME"),
         ("card churn-3 --html --bom", "not allowed with"),
+        ("run mwisvc/churn", "'mwisvc' is no TrainingJob"),
+        ("run churn --wait --no-wait", "not allowed with"),
         ("card mwisvc/churn", "'mwisvc' is no ModelVersion"),
         ("models Churn_1", "'Churn_1' cannot be a family"),
         ("models churn --compare", "expected at least one argument"),

@@ -25,7 +25,7 @@ from modelwright.view.model import Metric
 DOCS = Path(__file__).parents[3] / "docs"
 NOW = datetime(2026, 1, 2, 9, tzinfo=UTC)
 PAGE = (DOCS / "cli.md").read_text()
-SINGLE = ("try", "models", "card", "approve", "reject", "reproduce")
+SINGLE = ("try", "run", "models", "card", "approve", "reject", "reproduce")
 LINES = [
     line
     for page in (PAGE, (DOCS / "rollouts.md").read_text(), (DOCS / "training.md").read_text())
