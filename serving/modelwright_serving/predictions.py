@@ -6,12 +6,12 @@ left to `feedback` and to whatever counts them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from math import prod
-from typing import Any, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,23 @@ _LABELS = ("label", "output_label", "labels")
 _NUMBERS = ("probabilities", "output_probability", "scores")
 _VALUES = ("value", "variable", "values")
 _SUM = 1e-3  # how far the probabilities of a row may be from adding up to 1
+
+
+class Profiled(Protocol):
+    """What a profile says of predictions: classes in the order of the columns of `table`, and names of outputs."""
+
+    @property
+    def classes(self) -> tuple[int | str, ...]: ...
+    @property
+    def positive(self) -> int | None: ...
+    @property
+    def label(self) -> str | None: ...
+    @property
+    def table(self) -> str | None: ...
+    @property
+    def is_probable(self) -> bool: ...
+    @property
+    def value(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -56,47 +73,46 @@ class Predictions:
     scored: bool = False
 
     @classmethod
-    def of(cls, signature: Signature, profile: Mapping[str, Any] | None = None) -> Predictions | None:
+    def of(cls, signature: Signature, profiled: Profiled | None = None) -> Predictions | None:
         """Those of a model with this signature; None if its outputs cannot be read.
 
-        `profile` is profile.json, which names the task and the classes. Without it the classes are those that the
-        model names itself, and a model without classes is a regression if it gives one number for each row.
+        `profiled` is what the model's profile says of them. Without it the classes are those that the model names
+        itself, and a model without classes is a regression if all that it gives is one number for each row.
         """
-        if profile is None:
-            classes, positive = _named(signature), None
-        else:
-            classes = tuple(profile.get("classes") or ()) if profile["task"] == "classification" else ()
-            named = profile.get("positiveClass")
-            positive = classes.index(named) if named in classes else None
-        if profile is None or profile["task"] == "classification":
-            if len(classes) > 1 and len(set(map(text, classes))) == len(classes):
-                return cls._classification(signature, classes, positive)
-            if profile is not None or classes:
-                return None
-        return cls._regression(signature, anything=profile is not None)
+        if profiled is not None:
+            return cls._profiled(signature, profiled)
+        classes = _named(signature)
+        if not classes:
+            return cls._regression(signature)
+        return cls._classification(signature, classes) if len(set(map(text, classes))) > 1 else None
 
     @classmethod
-    def _classification(
-        cls, signature: Signature, classes: tuple[Class, ...], positive: int | None
-    ) -> Predictions | None:
-        label = _find(signature, _LABELS, "iubO", widths={1})
-        number = _find(
-            signature, _NUMBERS, "f", widths={len(classes), 1} if len(classes) == 2 else {len(classes)}
+    def _profiled(cls, signature: Signature, profiled: Profiled) -> Predictions:
+        positions = signature.output_positions
+        if not profiled.classes:
+            return cls((), None, None, positions[profiled.value or ""])
+        return cls(
+            profiled.classes,
+            profiled.positive,
+            None if profiled.label is None else positions[profiled.label],
+            None if profiled.table is None else positions[profiled.table],
+            not profiled.is_probable,
         )
+
+    @classmethod
+    def _classification(cls, signature: Signature, classes: tuple[Class, ...]) -> Predictions | None:
+        two = len(classes) == 2
+        label = _find(signature, _LABELS, "iubO", {1})
+        number = _find(signature, _NUMBERS, "f", {2, 1} if two else {len(classes)})
         if label is None and number is None:
             return None
-        if len(classes) == 2 and positive is None:
-            positive = 1
         scored = number is not None and signature.outputs[number].name == "scores"
-        return cls(classes, positive if len(classes) == 2 else None, label, number, scored)
+        return cls(classes, 1 if two else None, label, number, scored)
 
     @classmethod
-    def _regression(cls, signature: Signature, *, anything: bool) -> Predictions | None:
-        """`anything`: the model is known to be a regression, so numbers of any type are its values."""
-        number = _find(signature, _VALUES, "fiu" if anything else "f", widths={1})
-        if number is None or (not anything and len(signature.outputs) > 1):
-            return None
-        return cls((), None, None, number)
+    def _regression(cls, signature: Signature) -> Predictions | None:
+        number = _find(signature, _VALUES, "f", {1})
+        return None if number is None or len(signature.outputs) > 1 else cls((), None, None, number)
 
     @property
     def is_regression(self) -> bool:

@@ -171,11 +171,13 @@ class Feedback:
 
     def ids(self) -> list[int]:
         """The windows in which something arrived."""
-        return list(self._windows)
+        return sorted(self._windows)
 
-    def part(self, window: int) -> dict[str, Any]:
-        """What belongs to feedback in the report of a window."""
-        found = self._windows.get(window) or _Window()
+    def part(self, window: int, /) -> dict[str, Any]:
+        """What belongs to feedback in the report of a window: `feedback` and `outcomes`, which may be empty."""
+        found = self._windows.get(window)
+        if found is None:
+            return {"feedback": {}, "outcomes": {}}
         return {
             "feedback": {digest: scores.document() for digest, scores in found.models.items()},
             "outcomes": {outcome.value: found.outcomes[outcome] for outcome in Outcome},
