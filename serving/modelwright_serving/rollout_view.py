@@ -29,6 +29,10 @@ def _lines(metrics: Metrics) -> Iterator[str]:
     yield from _cells("modelwright_request_duration_seconds_cell", "", metrics.durations())
     for revision, counts in metrics.traffic.revisions.items():
         yield from _revision(f'revision="{revision}"', counts)
+    for digest, scores in metrics.feedback.models.items():
+        for name, labels, value in scores.samples():
+            shown = "".join(f',{label}="{text}"' for label, text in labels.items())
+            yield f'modelwright_{name}{{digest="{digest}"{shown}}} {value}\n'
 
 
 def _revision(label: str, counts: RevisionCounts) -> Iterator[str]:

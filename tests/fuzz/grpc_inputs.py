@@ -70,6 +70,8 @@ def infer_message(chance: random.Random, signature: Signature) -> bytes:
     if chance.random() < 0.3:
         for spec in chance.sample(signature.outputs, chance.randint(1, len(signature.outputs))):
             request.outputs.add(name=spec.name)
+    if chance.random() < 0.2:
+        request.parameters["prediction_tokens"].bool_param = chance.random() < 0.5
     return bytes(request.SerializeToString())
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import takewhile
 
+import orjson
+
 from fuzz.answers import read
 from fuzz.arrival import Arrival
 from fuzz.asked import Asked, Request
 from fuzz.engine import Finding
-from fuzz.http_inputs import HEADER_LENGTH, INFER
+from fuzz.http_inputs import FEEDBACK, HEADER_LENGTH, INFER, TOKENS
 from fuzz.models import Model
 from fuzz.replies import Reply
 from modelwright_serving.oip.errors import OipError
@@ -31,6 +33,8 @@ def check_answer(model: Model, request: Request, reply: Reply, *, pipelined: int
         raise Finding(f"a body is missing: {reply} for {request}")
     if request.method == b"POST" and request.target == INFER and _is_plain(request) and not _is_odd(reply):
         _check_inference(model, request, reply)
+    if request.method == b"POST" and request.target == FEEDBACK and reply.status == 200:
+        _check_feedback(request, reply)
 
 
 def _check_inference(model: Model, request: Request, reply: Reply) -> None:
@@ -47,6 +51,18 @@ def _check_inference(model: Model, request: Request, reply: Reply) -> None:
         read(model.signature, reply).compare(decoded, expected)
     elif reply.status < 411:
         raise Finding(f"nothing is wrong with {request}, but the answer is {reply}")
+
+
+def _check_feedback(request: Request, reply: Reply) -> None:
+    """Each token becomes one of what the answer counts, and what is not signed is never counted."""
+    if b"content-encoding" in request.headers:
+        return
+    tokens = orjson.loads(request.body)["tokens"]
+    counts = orjson.loads(reply.body)
+    if sum(counts.values()) != len(tokens):
+        raise Finding(f"{len(tokens)} tokens become {counts}")
+    if sum(token not in TOKENS for token in tokens) != counts["forged"]:
+        raise Finding(f"of {tokens} the server takes {counts}")
 
 
 def _is_much(request: Request) -> bool:
@@ -110,7 +126,9 @@ def final(got: list[Reply]) -> list[Reply]:
 
 def _timeless(reply: Reply) -> Reply:
     """Without the counts of what happened so far."""
-    return replace(reply, body=b"") if reply.body.startswith(b'{"model_stats"') else reply
+    grows = (b'{"model_stats"', b'{"counted"')
+    tokens = b'"prediction_tokens"'
+    return replace(reply, body=b"") if reply.body.startswith(grows) or tokens in reply.body else reply
 
 
 def shown(got: list[Reply]) -> str:

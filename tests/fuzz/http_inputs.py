@@ -9,6 +9,16 @@ import zlib
 from fuzz.rig import MODEL
 
 INFER = f"/v2/models/{MODEL}/infer".encode()
+FEEDBACK = f"/v2/models/{MODEL}/feedback".encode()
+# Signed with KEY, for classes 0 and 1: three of an hour in the far future, one that has expired, one of other classes.
+KEY = b"0123456789abcdef"
+TOKENS = (
+    "ATK4ASNFZx6EgAAAAAAAAAAAAAE_QAAAMgCtdBehGDDPmt4L",
+    "ATK4ASNFZx6EgAEBAQEBAQEBAAA-gAAA9io6kaN90Rwc5k1E",
+    "ATK4ASNFZx6EgAICAgICAgIC__9_wAAA94oxhTVdcd_3TFlC",
+    "ATK4ASNFZwAAAQMDAwMDAwMDAAE_AAAADWPXf5FzoQ_OJW3D",
+    "AT8_ASNFZx6EgAQEBAQEBAQEAAE_AAAAinrflYB2tspV9tnm",
+)
 _LINE = b"\r\n"
 
 
@@ -39,6 +49,7 @@ BINARY_HEAD = json.dumps(
 ).encode()
 FLOATS = struct.pack("<2f", 1.5, -2.0)
 HEADER_LENGTH = b"Inference-Header-Content-Length: "
+TRUTHS = json.dumps({"tokens": [*TOKENS, "nothing"], "truth": [1, "0", True, 1.0, 0, "x"]}).encode()
 
 REQUESTS: tuple[bytes, ...] = (
     *(
@@ -71,6 +82,11 @@ REQUESTS: tuple[bytes, ...] = (
     request(b"POST", INFER, b"Content-Encoding: deflate", body=zlib.compress(JSON)),
     request(b"POST", INFER, b"Transfer-Encoding: chunked") + chunked(JSON[:9], JSON[9:]),
     request(b"POST", INFER, b"Transfer-Encoding: chunked") + chunked(JSON)[:-2] + b"Trailer: x\r\n\r\n",
+    request(b"POST", FEEDBACK, body=TRUTHS),
+    request(b"POST", FEEDBACK, body=json.dumps({"tokens": [TOKENS[0]], "truth": [7]}).encode()),
+    request(b"POST", FEEDBACK, body=b'{"tokens":[],"truth":[]}'),
+    request(b"POST", INFER, b"modelwright-prediction-tokens: true", body=JSON),
+    request(b"POST", INFER, body=JSON[:-1] + b',"parameters":{"prediction_tokens":true}}'),
     request(b"POST", INFER, body=b"x" * 5000),
     request(b"POST", INFER),
     request(b"GET", b"/v2", body=b"ignored"),
@@ -124,5 +140,6 @@ WORDS: tuple[bytes, ...] = (
         b"0\r\nA: b\r\n\r\n",
     ),
     *(b" folded\r\n", b"X: \xff\xfe\r\n", b"{}", b"[]", b'"', b"null", b"NaN", b"1e999", b"[" * 2000),
-    *(FLOATS, JSON, BINARY_HEAD),
+    *(FLOATS, JSON, BINARY_HEAD, TRUTHS, b'"truth"', b'"tokens"', b'{"prediction_tokens":1}'),
+    *(token.encode() for token in TOKENS),
 )

@@ -19,6 +19,7 @@ from fuzz.models import Model
 from fuzz.mutations import mutated
 from fuzz.replies import Reply, replies
 from fuzz.rig import Rig
+from modelwright_serving.predictions import Predictions
 
 
 class HttpLayer:
@@ -30,7 +31,8 @@ class HttpLayer:
 
     def renew(self) -> None:
         """Limits are such that small inputs can reach them."""
-        self._rig = Rig(self._model.content, "--max-body-bytes", str(MAX_BODY))
+        self._rig = Rig(self._model.content, "--max-body-bytes", str(MAX_BODY), "--feedback-keys", "none")
+        self._rig.take_feedback(http_inputs.KEY, Predictions((0, 1), 1, None, 0))
         self._limits = replace(self._rig.limits, memory=4 * MAX_BODY, head=2048, target=512, pipelined=8)
 
     def seeds(self) -> Iterable[bytes]:

@@ -21,7 +21,7 @@ STRANGE: tuple[Any, ...] = (
 )  # fmt: skip
 KEYS = (
     *("inputs", "outputs", "name", "shape", "datatype", "data", "parameters", "id", "binary_data_size"),
-    *("binary_data", "binary_data_output", "records", "extra", ""),
+    *("binary_data", "binary_data_output", "prediction_tokens", "records", "extra", ""),
 )
 _WORDS = ("", "a", "free", "pro", "né", "\U0001f600", '"quoted"', "a,b", "],[", "%d")
 
@@ -39,7 +39,8 @@ def request(chance: random.Random, signature: Signature) -> tuple[dict[str, Any]
         wanted = chance.sample(signature.outputs, chance.randint(1, len(signature.outputs)))
         document["outputs"] = [_output(chance, spec.name) for spec in wanted]
     if chance.random() < 0.2:
-        document["parameters"] = {"binary_data_output": chance.random() < 0.5}
+        names = ("binary_data_output", "prediction_tokens")
+        document["parameters"] = {name: chance.random() < 0.5 for name in names if chance.random() < 0.7}
     return document, b"".join(blobs)
 
 

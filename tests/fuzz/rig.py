@@ -16,10 +16,12 @@ from fuzz.transport import Recorder
 from fuzz.turns import Turns
 from modelwright_serving import settings
 from modelwright_serving.batch import Executor
+from modelwright_serving.feedback.keys import Key, Keys
 from modelwright_serving.host import Host
 from modelwright_serving.limits import Limits
 from modelwright_serving.model import LoadedModel, load
 from modelwright_serving.pace import Pace
+from modelwright_serving.predictions import Predictions
 from modelwright_serving.server import Server
 from modelwright_serving.watching.reading import Reading
 
@@ -60,6 +62,12 @@ class Rig:
             self._server._install(self.model, 0.0, Reading(path))
         for host in (self._server._http, self._server._grpc, self._server._admin):
             host.stop()
+
+    def take_feedback(self, key: bytes, predictions: Predictions) -> None:
+        """Takes tokens that are signed with this key, for predictions that are read so. The option is needed, too."""
+        feedback, signing = self._server._feedback, Key(key, MODEL)
+        feedback.use(Keys(signing, (signing,)))
+        feedback.follow(self.model.digest, predictions)
 
     @property
     def limits(self) -> Limits:

@@ -7,7 +7,7 @@ belongs to the event loop.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from time import time
 from typing import Any
@@ -64,7 +64,9 @@ class Feedback:
         self._digest = ""
         self._seen = Seen()
         self._windows: dict[int, _Window] = {}
+        # Since the start. Scores by the first digits of the model's digest, those of the last models that were counted.
         self.totals: Counter[Outcome] = Counter()
+        self.models: dict[str, ModelScores] = {}
         self.window: Callable[[], int | None] = lambda: None
 
     # --- what it works with ------------------------------------------------------------------
@@ -137,13 +139,11 @@ class Feedback:
         true = 0 if predictions.is_regression else self._truths.place(truth)
         if true is None:
             return False
-        scores = self._scores(read.digest)
-        if scores is None:
-            return True
-        if predictions.is_regression:
-            scores.estimated(read.value, float(truth))
-        else:
-            scores.classified(read.label, true, read.value, predictions.positive)
+        for scores in self._scores(read.digest):
+            if predictions.is_regression:
+                scores.estimated(read.value, float(truth))
+            else:
+                scores.classified(read.label, true, read.value, predictions.positive)
         return True
 
     # --- windows -----------------------------------------------------------------------------
@@ -159,15 +159,20 @@ class Feedback:
                 del self._windows[old]
         return window
 
-    def _scores(self, digest: str) -> ModelScores | None:
-        """Those of a model in the present window; None if it is one too many, and not the one that is served."""
+    def _scores(self, digest: str) -> Iterator[ModelScores]:
+        """Where predictions of a model are counted: in the present window, and since the start."""
+        lasting = self.models.pop(digest, None) or ModelScores()
+        self.models[digest] = lasting  # as the last, so that the first is the one to go
+        if len(self.models) > FEEDBACK.models_shown:
+            del self.models[next(other for other in self.models if other != self._digest)]
+        yield lasting
         window = self._present()
-        if window is None:
-            return None
-        found = window.models.get(digest)
-        if found is None and (digest == self._digest or len(window.models) < FEEDBACK.models):
-            found = window.models[digest] = ModelScores()
-        return found
+        if window is not None:
+            found = window.models.get(digest)
+            if found is None and (digest == self._digest or len(window.models) < FEEDBACK.models):
+                found = window.models[digest] = ModelScores()
+            if found is not None:
+                yield found
 
     def ids(self) -> list[int]:
         """The windows in which something arrived."""

@@ -1,37 +1,41 @@
 """Counts what predictions were worth: sums and cells from which scores follow, without a row being kept.
 
 Accuracy, precision and recall follow from the confusion, AUC from the cells of the score, log loss and the Brier score
-from the sums of losses, calibration from confidence and correct, and errors of a regression from its moments.
+from the sums of losses, calibration from confidence, certainty and correct, errors of a regression from their moments.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from math import isfinite, isnan, log, log1p
+from collections.abc import Iterator
+from math import floor, isnan, log, log1p
 from typing import Any
 
 from modelwright_serving.limits import FEEDBACK
 
-SCORE_CELLS = 20
+# Of the logit of the probability, a quarter wide, so that the scores of rare classes are not all in one.
+SCORE_CELLS = 64
 CONFIDENCE_CELLS = 10
 OTHER_CLASS = -1  # predicted: one that is not counted apart, and not the true one
 # As scikit-learn's log_loss clips 32-bit probabilities: their machine epsilon.
 _LEAST = 2.0**-23
+_LARGEST = 3.4028234663852886e38  # of 32-bit floats: so sums of fourth powers stay finite
 
 
 class ModelScores:
     """The predictions of one model that came back with the truth."""
 
-    __slots__ = ("_confidence", "_confusion", "_correct", "_error", "_loss", "_scores", "labels")
+    __slots__ = ("_certainty", "_confidence", "_correct", "confusion", "error", "labels", "loss", "scores")
 
     def __init__(self) -> None:
         self.labels = 0
-        self._confusion: Counter[tuple[int, int]] = Counter()  # (predicted, true)
-        self._scores: Counter[tuple[int, int]] = Counter()  # (1 for the positive class, cell)
+        self.confusion: Counter[tuple[int, int]] = Counter()  # (predicted, true)
+        self.scores: Counter[tuple[int, int]] = Counter()  # (1 for the positive class, cell)
         self._confidence = [0] * CONFIDENCE_CELLS
         self._correct = [0] * CONFIDENCE_CELLS
-        self._loss = [0, 0.0, 0.0, 0.0]  # predictions, -log p(true), its square, (1 - p(true))^2
-        self._error = [0, 0.0, 0.0, 0.0, 0.0]  # predictions, |error|, error^2, truth, truth^2
+        self._certainty = [0.0] * CONFIDENCE_CELLS  # the sum of the confidence
+        self.loss = dict.fromkeys(("n", "log", "logSquare", "square", "fourth"), 0.0)
+        self.error = dict.fromkeys(("n", "abs", "square", "fourth", "truth", "truthSquare"), 0.0)
 
     def classified(self, predicted: int, true: int, value: float, positive: int | None) -> None:
         """Count one prediction of a class.
@@ -40,47 +44,76 @@ class ModelScores:
         """
         self.labels += 1
         pair = (predicted, true)
-        if predicted != true and pair not in self._confusion and len(self._confusion) >= FEEDBACK.pairs:
+        if predicted != true and pair not in self.confusion and len(self.confusion) >= FEEDBACK.pairs:
             pair = (OTHER_CLASS, true)
-        self._confusion[pair] += 1
+        self.confusion[pair] += 1
         if isnan(value):
             return
         confidence = value if positive is None else max(value, 1 - value)
         cell = min(CONFIDENCE_CELLS - 1, int(confidence * CONFIDENCE_CELLS))
         self._confidence[cell] += 1
+        self._certainty[cell] += confidence
         self._correct[cell] += predicted == true
         if positive is not None:
             self._scored(value, is_positive=true == positive)
 
     def _scored(self, probability: float, *, is_positive: bool) -> None:
-        self._scores[int(is_positive), min(SCORE_CELLS - 1, int(probability * SCORE_CELLS))] += 1
+        self.scores[int(is_positive), score_cell(probability)] += 1
         clipped = min(max(probability, _LEAST), 1 - _LEAST)
         loss = -log(clipped) if is_positive else -log1p(-clipped)
-        self._loss[0] += 1
-        self._loss[1] += loss
-        self._loss[2] += loss * loss
-        self._loss[3] += (probability - is_positive) ** 2
+        square = (probability - is_positive) ** 2
+        _add(self.loss, 1, loss, loss * loss, square, square * square)
 
     def estimated(self, predicted: float, true: float) -> None:
-        """Count one prediction of a number; an error that is not finite is left out of the moments."""
+        """Count one prediction of a number; one whose error is beyond 32-bit floats is left out of the moments."""
         self.labels += 1
         error = predicted - true
-        if isfinite(error):
-            for place, term in enumerate((1, abs(error), error * error, true, true * true)):
-                self._error[place] += term
+        if abs(error) <= _LARGEST:
+            square = error * error
+            _add(self.error, 1, abs(error), square, square * square, true, true * true)
 
     def document(self) -> dict[str, Any]:
         """As it stands in the report of a window (monitor.schema.json)."""
         found: dict[str, Any] = {"labels": self.labels}
-        if self._confusion:
-            found["confusion"] = [[*pair, count] for pair, count in sorted(self._confusion.items())]
+        if self.confusion:
+            found["confusion"] = [[*pair, count] for pair, count in sorted(self.confusion.items())]
         if any(self._confidence):
             found |= {"confidence": self._confidence[:], "correct": self._correct[:]}
-        if self._scores:
-            found["scores"] = [[*cell, count] for cell, count in sorted(self._scores.items())]
-            found["loss"] = dict(zip(("n", "log", "logSquare", "square"), self._loss, strict=True))
-        if self._error[0]:
-            found["error"] = dict(
-                zip(("n", "abs", "square", "truth", "truthSquare"), self._error, strict=True)
-            )
+            found["certainty"] = self._certainty[:]
+        if self.scores:
+            found["scores"] = [[*cell, count] for cell, count in sorted(self.scores.items())]
+            found["loss"] = {**self.loss, "n": int(self.loss["n"])}
+        if self.error["n"]:
+            found["error"] = {**self.error, "n": int(self.error["n"])}
         return found
+
+    def samples(self) -> Iterator[tuple[str, dict[str, object], float]]:
+        """What two revisions are compared by: name, labels and value. A few hundred at most, none of them negative."""
+        for (predicted, true), count in sorted(self._few_pairs().items()):
+            yield "feedback_pairs_total", {"predicted": predicted, "true": true}, count
+        for (true, cell), count in sorted(self.scores.items()):
+            yield "feedback_score_cell", {"true": true, "cell": cell}, count
+        for name, sums in (("loss", self.loss), ("error", self.error)):
+            for kind, value in sums.items():
+                if sums["n"] and not kind.startswith("truth"):
+                    yield f"feedback_{name}_total", {"kind": kind}, value
+
+    def _few_pairs(self) -> Counter[tuple[int, int]]:
+        """The confusion; of many classes only what is right and what is wrong, as of two."""
+        if len(self.confusion) <= FEEDBACK.pairs_shown:
+            return self.confusion
+        right = sum(count for (predicted, true), count in self.confusion.items() if predicted == true)
+        return Counter({(0, 0): right, (OTHER_CLASS, 0): self.labels - right})
+
+
+def score_cell(probability: float) -> int:
+    """The cell of a probability: of its logit in quarters, from -8 on; the first and the last have all beyond."""
+    if not 0 < probability < 1:
+        return 0 if probability <= 0 else SCORE_CELLS - 1
+    quarters = floor(4 * (log(probability) - log1p(-probability)))
+    return min(max(quarters + SCORE_CELLS // 2, 0), SCORE_CELLS - 1)
+
+
+def _add(sums: dict[str, float], *terms: float) -> None:
+    for name, term in zip(sums, terms, strict=True):
+        sums[name] += term

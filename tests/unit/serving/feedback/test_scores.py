@@ -9,7 +9,7 @@ from sklearn import metrics
 
 from modelwright_serving.feedback.feedback import Feedback, Outcome
 from modelwright_serving.feedback.keys import Key, Keys
-from modelwright_serving.feedback.scores import OTHER_CLASS, SCORE_CELLS, ModelScores
+from modelwright_serving.feedback.scores import OTHER_CLASS, SCORE_CELLS, ModelScores, score_cell
 from modelwright_serving.feedback.tokens import Issuer
 from modelwright_serving.predictions import Class, Predictions, Read
 
@@ -78,15 +78,23 @@ def test_scores_of_two_classes(seed: int) -> None:
     table = {(predicted, true): n for predicted, true, n in found["confusion"]}
     assert table[1, 1] / (table[1, 1] + table[1, 0]) == precision
     loss = found["loss"]
+    right = np.where(truth, probability, 1 - probability).astype(np.float64)
+    for name, terms in {
+        "logSquare": np.log(right) ** 2,
+        "square": (1 - right) ** 2,
+        "fourth": (1 - right) ** 4,
+    }.items():
+        assert loss[name] == pytest.approx(terms.sum(), rel=1e-4)
     assert loss["n"] == 3000
     assert loss["log"] / loss["n"] == pytest.approx(metrics.log_loss(truth, probability), rel=1e-6)
     assert loss["square"] / loss["n"] == pytest.approx(metrics.brier_score_loss(truth, probability), rel=1e-6)
     area, most = auc(found)
     true_area = metrics.roc_auc_score(truth, probability)
     assert abs(area - true_area) <= most  # always
-    assert abs(area - true_area) < 0.002  # here
+    assert abs(area - true_area) < 0.001  # here
     confidence = np.maximum(probability, 1 - probability)
     assert sum(found["confidence"]) == 3000
+    assert sum(found["certainty"]) == pytest.approx(confidence.sum(), rel=1e-5)
     assert found["confidence"] == np.histogram(confidence, 10, (0, 1))[0].tolist()
     assert sum(found["correct"]) == (truth == answered).sum()
 
@@ -130,7 +138,37 @@ def test_scores_of_a_regression() -> None:
 def test_numbers_that_are_not_finite_leave_sums_finite() -> None:
     values = np.array([np.inf, np.nan, 1.0], np.float32)
     found = counted(Predictions((), None, None, 0), np.zeros(3, np.int64), values, [1.0, 1.0, 3.0])
-    assert found["error"] == {"n": 1, "abs": 2.0, "square": 4.0, "truth": 3.0, "truthSquare": 9.0}
+    expected = {"n": 1, "abs": 2.0, "square": 4.0, "fourth": 16.0, "truth": 3.0, "truthSquare": 9.0}
+    assert found["error"] == expected
+
+
+@pytest.mark.parametrize(
+    ("probability", "cell"),
+    [
+        (0.0, 0),
+        (1e-9, 0),
+        (0.01, 13),
+        (0.4999, 31),
+        (0.5, 32),
+        (0.6, 33),
+        (0.99, 50),
+        (0.9999999, 63),
+        (1.0, 63),
+    ],
+)
+def test_scores_are_in_cells_of_the_logit(probability: float, cell: int) -> None:
+    assert score_cell(probability) == cell
+
+
+def test_the_auc_of_a_model_with_rare_positives_is_kept() -> None:
+    chance = np.random.default_rng(6)
+    score = chance.normal(-6, 1.5, 20_000)
+    probability = (1 / (1 + np.exp(-score))).astype(np.float32)
+    truth = chance.random(20_000) < probability
+    found = counted(
+        Predictions((0, 1), 1, None, 0), np.zeros(20_000, np.int64), probability, truth.astype(int).tolist()
+    )
+    assert abs(auc(found)[0] - metrics.roc_auc_score(truth, probability)) < 0.002
 
 
 def test_many_classes_take_bounded_room_and_accuracy_stays_exact() -> None:

@@ -1,0 +1,161 @@
+"""What becomes of tokens over time: windows, models, ages, duplicates."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelwright_serving.feedback import feedback as module
+from modelwright_serving.feedback.feedback import Feedback, Outcome
+from modelwright_serving.feedback.keys import Key, Keys
+from modelwright_serving.feedback.scores import ModelScores
+from modelwright_serving.feedback.tokens import Issuer
+from modelwright_serving.metrics import Metrics
+from modelwright_serving.predictions import Predictions, Read
+from modelwright_serving.rollout_view import render
+
+OWN, CANARY = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32
+KEY = Key(bytes(16), "churn")
+CLASSES = Predictions(("no", "yes"), 1, 0, 1)
+HOUR, MAX_AGE = 490_000, 5 * 3600
+
+
+class Clock:
+    """Seconds of Unix time."""
+
+    now = HOUR * 3600.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(module, "time", lambda: found.now)
+    return found
+
+
+@pytest.fixture
+def feedback(clock: Clock) -> Feedback:
+    found = Feedback(wanted=True, max_age_seconds=MAX_AGE)
+    found.use(Keys(KEY, (KEY,)))
+    found.follow(OWN, CLASSES)
+    found.window = lambda: int(clock.now // 60)
+    return found
+
+
+def token(digest: str = OWN, predictions: Predictions = CLASSES, value: float = 0.75) -> str:
+    read = Read(np.array([1]), np.array([value], np.float32))
+    return Issuer(digest, predictions.meaning).make(KEY, read, HOUR)[0].decode()
+
+
+def test_a_token_expires_after_its_age_and_at_most_an_hour(feedback: Feedback, clock: Clock) -> None:
+    for after, outcome in (
+        (MAX_AGE, Outcome.COUNTED),
+        (MAX_AGE + 3599, Outcome.COUNTED),
+        (MAX_AGE + 3600, Outcome.EXPIRED),
+        (-7200, Outcome.COUNTED),  # of a pod whose clock is ahead
+    ):
+        clock.now = HOUR * 3600.0 + after
+        assert feedback.count(token(), "yes") is outcome
+
+
+def test_what_comes_back_is_counted_in_the_window_of_its_arrival(feedback: Feedback, clock: Clock) -> None:
+    tokens, first = [token() for _ in range(6)], int(clock.now // 60)
+    for minute in range(5):
+        assert feedback.count(tokens[minute], "yes") is Outcome.COUNTED
+        assert feedback.count(tokens[0], "yes") is Outcome.DUPLICATE
+        clock.now += 60
+    assert feedback.ids() == [first + 2, first + 3, first + 4]
+    part = feedback.part(first + 4)
+    assert part["outcomes"] == {"Counted": 1, "Duplicate": 1, "Forged": 0, "Expired": 0, "UnknownLabel": 0}
+    assert part["feedback"]["abababab"]["confusion"] == [[1, 1, 1]]
+    assert feedback.part(first) == {"feedback": {}, "outcomes": {}}
+    feedback.forget()
+    assert feedback.ids() == []
+    assert feedback.count(tokens[4], "yes") is Outcome.DUPLICATE
+    assert feedback.totals[Outcome.COUNTED] == 5
+
+
+def test_without_windows_only_totals_grow(feedback: Feedback) -> None:
+    feedback.window = lambda: None
+    assert feedback.count(token(), "yes") is Outcome.COUNTED
+    assert feedback.ids() == []
+    assert feedback.totals == {Outcome.COUNTED: 1}
+
+
+def test_a_truth_that_was_mistaken_can_be_sent_again(feedback: Feedback) -> None:
+    found = token()
+    assert feedback.count(found, "Yes") is Outcome.UNKNOWN_LABEL
+    assert feedback.count(found, "yes") is Outcome.COUNTED
+    assert feedback.count(found, "no") is Outcome.DUPLICATE
+
+
+def test_predictions_of_another_model_are_counted_apart(feedback: Feedback, clock: Clock) -> None:
+    for truth in ("yes", "no", "no"):
+        assert feedback.count(token(CANARY), truth) is Outcome.COUNTED
+    assert feedback.count(token(), "yes") is Outcome.COUNTED
+    found = feedback.part(int(clock.now // 60))["feedback"]
+    assert {digest: scores["labels"] for digest, scores in found.items()} == {"cdcdcdcd": 3, "abababab": 1}
+
+
+def test_predictions_of_other_classes_cannot_be_compared(feedback: Feedback) -> None:
+    for other in (
+        Predictions(("no", "yes", "perhaps"), None, 0, 1),
+        Predictions(("yes", "no"), 1, 0, 1),
+        Predictions(("no", "yes"), 0, 0, 1),
+        Predictions((), None, None, 0),
+    ):
+        assert feedback.count(token(predictions=other), "yes") is Outcome.UNKNOWN_LABEL
+
+
+def test_many_models_take_bounded_room_and_the_own_one_keeps_its_place(
+    feedback: Feedback, clock: Clock
+) -> None:
+    for number in range(30):
+        assert feedback.count(token(f"sha256:{number:08x}" + "0" * 56), "yes") is Outcome.COUNTED
+    assert feedback.count(token(), "yes") is Outcome.COUNTED
+    found = feedback.part(int(clock.now // 60))["feedback"]
+    assert len(found) == 9
+    assert found["abababab"]["labels"] == 1
+    assert list(feedback.models) == ["0000001b", "0000001c", "0000001d", "abababab"]
+
+
+def test_a_model_that_cannot_be_read_gives_no_tokens_and_knows_no_truth(feedback: Feedback) -> None:
+    feedback.follow(OWN, None)
+    assert feedback.count(token(), "yes") is Outcome.UNKNOWN_LABEL
+
+
+def test_the_state_says_whether_tokens_are_given(feedback: Feedback) -> None:
+    assert feedback.state == "Ready"
+    feedback.use(Keys(None, (KEY,)))
+    assert feedback.state == "KeyMissing"
+    assert feedback.count(token(), "yes") is Outcome.COUNTED
+    assert Feedback(wanted=False, max_age_seconds=1).state == "Off"
+
+
+def test_a_rollout_shows_the_scores_of_both_models(feedback: Feedback) -> None:
+    metrics = Metrics("churn", "1")
+    metrics.feedback = feedback
+    feedback.count(token(CANARY, value=0.5), "no")
+    for truth in ("yes", "yes", "no"):
+        feedback.count(token(), truth)
+    lines = [line for line in render(metrics).decode().splitlines() if "feedback" in line]
+    assert lines[:4] == [
+        'modelwright_feedback_pairs_total{digest="cdcdcdcd",predicted="1",true="0"} 1',
+        'modelwright_feedback_score_cell{digest="cdcdcdcd",true="0",cell="32"} 1',
+        'modelwright_feedback_loss_total{digest="cdcdcdcd",kind="n"} 1.0',
+        f'modelwright_feedback_loss_total{{digest="cdcdcdcd",kind="log"}} {np.log(2)}',
+    ]
+    assert 'modelwright_feedback_pairs_total{digest="abababab",predicted="1",true="1"} 2' in lines
+    assert 'modelwright_feedback_score_cell{digest="abababab",true="1",cell="36"} 2' in lines
+
+
+def test_a_rollout_shows_few_lines_of_many_classes() -> None:
+    scores = ModelScores()
+    for predicted in range(40):
+        for true in range(40):
+            scores.classified(predicted, true, float("nan"), None)
+    samples: list[tuple[str, dict[str, Any], float]] = list(scores.samples())
+    assert samples == [
+        ("feedback_pairs_total", {"predicted": -1, "true": 0}, 1560),
+        ("feedback_pairs_total", {"predicted": 0, "true": 0}, 40),
+    ]
