@@ -183,7 +183,7 @@ class Server:
             self._watch,
         )
         serving = Serving(model, executor)
-        self._feedback.follow(model.digest, Predictions.of(model.signature, profile.meaning))
+        self._feedback.follow(model.digest, Predictions.of(model.signature, profile.predictions))
         self._infer.install(serving)
         self._metrics.digest = model.digest
         self._metrics.load_seconds = seconds

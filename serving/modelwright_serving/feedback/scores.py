@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from math import floor, isnan, log, log1p
+from math import ceil, floor, isnan, log, log1p
 from typing import Any
 
 from modelwright_serving.limits import FEEDBACK
@@ -50,7 +50,9 @@ class ModelScores:
         if isnan(value):
             return
         confidence = value if positive is None else max(value, 1 - value)
-        cell = min(CONFIDENCE_CELLS - 1, int(confidence * CONFIDENCE_CELLS))
+        cell = max(
+            0, ceil(confidence * CONFIDENCE_CELLS) - 1
+        )  # the upper edge belongs to it, as in profile.json
         self._confidence[cell] += 1
         self._certainty[cell] += confidence
         self._correct[cell] += predicted == true

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from modelwright_serving.oip.signature import Signature
 from modelwright_serving.watching.places import Places, places
-from modelwright_serving.watching.profile import MAX_BYTES, UnusableError, parse
+from modelwright_serving.watching.profile import MAX_BYTES, Predictions, UnusableError, parse
 
 FILE_NAME = "profile.json"
 NO_PROFILE = "NoProfile"
@@ -29,19 +27,9 @@ class Reading:
     digest: str | None = None
 
     @property
-    def meaning(self) -> Mapping[str, Any] | None:
-        """What profile.json says of predictions: task, classes and positiveClass; None without a usable one."""
-        predictions = None if self.places is None else self.places.profile.predictions
-        if predictions is None:
-            return None
-        if not predictions.classes:
-            return {"task": "regression"}
-        positive = predictions.positive
-        return {
-            "task": "classification",
-            "classes": list(predictions.classes),
-            "positiveClass": None if positive is None else predictions.classes[positive],
-        }
+    def predictions(self) -> Predictions | None:
+        """What the profile says of predictions; None without a usable one."""
+        return None if self.places is None else self.places.profile.predictions
 
     def content(self) -> bytes | None:
         """The file's bytes as they are now; None if there are none, or other ones than were read."""
