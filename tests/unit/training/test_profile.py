@@ -21,7 +21,7 @@ from modelwright_training.documents import load_dataset
 from modelwright_training.features import frames
 from modelwright_training.files import digest_of
 from modelwright_training.judging.loaded import Loaded, load
-from modelwright_training.judging.profile import cells, features
+from modelwright_training.judging.profile import cells, document, features
 from modelwright_training.judging.profile.document import MAX_BYTES, _bounded
 from modelwright_training.onnxfile import modelfile
 
@@ -246,13 +246,25 @@ def test_a_profile_fits_a_mebibyte() -> None:
         }
         for n in range(1000)
     ]
-    document = {"features": wide, "leftOut": 0, "projections": {"features": [0]}}
-    content = _bounded(document)
+    content = _bounded({"features": wide, "leftOut": 0, "projections": {"features": [0]}})
     short = json.loads(content)
     assert MAX_BYTES * 0.9 < len(content) <= MAX_BYTES
     assert short["projections"] is None
     assert short["features"] == wide[: len(short["features"])]
     assert short["leftOut"] == 1000 - len(short["features"])
+
+
+def test_of_many_rows_a_choice_is_counted(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "MAX_ROWS", 1000)
+    pod.given_rows(mixed(2500)).given(estimator=TREES, data={"holdout": {"fraction": 0.5}})
+    pod.through("fetch", "train")
+    profile, _, holdout = profiled(pod)
+    assert profile["rows"] == 1000 < len(holdout)
+    for feature in profile["features"]:
+        counts = [*feature.get("counts", []), feature.get("other", 0), feature["missing"]]
+        assert feature["kind"] == "date" or sum(counts) == 1000
+    assert sum(profile["predictions"]["labels"]) == sum(profile["predictions"]["scores"]) == 1000
+    assert all(sum(counts) == 1000 for counts in profile["projections"]["counts"])
 
 
 def test_the_same_inputs_give_the_same_bytes(pod: Pod) -> None:

@@ -21,7 +21,7 @@ from modelwright_training.onnxfile.session import Array
 MAX_BYTES = 1 << 20
 MAX_FEATURES = 1024
 # More rows would cost time and memory, and make the counts hardly more certain.
-MAX_ROWS, MAX_CELLS = 200_000, 10_000_000
+MAX_ROWS, MAX_CELLS = 100_000, 5_000_000
 
 
 @dataclass(frozen=True)
