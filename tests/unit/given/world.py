@@ -15,13 +15,14 @@ from unit.given.checks import check_plan
 from unit.given.crds import defects, first_status, with_defaults
 
 from modelwright.common.indexes import INDEXES
-from modelwright.common.resources import INFERENCE_SERVICES, MODEL_VERSIONS, TRAINING_JOBS
+from modelwright.common.resources import INFERENCE_SERVICES, MODEL_VERSIONS, PODS, TRAINING_JOBS
 from modelwright.common.settings import Settings
 from modelwright.common.times import to_timestamp
 from modelwright.engine.cache import Cache
 from modelwright.engine.executor import Executor
 from modelwright.engine.objects import Body, Key, ResourceType
 from modelwright.engine.plan import Event, Plan, Planner
+from modelwright.inferenceservice.monitoring.last_words import last_words
 from modelwright.inferenceservice.planner import InferenceServicePlanner
 from modelwright.modelversion.planner import ModelVersionPlanner
 from modelwright.trainingjob.planner import TrainingJobPlanner
@@ -98,7 +99,7 @@ class World:
         self.executor = Executor(self.api, self.cache, self.told, clock=self._seconds)
         for key, body in self.api.objects.items():
             if key.resource != unseen:
-                self.cache.put(key.resource, body)
+                self._take(key.resource, body)
 
     @property
     def now(self) -> datetime:
@@ -147,8 +148,14 @@ class World:
             if event.change == "DELETED":
                 self.cache.remove(event.resource, event.body)
             else:
-                self.cache.put(event.resource, event.body)
+                self._take(event.resource, event.body)
         self._seen = len(self.api.history)
+
+    def _take(self, resource: ResourceType, body: Body) -> None:
+        """Puts a body into the cache, and notes what has to outlive it, as `Intake` does."""
+        self.cache.put(resource, body)
+        for key, fact, found in list(last_words(self.cache, body)) if resource == PODS else ():
+            self.cache.note(key, fact, found)
 
     def plan(self, key: Key) -> Plan:
         """What the planner decides now."""

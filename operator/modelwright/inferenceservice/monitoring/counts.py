@@ -71,7 +71,7 @@ def total(all_counts: Iterable[Counts]) -> Counts:
 def add(one: Counts, other: Counts) -> Counts:
     """Returns the sum of two counts. A part that only one of them has is taken from it.
 
-    Parts of different sizes, as of two profiles, cannot be summed: neither is in the result.
+    Parts of different sizes, as of two profiles, cannot be summed: that of the first stays.
     """
     summed = dict(one)
     for name, value in other.items():
@@ -81,8 +81,6 @@ def add(one: Counts, other: Counts) -> Counts:
             summed[name] = _merged(summed[name], value)
         elif (both := _sum(summed[name], value)) is not None:
             summed[name] = both
-        else:
-            del summed[name]
     return summed
 
 

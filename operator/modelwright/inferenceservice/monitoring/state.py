@@ -54,7 +54,8 @@ class Watch:
 
     @cached_property
     def kept(self) -> Kept:
-        """What is kept of the windows of the revision. Labels of the same model are kept from revision to revision."""
+        """What is kept of the windows of the revision. Labels of the same model are kept from revision to revision, and
+        the windows that they came in are over."""
         digest = self.stable.artifact.digest
         written = self._written
         if written is None:
@@ -62,7 +63,8 @@ class Watch:
         if (written.revision, written.window_seconds) == (self.stable.revision, self.window_seconds):
             return written
         labels = written.labels if written.digest == digest else ()
-        return Kept(self.stable.revision, digest, self.window_seconds, labels=labels)
+        closed = max((each.end for each in labels), default=0) // self.window_seconds - 1
+        return Kept(self.stable.revision, digest, self.window_seconds, closed, labels=labels)
 
     @cached_property
     def _written(self) -> Kept | None:
