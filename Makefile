@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml stores/pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories verdicts gates drift estimators test provisions stores cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-docs soak
+.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories verdicts gates drift estimators test provisions stores prometheus cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,19 +32,23 @@ images: ## Build the images that have changed and load them into the cluster
 stores: venv ## Compile and install the servers of stores that tests use: S3, Azure, OCI (the first time: minutes)
 	@$(VENV)/bin/python -m cluster stores
 
+prometheus: venv ## Unpack the Prometheus and the promtool that tests use
+	@$(VENV)/bin/python -m cluster prometheus
+
 quickstart: ## From nothing to a served prediction; EXISTING=1 or CONTEXT=... and VALUES=... for a cluster of yours
 	@$(PYTHON) -m cluster.quickstart $(if $(EXISTING),--existing) $(if $(CONTEXT),--context=$(CONTEXT)) $(if $(VALUES),--values=$(VALUES))
 
-generate: venv ## Write the CRDs from the code
+generate: venv ## Write the CRDs and the dashboards from the code
 	@$(VENV)/bin/python -m modelwright.api.crd crds charts/modelwright/files/crds
+	@$(VENV)/bin/python -m dashboards charts/modelwright/files/dashboards
 
 lint: venv ## Check style, types and which module may import which
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy operator stores serving/modelwright_serving training/modelwright_training cluster images tests
+	$(VENV)/bin/mypy operator stores serving/modelwright_serving training/modelwright_training cluster images dashboards tests
 	$(VENV)/bin/lint-imports
 
-unit: venv stores ## Run the tests that need no cluster
+unit: venv stores prometheus ## Run the tests that need no cluster
 	$(VENV)/bin/pytest --numprocesses=2 --dist=worksteal tests/unit
 
 fuzz: venv ## Feed the server a million mutated inputs per layer; ARGS="http --inputs 1000 --seed 7" for others
@@ -88,6 +92,7 @@ provisions:
 	@$(MAKE) --no-print-directory gateway
 	@$(MAKE) --no-print-directory images
 	@$(MAKE) --no-print-directory stores
+	@$(MAKE) --no-print-directory prometheus
 
 bench: bench-servers bench-path bench-rollouts bench-tables bench-stores ## Measure everything: speed beside other servers, what a user waits for, what callers lose
 

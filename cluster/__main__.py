@@ -1,10 +1,10 @@
-"""`python3 -m cluster up|down|gateway|stores`: picks kind or this host, and reports a failure in one place."""
+"""`python3 -m cluster up|down|gateway|stores|prometheus`: on kind or this host; failures are reported in one place."""
 
 import argparse
 import fcntl
 import sys
 
-from cluster import gateway, host, kind, stores
+from cluster import gateway, host, kind, prometheus, stores
 from cluster.paths import KUBECONFIG, LOCK
 from cluster.shell import StepError
 from cluster.steps import say
@@ -15,11 +15,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python3 -m cluster", description="A small Kubernetes for development"
     )
-    parser.add_argument("action", choices=["up", "down", "gateway", "stores"])
+    parser.add_argument("action", choices=["up", "down", "gateway", "stores", "prometheus"])
     action = parser.parse_args().action
     try:
-        if action == "stores":
-            stores.install()
+        if action in {"stores", "prometheus"}:
+            (stores if action == "stores" else prometheus).install()
             return 0
         engine = kind if kind.engine_answers() else host
         LOCK.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import sys
 import uvloop
 
 from modelwright.engine.runtime import ProcessSettings, run
+from modelwright.gauges import GAUGES
 from modelwright.options import Options, parse
 from modelwright.sampling import sampling
 from modelwright.wiring import kinds
@@ -23,7 +24,7 @@ def main() -> None:
     logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
         companions = [sampling(options.prometheus_url, options.approvals_policy)]
-        uvloop.run(run(kinds(options.settings), _engine(options), companions))
+        uvloop.run(run(kinds(options.settings), _engine(options), companions, GAUGES))
     except Exception:
         logging.getLogger(__name__).exception("the operator ends")
         sys.exit(1)

@@ -67,6 +67,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         claim=ClaimSettings(given.artifacts_size, given.artifacts_storage_class, given.artifacts_access_mode),
         stores=given.stores,
         allowed_networks=given.allowed_networks,
+        alert_rules=None if given.no_alert_rules else given.alert_rule_labels,
         training_resources=given.training_resources or defaults.training_resources,
         serving_resources=given.serving_resources or defaults.serving_resources,
     )
@@ -147,6 +148,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_address,
         help="Prometheus that answers the queries of rollouts (default: none)",
     )
+    parser.add_argument(
+        "--alert-rule-labels",
+        type=_labels,
+        default=(),
+        metavar="JSON",
+        help="labels of the PrometheusRules that follow from spec.monitoring.slo of services (default: none)",
+    )
+    parser.add_argument("--no-alert-rules", action="store_true", help="make no PrometheusRules")
     parser.add_argument(
         "--approvals-policy",
         help="ValidatingAdmissionPolicy, and its binding, that checks approvals (default: none)",
@@ -245,6 +254,17 @@ def _store_problem(prefix: str, store: Store) -> str | None:
     if identity.service_account is not None and scheme != "gs":
         return "identity: serviceAccount goes with workloadIdentityProvider"
     return None
+
+
+def _labels(text: str) -> tuple[tuple[str, str], ...]:
+    """Labels of an object, from JSON; argparse shows the message of an error."""
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("it is no JSON") from error
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise argparse.ArgumentTypeError('it has to be labels: {"release": "prometheus"}')
+    return tuple(sorted(given.items()))
 
 
 def _networks(text: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from modelwright.common.indexes import (
     SERVICES_OF_GATEWAY,
     SERVICES_OF_MODEL,
     SERVICES_OF_VERSION,
+    SERVICES_WITH_OBJECTIVES,
     VERSIONS_OF_DIGEST,
     VERSIONS_WITH_ALIAS,
     YES,
@@ -39,6 +40,7 @@ from modelwright.common.resources import (
     JOBS,
     MODEL_VERSIONS,
     PODS,
+    PROMETHEUS_RULES,
     REPLICA_SETS,
     SERVICES,
     TRAINING_JOB,
@@ -85,11 +87,18 @@ def kinds(settings: Settings) -> list[Kind]:
             keep=only(spec=("listeners",), status=("addresses",)),
         ),
         replace(child(HTTP_ROUTES, _labelled), optional=True, needed=_names_a_gateway),
+        *_alert_rules(settings),
     ]
     return [
         replace(kind, indexes=tuple(index for index in INDEXES if index.resource == kind.resource))
         for kind in watched
     ]
+
+
+def _alert_rules(settings: Settings) -> Iterator[Kind]:
+    """PrometheusRules, unless the administrator wants none: then there is no right to read them either."""
+    if settings.alert_rules is not None:
+        yield replace(child(PROMETHEUS_RULES, _labelled), optional=True, needed=_has_objectives)
 
 
 def _versions_of(view: View, training_job: Body) -> Iterator[Key]:
@@ -183,3 +192,8 @@ def _callers_of(view: View, gateway: Body) -> Iterator[Key]:
 def _names_a_gateway(view: View) -> bool:
     """True if any service names a Gateway."""
     return any(True for _ in view.indexed_keys(SERVICES_OF_GATEWAY, YES))
+
+
+def _has_objectives(view: View) -> bool:
+    """True if alerts follow from the spec of any service."""
+    return any(True for _ in view.indexed_keys(SERVICES_WITH_OBJECTIVES, YES))

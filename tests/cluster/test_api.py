@@ -276,6 +276,8 @@ REFUSED: list[tuple[dict[str, Any], str, Any, str | None]] = [
     (INFERENCE_SERVICE, "spec.monitoring", scored(*[{"name": "mae", "max": 1}] * 2), "duplicate entries for key"),
     (INFERENCE_SERVICE, "spec.monitoring", {"slo": {}}, "set availability, latencySeconds or both"),
     (INFERENCE_SERVICE, "spec.monitoring", {"slo": {"availability": 1}}, "spec.monitoring.slo.availability"),
+    (INFERENCE_SERVICE, "spec.monitoring", {"slo": {"latencySeconds": 0.3}}, "it must be one of 0.001, 0.0025, 0.005"),
+    (INFERENCE_SERVICE, "spec.monitoring", {"slo": {"latencySeconds": 3}}, "it must be one of 0.001, 0.0025, 0.005"),
     (
         INFERENCE_SERVICE, "spec.monitoring",
         {"slo": {"availability": 0.9, "latencyTarget": 0.9}}, "latencyTarget goes with latencySeconds",

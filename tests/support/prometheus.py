@@ -1,10 +1,8 @@
-"""A real Prometheus for tests: Debian's program, fetched once per machine, run as a process of the test's own."""
+"""A real Prometheus for tests, run as a process of the test's own, and promtool."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import shutil
 import subprocess
 import tempfile
 import time
@@ -15,38 +13,40 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cluster import packages, paths
+from cluster.prometheus import program
 from fakes.places import free_port
 
 START_SECONDS = 60
 
 
-def program() -> str:
-    """The program: the one on PATH, else Debian's, laid out in the cache; other processes wait for it meanwhile."""
-    found = shutil.which("prometheus")
-    if found:
-        return found
-    folder = paths.CACHE / "prometheus"
-    paths.CACHE.mkdir(parents=True, exist_ok=True)
-    with (paths.CACHE / "prometheus.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            packages.unpack("prometheus", folder)
-    return str(folder / "usr/bin/prometheus")
+def promtool(*arguments: str | Path) -> str:
+    """What promtool says; it has to end with success."""
+    done = subprocess.run(
+        [program("promtool"), *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @contextmanager
-def running(*scrapes: Mapping[str, Any], host: str = "127.0.0.1") -> Iterator[str]:
-    """A Prometheus with these scrape_configs, every second; gives its address."""
+def running(
+    *scrapes: Mapping[str, Any], host: str = "127.0.0.1", groups: Sequence[Mapping[str, Any]] = ()
+) -> Iterator[str]:
+    """A Prometheus with these scrape_configs, every second, and these groups of rules; gives its address."""
     address = f"{host}:{free_port()}"
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        configuration = {"global": {"scrape_interval": "1s"}, "scrape_configs": list(scrapes)}
+        configuration = {
+            "global": {"scrape_interval": "1s"},
+            "scrape_configs": list(scrapes),
+            "rule_files": [f"{folder}/rules.yml"],
+        }
+        (folder / "rules.yml").write_text(json.dumps({"groups": list(groups)}))
         (folder / "prometheus.yml").write_text(json.dumps(configuration))
         options = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
         with (folder / "log").open("w") as log:
             process = subprocess.Popen(
-                [program(), *options, f"--web.listen-address={address}"], stdout=log, stderr=log
+                [program("prometheus"), *options, f"--web.listen-address={address}"], stdout=log, stderr=log
             )
             try:
                 _wait_until_ready(f"http://{address}", process, folder / "log")

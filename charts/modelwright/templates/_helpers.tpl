@@ -84,6 +84,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- with .Values.artifacts.uri }}{{ $args = append $args (printf "--artifacts-uri=%s" .) }}{{ end }}
 {{- with .Values.artifacts.storageClassName }}{{ $args = append $args (printf "--artifacts-storage-class=%s" .) }}{{ end }}
 {{- with include "modelwright.approvalsPolicy" . }}{{ $args = append $args (printf "--approvals-policy=%s" .) }}{{ end }}
+{{- if not .Values.metrics.serviceRules.enabled }}{{ $args = append $args "--no-alert-rules" }}{{ end }}
+{{- with .Values.metrics.serviceRules.labels }}{{ $args = append $args (printf "--alert-rule-labels=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.prometheus.url }}{{ $args = append $args (printf "--prometheus-url=%s" .) }}{{ end }}
 {{- with .Values.workloads.training.resources }}{{ $args = append $args (printf "--training-resources=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.workloads.serving.resources }}{{ $args = append $args (printf "--serving-resources=%s" (mustToRawJson .)) }}{{ end }}

@@ -18,6 +18,9 @@ MAX_AGE_SECONDS = 2_592_000
 MIN_LABELS = 100
 AVAILABILITY_WINDOW_DAYS = 30
 LATENCY_TARGET = 0.99
+# Seconds: the bounds of the server's histogram from a millisecond on. What lies between them it does not know.
+LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_LISTED = ", ".join(f"{bound:g}" for bound in LATENCY_BOUNDS)
 # The most features that the status names, and scores that it holds.
 MOST_WORST = 5
 MOST_SCORES = 10
@@ -148,9 +151,21 @@ class Objectives(Model):
     availability: Annotated[float, Field(ge=0.5, le=0.99999)] | None = Field(
         default=None, description="Share of the requests that are answered without an error of the server."
     )
-    latency_seconds: Annotated[float, Field(ge=0.001, le=600)] | None = Field(
-        default=None, description="How long an answer may take."
-    )
+    latency_seconds: (
+        Annotated[
+            float,
+            Field(
+                ge=LATENCY_BOUNDS[0],
+                le=LATENCY_BOUNDS[-1],
+                json_schema_extra={
+                    "x-kubernetes-validations": [
+                        rule(f"self in {list(LATENCY_BOUNDS)}", f"it must be one of {_LISTED}")
+                    ]
+                },
+            ),
+        ]
+        | None
+    ) = Field(default=None, description=f"How long an answer may take: {_LISTED}.")
     latency_target: Annotated[float, Field(ge=0.5, le=0.99999)] | None = Field(
         default=None, description="Share of the requests that are answered within that time. Default: 0.99."
     )

@@ -18,6 +18,16 @@ from modelwright.engine.objects import Body, deleting, generation, labels, names
 YES = "yes"
 # A rollout that waits for a person may do so for weeks: it does not count as one that is under way.
 BY_HAND = frozenset(("CanaryPaused", "AwaitingApproval"))
+# The statuses of conditions that ask for a look. Unknown because samples are still collected asks for none.
+_NOTEWORTHY = {
+    "Available": ("False",),
+    "Stalled": ("True",),
+    "Reconciling": ("True",),
+    "DriftDetected": ("True", "Unknown"),
+    "ScoreBelowTarget": ("True", "Unknown"),
+    "TriggersActive": ("False",),
+    "AlertRulesInstalled": ("False",),
+}
 # The revisions in the status of an InferenceService.
 _ROLES = ("stable", "canary", "retired")
 # What a version is to an InferenceService, which is an alias of it. LEADING: as CHAMPION, of a service that does not
@@ -133,6 +143,27 @@ def gateway_of(service: Body) -> tuple[str, str] | None:
     return None if named is None else (named.get("namespace") or namespace(service), named["name"])
 
 
+def ready_status(body: Body) -> str | None:
+    """The status of the condition Ready of an object of any of our kinds; None before it has one."""
+    found = (c.get("status") for c in status_of(body).get("conditions") or () if c.get("type") == "Ready")
+    return next((str(status) for status in found), None)
+
+
+def noteworthy_conditions(body: Body) -> Iterator[tuple[str, str, str]]:
+    """Yields type, status and reason of each condition that somebody may want to know of."""
+    for condition in status_of(body).get("conditions") or ():
+        kind, status, reason = (str(condition.get(field)) for field in ("type", "status", "reason"))
+        if status in _NOTEWORTHY.get(kind, ()) and not (
+            status == "Unknown" and reason.startswith("Collecting")
+        ):
+            yield kind, status, reason
+
+
+def has_objectives(service: Body) -> bool:
+    """True if alerts follow from the spec of an InferenceService."""
+    return bool((service["spec"].get("monitoring") or {}).get("slo"))
+
+
 def is_measured(service: Body) -> bool:
     """True if an InferenceService has a canary with a share of the traffic, or a stable revision that is baked."""
     status = status_of(service)
@@ -221,6 +252,10 @@ JOBS_RETIRING = Index("retiring", TRAINING_JOBS, lambda job: _if(bool(retiring_v
 JOBS_WATCHING = Index("watching", TRAINING_JOBS, watched_services)
 # InferenceServices: by the Gateway in the spec, as NAMESPACE/NAME; YES finds all that name one.
 SERVICES_OF_GATEWAY = Index("gateway", INFERENCE_SERVICES, _gateways)
+# InferenceServices with objectives.
+SERVICES_WITH_OBJECTIVES = Index(
+    "objectives", INFERENCE_SERVICES, lambda service: _if(has_objectives(service))
+)
 # InferenceServices: by the digest of a model file that they approve.
 SERVICES_APPROVING = Index("approving", INFERENCE_SERVICES, approved_digests)
 # InferenceServices whose pods are measured, and those with a canary that moves on without a person.
@@ -228,8 +263,19 @@ SERVICES_MEASURED = Index("measured", INFERENCE_SERVICES, lambda service: _if(is
 # InferenceServices whose pods are asked for what they have counted.
 SERVICES_MONITORED = Index("monitored", INFERENCE_SERVICES, lambda service: _if(is_monitored(service)))
 SERVICES_ROLLED_OUT = Index("rolled-out", INFERENCE_SERVICES, lambda service: _if(is_rolled_out(service)))
+# Objects of each kind by the status of Ready; TrainingJobs and InferenceServices with a condition that asks for a look.
+BY_READY = tuple(
+    Index("ready", resource, lambda body: (ready_status(body),))
+    for resource in (TRAINING_JOBS, MODEL_VERSIONS, INFERENCE_SERVICES)
+)
+NOTEWORTHY = tuple(
+    Index("noteworthy", resource, lambda body: _if(any(True for _ in noteworthy_conditions(body))))
+    for resource in (INFERENCE_SERVICES, TRAINING_JOBS)
+)
 
 INDEXES = (
+    *BY_READY,
+    *NOTEWORTHY,
     VERSIONS_OF_MODEL,
     VERSIONS_OF_DIGEST,
     VERSIONS_OF_JOB,
@@ -249,6 +295,7 @@ INDEXES = (
     JOBS_RETIRING,
     JOBS_WATCHING,
     SERVICES_OF_GATEWAY,
+    SERVICES_WITH_OBJECTIVES,
     SERVICES_APPROVING,
     SERVICES_MEASURED,
     SERVICES_MONITORED,

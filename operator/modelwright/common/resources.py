@@ -31,6 +31,8 @@ CONFIG_MAPS = ResourceType("v1", "ConfigMap", "configmaps")
 # Not every cluster has the Gateway API.
 GATEWAYS = ResourceType("gateway.networking.k8s.io/v1", "Gateway", "gateways")
 HTTP_ROUTES = ResourceType("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+# Of the Prometheus Operator, which not every cluster has either.
+PROMETHEUS_RULES = ResourceType("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules")
 CLAIMS = ResourceType("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 
 TRAINING_JOB = "modelwright.dev/training-job"

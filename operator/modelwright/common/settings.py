@@ -47,6 +47,8 @@ class Settings:
     stores: tuple[StoreDefault, ...] = ()
     # Internal addresses, as CIDRs, that steps may reach at the word of a spec.
     allowed_networks: tuple[str, ...] = ()
+    # Labels of the PrometheusRules that follow from objectives of services; None: there are none.
+    alert_rules: tuple[tuple[str, str], ...] | None = ()
     training_resources: Mapping[str, Any] = field(
         default_factory=lambda: {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
     )

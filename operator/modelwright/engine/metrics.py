@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from modelwright.engine.cache import View
+
+logger = logging.getLogger(__name__)
+
+# What is computed from the cache at each scrape.
+Gauges = Callable[[View], Iterable[Metric]]
 
 OUTCOMES = ("Done", "Again", "At", "Failed", "Terminal", "Standby")
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
@@ -60,6 +70,10 @@ class Metrics:
         ):
             Gauge(name, what, registry=self.registry).set_function(value)
 
+    def show(self, gauges: Sequence[Gauges], view: View) -> None:
+        """Adds what is computed of a view at each scrape."""
+        self.registry.register(_Computed(gauges, view))
+
     def reconciled(self, kind: str, outcome: str, seconds: float) -> None:
         """Counts one reconcile."""
         self._reconciles.labels(kind, outcome).inc()
@@ -76,3 +90,24 @@ class Metrics:
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""
         return generate_latest(self.registry)
+
+
+class _Computed(Collector):
+    """Gauges of a view. One that breaks is left out, so that the others still show."""
+
+    def __init__(self, gauges: Sequence[Gauges], view: View) -> None:
+        self._gauges = gauges
+        self._view = view
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: names are not known before the first scrape."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        for gauge in self._gauges:
+            try:
+                families = list(gauge(self._view))
+            except Exception:
+                logger.exception("a gauge broke; it is left out")
+            else:
+                yield from families

@@ -29,7 +29,7 @@ from modelwright.engine.health import HealthServer
 from modelwright.engine.intake import Intake
 from modelwright.engine.kinds import Kind
 from modelwright.engine.lease import LEASES
-from modelwright.engine.metrics import Metrics
+from modelwright.engine.metrics import Gauges, Metrics
 from modelwright.engine.objects import Key
 from modelwright.engine.queue import QueueClosed, WorkQueue
 from modelwright.engine.reconciler import Reconciler
@@ -87,6 +87,7 @@ class Operator:
         settings: ProcessSettings,
         configuration: Configuration,
         companions: Sequence[Companion] = (),
+        gauges: Sequence[Gauges] = (),
     ) -> None:
         planners = {kind.resource: kind.planner for kind in kinds if kind.planner is not None}
         self._settings = settings
@@ -115,6 +116,7 @@ class Operator:
             oldest=lambda: min(self._queue.oldest_age(), self.election.leading_for()),
             leader=lambda: float(self.election.may_write()),
         )
+        self.metrics.show(gauges, self.intake)
         self._companions = companions
         self._watching = False
         # The key that each worker has, and since when.
@@ -216,7 +218,12 @@ class Operator:
         return f"not listed yet: {', '.join(unfilled)}" if unfilled else ""
 
 
-async def run(kinds: Sequence[Kind], settings: ProcessSettings, companions: Sequence[Companion] = ()) -> None:
+async def run(
+    kinds: Sequence[Kind],
+    settings: ProcessSettings,
+    companions: Sequence[Companion] = (),
+    gauges: Sequence[Gauges] = (),
+) -> None:
     """Runs an operator until the process is asked to end (SIGTERM, SIGINT)."""
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # it logs a line for every event
     stop = asyncio.Event()
@@ -227,7 +234,7 @@ async def run(kinds: Sequence[Kind], settings: ProcessSettings, companions: Sequ
             loop.add_signal_handler(signum, stop.set)
 
     listen()
-    operator = Operator(kinds, settings, await configure(settings.kubeconfig), companions)
+    operator = Operator(kinds, settings, await configure(settings.kubeconfig), companions, gauges)
     sparing = asyncio.create_task(spare(operator.watcher.wait_filled), name="collector")
     try:
         await operator.run(stop, started=listen)

@@ -20,6 +20,7 @@ from modelwright.common.resources import (
     HTTP_ROUTES,
     INFERENCE_SERVICE,
     MODEL_VERSIONS,
+    PROMETHEUS_RULES,
     REVISION,
     SERVICES,
     controlled,
@@ -72,6 +73,9 @@ class Observed(Primary):
     gateway_unseen: Blindness | None = None
     routes: tuple[Body, ...] = ()
     routes_unseen: Blindness | None = None
+    # The PrometheusRules, and why the operator does not see them; None if it does.
+    alert_rules: tuple[Body, ...] = ()
+    alert_rules_unseen: Blindness | None = None
     # The status had lost the stable revision; it was recovered from what runs.
     adopted: bool = False
 
@@ -180,6 +184,8 @@ def observe(view: View, key: Key) -> Observed | None:
         gateway_unseen=view.blindness(GATEWAYS, named.namespace),
         routes=_belonging(view, HTTP_ROUTES, body),
         routes_unseen=view.blindness(HTTP_ROUTES, key.namespace),
+        alert_rules=_belonging(view, PROMETHEUS_RULES, body),
+        alert_rules_unseen=view.blindness(PROMETHEUS_RULES, key.namespace),
         adopted=stable is not None,
         refusals=refusals_of(view, key),
     )

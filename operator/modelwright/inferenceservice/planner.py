@@ -39,6 +39,7 @@ from modelwright.inferenceservice.manifests.names import counts_name, monitor_na
 from modelwright.inferenceservice.manifests.services import canary_service, retired_service, selected, service
 from modelwright.inferenceservice.monitoring import aspects
 from modelwright.inferenceservice.monitoring.state import Watch, watch
+from modelwright.inferenceservice.objectives import alert_rules
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision import image
 from modelwright.inferenceservice.revision.revisions import Revisions, is_kept
@@ -79,11 +80,12 @@ class InferenceServicePlanner:
             requested = chosen.revision
         revisions = advance(observed, requested, now)
         summary = gateway.overruled(ready.summary(observed, requested, revisions), observed.outside)
-        summary = with_refusals(image.announced(summary, chosen, self.settings), observed.refusals)
+        in_the_way = [each for each in observed.refusals if each not in alert_rules.refusals(observed)]
+        summary = with_refusals(image.announced(summary, chosen, self.settings), in_the_way)
         watched = watch(observed, revisions)
         recorded = record(observed, revisions, watched)
         return Plan(
-            status=_status(observed, revisions, recorded, summary, watched, now),
+            status=_status(observed, revisions, recorded, summary, watched, now, self.settings),
             patience=_patience(observed, recorded, summary),
             events=(
                 *decision_log.event(revisions.decision),
@@ -125,6 +127,7 @@ class InferenceServicePlanner:
         yield from httproute.effects(observed, revisions)
         yield from traffic_rule.effects(observed, revisions, self.settings)
         yield from counts_config.effects(observed, revisions)
+        yield from alert_rules.effects(observed, self.settings)
         yield from self._leftovers(observed, revisions, held)
 
     def _canary(self, observed: Observed, revisions: Revisions, canary: CanaryRevision) -> Iterable[Effect]:
@@ -206,10 +209,16 @@ def _status(
     summary: Summary,
     watched: Watch | None,
     now: datetime,
+    settings: Settings,
 ) -> dict[str, Any]:
     """The whole status, with its conditions, as it is written."""
     status = recorded.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
-    found = (ready.available(observed, revisions), observed.outside, ready.refuted(observed, revisions))
+    found = (
+        ready.available(observed, revisions),
+        observed.outside,
+        ready.refuted(observed, revisions),
+        alert_rules.aspect(observed, settings),
+    )
     beside = [aspect for aspect in found if aspect is not None]
     if watched is not None:
         beside += aspects.aspects(watched)

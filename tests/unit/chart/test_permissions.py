@@ -31,6 +31,7 @@ NEEDED = {
     ("", "events"): {"get", "list", "create", "patch"},
     ("gateway.networking.k8s.io", "gateways"): READ,
     ("gateway.networking.k8s.io", "httproutes"): READ | {"create", "patch", "delete"},
+    ("monitoring.coreos.com", "prometheusrules"): READ | {"create", "patch", "delete"},
 }
 FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
 FORBIDDEN_RESOURCES = {
@@ -68,6 +69,14 @@ def operator_roles(rendered: Rendered, kind: str) -> list[Manifest]:
 
 def test_the_operator_may_do_what_it_needs_and_nothing_else(default: Rendered) -> None:
     assert granted(operator_roles(default, "ClusterRole")) == NEEDED | POLICY
+
+
+def test_without_rules_of_services_the_operator_may_not_touch_any(chart: Chart) -> None:
+    rendered = chart.render({"metrics": {"serviceRules": {"enabled": False}}})
+    assert not [
+        group for group, _ in granted(rendered.of("Role", "ClusterRole")) if group == "monitoring.coreos.com"
+    ]
+    assert "--no-alert-rules" in rendered.container()["args"]
 
 
 @pytest.mark.parametrize("scope", ["", "team-a"])

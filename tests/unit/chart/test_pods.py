@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
 from unit.chart.rendering import Chart, Rendered
 
-from modelwright.engine.metrics import Metrics
 from modelwright.options import parse
 
 ALLOWED_VOLUMES = {
@@ -230,7 +228,8 @@ def test_the_network_policy_opens_what_the_operator_needs(chart: Chart) -> None:
 
 
 def test_nothing_optional_is_installed_unasked(default: Rendered) -> None:
-    assert not default.kinds() & {"NetworkPolicy", "ServiceMonitor", "PrometheusRule", "Secret"}
+    unasked = {"NetworkPolicy", "ServiceMonitor", "PodMonitor", "PrometheusRule", "Secret", "ConfigMap"}
+    assert not default.kinds() & unasked
 
 
 def test_a_service_monitor_finds_the_metrics_service(chart: Chart) -> None:
@@ -241,26 +240,6 @@ def test_a_service_monitor_finds_the_metrics_service(chart: Chart) -> None:
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert [e["port"] for e in monitor["spec"]["endpoints"]] == [p["name"] for p in service["spec"]["ports"]]
-
-
-def test_alerts_select_metrics_that_the_operator_has_and_the_service_names(chart: Chart) -> None:
-    rendered = chart.render(
-        {"metrics": {"prometheusRule": {"enabled": True, "queueOldestSeconds": 7, "labels": {"a": "b"}}}}
-    )
-    rule, service = rendered.one("PrometheusRule"), rendered.one("Service")
-    (group,) = rule["spec"]["groups"]
-    expressions = {alert["alert"]: alert["expr"] for alert in group["rules"]}
-    metrics = Metrics(())
-    metrics.watch(depth=lambda: 0.0, oldest=lambda: 0.0, leader=lambda: 0.0)
-    known = {family.name for family in metrics.registry.collect()}
-    named = {name for text in expressions.values() for name in re.findall(r"modelwright_\w+", text)}
-
-    assert rule["metadata"]["labels"]["a"] == "b"
-    assert named
-    assert named <= known
-    assert expressions["ModelwrightQueueOld"].endswith(" > 7")
-    job = f'job="{service["metadata"]["name"]}", namespace="{service["metadata"]["namespace"]}"'
-    assert all(job in text for text in expressions.values())
 
 
 def test_names_stay_within_a_label_however_long_the_release_is_called(chart: Chart) -> None:

@@ -34,6 +34,8 @@ UNKNOWN: list[dict[str, Any]] = [
     {"stores": {"defaults": [{"prefix": "s3://a", "store": {"identity": {"role": "x"}}}]}},
     {"metrics": {"serviceMonitor": {"namespace": "x"}}},
     {"metrics": {"prometheusRule": {"rules": []}}},
+    {"metrics": {"podMonitor": {"namespace": "x"}}},
+    {"metrics": {"dashboards": {"folder": "x"}}},
     {"networkPolicy": {"enable": True}},
     {"prometheus": {"token": "x"}},
     {"tolerations": [{"effects": "NoSchedule"}]},
@@ -75,6 +77,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"prometheus": {"url": "http://user:secret@prometheus"}}, "prometheus/url"),
     ({"prometheus": {"url": "http://prometheus/?x=y"}}, "prometheus/url"),
     ({"metrics": {"prometheusRule": {"queueOldestSeconds": 0}}}, "queueOldestSeconds"),
+    ({"metrics": {"prometheusRule": {"stuckSeconds": 1}}}, "stuckSeconds"),
+    ({"metrics": {"podMonitor": {"namespaces": ["Team_A"]}}}, "namespaces"),
+    ({"metrics": {"serviceRules": {"labels": {"release": 1}}}}, "labels"),
     ({"podDisruptionBudget": {"maxUnavailable": 0}}, "maxUnavailable"),
     ({"crds": {"keep": "yes"}}, "keep"),
     ({"modelVersions": {"protectServed": "always"}}, "protectServed"),
@@ -148,6 +153,15 @@ def test_stores_reach_the_operator_as_the_api_has_them(chart: Chart) -> None:
     ]
     assert settings.allowed_networks == ("10.0.0.0/8", "fd00::/8")
     assert settings.artifacts_uri == "s3://lake/models"
+
+
+def test_labels_of_the_rules_of_services_reach_the_operator(chart: Chart) -> None:
+    labels = {"release": "prometheus", "team": "ml"}
+    rendered = chart.render({"metrics": {"serviceRules": {"labels": labels}}})
+    assert parse(rendered.container()["args"]).settings.alert_rules == tuple(labels.items())
+    assert parse(chart.render().container()["args"]).settings.alert_rules == ()
+    without = chart.render({"metrics": {"serviceRules": {"enabled": False, "labels": labels}}})
+    assert parse(without.container()["args"]).settings.alert_rules is None
 
 
 def without_rules(schema: dict[str, Any]) -> dict[str, Any]:

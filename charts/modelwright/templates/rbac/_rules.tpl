@@ -81,6 +81,11 @@ children on clusters that enforce permissions on owner references.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, list, watch, create, patch, delete]
+{{- if .Values.metrics.serviceRules.enabled }}
+- apiGroups: [monitoring.coreos.com]
+  resources: [prometheusrules]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
 {{- end }}
 
 {{- define "modelwright.rules.events" }}

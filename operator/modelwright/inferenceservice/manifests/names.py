@@ -47,6 +47,11 @@ def monitor_name(of: Primary) -> str:
     return f"{of.name}-monitor-{_hash(of)}"
 
 
+def alert_rules_name(of: Primary) -> str:
+    """The name of the PrometheusRule of the objectives."""
+    return f"{of.name}-slo"
+
+
 def _hash(of: Primary) -> str:
     """Keeps a child's name apart from those of the children of any other InferenceService."""
     return hashlib.sha256(uid(of.body).encode()).hexdigest()[:HASH_LENGTH]

@@ -1,0 +1,117 @@
+"""What the chart has Prometheus do: promtool reads its alerts, plays what sets them off, and knows every series."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.prometheus import promtool
+from unit.chart.rendering import Chart, Manifest, Rendered
+from unit.dashboards.series import operator_series, series_of
+
+JOB = 'job="modelwright-operator-metrics"'
+ON: dict[str, Any] = {
+    "metrics": {"prometheusRule": {"enabled": True, "queueOldestSeconds": 7, "labels": {"a": "b"}}}
+}
+SERVICE = 'kind="InferenceService",namespace="team",name="churn"'
+
+
+@pytest.fixture(scope="module")
+def rendered(chart: Chart) -> Rendered:
+    return chart.render(ON)
+
+
+def alerts(rendered: Rendered) -> dict[str, Manifest]:
+    return {
+        rule["alert"]: rule
+        for group in rendered.one("PrometheusRule")["spec"]["groups"]
+        for rule in group["rules"]
+    }
+
+
+def test_every_series_of_an_alert_is_one_that_the_operator_has(rendered: Rendered) -> None:
+    known = operator_series()
+    for name, alert in alerts(rendered).items():
+        used = series_of(alert["expr"])
+        assert used, name
+        for series, labels in used.items():
+            assert labels - {"job"} <= known[series] | {"namespace"}, (name, series)
+    assert rendered.one("PrometheusRule")["metadata"]["labels"]["a"] == "b"
+    service = rendered.one("Service")
+    assert all(f'job="{service["metadata"]["name"]}"' in alert["expr"] for alert in alerts(rendered).values())
+
+
+def test_promtool_finds_no_fault(rendered: Rendered, tmp_path: Path) -> None:
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps(rendered.one("PrometheusRule")["spec"]))
+    assert "SUCCESS" in promtool("check", "rules", file)
+
+
+def condition(kind: str, status: str, reason: str, of: str = SERVICE) -> str:
+    return f'modelwright_resource_condition{{{JOB},{of},type="{kind}",status="{status}",reason="{reason}"}}'
+
+
+GOES_OFF = {
+    "ModelwrightUnavailable": condition("Available", "False", "NoReadyPods"),
+    "ModelwrightRolledBack": condition("Stalled", "True", "RolledBack"),
+    "ModelwrightStalled": condition("Stalled", "True", "GoldenMismatch"),
+    "ModelwrightStuck": condition("Reconciling", "True", "DataNotFound"),
+    "ModelwrightDrift": condition("DriftDetected", "True", "FeatureDrift"),
+    "ModelwrightScoreBelowTarget": condition("ScoreBelowTarget", "True", "ScoreBelowTarget"),
+    "ModelwrightUnwatched": condition("DriftDetected", "Unknown", "PodsSilent"),
+    "ModelwrightTriggersSuspended": condition("TriggersActive", "False", "FailuresInARow"),
+}
+QUIET = (
+    condition("Reconciling", "True", "AwaitingApproval"),
+    condition("TriggersActive", "False", "Suspended"),
+)
+
+
+def test_each_condition_sets_off_its_alert_and_no_other(rendered: Rendered, tmp_path: Path) -> None:
+    rules, tests = tmp_path / "rules.json", tmp_path / "tests.json"
+    rules.write_text(json.dumps(rendered.one("PrometheusRule")["spec"]))
+    leads = {"series": f'modelwright_leader{{{JOB},namespace="modelwright-system"}}', "values": "1x800"}
+
+    def firing(series: str, expected: Mapping[str, int]) -> dict[str, Any]:
+        samples = [{"labels": f'{{alertname="{name}"}}', "value": value} for name, value in expected.items()]
+        query = 'count by (alertname) (ALERTS{alertstate="firing"})'
+        compared = [{"expr": query, "eval_time": "7h", "exp_samples": samples}]
+        # Two replicas show the same.
+        shown = [{"series": series[:-1] + f',pod="{pod}"}}', "values": "1x800"} for pod in "ab"]
+        return {"interval": "1m", "input_series": [leads, *shown], "promql_expr_test": compared}
+
+    played = [firing(series, {name: 1}) for name, series in GOES_OFF.items()]
+    played += [firing(series, {}) for series in QUIET]
+    tests.write_text(json.dumps({"rule_files": [str(rules)], "evaluation_interval": "1m", "tests": played}))
+    assert "SUCCESS" in promtool("test", "rules", tests)
+
+
+def test_serving_pods_are_scraped_with_the_labels_that_tell_them_apart(chart: Chart) -> None:
+    on: dict[str, Any] = {"enabled": True, "labels": {"release": "prometheus"}}
+    monitor = chart.render({"metrics": {"podMonitor": on}}).one("PodMonitor")
+    spec = monitor["spec"]
+    (endpoint,) = spec["podMetricsEndpoints"]
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert (spec["namespaceSelector"], endpoint["port"]) == ({"any": True}, "admin")
+    assert {each["targetLabel"] for each in endpoint["relabelings"]} == {"inferenceservice", "pod_revision"}
+
+    some = chart.render({"metrics": {"podMonitor": {**on, "namespaces": ["a", "b"]}}}).one("PodMonitor")
+    assert some["spec"]["namespaceSelector"] == {"matchNames": ["a", "b"]}
+    scoped = chart.render({"scope": {"namespace": "a"}, "metrics": {"podMonitor": on}}).one("PodMonitor")
+    assert scoped["spec"]["namespaceSelector"] == {"matchNames": ["a"]}
+
+
+def test_each_dashboard_is_a_config_map_that_the_sidecar_finds(chart: Chart) -> None:
+    on = {"enabled": True, "annotations": {"grafana_folder": "Modelwright"}}
+    maps = chart.render({"metrics": {"dashboards": on}}).of("ConfigMap")
+    files = {file.name: file.read_text() for file in (chart.folder / "files/dashboards").glob("*.json")}
+    assert len(files) == 3
+    found = {name: text for each in maps for name, text in each["data"].items()}
+    assert {name.removeprefix("modelwright-"): json.loads(text) for name, text in found.items()} == {
+        name: json.loads(text) for name, text in files.items()
+    }
+    assert {each["metadata"]["labels"]["grafana_dashboard"] for each in maps} == {"1"}
+    assert {each["metadata"]["annotations"]["grafana_folder"] for each in maps} == {"Modelwright"}
