@@ -27,7 +27,7 @@ MOST_MODELS = 16
 MOST_PAIRS = 5000
 NUMBERS = ("requests", "rows", "counted")
 OUTCOMES = ("Counted", "Duplicate", "Forged", "Expired", "UnknownLabel")
-# Parts whose entries are keys with a count at the end.
+# Parts of feedback whose entries are keys with a count at the end. The scores of predictions are plain counts.
 _TABLES = ("confusion", "scores")
 
 
@@ -77,7 +77,7 @@ def add(one: Counts, other: Counts) -> Counts:
     for name, value in other.items():
         if name not in summed:
             summed[name] = value
-        elif name in _TABLES:
+        elif name in _TABLES and all(isinstance(entry, list) for entry in (*summed[name], *value)):
             summed[name] = _merged(summed[name], value)
         elif (both := _sum(summed[name], value)) is not None:
             summed[name] = both

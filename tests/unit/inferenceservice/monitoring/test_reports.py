@@ -117,6 +117,13 @@ def test_sums_are_cell_by_cell_and_tables_by_their_keys() -> None:
     assert counts.add(one, {**other, "features": [[1, 0, 0, 0]]})["features"] == one["features"]
 
 
+def test_sums_of_the_scores_of_predictions_are_cell_by_cell_too() -> None:
+    one = {"predictions": {"labels": [3, 2], "scores": [1, 4], "confidence": [0, 5]}}
+    assert counts.add(one, one) == {
+        "predictions": {"labels": [6, 4], "scores": [2, 8], "confidence": [0, 10]}
+    }
+
+
 def test_the_text_of_the_largest_windows_keeps_to_its_bound_and_to_the_results() -> None:
     features = [[number % 97 + cell for cell in range(13)] for number in range(1024)]
     rows = max(map(sum, features))
