@@ -29,10 +29,15 @@ def routes(metrics: Metrics, state: State, watch: Watch, loop: asyncio.AbstractE
     table.get("/healthz", lambda: alive)
     for path, render in (
         ("/metrics", metrics.render),
-        ("/metrics?view=rollout", partial(rollout_view.render, metrics)),
+        ("/metrics?view=rollout", partial(_for_rollout, metrics)),
     ):
         table.add(path, Scrapes(render, _TEXT, loop), b"GET", b"HEAD")
     monitor = Monitor(watch, state, loop)
     table.get_queried("/monitor", monitor.queried)
     table.get("/monitor/profile", monitor.profile)
     return table
+
+
+def _for_rollout(metrics: Metrics) -> bytes:
+    metrics.predicted.asked()
+    return rollout_view.render(metrics)

@@ -71,6 +71,7 @@ class Executor:
     ) -> None:
         self._runs = Runs(model, watching)
         self._watching = watching
+        self._predicted = metrics.predicted
         self._pace = model.pace
         self._worker = worker
         self._loop = loop
@@ -219,6 +220,11 @@ class Executor:
         started = perf_counter()
         self._deliver(self._runs.deliveries(outcomes))
         self._metrics.encoding += perf_counter() - started
+        self._watch_over(outcomes)
+
+    def _watch_over(self, outcomes: list[Outcome]) -> None:
+        if self._predicted.active:
+            self._predicted.take(outcomes)
         if self._watching.active:
             self._watching.take(outcomes)
 
@@ -323,8 +329,7 @@ class Executor:
             self._metrics.encoding += work.encoding
             self._count(work.outcomes)
             self._deliver([delivery for delivery in work.deliveries if delivery[0].ticket in wanted])
-            if self._watching.active:
-                self._watching.take(work.outcomes)
+            self._watch_over(work.outcomes)
         self._feed_worker()
         self._check_stuck()
 

@@ -129,8 +129,7 @@ class FeedbackLimits:
     windows: int = 3
     models: int = 8  # whose predictions are counted apart, in one window
     pairs: int = 1024  # of a predicted and a true class, counted for one model
-    pairs_shown: int = 256  # of them, in the view of a rollout
-    models_shown: int = 4  # there
+    models_shown: int = 4  # in the view of a rollout
 
 
 FEEDBACK = FeedbackLimits()

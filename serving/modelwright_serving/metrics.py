@@ -14,6 +14,7 @@ from modelwright_serving.histogram import DURATION_BOUNDS, FINE_DURATION_BOUNDS,
 from modelwright_serving.memory import Memory
 from modelwright_serving.oip.documents import Totals
 from modelwright_serving.traffic.counts import TrafficCounts
+from modelwright_serving.watching.predicted import Predicted
 
 ROW_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 _LABELS = ("model", "version")
@@ -90,6 +91,7 @@ class Metrics(Collector):
         self.traffic = TrafficCounts(dict(zip(_LABELS, self._labels, strict=True)))
         self.memory = Memory(0)
         self.feedback = Feedback(wanted=False, max_age_seconds=0)
+        self.predicted = Predicted()
         self.digest = ""
         self.load_seconds: float | None = None
         self.queue_length: Callable[[], int] = lambda: 0

@@ -29,10 +29,11 @@ def _lines(metrics: Metrics) -> Iterator[str]:
     yield from _cells("modelwright_request_duration_seconds_cell", "", metrics.durations())
     for revision, counts in metrics.traffic.revisions.items():
         yield from _revision(f'revision="{revision}"', counts)
-    for digest, scores in metrics.feedback.models.items():
-        for name, labels, value in scores.samples():
-            shown = "".join(f',{label}="{text}"' for label, text in labels.items())
-            yield f'modelwright_{name}{{digest="{digest}"{shown}}} {value}\n'
+    for digest, kind, sum_ in metrics.feedback.samples():
+        yield f'modelwright_feedback_outcomes_total{{digest="{digest}",kind="{kind}"}} {sum_:.17g}\n'
+    for name, labels, count in metrics.predicted.samples():
+        shown = ",".join(f'{label}="{text}"' for label, text in labels.items())
+        yield f"modelwright_{name}{{{shown}}} {count}\n"
 
 
 def _revision(label: str, counts: RevisionCounts) -> Iterator[str]:

@@ -183,7 +183,9 @@ class Server:
             self._watch,
         )
         serving = Serving(model, executor)
-        self._feedback.follow(model.digest, Predictions.of(model.signature, profile.predictions))
+        predictions = Predictions.of(model.signature, profile.predictions)
+        self._feedback.follow(model.digest, predictions)
+        self._metrics.predicted.follow(predictions)
         self._infer.install(serving)
         self._metrics.digest = model.digest
         self._metrics.load_seconds = seconds

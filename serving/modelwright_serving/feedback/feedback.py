@@ -22,6 +22,8 @@ from modelwright_serving.limits import FEEDBACK
 from modelwright_serving.oip.answer import Answer
 from modelwright_serving.predictions import Class, Predictions
 
+_MOST_COUNTED = 2.0**53
+
 
 class Outcome(Enum):
     """What became of one token."""
@@ -49,6 +51,30 @@ class _Window:
     def __init__(self) -> None:
         self.outcomes: Counter[Outcome] = Counter()
         self.models: dict[str, ModelScores] = {}
+
+
+class Delivery:
+    """What one caller brings together: these labels may depend on each other."""
+
+    __slots__ = ("_feedback", "_models", "outcomes")
+
+    def __init__(self, feedback: Feedback) -> None:
+        self._feedback = feedback
+        self._models: Counter[str] = Counter()
+        self.outcomes: Counter[Outcome] = Counter()
+
+    def count(self, token: str, truth: Class) -> None:
+        """Count a prediction, of which `truth` is true."""
+        outcome, model = self._feedback.count(token, truth)
+        self.outcomes[outcome] += 1
+        if model:
+            self._models[model] += 1
+
+    def end(self) -> dict[str, int]:
+        """What became of all of them, as callers are answered."""
+        for model, labels in self._models.items():
+            self._feedback.delivered(model, labels)
+        return {outcome.key: self.outcomes[outcome] for outcome in Outcome}
 
 
 class Feedback:
@@ -109,27 +135,46 @@ class Feedback:
     def truths(self) -> Truths:
         return self._truths
 
-    def count(self, token: str, truth: Class) -> Outcome:
-        """Count a prediction, of which `truth` is true."""
-        outcome = self._outcome(token, truth)
+    def begin(self) -> Delivery:
+        """Begin with the predictions that one caller brings together."""
+        return Delivery(self)
+
+    def count(self, token: str, truth: Class) -> tuple[Outcome, str]:
+        """Count a prediction, of which `truth` is true: what became of it, and the model if it is counted."""
+        outcome, model = self._outcome(token, truth)
         self.totals[outcome] += 1
         window = self._present()
         if window is not None:
             window.outcomes[outcome] += 1
-        return outcome
+        return outcome, model
 
-    def _outcome(self, token: str, truth: Class) -> Outcome:
+    def delivered(self, model: str, labels: int) -> None:
+        """So many predictions of a model came together."""
+        scores = self.models.get(model)
+        if scores is not None:
+            scores.posts += 1
+            scores.post_squares += labels * labels
+
+    def samples(self) -> Iterator[tuple[str, str, float]]:
+        """For the view of a rollout: the model, and a sum with its name. What is too large for a count is left out."""
+        positive = None if self._predictions is None else self._predictions.positive
+        for model, scores in self.models.items():
+            for kind, value in scores.sums(positive).items():
+                if value <= _MOST_COUNTED:
+                    yield model, kind, value
+
+    def _outcome(self, token: str, truth: Class) -> tuple[Outcome, str]:
         read = tokens.read(token, self._keys)
         if read is None:
-            return Outcome.FORGED
+            return Outcome.FORGED, ""
         if (read.hour + 1) * HOUR + self._max_age <= time():
-            return Outcome.EXPIRED
+            return Outcome.EXPIRED, ""
         if read.tag in self._seen:
-            return Outcome.DUPLICATE
+            return Outcome.DUPLICATE, ""
         if not self._add(read, truth):
-            return Outcome.UNKNOWN_LABEL
+            return Outcome.UNKNOWN_LABEL, ""
         self._seen.add(read.tag)
-        return Outcome.COUNTED
+        return Outcome.COUNTED, read.digest
 
     def _add(self, read: Token, truth: Class) -> bool:
         """Count it for its model; False if it cannot be compared with its truth."""

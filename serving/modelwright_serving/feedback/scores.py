@@ -7,7 +7,7 @@ from the sums of losses, calibration from confidence, certainty and correct, err
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from math import ceil, floor, isnan, log, log1p
 from typing import Any
 
@@ -25,10 +25,23 @@ _LARGEST = 3.4028234663852886e38  # of 32-bit floats: so sums of fourth powers s
 class ModelScores:
     """The predictions of one model that came back with the truth."""
 
-    __slots__ = ("_certainty", "_confidence", "_correct", "confusion", "error", "labels", "loss", "scores")
+    __slots__ = (
+        "_certainty",
+        "_confidence",
+        "_correct",
+        "confusion",
+        "error",
+        "labels",
+        "loss",
+        "post_squares",
+        "posts",
+        "scores",
+    )
 
     def __init__(self) -> None:
         self.labels = 0
+        self.posts = 0  # that brought them, and the sum of the squares of how many each brought
+        self.post_squares = 0
         self.confusion: Counter[tuple[int, int]] = Counter()  # (predicted, true)
         self.scores: Counter[tuple[int, int]] = Counter()  # (1 for the positive class, cell)
         self._confidence = [0] * CONFIDENCE_CELLS
@@ -89,23 +102,22 @@ class ModelScores:
             found["error"] = {**self.error, "n": int(self.error["n"])}
         return found
 
-    def samples(self) -> Iterator[tuple[str, dict[str, object], float]]:
-        """What two revisions are compared by: name, labels and value. A few hundred at most, none of them negative."""
-        for (predicted, true), count in sorted(self._few_pairs().items()):
-            yield "feedback_pairs_total", {"predicted": predicted, "true": true}, count
-        for (true, cell), count in sorted(self.scores.items()):
-            yield "feedback_score_cell", {"true": true, "cell": cell}, count
-        for name, sums in (("loss", self.loss), ("error", self.error)):
-            for kind, value in sums.items():
-                if sums["n"] and not kind.startswith("truth"):
-                    yield f"feedback_{name}_total", {"kind": kind}, value
-
-    def _few_pairs(self) -> Counter[tuple[int, int]]:
-        """The confusion; of many classes only what is right and what is wrong, as of two."""
-        if len(self.confusion) <= FEEDBACK.pairs_shown:
-            return self.confusion
-        right = sum(count for (predicted, true), count in self.confusion.items() if predicted == true)
-        return Counter({(0, 0): right, (OTHER_CLASS, 0): self.labels - right})
+    def sums(self, positive: int | None) -> dict[str, float]:
+        """What two models are compared by. `positive`: the positive class of two."""
+        pairs, loss, error = self.confusion, self.loss, self.error
+        found: dict[str, float] = {"labels": self.labels}
+        if pairs:
+            found["right"] = _sum(pairs, lambda said, true: said == true)
+        if positive is not None:
+            found["truePositive"] = pairs[positive, positive]
+            found["falsePositive"] = _sum(pairs, lambda said, true: said == positive != true)
+            found["falseNegative"] = _sum(pairs, lambda said, true: true == positive != said)
+        if loss["n"]:
+            found |= {"log": loss["log"], "logSquare": loss["logSquare"], "lossLabels": loss["n"]}
+        if error["n"]:
+            found |= {"abs": error["abs"], "square": error["square"], "errorLabels": error["n"]}
+        found |= {"posts": self.posts, "postSquares": self.post_squares}
+        return found
 
 
 def score_cell(probability: float) -> int:
@@ -114,6 +126,10 @@ def score_cell(probability: float) -> int:
         return 0 if probability <= 0 else SCORE_CELLS - 1
     quarters = floor(4 * (log(probability) - log1p(-probability)))
     return min(max(quarters + SCORE_CELLS // 2, 0), SCORE_CELLS - 1)
+
+
+def _sum(pairs: Counter[tuple[int, int]], wanted: Callable[[int, int], bool]) -> int:
+    return sum(count for pair, count in pairs.items() if wanted(*pair))
 
 
 def _add(sums: dict[str, float], *terms: float) -> None:

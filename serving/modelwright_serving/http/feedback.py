@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass
 
 import orjson
 
-from modelwright_serving.feedback.feedback import Feedback, Outcome
+from modelwright_serving.feedback.feedback import Delivery, Feedback
 from modelwright_serving.feedback.request import Entries, cost, decode
 from modelwright_serving.http import responses
 from modelwright_serving.http.exchange import Exchange
@@ -30,8 +30,8 @@ class _Work:
 
     exchange: Exchange
     entries: Entries
+    delivery: Delivery
     done: int = 0
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
 
 
 class FeedbackEndpoint:
@@ -52,7 +52,7 @@ class FeedbackEndpoint:
         except OipError as error:
             exchange.respond(responses.error(error.problem.value, error.message))
             return
-        self._waiting.append(_Work(exchange, entries))
+        self._waiting.append(_Work(exchange, entries, self._feedback.begin()))
         self._schedule()
 
     def _schedule(self) -> None:
@@ -78,7 +78,9 @@ class FeedbackEndpoint:
         left = FEEDBACK.entries_at_once
         while self._waiting and left > 0:
             work = self._waiting.popleft()
-            if not work.exchange.settled:
+            if work.exchange.settled:
+                work.delivery.end()
+            else:
                 left -= 1 + self._count(work, left)
         self._schedule()
 
@@ -87,10 +89,9 @@ class FeedbackEndpoint:
         tokens, truths = work.entries
         start, work.done = work.done, min(work.done + most, len(tokens))
         for token, truth in zip(tokens[start : work.done], truths[start : work.done], strict=True):
-            work.outcomes[self._feedback.count(token, truth)] += 1
+            work.delivery.count(token, truth)
         if work.done < len(tokens):
             self._waiting.append(work)
         else:
-            counts = {outcome.key: work.outcomes[outcome] for outcome in Outcome}
-            work.exchange.respond(responses.json(200, orjson.dumps(counts)))
+            work.exchange.respond(responses.json(200, orjson.dumps(work.delivery.end())))
         return work.done - start

@@ -34,7 +34,7 @@ def window(predictions: Predictions, labels: Any, values: Any, truth: list[Any])
         Draft202012Validator(definition("feedback", "token")).is_valid(token.decode()) for token in made
     )
     for token, true in zip(made, truth, strict=True):
-        assert feedback.count(token.decode(), true) is Outcome.COUNTED
+        assert feedback.count(token.decode(), true)[0] is Outcome.COUNTED
     part = feedback.part(7)
     reported: dict[str, Any] = part["feedback"]["abababab"]
     assert defects("monitor", _report(part)) == []

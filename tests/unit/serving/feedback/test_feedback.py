@@ -8,7 +8,6 @@ import pytest
 from modelwright_serving.feedback import feedback as module
 from modelwright_serving.feedback.feedback import Feedback, Outcome
 from modelwright_serving.feedback.keys import Key, Keys
-from modelwright_serving.feedback.scores import ModelScores
 from modelwright_serving.feedback.tokens import Issuer
 from modelwright_serving.metrics import Metrics
 from modelwright_serving.predictions import Predictions, Read
@@ -42,6 +41,11 @@ def feedback(clock: Clock) -> Feedback:
     return found
 
 
+def _count(feedback: Feedback, token: str, truth: Any) -> Outcome:
+    outcome, _ = feedback.count(token, truth)
+    return outcome
+
+
 def token(digest: str = OWN, predictions: Predictions = CLASSES, value: float = 0.75) -> str:
     read = Read(np.array([1]), np.array([value], np.float32))
     return Issuer(digest, predictions.meaning).make(KEY, read, HOUR)[0].decode()
@@ -55,14 +59,14 @@ def test_a_token_expires_after_its_age_and_at_most_an_hour(feedback: Feedback, c
         (-7200, Outcome.COUNTED),  # of a pod whose clock is ahead
     ):
         clock.now = HOUR * 3600.0 + after
-        assert feedback.count(token(), "yes") is outcome
+        assert _count(feedback, token(), "yes") is outcome
 
 
 def test_what_comes_back_is_counted_in_the_window_of_its_arrival(feedback: Feedback, clock: Clock) -> None:
     tokens, first = [token() for _ in range(6)], int(clock.now // 60)
     for minute in range(5):
-        assert feedback.count(tokens[minute], "yes") is Outcome.COUNTED
-        assert feedback.count(tokens[0], "yes") is Outcome.DUPLICATE
+        assert _count(feedback, tokens[minute], "yes") is Outcome.COUNTED
+        assert _count(feedback, tokens[0], "yes") is Outcome.DUPLICATE
         clock.now += 60
     assert feedback.ids() == [first + 2, first + 3, first + 4]
     part = feedback.part(first + 4)
@@ -71,28 +75,28 @@ def test_what_comes_back_is_counted_in_the_window_of_its_arrival(feedback: Feedb
     assert feedback.part(first) == {"feedback": {}, "outcomes": {}}
     feedback.forget()
     assert feedback.ids() == []
-    assert feedback.count(tokens[4], "yes") is Outcome.DUPLICATE
+    assert _count(feedback, tokens[4], "yes") is Outcome.DUPLICATE
     assert feedback.totals[Outcome.COUNTED] == 5
 
 
 def test_without_windows_only_totals_grow(feedback: Feedback) -> None:
     feedback.window = lambda: None
-    assert feedback.count(token(), "yes") is Outcome.COUNTED
+    assert _count(feedback, token(), "yes") is Outcome.COUNTED
     assert feedback.ids() == []
     assert feedback.totals == {Outcome.COUNTED: 1}
 
 
 def test_a_truth_that_was_mistaken_can_be_sent_again(feedback: Feedback) -> None:
     found = token()
-    assert feedback.count(found, "Yes") is Outcome.UNKNOWN_LABEL
-    assert feedback.count(found, "yes") is Outcome.COUNTED
-    assert feedback.count(found, "no") is Outcome.DUPLICATE
+    assert _count(feedback, found, "Yes") is Outcome.UNKNOWN_LABEL
+    assert _count(feedback, found, "yes") is Outcome.COUNTED
+    assert _count(feedback, found, "no") is Outcome.DUPLICATE
 
 
 def test_predictions_of_another_model_are_counted_apart(feedback: Feedback, clock: Clock) -> None:
     for truth in ("yes", "no", "no"):
-        assert feedback.count(token(CANARY), truth) is Outcome.COUNTED
-    assert feedback.count(token(), "yes") is Outcome.COUNTED
+        assert _count(feedback, token(CANARY), truth) is Outcome.COUNTED
+    assert _count(feedback, token(), "yes") is Outcome.COUNTED
     found = feedback.part(int(clock.now // 60))["feedback"]
     assert {digest: scores["labels"] for digest, scores in found.items()} == {"cdcdcdcd": 3, "abababab": 1}
 
@@ -104,15 +108,15 @@ def test_predictions_of_other_classes_cannot_be_compared(feedback: Feedback) -> 
         Predictions(("no", "yes"), 0, 0, 1),
         Predictions((), None, None, 0),
     ):
-        assert feedback.count(token(predictions=other), "yes") is Outcome.UNKNOWN_LABEL
+        assert _count(feedback, token(predictions=other), "yes") is Outcome.UNKNOWN_LABEL
 
 
 def test_many_models_take_bounded_room_and_the_own_one_keeps_its_place(
     feedback: Feedback, clock: Clock
 ) -> None:
     for number in range(30):
-        assert feedback.count(token(f"sha256:{number:08x}" + "0" * 56), "yes") is Outcome.COUNTED
-    assert feedback.count(token(), "yes") is Outcome.COUNTED
+        assert _count(feedback, token(f"sha256:{number:08x}" + "0" * 56), "yes") is Outcome.COUNTED
+    assert _count(feedback, token(), "yes") is Outcome.COUNTED
     found = feedback.part(int(clock.now // 60))["feedback"]
     assert len(found) == 9
     assert found["abababab"]["labels"] == 1
@@ -121,41 +125,43 @@ def test_many_models_take_bounded_room_and_the_own_one_keeps_its_place(
 
 def test_a_model_that_cannot_be_read_gives_no_tokens_and_knows_no_truth(feedback: Feedback) -> None:
     feedback.follow(OWN, None)
-    assert feedback.count(token(), "yes") is Outcome.UNKNOWN_LABEL
+    assert _count(feedback, token(), "yes") is Outcome.UNKNOWN_LABEL
 
 
 def test_the_state_says_whether_tokens_are_given(feedback: Feedback) -> None:
     assert feedback.state == "Ready"
     feedback.use(Keys(None, (KEY,)))
     assert feedback.state == "KeyMissing"
-    assert feedback.count(token(), "yes") is Outcome.COUNTED
+    assert _count(feedback, token(), "yes") is Outcome.COUNTED
     assert Feedback(wanted=False, max_age_seconds=1).state == "Off"
 
 
 def test_a_rollout_shows_the_scores_of_both_models(feedback: Feedback) -> None:
     metrics = Metrics("churn", "1")
     metrics.feedback = feedback
-    feedback.count(token(CANARY, value=0.5), "no")
-    for truth in ("yes", "yes", "no"):
-        feedback.count(token(), truth)
+    for labels in (("yes", "no"), ("yes",)):
+        delivery = feedback.begin()
+        for truth in labels:
+            delivery.count(token(), truth)
+        delivery.count(token(CANARY, value=0.5), "no")
+        delivery.count("nothing", "no")
+        assert delivery.end()["counted"] == len(labels) + 1
     lines = [line for line in render(metrics).decode().splitlines() if "feedback" in line]
-    assert lines[:4] == [
-        'modelwright_feedback_pairs_total{digest="cdcdcdcd",predicted="1",true="0"} 1',
-        'modelwright_feedback_score_cell{digest="cdcdcdcd",true="0",cell="32"} 1',
-        'modelwright_feedback_loss_total{digest="cdcdcdcd",kind="n"} 1.0',
-        f'modelwright_feedback_loss_total{{digest="cdcdcdcd",kind="log"}} {np.log(2)}',
-    ]
-    assert 'modelwright_feedback_pairs_total{digest="abababab",predicted="1",true="1"} 2' in lines
-    assert 'modelwright_feedback_score_cell{digest="abababab",true="1",cell="36"} 2' in lines
+    found = {tuple(line.split('"')[1:4:2]): float(line.split()[-1]) for line in lines}
+    whole = "labels right truePositive falsePositive falseNegative log logSquare lossLabels posts postSquares"
+    own = [3, 2, 2, 1, 0, *(2 * np.log(4 / 3) ** power + np.log(4) ** power for power in (1, 2)), 3, 2, 5]
+    canary = [2, 0, 0, 2, 0, 2 * np.log(2), 2 * np.log(2) ** 2, 2, 2, 2]
+    expected = {
+        (digest, kind): value
+        for digest, values in (("abababab", own), ("cdcdcdcd", canary))
+        for kind, value in zip(whole.split(), values, strict=True)
+    }
+    assert found == pytest.approx(expected)
 
 
-def test_a_rollout_shows_few_lines_of_many_classes() -> None:
-    scores = ModelScores()
-    for predicted in range(40):
-        for true in range(40):
-            scores.classified(predicted, true, float("nan"), None)
-    samples: list[tuple[str, dict[str, Any], float]] = list(scores.samples())
-    assert samples == [
-        ("feedback_pairs_total", {"predicted": -1, "true": 0}, 1560),
-        ("feedback_pairs_total", {"predicted": 0, "true": 0}, 40),
-    ]
+def test_sums_of_a_regression_that_are_no_counts_are_left_out(feedback: Feedback) -> None:
+    numbers = Predictions((), None, None, 0)
+    feedback.follow(OWN, numbers)
+    assert _count(feedback, token(predictions=numbers), 1e9) is Outcome.COUNTED
+    kinds = {kind for _, kind, _ in feedback.samples()}
+    assert kinds == {"labels", "abs", "errorLabels", "posts", "postSquares"}

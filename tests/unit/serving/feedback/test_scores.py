@@ -31,7 +31,7 @@ def counted(
     feedback.window = lambda: 7
     read = Read(labels, values.astype(np.float32))
     for token, true in zip(Issuer(DIGEST, predictions.meaning).make(KEY, read, HOUR), truth, strict=True):
-        assert feedback.count(token.decode(), true) is Outcome.COUNTED
+        assert feedback.count(token.decode(), true)[0] is Outcome.COUNTED
     part = feedback.part(7)
     assert part["outcomes"]["Counted"] == len(truth)
     found: dict[str, Any] = part["feedback"]["abababab"]
