@@ -3,6 +3,6 @@
 A gauge is a function of a view. It finds objects by indexes, and shows a bounded number of them.
 """
 
-from modelwright.gauges import conditions
+from modelwright.gauges import conditions, monitoring
 
-GAUGES = (conditions.counts, conditions.noteworthy)
+GAUGES = (conditions.counts, conditions.noteworthy, monitoring.monitoring)

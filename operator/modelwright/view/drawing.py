@@ -11,6 +11,7 @@ from modelwright.view.decisions import dated, sentence
 from modelwright.view.format import ago, ahead, since, span, table
 from modelwright.view.measured import Offline, check_rows, offline
 from modelwright.view.model import Canary, InferenceService, Revision, Stable, Step
+from modelwright.view.monitoring import monitoring
 from modelwright.view.progress import needs_approval, pods, stage
 
 SHOWN_DECISIONS = 5
@@ -29,6 +30,7 @@ def picture(service: InferenceService, now: datetime, metrics: Offline = NOTHING
         _steps(service, now),
         _checks(service, now),
         offline(service, metrics),
+        monitoring(service, now),
         _decisions(service, now),
         _rejected(service, now),
         _conditions(service),

@@ -156,6 +156,62 @@ class Spec(Model):
     rollout: Rollout = Rollout()
 
 
+class DriftedFeature(Model):
+    """How far something is from the hold-out."""
+
+    feature: str
+    statistic: str
+    value: float
+    threshold: float
+    cell: str | None = None
+    share: float | None = None
+    expected: float | None = None
+
+
+class Estimated(Model):
+    """Scores without labels."""
+
+    accuracy: float | None = None
+
+
+class Score(Model):
+    """A score by the labels of callers."""
+
+    name: str
+    verdict: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    samples: int = 0
+    min: float | None = None
+    max: float | None = None
+
+
+class Feedback(Model):
+    """What became of labels."""
+
+    state: str | None = None
+    duplicate: int = 0
+    forged: int = 0
+    expired: int = 0
+    unknown_label: int = 0
+
+
+class Monitoring(Model):
+    """What was found of requests."""
+
+    window_start: str | None = None
+    window_seconds: int = 0
+    rows: int = 0
+    verdict: str | None = None
+    reason: str | None = None
+    in_a_row: int = 0
+    worst: tuple[DriftedFeature, ...] = ()
+    estimated: Estimated | None = None
+    scores: tuple[Score, ...] = ()
+    feedback: Feedback | None = None
+
+
 class Status(Model):
     """The status."""
 
@@ -170,6 +226,7 @@ class Status(Model):
     handled_requests: tuple[str, ...] = ()
     last_decision: Decision | None = None
     history: tuple[Decision, ...] = ()
+    monitoring: Monitoring | None = None
 
 
 class Metadata(Model):
