@@ -1,5 +1,6 @@
 """Finds the files of a bucket that are the data: one object, those of a folder, or those that a pattern matches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -49,6 +50,11 @@ def find(uri: str, access: Access, patience: Patience) -> tuple[list[Object], bo
         raise InputError("DataNotFound", f"There is nothing at {uri}.{_beside(bucket, folder)}")
     chosen = folders.Folder(uri, [name for name in marks if name], below).matching(pattern)
     return [Object(bucket.file(prefix + name), marks[name]) for name in chosen], True
+
+
+def mark(objects: Sequence[Object]) -> str:
+    """What probably changes with the data that these objects are."""
+    return "".join(f"{each.mark}  {each.file.name}\n" for each in objects)
 
 
 def _mark(entry: Entry) -> str:

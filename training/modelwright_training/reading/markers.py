@@ -34,18 +34,22 @@ def joined(marks: Sequence[str | None]) -> str | None:
 
 def asked(place: Place) -> str | None:
     """What is found without reading the data. A web server is asked for a byte of the file. StepError."""
-    if not _is_web(place):
-        return before(place, BRIEFLY)
+    if place.dvc is not None:
+        return before(place)
     with outside():
-        file = WebFile(place.uri, place.access)
-        resuming.patiently(file.head, file.shown, BRIEFLY)
-    return file.mark
+        if buckets.is_bucket(place.uri):
+            return buckets.mark(buckets.find(place.uri, place.access, BRIEFLY)[0])
+        if place.uri.startswith(WEB):
+            file = WebFile(place.uri, place.access)
+            resuming.patiently(file.head, file.shown, BRIEFLY)
+            return file.mark
+    return before(place)
 
 
-def before(place: Place, patience: resuming.Patience = places.PATIENCE) -> str | None:
+def before(place: Place) -> str | None:
     """The same, to be asked before the data is read: if it changes meanwhile, the marker is that of the earlier state.
 
-    None of a web server: a link may work only once, so `WebFile.mark` has it when the data is there. StepError."""
+    None of buckets and web servers, of which `Found.mark` says it: a link may work only once. StepError."""
     uri = place.uri
     if place.dvc is not None:
         places.remote_of(place)  # refuses what is none
@@ -57,25 +61,18 @@ def before(place: Place, patience: resuming.Patience = places.PATIENCE) -> str |
     if match := places.MOUNTED.fullmatch(uri):
         return _mounted(Volume(place.mounted, uri), match["path"], many=match["scheme"] == "pvc")
     with outside():
-        if buckets.is_bucket(uri):
-            objects, _ = buckets.find(uri, place.access, patience)
-            return _lines([(each.file.name, each.mark) for each in objects])
         if uri.startswith("oci://"):
             repository = Repository(uri, place.access)
             return repository.digest(repository.reference)
-    if not (_is_web(place) or uri.startswith(places.MADE)):
+    if not (uri.startswith((WEB, places.MADE)) or buckets.is_bucket(uri)):
         raise places.unsupported(place)
     return None
-
-
-def _is_web(place: Place) -> bool:
-    return place.dvc is None and place.uri.startswith(WEB)
 
 
 def _mounted(volume: Volume, path: str, *, many: bool) -> str:
     entries, _ = volume.find(path, many=many)
     if many:
-        return _lines([(entry.name, volume.mark(entry)) for entry in entries])
+        return "".join(f"{volume.mark(entry)}  {entry.name}\n" for entry in entries)
     # The kubelet writes the files of a ConfigMap for each pod, so that their times say nothing.
     with volume.open(entries[0]) as file, storage(f"Reading {entries[0].name}"):
         return _digest(file)
@@ -86,7 +83,3 @@ def _digest(file: BinaryIO) -> str:
     while chunk := file.read(CHUNK):
         hashed.update(chunk)
     return hashed.hexdigest()
-
-
-def _lines(marks: Sequence[tuple[str, str]]) -> str:
-    return "".join(f"{mark}  {name}\n" for name, mark in sorted(marks))

@@ -96,12 +96,13 @@ class File:
 class Found:
     """The files of a place; `many`: it names a folder or a pattern, however many files it has.
 
-    `web`: the file, if it is of a web server, which only says what it is once it sends it."""
+    `mark`: what probably changes with the data (`markers`), if finding or reading them tells it: of a web server it is
+    known once the file is read."""
 
     files: list[File]
     many: bool = False
     dvc: DvcOutput | None = None
-    web: WebFile | None = None
+    mark: Callable[[], str | None] | None = None
 
 
 def public(uri: str) -> str:
@@ -123,7 +124,8 @@ def find(place: Place, scratch: Path) -> Found:
         return _mounted(Volume(place.mounted, uri), match["path"], many=match["scheme"] == "pvc")
     if buckets.is_bucket(uri):
         objects, many = buckets.find(uri, place.access, PATIENCE)
-        return Found([_outside(each.file) for each in objects], many)
+        files = [_outside(each.file) for each in objects]
+        return Found(files, many, mark=partial(buckets.mark, objects))
     if opening.is_outside(uri):
         return _elsewhere(place)
     raise unsupported(place)
@@ -157,7 +159,7 @@ def _elsewhere(place: Place) -> Found:
     files, many = opening.files(place.uri, place.access)
     if not many:
         (file,) = files
-        return Found([_outside(file)], web=file if isinstance(file, WebFile) else None)
+        return Found([_outside(file)], mark=(lambda: file.mark) if isinstance(file, WebFile) else None)
     names = [file.name for file in files]
     chosen = [file for file in files if TABLES.fullmatch(file.name)]
     if not chosen:

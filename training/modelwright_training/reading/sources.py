@@ -94,7 +94,7 @@ def _bring(
         )
     table = gathering.table()
     notes = [*gathering.notes, *([f"{empty} empty files were left out"] if empty else []), *_same(lines)]
-    mark = found.web.mark if found.web else mark
+    mark = found.mark() if found.mark else mark
     return Source(gathering.format, table, notes, overall, size, gathering.delimiter, found.dvc, mark)
 
 
