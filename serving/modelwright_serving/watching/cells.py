@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -12,10 +14,11 @@ from modelwright_serving.watching.places import BOUNDS, Places
 from modelwright_serving.watching.profile import MAX_EDGES, Floats, Projections
 
 Counts = npt.NDArray[np.int64]
-_Bytes = npt.NDArray[np.uint8]
 # Of probabilities. The profile is made with the same edges.
 PROBABILITY_EDGES = np.array([[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]])
 _PROBABILITY_CELLS = PROBABILITY_EDGES.size + 2
+# Of a call of `count`: more would not fit into a byte of each eighth.
+MAX_ROWS = 8 * 255
 # z-scores beyond are counted as this: a single value must not make a projection.
 CLIP = 8.0
 # The codes of a text after those of its values.
@@ -50,35 +53,20 @@ class Cells:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
+@dataclass(frozen=True, slots=True)
 class Laid:
-    """Rows laid out to be counted, a column for each: `numbers` and `codes` as in Places; `labels`: the places of text
-    labels among the classes, else the labels; `table`: a row for each class; `values`: of the model."""
+    """Rows laid out to be counted, a column for each: `numbers` and `codes` as in Places. Of predictions, in rows:
+    `labels`, a number or a text each, `table` with a column for each class, `values`."""
 
-    __slots__ = ("codes", "labels", "numbers", "table", "values")
-
-    def __init__(self, places: Places, rows: int) -> None:
-        wide = len(places.classes) if places.outputs.table is not None else 0
-        self.numbers: Floats = np.zeros((len(places.ranged) + len(places.valued), rows))
-        self.codes: npt.NDArray[np.int16] = np.zeros((len(places.coded), rows), np.int16)
-        self.labels: Counts = np.zeros(rows, np.int64)
-        self.table: Floats = np.zeros((wide, rows))
-        self.values: Floats = np.zeros((len(places.value_bounds), rows))
-
-    def part(self, start: int, stop: int) -> Laid:
-        """Some of the rows; the memory is the same."""
-        part = object.__new__(Laid)
-        for name in Laid.__slots__:
-            setattr(part, name, getattr(self, name)[..., start:stop])
-        return part
-
-    def clear(self) -> None:
-        """Forget the rows."""
-        for name in Laid.__slots__:
-            getattr(self, name).fill(0)
+    numbers: Floats
+    codes: npt.NDArray[np.int16]
+    labels: npt.NDArray[Any]
+    table: Floats
+    values: Floats
 
 
 def count(places: Places, laid: Laid) -> Cells:
-    """The counts of these rows."""
+    """The counts of these rows, of which there are at most MAX_ROWS."""
     cells = Cells(places)
     ranged = len(places.ranged)
     cells.ranged += between(laid.numbers[:ranged], places.bounds)
@@ -86,40 +74,55 @@ def count(places: Places, laid: Laid) -> Cells:
     cells.coded += _coded(places, laid.codes)
     if (projections := places.profile.projections) is not None:
         cells.projected += between(projected(places, projections, laid), _padded(projections.edges))
-    cells.values += between(laid.values, places.value_bounds)
+    cells.values += between(laid.values[None, :], places.value_bounds) if len(places.value_bounds) else 0
     if places.classes:
         _add_classes(places, laid, cells)
     return cells
 
 
 def between(values: Floats, edges: Floats) -> Counts:
-    """Of each row of values, how many are in each cell (edge i-1 < x <= edge i) between its edges; NaN in the last."""
-    width = edges.shape[1] + 2
-    if not values.size:
-        return _zeros(len(edges), width)
-    place = np.zeros(values.shape, np.uint8)
-    for column in range(edges.shape[1]):
-        place += (values > edges[:, column, None]).view(np.uint8)
-    return _tally(place, np.isnan(values), width)
+    """Of each row of values, how many are in each cell (edge i-1 < x <= edge i) between its edges; NaN in the last.
+
+    `edges` ascend in each row. At most MAX_ROWS values a row.
+    """
+    rows, cells = edges.shape[0], edges.shape[1] + 1
+    found = _zeros(rows, cells + 1)
+    if values.size:
+        comparisons = [(np.greater, edges[:, column, None]) for column in range(cells - 1)]
+        counts = _true(values, [*comparisons, (np.not_equal, values)])
+        found[:, 0] = values.shape[1] - counts[-1]
+        found[:, 1:] = counts.T
+        found[:, : cells - 1] -= found[:, 1:cells]
+    return found
 
 
 def equal(values: Floats, known: Floats) -> Counts:
-    """Of each row of values, how many equal none of its row of known ones, then each of them; NaN in the last cell."""
-    width = known.shape[1] + 2
-    if not values.size:
-        return _zeros(len(known), width)
-    place = np.zeros(values.shape, np.uint8)
-    for column in range(known.shape[1]):
-        place += (values == known[:, column, None]).view(np.uint8) * np.uint8(column + 1)
-    return _tally(place, np.isnan(values), width)
+    """Of each row of values, how many equal none of its row of known ones, then each of them; NaN in the last cell.
+
+    At most MAX_ROWS values a row.
+    """
+    found = _zeros(known.shape[0], known.shape[1] + 2)
+    if values.size:
+        comparisons = [(np.equal, known[:, column, None]) for column in range(known.shape[1])]
+        found[:, 1:] = _true(values, [*comparisons, (np.not_equal, values)]).T
+        found[:, 0] = values.shape[1] - found.sum(axis=1)
+    return found
 
 
-def _tally(place: _Bytes, missing: npt.NDArray[np.bool_], width: int) -> Counts:
-    if missing.any():
-        place[missing] = width - 1
-    rows = len(place)
-    flat = place + np.arange(0, rows * width, width)[:, None]
-    return np.bincount(flat.ravel(), minlength=rows * width).reshape(rows, width)
+def _true(values: Floats, comparisons: Sequence[tuple[np.ufunc, Floats]]) -> Counts:
+    """How often each comparison is true in each row of values: comparisons x rows.
+
+    Eight truths are added at a time, each in a byte of a whole number.
+    """
+    rows, width = values.shape
+    lanes = np.zeros((rows, -(-width // 8)), np.uint64)
+    true = lanes.view(np.bool_)[:, :width]
+    sums = np.empty((len(comparisons), rows), np.uint64)
+    for place, (compare, other) in enumerate(comparisons):
+        compare(values, other, out=true)
+        np.add.reduce(lanes, axis=1, out=sums[place])
+    found: Counts = sums.view(np.uint8).reshape(len(comparisons), rows, 8).sum(axis=2, dtype=np.int64)
+    return found
 
 
 def code_widths(places: Places) -> list[int]:
@@ -140,7 +143,7 @@ def projected(places: Places, projections: Projections, laid: Laid) -> Floats:
     """The projections of each row: projections x rows."""
     rows = {place: row for row, place in enumerate((*places.ranged, *places.valued))}
     coded = {place: row for row, place in enumerate(places.coded)}
-    z = np.empty((len(projections.features), laid.labels.shape[0]))
+    z = np.empty((len(projections.features), laid.numbers.shape[1]))
     for row, place in enumerate(projections.features):
         if place in rows:
             z[row] = laid.numbers[rows[place]]
@@ -151,7 +154,8 @@ def projected(places: Places, projections: Projections, laid: Laid) -> Floats:
     z -= projections.mean[:, None]
     z /= projections.scale[:, None]
     np.clip(z, -CLIP, CLIP, out=z)
-    z[np.isnan(z)] = 0.0
+    if (missing := np.isnan(z)).any():
+        z[missing] = 0.0
     return projections.weights @ z
 
 
@@ -166,17 +170,19 @@ def _add_classes(places: Places, laid: Laid, cells: Cells) -> None:
     predictions = places.profile.predictions
     if predictions is None:
         return
-    labels = laid.labels
-    if places.outputs.label is None:
-        labels = best(laid.table)
-    elif isinstance(predictions.classes[0], int):
-        labels = _places_of(labels, np.array(predictions.classes))
-    many = len(predictions.classes)
-    cells.labels += np.bincount(labels[labels >= 0], minlength=many)
-    if predictions.is_probable:
-        cells.confidence += between(laid.table.max(axis=0, keepdims=True), PROBABILITY_EDGES)
-        if (place := predictions.positive) is not None:
-            cells.scores += between(laid.table[place : place + 1], PROBABILITY_EDGES)
+    labels = (
+        best(laid.table.T) if places.outputs.label is None else _places_of(laid.labels, predictions.classes)
+    )
+    cells.labels += np.bincount(labels[labels >= 0], minlength=len(predictions.classes))
+    if not predictions.is_probable:
+        return
+    table = np.ascontiguousarray(laid.table.T)
+    place = predictions.positive
+    scores = [] if place is None else [table[place]]
+    found = np.stack([table.max(axis=0), *scores])
+    counts = between(found, np.repeat(PROBABILITY_EDGES, len(found), axis=0))
+    cells.confidence += counts[0]
+    cells.scores += counts[1:].sum(axis=0)
 
 
 def best(table: Floats) -> Counts:
@@ -184,11 +190,10 @@ def best(table: Floats) -> Counts:
     return np.where(np.isnan(table).any(axis=0), -1, table.argmax(axis=0))
 
 
-def _places_of(labels: Counts, classes: npt.NDArray[Any]) -> Counts:
+def _places_of(labels: npt.NDArray[Any], classes: tuple[int | str, ...]) -> Counts:
     """The place of each label among the classes; -1 where it is none."""
-    order = np.argsort(classes)
-    found = order[np.searchsorted(classes, labels, sorter=order).clip(max=len(classes) - 1)]
-    return np.where(classes[found] == labels, found, -1)
+    place = {name: position for position, name in enumerate(classes)}.get
+    return np.array([place(label, -1) for label in labels.tolist()], np.int64)
 
 
 def _zeros(*shape: int) -> Counts:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf, nan
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +56,7 @@ class Places:
     `numbers`, `lengths` (of texts) and `codes`: where each comes from. `bounds`: ranged x BOUNDS, what a value may be
     greater than, ascending, filled up with infinities. `values`: valued x the most values, filled up with NaN.
     `codebooks`: the code of each text: its place among the values; then come "other" and "missing". `value_bounds`: as
-    `bounds`, of the model's value. `shapes`: of each input for a single row, without the row.
+    `bounds`, of the model's value. `matrix`: the input that holds all features. `dtypes`: of the inputs.
     """
 
     profile: Profile
@@ -71,6 +72,7 @@ class Places:
     value_bounds: Floats
     outputs: OutputPlaces
     matrix: int | None
+    dtypes: tuple[np.dtype[Any], ...]
 
     @property
     def classes(self) -> tuple[int | str, ...]:
@@ -154,6 +156,7 @@ def places(profile: Profile, signature: Signature) -> Places:
         _table([] if value is None else [bounds(value)]),
         OutputPlaces() if predictions is None else _outputs(predictions, signature),
         None if profile.input is None else signature.input_positions[profile.input],
+        tuple(spec.dtype for spec in signature.inputs),
     )
 
 

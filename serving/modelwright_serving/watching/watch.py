@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter, thread_time, time
 from traceback import format_exception
+from typing import NamedTuple
 
 import numpy as np
 
 from modelwright_serving import logs
 from modelwright_serving.oip.errors import OipError
+from modelwright_serving.oip.tensors import Tensor
 from modelwright_serving.runs import Outcome, Seen
 from modelwright_serving.watching import report
 from modelwright_serving.watching.budget import Budget
@@ -29,6 +31,7 @@ from modelwright_serving.watching.windows import Window, Windows
 SECONDS = 3600
 # Without being asked for so long, counting ends.
 PATIENCE = 900.0
+_KNOWN_SHAPES = 1024
 
 
 class Watch:
@@ -145,7 +148,11 @@ class _Counts:
         self._random = np.random.default_rng()
         self._window: Window | None = None  # that of the rows in the buffer
         self._buffer = None if places is None else Buffer(places)
-        self._beside: Buffer | None = None
+        self._beside: Buffer | None = None  # made by the worker, when it needs one
+        self._most = self._most_beside = 0
+        if places is not None:
+            self._most, self._most_beside = (most_rows(places, beside=beside) for beside in (False, True))
+        self._known: dict[object, bool] = {}
 
     def kept(self) -> list[Window]:
         """The windows, with all that waits counted."""
@@ -153,11 +160,11 @@ class _Counts:
         return self.windows.kept()
 
     def take(self, outcomes: Sequence[Outcome]) -> None:
-        started = perf_counter()
-        window = self.windows.at(time())
-        if window is not self._window:
+        started, now = perf_counter(), time()
+        window = self._window
+        if window is None or now // self.windows.seconds != window.id:
             self._flush()
-            self._window = window
+            window = self._window = self.windows.at(now)
         allowed = self._budget.allows(started)
         for outcome in outcomes:
             if not isinstance(outcome.result, OipError):
@@ -166,12 +173,14 @@ class _Counts:
         self._budget.spend(perf_counter() - started)
 
     def _take(self, outcome: Outcome, window: Window, *, allowed: bool) -> None:
-        callers = [job.rows or outcome.rows for job in outcome.group if not job.ticket.is_copy]
-        window.requests += len(callers)
-        window.rows += sum(callers)
+        group = outcome.group
+        copies = True in [job.ticket.is_copy for job in group]
+        callers = _Callers.of(outcome) if copies else None
+        window.requests += len(group) if callers is None else callers.requests
+        window.rows += outcome.rows if callers is None else len(callers.rows)
         seen = outcome.seen
-        if seen is None and allowed and callers and self._buffer is not None:
-            seen = self._count(outcome, self._buffer, beside=False)
+        if seen is None and allowed and self._buffer is not None:
+            seen = self._count(outcome, callers, self._buffer, beside=False)
         if seen is None:
             return
         window.counted += seen.rows
@@ -188,45 +197,66 @@ class _Counts:
         for outcome in outcomes:
             if not isinstance(outcome.result, OipError):
                 started = thread_time()
-                seen = self._count(outcome, self._beside, beside=True)
+                copies = True in [job.ticket.is_copy for job in outcome.group]
+                callers = _Callers.of(outcome) if copies else None
+                seen = self._count(outcome, callers, self._beside, beside=True)
                 if seen is not None:
                     seen.cells = self._beside.take()
                     seen.seconds = thread_time() - started
                 outcome.seen = seen
 
-    def _count(self, outcome: Outcome, buffer: Buffer, *, beside: bool) -> Seen | None:
+    def _count(
+        self, outcome: Outcome, callers: _Callers | None, buffer: Buffer, *, beside: bool
+    ) -> Seen | None:
         """Hand the rows of callers to the buffer; None if it does not count them."""
-        places, inputs, result = self._places, outcome.inputs, outcome.result
-        if places is None or inputs is None or isinstance(result, OipError):
+        inputs, result, rows = outcome.inputs, outcome.result, outcome.rows
+        if not rows or inputs is None or isinstance(result, OipError) or not self._fits(inputs, result, rows):
             return None
-        rows = outcome.rows
-        if not rows or not places.fits(inputs, result, rows):
-            return None
-        chosen = self._chosen(outcome, most_rows(places, beside=beside))
-        if chosen is None:
+        most = self._most_beside if beside else self._most
+        if callers is None and rows <= most:
             buffer.add(inputs, result, rows, yields=beside)
-            sizes = [job.rows or rows for job in outcome.group]
-            return Seen(rows, sum([size * size for size in sizes]))
+            return Seen(rows, rows if rows == len(outcome.group) else _squares(_sizes(outcome)))
+        chosen = np.arange(rows) if callers is None else callers.rows
+        if len(chosen) > most:
+            chosen = chosen[spread(len(chosen), most, self._random)]
         if not len(chosen):
             return None
-        buffer.add(*places.some(inputs, result, chosen), len(chosen), yields=beside)
-        ends = np.cumsum([job.rows or rows for job in outcome.group])
-        sizes = np.bincount(np.searchsorted(ends, chosen, side="right")).tolist()
-        return Seen(len(chosen), sum([size * size for size in sizes]))
+        buffer.add(*buffer.places.some(inputs, result, chosen), len(chosen), yields=beside)
+        ends = np.cumsum(_sizes(outcome))
+        return Seen(len(chosen), _squares(np.bincount(np.searchsorted(ends, chosen, side="right")).tolist()))
 
-    def _chosen(self, outcome: Outcome, most: int) -> Chosen | None:
-        """The rows to count; None for all: those that copies brought are left out, and of many some."""
-        rows = outcome.rows
-        chosen: Chosen | None = None
-        if any(job.ticket.is_copy for job in outcome.group):
-            sizes = [job.rows or rows for job in outcome.group]
-            chosen = np.flatnonzero(np.repeat([not job.ticket.is_copy for job in outcome.group], sizes))
-            rows = len(chosen)
-        if rows <= most:
-            return chosen
-        some = spread(rows, most, self._random)
-        return some if chosen is None else chosen[some]
+    def _fits(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], rows: int) -> bool:
+        """Whether the tensors are as the profile says. There are few kinds of them: looked at once, known for long."""
+        shapes = tuple([tensor.shape for tensor in (*inputs, *outputs)])
+        found = self._known.get(shapes)
+        if found is None:
+            found = self._places is not None and self._places.fits(inputs, outputs, rows)
+            if len(self._known) >= _KNOWN_SHAPES:
+                self._known.clear()
+            self._known[shapes] = found
+        return found
 
     def _flush(self) -> None:
         if self._buffer is not None and self._window is not None:
             self._window.add(self._buffer.take())
+
+
+class _Callers(NamedTuple):
+    """What of a run was not asked by copies: the requests, and the places of their rows."""
+
+    requests: int
+    rows: Chosen
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> _Callers:
+        asked = [not job.ticket.is_copy for job in outcome.group]
+        return cls(sum(asked), np.flatnonzero(np.repeat(asked, _sizes(outcome))))
+
+
+def _sizes(outcome: Outcome) -> list[int]:
+    """The rows of each request of a run."""
+    return [job.rows or outcome.rows for job in outcome.group]
+
+
+def _squares(sizes: list[int]) -> int:
+    return sum([size * size for size in sizes])
