@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml stores/pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories verdicts gates drift estimators test provisions stores prometheus cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-docs soak
+.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories verdicts gates drift estimators test provisions stores prometheus cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-monitor bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,7 +94,7 @@ provisions:
 	@$(MAKE) --no-print-directory stores
 	@$(MAKE) --no-print-directory prometheus
 
-bench: bench-servers bench-path bench-rollouts bench-tables bench-stores ## Measure everything: speed beside other servers, what a user waits for, what callers lose
+bench: bench-servers bench-path bench-rollouts bench-tables bench-stores bench-monitor ## Measure everything: speed beside other servers, what a user waits for, what callers lose
 
 bench-servers: venv ## Measure the server beside other servers (12 minutes; QUICK=1: 2; BEFORE=COMMIT: beside itself, too)
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.servers $(if $(QUICK),--quick) $(if $(BEFORE),--before=$(BEFORE))
@@ -116,6 +116,9 @@ bench-tables: venv ## Measure where the time and the memory go when a million ro
 
 bench-stores: venv stores ## Measure a model of 1 GB from S3 and from https beside curl: rate, memory, what kills cost (5 minutes; QUICK=1)
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.stores $(if $(QUICK),--quick)
+
+bench-monitor: venv ## Measure what it costs a server to count its rows for drift, beside one that does not (3 minutes; QUICK=1)
+	@PYTHONPATH=tests $(VENV)/bin/python -m bench.monitor $(if $(QUICK),--quick)
 
 bench-docs: venv ## Write what bench-servers measured last into docs/performance.md
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.document

@@ -48,7 +48,7 @@ def logistic_regression(folder: Path) -> Model:
     rows, classes = load_breast_cancer(return_X_y=True)
     pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, classes)
     content = to_onnx(pipeline, rows[:1].astype(np.float32), options={"zipmap": False}).SerializeToString()
-    return _written(folder / "logistic.onnx", content, rows)
+    return written(folder / "logistic.onnx", content, rows)
 
 
 def heavy(folder: Path) -> tuple[Model, int]:
@@ -61,7 +61,7 @@ def heavy(folder: Path) -> tuple[Model, int]:
             narrow = width
         else:
             wide = width
-    return _written(folder / "heavy.onnx", _network(wide), rows), wide
+    return written(folder / "heavy.onnx", _network(wide), rows), wide
 
 
 def batch_ms(session: ort.InferenceSession, rows: int, runs: int = 15) -> float:
@@ -75,7 +75,8 @@ def batch_ms(session: ort.InferenceSession, rows: int, runs: int = 15) -> float:
     return sorted(taken)[runs // 3] * 1000
 
 
-def _written(path: Path, content: bytes, rows: Rows) -> Model:
+def written(path: Path, content: bytes, rows: Rows) -> Model:
+    """The model of these bytes, in a file."""
     path.write_bytes(content)
     return Model(path, rows, _session(content))
 
