@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import cast
 
+from fuzz import counted
 from fuzz.engine import Finding
 from fuzz.transport import Recorder
 from fuzz.turns import Turns
@@ -23,7 +24,6 @@ from modelwright_serving.model import LoadedModel, load
 from modelwright_serving.pace import Pace
 from modelwright_serving.predictions import Predictions
 from modelwright_serving.server import Server
-from modelwright_serving.watching.reading import Reading
 
 MODEL = "churn"
 
@@ -59,7 +59,8 @@ class Rig:
             # How long a run takes must not decide where it happens: inputs would not be the same twice.
             self.model: LoadedModel = replace(load(path, None), pace=Elsewhere() if by_worker else Here())
         with redirect_stdout(StringIO()):
-            self._server._install(self.model, 0.0, Reading(path))
+            self._server._install(self.model, 0.0, counted.reading(path, self.model.signature))
+        self._server._watch.asked(None)
         for host in (self._server._http, self._server._grpc, self._server._admin):
             host.stop()
 
@@ -101,6 +102,7 @@ class Rig:
             connection.connection_lost(None)
         self.settle()
         host.stop()
+        counted.check(self._server._watch)
         if host.memory.used != 0:
             raise Finding(f"{host.memory.used} bytes of bodies stay counted")
         if len(host):
