@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fuzz.engine import Finding
-from modelwright_serving.oip.signature import Signature
+from modelwright_serving.oip.signature import Signature, TensorSpec
 from modelwright_serving.watching.places import places
 from modelwright_serving.watching.profile import Feature, Predictions, Profile, Ranges, UnusableError
 from modelwright_serving.watching.reading import NO_PROFILE, Reading
@@ -29,13 +29,18 @@ def reading(path: Path, signature: Signature) -> Reading:
         else Feature(name, "numeric", _RANGES)
         for name, kind in zip(names, kinds, strict=True)
     )
-    value = next((spec.name for spec in signature.outputs if spec.datatype != "BYTES"), None)
-    predictions = None if value is None else Predictions(value=value, ranges=_RANGES)
+    predictions = next((_predictions(spec) for spec in signature.outputs if spec.datatype != "BYTES"), None)
     profile = Profile(features, 0, first.name if wide else None, None, predictions)
     try:
         return replace(Reading(path), places=places(profile, signature), reason=None)
     except UnusableError:
         return Reading(path)
+
+
+def _predictions(spec: TensorSpec) -> Predictions:
+    if spec.shape[1:] == (2,):
+        return Predictions((0, 1), 1, table=spec.name, is_probable=True)
+    return Predictions(value=spec.name, ranges=_RANGES)
 
 
 def check(watch: Watch) -> None:

@@ -28,6 +28,8 @@ from modelwright_serving.watching.profile import (
 
 # At most 9 edges, the lowest value and the highest one.
 BOUNDS = MAX_EDGES + 2
+# Columns of an output, of which the last may be there alone.
+_ALONE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,23 +204,26 @@ def _column(feature: Feature, signature: Signature) -> int:
 
 def _outputs(predictions: Predictions, signature: Signature) -> OutputPlaces:
     if predictions.value is not None:
-        return OutputPlaces(value=_output(signature, predictions.value, text=False))
+        return OutputPlaces(value=_output(signature, predictions.value, 1, text=False))
     label, table = predictions.label, predictions.table
-    is_text = isinstance(predictions.classes[0], str)
+    is_text, wide = isinstance(predictions.classes[0], str), len(predictions.classes)
     return OutputPlaces(
-        label=None if label is None else _output(signature, label, text=is_text),
-        table=None if table is None else _output(signature, table, text=False),
+        label=None if label is None else _output(signature, label, 1, text=is_text),
+        table=None if table is None else _output(signature, table, wide, text=False),
     )
 
 
-def _output(signature: Signature, name: str, *, text: bool) -> int:
+def _output(signature: Signature, name: str, wide: int, *, text: bool) -> int:
+    """The position of an output that has so many columns; of two, one may be there alone."""
     position = signature.output_positions.get(name)
     if position is None:
         raise UnusableError(f"the model has no output {name!r:.100}")
-    datatype = signature.outputs[position].datatype
-    if (datatype == "BYTES") != text:
+    spec = signature.outputs[position]
+    widths = ((wide,), (-1,), *(((1,), ()) if wide <= _ALONE else ()))
+    if (spec.datatype == "BYTES") != text or not spec.shape or spec.shape[1:] not in widths:
+        shape = list(spec.shape)
         raise UnusableError(
-            f"output {name!r:.100} is {datatype}, which does not suit the profile's predictions"
+            f"output {name!r:.100} is {spec.datatype} {shape}, which does not suit the profile"
         )
     return position
 
