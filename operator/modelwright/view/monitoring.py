@@ -52,11 +52,8 @@ def _score(each: Score) -> tuple[str, ...]:
     value = "-" if each.value is None else number(each.value)
     if each.low is not None and each.high is not None:
         value += f" ({number(each.low)} to {number(each.high)})"
-    limits = [
-        f"{word} {number(limit)}"
-        for word, limit in (("at least", each.min), ("at most", each.max))
-        if limit is not None
-    ]
+    bounds = (("at least", each.min), ("at most", each.max))
+    limits = [f"{word} {number(limit)}" for word, limit in bounds if limit is not None]
     return (
         each.name,
         value,

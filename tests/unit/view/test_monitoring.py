@@ -13,9 +13,9 @@ def test_drift_and_scores_are_shown_with_their_numbers() -> None:
 
     text = drawn(service)
 
-    assert "window of 20 s that began 21 s ago: 1,000 rows, Drifted (FeatureDrift), 2 in a row" in text
+    assert ": 1,000 rows, Drifted (FeatureDrift), 2 in a row" in text
     assert "DRIFTED  age" in text
-    assert "ok       income" in text or "income" not in text
+    assert "ok       income" in text
     assert "estimated accuracy 0.8: without labels, so blind to changes of meaning" in text
     assert "BELOW TARGET" in text
     assert "300 labels" in text

@@ -99,5 +99,5 @@ def _feature(found: drift.Found) -> DriftedFeature:
 
 
 def _rounded(value: float) -> float:
-    """To five significant digits: the status needs no more."""
-    return float(f"{value:.5g}")
+    """To five significant digits, and to six decimal places at most: the status needs no more."""
+    return round(float(f"{value:.5g}"), 6)
