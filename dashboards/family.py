@@ -6,6 +6,8 @@ from dashboards.layout import Dashboard, Row, Variable, graph, table
 OF = 'namespace="$namespace",version=~"$family-[0-9]+"'
 JOB = 'namespace="$namespace",name="$family",kind="TrainingJob"'
 WINDOW = "[$__rate_interval]"
+# 1 for each service that serves a version of the family, by name: to choose series of the operator by.
+SERVICES = f'max by (name) (label_replace(modelwright_model_info{{{OF}}}, "name", "$1", "model", "(.*)"))'
 
 DASHBOARD = Dashboard(
     "family",
@@ -67,8 +69,71 @@ DASHBOARD = Dashboard(
             ),
         ),
         Row(
+            "How sure they are (spec.monitoring of the services)",
+            (
+                graph(
+                    "Measured scores",
+                    "By the labels of callers, by service.",
+                    (
+                        (
+                            'max by (name, metric) (modelwright_measured_score{namespace="$namespace"}) '
+                            f"* on (name) group_left () {SERVICES}"
+                        ),
+                        "{{name}}: {{metric}}",
+                    ),
+                ),
+                graph(
+                    "Estimated accuracy",
+                    "Without labels, and so blind to changes of meaning.",
+                    (
+                        (
+                            'max by (name, metric) (modelwright_estimated_score{namespace="$namespace"}) '
+                            f"* on (name) group_left () {SERVICES}"
+                        ),
+                        "{{name}}",
+                    ),
+                    unit="percentunit",
+                    most=1,
+                ),
+                graph(
+                    "Drift",
+                    "1 while a service gets other data than its model was trained on.",
+                    (
+                        (
+                            'max by (name) (modelwright_drift_detected{namespace="$namespace"}) '
+                            f"* on (name) group_left () {SERVICES}"
+                        ),
+                        "{{name}}",
+                    ),
+                    most=1,
+                ),
+            ),
+        ),
+        Row(
             "The TrainingJob of this name",
             (
+                table(
+                    "Last decision",
+                    "What a trigger led to, and when.",
+                    "1000 * max by (trigger, outcome, reason) (modelwright_last_decision_time_seconds{"
+                    'namespace="$namespace",name="$family"})',
+                    unit="dateTimeFromNow",
+                ),
+                table(
+                    "Next run of the schedule",
+                    "If nothing holds it back.",
+                    "1000 * max by (name) (modelwright_next_schedule_time_seconds{"
+                    'namespace="$namespace",name="$family"})',
+                    unit="dateTimeFromNow",
+                ),
+                graph(
+                    "Failures in a row",
+                    "Of runs that triggers started. brakes.suspendAfterFailures ends the row.",
+                    (
+                        'max by (name) (modelwright_run_failures_in_a_row{namespace="$namespace",name="$family"})',
+                        "failures",
+                    ),
+                ),
                 table(
                     "Conditions that ask for a look",
                     "Empty is good. kubectl describe has the message of each.",

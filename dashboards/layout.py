@@ -78,6 +78,7 @@ def number(title: str, description: str, expression: str, legend: str = "", *, u
     return Panel(title, (Query(expression, legend),), description, unit, kind="stat")
 
 
-def table(title: str, description: str, expression: str, *hidden: str) -> Panel:
-    """The labels and values of the newest samples."""
-    return Panel(title, (Query(expression),), description, kind="table", hidden=("Time", "Value", *hidden))
+def table(title: str, description: str, expression: str, *, unit: str = "") -> Panel:
+    """The labels of the newest samples, and with a unit their values."""
+    hidden = ("Time",) if unit else ("Time", "Value")
+    return Panel(title, (Query(expression),), description, unit or "short", kind="table", hidden=hidden)

@@ -131,6 +131,40 @@ STANDING = Row(
         ),
     ),
 )
+SEEN = Row(
+    "What the model sees (spec.monitoring)",
+    (
+        graph(
+            "Drift of the worst features",
+            "How far each is from the hold-out, as a multiple of its limit: above 1 it is drift.",
+            (
+                (
+                    f"max by (feature, statistic) (modelwright_feature_drift{{{ABOUT}}}) / "
+                    f"max by (feature, statistic) (modelwright_drift_threshold{{{ABOUT}}})"
+                ),
+                "{{feature}} ({{statistic}})",
+            ),
+        ),
+        graph(
+            "Scores",
+            "Measured by callers' labels; estimated without them, and so blind to changes of meaning; the limits.",
+            (f"max by (metric) (modelwright_measured_score{{{ABOUT}}})", "{{metric}}"),
+            (f"max by (metric) (modelwright_estimated_score{{{ABOUT}}})", "{{metric}}, estimated"),
+            (f"max by (metric, bound) (modelwright_score_target{{{ABOUT}}})", "{{metric}}, {{bound}}"),
+        ),
+        graph(
+            "Rows of a window",
+            "Of the last one that was judged.",
+            (f"max by (name) (modelwright_monitor_window_rows{{{ABOUT}}})", "rows"),
+        ),
+        graph(
+            "Labels",
+            "That callers have sent, of the windows that are kept, by what became of them.",
+            (f"max by (outcome) (modelwright_feedback_labels{{{ABOUT}}})", "{{outcome}}"),
+            stacked=True,
+        ),
+    ),
+)
 SERVERS = Row(
     "Servers",
     (
@@ -202,5 +236,5 @@ DASHBOARD = Dashboard(
         Variable("namespace", "Namespace", "label_values(modelwright_model_info, namespace)"),
         Variable("service", "Service", 'label_values(modelwright_model_info{namespace="$namespace"}, model)'),
     ),
-    (NUMBERS, CALLERS, PROMISES, ROLLOUT, STANDING, SERVERS),
+    (NUMBERS, CALLERS, PROMISES, ROLLOUT, SEEN, STANDING, SERVERS),
 )

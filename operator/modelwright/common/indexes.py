@@ -263,6 +263,8 @@ SERVICES_MEASURED = Index("measured", INFERENCE_SERVICES, lambda service: _if(is
 # InferenceServices whose pods are asked for what they have counted.
 SERVICES_MONITORED = Index("monitored", INFERENCE_SERVICES, lambda service: _if(is_monitored(service)))
 SERVICES_ROLLED_OUT = Index("rolled-out", INFERENCE_SERVICES, lambda service: _if(is_rolled_out(service)))
+# TrainingJobs whose status has what became of their triggers.
+JOBS_TRIGGERED = Index("triggered", TRAINING_JOBS, lambda job: _if(bool(status_of(job).get("triggers"))))
 # Objects of each kind by the status of Ready; TrainingJobs and InferenceServices with a condition that asks for a look.
 BY_READY = tuple(
     Index("ready", resource, lambda body: (ready_status(body),))
@@ -276,6 +278,7 @@ NOTEWORTHY = tuple(
 INDEXES = (
     *BY_READY,
     *NOTEWORTHY,
+    JOBS_TRIGGERED,
     VERSIONS_OF_MODEL,
     VERSIONS_OF_DIGEST,
     VERSIONS_OF_JOB,

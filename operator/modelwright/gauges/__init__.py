@@ -3,6 +3,6 @@
 A gauge is a function of a view. It finds objects by indexes, and shows a bounded number of them.
 """
 
-from modelwright.gauges import conditions, monitoring
+from modelwright.gauges import conditions, monitoring, triggers
 
-GAUGES = (conditions.counts, conditions.noteworthy, monitoring.monitoring)
+GAUGES = (conditions.counts, conditions.noteworthy, monitoring.monitoring, triggers.triggers)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 
 from prometheus_client.parser import text_string_to_metric_families
-from unit.given.resources import a_service, a_training_job, a_world
+from unit.gauges.examples import decided, monitored
+from unit.given.resources import a_service, a_training_job
 
 from modelwright.api.monitoring import Objectives
 from modelwright.engine.metrics import Metrics
@@ -51,25 +52,23 @@ def exposed(text: str, added: Iterable[str]) -> dict[str, frozenset[str]]:
     return {name: frozenset(found) | frozenset(added) for name, found in labels.items()}
 
 
-def operator_exposition() -> str:
-    """What an operator says whose objects have something of everything."""
-    world = a_world()
-    service = a_service(world, monitoring={"drift": {}, "slo": {"availability": 0.99}}).settles()
-    a_training_job(world).settles()
-    stalled = {"type": "Stalled", "status": "True", "reason": "GoldenMismatch"}
-    world.edit(service.key, status={"conditions": [*service.status["conditions"], stalled]})
+def operator_metrics() -> Metrics:
+    """The metrics of an operator whose objects have something of everything."""
+    world = monitored()
+    a_service(world, name="other").settles()
+    decided(a_training_job(world, triggers={"schedule": "0 3 * * 1"}).settles())
     metrics = Metrics(("TrainingJob", "ModelVersion", "InferenceService"))
     metrics.watch(depth=lambda: 0.0, oldest=lambda: 0.0, leader=lambda: 1.0)
     metrics.requested("GET", 200)
     metrics.sampled("pod-counts", "answered")
     metrics.show(GAUGES, world.cache)
-    return metrics.text().decode()
+    return metrics
 
 
 @cache
 def operator_series() -> Series:
     """Of the operator."""
-    return exposed(operator_exposition(), OF_OPERATOR)
+    return exposed(operator_metrics().text().decode(), OF_OPERATOR)
 
 
 @cache
