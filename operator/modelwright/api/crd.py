@@ -107,6 +107,7 @@ RESOURCES = (
             Column("Replicas", ".status.replicas", type="integer"),
             *READY,
             Column("Url", ".status.url"),
+            Column("Drift", ".status.conditions[?(@.type=='DriftDetected')].reason", wide=True),
             *LAST,
         ),
     ),

@@ -63,7 +63,7 @@ class MonitorReports(Source[MonitorTargets, Pod, Answer]):
 
     fact = MONITOR_REPORTS
     resource = INFERENCE_SERVICES
-    limits = Limits(every=1.0, timeout=5.0, per_object=8, in_all=32)
+    limits = Limits(every=1.0, timeout=5.0, per_object=8, in_all=16)
 
     def __init__(self, session: aiohttp.ClientSession, port: int = ADMIN_PORT) -> None:
         self._session = session

@@ -298,3 +298,17 @@ def _deliver(intake: Intake, change: Change) -> None:
         intake.remove(TOYS, body)
     else:
         intake.put(TOYS, body)
+
+
+def test_what_a_body_says_is_noted_and_outlives_it() -> None:
+    def noted(view: View, body: Body) -> Iterable[tuple[Key, str, object]]:
+        yield toy_key("churn"), "words", body["data"]["word"]
+
+    intake = Intake([Kind(TOYS, plan_toy), replace(child(MAPS), notes=noted)], lambda key: None)
+    intake.put(TOYS, seen(toy_key("churn"), 1, "churn"))
+    word = {**seen(map_key("word"), 2, "word"), "data": {"word": "the last"}}
+    intake.put(MAPS, word)
+    intake.remove(MAPS, word)
+
+    assert intake.fact(toy_key("churn"), "words") == "the last"
+    assert intake.put(MAPS, seen(map_key("wordless"), 3, "wordless")), "what cannot be noted is taken in"
