@@ -81,6 +81,14 @@ def share_of_batch(width: int = 2) -> bytes:
     return model(nodes, [matrix("x", width)], [matrix("y", width)])
 
 
+def sum_of_row(width: int) -> bytes:
+    """The sum of the numbers of each row."""
+    axes = helper.make_tensor("axes", INT64, [1], [1])
+    nodes = [helper.make_node("ReduceSum", ["x", "axes"], ["y"], keepdims=0)]
+    total = helper.make_tensor_value_info("y", FLOAT, ["rows"])
+    return model(nodes, [matrix("x", width)], [total], [axes])
+
+
 def fails_on_large_numbers() -> bytes:
     """Looks rows up in a table of 8 entries: an index outside it fails the whole run."""
     table = helper.make_tensor("table", FLOAT, [8], [float(10 * index) for index in range(8)])
