@@ -475,6 +475,9 @@ class DataReport(Model):
     """What the data of a run was."""
 
     digest: Digest | None = Field(default=None, description="sha256 of the source's bytes.")
+    input_digest: Digest | None = Field(
+        default=None, description="Digest of all that was read, with a hold-out of its own."
+    )
     marker: Marker | None = Field(
         default=None, description="What shows without reading the source whether it has changed."
     )
@@ -511,7 +514,7 @@ class Run(Model):
     message: Message | None = Field(default=None, description="The same in a sentence.")
     known_digest: Digest | None = Field(
         default=None,
-        description="Digest of the data of the last successful run. With this data it ends before training, Skipped.",
+        description="The inputDigest of the last successful run. With this data it ends before training, Skipped.",
     )
     data: DataReport | None = Field(default=None, description="The data that it saw.")
     model_version: Name | None = Field(default=None, description="The ModelVersion that it ended in.")

@@ -61,6 +61,8 @@ class FetchReport(Model):
     """The report of fetch about the data."""
 
     digest: Digest | None = None
+    # Of all that was read; of data with a hold-out of its own that is another one than `digest`.
+    input_digest: Digest | None = None
     marker: Marker | None = None
     rows: Rows = Rows()
     dvc: DvcFile | None = None

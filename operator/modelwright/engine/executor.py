@@ -44,6 +44,7 @@ from modelwright.engine.plan import (
     Annotate,
     Apply,
     Confirm,
+    Count,
     Create,
     Delete,
     Effect,
@@ -101,12 +102,14 @@ class Executor:
         may_write: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
         operator: str = "",
+        count: Callable[[Count], None] = lambda _: None,
     ) -> None:
         self._api = api
         self._store = store
         self._recorder = recorder
         self._may_write = may_write
         self._clock = clock
+        self._count = count
         self._settled = Settled()
         self._unchanged = Unchanged()
         self._retries = Retries()
@@ -131,6 +134,8 @@ class Executor:
                 self._check_leadership()
                 await self._recorder.record(body, event)
             wrote = plan.status is not None and await self._write_status(key, body, plan.status)
+            for each in plan.counts if wrote else ():
+                self._count(each)
             if self._store.get(key) is None:  # the object is gone: its children must not be made
                 return wrote
         refusals = []

@@ -16,6 +16,15 @@ logger = logging.getLogger(__name__)
 # What is computed from the cache at each scrape.
 Gauges = Callable[[View], Iterable[Metric]]
 
+from modelwright.engine.plan import Count
+
+# What planners count: what it is, and the labels. All values of labels come from our own code.
+COUNTS = {
+    "modelwright_retraining_decisions": (
+        "Decisions whether a run is started, by trigger, outcome and reason.",
+        ("trigger", "outcome", "reason"),
+    ),
+}
 OUTCOMES = ("Done", "Again", "At", "Failed", "Terminal", "Standby")
 SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
 
@@ -50,6 +59,10 @@ class Metrics:
             ["fact", "outcome"],
             registry=self.registry,
         )
+        self._counts = {
+            name: Counter(name, what, labels, registry=self.registry)
+            for name, (what, labels) in COUNTS.items()
+        }
         for kind in kinds:  # a counter that is absent looks like one that does not exist
             self._seconds.labels(kind)
             for outcome in OUTCOMES:
@@ -86,6 +99,10 @@ class Metrics:
     def sampled(self, fact: str, outcome: str) -> None:
         """Counts one question asked for a fact."""
         self._samples.labels(fact, outcome).inc()
+
+    def counted(self, count: Count) -> None:
+        """Counts what a planner has decided."""
+        self._counts[count.name].labels(*count.labels).inc()
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""

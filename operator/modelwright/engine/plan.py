@@ -84,6 +84,14 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Count:
+    """Something to count, with the status that records it. `name`: one of `metrics.COUNTS`; `labels`: their values."""
+
+    name: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """The next step for one object.
 
@@ -92,12 +100,15 @@ class Plan:
     keep the later ones from being carried out: a planner makes an effect depend on another by what it observes. A
     plan that changed anything is followed by another one at once; `requeue_at` asks for one at that time.
 
-    `patience`: how long the status may wait, with the events: a state that passes sooner is never written. Effects do
-    not wait, so such a status must not record anything that they follow from.
+    `counts`: counted once the status is written.
+
+    `patience`: how long the status may wait, with the events and the counts: a state that passes sooner is never
+    written. Effects do not wait, so such a status must not record anything that they follow from.
     """
 
     status: Mapping[str, Any] | None = None
     events: tuple[Event, ...] = ()
+    counts: tuple[Count, ...] = ()
     effects: tuple[Effect, ...] = ()
     requeue_at: datetime | None = None
     patience: timedelta = timedelta(0)

@@ -116,7 +116,7 @@ class Reconciler:
             del self._waits_since[key]
             return plan
         requeue_at = due if plan.requeue_at is None else min(due, plan.requeue_at)
-        return replace(plan, status=None, events=(), requeue_at=requeue_at)
+        return replace(plan, status=None, events=(), counts=(), requeue_at=requeue_at)
 
     async def _report(self, key: Key, error: Exception) -> None:
         """Posts what kept the operator from planning: the object's conditions say nothing of it."""

@@ -106,6 +106,7 @@ class Operator:
             recorder,
             self.election.may_write,
             operator=f"{settings.lease_namespace}/{settings.lease_name}",
+            count=self.metrics.counted,
         )
         self._reconciler = Reconciler(planners, self.intake, executor, recorder, self._queue)
         self.watcher = Watcher(kinds, self.intake, self._client, configuration, settings.namespace)

@@ -48,7 +48,7 @@ class Observed(Primary):
     triggers: TriggerStatus | None = None
     # The services that the triggers name, by name.
     watched: Mapping[str, Watched] = field(default_factory=dict)
-    # The digest of the data of the last successful run with this recipe, if its ModelVersion is there.
+    # The digest of all that the last successful run with this recipe has read, if its ModelVersion is there.
     known_digest: str | None = None
     # The Job that looks whether the data has changed.
     probe_job: Body | None = None
@@ -129,7 +129,7 @@ def _known_digest(view: View, key: Key, body: Body, memory: Memory) -> str | Non
     for run in (memory.run, *memory.history):
         if run is not None and run.state == "Succeeded" and run.recipe_hash == recipe:
             is_there = view.get(Key(MODEL_VERSIONS, key.namespace, run.job)) is not None
-            return run.data.digest if is_there and run.data is not None else None
+            return run.data.input_digest if is_there and run.data is not None else None
     return None
 
 

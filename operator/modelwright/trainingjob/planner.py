@@ -55,7 +55,7 @@ from modelwright.trainingjob.runs import (
     summary_of_waiting,
     work,
 )
-from modelwright.trainingjob.triggers.decision import Choice
+from modelwright.trainingjob.triggers.decision import Choice, count_of
 from modelwright.trainingjob.triggers.probing import refusals_of_look
 from modelwright.trainingjob.triggers.signals import Trouble
 from modelwright.trainingjob.triggers.weighing import Weighed, failed_at_once, weigh
@@ -419,6 +419,7 @@ def _as_plan(
     return Plan(
         status=status,
         events=(*conditions.transition_events(before, summary), *retired.events, *weighed.events),
+        counts=tuple(map(count_of, weighed.decisions)),
         effects=(*effects, *retired.effects, *weighed.effects),
         requeue_at=min(times, default=None),
     )

@@ -124,6 +124,7 @@ def published(ended: Ended, job: Body) -> Published | Problem:
         return Problem("ResultUnreadable", f"the report of the run is unexpected at {first_fault(error)}")
     data = DataReport(
         digest=fetched.digest,
+        input_digest=fetched.input_digest,
         marker=fetched.marker,
         train_rows=fetched.rows.train,
         holdout_rows=fetched.rows.holdout,

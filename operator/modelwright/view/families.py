@@ -116,6 +116,7 @@ def document(version: Version) -> dict[str, Any]:
         "data": [_dumped(source) for source in version.lineage.data or ()],
         "madeAt": version.made,
         "digest": version.spec.artifact.digest,
+        "cause": None if version.lineage.cause is None else _dumped(version.lineage.cause),
         "estimator": version.lineage.estimator,
         "seed": version.lineage.seed,
         "approvals": [_dumped(each) for each in version.status.approvals],

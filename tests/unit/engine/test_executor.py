@@ -22,12 +22,14 @@ from modelwright.engine.errors import (
     Unavailable,
 )
 from modelwright.engine.executor import APPLIED_HASH, FRESH, Executor
+from modelwright.engine.metrics import Metrics
 from modelwright.engine.objects import ROOT_UID, Body, Key, owned_by, uid
 from modelwright.engine.plan import (
     ABSENT,
     Annotate,
     Apply,
     Confirm,
+    Count,
     Create,
     Delete,
     Effect,
@@ -64,7 +66,15 @@ class World:
         self.cache, self.shown = Cache(), len(self.api.history)
         self.told = Told(self.api)
         self.time = 0.0
-        self.executor = Executor(self.api, self.cache, self.told, lambda: self.leading, lambda: self.time)
+        self.counted: list[Count] = []
+        self.executor = Executor(
+            self.api,
+            self.cache,
+            self.told,
+            lambda: self.leading,
+            lambda: self.time,
+            count=self.counted.append,
+        )
         for key, body in self.api.objects.items():
             self.cache.put(key.resource, body)
 
@@ -732,3 +742,20 @@ async def test_a_crash_at_any_write_leaves_what_the_next_process_completes(
     assert world.live(KEY)["status"] == {"state": "x"}
     assert world.live()["data"] == {"a": "1"}
     assert second in world.api.objects
+
+
+async def test_what_a_plan_counts_is_counted_once_its_status_is_written(world: World) -> None:
+    count = Count("modelwright_retraining_decisions", ("Drift", "Started", "Drift"))
+    world.refuse(Unavailable("down"))
+    with pytest.raises(Unavailable):
+        await world.run(status={"state": "x"}, counts=(count,))
+    assert world.counted == []
+
+    await world.run(status={"state": "x"}, counts=(count,))
+    await world.run(status={"state": "x"}, counts=(count,))
+
+    assert world.counted == [count]
+    metrics = Metrics(("Toy",))
+    metrics.counted(count)
+    line = 'modelwright_retraining_decisions_total{outcome="Started",reason="Drift",trigger="Drift"} 1.0'
+    assert line in metrics.text().decode()

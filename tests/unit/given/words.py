@@ -42,7 +42,8 @@ LIBRARIES = {"onnxruntime": "1.27.0", "scikit-learn": "1.9.0"}
 def fetched(**parts: Any) -> dict[str, Any]:
     """The result of fetch."""
     return {
-        "digest": DATA_DIGEST, "size": 4096, "format": "csv", "task": "Classification", "taskFrom": "Estimator",
+        "digest": DATA_DIGEST, "inputDigest": DATA_DIGEST, "size": 4096, "format": "csv",
+        "task": "Classification", "taskFrom": "Estimator",
         "rows": {"train": 80, "holdout": 20}, "features": 2, "stratified": True, "notes": [], **parts,
     }  # fmt: skip
 

@@ -22,7 +22,7 @@ from modelwright.api.triggers import (
     TriggerStatus,
 )
 from modelwright.common.times import to_timestamp
-from modelwright.engine.plan import Event
+from modelwright.engine.plan import Count, Event
 from modelwright.trainingjob.runs import TERMINAL
 from modelwright.trainingjob.triggers.brakes import Brake, brake, suspends_after
 from modelwright.trainingjob.triggers.signals import ORDER, Signal
@@ -164,6 +164,11 @@ def recorded(status: TriggerStatus, decision: Decision) -> tuple[TriggerStatus, 
 
 def _kind(decision: Decision) -> tuple[str, str, int | None]:
     return decision.outcome, decision.reason, decision.run
+
+
+def count_of(decision: Decision) -> Count:
+    """The decision, to be counted."""
+    return Count("modelwright_retraining_decisions", (decision.trigger, decision.outcome, decision.reason))
 
 
 def event_of(decision: Decision) -> Event:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from heapq import heappop, heappush
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -23,6 +24,8 @@ NAMED = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+# No zone puts its clock forward or back by more, but for days that are left out at the date line.
+MOST_SHIFT = timedelta(hours=3)
 # How far back the last time of a schedule is looked for, step by step: the times of one step are few.
 _LOOKS_BACK = tuple(timedelta(hours=hours) for hours in (1, 6, 48, 24 * 32, 24 * 366, 24 * 366 * 9))
 
@@ -56,12 +59,51 @@ class Schedule:
         return None
 
     def _times(self, moment: datetime) -> Iterator[datetime]:
-        before = moment
-        for time in CronSim(self.fields, moment.astimezone(self.zone)):
-            # In an hour that is repeated, the library may go back to its first pass.
-            if (found := time.astimezone(UTC)) > before:
-                before = found
-                yield found
+        """All times later than this one.
+
+        The library only counts on the wall: of a clock that is put forward or back by half an hour it misses times.
+        """
+        before, waiting = moment, list[datetime]()
+        wall = moment.astimezone(self.zone).replace(tzinfo=None) - MOST_SHIFT
+        for shown in CronSim(self.fields, wall):
+            # Whatever the clock shows later cannot come before these.
+            certain = shown.replace(tzinfo=self.zone).astimezone(UTC) - MOST_SHIFT
+            while waiting and waiting[0] <= certain:
+                if (time := heappop(waiting)) > before:
+                    before = time
+                    yield time
+            for time in self._moments(shown):
+                heappush(waiting, time)
+        yield from (time for time in sorted(set(waiting)) if time > before)
+
+    def _moments(self, shown: datetime) -> Iterator[datetime]:
+        """When the clock on the wall shows this, in UTC."""
+        first = shown.replace(tzinfo=self.zone)
+        second = first.replace(fold=1)
+        if _is_skipped(first):
+            if not self._comes_twice:
+                yield _first_shown(first)
+            return
+        yield first.astimezone(UTC)
+        if self._comes_twice and second.utcoffset() != first.utcoffset():
+            yield second.astimezone(UTC)
+
+    @property
+    def _comes_twice(self) -> bool:
+        """True if a time that is repeated counts twice, and one that is skipped not at all."""
+        return any(field.startswith("*") for field in self.fields.split()[:2])
+
+
+def _is_skipped(time: datetime) -> bool:
+    """True if the clock on the wall never shows this time."""
+    return time.astimezone(UTC).astimezone(time.tzinfo).replace(tzinfo=None) != time.replace(tzinfo=None)
+
+
+def _first_shown(time: datetime) -> datetime:
+    """The moment, in UTC, at which the clock is put forward past a time that it skips."""
+    while _is_skipped(time):
+        time += timedelta(minutes=1)
+    return time.astimezone(UTC)
 
 
 @lru_cache(maxsize=1024)

@@ -13,6 +13,7 @@ from modelwright.api.base import Tensor
 from modelwright.api.modelversion import Baseline, Evaluation, Fairness, Intervals, Metric
 from modelwright.view.card.blocks import Bar, Bars, Block, Curves, Items, Line, Matrix, Section, Table, Text
 from modelwright.view.card.limits import limits
+from modelwright.view.cause import phrase
 from modelwright.view.format import number, percent
 from modelwright.view.version import (
     JudgedGate,
@@ -67,6 +68,7 @@ def _state(version: Version) -> list[Block]:
         "task": version.status.task,
         "made by": made,
         "made at": version.made,
+        "started by": phrase(lineage.cause) if lineage.cause else None,
         "author of the recipe": lineage.author,
         "made from": lineage.parent,
         "aliases": ", ".join(version.status.aliases) or "none",
