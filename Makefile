@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml stores/pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories verdicts gates drift estimators test provisions stores prometheus cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-monitor bench-docs soak
+.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories schedules verdicts gates drift estimators test provisions stores prometheus cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-monitor bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ fuzz: venv ## Feed the server a million mutated inputs per layer; ARGS="http --i
 
 histories: venv ## Live through a million random rollouts on plain data: no promise is broken, each comes to an end
 	@PYTHONPATH=tests $(VENV)/bin/python -m histories $(ARGS)
+
+schedules: venv ## Ten years of schedules in all time zones, against a clock on the wall (5 minutes); ARGS="--years 3"
+	@PYTHONPATH=tests $(VENV)/bin/python -m schedules $(ARGS)
 
 verdicts: venv ## Simulate 20,000 rollouts a row: how often a verdict is wrong, how soon a bad revision is found (15 minutes); ARGS=late
 	@PYTHONPATH=tests $(VENV)/bin/python -m verdicts $(ARGS)

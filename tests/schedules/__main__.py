@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from modelwright.trainingjob.triggers.schedule import parsed
@@ -49,12 +49,12 @@ def checked(zone: str, years: int) -> tuple[int, list[str]]:
     return count, wrong
 
 
-def _days(fields: str, zone: str, years: int) -> Iterator[object]:
-    """The local days on which a schedule has a time."""
+def _days(fields: str, zone: str, years: int) -> Iterator[date]:
+    """The local days on which a schedule has a time. A time that is skipped at the end of a day comes at midnight."""
     schedule, local, now = parsed(fields, zone), ZoneInfo(zone), BEGIN
     end = BEGIN + timedelta(days=years * 365 + years // 4 + 1)
     while (following := schedule.after(now)) is not None and following < end:
-        yield following.astimezone(local).date()
+        yield (following - timedelta(minutes=1)).astimezone(local).date()
         now = following
 
 

@@ -10,13 +10,12 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from modelwright.engine.cache import View
+from modelwright.engine.plan import Count
 
 logger = logging.getLogger(__name__)
 
 # What is computed from the cache at each scrape.
 Gauges = Callable[[View], Iterable[Metric]]
-
-from modelwright.engine.plan import Count
 
 # What planners count: what it is, and the labels. All values of labels come from our own code.
 COUNTS = {
