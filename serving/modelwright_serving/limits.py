@@ -121,7 +121,7 @@ class FeedbackLimits:
     body: int = 1024**2  # of a request with feedback
     document: int = 8 * 1024**2  # of the values of its JSON, as they are estimated
     entries: int = 10_000  # of a request with feedback
-    entries_at_once: int = 256  # counted in one turn of the event loop
+    entries_at_once: int = 64  # counted in one turn of the event loop
     least_key: int = 16
     key: int = 4096
     keys: int = 8  # files in the folder

@@ -14,7 +14,7 @@ from typing import Any
 
 from modelwright_serving.feedback import tokens
 from modelwright_serving.feedback.keys import Keys
-from modelwright_serving.feedback.scores import ModelScores
+from modelwright_serving.feedback.scores import ModelScores, classified
 from modelwright_serving.feedback.seen import Seen
 from modelwright_serving.feedback.tokens import HOUR, Issuer, Token
 from modelwright_serving.feedback.truths import Truths
@@ -184,11 +184,14 @@ class Feedback:
         true = 0 if predictions.is_regression else self._truths.place(truth)
         if true is None:
             return False
-        for scores in self._scores(read.digest):
-            if predictions.is_regression:
+        everywhere = self._scores(read.digest)
+        if predictions.is_regression:
+            for scores in everywhere:
                 scores.estimated(read.value, float(truth))
-            else:
-                scores.classified(read.label, true, read.value, predictions.positive)
+        else:
+            found = classified(read.label, true, read.value, predictions.positive)
+            for scores in everywhere:
+                scores.classified(found)
         return True
 
     # --- windows -----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from math import ceil, floor, isnan, log, log1p
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelwright_serving.limits import FEEDBACK
 
@@ -20,6 +20,38 @@ OTHER_CLASS = -1  # predicted: one that is not counted apart, and not the true o
 # As scikit-learn's log_loss clips 32-bit probabilities: their machine epsilon.
 _LEAST = 2.0**-23
 _LARGEST = 3.4028234663852886e38  # of 32-bit floats: so sums of fourth powers stay finite
+
+
+class Classified(NamedTuple):
+    """One prediction of a class, beside the truth. `pair`: the predicted and the true class. With a probability: the
+    `cell` of its `confidence`; of two classes also that of its `score`, and the terms of its `losses`."""
+
+    pair: tuple[int, int]
+    cell: int | None = None
+    confidence: float = 0.0
+    score: tuple[int, int] | None = None
+    losses: tuple[float, ...] = ()
+
+
+def classified(predicted: int, true: int, value: float, positive: int | None) -> Classified:
+    """Compare one prediction with its truth.
+
+    `value`: of two classes the probability of `positive`, of more the largest one; NaN if there is none.
+    """
+    if isnan(value):
+        return Classified((predicted, true))
+    confidence = value if positive is None or value > 0.5 else 1 - value
+    cell = max(0, ceil(confidence * CONFIDENCE_CELLS) - 1)  # the upper edge belongs to it, as in profile.json
+    if positive is None:
+        return Classified((predicted, true), cell, confidence)
+    is_positive = true == positive
+    clipped = min(max(value, _LEAST), 1 - _LEAST)
+    loss = -log(clipped) if is_positive else -log1p(-clipped)
+    square = (value - is_positive) ** 2
+    score = (int(is_positive), score_cell(value))
+    return Classified(
+        (predicted, true), cell, confidence, score, (1, loss, loss * loss, square, square * square)
+    )
 
 
 class ModelScores:
@@ -50,34 +82,20 @@ class ModelScores:
         self.loss = dict.fromkeys(("n", "log", "logSquare", "square", "fourth"), 0.0)
         self.error = dict.fromkeys(("n", "abs", "square", "fourth", "truth", "truthSquare"), 0.0)
 
-    def classified(self, predicted: int, true: int, value: float, positive: int | None) -> None:
-        """Count one prediction of a class.
-
-        `value`: of two classes the probability of `positive`, of more the largest one; NaN if there is none.
-        """
+    def classified(self, found: Classified) -> None:
+        """Count one prediction of a class."""
         self.labels += 1
-        pair = (predicted, true)
-        if predicted != true and pair not in self.confusion and len(self.confusion) >= FEEDBACK.pairs:
-            pair = (OTHER_CLASS, true)
+        pair = found.pair
+        if pair[0] != pair[1] and pair not in self.confusion and len(self.confusion) >= FEEDBACK.pairs:
+            pair = (OTHER_CLASS, pair[1])
         self.confusion[pair] += 1
-        if isnan(value):
-            return
-        confidence = value if positive is None else max(value, 1 - value)
-        cell = max(
-            0, ceil(confidence * CONFIDENCE_CELLS) - 1
-        )  # the upper edge belongs to it, as in profile.json
-        self._confidence[cell] += 1
-        self._certainty[cell] += confidence
-        self._correct[cell] += predicted == true
-        if positive is not None:
-            self._scored(value, is_positive=true == positive)
-
-    def _scored(self, probability: float, *, is_positive: bool) -> None:
-        self.scores[int(is_positive), score_cell(probability)] += 1
-        clipped = min(max(probability, _LEAST), 1 - _LEAST)
-        loss = -log(clipped) if is_positive else -log1p(-clipped)
-        square = (probability - is_positive) ** 2
-        _add(self.loss, 1, loss, loss * loss, square, square * square)
+        if found.cell is not None:
+            self._confidence[found.cell] += 1
+            self._certainty[found.cell] += found.confidence
+            self._correct[found.cell] += found.pair[0] == found.pair[1]
+        if found.score is not None:
+            self.scores[found.score] += 1
+            _add(self.loss, found.losses)
 
     def estimated(self, predicted: float, true: float) -> None:
         """Count one prediction of a number; one whose error is beyond 32-bit floats is left out of the moments."""
@@ -85,7 +103,7 @@ class ModelScores:
         error = predicted - true
         if abs(error) <= _LARGEST:
             square = error * error
-            _add(self.error, 1, abs(error), square, square * square, true, true * true)
+            _add(self.error, (1, abs(error), square, square * square, true, true * true))
 
     def document(self) -> dict[str, Any]:
         """As it stands in the report of a window (monitor.schema.json)."""
@@ -132,6 +150,6 @@ def _sum(pairs: Counter[tuple[int, int]], wanted: Callable[[int, int], bool]) ->
     return sum(count for pair, count in pairs.items() if wanted(*pair))
 
 
-def _add(sums: dict[str, float], *terms: float) -> None:
+def _add(sums: dict[str, float], terms: tuple[float, ...]) -> None:
     for name, term in zip(sums, terms, strict=True):
         sums[name] += term

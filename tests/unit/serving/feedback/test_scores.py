@@ -9,7 +9,7 @@ from sklearn import metrics
 
 from modelwright_serving.feedback.feedback import Feedback, Outcome
 from modelwright_serving.feedback.keys import Key, Keys
-from modelwright_serving.feedback.scores import OTHER_CLASS, SCORE_CELLS, ModelScores, score_cell
+from modelwright_serving.feedback.scores import OTHER_CLASS, SCORE_CELLS, ModelScores, classified, score_cell
 from modelwright_serving.feedback.tokens import Issuer
 from modelwright_serving.predictions import Class, Predictions, Read
 
@@ -176,7 +176,7 @@ def test_many_classes_take_bounded_room_and_accuracy_stays_exact() -> None:
     chance = np.random.default_rng(5)
     pairs = chance.integers(0, 300, (30_000, 2))
     for predicted, true in pairs.tolist():
-        scores.classified(predicted, true, float("nan"), None)
+        scores.classified(classified(predicted, true, float("nan"), None))
     found = scores.document()
     assert len(found["confusion"]) <= 1024 + 2 * 300
     assert sum(n for _, _, n in found["confusion"]) == 30_000
