@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -217,6 +219,37 @@ def test_thousands_of_truths_come_at_once(served: Served, cancer: models.Cancer)
         result["duplicate"] for result in results
     ) == pytest.approx(40_000)
     assert sum(result["counted"] for result in results) >= 9_990  # a memory of 1 MiB may take a few for known
+
+
+def test_a_flood_of_forged_tokens_holds_up_no_one_else(served: Served, cancer: models.Cancer) -> None:
+    """Tokens are checked in small portions, so that inference and health have their turns between them."""
+    body = json.dumps({"tokens": ["A" * 48] * 10_000, "truth": ["benign"] * 10_000}).encode()
+    ended = Event()
+
+    def flood(_: int) -> int:
+        sent = 0
+        while not ended.is_set():
+            reply = served.call("POST", FEEDBACK, body)
+            assert reply.status == 200
+            assert reply.document["forged"] == 10_000
+            sent += 1
+        return sent
+
+    with ThreadPoolExecutor(8) as pool:
+        floods = [pool.submit(flood, number) for number in range(8)]
+        waits: list[float] = []
+        while not all(future.running() for future in floods):
+            pass
+        for _ in range(30):
+            began = monotonic()
+            assert served.infer(matrix(cancer.rows[:1])).status == 200
+            assert served.get("/v2/health/ready").status == 200
+            waits.append(monotonic() - began)
+        ended.set()
+        assert sum(future.result() for future in floods) > 0
+    assert (
+        sorted(waits)[15] < 0.5
+    )  # seconds, of a machine that does much else; a request of the flood takes longer
 
 
 WRONG = {
