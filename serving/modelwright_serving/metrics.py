@@ -20,6 +20,8 @@ ROW_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 _LABELS = ("model", "version")
 # Every bound that a request can meet, by its name in `OipError.reason`.
 REFUSALS = ("QueueFull", "QueueAge", "RunTime", "Rows", "DocumentSize", "AnswerSize", "ModelMemory")
+# Shown from the first scrape on: Prometheus sees no increase in a series that begins with 1.
+SHOWN_CODES = {"http": ("200", "500", "503"), "grpc": ("OK", "INTERNAL", "UNAVAILABLE")}
 
 Code = TypeVar("Code", int, str)
 
@@ -179,8 +181,9 @@ class Metrics(Collector):
         for protocol, counted in (("http", self.http), ("grpc", self.grpc)):
             labels = (*self._labels, protocol)
             for family, codes in ((total, counted.codes), (unseen, counted.unseen)):
-                for code, count in sorted(codes.items()):
-                    family.add_metric((*labels, str(code)), count)
+                counts = dict.fromkeys(SHOWN_CODES[protocol], 0) | {str(c): n for c, n in codes.items()}
+                for code, count in sorted(counts.items()):
+                    family.add_metric((*labels, code), count)
             counted.durations.add_to(durations, labels)
             counted.unseen_durations.add_to(unseen_durations, labels)
             in_flight.add_metric(labels, counted.in_flight)

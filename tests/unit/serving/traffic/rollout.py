@@ -78,7 +78,7 @@ def unseen(served: Served) -> dict[tuple[str, str], int]:
         (sample.labels["protocol"], sample.labels["code"]): int(sample.value)
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if sample.name == "modelwright_unseen_requests_total"
+        if sample.name == "modelwright_unseen_requests_total" and sample.value
     }
     assert sum(found.values()) == sum(
         served.metric(
