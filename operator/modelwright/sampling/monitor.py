@@ -242,11 +242,13 @@ class MonitorAnswers:
         began = now if self._began is None else self._began
         grace = min(GRACE, current.window_seconds * GRACE_SHARE)
         newest = floor((now - grace) / current.window_seconds) - 1
+        # Not beyond the newest one: the clock may have been set back.
+        before = -1 if self._last is None else min(self._last.closable, newest)
         for candidate in (newest, newest - 1):
             end = (candidate + 1) * current.window_seconds
             if self._all_asked(current, end) or now >= max(end, began) + 2 * self._every + grace:
-                return candidate
-        return -1 if self._last is None else self._last.closable
+                return max(candidate, before)
+        return before
 
     def _all_asked(self, current: MonitorTargets, end: float) -> bool:
         """True if each pod that is Ready has reported since a window ended, and the profile is known."""

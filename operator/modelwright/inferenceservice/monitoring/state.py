@@ -19,7 +19,9 @@ from modelwright.api.monitoring import (
     Monitoring,
     MonitoringStatus,
 )
+from modelwright.common.resources import REVISION
 from modelwright.common.times import from_timestamp, to_timestamp_of
+from modelwright.engine.objects import labels
 from modelwright.inferenceservice.manifests.names import MONITOR_FILE, monitor_name
 from modelwright.inferenceservice.monitoring import kept as keeping
 from modelwright.inferenceservice.monitoring import scoring
@@ -92,7 +94,8 @@ class Watch:
     def _last_words(self) -> dict[str, Report]:
         """The last words of processes of the revision: those that were noted, and those that are there to read."""
         digest = self.stable.artifact.digest
-        there = words_of(self.observed.pods_of(self.stable.revision))
+        pods = (pod for pod in self.observed.pods if labels(pod).get(REVISION) == self.stable.revision)
+        there = words_of(pods)
         found = {report.process: report for report in (*self.observed.last_words.values(), *there)}
         return {process: report for process, report in found.items() if report.digest == digest}
 

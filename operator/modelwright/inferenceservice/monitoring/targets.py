@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 from modelwright.api.monitoring import WINDOW_SECONDS
 from modelwright.common.indexes import is_monitored
@@ -30,6 +31,7 @@ SERVER = "server"
 # How many times pods are asked in a window, and the bounds of the seconds in between.
 ASKED_IN_WINDOW = 20
 SHORTEST, LONGEST = 1.0, 120.0
+SPREAD = 0.1
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ class Pod:
 
     @property
     def every(self) -> float:
-        """Seconds from one question to the next."""
-        return interval(self.window_seconds)
+        """Seconds from one question to the next: a little less for one pod than for another, so that they are not all
+        asked at once."""
+        return interval(self.window_seconds) * (1 - SPREAD * crc32(self.uid.encode()) / 2**32)
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,20 @@ def test_the_last_word_of_a_pod_counts_even_if_the_pod_is_gone_at_once() -> None
     assert pods.status["rows"] == 1000
 
 
+def test_the_last_word_of_a_pod_that_is_about_to_go_is_read_by_an_operator_that_starts() -> None:
+    service = a_watched_service()
+    pods, pod = Reporting(service), service.starts("stable")
+    ends_with(pod, document([a_window(pods.first)], service.world.now.timestamp()))
+    going = {"deletionTimestamp": "2026-01-01T00:01:00Z", "finalizers": ["a.user/s"]}
+    service.world.edit(pod.key, metadata=going)
+    service.world.restart()
+    service.world.after(WINDOW)
+    pods.are_asked(pods.first)
+    service.settles()
+
+    assert pods.status["rows"] == 1000
+
+
 def test_the_last_word_of_a_pod_of_a_stranger_does_not_count() -> None:
     service = a_watched_service()
     pods, pod = Reporting(service), service.starts("stable")
