@@ -7,6 +7,7 @@ Histograms are shown by their fine cells: how many values are in each, not how m
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from math import inf
 
 from modelwright_serving.histogram import Histogram
@@ -29,11 +30,9 @@ def _lines(metrics: Metrics) -> Iterator[str]:
     yield from _cells("modelwright_request_duration_seconds_cell", "", metrics.durations())
     for revision, counts in metrics.traffic.revisions.items():
         yield from _revision(f'revision="{revision}"', counts)
-    for digest, kind, sum_ in metrics.feedback.samples():
-        yield f'modelwright_feedback_outcomes_total{{digest="{digest}",kind="{kind}"}} {sum_:.17g}\n'
-    for name, labels, count in metrics.predicted.samples():
+    for name, labels, value in chain(metrics.feedback.samples(), metrics.predicted.samples()):
         shown = ",".join(f'{label}="{text}"' for label, text in labels.items())
-        yield f"modelwright_{name}{{{shown}}} {count}\n"
+        yield f"modelwright_{name}{{{shown}}} {value:.17g}\n"
 
 
 def _revision(label: str, counts: RevisionCounts) -> Iterator[str]:

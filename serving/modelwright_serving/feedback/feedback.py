@@ -155,13 +155,12 @@ class Feedback:
             scores.posts += 1
             scores.post_squares += labels * labels
 
-    def samples(self) -> Iterator[tuple[str, str, float]]:
-        """For the view of a rollout: the model, and a sum with its name. What is too large for a count is left out."""
-        positive = None if self._predictions is None else self._predictions.positive
+    def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
+        """For the view of a rollout: name, labels and value. What is too large for a count is left out."""
         for model, scores in self.models.items():
-            for kind, value in scores.sums(positive).items():
-                if value <= _MOST_COUNTED:
-                    yield model, kind, value
+            for name, label, text, value in scores.sums():
+                if 0 < value <= _MOST_COUNTED:
+                    yield f"feedback_{name}_total", {"digest": model, label: text}, value
 
     def _outcome(self, token: str, truth: Class) -> tuple[Outcome, str]:
         read = tokens.read(token, self._keys)

@@ -7,7 +7,7 @@ from the sums of losses, calibration from confidence, certainty and correct, err
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from math import ceil, floor, isnan, log, log1p
 from typing import Any, NamedTuple
 
@@ -120,22 +120,20 @@ class ModelScores:
             found["error"] = {**self.error, "n": int(self.error["n"])}
         return found
 
-    def sums(self, positive: int | None) -> dict[str, float]:
-        """What two models are compared by. `positive`: the positive class of two."""
-        pairs, loss, error = self.confusion, self.loss, self.error
-        found: dict[str, float] = {"labels": self.labels}
-        if pairs:
-            found["right"] = _sum(pairs, lambda said, true: said == true)
-        if positive is not None:
-            found["truePositive"] = pairs[positive, positive]
-            found["falsePositive"] = _sum(pairs, lambda said, true: said == positive != true)
-            found["falseNegative"] = _sum(pairs, lambda said, true: true == positive != said)
-        if loss["n"]:
-            found |= {"log": loss["log"], "logSquare": loss["logSquare"], "lossLabels": loss["n"]}
-        if error["n"]:
-            found |= {"abs": error["abs"], "square": error["square"], "errorLabels": error["n"]}
-        found |= {"posts": self.posts, "postSquares": self.post_squares}
-        return found
+    def sums(self) -> Iterator[tuple[str, str, str, float]]:
+        """What two models are compared by: a name, a label with its value, and a sum. None is negative."""
+        if self.confusion:
+            right = sum(count for (said, true), count in self.confusion.items() if said == true)
+            yield "labels", "right", "true", right
+            yield "labels", "right", "false", self.labels - right
+        for name, sums, kinds in (
+            ("loss", self.loss, ("n", "log", "logSquare")),
+            ("error", self.error, ("n", "abs", "square")),
+        ):
+            for kind in kinds if sums["n"] else ():
+                yield name, "kind", kind, sums[kind]
+        yield "posts", "kind", "n", self.posts
+        yield "posts", "kind", "squares", self.post_squares
 
 
 def score_cell(probability: float) -> int:
@@ -144,10 +142,6 @@ def score_cell(probability: float) -> int:
         return 0 if probability <= 0 else SCORE_CELLS - 1
     quarters = floor(4 * (log(probability) - log1p(-probability)))
     return min(max(quarters + SCORE_CELLS // 2, 0), SCORE_CELLS - 1)
-
-
-def _sum(pairs: Counter[tuple[int, int]], wanted: Callable[[int, int], bool]) -> int:
-    return sum(count for pair, count in pairs.items() if wanted(*pair))
 
 
 def _add(sums: dict[str, float], terms: tuple[float, ...]) -> None:

@@ -100,7 +100,7 @@ class Predicted:
         cells = np.minimum((values * CELLS).astype(np.int64), CELLS - 1)
         self._cells += np.bincount(cells, minlength=CELLS)
 
-    def samples(self) -> Iterator[tuple[str, dict[str, object], int]]:
+    def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
         """For the view of a rollout: name, labels and value. `classes` is equal for models with equal classes."""
         if self._predictions is None or not self.rows:
             return
@@ -111,6 +111,6 @@ class Predicted:
         ):
             for place, count in enumerate(counts.tolist()):
                 if count:
-                    yield name, {"classes": classes, label: place}, count
+                    yield name, {"classes": classes, label: str(place)}, count
         for kind in ("requests", "rows", "squares"):
             yield "predicted_total", {"kind": kind}, getattr(self, kind)

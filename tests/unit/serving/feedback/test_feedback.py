@@ -146,22 +146,44 @@ def test_a_rollout_shows_the_scores_of_both_models(feedback: Feedback) -> None:
         delivery.count(token(CANARY, value=0.5), "no")
         delivery.count("nothing", "no")
         assert delivery.end()["counted"] == len(labels) + 1
-    lines = [line for line in render(metrics).decode().splitlines() if "feedback" in line]
-    found = {tuple(line.split('"')[1:4:2]): float(line.split()[-1]) for line in lines}
-    whole = "labels right truePositive falsePositive falseNegative log logSquare lossLabels posts postSquares"
-    own = [3, 2, 2, 1, 0, *(2 * np.log(4 / 3) ** power + np.log(4) ** power for power in (1, 2)), 3, 2, 5]
-    canary = [2, 0, 0, 2, 0, 2 * np.log(2), 2 * np.log(2) ** 2, 2, 2, 2]
-    expected = {
-        (digest, kind): value
-        for digest, values in (("abababab", own), ("cdcdcdcd", canary))
-        for kind, value in zip(whole.split(), values, strict=True)
-    }
-    assert found == pytest.approx(expected)
+    found = [line.rpartition(" ") for line in render(metrics).decode().splitlines() if "feedback" in line]
+    values = {name.removeprefix("modelwright_feedback_"): float(value) for name, _, value in found}
+    loss = [2 * np.log(4 / 3) ** power + np.log(4) ** power for power in (1, 2)]
+    of = 'digest="abababab"'
+    assert {name: value for name, value in values.items() if of in name} == pytest.approx(
+        {
+            f'labels_total{{{of},right="true"}}': 2,
+            f'labels_total{{{of},right="false"}}': 1,
+            f'loss_total{{{of},kind="n"}}': 3,
+            f'loss_total{{{of},kind="log"}}': loss[0],
+            f'loss_total{{{of},kind="logSquare"}}': loss[1],
+            f'posts_total{{{of},kind="n"}}': 2,
+            f'posts_total{{{of},kind="squares"}}': 5,
+        }
+    )
+    of = 'digest="cdcdcdcd"'
+    assert {name: value for name, value in values.items() if of in name} == pytest.approx(
+        {
+            f'labels_total{{{of},right="false"}}': 2,
+            f'loss_total{{{of},kind="n"}}': 2,
+            f'loss_total{{{of},kind="log"}}': 2 * np.log(2),
+            f'loss_total{{{of},kind="logSquare"}}': 2 * np.log(2) ** 2,
+            f'posts_total{{{of},kind="n"}}': 2,
+            f'posts_total{{{of},kind="squares"}}': 2,
+        }
+    )
 
 
 def test_sums_of_a_regression_that_are_no_counts_are_left_out(feedback: Feedback) -> None:
     numbers = Predictions((), None, None, 0)
     feedback.follow(OWN, numbers)
-    assert _count(feedback, token(predictions=numbers), 1e9) is Outcome.COUNTED
-    kinds = {kind for _, kind, _ in feedback.samples()}
-    assert kinds == {"labels", "abs", "errorLabels", "posts", "postSquares"}
+    delivery = feedback.begin()
+    delivery.count(token(predictions=numbers), 1e9)
+    delivery.end()
+    kinds = {(name, labels["kind"]) for name, labels, _ in feedback.samples()}
+    assert kinds == {
+        ("feedback_error_total", "n"),
+        ("feedback_error_total", "abs"),
+        ("feedback_posts_total", "n"),
+        ("feedback_posts_total", "squares"),
+    }
