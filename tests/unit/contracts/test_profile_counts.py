@@ -1,8 +1,9 @@
-"""The server counts the rows of the hold-out into the very counts of the profile that publish has made of them."""
+"""The three programs agree on profile.json: publish makes it, the server counts by it, the operator judges by it."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,17 @@ from unit.training.pod import Pod, churn, numbers
 from unit.training.test_profile import mixed
 from unit.training.test_publish import model as onnx_model
 
+from modelwright.checks.drift import Demands, judge
+from modelwright.checks.monitored import Profile, Window
 from modelwright_serving import model as served
 from modelwright_serving.oip.request import decode
+from modelwright_serving.oip.tensors import Tensor
 from modelwright_serving.watching import reading, report
 from modelwright_serving.watching.buffer import Buffer
 from modelwright_serving.watching.places import Places
 from modelwright_training.documents import load_dataset
 from modelwright_training.features import frames
-from modelwright_training.judging.loaded import load
+from modelwright_training.judging.loaded import Loaded, load
 from modelwright_training.onnxfile import modelfile
 
 TREES = "sklearn.ensemble.HistGradientBoostingClassifier"
@@ -76,26 +80,30 @@ OWN = {
 }
 
 
-def counted(pod: Pod) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The profile that publish leaves, and what a server of the model counts of the hold-out's rows."""
-    ending = pod.run("publish")
-    assert ending.code == 0, ending.document
-    folder = next(pod.paths.artifacts.rglob("model.onnx")).parent
-    model = served.load(folder / "model.onnx", ending.result["artifact"]["digest"], folder / "golden.json")
-    found = reading.read(reading.beside(folder / "model.onnx"), model.signature)
-    assert found.digest == ending.result["profile"]["digest"]
-    assert found.places is not None, found.problem
-    profile = pod.published("profile")
-    return profile, _window(pod, found.places, model)
+@dataclass(frozen=True)
+class Served:
+    """A model that a run has published, as a server has it, and its hold-out."""
 
+    profile: dict[str, Any]
+    places: Places
+    model: served.LoadedModel
+    trained: Loaded
+    holdout: pd.DataFrame
 
-def _window(pod: Pod, places: Places, model: served.LoadedModel) -> dict[str, Any]:
-    dataset = load_dataset(pod.paths.dataset)
-    trained = load(modelfile.read(pod.paths.model_file), dataset)
-    holdout = frames.load_rows(pod.paths.holdout_rows, dataset)
-    buffer = Buffer(places)
-    for start in range(0, len(holdout), BATCH):
-        inputs = trained.feed.feed(holdout.iloc[start : start + BATCH])
+    def window(self, frame: pd.DataFrame) -> dict[str, Any]:
+        """What the server counts of these rows, that come in requests of BATCH rows."""
+        buffer = Buffer(self.places)
+        for start in range(0, len(frame), BATCH):
+            rows = frame.iloc[start : start + BATCH]
+            inputs = self.requested(rows)
+            outputs = self.model.run(inputs)
+            assert self.places.fits(inputs, outputs, len(rows))
+            buffer.add(inputs, outputs, len(rows))
+        return report._cells(self.places, buffer.take())
+
+    def requested(self, rows: pd.DataFrame) -> list[Tensor]:
+        """The tensors that arrive when these rows are sent as JSON."""
+        inputs = self.trained.feed.feed(rows)
         request = {
             "inputs": [
                 {
@@ -104,15 +112,25 @@ def _window(pod: Pod, places: Places, model: served.LoadedModel) -> dict[str, An
                     "shape": list(inputs[tensor.name].shape),
                     "data": [_sent(value) for value in inputs[tensor.name].reshape(-1).tolist()],
                 }
-                for tensor in trained.model.inputs
+                for tensor in self.trained.model.inputs
             ]
         }
-        tensors = decode(model.signature, orjson.dumps(request)).tensors(model.signature)
-        rows = len(holdout.iloc[start : start + BATCH])
-        outputs = model.run(tensors)
-        assert places.fits(tensors, outputs, rows)
-        buffer.add(tensors, outputs, rows)
-    return report._cells(places, buffer.take())
+        return decode(self.model.signature, orjson.dumps(request)).tensors(self.model.signature)
+
+
+def publish(pod: Pod) -> Served:
+    """Publish the model of a pod, and serve what is in the store."""
+    ending = pod.run("publish")
+    assert ending.code == 0, ending.document
+    folder = next(pod.paths.artifacts.rglob("model.onnx")).parent
+    model = served.load(folder / "model.onnx", ending.result["artifact"]["digest"], folder / "golden.json")
+    found = reading.read(reading.beside(folder / "model.onnx"), model.signature)
+    assert found.digest == ending.result["profile"]["digest"]
+    assert found.places is not None, found.problem
+    dataset = load_dataset(pod.paths.dataset)
+    trained = load(modelfile.read(pod.paths.model_file), dataset)
+    holdout = frames.load_rows(pod.paths.holdout_rows, dataset)
+    return Served(pod.published("profile"), found.places, model, trained, holdout)
 
 
 def _sent(value: Any) -> Any:
@@ -120,14 +138,11 @@ def _sent(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def check(profile: dict[str, Any], window: dict[str, Any]) -> None:
+def check(found: Served) -> None:
+    """The hold-out is counted as the profile has it."""
+    profile, window = found.profile, found.window(found.holdout)
     assert window["features"] == [
-        [
-            *each.get("counts", []),
-            each.get("other", 0),
-            each["missing"],
-            each.get("outside", 0),
-        ]
+        [*each.get("counts", []), each.get("other", 0), each["missing"], each.get("outside", 0)]
         for each in profile["features"]
     ]
     expected = profile["projections"]
@@ -142,7 +157,7 @@ def test_the_hold_out_is_counted_as_its_profile_has_it(pod: Pod, name: str) -> N
     frame, recipe = PUBLISHED[name]
     pod.given_rows(frame, "rows.parquet").given(**recipe, data={"uri": "pvc://lake/rows.parquet"})
     assert pod.through("fetch", "train").code == 0
-    check(*counted(pod))
+    check(publish(pod))
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -150,4 +165,41 @@ def test_so_it_is_for_models_of_other_trainers(pod: Pod, name: str) -> None:
     pod.given_rows(numbers(600).round(2)).given(trainer={"image": "mine"})
     pod.given_model(onnx_model(OWN[name]))
     assert pod.run("fetch").code == 0
-    check(*counted(pod))
+    check(publish(pod))
+
+
+def callers(
+    random: np.random.Generator, rows: int, *, moved: float = 0, together: float = 0.8
+) -> pd.DataFrame:
+    """Rows of 20 features: x8 may move by some standard deviations; x0 and x1, x2 and x3 go together."""
+    values = random.normal(size=(rows, 20))
+    for one, other in ((0, 1), (2, 3)):
+        values[:, other] = together * values[:, one] + np.sqrt(1 - together**2) * values[:, other]
+    values[:, 4] = random.poisson(3, rows)
+    values[:, 5] = np.where(random.random(rows) < 0.8, 0, random.gamma(2, 10, rows))
+    values[:, 8] += moved
+    frame = pd.DataFrame(values, columns=[f"x{place}" for place in range(20)])
+    return frame.assign(plan=random.choice(["a", "b", "c", "d"], rows, p=[0.5, 0.3, 0.15, 0.05]))
+
+
+def test_drift_is_found_by_what_is_published_and_counted(pod: Pod) -> None:
+    random = np.random.default_rng(1)
+    frame = callers(random, 10_000)
+    frame["y"] = (frame.iloc[:, :9].sum(axis=1) + random.normal(size=len(frame)) > 4).astype(int)
+    pod.given_rows(frame, "rows.parquet").given(estimator=TREES, data={"uri": "pvc://lake/rows.parquet"})
+    assert pod.through("fetch", "train").code == 0
+    found = publish(pod)
+    profile = Profile.read(found.profile)
+
+    def reasons(windows: int, rows: int, **how: float) -> list[str]:
+        """Why windows of so many rows, each a caller's, are judged as they are."""
+        seen = {"requests": rows, "rows": rows, "counted": rows, "squares": rows}
+        judged = []
+        for _ in range(windows):
+            window = {**seen, **found.window(callers(random, rows, **how))}
+            judged.append(judge(profile, Window.read(window, profile), Demands()))
+        return [str(each.reason) for each in judged]
+
+    assert reasons(20, 500) == ["NoDrift"] * 20
+    assert reasons(20, 500, moved=0.3).count("FeatureDrift") >= 17
+    assert reasons(10, 1000, together=-0.8) == ["CorrelationDrift"] * 10
