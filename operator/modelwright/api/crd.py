@@ -77,6 +77,8 @@ RESOURCES = (
             Column("Model", ".status.model"),
             Column("Run", ".status.run.number", type="integer"),
             Column("State", ".status.run.state"),
+            Column("Cause", ".status.run.cause.trigger", wide=True),
+            Column("Next", ".status.triggers.nextScheduleTime", wide=True),
             *READY,
             Column("Version", ".status.latestModelVersion"),
             *LAST,
