@@ -19,11 +19,11 @@ from modelwright_serving.watching.places import Places
 Chosen = npt.NDArray[np.intp]
 
 _ROWS = 1024
-# That wait at most: half a megabyte.
-_VALUES = 65_536
+# That wait at most: a quarter of a megabyte, and half a millisecond of counting.
+_VALUES = 32_768
 _FEWEST_ROWS = 16
 # Of one run on the event loop; on the worker BESIDE times as many. Of larger runs some rows are counted.
-MAX_VALUES = 65_536
+MAX_VALUES = 32_768
 MAX_TEXTS = 8_192
 BESIDE = 16
 

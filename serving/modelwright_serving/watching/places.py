@@ -50,6 +50,29 @@ class OutputPlaces:
     value: int | None = None
 
 
+class Merging:
+    """From counts between all bounds to the cells between edges, and to what is outside; a row for each of `ranges`."""
+
+    def __init__(self, ranges: Sequence[Ranges]) -> None:
+        shape = len(ranges), BOUNDS + 1
+        self._cell = np.zeros(shape, np.intp)
+        self._outside = np.zeros(shape, np.bool_)
+        for row, each in enumerate(ranges):
+            every = bounds(each)
+            lower, upper = np.array([-inf, *every]), np.array([*every, inf])
+            self._cell[row, : len(lower)] = np.searchsorted(each.edges, lower, side="right")
+            self._outside[row, : len(lower)] = (lower >= each.high) | (upper < each.low)
+
+    def merged(self, counts: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The cells: rows x (MAX_EDGES + 1), and how many are outside: a number for each row."""
+        between = np.zeros((len(counts), MAX_EDGES + 1), np.int64)
+        rows = np.arange(len(counts))
+        for column in range(BOUNDS + 1):
+            between[rows, self._cell[:, column]] += counts[:, column]
+        outside: npt.NDArray[np.int64] = (counts[:, : BOUNDS + 1] * self._outside).sum(axis=1)
+        return between, outside
+
+
 @dataclass(frozen=True)
 class Places:
     """`ranged`, `valued`, `coded`: which features are counted in which way, by their places in the profile. Numbers are
@@ -86,6 +109,18 @@ class Places:
     def width(self) -> int:
         """The values of a row that are laid out."""
         return len(self.profile.features) + (len(self.classes) if self.outputs.table is not None else 0) + 2
+
+    @cached_property
+    def merging(self) -> Merging:
+        """Of the ranged features."""
+        return Merging([found for place in self.ranged if (found := self.profile.features[place].ranges)])
+
+    @cached_property
+    def value_merging(self) -> Merging:
+        """Of the model's value."""
+        predictions = self.profile.predictions
+        ranges = None if predictions is None else predictions.ranges
+        return Merging([] if ranges is None else [ranges])
 
     @cached_property
     def columns(self) -> int:

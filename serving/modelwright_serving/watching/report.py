@@ -9,18 +9,16 @@ import base64
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
-from math import inf
 from typing import Any, Protocol
 
-import numpy as np
 import orjson
 
-from modelwright_serving.watching.cells import MISSING, OTHER, Cells, Counts, code_widths
-from modelwright_serving.watching.places import Places, bounds
-from modelwright_serving.watching.profile import Ranges
+from modelwright_serving.watching.cells import MISSING, OTHER, Cells, code_widths
+from modelwright_serving.watching.places import Places
 from modelwright_serving.watching.windows import Window
 
 Json = dict[str, Any]
+_NO_CELLS: Json = {"features": None, "projections": None, "predictions": None}
 # That Kubernetes keeps of a termination message.
 MAX_TERMINATION = 4096
 
@@ -54,19 +52,24 @@ def windows(kept: Iterable[Window], places: Places | None, feedback: Feedback) -
 
 
 def _window(window: Window, places: Places | None, feedback: Feedback) -> Json:
-    document: Json = {
+    return {
         "id": window.id,
         "requests": window.requests,
         "rows": window.rows,
         "counted": window.counted,
         "squares": window.squares,
+        **(_NO_CELLS if places is None else _shown(window, places)),
+        "feedback": {},
+        "outcomes": {},
+        **feedback.part(window.id),
     }
-    document |= _no_cells() if places is None else _cells(places, window.cells or Cells(places))
-    return {**document, "feedback": {}, "outcomes": {}, **feedback.part(window.id)}
 
 
-def _no_cells() -> Json:
-    return {"features": None, "projections": None, "predictions": None}
+def _shown(window: Window, places: Places) -> Json:
+    """The cells; made once of a window that is over."""
+    if window.shown is None or window.shown[0] != window.counted:
+        window.shown = window.counted, _cells(places, window.cells or Cells(places))
+    return window.shown[1]
 
 
 def _cells(places: Places, cells: Cells) -> Json:
@@ -86,12 +89,11 @@ def _cells(places: Places, cells: Cells) -> Json:
 def _features(places: Places, cells: Cells) -> list[list[int]]:
     """Of each feature its cells, then other, missing and outside."""
     features = places.profile.features
-    found: dict[int, list[int]] = {}
-    for place, counts in zip(places.ranged, cells.ranged, strict=True):
-        ranges = features[place].ranges
-        if ranges is not None:
-            between, outside = merged(ranges, counts)
-            found[place] = [*between, 0, int(counts[-1]), outside]
+    found: list[list[int]] = [[]] * len(features)
+    between, outside = (part.tolist() for part in places.merging.merged(cells.ranged))
+    missing = cells.ranged[:, -1].tolist()
+    for row, place in enumerate(places.ranged):
+        found[place] = [*between[row][: features[place].cells], 0, missing[row], outside[row]]
     for place, numbers in zip(places.valued, cells.valued.tolist(), strict=True):
         found[place] = [*numbers[1 : features[place].cells + 1], numbers[0], numbers[-1], 0]
     starts = accumulate(code_widths(places), initial=0)
@@ -99,17 +101,7 @@ def _features(places: Places, cells: Cells) -> list[list[int]]:
     for place, start in zip(places.coded, starts, strict=False):
         end = start + features[place].cells
         found[place] = [*coded[start:end], coded[end + OTHER], coded[end + MISSING], 0]
-    return [found[place] for place in range(len(features))]
-
-
-def merged(ranges: Ranges, counts: Counts) -> tuple[list[int], int]:
-    """The cells between edges, and how many are outside, of counts between all bounds."""
-    every = bounds(ranges)
-    lower = np.array([-inf, *every])
-    cells = np.searchsorted(ranges.edges, lower, side="right")
-    between = np.bincount(cells, counts[: len(lower)], minlength=len(ranges.edges) + 1)
-    outside = counts[: len(lower)][(lower >= ranges.high) | (np.array([*every, inf]) < ranges.low)]
-    return between.astype(np.int64).tolist(), int(outside.sum())
+    return found
 
 
 def _predictions(places: Places, cells: Cells) -> Json | None:
@@ -117,8 +109,11 @@ def _predictions(places: Places, cells: Cells) -> Json | None:
     if predictions is None:
         return None
     if predictions.ranges is not None:
-        between, outside = merged(predictions.ranges, cells.values[0])
-        return {"counts": between, "outside": outside}
+        between, outside = places.value_merging.merged(cells.values)
+        return {
+            "counts": between[0, : len(predictions.ranges.edges) + 1].tolist(),
+            "outside": int(outside[0]),
+        }
     return {
         "labels": cells.labels.tolist(),
         "scores": cells.scores[0, :-1].tolist()

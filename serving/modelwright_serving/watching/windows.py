@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from modelwright_serving.watching.cells import Cells
 
 KEPT = 3
@@ -11,7 +13,7 @@ class Window:
     """`requests` and `rows` were answered; `counted` rows are in the cells. `squares`: the sum over requests of the
     square of their counted rows, as rows of one request are alike."""
 
-    __slots__ = ("cells", "counted", "id", "requests", "rows", "squares")
+    __slots__ = ("cells", "counted", "id", "requests", "rows", "shown", "squares")
 
     def __init__(self, identity: int) -> None:
         self.id = identity
@@ -20,6 +22,7 @@ class Window:
         self.counted = 0
         self.squares = 0
         self.cells: Cells | None = None
+        self.shown: tuple[int, dict[str, Any]] | None = None  # in the report, when so many rows were counted
 
     def add(self, cells: Cells) -> None:
         """Add what was counted in this window."""

@@ -197,7 +197,7 @@ def test_a_caller_of_many_rows_is_counted_in_part(counted: Served, cancer: model
         assert answer.status == 200, answer.body[:300]
     cells = np.subtract(report(counted)["windows"][-1]["features"][0], before)[:-3]
     assert added["rows"] == len(rows) > 100_000
-    assert 20_000 < added["counted"] < 40_000
+    assert 10_000 < added["counted"] < 20_000
     assert added["squares"] == added["counted"] ** 2
     assert np.all(np.abs(cells / added["counted"] - 0.1) < 0.01)
 
@@ -306,7 +306,7 @@ def test_counting_holds_no_rows_of_a_large_request(cancer: models.Cancer, tmp_pa
         (window,) = report(server)["windows"]
     assert after - before < 16
     assert window["rows"] == 30_000
-    assert window["counted"] >= 1_000
+    assert window["counted"] >= 500
     assert all(sum(cells[:-3]) == window["counted"] for cells in window["features"])
 
 
