@@ -30,6 +30,7 @@ from modelwright_training.judging.gates.world import Champion, World, look
 from modelwright_training.judging.loaded import Loaded, load
 from modelwright_training.judging.metrics import Rows
 from modelwright_training.judging.profile import document as profiles
+from modelwright_training.judging.profile.document import Profile
 from modelwright_training.judging.reported import load_reported
 from modelwright_training.judging.trained import Training, load_training
 from modelwright_training.message import Json
@@ -44,6 +45,9 @@ log = logging.getLogger(__name__)
 
 # Environment variable: what the key to sign with is called; absent if there is none.
 SIGN = "MODELWRIGHT_SIGN"
+UNCOUNTED = (
+    "no profile.json: counting the hold-out failed, the log of publish says where; drift cannot be watched"
+)
 SKIPPED = {"verdict": "Skipped", "compared": 0}
 
 
@@ -66,21 +70,31 @@ def run(environ: Mapping[str, str], paths: Paths) -> Json:
     log.info("Parity: %s over %d rows", compared["verdict"], compared["compared"])
     facts = _facts(trained, dataset)
     training, uri = load_training(paths.training), store.uri_of(candidate.file.digest)
-    profile = profiles.make(candidate, holdout, world.predicted)
-    counted = {"profile": {"digest": profile.digest, "rows": profile.rows}}
+    profile = _profile(world)
+    counted = {"profile": {"digest": profile.digest, "rows": profile.rows}} if profile else {}
     measured = {**scored, **counted, "features": facts, "parity": compared}
     report = _report(document, uri, source, candidate, measured, training)
     files = {
         MODEL: candidate.file.content,
         REPORT: _text(report),
         "golden.json": _text(golden.make(candidate.model, candidate.feed, trained, dataset)),
-        PROFILE: profile.content,
+        **({PROFILE: profile.content} if profile else {}),
         "card.md": card.card(report),
     }
     signed, unsigned = _kept(document, candidate.file.digest, files, key, store)
     judged = ("metrics", "evaluation", "parity", "gates", "importance", "fairness", "profile")
     kept = ("artifact", "task", *judged, "signature", "libraries")
-    return _with_note({name: report[name] for name in kept if name in report}, unsigned) | signed
+    result = _with_note({name: report[name] for name in kept if name in report}, unsigned)
+    return _with_note(result, None if profile else UNCOUNTED) | signed
+
+
+def _profile(world: World) -> Profile | None:
+    """The hold-out in counts; None if it cannot be counted: a defect there must not cost a trained model."""
+    try:
+        return profiles.make(world.model, world.frame, world.predicted)
+    except Exception:
+        log.exception("The hold-out cannot be counted")
+        return None
 
 
 def _kept(

@@ -267,6 +267,15 @@ def test_of_many_rows_a_choice_is_counted(pod: Pod, monkeypatch: pytest.MonkeyPa
     assert all(sum(counts) == 1000 for counts in profile["projections"]["counts"])
 
 
+def test_a_defect_in_counting_costs_no_trained_model(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "OF_KIND", {})
+    pod.given_rows(numbers(100))
+    ending = pod.through("fetch", "train", "publish")
+    assert "profile" not in ending.result
+    assert ending.result["evaluation"]["notes"][0].startswith("no profile.json")
+    assert not list(pod.paths.artifacts.rglob("profile.json"))
+
+
 def test_the_same_inputs_give_the_same_bytes(pod: Pod) -> None:
     pod.given_rows(mixed(400)).given(estimator=TREES)
     pod.through("fetch", "train")
