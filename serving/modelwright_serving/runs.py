@@ -274,14 +274,13 @@ class Runs:
     def shared(self, group: list[Job], stop: Stop) -> Work:
         """Run a group, and encode what it gives."""
         outcomes = self.attempt(group, stop)
-        started = perf_counter()
-        deliveries = list(self.deliveries(outcomes))
-        encoding = perf_counter() - started
         if self._watching.active:
             self._watching.beside(outcomes)
             for outcome in outcomes:
                 outcome.inputs = None
-        return Work(outcomes, deliveries, 0.0, encoding)
+        started = perf_counter()
+        deliveries = list(self.deliveries(outcomes))
+        return Work(outcomes, deliveries, 0.0, perf_counter() - started)
 
 
 def rows_of(group: list[Job]) -> int:

@@ -65,16 +65,31 @@ def test_the_model_arrives_whole(claim: Claim) -> None:
     assert not claim.log.exists()
 
 
-def test_the_golden_request_comes_along(claim: Claim) -> None:
-    (claim.folder / "golden.json").write_bytes(b"{}")
+def test_the_golden_request_and_the_profile_come_along(claim: Claim) -> None:
+    files = {"golden.json": b"{}", "profile.json": b"[]"}
+    for name, content in files.items():
+        (claim.folder / name).write_bytes(content)
     assert claim.pull() == 0
-    assert claim.pulled() == {"model.onnx": CONTENT, "golden.json": b"{}"}
+    assert claim.pulled() == {"model.onnx": CONTENT, **files}
+
+
+def test_a_profile_that_is_no_file_of_the_claim_is_left_out(claim: Claim) -> None:
+    (claim.folder / "profile.json").symlink_to("/proc/self/environ")
+    assert claim.pull() == 0
+    assert claim.pulled() == {"model.onnx": CONTENT}
+
+
+def test_of_a_profile_that_is_too_large_enough_comes_along_to_see_it(claim: Claim) -> None:
+    (claim.folder / "profile.json").write_bytes(b"x" * 2**22)
+    assert claim.pull() == 0
+    assert len(claim.pulled()["profile.json"]) == 1024**2 + 1
 
 
 def test_pulling_again_replaces_what_was_there(claim: Claim) -> None:
     (claim.to / "model.onnx").write_bytes(b"old")
     (claim.to / "model.onnx.partial").write_bytes(b"from a pull that was killed")
     (claim.to / "golden.json").write_bytes(b"of another model")
+    (claim.to / "profile.json").write_bytes(b"of another model")
     assert claim.pull() == 0
     assert claim.pulled() == {"model.onnx": CONTENT}
 

@@ -21,6 +21,7 @@ from modelwright_stores.registry.repository import Repository
 
 KEY = "churn/model.onnx"
 GOLDEN = b'{"request": {}}'
+PROFILE = b'{"version": 1}'
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +46,25 @@ def pod(lake: Gateway, bucket: Path, tmp_path: Path) -> Pod:
     return made
 
 
-def test_a_model_comes_from_a_bucket_with_its_golden_request(pod: Pod, bucket: Path) -> None:
+def test_a_model_comes_from_a_bucket_with_what_is_beside_it(pod: Pod, bucket: Path) -> None:
     (bucket / "churn/golden.json").write_bytes(GOLDEN)
+    (bucket / "churn/profile.json").write_bytes(PROFILE)
     assert pod.runs() == 0, pod.said
-    assert pod.served() == {"model.onnx": CONTENT, "golden.json": GOLDEN}
+    assert pod.served() == {"model.onnx": CONTENT, "golden.json": GOLDEN, "profile.json": PROFILE}
     assert not (pod.to / ".pull").exists()
 
 
 def test_a_model_of_a_bucket_without_a_golden_request_is_served_without(pod: Pod) -> None:
     (pod.to / "golden.json").write_bytes(b"of another model")
+    (pod.to / "profile.json").write_bytes(b"of another model")
     pod.pulls()
+    assert pod.served() == {"model.onnx": CONTENT}
+
+
+def test_a_profile_in_a_bucket_that_is_too_large_is_left_out(pod: Pod, bucket: Path) -> None:
+    (bucket / "churn/profile.json").write_bytes(b"x" * ((1 << 20) + 1))
+    assert pod.runs() == 0
+    assert "profile.json is left out: FileTooLarge" in pod.said
     assert pod.served() == {"model.onnx": CONTENT}
 
 
@@ -202,14 +212,14 @@ def image(images: Registry, tmp_path: Path) -> Pod:
     made = Pod(tmp_path, f"oci://{images.host}/team/churn:{DIGEST.replace('sha256:', 'model-')}")
     made.entry.update(endpoint=images.endpoint, trusted=True)
     access = Access(tmp_path / "none", endpoint=images.endpoint, trusted=True)
-    files = {"model.onnx": CONTENT, "golden.json": GOLDEN}
+    files = {"model.onnx": CONTENT, "golden.json": GOLDEN, "profile.json": PROFILE}
     Repository(made.uri, access).push(DIGEST.replace("sha256:", "model-"), files, {})
     return made
 
 
-def test_a_model_comes_from_a_registry_with_its_golden_request(image: Pod) -> None:
+def test_a_model_comes_from_a_registry_with_what_is_beside_it(image: Pod) -> None:
     image.pulls()
-    assert image.served() == {"model.onnx": CONTENT, "golden.json": GOLDEN}
+    assert image.served() == {"model.onnx": CONTENT, "golden.json": GOLDEN, "profile.json": PROFILE}
 
 
 def test_an_image_with_another_model_is_refused(image: Pod) -> None:
