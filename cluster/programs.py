@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cluster.paths import CACHE, LINKS
-from cluster.settings import HELM, KUBERNETES, KWOK, TRAEFIK
+from cluster.settings import HELM, KUBERNETES, KWOK, PROMETHEUS_OPERATOR, TRAEFIK
 from cluster.shell import StepError, run
 from cluster.steps import step
 
@@ -99,6 +99,13 @@ def kwok() -> Path:
 def kwok_stages() -> Path:
     """Return the folder with the stages that kwok itself brings: what becomes of a node and of a pod."""
     return _module(f"sigs.k8s.io/kwok@{KWOK}", CACHE) / "kustomize" / "stage"
+
+
+def prometheus_operator() -> Path:
+    """Return the folder with the CRDs of the Prometheus Operator."""
+    module = f"github.com/prometheus-operator/prometheus-operator@{PROMETHEUS_OPERATOR}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    return _module(module, CACHE) / "example" / "prometheus-operator-crd"
 
 
 def link(program: Path) -> None:

@@ -1,4 +1,5 @@
-"""A real Prometheus and promtool, for tests: those on PATH, else Debian's, unpacked once into the cache."""
+"""A real Prometheus and promtool, for tests: those on PATH, else Debian's, unpacked once into the cache; and the CRDs
+of the Prometheus Operator."""
 
 import fcntl
 import shutil
@@ -6,14 +7,21 @@ from pathlib import Path
 
 from cluster.packages import unpack
 from cluster.paths import CACHE
+from cluster.programs import prometheus_operator
 
 PACKAGE = "prometheus"
 
 
 def install() -> None:
-    """Leave both in the cache unless they are on PATH; one process at a time does."""
+    """Leave them in the caches, programs unless they are on PATH; one process at a time does."""
     program("prometheus")
     program("promtool")
+    definitions()
+
+
+def definitions() -> Path:
+    """The folder with the CRDs of the Prometheus Operator, one in each file, named GROUP_PLURAL.yaml."""
+    return prometheus_operator()
 
 
 def program(name: str) -> Path:

@@ -5,6 +5,8 @@ HELM = "v3.20.2"
 KIND = "v0.30.0"
 TRAEFIK = "v3.6.1"
 KWOK = "v0.7.0"
+# Of which only the CRDs are used.
+PROMETHEUS_OPERATOR = "v0.85.0"
 # Servers of stores, for tests.
 VERSITYGW = "v1.8.0"
 CRANE = "v0.22.1"

@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from cluster.prometheus import definitions
+from jsonschema import Draft202012Validator
 from support.prometheus import promtool
 from unit.chart.rendering import Chart, Manifest, Rendered
 from unit.dashboards.series import operator_series, series_of
+from unit.given.resources import a_service, a_world
+
+from modelwright.common.resources import PROMETHEUS_RULES
+from modelwright.engine.objects import Key
 
 JOB = 'job="modelwright-operator-metrics"'
 ON: dict[str, Any] = {
@@ -87,6 +94,39 @@ def test_each_condition_sets_off_its_alert_and_no_other(rendered: Rendered, tmp_
     played += [firing(series, {}) for series in QUIET]
     tests.write_text(json.dumps({"rule_files": [str(rules)], "evaluation_interval": "1m", "tests": played}))
     assert "SUCCESS" in promtool("test", "rules", tests)
+
+
+def strict(schema: Any) -> Any:
+    """A schema of a CRD that refuses unknown fields, as the API server does with --validate=strict."""
+    if isinstance(schema, list):
+        return [strict(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: strict(part) for key, part in schema.items() if not key.startswith("x-kubernetes")}
+    if isinstance(schema.get("properties"), dict):
+        closed["additionalProperties"] = False
+    return closed
+
+
+def defects(manifest: Manifest) -> list[str]:
+    """What the CRD of the Prometheus Operator has against a manifest."""
+    file = definitions() / f"monitoring.coreos.com_{manifest['kind'].lower()}s.yaml"
+    (version,) = yaml.safe_load(file.read_text())["spec"]["versions"]
+    assert manifest["apiVersion"] == f"monitoring.coreos.com/{version['name']}"
+    spec = strict(version["schema"]["openAPIV3Schema"]["properties"]["spec"])
+    return [error.message for error in Draft202012Validator(spec).iter_errors(manifest["spec"])]
+
+
+def test_the_prometheus_operator_takes_what_the_chart_and_the_operator_make(chart: Chart) -> None:
+    on = {"enabled": True}
+    rendered = chart.render(
+        {"metrics": {"podMonitor": {**on, "namespaces": ["a"]}, "serviceMonitor": on, "prometheusRule": on}}
+    )
+    service = a_service(a_world(), monitoring={"slo": {"availability": 0.999, "latencySeconds": 1}}).settles()
+    made = service.world.api.objects[Key(PROMETHEUS_RULES, "team", "churn-slo")]
+    for manifest in (*rendered.of("PodMonitor", "ServiceMonitor", "PrometheusRule"), made):
+        assert defects(manifest) == [], manifest["kind"]
+    assert defects({**made, "spec": {**made["spec"], "group": []}})
 
 
 def test_serving_pods_are_scraped_with_the_labels_that_tell_them_apart(chart: Chart) -> None:
