@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import floor
 from typing import Any
+from zlib import crc32
 
 import aiohttp
 
@@ -43,6 +44,10 @@ MOST_PROFILES = 2000
 LONGEST_PAUSE = 10.0
 # A window is judged at the earliest so many seconds after its end, and the part of its length.
 GRACE, GRACE_SHARE = 2.0, 0.1
+# Questions a second, to all pods: about a seventh of a core.
+MOST_QUESTIONS = 150.0
+# Pods are asked so much of an interval earlier at most.
+SPREAD = 0.1
 # A pod is silent after so many seconds without an answer.
 SILENT_AFTER = 10.0
 # The processes of which the last report is held.
@@ -70,6 +75,9 @@ class MonitorReports(Source[MonitorTargets, Pod, Answer]):
         self._port = port
         # By the digest. None: it cannot be read.
         self._profiles: OrderedDict[str, Reference | None] = OrderedDict()
+        # How many pods of each service are asked, and of all.
+        self._pods_of: dict[Key, int] = {}
+        self._pods = 0
 
     def candidates(self, view: View) -> Iterable[Key]:
         """Services whose drift or feedback is watched."""
@@ -77,15 +85,25 @@ class MonitorReports(Source[MonitorTargets, Pod, Answer]):
 
     def round(self, view: View, key: Key, now: datetime) -> MonitorTargets | None:
         """The pods to ask; None if nothing of the service is watched."""
-        return monitor_targets(view, key)
+        current = monitor_targets(view, key)
+        self._pods += (0 if current is None else len(current.targets)) - self._pods_of.pop(key, 0)
+        if current is not None:
+            self._pods_of[key] = len(current.targets)
+        return current
 
     def pause(self, current: MonitorTargets) -> float:
         """As long as a question, but not so long that a pod that comes or goes is noticed late."""
-        return min(interval(current.window_seconds), LONGEST_PAUSE)
+        return min(self._interval(current.window_seconds), LONGEST_PAUSE)
 
     def every(self, target: Pod) -> float:
-        """The seconds between two questions to a pod."""
-        return target.every
+        """The seconds between two questions to a pod: a little less for one than for another, so that they are not all
+        asked at once."""
+        return self._interval(target.window_seconds) * (1 - SPREAD * crc32(target.uid.encode()) / 2**32)
+
+    def _interval(self, window_seconds: int) -> float:
+        """As long as the windows ask for, but longer where there are so many pods that the operator could not do
+        anything else."""
+        return max(interval(window_seconds), self._pods / MOST_QUESTIONS)
 
     async def ask(self, current: MonitorTargets, target: Pod, at: datetime) -> Answer:
         """Asks a pod for its counts, and for its profile if that is not known yet."""
@@ -106,7 +124,7 @@ class MonitorReports(Source[MonitorTargets, Pod, Answer]):
 
     def answers(self, current: MonitorTargets) -> Answers[MonitorTargets, Pod, Answer]:
         """No reports yet."""
-        return MonitorAnswers(current)
+        return MonitorAnswers(lambda: self._interval(current.window_seconds))
 
     async def _reference(self, target: Pod, digest: str) -> Reference | None:
         """The profile with this digest; None if the pod's cannot be read."""
@@ -147,8 +165,8 @@ class MonitorAnswers:
     """The reports of the processes of one revision, renewed as a fact only when something follows from them: a window
     is over, a process with counts has ended, or the pods have become silent or speak again."""
 
-    def __init__(self, current: MonitorTargets) -> None:
-        self._every = interval(current.window_seconds)
+    def __init__(self, interval: Callable[[], float]) -> None:
+        self._interval = interval
         self._began: float | None = None
         self._reports: dict[str, Report] = {}
         # The process that each pod has reported last.
@@ -246,7 +264,7 @@ class MonitorAnswers:
         before = -1 if self._last is None else min(self._last.closable, newest)
         for candidate in (newest, newest - 1):
             end = (candidate + 1) * current.window_seconds
-            if self._all_asked(current, end) or now >= max(end, began) + 2 * self._every + grace:
+            if self._all_asked(current, end) or now >= max(end, began) + 2 * self._interval() + grace:
                 return max(candidate, before)
         return before
 
@@ -276,7 +294,7 @@ class MonitorAnswers:
             return None
         if current.ready <= self._too_old:
             return TOO_OLD, "the server of this revision does not count its requests"
-        least = max(SILENT_AFTER, 2 * self._every)
+        least = max(SILENT_AFTER, 2 * self._interval())
         silent = {
             pod: why
             for pod, (since, why) in self._silent.items()

@@ -207,3 +207,19 @@ async def test_pods_of_a_canary_are_not_asked() -> None:
             await until(lambda count=count: len(servers.asked) >= count + 2)  # type: ignore[misc]
             service.world.after(1)
     assert {host for host, _ in servers.asked} == {FIRST, SECOND}
+
+
+async def test_many_pods_are_asked_less_often_than_their_windows_want() -> None:
+    service, servers = watched()
+    async with http.session(reuse=True) as session:
+        source = MonitorReports(session)
+        current = source.round(service.world.cache, service.key, service.world.now)
+        assert current is not None
+        assert source.pause(current) == 1.0
+        for place in range(600):
+            add_pod(service, f"127.0.1.{place % 250}")
+        crowded = source.round(service.world.cache, service.key, service.world.now)
+        assert crowded is not None
+        assert source.pause(crowded) == pytest.approx(602 / 150)
+        assert all(3.6 < source.every(pod) <= 602 / 150 for pod in crowded.targets)
+    assert servers.asked == []

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from zlib import crc32
 
 from modelwright.api.monitoring import WINDOW_SECONDS
 from modelwright.common.indexes import is_monitored
@@ -31,7 +30,6 @@ SERVER = "server"
 # How many times pods are asked in a window, and the bounds of the seconds in between.
 ASKED_IN_WINDOW = 20
 SHORTEST, LONGEST = 1.0, 120.0
-SPREAD = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,12 +39,6 @@ class Pod:
     uid: str
     address: str
     window_seconds: int
-
-    @property
-    def every(self) -> float:
-        """Seconds from one question to the next: a little less for one pod than for another, so that they are not all
-        asked at once."""
-        return interval(self.window_seconds) * (1 - SPREAD * crc32(self.uid.encode()) / 2**32)
 
 
 @dataclass(frozen=True)

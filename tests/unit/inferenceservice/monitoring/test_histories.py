@@ -154,7 +154,7 @@ class History:
 
     def _asks(self, *, quiet: bool) -> Reports:
         targets, at = self._targets(), datetime.fromtimestamp(self.now, UTC)
-        self.answers = self.answers or MonitorAnswers(targets)
+        self.answers = self.answers or MonitorAnswers(lambda: 1.0)
         for target in targets.targets:
             process = self.running[target.uid]
             late = not quiet and process.missed < self.chances.most_late and self._happens(self.chances.late)
