@@ -1,8 +1,8 @@
 """All attacks, in the order of the table."""
 
-from attacks import aim, bombs, calm, connections, crowds, floods, grpc_calls, runs
+from attacks import aim, bombs, calm, connections, crowds, feedback, floods, grpc_calls, runs
 
-MODULES = (calm, bombs, connections, floods, grpc_calls, runs, crowds)
+MODULES = (calm, bombs, feedback, connections, floods, grpc_calls, runs, crowds)
 ATTACKS = {
     name: one
     for module in MODULES

@@ -40,10 +40,12 @@ class Victim:
 
 
 def narrow() -> Victim:
-    """A logistic regression of one feature: the most rows that fit into a body."""
+    """A logistic regression of one feature: the most rows that fit into a body. It names its classes."""
     rows = np.linspace(-2, 2, HONEST_ROWS, dtype=np.float32).reshape(-1, 1)
     classifier = LogisticRegression().fit(rows, rows[:, 0] > 0)
-    return Victim(to_onnx(classifier, rows[:1], options={"zipmap": False}).SerializeToString(), rows)
+    model = to_onnx(classifier, rows[:1], options={"zipmap": False})
+    model.metadata_props.add(key="dev.modelwright.classes", value="[false, true]")
+    return Victim(model.SerializeToString(), rows)
 
 
 def quantized() -> Victim:

@@ -117,6 +117,7 @@ def started(from_pod: Pod, ports: Mapping[str, int], model: Path, first: Request
         *where,
         *from_pod.options,
     ]
+    command += _takes_feedback(from_pod.tree, model.parent / "keys")
     command += ["--drain-delay-seconds=0", f"--termination-log={model.parent / 'termination-log'}"]
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -134,6 +135,15 @@ def started(from_pod: Pod, ports: Mapping[str, int], model: Path, first: Request
         process.wait()
         if group:
             group.remove()
+
+
+def _takes_feedback(tree: Path, keys: Path) -> list[str]:
+    """The option with which the server gives tokens and takes feedback, unless the checkout is of before that."""
+    if not (tree / "serving" / "modelwright_serving" / "feedback").is_dir():
+        return []
+    keys.mkdir(exist_ok=True)
+    (keys / "key").write_bytes(b"sixteen bytes and more")
+    return [f"--feedback-keys={keys}"]
 
 
 def variables(tree: Path, *more: str) -> dict[str, str]:
