@@ -4,6 +4,7 @@ from dashboards.layout import Dashboard, Row, Variable, graph, number, table
 
 OF = 'job="$job"'
 WINDOW = "[$__rate_interval]"
+DECISIONS = "modelwright_retraining_decisions_total"
 
 DASHBOARD = Dashboard(
     "operator",
@@ -73,6 +74,29 @@ DASHBOARD = Dashboard(
                     "Objects in the queue, and how long the first has been there.",
                     (f"max(modelwright_queue_depth{{{OF}}})", "objects"),
                     (f"max(modelwright_queue_oldest_seconds{{{OF}}})", "seconds"),
+                ),
+            ),
+        ),
+        Row(
+            "Training again",
+            (
+                graph(
+                    "Decisions of triggers",
+                    "Of an hour: whether schedules, data, drift and scores have started runs, and why not.",
+                    (
+                        f"sum by (trigger, outcome, reason) (increase({DECISIONS}{{{OF}}}[1h]))",
+                        "{{trigger}}: {{outcome}}, {{reason}}",
+                    ),
+                    stacked=True,
+                ),
+                graph(
+                    "Drifting services",
+                    "How many of those that are watched get other data than their models were trained on.",
+                    (f"sum(max by (namespace, name) (modelwright_drift_detected{{{OF}}}))", "drift"),
+                    (
+                        f"sum(max by (namespace, name) (modelwright_score_below_target{{{OF}}}))",
+                        "below target",
+                    ),
                 ),
             ),
         ),

@@ -13,6 +13,7 @@ from unit.given.resources import a_service, a_training_job
 
 from modelwright.api.monitoring import Objectives
 from modelwright.engine.metrics import Metrics
+from modelwright.engine.plan import Count
 from modelwright.gauges import GAUGES
 from modelwright.inferenceservice.objectives.groups import groups
 from modelwright.inferenceservice.objectives.indicators import indicators
@@ -61,6 +62,7 @@ def operator_metrics() -> Metrics:
     metrics.watch(depth=lambda: 0.0, oldest=lambda: 0.0, leader=lambda: 1.0)
     metrics.requested("GET", 200)
     metrics.sampled("pod-counts", "answered")
+    metrics.counted(Count("modelwright_retraining_decisions", ("Drift", "Skipped", "Cooldown")))
     metrics.show(GAUGES, world.cache)
     return metrics
 

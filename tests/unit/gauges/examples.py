@@ -43,7 +43,7 @@ def monitored(**more: Any) -> World:
     assert defects("inferenceservices", "status", {"monitoring": found}) == []
     conditions = [
         {"type": "DriftDetected", "status": "True", "reason": "FeatureDrift"},
-        {"type": "ScoreBelowTarget", "status": "Unknown", "reason": "CollectingLabels"},
+        {"type": "ScoreBelowTarget", "status": "False", "reason": "AboveTarget"},
         {"type": "Available", "status": "False", "reason": "NoReadyPods"},
     ]
     service.world.edit(service.key, status={"monitoring": found, "conditions": conditions})
