@@ -24,6 +24,8 @@ from modelwright.inferenceservice.monitoring.targets import terminations
 
 # The last words that are noted of one service; the oldest are forgotten.
 MOST_WORDS = 1000
+# They are forgotten after so many windows, when all that they speak of was judged.
+FORGOTTEN = 4
 
 
 def last_words(view: View, pod: Body) -> Iterator[tuple[Key, str, object]]:
@@ -36,18 +38,20 @@ def last_words(view: View, pod: Body) -> Iterator[tuple[Key, str, object]]:
     if service is None or not is_monitored(service) or not _is_of(view, pod, service):
         return
     noted: Mapping[str, Report] = view.fact(key, LAST_WORDS) or {}
-    said = {report.process: report for report in words_of((pod,)) if report.process not in noted}
+    said = {word.process: word for word in words_of((pod,)) if word.process not in noted}
     if said:
-        words = {**noted, **said}
-        yield key, LAST_WORDS, dict(list(words.items())[-MOST_WORDS:])
+        newest = max(word.now for word in said.values())
+        words = [word for word in noted.values() if word.now > newest - FORGOTTEN * word.window_seconds]
+        yield key, LAST_WORDS, {word.process: word for word in [*words, *said.values()][-MOST_WORDS:]}
 
 
 def words_of(pods: Iterable[Body]) -> Iterator[Report]:
-    """Yields the last words in the status of these pods."""
+    """Yields the last words in the status of these pods that have counts."""
     for pod in pods:
         for ended in terminations(pod):
-            if (report := read_last_word(ended.get("message"), uid(pod))) is not None:
-                yield report
+            word = read_last_word(ended.get("message"), uid(pod))
+            if word is not None and word.ids:
+                yield word
 
 
 def _is_of(view: View, pod: Body, service: Body) -> bool:
