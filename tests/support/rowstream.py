@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,12 @@ class Caller:
     def __init__(self, address: str, model: str) -> None:
         self._path = f"/v2/models/{model}"
         self._connection = http.client.HTTPConnection(address, 80, timeout=PATIENCE_SECONDS)
+
+    def __enter__(self) -> Caller:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def ask(self, rows: Rows, *, tokens: bool = False) -> Answer:
         """Sends rows; OSError, HTTPException or AssertionError without a proper answer."""
@@ -92,6 +99,19 @@ class Stream:
                 self.failures.append(f"{time.strftime('%H:%M:%S')} {error!r}")
                 self._caller.close()
             self._over.wait(max(0.0, due - time.monotonic()))
+
+
+def reachable(address: str, within: float = 30) -> str:
+    """Waits until an address takes connections, without a request: a node hears of a new Service a moment late."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            socket.create_connection((address, 80), timeout=2).close()
+        except OSError:
+            assert time.monotonic() < deadline, f"{address} takes no connection within {within} s"
+            time.sleep(0.2)
+        else:
+            return address
 
 
 @contextmanager
