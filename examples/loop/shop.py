@@ -107,6 +107,7 @@ class Traffic:
         """Ends after the request that is under way."""
         self._over.set()
         self._thread.join()
+        self._connection.close()
 
     def line(self) -> str:
         """What was seen so far, for people."""
