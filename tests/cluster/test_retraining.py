@@ -153,7 +153,7 @@ def test_a_run_by_hand_while_another_is_under_way_does_not_start(begun: Kubectl,
     ended(user.start("run", "same"), 0)
     begun.wait("trainingjob", "same", lambda found: run_of(found)["number"] == before + 1)
 
-    user.start("run", "same").wait(60)
+    assert "concurrencyPolicy is Forbid" in ended(user.start("run", "same"), 1)
 
     found = begun.wait("trainingjob", "same", lambda found: decision(found).get("reason") == "ConcurrentRun")
     assert decision(found)["outcome"] == "Skipped"
