@@ -124,7 +124,8 @@ class FeedbackLimits:
     entries_at_once: int = 64  # counted in one turn of the event loop
     least_key: int = 16
     key: int = 4096
-    keys: int = 8  # files in the folder
+    keys: int = 8
+    key_files: int = 64  # that are looked at for them
     remembered: int = 400_000  # tokens that are known to be counted, before the oldest are forgotten
     windows: int = 3
     models: int = 8  # whose predictions are counted apart, in one window

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from modelwright_serving import logs
@@ -80,7 +81,7 @@ def read(folder: Path, service: str) -> tuple[Keys, list[str]]:
         else:
             problems.append(f"{path.name} {problem}")
     if len(paths) > FEEDBACK.keys:
-        problems.append(f"there are {len(paths)} keys, and only {FEEDBACK.keys} are used")
+        problems.append(f"there are more than {FEEDBACK.keys} keys, and no others are used")
     return Keys(found.get(SIGNING), tuple(found.values())), problems
 
 
@@ -91,14 +92,18 @@ def _problem(size: int) -> str | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files, the signing one first. Names with a dot in front are the kubelet's own."""
-    paths: list[Path] = []
+    """The files, the signing one first, and few more than are used. Names with a dot in front are the kubelet's."""
+    others: list[Path] = []
     with suppress(OSError):
-        for path in folder.iterdir():
-            with suppress(OSError):
-                if not path.name.startswith(".") and stat.S_ISREG(path.stat().st_mode):
-                    paths.append(path)
-    return sorted(paths, key=lambda path: (path.name != SIGNING, path.name))
+        named = (path for path in folder.iterdir() if path.name != SIGNING and not path.name.startswith("."))
+        others = sorted(islice(named, FEEDBACK.key_files))
+    return [path for path in (folder / SIGNING, *others) if _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    with suppress(OSError):
+        return stat.S_ISREG(path.stat().st_mode)
+    return False
 
 
 class KeysWatch:

@@ -80,8 +80,13 @@ class FeedbackEndpoint:
             work = self._waiting.popleft()
             if work.exchange.settled:
                 work.delivery.end()
-            else:
+                continue
+            try:
                 left -= 1 + self._count(work, left)
+            except Exception:
+                work.exchange.respond(responses.error(500, "the server failed on this feedback"))
+                self._schedule()
+                raise
         self._schedule()
 
     def _count(self, work: _Work, most: int) -> int:
