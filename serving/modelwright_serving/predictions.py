@@ -138,9 +138,12 @@ class Predictions:
 
     def read(self, arrays: Sequence[Tensor]) -> Read:
         """The predictions in the outputs of a run, in the order of the model's outputs."""
+        with np.errstate(all="ignore"):  # whatever numbers a model gives
+            return self._read(arrays)
+
+    def _read(self, arrays: Sequence[Tensor]) -> Read:
         if self.is_regression and self.number is not None:
-            with np.errstate(over="ignore"):
-                values = arrays[self.number].reshape(-1).astype(np.float32)
+            values = arrays[self.number].reshape(-1).astype(np.float32)
             return Read(np.zeros(len(values), np.int64), values)
         table = None if self.number is None else self._table(arrays[self.number])
         if self.label is not None:

@@ -113,6 +113,13 @@ def test_no_rows_have_no_predictions() -> None:
     assert (len(read.labels), len(read.values)) == (0, 0)
 
 
+def test_numbers_that_are_not_finite_are_no_probabilities() -> None:
+    found = Predictions.of(signature(["a", "b"], ("probabilities", "FP32", (-1, 2))))
+    assert found is not None
+    table = np.array([[np.nan, 0.5], [np.inf, -np.inf], [0.25, 0.75], [3e38, 3e38]], np.float32)
+    assert np.isnan(found.read([table]).values).tolist() == [True, True, False, True]
+
+
 @dataclass(frozen=True)
 class Profiled:
     """What a profile says."""
