@@ -21,7 +21,10 @@ _LABELS = ("model", "version")
 # Every bound that a request can meet, by its name in `OipError.reason`.
 REFUSALS = ("QueueFull", "QueueAge", "RunTime", "Rows", "DocumentSize", "AnswerSize", "ModelMemory")
 # Shown from the first scrape on: Prometheus sees no increase in a series that begins with 1.
-SHOWN_CODES = {"http": ("200", "500", "503"), "grpc": ("OK", "INTERNAL", "UNAVAILABLE")}
+SHOWN_CODES = {
+    "http": ("200", "500", "503", "504"),
+    "grpc": ("OK", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE"),
+}
 
 Code = TypeVar("Code", int, str)
 

@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 from tritonclient.grpc import service_pb2 as pb
 from unit.serving import grpc_caller, models
 from unit.serving.grpc_caller import Code
@@ -453,6 +454,30 @@ def test_a_request_that_both_fail_on_is_no_evidence_against_the_canary(tmp_path:
         assert stable.outcomes() == {"FailedAlike": 3}
         assert stable.served.infer(numbers(1)[0]).status == 200
         assert stable.outcomes() == {"FailedAlike": 3, "Failed": 1}
+
+
+def test_a_failure_that_the_stable_revision_makes_up_for_is_an_answer_that_no_caller_got(
+    tmp_path: Path,
+) -> None:
+    paths = [tmp_path / name / "model.onnx" for name in ("stable", "canary")]
+    shapes = [helper.make_tensor_value_info(name, TensorProto.INT64, ["rows"]) for name in ("n", "m")]
+    same = models.model([helper.make_node("Identity", ["n"], ["m"])], shapes[:1], shapes[1:])
+    for path, content in zip(paths, (same, models.loops()), strict=True):
+        path.parent.mkdir()
+        path.write_bytes(content)
+    with (
+        serving(paths[1], "--run-seconds", "0.1") as canary,
+        rollout.stable(paths[0], port=canary.wait_ready().http_port, weight=100) as stable,
+        grpc_caller.caller(stable.served.grpc_port) as caller,
+    ):
+        body, message = numbers(2**60)
+        assert stable.served.infer(body).status == 200
+        assert caller.infer(message).code is Code.OK
+        failures = {("http", "504"): 1, ("grpc", "DEADLINE_EXCEEDED"): 1}
+        assert rollout.unseen(canary) == failures
+        assert rollout.unseen(stable.served) == {}
+        assert canary.infer(body).status == 504
+        assert rollout.unseen(canary) == failures
 
 
 @contextmanager
