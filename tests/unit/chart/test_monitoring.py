@@ -144,6 +144,11 @@ def test_serving_pods_are_scraped_with_the_labels_that_tell_them_apart(chart: Ch
     assert scoped["spec"]["namespaceSelector"] == {"matchNames": ["a"]}
 
 
+def test_series_about_an_object_keep_the_namespace_of_the_object(chart: Chart) -> None:
+    monitor = chart.render({"metrics": {"serviceMonitor": {"enabled": True}}}).one("ServiceMonitor")
+    assert [endpoint["honorLabels"] for endpoint in monitor["spec"]["endpoints"]] == [True]
+
+
 def test_each_dashboard_is_a_config_map_that_the_sidecar_finds(chart: Chart) -> None:
     on = {"enabled": True, "annotations": {"grafana_folder": "Modelwright"}}
     maps = chart.render({"metrics": {"dashboards": on}}).of("ConfigMap")
