@@ -16,6 +16,8 @@ from modelwright.inferenceservice.objectives.indicators import Indicator, percen
 INTERVAL_SECONDS = 30
 SLOW_INTERVAL = "5m"
 REQUESTS, FAILURES = "modelwright:slo_requests:rate5m", "modelwright:slo_failures:rate5m"
+# The same every 5 minutes, for sums over days: a tenth of the samples, which lie side by side.
+SAMPLED_REQUESTS, SAMPLED_FAILURES = "modelwright:slo_requests:every5m", "modelwright:slo_failures:every5m"
 RATIO = "slo:sli_error:ratio_rate"
 QUICK_WINDOWS = ("30m", "1h", "2h", "6h")
 
@@ -62,7 +64,10 @@ class _Sheet:
     def slow(self) -> Iterator[Rule]:
         """The windows of days, the rest of the budget, and the alert for the next working day."""
         window = f"{self._days}d"
-        yield from (self._over(each) for each in dict.fromkeys(("1d", "3d", window)))
+        yield self._record(SAMPLED_REQUESTS, self._of(REQUESTS))
+        yield self._record(SAMPLED_FAILURES, self._of(FAILURES))
+        for each in dict.fromkeys(("1d", "3d", window)):
+            yield self._over(each, SAMPLED_FAILURES, SAMPLED_REQUESTS)
         burnt = f"{self._of(RATIO + window)} / {_number(self._indicator.budget)}"
         yield self._record("slo:period_burn_rate:ratio", burnt)
         yield self._record("slo:period_error_budget_remaining:ratio", f"1 - {burnt}")
@@ -82,11 +87,10 @@ class _Sheet:
         }
         yield self._record("sloth_slo_info", "vector(1)", **info)
 
-    def _over(self, window: str) -> Rule:
+    def _over(self, window: str, failures: str = FAILURES, requests: str = REQUESTS) -> Rule:
         """The share of failures over a window, each request with the same weight."""
-        return self._ratio(
-            window, *(f"sum_over_time({self._of(each)}[{window}])" for each in (FAILURES, REQUESTS))
-        )
+        sums = (f"sum_over_time({self._of(each)}[{window}])" for each in (failures, requests))
+        return self._ratio(window, *sums)
 
     def _ratio(self, window: str, failures: str, requests: str) -> Rule:
         """Without requests there is no share."""

@@ -94,7 +94,7 @@ def test_the_rules_are_valid_and_their_names_are_those_of_sloth(tmp_path: Path) 
     for days in (7, 28, 30, 90):
         file = tmp_path / "rules.json"
         file.write_text(json.dumps(rules(days=days)))
-        assert "38 rules found" in promtool("check", "rules", file)
+        assert "42 rules found" in promtool("check", "rules", file)
     recorded = {rule.get("record") for group in rules()["groups"] for rule in group["rules"]}
     windows = ("5m", "30m", "1h", "2h", "6h", "1d", "3d", "30d")
     assert {f"slo:sli_error:ratio_rate{window}" for window in windows} <= recorded
