@@ -30,7 +30,7 @@ def run_now(cluster: Cluster, command: RunNow) -> None:
     deadline = None if command.timeout is None else time.monotonic() + command.timeout
     decided = _wait(cluster, command, deadline, lambda job: runrequest.decision(job, sent))
     if decided.run is None:
-        raise Refused(f"no run starts: {decided.message}")
+        raise Refused(decided.message)
     screen.show([decided.message])
     if command.until == "Decided":
         return

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelwright.api.runrequests import ANNOTATION, REQUESTED_BY
-from modelwright.api.trainingjob import Run, TrainingJobStatus
+from modelwright.api.trainingjob import Run
 from modelwright.api.triggers import Decision
 from modelwright.cli.errors import Refused
-from modelwright.common.reading import read_valid
+from modelwright.view.runs import status_of_job
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def patch(job: Mapping[str, Any], token: str, user: str | None) -> dict[str, Any
 def decision(job: Mapping[str, Any], token: str) -> Decision | None:
     """Returns the operator's decision on a request; None while there is none. Refused if another request has replaced
     it."""
-    triggers = read_valid(TrainingJobStatus, job.get("status") or {}).triggers
+    triggers = status_of_job(job).triggers
     kept: tuple[Decision | None, ...] = ()
     if triggers is not None:
         kept = (triggers.last_decision, *(triggers.history or ()))
@@ -53,7 +53,7 @@ def decision(job: Mapping[str, Any], token: str) -> Decision | None:
 
 def end(job: Mapping[str, Any], number: int) -> End | None:
     """Returns the end of a run; None while it goes on. Refused if it is not remembered any more."""
-    status = read_valid(TrainingJobStatus, job.get("status") or {})
+    status = status_of_job(job)
     run = next((each for each in (status.run, *status.history) if each and each.number == number), None)
     if run is None:
         raise Refused(f"nothing is known of run {number} any more")

@@ -78,8 +78,10 @@ from modelwright.workload.signatures import named
 from modelwright.workload.store import default_claim
 
 UNWEIGHED = Weighed(None)
-# How many runs that were skipped the history keeps.
+# How many runs that were skipped or replaced the history keeps.
 SKIPPED = 2
+# The reason of a run in whose place a trigger has started another one.
+REPLACED = "Replaced"
 RUN_AGAIN = "change the spec to run again"
 # What makes up most of a report, and Ready of a version does not depend on.
 TABLES = frozenset(("evaluation", "importance", "fairness", "libraries"))
@@ -130,13 +132,15 @@ class TrainingJobPlanner:
             return self._follow(observed, run, now)
         if run.generation != observed.generation or _is_mended(observed, run):
             return self._begin(observed, now, run)
-        return RunPlan(run, _summary_of_terminal(observed, run))
+        # Nothing in the Job of a run that was skipped is worth an alert about failed Jobs.
+        over = [observed.job] if run.state == "Skipped" and observed.job is not None else []
+        return RunPlan(run, _summary_of_terminal(observed, run), _deletions(observed, over))
 
     def _chosen(self, observed: Observed, before: Run, choice: Choice, now: datetime) -> RunPlan:
         """Starts the run that a trigger has chosen, in the place of one that is under way if there is one."""
         if before.state not in TERMINAL:
             message = "a trigger started another run, and concurrencyPolicy is Replace"
-            before = ended(before, now, "Superseded", reason="Replaced", message=message)
+            before = ended(before, now, "Superseded", reason=REPLACED, message=message)
         known = None if choice.force else observed.known_digest
         return self._begin(observed, now, before, choice.cause, known)
 
@@ -374,11 +378,12 @@ def _without_tables(observed: Observed, run: Run) -> Run:
 
 
 def _kept(earlier: Sequence[Run]) -> Iterator[Run]:
-    """The runs that the history keeps: of those that were skipped only the newest ones, as they may be many."""
-    skipped = 0
+    """The runs that the history keeps: of those that were skipped or replaced, only the newest ones."""
+    made_nothing = 0
     for run in earlier:
-        skipped += run.state == "Skipped"
-        if run.state != "Skipped" or skipped <= SKIPPED:
+        is_one = run.state == "Skipped" or run.reason == REPLACED
+        made_nothing += is_one
+        if not is_one or made_nothing <= SKIPPED:
             yield run
 
 

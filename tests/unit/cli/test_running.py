@@ -64,7 +64,7 @@ def test_a_run_that_cannot_start_is_refused_with_the_reason(nightly: Nightly, co
     code, said = command("run", "nightly")
 
     assert code == 1
-    assert "no run starts" in said
+    assert said.count("no run starts") == 1
     assert "run 2 is under way, and concurrencyPolicy is Forbid" in said
 
 

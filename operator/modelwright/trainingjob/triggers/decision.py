@@ -32,7 +32,8 @@ from modelwright.trainingjob.triggers.signals import ORDER, Signal
 class Situation:
     """What holds signals back. `run`: the newest run. `number`: that of a run that starts now.
 
-    `suspended`: spec.suspend. `failures`: how many runs that triggers started have failed in a row.
+    `suspended`: spec.suspend. `failures`: how many runs that triggers started have failed in a row. `outcome`: why what
+    became of the newest run keeps services from calling for another one.
     """
 
     run: Run
@@ -42,6 +43,7 @@ class Situation:
     now: datetime
     suspended: bool = False
     failures: int = 0
+    outcome: Brake | None = None
 
     @property
     def is_suspended_by_failures(self) -> bool:
@@ -108,19 +110,37 @@ def _refusal(signal: Signal, why: Brake, now: datetime) -> Decision:
 def held_back(signal: Signal, situation: Situation) -> Brake | None:
     """Returns why a signal starts no run now; None if it does. A request by hand heeds concurrencyPolicy alone."""
     by_hand = signal.trigger == "Manual"
-    if not by_hand and situation.suspended:
-        return Brake("Suspended", "spec.suspend is true")
-    if not by_hand and situation.is_suspended_by_failures:
-        return Brake("FailuresInARow", failures_phrase(situation.brakes))
+    if not by_hand and (stop := _stopped(situation)) is not None:
+        return stop
     if signal.hold is not None:
         return Brake(*signal.hold)
-    if situation.run.state not in TERMINAL and situation.brakes.concurrency_policy != "Replace":
-        return Brake(
-            "ConcurrentRun", f"run {situation.run.number} is under way, and concurrencyPolicy is Forbid"
-        )
+    if situation.run.state not in TERMINAL and (why := _of_other_run(signal, situation)):
+        return Brake("ConcurrentRun", f"run {situation.run.number} is under way{why}")
     if by_hand:
         return None
+    outcome = situation.outcome if signal.trigger in ("Drift", "Score") else None
+    if outcome is not None and not (signal.force and outcome.reason == "DataUnchanged"):
+        return outcome
     return brake(signal.trigger, situation.brakes, situation.run, situation.recent, situation.now)
+
+
+def _stopped(situation: Situation) -> Brake | None:
+    """Why triggers start no run at all; None if they do."""
+    if situation.suspended:
+        return Brake("Suspended", "spec.suspend is true")
+    if situation.is_suspended_by_failures:
+        return Brake("FailuresInARow", failures_phrase(situation.brakes))
+    return None
+
+
+def _of_other_run(signal: Signal, situation: Situation) -> str | None:
+    """Why a run that is under way is not replaced, as the end of a clause; None if it is.
+
+    What lasts never replaces a run, which may be the one that ends it: a long run would never come to its end.
+    """
+    if situation.brakes.concurrency_policy != "Replace":
+        return ", and concurrencyPolicy is Forbid"
+    return ", and may end it" if signal.lasts else None
 
 
 def failures_phrase(brakes: Brakes) -> str:

@@ -25,11 +25,20 @@ from modelwright.api.triggers import (
 from modelwright.common.conditions import Aspect, true_condition
 from modelwright.common.reading import read_valid
 from modelwright.common.settings import Settings
+from modelwright.common.standing import AWAITING_APPROVAL, GATE_INCONCLUSIVE, standing
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.engine.plan import Effect, Event
 from modelwright.trainingjob.observed import Observed
 from modelwright.trainingjob.runs import TERMINAL
-from modelwright.trainingjob.triggers.brakes import MOST_AHEAD, phrase, remembered, suspends_after
+from modelwright.trainingjob.triggers.brakes import (
+    DAY,
+    MOST_AHEAD,
+    Brake,
+    begun,
+    phrase,
+    remembered,
+    suspends_after,
+)
 from modelwright.trainingjob.triggers.decision import (
     Choice,
     Situation,
@@ -213,9 +222,13 @@ def _began(weighing: _Weighing, run: Run) -> None:
 
 def _ended(weighing: _Weighing, run: Run) -> None:
     failures = weighing.status.failures_in_a_row or 0
+    evidence = run.cause.evidence if run.cause is not None else None
+    called = evidence.marker if evidence is not None else None
     if run.state == "Succeeded":
-        marker = run.data.marker if run.data is not None else None
-        weighing.update(failures_in_a_row=None, marker=marker or weighing.status.marker)
+        seen = run.data.marker if run.data is not None else None
+        weighing.update(failures_in_a_row=None, marker=seen or called or weighing.status.marker)
+    elif run.state == "Skipped":
+        weighing.update(marker=called or weighing.status.marker)
     elif run.state == "Failed" and run.cause is not None and run.cause.trigger in SIGNALS:
         weighing.update(failures_in_a_row=failures + 1)
 
@@ -307,6 +320,7 @@ def _decided(weighing: _Weighing, run: Run, schedule: Schedule | None) -> Choice
         now=weighing.now,
         suspended=bool(weighing.observed.spec.get("suspend")),
         failures=weighing.status.failures_in_a_row or 0,
+        outcome=_outcome(weighing.observed, run, weighing.now),
     )
     choice = decide(signals, situation)
     for decision in choice.decisions:
@@ -324,6 +338,36 @@ def _decided(weighing: _Weighing, run: Run, schedule: Schedule | None) -> Choice
     return choice
 
 
+def _outcome(observed: Observed, run: Run, now: datetime) -> Brake | None:
+    """Why what became of the newest run keeps services from calling for another one, which would end as that did."""
+    version, begin = observed.version, begun(run)
+    stand = None if version is None else standing(version)
+    if (
+        run.state == "Succeeded"
+        and stand is not None
+        and stand.reason in (AWAITING_APPROVAL, GATE_INCONCLUSIVE)
+    ):
+        return Brake(
+            "AwaitingApproval", f"ModelVersion {run.model_version} waits for a person: {stand.reason}"
+        )
+    if run.cause is None or run.cause.trigger not in ("Drift", "Score") or begin is None:
+        return None
+    until = begin + DAY
+    if now >= until:
+        return None
+    if run.state == "Skipped":
+        return Brake(
+            "DataUnchanged",
+            f"run {run.number} found no other data; the next one starts a day after it",
+            until,
+        )
+    quarantined = version is not None and true_condition(version, "Quarantined") is not None
+    if run.state == "Succeeded" and (quarantined or (stand is not None and stand.is_withheld)):
+        message = f"the model of run {run.number} is not served; the next run starts a day after that one"
+        return Brake("NotServed", message, until)
+    return None
+
+
 def _use_up(weighing: _Weighing, signals: Iterable[Signal]) -> None:
     """Notes the signals that a run has been started for, or that have been refused for good."""
     status = weighing.status
@@ -336,8 +380,6 @@ def _use_up(weighing: _Weighing, signals: Iterable[Signal]) -> None:
             status = status.model_copy(
                 update={"tokens": _joined((evidence.token, *(status.tokens or ())), TOKENS)}
             )
-        if signal.trigger == "DataChange":
-            status = status.model_copy(update={"marker": evidence.marker})
     weighing.status = status
 
 

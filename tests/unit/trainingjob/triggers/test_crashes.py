@@ -20,7 +20,7 @@ from modelwright.common.times import to_timestamp
 from modelwright.engine.cache import Cache
 from modelwright.engine.errors import Conflict
 from modelwright.engine.executor import Executor
-from modelwright.engine.objects import Key, ResourceType
+from modelwright.engine.objects import Key
 
 PROBE = Key(JOBS, NAMESPACE, "churn-probe")
 MOST_LOOKS = 60
@@ -32,20 +32,22 @@ Story = Callable[[TrainingJob], object]
 def works(job: TrainingJob, *, equal_data: bool = False) -> None:
     """The operator and the cluster work until nothing is left to do. An operator that dies is started again: at first
     it does not see its Jobs, or the ModelVersions."""
-    lagging: list[ResourceType | None] = [JOBS, None]
+    lagging, lags = [JOBS, MODEL_VERSIONS], False
     for _ in range(MOST_LOOKS):
         try:
             wrote = job.looks_once()
         except Crash:
             job.world.restart(unseen=lagging[0])
             lagging.reverse()
+            lags = True
             continue
-        if not wrote and not _the_cluster_works(job, equal_data=equal_data):
-            if job.world.api.faults:
-                job.world.restart()
-            return
-        if not wrote:
+        if wrote:
+            continue
+        if lags or _the_cluster_works(job, equal_data=equal_data):
             job.world.restart()  # what was not seen is seen now
+            lags = False
+            continue
+        return
     raise AssertionError("it does not come to rest")
 
 

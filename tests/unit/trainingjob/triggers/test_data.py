@@ -69,12 +69,24 @@ def test_other_data_starts_a_run_with_the_marker_as_evidence() -> None:
     assert job.jobs == ["churn-2"]
 
 
-def test_a_marker_is_a_cause_only_once_even_if_the_run_fails() -> None:
+def test_new_data_of_which_the_run_fails_is_tried_again_with_the_next_look_until_the_triggers_stop() -> None:
     job = looks_at(a_trained_job(), "two").fails()
+    for _ in range(4):
+        looks_at(job, "two")
+        if job.run["state"] == "Running":
+            job.fails()
+
+    assert job.run["number"] == 1 + 3
+    assert job.decided()[0] == ("DataChange", "Waiting", "FailuresInARow")
+
+
+def test_new_data_that_is_the_same_after_all_is_no_news_again() -> None:
+    job = looks_at(a_trained_job(), "two").finds_no_other_data()
 
     looks_at(job, "two")
 
     assert job.run["number"] == 2
+    assert job.status["triggers"]["marker"] == "two"
 
 
 def test_what_a_run_has_seen_itself_is_no_change() -> None:

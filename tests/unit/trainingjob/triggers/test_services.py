@@ -18,6 +18,7 @@ WATCHED = {
     "feedback": {"secretRef": {"name": "keys"}, "metrics": [{"name": "accuracy", "min": 0.8}]},
 }
 FIRST, SECOND, THIRD = (f"2026-01-01T0{hour}:00:00Z" for hour in (1, 2, 3))
+FAILS = {**words.GATES[0], "value": -0.2, "low": -0.3, "high": -0.1}
 LOW = {
     "name": "accuracy",
     "value": 0.71,
@@ -225,15 +226,71 @@ def test_equal_data_ends_the_run_before_training_and_changes_nothing() -> None:
 
 
 def test_runs_that_are_skipped_do_not_push_the_last_real_one_out() -> None:
-    job, service = a_watched_model(brakes={"cooldownSeconds": 0})
-    for minute in range(15):
-        service.drifts(f"2026-01-01T05:{minute:02}:00Z")
+    job = a_training_job(a_world(), triggers={"schedule": "@hourly"}).succeeds()
+    for _ in range(15):
+        job.world.after(3600)
         job.settles().finds_no_other_data()
 
     assert job.run["number"] == 16
+    assert job.jobs == []
     assert [run["state"] for run in job.status["history"]] == ["Skipped", "Skipped", "Succeeded"]
     assert job.run["knownDigest"] == words.DATA_DIGEST
     assert job.is_ready
+
+
+def test_a_drift_that_no_other_data_can_end_is_tried_once_a_day() -> None:
+    job, service = a_watched_model(brakes={"cooldownSeconds": 0})
+    service.drifts(FIRST)
+    job.settles().finds_no_other_data()
+
+    service.drifts(SECOND)
+    job.settles()
+    assert job.run["number"] == 2
+    assert job.decided()[0] == ("Drift", "Waiting", "DataUnchanged")
+
+    job.world.after(86400)
+    assert job.settles().run["number"] == 3
+
+
+def test_a_drift_does_not_replace_the_run_that_may_end_it() -> None:
+    job, service = a_watched_model(brakes={"cooldownSeconds": 0, "concurrencyPolicy": "Replace"})
+    service.drifts(FIRST)
+    job.settles()
+
+    service.drifts(SECOND)
+    job.settles()
+
+    assert job.run["number"] == 2
+    assert job.decided()[0] == ("Drift", "Waiting", "ConcurrentRun")
+
+
+def test_a_drift_waits_for_the_people_who_have_to_approve_the_last_version() -> None:
+    world = a_world()
+    a_version(world, "churn-0", "c").is_verified("c")
+    service = a_service(world, "churn-0", monitoring=WATCHED).serves()
+    brakes = {"cooldownSeconds": 0}
+    job = a_training_job(world, triggers=DRIFT, brakes=brakes, approval={"required": 1}).succeeds()
+    assert job.reason == "AwaitingApproval"
+
+    service.drifts(FIRST)
+    job.settles()
+
+    assert job.run["number"] == 1
+    assert job.decided()[0] == ("Drift", "Waiting", "AwaitingApproval")
+
+
+def test_a_drift_does_not_train_at_once_again_what_is_not_served() -> None:
+    job, service = a_watched_model(brakes={"cooldownSeconds": 0})
+    service.drifts(FIRST)
+    job.succeeds("b", gates=[FAILS, words.GATES[1]])
+    assert job.reason == "GateFailed"
+
+    service.drifts(SECOND)
+    job.settles()
+    assert job.decided()[0] == ("Drift", "Waiting", "NotServed")
+
+    job.world.after(86400)
+    assert job.settles().run["number"] == 3
 
 
 def test_a_forced_run_trains_with_equal_data_too() -> None:
