@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml stores/pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories schedules verdicts gates drift estimators test provisions stores prometheus cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-monitor bench-docs soak
+.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories schedules verdicts gates drift estimators test provisions stores prometheus cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-monitor bench-tokens bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +122,9 @@ bench-stores: venv stores ## Measure a model of 1 GB from S3 and from https besi
 
 bench-monitor: venv ## Measure what it costs a server to count its rows for drift, beside one that does not (3 minutes; QUICK=1)
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.monitor $(if $(QUICK),--quick)
+
+bench-tokens: venv ## Measure what prediction tokens cost the server (1 minute; QUICK=1)
+	@PYTHONPATH=tests $(VENV)/bin/python -m bench.tokens $(if $(QUICK),--quick)
 
 bench-docs: venv ## Write what bench-servers measured last into docs/performance.md
 	@PYTHONPATH=tests $(VENV)/bin/python -m bench.document

@@ -130,7 +130,7 @@ class FeedbackLimits:
     windows: int = 3
     models: int = 8  # whose predictions are counted apart, in one window
     pairs: int = 1024  # of a predicted and a true class, counted for one model
-    models_shown: int = 4  # in the view of a rollout
+    models_shown: int = 32  # in the view of a rollout
 
 
 FEEDBACK = FeedbackLimits()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from math import prod
+from math import nan, prod
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -25,6 +25,7 @@ Class: TypeAlias = "str | int | float | bool"
 _LABELS = ("label", "output_label", "labels")
 _NUMBERS = ("probabilities", "output_probability", "scores")
 _VALUES = ("value", "variable", "values")
+_FEW = 8  # rows that are read one by one: NumPy takes 10 us for any number of them
 _SUM = 1e-3  # how far the probabilities of a row may be from adding up to 1
 
 
@@ -154,9 +155,15 @@ class Predictions:
             labels = np.empty(0, np.int64)
         if table is None or self.scored or len(table) != len(labels):
             return Read(labels, np.full(len(labels), np.nan, np.float32))
-        values = table.max(axis=1) if self.positive is None else table[:, self.positive]
+        return Read(labels, self._probabilities(table))
+
+    def _probabilities(self, table: Tensor) -> npt.NDArray[np.float32]:
+        positive = self.positive
+        if len(table) <= _FEW:
+            return np.array([_probability(row, positive) for row in table.tolist()], np.float32)
+        values = table.max(axis=1) if positive is None else table[:, positive]
         adds_up = (np.abs(table.sum(axis=1) - 1) < _SUM) & (table >= -_SUM).all(axis=1)
-        return Read(labels, np.where(adds_up, np.clip(values, 0, 1), np.nan).astype(np.float32))
+        return np.where(adds_up, np.clip(values, 0, 1), np.nan).astype(np.float32)
 
     def _table(self, numbers: Tensor) -> Tensor | None:
         """A column for each class; a single one is that of the second of two. None if the shape is another."""
@@ -171,6 +178,13 @@ class Predictions:
     def _indices(self, labels: Tensor) -> npt.NDArray[np.int64]:
         places = self._places
         return np.array([places.get(label, -1) for label in labels.reshape(-1).tolist()], np.int64)
+
+
+def _probability(row: list[float], positive: int | None) -> float:
+    """That of one row, as `_probabilities` has it."""
+    if not (abs(sum(row) - 1) < _SUM and min(row) >= -_SUM):
+        return nan
+    return min(max(max(row) if positive is None else row[positive], 0.0), 1.0)
 
 
 def text(value: Class) -> str:

@@ -14,15 +14,13 @@ from typing import Any
 
 from modelwright_serving.feedback import tokens
 from modelwright_serving.feedback.keys import Keys
-from modelwright_serving.feedback.scores import ModelScores, classified
+from modelwright_serving.feedback.scores import ModelScores, Totals, classified
 from modelwright_serving.feedback.seen import Seen
 from modelwright_serving.feedback.tokens import HOUR, Issuer, Token
 from modelwright_serving.feedback.truths import Truths
 from modelwright_serving.limits import FEEDBACK
 from modelwright_serving.oip.answer import Answer
 from modelwright_serving.predictions import Class, Predictions
-
-_MOST_COUNTED = 2.0**53
 
 
 class Outcome(Enum):
@@ -90,9 +88,10 @@ class Feedback:
         self._digest = ""
         self._seen = Seen()
         self._windows: dict[int, _Window] = {}
-        # Since the start. Scores by the first digits of the model's digest, those of the last models that were counted.
+        # Since the start, the latter by the first digits of the model's digest.
         self.totals: Counter[Outcome] = Counter()
-        self.models: dict[str, ModelScores] = {}
+        self._models: dict[str, Totals] = {}
+        self._dropped: set[str] = set()
         self.window: Callable[[], int | None] = lambda: None
 
     # --- what it works with ------------------------------------------------------------------
@@ -150,17 +149,14 @@ class Feedback:
 
     def delivered(self, model: str, labels: int) -> None:
         """So many predictions of a model came together."""
-        scores = self.models.get(model)
-        if scores is not None:
-            scores.posts += 1
-            scores.post_squares += labels * labels
+        if model in self._models:
+            self._models[model].delivered(labels)
 
     def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
-        """For the view of a rollout: name, labels and value. What is too large for a count is left out."""
-        for model, scores in self.models.items():
-            for name, label, text, value in scores.sums():
-                if 0 < value <= _MOST_COUNTED:
-                    yield f"feedback_{name}_total", {"digest": model, label: text}, value
+        """For the view of a rollout: name, labels and value."""
+        for model, totals in self._models.items():
+            for name, label, text, value in totals.sums():
+                yield f"feedback_{name}_total", {"digest": model, label: text}, value
 
     def _outcome(self, token: str, truth: Class) -> tuple[Outcome, str]:
         read = tokens.read(token, self._keys)
@@ -183,14 +179,16 @@ class Feedback:
         true = 0 if predictions.is_regression else self._truths.place(truth)
         if true is None:
             return False
-        everywhere = self._scores(read.digest)
+        counts = [
+            found for found in (self._totals(read.digest), self._scores(read.digest)) if found is not None
+        ]
         if predictions.is_regression:
-            for scores in everywhere:
-                scores.estimated(read.value, float(truth))
+            for one in counts:
+                one.estimated(read.value, float(truth))
         else:
             found = classified(read.label, true, read.value, predictions.positive)
-            for scores in everywhere:
-                scores.classified(found)
+            for one in counts:
+                one.classified(found)
         return True
 
     # --- windows -----------------------------------------------------------------------------
@@ -206,20 +204,30 @@ class Feedback:
                 del self._windows[old]
         return window
 
-    def _scores(self, digest: str) -> Iterator[ModelScores]:
-        """Where predictions of a model are counted: in the present window, and since the start."""
-        lasting = self.models.pop(digest, None) or ModelScores()
-        self.models[digest] = lasting  # as the last, so that the first is the one to go
-        if len(self.models) > FEEDBACK.models_shown:
-            del self.models[next(other for other in self.models if other != self._digest)]
-        yield lasting
+    def _scores(self, digest: str) -> ModelScores | None:
+        """Those of a model in the present window; None if it is one too many, and not the one that is served."""
         window = self._present()
-        if window is not None:
-            found = window.models.get(digest)
-            if found is None and (digest == self._digest or len(window.models) < FEEDBACK.models):
-                found = window.models[digest] = ModelScores()
-            if found is not None:
-                yield found
+        if window is None:
+            return None
+        found = window.models.get(digest)
+        if found is None and (digest == self._digest or len(window.models) < FEEDBACK.models):
+            found = window.models[digest] = ModelScores()
+        return found
+
+    def _totals(self, digest: str) -> Totals | None:
+        """Those of a model since the start. The model that was counted least recently makes room for a new one, and is
+        not counted again, as counts that begin anew would be taken for those of another process."""
+        found = self._models.pop(digest, None)
+        if found is None:
+            if digest in self._dropped:
+                return None
+            found = Totals()
+        self._models[digest] = found
+        if len(self._models) > FEEDBACK.models_shown:
+            oldest = next(other for other in self._models if other != self._digest)
+            del self._models[oldest]
+            self._dropped.add(oldest)
+        return found
 
     def ids(self) -> list[int]:
         """The windows in which something arrived."""

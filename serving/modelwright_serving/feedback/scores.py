@@ -17,6 +17,7 @@ from modelwright_serving.limits import FEEDBACK
 SCORE_CELLS = 64
 CONFIDENCE_CELLS = 10
 OTHER_CLASS = -1  # predicted: one that is not counted apart, and not the true one
+_MOST_COUNTED = 2.0**53
 # As scikit-learn's log_loss clips 32-bit probabilities: their machine epsilon.
 _LEAST = 2.0**-23
 _LARGEST = 3.4028234663852886e38  # of 32-bit floats: so sums of fourth powers stay finite
@@ -65,15 +66,11 @@ class ModelScores:
         "error",
         "labels",
         "loss",
-        "post_squares",
-        "posts",
         "scores",
     )
 
     def __init__(self) -> None:
         self.labels = 0
-        self.posts = 0  # that brought them, and the sum of the squares of how many each brought
-        self.post_squares = 0
         self.confusion: Counter[tuple[int, int]] = Counter()  # (predicted, true)
         self.scores: Counter[tuple[int, int]] = Counter()  # (1 for the positive class, cell)
         self._confidence = [0] * CONFIDENCE_CELLS
@@ -120,20 +117,43 @@ class ModelScores:
             found["error"] = {**self.error, "n": int(self.error["n"])}
         return found
 
+
+class Totals:
+    """The few sums by which two models are compared, since the start. None is negative, and none shrinks."""
+
+    __slots__ = ("_sums",)
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str, str], float] = {}
+
+    def classified(self, found: Classified) -> None:
+        """Count one prediction of a class."""
+        predicted, true = found.pair
+        self._add("labels", right="true" if predicted == true else "false", by=1)
+        for kind, term in zip(("n", "log", "logSquare"), found.losses, strict=False):
+            self._add("loss", kind=kind, by=term)
+
+    def estimated(self, predicted: float, true: float) -> None:
+        """Count one prediction of a number."""
+        error = predicted - true
+        if abs(error) <= _LARGEST:
+            for kind, term in (("n", 1), ("abs", abs(error)), ("square", error * error)):
+                self._add("error", kind=kind, by=term)
+
+    def delivered(self, labels: int) -> None:
+        """So many came together."""
+        for kind, term in (("n", 1), ("squares", labels * labels)):
+            self._add("posts", kind=kind, by=term)
+
+    def _add(self, name: str, *, by: float, **label: str) -> None:
+        ((key, value),) = label.items()
+        self._sums[name, key, value] = self._sums.get((name, key, value), 0) + by
+
     def sums(self) -> Iterator[tuple[str, str, str, float]]:
-        """What two models are compared by: a name, a label with its value, and a sum. None is negative."""
-        if self.confusion:
-            right = sum(count for (said, true), count in self.confusion.items() if said == true)
-            yield "labels", "right", "true", right
-            yield "labels", "right", "false", self.labels - right
-        for name, sums, kinds in (
-            ("loss", self.loss, ("n", "log", "logSquare")),
-            ("error", self.error, ("n", "abs", "square")),
-        ):
-            for kind in kinds if sums["n"] else ():
-                yield name, "kind", kind, sums[kind]
-        yield "posts", "kind", "n", self.posts
-        yield "posts", "kind", "squares", self.post_squares
+        """A name, a label with its value, and the sum. What is too large for a count is left out."""
+        for (name, key, value), sum_ in self._sums.items():
+            if 0 < sum_ <= _MOST_COUNTED:
+                yield name, key, value, sum_
 
 
 def score_cell(probability: float) -> int:

@@ -120,6 +120,26 @@ def test_numbers_that_are_not_finite_are_no_probabilities() -> None:
     assert np.isnan(found.read([table]).values).tolist() == [True, True, False, True]
 
 
+@pytest.mark.parametrize("classes", [["a", "b"], ["a", "b", "c"]])
+def test_few_rows_are_read_as_many_are(classes: list[str]) -> None:
+    width = len(classes)
+    found = Predictions.of(signature(classes, ("probabilities", "FP32", (-1, width))))
+    assert found is not None
+    chance = np.random.default_rng(width)
+    table = chance.dirichlet(np.ones(width), 40).astype(np.float32)
+    table[:4] = [
+        [np.nan] * width,
+        [1.0] * width,
+        [np.inf, *[0.0] * (width - 1)],
+        [1.5, -0.5, *[0.0] * (width - 2)],
+    ]
+    table[4] = [1 + 1e-7, *[0.0] * (width - 1)]
+    whole = found.read([table])
+    assert np.isnan(whole.values[:4]).all()
+    for row in range(40):
+        np.testing.assert_array_equal(found.read([table[row : row + 1]]).values, whole.values[row : row + 1])
+
+
 @dataclass(frozen=True)
 class Profiled:
     """What a profile says."""

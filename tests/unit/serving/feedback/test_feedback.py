@@ -120,7 +120,24 @@ def test_many_models_take_bounded_room_and_the_own_one_keeps_its_place(
     found = feedback.part(int(clock.now // 60))["feedback"]
     assert len(found) == 9
     assert found["abababab"]["labels"] == 1
-    assert list(feedback.models) == ["0000001b", "0000001c", "0000001d", "abababab"]
+
+
+def test_counts_of_a_model_never_shrink_however_many_there_are(feedback: Feedback) -> None:
+    def shown() -> dict[str, float]:
+        return {labels["digest"]: value for _, labels, value in feedback.samples()}
+
+    def come(number: int) -> None:
+        assert _count(feedback, token(f"sha256:{number:08x}" + "0" * 56), "no") is Outcome.COUNTED
+
+    assert _count(feedback, token(), "no") is Outcome.COUNTED
+    for number in range(40):
+        come(number)
+        come(7)  # that of a canary, say, whose labels come all the time
+    found = shown()
+    assert len(found) == 32
+    assert {"abababab", "00000007", "00000027"} <= found.keys()
+    come(0)
+    assert "00000000" not in shown()
 
 
 def test_a_model_that_cannot_be_read_gives_no_tokens_and_knows_no_truth(feedback: Feedback) -> None:
