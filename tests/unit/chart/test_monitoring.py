@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from unit.chart.rendering import Chart, Manifest, Rendered
 from unit.dashboards.series import operator_series, series_of
 from unit.given.resources import a_service, a_world
 
+from modelwright.api.monitoring import Objectives
 from modelwright.common.resources import PROMETHEUS_RULES
 from modelwright.engine.objects import Key
+from modelwright.inferenceservice.objectives.groups import groups
+from modelwright.inferenceservice.objectives.indicators import indicators
 
 JOB = 'job="modelwright-operator-metrics"'
 ON: dict[str, Any] = {
@@ -55,6 +59,22 @@ def test_promtool_finds_no_fault(rendered: Rendered, tmp_path: Path) -> None:
     file = tmp_path / "rules.json"
     file.write_text(json.dumps(rendered.one("PrometheusRule")["spec"]))
     assert "SUCCESS" in promtool("check", "rules", file)
+
+
+def test_the_page_has_a_row_for_each_alert_with_its_severity(chart: Chart, rendered: Rendered) -> None:
+    page = (chart.source / "docs/monitoring.md").read_text()
+    rows = re.findall(r"^\| (`Modelwright.*?`) \| (\w+) \|", page, re.MULTILINE)
+    documented = {name: severity for names, severity in rows for name in re.findall(r"`(\w+)`", names)}
+    made = {name: alert["labels"]["severity"] for name, alert in alerts(rendered).items()}
+    objectives = Objectives.model_validate({"availability": 0.9, "latencySeconds": 1})
+    of_services = {
+        rule["alert"]
+        for indicator in indicators(objectives, "team", "churn")
+        for group in groups(indicator, "team", "churn", 30)
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    assert documented == made | dict.fromkeys(of_services, "critical")
 
 
 def condition(kind: str, status: str, reason: str, of: str = SERVICE) -> str:
