@@ -246,6 +246,12 @@ REFUSED: list[tuple[dict[str, Any], str, Any, str | None]] = [
     (INFERENCE_SERVICE, "spec.rollout.analysis", {"falseAlarmRate": 0}, "spec.rollout.analysis.falseAlarmRate"),
     (INFERENCE_SERVICE, "spec.rollout.analysis", {"falseAlarmRate": 0.6}, "spec.rollout.analysis.falseAlarmRate"),
     (INFERENCE_SERVICE, "spec.rollout.analysis", {"maxDifference": 2e6}, "spec.rollout.analysis.maxDifference"),
+    (INFERENCE_SERVICE, "spec.rollout.analysis", {"maxPredictionShift": 2}, "analysis.maxPredictionShift"),
+    (INFERENCE_SERVICE, "spec.rollout.analysis", {"maxScoreDrop": {"metric": "accuracy"}}, "change: Required"),
+    (
+        INFERENCE_SERVICE, "spec.rollout.analysis",
+        {"maxScoreDrop": {"metric": "accuracy", "change": 0.02}}, "maxScoreDrop needs labels",
+    ),
     (INFERENCE_SERVICE, "spec.rollout.analysis", {"onNoData": "Guess"}, "spec.rollout.analysis.onNoData"),
     (INFERENCE_SERVICE, "spec.rollout.analysis", queries({}), "set max, min or both"),
     (INFERENCE_SERVICE, "spec.rollout.analysis", queries({"min": 2, "max": 1}), "min must not be above max"),

@@ -49,8 +49,9 @@ HEADS = {
         "no verdict",
     ),
 }
-# Windows that follow each other, of each hold-out.
-IN_A_ROW = 5
+# Windows that follow each other, of each hold-out. What is chance in a small one is alike in all of its windows, so it
+# takes more of them.
+IN_A_ROW = 20
 # The hold-out of tables that do not name one.
 REFERENCE = 5000
 FLIPPED = Change(correlation=-CORRELATION)
@@ -77,11 +78,12 @@ class Seen:
         return sum(found) / len(found) if found else 0.0
 
     def named(self) -> str:
-        """What the first windows that are Drifted name most often as the worst."""
+        """What windows that are Drifted name most often as the worst."""
         names = [
-            f"{row[0].worst[0].feature}: {row[0].worst[0].statistic}"
+            f"{each.worst[0].feature}: {each.worst[0].statistic}"
             for row in self.judged
-            if row[0].verdict == "Drifted"
+            for each in row
+            if each.verdict == "Drifted"
         ]
         return max(sorted(set(names)), key=names.count) if names else "-"
 
@@ -109,26 +111,21 @@ def seen(
 def alarms(reference: int, rows: int, chance: Chance, windows: int) -> Cells:
     """How often windows without drift have some."""
     # Large ones take long.
-    count = windows if rows < 5000 else windows // 4
-    found = seen(chance, reference, rows, count, in_a_row=_in_a_row(reference))
+    count = windows if rows < 5000 and reference <= REFERENCE else windows // 10
+    found = seen(chance, reference, rows, count, in_a_row=4 if reference <= 1000 else IN_A_ROW)
     detectable = [each.detectable for row in found.judged for each in row if each.detectable is not None]
     finds = f"{np.median(detectable):.2f} sd" if detectable else "-"
     return [f"{count:,}", *_alarmed(found), finds]
 
 
-def _in_a_row(reference: int) -> int:
-    """What is chance in a small hold-out is alike in all of its windows: it takes many hold-outs."""
-    return 2 if reference <= 1000 else IN_A_ROW if reference <= REFERENCE else 4 * IN_A_ROW
-
-
 def batches(rows: int, change: Change, chance: Chance, windows: int) -> Cells:
     """The same of requests with many rows."""
-    return _alarmed(seen(chance, REFERENCE, rows, windows // 5, change))
+    return _alarmed(seen(chance, REFERENCE, rows, windows // 10, change))
 
 
 def found_in(sizes: Sequence[int], change: Change, named: bool, chance: Chance, windows: int) -> Cells:
-    """How often a change is found in the first window."""
-    of_sizes = [seen(chance, REFERENCE, rows, max(1, windows // 10), change, in_a_row=1) for rows in sizes]
+    """How often a change is found in a window, whatever is found in others."""
+    of_sizes = [seen(chance, REFERENCE, rows, max(1, windows // 10), change, in_a_row=10) for rows in sizes]
     return [
         *(percent(round(each.share("Drifted"), 3)) for each in of_sizes),
         *([of_sizes[0].named()] if named else []),
@@ -203,7 +200,7 @@ def _large() -> Iterator[Row]:
 
 
 def _fewer(sizes: Sequence[int], change: Change, chance: Chance, windows: int) -> Cells:
-    return found_in(sizes, change, False, chance, windows // 10)
+    return found_in(sizes, change, False, chance, windows // 25)
 
 
 def _batches() -> Iterator[Row]:

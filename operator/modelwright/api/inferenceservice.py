@@ -147,6 +147,21 @@ class Query(Model):
     )
 
 
+class ScoreDrop(Model):
+    """How much worse the predictions of the new revision may be than those of the stable one, by feedback."""
+
+    metric: Literal["accuracy", "log_loss", "mae"] = Field(
+        description="accuracy of classes, log_loss of the probabilities of two classes, mae of a regression."
+    )
+    change: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
+        description="How much worse it may be, in the unit of the metric: 0.02 are two points of accuracy, or a log "
+        "loss that is 0.02 higher."
+    )
+    min_labels: Annotated[int, Field(ge=10, le=10_000_000)] | None = Field(
+        default=None, description="Labels of each revision that it takes. Default: 100."
+    )
+
+
 class Analysis(Model):
     """What has to hold of the new revision at each step, measured since the step began."""
 
@@ -167,6 +182,16 @@ class Analysis(Model):
     max_difference: Annotated[float, Field(ge=0, le=1_000_000)] | None = Field(
         default=None,
         description="How far apart numbers in mirrored answers may be, probabilities or values, in 99 of 100.",
+    )
+    max_score_drop: ScoreDrop | None = Field(
+        default=None,
+        description="How much worse its score by feedback may be than that of the stable revision in the same time. It "
+        "needs spec.monitoring.feedback, and labels that come back while a step lasts.",
+    )
+    max_prediction_shift: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="By how much the share of a label, or of probabilities below a number, may differ from the stable "
+        "revision's, among what both answered to callers. For classifiers.",
     )
     max_restarts: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=0,
@@ -314,6 +339,11 @@ class InferenceServiceSpec(Model):
         rule(
             "!has(self.gateway) || !has(self.rollout.traffic) || !has(self.rollout.traffic.sticky)",
             "no route of a Gateway can keep a user at one revision: leave out rollout.traffic.sticky, or gateway",
+        ),
+        rule(
+            "!has(self.rollout.analysis) || !has(self.rollout.analysis.maxScoreDrop) || "
+            "has(self.monitoring) && has(self.monitoring.feedback)",
+            "rollout.analysis.maxScoreDrop needs labels: set monitoring.feedback",
         ),
     )
 

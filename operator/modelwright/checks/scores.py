@@ -22,6 +22,8 @@ Feedback = Mapping[str, Any]
 
 # The half of an interval of 95 %, in standard errors.
 WIDTH = normal_quantile(0.025)
+# The cells of scores that have all beyond a probability.
+ENDS = (0, 63)
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,8 @@ def _f1(feedback: Feedback, positive: int | None) -> Score | None:
 
 def _area(feedback: Feedback, _positive: int | None) -> Score | None:
     """The area under the ROC curve, of rows in cells of the score (E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson
-    1988). Of two rows in one cell, each is above the other in half of the cases. In the first and the last cell, which
-    have no end, their order is unknown: the interval allows for both."""
+    1988). Of two rows in one cell, each is above the other in half of the cases. In the cells without an end their
+    order is unknown: the interval allows for both."""
     cells: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for true, cell, count in feedback.get("scores") or ():
         cells[cell][true] += count
@@ -154,7 +156,7 @@ def _area(feedback: Feedback, _positive: int | None) -> Score | None:
     if value in (0.0, 1.0):  # Without an error there is no variance either.
         fewer = min(negatives, positives)
         low, high = proportion(value * fewer, fewer)
-    unknown = sum(hits * other for other, hits in (ordered[0], ordered[-1])) / positives / negatives / 2
+    unknown = sum(cells[end][0] * cells[end][1] for end in ENDS if end in cells) / positives / negatives / 2
     low, high = max(0.0, low - unknown), min(1.0, high + unknown)
     return Score(value, low, high, round(negatives + positives))
 

@@ -23,6 +23,12 @@ SENTENCES: Mapping[str, Callable[[Any], str]] = {
     "maxP50Increase": lambda v: f"its median is at most {percent(v)} above the stable one's",
     "minAgreement": lambda v: f"at least {percent(v)} of the labels in mirrored answers are the stable one's",
     "maxDifference": lambda v: f"the numbers of 99 of 100 mirrored answers are at most {number(v)} apart",
+    "maxScoreDrop": lambda v: (
+        f"by feedback its {v.get('metric')} is at most {number(v.get('change', 0))} worse than the stable one's"
+    ),
+    "maxPredictionShift": lambda v: (
+        f"no label's share among its answers is more than {percent(v)} off the stable one's"
+    ),
     "maxRestarts": lambda v: (
         f"the containers of a pod end by themselves at most {v} times" if v else "no container ends by itself"
     ),

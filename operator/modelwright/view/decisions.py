@@ -15,6 +15,8 @@ METRICS = {
     "p50Seconds": ("median", duration),
     "difference": ("difference of 99 of 100 answers", number),
     "nonFinite": ("answers with NaN or infinity", percent),
+    "scoreDrop": ("drop of the score by feedback", number),
+    "predictionShift": ("shift of predictions", percent),
     "restarts": ("restarts", number),
     "requests": ("requests", number),
 }

@@ -168,7 +168,7 @@ def test_a_model_too_sure_of_itself_has_a_calibration_error(chance: np.random.Ge
 
 
 def test_the_order_in_end_cells_is_unknown() -> None:
-    """A model of rare positives whose probabilities all are in the first of 20 equal cells."""
+    """A model whose probabilities all are next to 0."""
     scored = score("roc_auc", {"scores": [[0, 0, 990], [1, 0, 10]]}, 1)
     assert scored is not None
     assert (scored.value, scored.low, scored.high) == (0.5, 0.0, 1.0)

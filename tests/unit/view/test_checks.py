@@ -29,6 +29,14 @@ def test_without_an_analysis_the_defaults_hold() -> None:
         ),
         ({"maxRestarts": 2}, "the containers of a pod end by themselves at most 2 times"),
         ({"maxDifference": 0.1}, "the numbers of 99 of 100 mirrored answers are at most 0.1 apart"),
+        (
+            {"maxScoreDrop": {"metric": "accuracy", "change": 0.02}},
+            "by feedback its accuracy is at most 0.02 worse than the stable one's",
+        ),
+        (
+            {"maxPredictionShift": 0.1},
+            "no label's share among its answers is more than 10 % off the stable one's",
+        ),
         ({"falseAlarmRate": 0.01}, "if all of this holds, it is rolled back in at most 1 % of rollouts"),
         ({"onNoData": "Dance"}, "without a verdict 1 h after the hold, Dance"),
         (

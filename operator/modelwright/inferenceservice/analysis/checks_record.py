@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from modelwright.api.checks import MESSAGE_LENGTH, NOT_MEASURED, TOO_FEW, Check
+from modelwright.checks.against_stable import SCORE, SHIFT
 from modelwright.checks.rates import AGREEMENT, DIFFERENCE, ERROR_RATE
 from modelwright.checks.verdict import Result, Verdict
 from modelwright.inferenceservice.analysis import reach
@@ -101,7 +102,16 @@ def _hindrance(verdict: Verdict, measured: StepCounts | None) -> str | None:
         return reading.result.message[:MESSAGE_LENGTH]
     if verdict.metric == ERROR_RATE.metric:
         return reach.unreachable(measured) or reach.unasked(measured)
-    if verdict.metric not in _COMPARING or verdict.reason != TOO_FEW:
+    return _without_samples(verdict, measured) if verdict.reason == TOO_FEW else None
+
+
+def _without_samples(verdict: Verdict, measured: StepCounts) -> str | None:
+    """What keeps a check that compares both revisions from having samples."""
+    if verdict.metric == SHIFT:
+        return None if measured.predicted.rows else "nothing that it predicted is counted"
+    if verdict.metric == SCORE and not verdict.samples:
+        return f"no label has come back for {'the stable one' if measured.labels else 'its predictions'}"
+    if verdict.metric not in _COMPARING:
         return None
     if measured.uncompared:
         return f"not compared: {', '.join(sorted(measured.uncompared)[:MOST_REASONS])}"

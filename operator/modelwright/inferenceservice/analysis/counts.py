@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from modelwright.checks.against_stable import Labels, Predicted
 from modelwright.checks.quantiles import Cells
 from modelwright.inferenceservice.analysis.prometheus_result import Reading
 
@@ -74,6 +75,13 @@ class StepCounts:
     # The seconds per request.
     stable_durations: Cells = field(default_factory=dict)
     canary_durations: Cells = field(default_factory=dict)
+    # Of labels that came back in this step, whoever got them: how many were right, and the sums of losses, by kind; of
+    # the judged revision's model and of the stable one's. None if both revisions have one model.
+    labels: Labels | None = field(default_factory=dict)
+    stable_labels: Labels = field(default_factory=dict)
+    # What both predicted for callers.
+    predicted: Predicted = field(default_factory=Predicted)
+    stable_predicted: Predicted = field(default_factory=Predicted)
     # The answers of Prometheus in this step, by the query's name.
     queries: Mapping[str, Reading] = field(default_factory=dict)
     # The revisions with pods whose metrics could not be read. Their counts are missing above.
@@ -113,9 +121,11 @@ def has_grown(before: StepCounts, now: StepCounts, least: float) -> bool:
     pairs: list[tuple[float, float]] = [
         (getattr(before, name), getattr(now, name)) for name in ("labelled", "non_finite", "rescued")
     ]
-    for name in ("delegated", "shadowed", "uncompared", "answered", "stable_answered"):
+    pairs.append((before.predicted.requests, now.predicted.requests))
+    for name in ("delegated", "shadowed", "uncompared", "answered", "stable_answered", "stable_labels"):
         earlier, later = getattr(before, name), getattr(now, name)
         pairs += ((earlier.get(key, 0), count) for key, count in later.items())
+    pairs += (((before.labels or {}).get(key, 0), count) for key, count in (now.labels or {}).items())
     return any(later > earlier * (1 + least) for earlier, later in pairs)
 
 

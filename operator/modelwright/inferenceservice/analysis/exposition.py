@@ -26,6 +26,16 @@ NON_FINITE = "modelwright_shadow_non_finite_requests_total"
 DIFFERENCES = "modelwright_shadow_difference_cell"
 DURATIONS = "modelwright_request_duration_seconds_cell"
 ANSWERED = "modelwright_requests_total"
+# The labels that came back, by the model that predicted; and the sums of its losses, of its errors, and of how many
+# labels came together.
+RIGHT = "modelwright_feedback_labels_total"
+LOSSES = "modelwright_feedback_loss_total"
+ERRORS = "modelwright_feedback_error_total"
+POSTS = "modelwright_feedback_posts_total"
+# What the server's own model predicted for callers.
+PREDICTED = "modelwright_predictions_total"
+PREDICTED_CELLS = "modelwright_prediction_cell"
+PREDICTED_ROWS = "modelwright_predicted_total"
 # Of servers of earlier releases: single labels, and cumulative buckets.
 LABELS = "modelwright_shadow_labels_total"
 DIFFERENCE_BUCKETS = "modelwright_shadow_difference_bucket"
@@ -40,6 +50,13 @@ KEPT = {
     DIFFERENCES: ("revision", "le"),
     DURATIONS: ("le",),
     ANSWERED: ("code",),
+    RIGHT: ("digest", "right"),
+    LOSSES: ("digest", "kind"),
+    ERRORS: ("digest", "kind"),
+    POSTS: ("digest", "kind"),
+    PREDICTED: ("classes", "label"),
+    PREDICTED_CELLS: ("classes", "cell"),
+    PREDICTED_ROWS: ("kind",),
     LABELS: ("revision",),
     DIFFERENCE_BUCKETS: ("revision", "le"),
     DURATION_BUCKETS: ("le",),
@@ -53,6 +70,12 @@ _VALUES = {
     "outcome": re.compile(r"[A-Za-z]{0,32}"),
     "reason": re.compile(r"[A-Za-z]{0,32}"),
     "code": re.compile(r"[0-9]{3}|[A-Z_]{0,32}"),
+    "digest": re.compile(r"[0-9a-f]{0,8}"),
+    "right": re.compile(r"true|false|"),
+    "kind": re.compile(r"[A-Za-z]{0,16}"),
+    "classes": re.compile(r"[0-9a-f]{0,8}"),
+    "label": re.compile(r"-?[0-9]{0,5}"),
+    "cell": re.compile(r"[0-9]{0,3}"),
     "le": re.compile(r"\+Inf|[0-9]{1,17}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,2})?"),
 }
 _NAMES = "|".join((*KEPT, _STARTED))

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from modelwright.api.checks import NOT_MEASURED
-from modelwright.api.inferenceservice import Analysis
-from modelwright.checks import budget, latency, rates
+from modelwright.api.inferenceservice import Analysis, ScoreDrop
+from modelwright.checks import against_stable, budget, latency, rates
+from modelwright.checks.against_stable import MIN_LABELS
 from modelwright.checks.evidence import rate_interval
 from modelwright.checks.quantiles import Histogram
 from modelwright.checks.verdict import Demands, Verdict
@@ -39,6 +40,8 @@ class Measurement:
     mirrors: bool = False
     # Callers reach the canary through a Gateway, without the stable revision.
     gateway: bool = False
+    # Callers get its answers: it has more than copies of requests.
+    answers: bool = True
 
 
 def checks(analysis: Analysis, measured: StepCounts | None, measurement: Measurement) -> list[Verdict]:
@@ -85,6 +88,9 @@ def blames_model(
     """
     if verdict.metric in _ABOUT_THE_MODEL:
         return True
+    # Behind a Gateway its callers may be others.
+    if verdict.metric == against_stable.SCORE:
+        return not measurement.gateway
     if verdict.metric != rates.ERROR_RATE.metric or measured is None:
         return False
     if measured.direct:
@@ -118,7 +124,13 @@ class _Step:
         limits = (
             analysis.max_p99_increase, analysis.max_p50_increase, analysis.min_agreement, analysis.max_difference
         )  # fmt: skip
-        tests = 1 + sum(limit is not None for limit in limits) + self._gateway + self._mirrors
+        # Without callers of its own there is no score of its answers. Nor is there one that differs if both revisions
+        # have one model.
+        own = measurement.answers
+        self._drop = analysis.max_score_drop if own and measured.labels is not None else None
+        self._shift = analysis.max_prediction_shift if own else None
+        enabled = [*limits, self._drop, self._shift]
+        tests = 1 + sum(limit is not None for limit in enabled) + self._gateway + self._mirrors
         self._demands = _demands(analysis, measurement, tests)
 
     def __iter__(self) -> Iterator[Verdict]:
@@ -136,6 +148,12 @@ class _Step:
             yield rates.difference(Histogram(measured.differences), analysis.max_difference, demands)
         if self._mirrors:
             yield rates.non_finite(measured.non_finite, measured.shadowed.get("Compared", 0), demands)
+        if self._drop is not None:
+            yield self._score_drop(self._drop)
+        if self._shift is not None:
+            yield against_stable.prediction_shift(
+                measured.predicted, measured.stable_predicted, self._shift, demands
+            )
         yield from queries.verdicts(analysis.queries or (), measured.queries)
 
     def error_rate(self, *, models: bool = False) -> Verdict:
@@ -156,6 +174,12 @@ class _Step:
         if faults > limit * requests and self._usual.requests >= self._analysis.min_samples:
             bar = self._at_most(self._usual.faults, self._usual.requests)
         return rates.rate_verdict(rates.ERROR_RATE, faults, requests, limit, self._halved, fails_above=bar)
+
+    def _score_drop(self, limit: ScoreDrop) -> Verdict:
+        """The verdict on labels that came back."""
+        labels, stable = self._measured.labels or {}, self._measured.stable_labels
+        least = MIN_LABELS if limit.min_labels is None else limit.min_labels
+        return against_stable.score_drop(limit.metric, labels, stable, limit.change, least, self._demands)
 
     def _refusals(self) -> Verdict:
         """The verdict on answers that blame the caller. They may be right, so only those beyond the stable revision's

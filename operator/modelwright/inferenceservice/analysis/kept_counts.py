@@ -14,7 +14,13 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeVar
 
-from modelwright.inferenceservice.analysis.exposition import KEPT, MOST_COUNTED, MOST_LINES, Counts, sample
+from modelwright.inferenceservice.analysis.exposition import (
+    KEPT,
+    MOST_COUNTED,
+    MOST_LINES,
+    Counts,
+    sample,
+)
 from modelwright.inferenceservice.analysis.scrape_targets import Step
 from modelwright.inferenceservice.analysis.tally import Kept, PodOffset
 
@@ -28,13 +34,18 @@ T = TypeVar("T")
 def text(step: Step, kept: Kept) -> str:
     """Returns the text. Counts about other revisions than those of the step are left out."""
     about = step.revisions | {step.retired}
+    models = {step.model, step.stable_model}
     pods: dict[str, object] = {}
-    gone = {revision: _nested(counts, about) for revision, counts in sorted(kept.gone.items())}
+    gone = {revision: _nested(counts, about, models) for revision, counts in sorted(kept.gone.items())}
     document = {"since": step.since, "judged": step.judged, "gone": gone, "pods": pods}
     left = LARGEST - len(_json(document))
     # First those of the judged revision: there are fewer of them.
     for uid, pod in sorted(kept.pods.items(), key=lambda item: (item[1].revision != step.judged, item[0])):
-        entry = {"revision": pod.revision, "started": pod.started, "offset": _nested(pod.offset, about)}
+        entry = {
+            "revision": pod.revision,
+            "started": pod.started,
+            "offset": _nested(pod.offset, about, models),
+        }
         left -= len(_json({uid: entry}))
         if left < 0:
             break
@@ -77,11 +88,15 @@ def _sums(entry: object) -> Counts:
     return _flat(entry, 0.0)
 
 
-def _nested(counts: Counts, revisions: Collection[str | None]) -> dict[str, dict[str, float]]:
+def _nested(
+    counts: Counts, revisions: Collection[str | None], models: Collection[str]
+) -> dict[str, dict[str, float]]:
     """The counts that are not 0, by the metric's name and the values of its labels."""
+    of = {"revision": revisions, "digest": models}
     found: dict[str, dict[str, float]] = {}
     for (name, *values), count in sorted(counts.items()):
-        if count and ("revision" not in KEPT[name] or values[0] in revisions):
+        first = KEPT[name][0]
+        if count and (first not in of or values[0] in of[first]):
             number = int(count) if count.is_integer() else count
             found.setdefault(name, {})[_SEPARATOR.join(values)] = number
     return found

@@ -11,6 +11,7 @@ from modelwright.common.resources import INFERENCE_SERVICES, REVISION
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, created, deleting, labels, uid
 from modelwright.inferenceservice.manifests.names import ADMIN_PORT, COUNTS_FILE, counts_name
+from modelwright.inferenceservice.monitoring.windows import short_digest
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.rollout.steps import SHIFTING
 
@@ -37,6 +38,9 @@ class Step:
     direct: bool = False
     # The revision that one which bakes asks about the requests that it refuses.
     retired: str | None = None
+    # What pods call the models of a canary and of the stable revision in feedback.
+    model: str = ""
+    stable_model: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,13 @@ def measured_step(
 ) -> Step | None:
     """The step that is measured now; None if no canary has traffic and the stable revision does not bake."""
     if stable is not None and canary is not None and canary.state in SHIFTING:
-        revisions = frozenset((stable.revision, canary.revision))
-        return Step(canary.step_since or canary.since, canary.revision, revisions)
+        return Step(
+            canary.step_since or canary.since,
+            canary.revision,
+            frozenset((stable.revision, canary.revision)),
+            model=short_digest(canary.artifact.digest),
+            stable_model=short_digest(stable.artifact.digest),
+        )
     if stable is None or retired is None or stable.since is None or stable.bake_until is None:
         return None
     revisions = frozenset((stable.revision,))

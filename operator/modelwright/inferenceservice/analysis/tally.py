@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
+from modelwright.checks.against_stable import Labels, Predicted
 from modelwright.checks.quantiles import Cells
 from modelwright.inferenceservice.analysis.counts import SERVER_TOO_OLD, StepCounts
 from modelwright.inferenceservice.analysis.exposition import (
@@ -24,9 +25,16 @@ from modelwright.inferenceservice.analysis.exposition import (
     DIFFERENCES,
     DURATION_BUCKETS,
     DURATIONS,
+    ERRORS,
     LABELLED,
     LABELS,
+    LOSSES,
     NON_FINITE,
+    POSTS,
+    PREDICTED,
+    PREDICTED_CELLS,
+    PREDICTED_ROWS,
+    RIGHT,
     SHADOWED,
     UNCOMPARED,
     Counts,
@@ -36,6 +44,14 @@ from modelwright.inferenceservice.analysis.exposition import (
 )
 from modelwright.inferenceservice.analysis.scrape_targets import Step
 
+ByMetric = Mapping[str, list[tuple[Sample, float]]]
+# What the samples of feedback become in `StepCounts.labels`, by their last label.
+_KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    RIGHT: {"true": ("labels", "right"), "false": ("labels",)},
+    LOSSES: {"n": ("lossLabels",), "log": ("log",), "logSquare": ("logSquare",)},
+    ERRORS: {"n": ("errorLabels",), "abs": ("abs",), "square": ("square",)},
+    POSTS: {"squares": ("postSquares",)},
+}
 # The ratio of the bounds of a fine cell is at most this.
 CELL_RATIO = 1.05
 
@@ -156,6 +172,10 @@ def step_counts(step: Step, pods: Iterable[tuple[str, Counts]]) -> StepCounts:
         differences=_histogram(stable[DIFFERENCES], stable[DIFFERENCE_BUCKETS], judged),
         stable_durations=_histogram(stable[DURATIONS], stable[DURATION_BUCKETS]),
         canary_durations=_histogram(own[DURATIONS], own[DURATION_BUCKETS]),
+        labels=_labels((own, stable), step.model) if step.model != step.stable_model else None,
+        stable_labels=_labels((own, stable), step.stable_model),
+        predicted=_predicted(own),
+        stable_predicted=_predicted(stable),
     )
 
 
@@ -171,7 +191,7 @@ def added(pods: Iterable[Counts]) -> Counts:
     return total
 
 
-def _by_metric(counts: Counts) -> Mapping[str, list[tuple[Sample, float]]]:
+def _by_metric(counts: Counts) -> ByMetric:
     """The samples of each metric, without its name."""
     found: dict[str, list[tuple[Sample, float]]] = defaultdict(list)
     for sample, value in counts.items():
@@ -188,6 +208,34 @@ def _by_label(samples: Iterable[tuple[Sample, float]], *labels: str) -> dict[str
     """The counts of the samples with these first labels, by the value of their last one."""
     found = sorted((sample[-1], value) for sample, value in samples if value > 0 and sample[:-1] == labels)
     return {label: round(value) for label, value in found}
+
+
+def _labels(pods: Collection[ByMetric], model: str) -> Labels:
+    """The counts of the labels of a model's predictions, by kind. Any pod may have got them."""
+    found: dict[str, float] = defaultdict(float)
+    for metric, kinds in _KINDS.items():
+        for metrics in pods:
+            for (digest, kind), value in metrics[metric]:
+                if digest == model and value > 0:
+                    for name in kinds.get(kind, ()):
+                        found[name] += value
+    return dict(found)
+
+
+def _predicted(metrics: ByMetric) -> Predicted:
+    """What the pods of a revision predicted."""
+    rows = _by_label(metrics[PREDICTED_ROWS])
+    return Predicted(
+        {(classes, label): value for (classes, label), value in metrics[PREDICTED] if value > 0},
+        {
+            (classes, int(cell)): value
+            for (classes, cell), value in metrics[PREDICTED_CELLS]
+            if value > 0 and cell
+        },
+        rows.get("rows", 0),
+        rows.get("requests", 0),
+        rows.get("squares", 0),
+    )
 
 
 def _histogram(

@@ -87,6 +87,7 @@ def measurement(canary: CanaryRevision, spec: InferenceServiceSpec) -> Measureme
         number=canary.measurement or (canary.step or 0) + 1,
         mirrors=step is not None and step.mirror > 0,
         gateway=spec.gateway is not None,
+        answers=step is not None and (step.weight > 0 or _has_chosen_callers(spec)),
     )
 
 
@@ -158,8 +159,12 @@ def awaits_approval(canary: CanaryRevision, spec: InferenceServiceSpec) -> bool:
 
 def reaches_canary(step: Step, spec: InferenceServiceSpec) -> bool:
     """True if the step lets any request reach the canary, so that there is something to measure."""
-    chosen = spec.rollout.traffic is not None and bool(spec.rollout.traffic.headers)
-    return step.weight > 0 or step.mirror > 0 or chosen
+    return step.weight > 0 or step.mirror > 0 or _has_chosen_callers(spec)
+
+
+def _has_chosen_callers(spec: InferenceServiceSpec) -> bool:
+    """True if some callers always go to the canary, by a header."""
+    return spec.rollout.traffic is not None and bool(spec.rollout.traffic.headers)
 
 
 def _noted(canary: CanaryRevision, verdict: Verdict, measured: StepCounts | None) -> dict[str, Any]:

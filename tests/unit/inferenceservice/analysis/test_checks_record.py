@@ -11,6 +11,7 @@ import pytest
 from unit.given.crds import defects
 
 from modelwright.api.checks import Check
+from modelwright.checks.against_stable import Predicted
 from modelwright.checks.evidence import Interval
 from modelwright.checks.verdict import Result, Verdict
 from modelwright.inferenceservice.analysis.checks_record import LEVELS, level, recorded, word
@@ -183,6 +184,20 @@ def test_why_nothing_was_compared_is_part_of_it() -> None:
         assert found[0].message == message
     before = recorded([few], None, None)
     assert recorded([few], StepCounts(SINCE), before) != before
+
+
+@pytest.mark.parametrize(
+    ("metric", "counts", "message"),
+    [
+        ("scoreDrop", StepCounts(SINCE), "no label has come back for its predictions"),
+        ("scoreDrop", StepCounts(SINCE, labels={"labels": 3}), "no label has come back for the stable one"),
+        ("predictionShift", StepCounts(SINCE), "nothing that it predicted is counted"),
+        ("predictionShift", StepCounts(SINCE, predicted=Predicted(rows=5)), None),
+    ],
+)
+def test_why_there_is_no_score_is_part_of_it(metric: str, counts: StepCounts, message: str | None) -> None:
+    few = verdict(0, "Inconclusive", "TooFewSamples", metric=metric, samples_needed=100)
+    assert (recorded([few], counts, None) or [])[0].message == message
 
 
 def test_a_check_that_passes_or_needs_no_comparison_gives_no_such_reason() -> None:

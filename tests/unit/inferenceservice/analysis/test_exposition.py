@@ -168,6 +168,12 @@ HELD = {
     "outcome": st.sampled_from(["Answered", "Failed", ""]),
     "reason": st.sampled_from(["Busy", "TooLarge", ""]),
     "code": st.sampled_from(["200", "503", "OK", "DATA_LOSS"]),
+    "digest": st.sampled_from(["0a1b2c3d", ""]),
+    "right": st.sampled_from(["true", "false", ""]),
+    "kind": st.sampled_from(["n", "squares", ""]),
+    "classes": st.sampled_from(["0a1b", ""]),
+    "label": st.sampled_from(["0", "31", ""]),
+    "cell": st.sampled_from(["0", "19", ""]),
     "le": st.sampled_from(["0.1", "1e-06", "10.0", "+Inf"]),
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from modelwright.api.inferenceservice import Analysis
+from modelwright.checks.against_stable import Predicted
 from modelwright.checks.quantiles import Cells
 from modelwright.checks.verdict import Verdict, overall
 from modelwright.inferenceservice.analysis import judge
@@ -24,8 +25,10 @@ from modelwright.inferenceservice.analysis.prometheus_result import NoValue, Rea
 SINCE = "2026-01-01T00:00:00Z"
 ENOUGH = {"Answered": 1000}
 PASSED = ("Pass", "errorRate", "ErrorRateWithinLimit")
+DROP = {"metric": "accuracy", "change": 0.02, "minLabels": 50}
 QUERIES = [{"name": "complaints", "query": "up", "max": 0.1}]
 FIRST, MIRRORS, GATEWAY = Measurement(), Measurement(mirrors=True), Measurement(gateway=True)
+SHADOW = Measurement(answers=False)
 
 
 def analysis(**fields: Any) -> Analysis:
@@ -44,6 +47,12 @@ def judged(counts: StepCounts | None, measurement: Measurement = FIRST, **fields
 def took(seconds: float, count: int = 1000) -> Cells:
     """Durations of as many requests, all just below that."""
     return {(seconds / 1.05, seconds): float(count)}
+
+
+def predicted(positive: float, rows: int = 1000) -> Predicted:
+    """Answers of which such a share is positive, each of one row."""
+    labels = {("0a1b", "0"): rows * (1 - positive), ("0a1b", "1"): rows * positive}
+    return Predicted(labels, {}, rows, rows, rows)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +97,29 @@ def took(seconds: float, count: int = 1000) -> Cells:
             MIRRORS,
             ("Fail", "nonFinite", "NonFiniteAnswers"),
         ),
+        ({"maxScoreDrop": DROP}, {}, FIRST, ("Inconclusive", "scoreDrop", "TooFewSamples")),
+        (
+            {"maxScoreDrop": DROP},
+            {"labels": {"labels": 60, "right": 30}, "stable_labels": {"labels": 900, "right": 810}},
+            FIRST,
+            ("Fail", "scoreDrop", "ScoreDropped"),
+        ),
+        (
+            {"maxScoreDrop": {**DROP, "minLabels": 100}},
+            {"labels": {"labels": 60, "right": 30}, "stable_labels": {"labels": 900, "right": 810}},
+            FIRST,
+            ("Inconclusive", "scoreDrop", "TooFewSamples"),
+        ),
+        # Both revisions have one model; and the answers of a shadow are no one's to judge.
+        ({"maxScoreDrop": DROP}, {"labels": None}, FIRST, PASSED),
+        ({"maxScoreDrop": DROP, "maxPredictionShift": 0.1}, {}, SHADOW, PASSED),
+        ({"maxPredictionShift": 0.1}, {}, FIRST, ("Inconclusive", "predictionShift", "TooFewSamples")),
+        (
+            {"maxPredictionShift": 0.1},
+            {"predicted": predicted(0.9), "stable_predicted": predicted(0.3)},
+            FIRST,
+            ("Fail", "predictionShift", "PredictionsShifted"),
+        ),
         ({"queries": QUERIES}, {}, FIRST, ("Inconclusive", "complaints", "QueryNotAsked")),
         (
             {"queries": QUERIES},
@@ -118,7 +150,14 @@ def test_the_first_failure_decides_then_the_first_that_is_not_decided(
 
 
 def test_each_check_has_a_verdict_in_an_order_that_does_not_change() -> None:
-    every = {"maxP99Increase": 1, "maxP50Increase": 1, "minAgreement": 0.9, "maxDifference": 1}
+    every = {
+        "maxP99Increase": 1,
+        "maxP50Increase": 1,
+        "minAgreement": 0.9,
+        "maxDifference": 1,
+        "maxScoreDrop": DROP,
+        "maxPredictionShift": 0.1,
+    }
     counts = step(answered={"200": 500}, stable_answered={"200": 500})
     names = [
         verdict.metric
@@ -128,7 +167,7 @@ def test_each_check_has_a_verdict_in_an_order_that_does_not_change() -> None:
     ]
     assert names == [
         *("errorRate", "refusalRate", "p99Seconds", "p50Seconds", "agreement", "difference", "nonFinite"),
-        "complaints",
+        *("scoreDrop", "predictionShift", "complaints"),
     ]
     assert [verdict.metric for verdict in judge.checks(analysis(), step(), FIRST)] == ["errorRate"]
 
@@ -243,6 +282,10 @@ def test_a_revision_that_gets_no_requests_is_judged_by_queries_alone() -> None:
 SLOW = {"stable_durations": took(0.1), "canary_durations": took(10.0)}
 
 
+WORSE = {"labels": {"labels": 500, "right": 250}, "stable_labels": {"labels": 900, "right": 810}}
+OTHERWISE = {"predicted": predicted(0.9), "stable_predicted": predicted(0.3)}
+
+
 @pytest.mark.parametrize(
     ("counts", "measurement", "blamed"),
     [
@@ -265,6 +308,9 @@ SLOW = {"stable_durations": took(0.1), "canary_durations": took(10.0)}
         ({"labelled": 100, "agreement": 50.0}, MIRRORS, True),
         ({"differences": took(10.0)}, MIRRORS, True),
         ({"shadowed": {"Compared": 10}, "non_finite": 10}, MIRRORS, True),
+        (WORSE, FIRST, True),
+        ({**WORSE, "delegated": {}, "answered": {"200": 500}}, GATEWAY, False),
+        (OTHERWISE, FIRST, False),
         # Slowness may come from the node, a query may count anything, and other callers may ask through a Gateway.
         (SLOW, FIRST, False),
         ({"queries": {"complaints": Reading("up", 0.2)}}, FIRST, False),
@@ -274,7 +320,15 @@ SLOW = {"stable_durations": took(0.1), "canary_durations": took(10.0)}
 def test_what_is_evidence_about_the_model(
     counts: dict[str, Any], measurement: Measurement, blamed: bool
 ) -> None:
-    fields = analysis(minSamples=1, maxP50Increase=0.5, minAgreement=0.9, maxDifference=0.1, queries=QUERIES)
+    fields = analysis(
+        minSamples=1,
+        maxP50Increase=0.5,
+        minAgreement=0.9,
+        maxDifference=0.1,
+        maxScoreDrop=DROP,
+        maxPredictionShift=0.1,
+        queries=QUERIES,
+    )
     measured = step(**counts)
     if measured.direct:
         verdict = judge.baking(fields, measured, measurement)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +35,14 @@ def test_counts_of_nothing_and_about_other_revisions_are_not_kept() -> None:
     nothing: Counts = {("modelwright_requests_total", "200"): 0.0}
     kept = read(text(BAKE, Kept({}, {"new": {**about, **nothing}})), BAKE)
     assert {sample[1] for sample in kept.gone["new"]} == {"old", "new"}
+
+
+def test_labels_of_other_models_are_not_kept() -> None:
+    came = "modelwright_feedback_labels_total"
+    about: Counts = {(came, digest, "true"): 1.0 for digest in ("aaaaaaaa", "bbbbbbbb", "cccccccc")}
+    compared = replace(STEP, model="aaaaaaaa", stable_model="bbbbbbbb")
+    kept = read(text(compared, Kept({}, {"new": about})), compared)
+    assert {sample[1] for sample in kept.gone["new"]} == {"aaaaaaaa", "bbbbbbbb"}
 
 
 @pytest.mark.parametrize(

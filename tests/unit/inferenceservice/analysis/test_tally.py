@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
+from modelwright.checks.against_stable import Predicted
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.exposition import Counts, Scrape, scraped
 from modelwright.inferenceservice.analysis.scrape_targets import Step
@@ -139,3 +141,36 @@ def test_labels_in_compared_answers_are_counted() -> None:
     assert (found.labelled, found.agreement, found.non_finite) == (10, 7.25, 3)
     assert found.shadowed == {"Compared": 10}
     assert found.uncompared == {"OtherClasses": 4}
+
+
+def test_labels_count_for_the_model_that_predicted_whichever_pod_got_them() -> None:
+    came, posts = "modelwright_feedback_labels_total", "modelwright_feedback_posts_total"
+    compared = replace(STEP, model="aaaaaaaa", stable_model="bbbbbbbb")
+    pods: list[tuple[str, Counts]] = [
+        ("old", {(came, "aaaaaaaa", "false"): 5, (came, "bbbbbbbb", "true"): 70}),
+        ("old", {(came, "aaaaaaaa", "false"): 1, (came, "aaaaaaaa", "true"): 1}),
+        ("new", {(came, "bbbbbbbb", "false"): 10, (came, "cccccccc", "true"): 9}),
+        ("new", {(posts, "aaaaaaaa", "n"): 2, (posts, "aaaaaaaa", "squares"): 29}),
+    ]
+    found = step_counts(compared, pods)
+    assert found.labels == {"labels": 7, "right": 1, "postSquares": 29}
+    assert found.stable_labels == {"labels": 80, "right": 70}
+    one_model = replace(STEP, model="aaaaaaaa", stable_model="aaaaaaaa")
+    assert step_counts(one_model, pods).labels is None
+
+
+def test_predictions_count_for_the_revision_whose_pods_made_them() -> None:
+    text = """
+modelwright_predictions_total{classes="0a1b",label="0"} 30
+modelwright_predictions_total{classes="0a1b",label="1"} 10
+modelwright_prediction_cell{classes="0a1b",cell="19"} 40
+modelwright_predicted_total{kind="rows"} 40
+modelwright_predicted_total{kind="requests"} 4
+modelwright_predicted_total{kind="squares"} 400
+"""
+    found = step(("old", read(text)), ("new", read(text)), ("new", read(text)))
+    one = Predicted({("0a1b", "0"): 30, ("0a1b", "1"): 10}, {("0a1b", 19): 40}, 40, 4, 400)
+    assert found.stable_predicted == one
+    assert found.predicted.labels["0a1b", "0"] == 60
+    assert found.predicted.rows == 80
+    assert found.predicted.classes == {"0a1b"}
