@@ -245,7 +245,8 @@ def _compared(feature: Feature, counts: Counts, scale: Scale) -> Iterator[_Sizes
         yield scale.shares("missing", (missing, feature.missing), present)
     if feature.outside is not None and outside:
         # The ends of the range are rows of the hold-out, so one more of them counts as beyond it.
-        having, others = (outside, feature.outside + 1), (first - outside, second - feature.outside)
+        having = outside, feature.outside + 1
+        others = max(0.0, first - outside), max(0.0, second - feature.outside)
         if having[0] * others[1] > having[1] * others[0]:
             yield scale.shares("outside", having, others)
     if unseen or feature.other:
@@ -308,7 +309,7 @@ def _parts(
 
 def _size(window: Window) -> float:
     """The rows of the request that a row is in, on average."""
-    return max(1.0, window.squares / window.counted)
+    return min(max(1.0, window.squares / window.counted), float(window.counted))
 
 
 def _lacking(profile: Profile, window: Window, demands: Demands, tests: int) -> Judgement | None:
@@ -363,6 +364,6 @@ def _in_words(test: _Test) -> Found:
         test.value,
         test.threshold,
         cell,
-        count / of_window if of_window else 0.0,
-        other / of_reference if of_reference else 0.0,
+        min(1.0, count / of_window) if of_window else 0.0,
+        min(1.0, other / of_reference) if of_reference else 0.0,
     )

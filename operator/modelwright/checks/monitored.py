@@ -14,6 +14,8 @@ Kind = Literal["Ordered", "Named", "Nothing"]
 Counts = tuple[int, ...]
 # What a feature's list of counts holds after its cells: values of none of them, missing ones, and those out of range.
 EXTRAS = ("other", "missing", "outside")
+# Of the sum of squares: it is a float.
+LARGEST = 1e300
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ class Window:
         squares = document.get("squares")
         if squares is None:
             squares = counted * counted / max(1.0, requests * counted / max(1, rows))
+        if not 0 <= float(squares) <= LARGEST:
+            raise ValueError("squares that are no count")
         return cls(
             requests,
             rows,

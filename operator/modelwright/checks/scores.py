@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, inf, isfinite, pi, sqrt
 from typing import Any, Literal
 
 from modelwright.checks.distributions import normal_quantile
+from modelwright.checks.drift import ALIKE
 from modelwright.checks.evidence import FARTHEST
 
 Result = Literal["Pass", "Fail", "Inconclusive"]
@@ -42,10 +43,18 @@ class Score:
 def score(name: str, feedback: Feedback, positive: int | None) -> Score | None:
     """Returns a score by its name; None if these counts do not have it.
 
-    `feedback`: the counts of one model, added up over windows and pods. `positive`: the number of the positive class.
+    `feedback`: the counts of one model, added up over windows and pods. Its `postSquares`, if it is there, is the sum
+    of the squares of how many labels came at a time: those are alike, and widen the interval. `positive`: the number of
+    the positive class.
     """
     compute = _SCORES.get(name)
-    return None if compute is None else compute(feedback, positive)
+    try:
+        found = None if compute is None else compute(feedback, positive)
+    except (ArithmeticError, LookupError, ValueError):  # Counts that contradict each other.
+        return None
+    if found is None or not all(map(isfinite, (found.value, found.low, found.high))):
+        return None
+    return _widened(found, _alike(feedback))
 
 
 def verdict(
@@ -79,6 +88,21 @@ def proportion(hits: float, samples: float) -> tuple[float, float]:
     middle = (share + weight / 2) / (1 + weight)
     half = sqrt(share * (1 - share) * weight + weight**2 / 4) / (1 + weight)
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _alike(feedback: Feedback) -> float:
+    """By how much labels that come together, and are alike, widen an interval (as rows of one request in `drift`)."""
+    labels, squares = feedback.get("labels") or 0, feedback.get("postSquares") or 0
+    size = min(labels, squares / labels) if labels else 1.0
+    return sqrt(1 + (max(1.0, size) - 1) * ALIKE)
+
+
+def _widened(found: Score, times: float) -> Score:
+    """The score with an interval that is so many times as wide, within what its values can be."""
+    if times == 1:
+        return found
+    low = found.value - (found.value - found.low) * times
+    return replace(found, low=max(0.0, low), high=found.value + (found.high - found.value) * times)
 
 
 def _half(found: Score, limit: float) -> float:
@@ -171,7 +195,7 @@ def _brier(feedback: Feedback, _positive: int | None) -> Score | None:
     rows, square, fourth = loss.get("n", 0), loss.get("square", 0.0), loss.get("fourth")
     if fourth is not None or not rows:
         return _mean(rows, square, fourth or 0.0)
-    return Score(square / rows, *proportion(square, rows), rows)
+    return Score(square / rows, *proportion(square, rows), int(rows))
 
 
 def _mae(feedback: Feedback, _positive: int | None) -> Score | None:
@@ -185,7 +209,7 @@ def _rmse(feedback: Feedback, _positive: int | None) -> Score | None:
     error = feedback.get("error") or {}
     rows, square, fourth = error.get("n", 0), error.get("square", 0.0), error.get("fourth")
     found = _mean(rows, square, 3 * square**2 / rows if fourth is None and rows else fourth or 0.0)
-    return found and Score(sqrt(found.value), sqrt(found.low), sqrt(found.high), rows)
+    return found and Score(sqrt(found.value), sqrt(found.low), sqrt(found.high), found.samples)
 
 
 def _calibration(feedback: Feedback, _positive: int | None) -> Score | None:
@@ -242,8 +266,8 @@ def _share(right: int, of: Mapping[tuple[int, int], int]) -> Score | None:
 
 def _mean(rows: int, total: float, squares: float) -> Score | None:
     """The mean of numbers of which none is below 0, from their sum and that of their squares."""
-    if rows < 2 or not isfinite(total) or not isfinite(squares):
+    if rows < 2 or rows != int(rows):
         return None
     mean = total / rows
     half = WIDTH * sqrt(max(0.0, squares / rows - mean**2) / (rows - 1))
-    return Score(mean, max(0.0, mean - half), mean + half, rows)
+    return Score(mean, max(0.0, mean - half), mean + half, int(rows))

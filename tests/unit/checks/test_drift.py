@@ -6,10 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from math import log
+from math import isfinite, log
 from statistics import NormalDist
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelwright.checks.drift import Demands, Found, judge
 from modelwright.checks.monitored import Counts, Feature, Profile, Window
@@ -273,3 +275,27 @@ def test_a_thousand_features_are_judged_in_no_time() -> None:
     assert judged.worst[0].feature == "f999"
     # 30 ms on a quiet machine.
     assert time.process_time() - began < 0.2
+
+
+COUNTS = st.lists(st.integers(0, 1000), min_size=13, max_size=13)
+
+
+@given(
+    counts=st.lists(COUNTS, min_size=2, max_size=2),
+    rows=st.integers(0, 3000),
+    squares=st.floats(0, 1e308),
+    reference=st.integers(0, 300),
+    demands=st.builds(
+        Demands, st.integers(0, 50), st.floats(1e-6, 0.5), st.sampled_from([0.0, 1e-3, 0.2, 2.0])
+    ),
+)
+def test_whatever_a_pod_says_has_a_verdict(
+    counts: list[list[int]], rows: int, squares: float, reference: int, demands: Demands
+) -> None:
+    profile = of_profile(reference, 2)
+    window = Window(rows, rows, rows, squares, tuple(map(tuple, counts)), (), ())
+    judged = judge(profile, window + window, demands)
+    for found in judged.worst:
+        assert 0 <= found.share <= 1
+        assert 0 <= found.expected <= 1
+        assert isfinite(found.value)

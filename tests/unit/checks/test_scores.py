@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import starmap
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import binomtest
 from sklearn import metrics
 
+from modelwright.api.monitoring import MeasuredScore, ScoreName
 from modelwright.checks.scores import Score, proportion, score, verdict
 
 Floats = NDArray[np.float64]
@@ -226,3 +229,38 @@ def test_a_verdict(minimum: float | None, maximum: float | None, expected: tuple
 def test_few_labels_have_no_verdict() -> None:
     assert verdict(SCORE, 0.99, None, 401) == ("Inconclusive", 401)
     assert verdict(None, 0.99, None, 100) == ("Inconclusive", 100)
+
+
+def test_labels_that_come_together_widen_the_interval(chance: np.random.Generator) -> None:
+    feedback = of_two_classes(*answers(chance, 400))
+    alone, together = (found("accuracy", {**feedback, "postSquares": 400 * size}) for size in (1, 100))
+    assert found("accuracy", feedback) == alone
+    assert (together.high - together.low) / (alone.high - alone.low) == pytest.approx(np.sqrt(5.95))
+
+
+COUNTS = st.integers(0, 2**53) | st.floats(0, 1e300)
+TABLES = st.lists(st.tuples(st.integers(-1, 70), st.integers(0, 70), st.integers(0, 2**53)), max_size=4)
+MOMENTS = st.dictionaries(
+    st.sampled_from(["n", "log", "logSquare", "abs", "square", "fourth"]), COUNTS, max_size=6
+)
+CELLS = st.lists(COUNTS, min_size=3, max_size=3)
+
+
+@given(
+    name=st.sampled_from(get_args(ScoreName)),
+    feedback=st.fixed_dictionaries(
+        {"labels": st.integers(0, 2**53)},
+        optional={
+            "postSquares": COUNTS,
+            **dict.fromkeys(("confusion", "scores"), TABLES),
+            **dict.fromkeys(("loss", "error"), MOMENTS),
+            **dict.fromkeys(("confidence", "correct", "certainty"), CELLS),
+        },
+    ),
+)
+def test_whatever_a_pod_says_is_a_score_or_none(name: str, feedback: dict[str, Any]) -> None:
+    scored = score(name, feedback, 1)
+    if scored is not None:
+        assert all(map(np.isfinite, (scored.value, scored.low, scored.high)))
+        assert isinstance(scored.samples, int)
+        MeasuredScore(name=name, value=scored.value, low=scored.low, samples=scored.samples, verdict="Pass")
