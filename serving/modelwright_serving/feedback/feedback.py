@@ -50,6 +50,13 @@ class _Window:
         self.outcomes: Counter[Outcome] = Counter()
         self.models: dict[str, ModelScores] = {}
 
+    def add(self, other: _Window) -> None:
+        """Add what arrived in another one."""
+        self.outcomes.update(other.outcomes)
+        for model, scores in other.models.items():
+            if model in self.models or len(self.models) < FEEDBACK.models:
+                self.models.setdefault(model, ModelScores()).add(scores)
+
 
 class Delivery:
     """What one caller brings together: these labels may depend on each other."""
@@ -88,6 +95,8 @@ class Feedback:
         self._digest = ""
         self._seen = Seen()
         self._windows: dict[int, _Window] = {}
+        self._waiting = _Window()
+        self._reported = -1  # the newest window in a report
         # Since the start, the latter by the first digits of the model's digest.
         self.totals: Counter[Outcome] = Counter()
         self._models: dict[str, Totals] = {}
@@ -142,15 +151,14 @@ class Feedback:
         """Count a prediction, of which `truth` is true: what became of it, and the model if it is counted."""
         outcome, model = self._outcome(token, truth)
         self.totals[outcome] += 1
-        window = self._present()
-        if window is not None:
-            window.outcomes[outcome] += 1
+        self._present().outcomes[outcome] += 1
         return outcome, model
 
     def delivered(self, model: str, labels: int) -> None:
         """So many predictions of a model came together."""
-        if model in self._models:
-            self._models[model].delivered(labels)
+        for counts in (self._models.get(model), self._present().models.get(model)):
+            if counts is not None:
+                counts.delivered(labels)
 
     def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
         """For the view of a rollout: name, labels and value."""
@@ -193,25 +201,25 @@ class Feedback:
 
     # --- windows -----------------------------------------------------------------------------
 
-    def _present(self) -> _Window | None:
+    def _present(self) -> _Window:
+        """The present window. While no one asks for windows all that arrives waits, and is in the first one then."""
         number = self.window()
         if number is None:
-            return None
+            return self._waiting
         window = self._windows.get(number)
         if window is None:
-            window = self._windows[number] = _Window()
+            window = self._windows[number] = self._waiting
+            self._waiting = _Window()
             for old in sorted(self._windows)[: -FEEDBACK.windows]:
                 del self._windows[old]
         return window
 
     def _scores(self, digest: str) -> ModelScores | None:
         """Those of a model in the present window; None if it is one too many, and not the one that is served."""
-        window = self._present()
-        if window is None:
-            return None
-        found = window.models.get(digest)
-        if found is None and (digest == self._digest or len(window.models) < FEEDBACK.models):
-            found = window.models[digest] = ModelScores()
+        models = self._present().models
+        found = models.get(digest)
+        if found is None and (digest == self._digest or len(models) < FEEDBACK.models):
+            found = models[digest] = ModelScores()
         return found
 
     def _totals(self, digest: str) -> Totals | None:
@@ -230,7 +238,10 @@ class Feedback:
         return found
 
     def ids(self) -> list[int]:
-        """The windows in which something arrived."""
+        """The windows in which something arrived, for a report of all of them."""
+        if self._waiting.outcomes and self.window() is not None:
+            self._present()
+        self._reported = max(self._windows, default=self._reported)
         return sorted(self._windows)
 
     def part(self, window: int, /) -> dict[str, Any]:
@@ -244,5 +255,9 @@ class Feedback:
         }
 
     def forget(self) -> None:
-        """Begin all windows again: their length has changed, or no one asks for them."""
+        """Begin all windows again: their length has changed, or no one asks for them. What was never reported waits."""
+        for number, window in self._windows.items():
+            if number > self._reported:
+                self._waiting.add(window)
         self._windows.clear()
+        self._reported = -1

@@ -66,11 +66,15 @@ class ModelScores:
         "error",
         "labels",
         "loss",
+        "post_squares",
+        "posts",
         "scores",
     )
 
     def __init__(self) -> None:
         self.labels = 0
+        self.posts = 0  # that brought them, and the sum of the squares of how many each brought
+        self.post_squares = 0
         self.confusion: Counter[tuple[int, int]] = Counter()  # (predicted, true)
         self.scores: Counter[tuple[int, int]] = Counter()  # (1 for the positive class, cell)
         self._confidence = [0] * CONFIDENCE_CELLS
@@ -82,10 +86,7 @@ class ModelScores:
     def classified(self, found: Classified) -> None:
         """Count one prediction of a class."""
         self.labels += 1
-        pair = found.pair
-        if pair[0] != pair[1] and pair not in self.confusion and len(self.confusion) >= FEEDBACK.pairs:
-            pair = (OTHER_CLASS, pair[1])
-        self.confusion[pair] += 1
+        self._pair(found.pair, 1)
         if found.cell is not None:
             self._confidence[found.cell] += 1
             self._certainty[found.cell] += found.confidence
@@ -93,6 +94,12 @@ class ModelScores:
         if found.score is not None:
             self.scores[found.score] += 1
             _add(self.loss, found.losses)
+
+    def _pair(self, pair: tuple[int, int], count: int) -> None:
+        """Count a predicted and a true class: beyond many pairs, only how often the true one was not predicted."""
+        if pair[0] != pair[1] and pair not in self.confusion and len(self.confusion) >= FEEDBACK.pairs:
+            pair = (OTHER_CLASS, pair[1])
+        self.confusion[pair] += count
 
     def estimated(self, predicted: float, true: float) -> None:
         """Count one prediction of a number; one whose error is beyond 32-bit floats is left out of the moments."""
@@ -102,9 +109,31 @@ class ModelScores:
             square = error * error
             _add(self.error, (1, abs(error), square, square * square, true, true * true))
 
+    def delivered(self, labels: int) -> None:
+        """So many came together."""
+        self.posts += 1
+        self.post_squares += labels * labels
+
+    def add(self, other: ModelScores) -> None:
+        """Add what was counted elsewhere."""
+        self.labels += other.labels
+        self.posts += other.posts
+        self.post_squares += other.post_squares
+        for pair, count in other.confusion.items():
+            self._pair(pair, count)
+        self.scores.update(other.scores)
+        for cell in range(CONFIDENCE_CELLS):
+            self._confidence[cell] += other._confidence[cell]
+            self._correct[cell] += other._correct[cell]
+            self._certainty[cell] += other._certainty[cell]
+        _add(self.loss, tuple(other.loss.values()))
+        _add(self.error, tuple(other.error.values()))
+
     def document(self) -> dict[str, Any]:
         """As it stands in the report of a window (monitor.schema.json)."""
         found: dict[str, Any] = {"labels": self.labels}
+        if self.posts:
+            found |= {"posts": self.posts, "postSquares": self.post_squares}
         if self.confusion:
             found["confusion"] = [[*pair, count] for pair, count in sorted(self.confusion.items())]
         if any(self._confidence):

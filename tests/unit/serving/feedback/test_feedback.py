@@ -79,11 +79,37 @@ def test_what_comes_back_is_counted_in_the_window_of_its_arrival(feedback: Feedb
     assert feedback.totals[Outcome.COUNTED] == 5
 
 
-def test_without_windows_only_totals_grow(feedback: Feedback) -> None:
-    feedback.window = lambda: None
-    assert _count(feedback, token(), "yes") is Outcome.COUNTED
+def test_what_arrives_while_no_one_asks_is_in_the_first_window(feedback: Feedback, clock: Clock) -> None:
+    asked, feedback.window = feedback.window, lambda: None
+    for _ in range(3):
+        assert _count(feedback, token(), "yes") is Outcome.COUNTED
+        clock.now += 3600
     assert feedback.ids() == []
-    assert feedback.totals == {Outcome.COUNTED: 1}
+    feedback.window = asked
+    (window,) = feedback.ids()
+    assert window == int(clock.now // 60)
+    assert feedback.part(window)["outcomes"]["Counted"] == 3
+    assert feedback.part(window)["feedback"]["abababab"]["labels"] == 3
+
+
+def test_only_what_was_never_reported_outlives_the_windows(feedback: Feedback, clock: Clock) -> None:
+    assert _count(feedback, token(), "yes") is Outcome.COUNTED
+    assert len(feedback.ids()) == 1  # reported
+    for truth in ("no", "yes"):
+        clock.now += 60
+        delivery = feedback.begin()
+        delivery.count(token(), truth)
+        assert delivery.end()["counted"] == 1
+    feedback.forget()
+    (window,) = feedback.ids()
+    found = feedback.part(window)
+    assert found["outcomes"]["Counted"] == 2
+    scores = found["feedback"]["abababab"]
+    assert scores["confusion"] == [[1, 0, 1], [1, 1, 1]]
+    assert (scores["labels"], scores["posts"], scores["postSquares"]) == (2, 2, 2)
+    assert sum(scores["confidence"]) == sum(n for _, _, n in scores["scores"]) == scores["loss"]["n"] == 2
+    feedback.forget()
+    assert feedback.ids() == []
 
 
 def test_a_truth_that_was_mistaken_can_be_sent_again(feedback: Feedback) -> None:
