@@ -32,7 +32,16 @@ Code = TypeVar("Code", int, str)
 class ProtocolMetrics(Generic[Code]):
     """What one protocol's transport counts; a code is an HTTP status or the name of a gRPC status."""
 
-    __slots__ = ("codes", "durations", "failed_seconds", "in_flight", "success", "unseen", "unseen_durations")
+    __slots__ = (
+        "codes",
+        "durations",
+        "failed_seconds",
+        "in_flight",
+        "success",
+        "unseen",
+        "unseen_durations",
+        "unseen_requests",
+    )
 
     def __init__(self, success: Code) -> None:
         self.success: Code = success
@@ -42,6 +51,7 @@ class ProtocolMetrics(Generic[Code]):
         self.in_flight = 0
         # Those of `codes` and `durations` whose answers no caller got.
         self.unseen: Counter[Code] = Counter()
+        self.unseen_requests = 0
         self.unseen_durations = Histogram(DURATION_BOUNDS)
 
     @property
@@ -62,6 +72,7 @@ class ProtocolMetrics(Generic[Code]):
     def remained_unseen(self, code: Code, seconds: float | None = None) -> None:
         """What was `done` in so many seconds, or `refused`, was for another server of the model alone."""
         self.unseen[code] += 1
+        self.unseen_requests += 1
         if seconds is not None:
             self.unseen_durations.observe(seconds)
 

@@ -86,7 +86,7 @@ class Server:
             tokens,
         )
         self._grpc = Host(self._rpc.connections(), _limits(settings), loop, memory, "grpc")
-        self._watch = RowWatch(loop, self._feedback)
+        self._watch = RowWatch(loop, self._feedback, (self._metrics.http, self._metrics.grpc))
         self._feedback.window = self._watch.window
         admin_routes = admin.routes(self._metrics, self._state, self._watch, loop)
         self._admin = Host(partial(Connection, admin_routes), ADMIN, loop)

@@ -19,7 +19,7 @@ from modelwright_serving.oip.signature import DIGEST, PREDICTION_TOKENS, Signatu
 from modelwright_serving.runs import Encoded
 from modelwright_serving.state import Serving, State
 from modelwright_serving.traffic.answers import OwnAnswer, OwnError
-from modelwright_serving.traffic.delegation import COPY, STABLE, Afterwards, Delegation, is_unseen
+from modelwright_serving.traffic.delegation import STABLE, Afterwards, Delegation, is_unseen
 
 
 class _HttpTicket:
@@ -44,7 +44,7 @@ class _HttpTicket:
 
     @property
     def is_copy(self) -> bool:
-        return COPY in self._exchange.headers
+        return is_unseen(self._exchange.headers, succeeded=True)
 
     @property
     def settled(self) -> bool:

@@ -26,7 +26,7 @@ from modelwright_serving.rpc.inference import ModelInfer
 from modelwright_serving.rpc.status import REFUSALS, Code, RpcError
 from modelwright_serving.runs import Encoded
 from modelwright_serving.traffic.answers import CheckedAnswer, OwnAnswer
-from modelwright_serving.traffic.delegation import COPY, Afterwards, Delegation, is_unseen
+from modelwright_serving.traffic.delegation import Afterwards, Delegation, is_unseen
 
 # The HTTP status and the name of each code, from the Connect protocol.
 _ERRORS = {
@@ -62,7 +62,7 @@ class _ConnectTicket:
 
     @property
     def is_copy(self) -> bool:
-        return COPY in self._exchange.headers
+        return is_unseen(self._exchange.headers, succeeded=True)
 
     @property
     def settled(self) -> bool:

@@ -1,7 +1,7 @@
 """How much time counting may take. Pure: the caller brings the time."""
 
 # Of the time that passes.
-SHARE = 0.02
+SHARE = 0.015
 # Seconds of counting that may be saved up while nothing is counted.
 _SAVED = 0.02
 
@@ -21,6 +21,10 @@ class Budget:
         self._left = min(self._most, self._left + self._share * (now - self._since))
         self._since = now
         return self._left > 0
+
+    def pause(self) -> float:
+        """Seconds from then until something may be counted again; 0 if it may."""
+        return max(0.0, -self._left / self._share)
 
     def spend(self, seconds: float) -> None:
         """Counting has taken so long."""

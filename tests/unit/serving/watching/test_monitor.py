@@ -171,7 +171,9 @@ def test_copies_that_share_a_run_with_callers_are_left_out_of_it(
     counted: Served, cancer: models.Cancer
 ) -> None:
     ours = post(json.dumps(matrix(cancer.rows[:3])).encode())
-    copy = post(json.dumps(matrix(cancer.rows[3:8])).encode(), modelwright_copy="1")
+    copy = post(
+        json.dumps(matrix(cancer.rows[3:8])).encode(), modelwright_delegated="1", modelwright_copy="1"
+    )
     with counts(counted) as added, ExitStack() as stack:
         wires = [stack.enter_context(counted.raw()) for _ in range(20)]
         for place, wire in enumerate(wires):
