@@ -111,7 +111,7 @@ def seen(
 def alarms(reference: int, rows: int, chance: Chance, windows: int) -> Cells:
     """How often windows without drift have some."""
     # Large ones take long.
-    count = windows if rows < 5000 and reference <= REFERENCE else windows // 10
+    count = windows if rows < 5000 and 100 <= reference <= REFERENCE else windows // 10
     found = seen(chance, reference, rows, count, in_a_row=4 if reference <= 1000 else IN_A_ROW)
     detectable = [each.detectable for row in found.judged for each in row if each.detectable is not None]
     finds = f"{np.median(detectable):.2f} sd" if detectable else "-"

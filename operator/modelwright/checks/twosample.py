@@ -133,7 +133,9 @@ def _square(a: float, b: float, expected: float, other: float) -> float:
     """The squared difference of a cell: a and b rows where `expected` and `other` are expected."""
     excess = a - expected
     if excess > 0:
-        return 2 * (a * log(a / expected) - excess) + excess * excess / other
+        ratio = a * log(a / expected) - excess
+        return 2 * max(0.0, ratio) + excess * excess / other
     if excess < 0:
-        return 2 * (b * log(b / other) + excess) + excess * excess / expected
+        ratio = b * log(b / other) + excess
+        return 2 * max(0.0, ratio) + excess * excess / expected
     return 0.0

@@ -97,3 +97,10 @@ def test_small_cells_are_joined_to_a_neighbour(cells: Pairs, expected: Pairs) ->
 def test_the_cell_that_has_changed_most() -> None:
     assert twosample.most_changed(CELLS) == 4
     assert twosample.most_changed([(0, 0), (0, 0)]) == 0
+
+
+def test_shares_that_are_equal_but_for_rounding_do_not_differ_by_less_than_nothing() -> None:
+    for weight in np.linspace(0.01, 1, 300):
+        cells = twosample.pairs([300, 211, 97], [3000, 2110, 970], weight)
+        assert twosample.squares(cells) >= 0
+        assert twosample.ordered(cells).squares >= 0
