@@ -70,6 +70,8 @@ ALIKE = 0.05
 BLUNT = 0.5
 # The rows that a cell is expected to have of the smaller sample; smaller cells are joined.
 MIN_EXPECTED = 3.0
+# Evidence below it is none, but what rounding leaves of a difference of nothing.
+ROUNDING = 1e-6
 # A profile names the values that 10 rows of its hold-out have, and no more than 50. This many rows a value has to be
 # expected to have there, so that it is no chance that it is named.
 SURE, MOST_NAMED = 30.0, 50
@@ -204,8 +206,8 @@ class Scale:
             return 0.0, statistic, 0.0, self.effect
         evidence = sqrt(squares((having, others)))
         value = distance(having[0] / first, having[1] / second)
-        # The limit of the evidence, in the unit of the distance.
-        noise = abs(value) / evidence if evidence else sqrt(1 / first + 1 / second)
+        # The limit of the evidence, in the unit of the distance. Of equal shares there is only what rounding leaves.
+        noise = abs(value) / evidence if evidence > ROUNDING else sqrt(1 / first + 1 / second)
         threshold = max(self.effect, self.deviation * noise)
         return abs(value) / threshold, statistic, value, threshold
 

@@ -256,6 +256,17 @@ def test_rows_of_one_request_count_for_less() -> None:
     assert judge(of_profile(), batches, DEMANDS).detectable == pytest.approx(alone.detectable, rel=1e-3)
 
 
+@pytest.mark.parametrize("size", [3, 7, 20, 30])
+def test_equal_shares_are_no_drift_of_batches_however_small_an_effect_may_be(size: int) -> None:
+    profile = of_profile()
+    gappy = replace(profile.features[0], counts=normal(4500), missing=500, outside=None)
+    window = of_window(1000, f0=(*normal(900), 0, 100, 0))
+    batches = replace(window, requests=1000 // size, squares=1000 * size)
+    assert not drifted(
+        replace(profile, features=(gappy, *profile.features[1:])), batches, Demands(effect=0.0)
+    )
+
+
 def test_two_windows_with_the_same_noise_of_the_hold_out_have_a_wider_limit() -> None:
     """1,000 rows are compared with 10,000, or the other way: the noise is the same, but in one case it repeats."""
     few, many = of_profile(1000, 2), of_profile(10_000, 2)
