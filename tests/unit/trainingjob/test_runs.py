@@ -88,7 +88,8 @@ def test_a_finished_run_ends_in_a_model_version_and_is_then_succeeded() -> None:
 
     assert (job.run["state"], job.reason, job.kstatus) == ("Succeeded", "RunSucceeded", "Current")
     assert job.status["latestModelVersion"] == job.run["modelVersion"] == "churn-1"
-    assert job.run["data"] == {"digest": words.DATA_DIGEST, "trainRows": 80, "holdoutRows": 20}
+    rows = {"trainRows": 80, "holdoutRows": 20}
+    assert job.run["data"] == {"digest": words.DATA_DIGEST, "inputDigest": words.DATA_DIGEST, **rows}
     assert job.run["report"]["metrics"][0] == {"name": "accuracy", "value": 0.9}
     assert job.jobs == ["churn-1"], "the Job is kept: its log is the user's"
 

@@ -350,7 +350,7 @@ def _outcome(observed: Observed, run: Run, now: datetime) -> Brake | None:
         return Brake(
             "AwaitingApproval", f"ModelVersion {run.model_version} waits for a person: {stand.reason}"
         )
-    if run.cause is None or run.cause.trigger not in ("Drift", "Score") or begin is None:
+    if begin is None:
         return None
     until = begin + DAY
     if now >= until:

@@ -252,6 +252,18 @@ def test_a_drift_that_no_other_data_can_end_is_tried_once_a_day() -> None:
     assert job.settles().run["number"] == 3
 
 
+def test_data_that_a_scheduled_run_has_found_unchanged_is_not_looked_at_again_for_a_drift() -> None:
+    job, service = a_watched_model(triggers={**DRIFT, "schedule": "@daily"}, brakes={"cooldownSeconds": 0})
+    job.world.after(23 * 3600)
+    job.settles().finds_no_other_data()
+    assert job.run["cause"]["trigger"] == "Schedule"
+
+    service.drifts(FIRST)
+
+    assert job.settles().run["number"] == 2
+    assert job.decided()[0] == ("Drift", "Waiting", "DataUnchanged")
+
+
 def test_a_drift_does_not_replace_the_run_that_may_end_it() -> None:
     job, service = a_watched_model(brakes={"cooldownSeconds": 0, "concurrencyPolicy": "Replace"})
     service.drifts(FIRST)
