@@ -40,7 +40,9 @@ ScoreName = Literal[
     "mae",
     "rmse",
 ]
-FeatureName = Annotated[str, Field(max_length=256)]
+# The longest name of a feature or of a cell that a status has.
+MOST_NAME = 256
+FeatureName = Annotated[str, Field(max_length=MOST_NAME)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -206,7 +208,7 @@ class DriftedFeature(Model):
     )
     value: FiniteFloat = Field(description="The number.")
     threshold: FiniteFloat = Field(description="Above which it is drift, with these numbers of rows.")
-    cell: Annotated[str, Field(max_length=256)] | None = Field(
+    cell: Annotated[str, Field(max_length=MOST_NAME)] | None = Field(
         default=None, description="The range or the value whose share has changed most."
     )
     share: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = Field(

@@ -84,7 +84,7 @@ def verdict(
 def proportion(hits: float, samples: float) -> tuple[float, float]:
     """Returns Wilson's 95 % interval of a proportion (E. B. Wilson 1927). It is not too narrow for a mean of numbers
     from 0 to 1."""
-    share, weight = hits / samples, WIDTH**2 / samples
+    share, weight = min(1.0, hits / samples), WIDTH**2 / samples
     middle = (share + weight / 2) / (1 + weight)
     half = sqrt(share * (1 - share) * weight + weight**2 / 4) / (1 + weight)
     return max(0.0, middle - half), min(1.0, middle + half)

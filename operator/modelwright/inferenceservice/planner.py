@@ -82,7 +82,7 @@ class InferenceServicePlanner:
         summary = gateway.overruled(ready.summary(observed, requested, revisions), observed.outside)
         in_the_way = [each for each in observed.refusals if each not in alert_rules.refusals(observed)]
         summary = with_refusals(image.announced(summary, chosen, self.settings), in_the_way)
-        watched = watch(observed, revisions)
+        watched = watch(observed, revisions, now)
         recorded = record(observed, revisions, watched)
         return Plan(
             status=_status(observed, revisions, recorded, summary, watched, now, self.settings),

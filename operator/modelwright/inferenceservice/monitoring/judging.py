@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelwright.api.monitoring import ALPHA, MIN_SAMPLES, Drift, DriftedFeature
+from modelwright.api.monitoring import ALPHA, MIN_SAMPLES, MOST_NAME, Drift, DriftedFeature
 from modelwright.checks import drift
 from modelwright.checks.monitored import Profile, Window
 from modelwright.inferenceservice.monitoring.counts import Counts
@@ -47,14 +47,15 @@ class WindowJudge:
         profile = self.reference.profile
         try:
             judgement = drift.judge(profile, Window.read(window, profile), demands)
-        except ValueError:
+            return {
+                "verdict": judgement.verdict,
+                "reason": judgement.reason,
+                "worst": [_feature(found) for found in judgement.worst],
+                "estimated_accuracy": estimated_accuracy(profile, window),
+            }
+        except (ValueError, ArithmeticError, LookupError):
+            # A pod and its profile say what they like: the rest of the service is planned whatever that is.
             return _undecided(MISMATCH)
-        return {
-            "verdict": judgement.verdict,
-            "reason": judgement.reason,
-            "worst": [_feature(found) for found in judgement.worst],
-            "estimated_accuracy": estimated_accuracy(profile, window),
-        }
 
 
 def demands(asked: Drift | None) -> drift.Demands | None:
@@ -88,13 +89,13 @@ def _undecided(reason: str) -> Mapping[str, Any]:
 
 def _feature(found: drift.Found) -> DriftedFeature:
     return DriftedFeature(
-        feature=found.feature,
+        feature=found.feature[:MOST_NAME],
         statistic=found.statistic,
         value=_rounded(found.value),
         threshold=_rounded(found.threshold),
-        cell=found.cell[:256] or None,
-        share=_rounded(found.share),
-        expected=_rounded(found.expected),
+        cell=found.cell[:MOST_NAME] or None,
+        share=min(1.0, _rounded(found.share)),
+        expected=min(1.0, _rounded(found.expected)),
     )
 
 

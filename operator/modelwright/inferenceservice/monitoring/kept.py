@@ -12,9 +12,9 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, FiniteFloat, ValidationError
 
@@ -31,7 +31,10 @@ MOST_PROCESSES = 1000
 LARGEST = 64 * 1024
 _UNPACKED = 8 * 1024 * 1024
 _MARK = 12
+# What reading a part that is garbled raises.
+_DAMAGES = (ValueError, TypeError, KeyError, AttributeError)
 
+_Part = TypeVar("_Part")
 Verdict = Literal["NoDrift", "Drifted", "Inconclusive"]
 Second = Annotated[int, Field(ge=0, le=20_000_000_000)]
 
@@ -107,6 +110,16 @@ class Kept:
     # The index of the positive class of the model; None if it is not known.
     positive: int | None = None
 
+    @property
+    def latest(self) -> int:
+        """The end of the last window that something is known of, in seconds since 1970; 0 if nothing is."""
+        ends = [
+            (self.closed + 1) * self.window_seconds,
+            *(window.start + self.window_seconds for window in self.windows),
+            *(each.end for each in self.labels),
+        ]
+        return max(ends) if self.streak is None else max(*ends, self.streak.since)
+
 
 def mark(process: str) -> str:
     """Returns a short name of a process."""
@@ -119,21 +132,21 @@ def read(content: object) -> Kept | None:
         return None
     try:
         document = _Document.model_validate_json(content)
-        packed = _unpacked(document.packed)
+        opened, labels = _unpacked(document.packed)
         return Kept(
             document.revision,
             document.digest,
             document.window_seconds,
             document.closed,
-            {int(key): counts.read(found) for key, found in packed["open"].items()},
+            opened,
             tuple(document.absorbed),
             tuple(document.windows),
             document.streak,
             document.drifted,
-            tuple(map(_labels, packed["labels"])),
+            labels,
             document.positive,
         )
-    except (ValidationError, ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error):
+    except (ValidationError, ValueError):
         return None
 
 
@@ -181,25 +194,38 @@ def _packed(kept: Kept) -> str:
     return base64.b64encode(zlib.compress(whole, 9)).decode()
 
 
-def _unpacked(packed: str) -> dict[str, Any]:
-    if not packed:
-        return {"open": {}, "labels": []}
-    whole = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), _UNPACKED)
-    document: dict[str, Any] = json.loads(whole)
-    return document
+def _unpacked(packed: str) -> tuple[dict[int, Counts], tuple[Labels, ...]]:
+    """The counts of open windows, and the labels. What of them cannot be read is left out."""
+    try:
+        whole = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), _UNPACKED)
+        document = json.loads(whole) if packed else {}
+        opened, labels = document.get("open", {}).items(), list(document.get("labels", ()))
+    except (*_DAMAGES, RecursionError, zlib.error):
+        return {}, ()
+    read_windows = ((key, _or_none(counts.read, found)) for key, found in opened)
+    read_labels = (_or_none(_labels, each) for each in labels)
+    return (
+        {int(key): found for key, found in read_windows if found is not None and key.isdecimal()},
+        tuple(found for found in read_labels if found is not None)[:MOST_WINDOWS],
+    )
+
+
+def _or_none(parse: Callable[[Any], _Part], document: object) -> _Part | None:
+    try:
+        return parse(document)
+    except _DAMAGES:
+        return None
 
 
 def _labels(document: Mapping[str, Any]) -> Labels:
-    """Raises ValueError, KeyError or TypeError if it cannot be read."""
-    checked = counts.read(
-        {
-            **dict.fromkeys(counts.NUMBERS, 0),
-            "feedback": {"own": document["scores"]} if document["scores"] else {},
-            "outcomes": document["outcomes"],
-        }
-    )
-    start, end = int(document["start"]), int(document["end"])
-    return Labels(start, end, checked.get("feedback", {}).get("own", {}), checked.get("outcomes", {}))
+    """Raises one of _DAMAGES if it cannot be read."""
+    bare = dict.fromkeys(counts.NUMBERS, 0)
+    outcomes = counts.read({**bare, "outcomes": document["outcomes"]}).get("outcomes", {})
+    scores = counts.read_scores(document["scores"]) if document["scores"] else {}
+    start, end = document["start"], document["end"]
+    if type(start) is not int or type(end) is not int or not 0 <= start < end:
+        raise ValueError("the stretch has no times")
+    return Labels(start, end, scores, outcomes)
 
 
 def _same(kept: Kept) -> Kept:
@@ -215,7 +241,8 @@ def _fewer_labels(kept: Kept) -> Kept:
 
 def joined(later: Labels, earlier: Labels) -> Labels:
     """Returns the labels of two stretches of windows as those of one."""
-    scores, outcomes = counts.add(earlier.scores, later.scores), counts.add(earlier.outcomes, later.outcomes)
+    scores = counts.add_scores(earlier.scores, later.scores)
+    outcomes = counts.add({"outcomes": earlier.outcomes}, {"outcomes": later.outcomes})["outcomes"]
     return Labels(min(earlier.start, later.start), max(earlier.end, later.end), scores, outcomes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any, Literal, cast
 
 from modelwright.api.monitoring import MIN_LABELS, FeedbackCounts, MeasuredScore, ScoreTarget
@@ -17,7 +18,7 @@ def scores(
     targets: Iterable[ScoreTarget], labels: Sequence[Labels], positive: int | None
 ) -> list[MeasuredScore]:
     """Returns the scores that are asked for. `positive`: the index of the positive class."""
-    feedback = counts.total(each.scores for each in labels)
+    feedback: counts.Counts = reduce(counts.add_scores, (each.scores for each in labels if each.scores), {})
     return [_measured(target, feedback, positive) for target in targets]
 
 
@@ -36,7 +37,11 @@ def outcomes(labels: Sequence[Labels], state: str | None) -> FeedbackCounts:
 
 
 def _measured(target: ScoreTarget, feedback: counts.Counts, positive: int | None) -> MeasuredScore:
-    found = checks.score(target.name, feedback, positive) if feedback else None
+    try:
+        found = checks.score(target.name, feedback, positive) if feedback else None
+    except (ValueError, ArithmeticError, LookupError):
+        # The pods say what they like: the rest of the service is planned whatever that is.
+        found = None
     least = MIN_LABELS if target.min_labels is None else target.min_labels
     result, _ = checks.verdict(found, target.min, target.max, least)
     numbers: dict[str, Any] = {"samples": feedback.get("labels", 0)}

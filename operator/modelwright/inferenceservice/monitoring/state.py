@@ -7,6 +7,7 @@ once it is kept, and an operator that was killed in between repeats nothing and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from modelwright.api.inferenceservice import StableRevision
@@ -41,6 +42,7 @@ class Watch:
     observed: Observed
     monitoring: Monitoring
     stable: StableRevision
+    now: datetime
 
     @property
     def consecutive(self) -> int:
@@ -60,7 +62,8 @@ class Watch:
         the windows that they came in are over."""
         digest = self.stable.artifact.digest
         written = self._written
-        if written is None:
+        # What was measured in the future was so by a wrong clock, or not at all: no later window would be judged.
+        if written is None or written.latest > self.now.timestamp() + written.window_seconds:
             return Kept(self.stable.revision, digest, self.window_seconds)
         if (written.revision, written.window_seconds) == (self.stable.revision, self.window_seconds):
             return written
@@ -156,9 +159,9 @@ class Watch:
         return scoring.outcomes(self.kept.labels, state)
 
 
-def watch(observed: Observed, revisions: Revisions) -> Watch | None:
+def watch(observed: Observed, revisions: Revisions, now: datetime) -> Watch | None:
     """Returns what is watched of a service; None if nothing is, or no revision has the traffic."""
     monitoring, stable = observed.spec.monitoring, revisions.stable
     if monitoring is None or stable is None or (monitoring.drift is None and monitoring.feedback is None):
         return None
-    return Watch(observed, monitoring, stable)
+    return Watch(observed, monitoring, stable, now)
