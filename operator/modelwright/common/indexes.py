@@ -19,7 +19,7 @@ YES = "yes"
 # A rollout that waits for a person may do so for weeks: it does not count as one that is under way.
 BY_HAND = frozenset(("CanaryPaused", "AwaitingApproval"))
 # The statuses of conditions that ask for a look. Unknown because samples are still collected asks for none.
-_NOTEWORTHY = {
+NOTEWORTHY_STATUSES = {
     "Available": ("False",),
     "Stalled": ("True",),
     "Reconciling": ("True",),
@@ -153,10 +153,15 @@ def noteworthy_conditions(body: Body) -> Iterator[tuple[str, str, str]]:
     """Yields type, status and reason of each condition that somebody may want to know of."""
     for condition in status_of(body).get("conditions") or ():
         kind, status, reason = (str(condition.get(field)) for field in ("type", "status", "reason"))
-        if status in _NOTEWORTHY.get(kind, ()) and not (
+        if status in NOTEWORTHY_STATUSES.get(kind, ()) and not (
             status == "Unknown" and reason.startswith("Collecting")
         ):
             yield kind, status, reason
+
+
+def with_status(kind: str, status: str) -> str:
+    """Returns the value under which `NOTEWORTHY` finds objects with a condition of this type and status."""
+    return f"{kind}={status}"
 
 
 def has_objectives(service: Body) -> bool:
@@ -265,13 +270,17 @@ SERVICES_MONITORED = Index("monitored", INFERENCE_SERVICES, lambda service: _if(
 SERVICES_ROLLED_OUT = Index("rolled-out", INFERENCE_SERVICES, lambda service: _if(is_rolled_out(service)))
 # TrainingJobs whose status has what became of their triggers.
 JOBS_TRIGGERED = Index("triggered", TRAINING_JOBS, lambda job: _if(bool(status_of(job).get("triggers"))))
-# Objects of each kind by the status of Ready; TrainingJobs and InferenceServices with a condition that asks for a look.
+# Objects of each kind by the status of Ready; TrainingJobs and InferenceServices by the conditions that ask for a look.
 BY_READY = tuple(
     Index("ready", resource, lambda body: (ready_status(body),))
     for resource in (TRAINING_JOBS, MODEL_VERSIONS, INFERENCE_SERVICES)
 )
 NOTEWORTHY = tuple(
-    Index("noteworthy", resource, lambda body: _if(any(True for _ in noteworthy_conditions(body))))
+    Index(
+        "noteworthy",
+        resource,
+        lambda body: {with_status(kind, status) for kind, status, _ in noteworthy_conditions(body)},
+    )
     for resource in (INFERENCE_SERVICES, TRAINING_JOBS)
 )
 

@@ -7,11 +7,18 @@ from itertools import islice
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from modelwright.common.indexes import BY_READY, NOTEWORTHY, YES, noteworthy_conditions
+from modelwright.common.indexes import (
+    BY_READY,
+    NOTEWORTHY,
+    NOTEWORTHY_STATUSES,
+    noteworthy_conditions,
+    with_status,
+)
 from modelwright.engine.cache import View
 from modelwright.engine.indexes import Index
-from modelwright.engine.objects import Body, name, namespace
+from modelwright.engine.objects import name, namespace
 
+# Of each type and status: what many objects share must not hide what is wrong with another one.
 MOST_SERIES = 1000
 _LABELS = ("kind", "namespace", "name", "type", "status", "reason")
 
@@ -35,24 +42,26 @@ def noteworthy(view: View) -> Iterator[Metric]:
         labels=_LABELS,
     )
     left_out = GaugeMetricFamily(
-        "modelwright_resource_conditions_left_out", "How many more of them there are than are shown."
+        "modelwright_resource_conditions_left_out",
+        "How many more of them there are than are shown.",
+        labels=("type", "status"),
     )
-    found = _noteworthy(view)
-    for labels in islice(found, MOST_SERIES):
-        shown.add_metric(labels, 1)
-    left_out.add_metric((), sum(1 for _ in found))
+    for kind, statuses in NOTEWORTHY_STATUSES.items():
+        for status in statuses:
+            found = _conditions(view, kind, status)
+            for labels in islice(found, MOST_SERIES):
+                shown.add_metric(labels, 1)
+            left_out.add_metric((kind, status), sum(1 for _ in found))
     yield from (shown, left_out)
 
 
-def _noteworthy(view: View) -> Iterator[Sequence[str]]:
+def _conditions(view: View, kind: str, status: str) -> Iterator[Sequence[str]]:
+    """The labels of each condition of a type and status."""
     for index in NOTEWORTHY:
-        for body in view.indexed(index, None, YES):
-            yield from _labels(index.resource.kind, body)
-
-
-def _labels(kind: str, body: Body) -> Iterator[Sequence[str]]:
-    for condition in noteworthy_conditions(body):
-        yield kind, namespace(body), name(body), *condition
+        for body in view.indexed(index, None, with_status(kind, status)):
+            for condition in noteworthy_conditions(body):
+                if condition[:2] == (kind, status):
+                    yield index.resource.kind, namespace(body), name(body), *condition
 
 
 def _count(view: View, index: Index, value: str) -> int:

@@ -90,6 +90,8 @@ GOES_OFF = {
     "ModelwrightScoreBelowTarget": condition("ScoreBelowTarget", "True", "ScoreBelowTarget"),
     "ModelwrightUnwatched": condition("DriftDetected", "Unknown", "PodsSilent"),
     "ModelwrightTriggersSuspended": condition("TriggersActive", "False", "FailuresInARow"),
+    "ModelwrightTriggerFails": condition("TriggersActive", "False", "ServiceNotFound"),
+    "ModelwrightConditionsLeftOut": f'modelwright_resource_conditions_left_out{{{JOB},type="Stalled",status="True"}}',
 }
 QUIET = (
     condition("Reconciling", "True", "AwaitingApproval"),

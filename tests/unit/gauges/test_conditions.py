@@ -78,8 +78,11 @@ def test_no_more_are_named_than_the_bound_and_the_rest_is_counted(monkeypatch: p
     world = a_world()
     for number in range(4):
         a_service(world, name=f"service-{number}").settles()
-    assert len(samples(world, CONDITION)) == 3
-    assert samples(world, "modelwright_resource_conditions_left_out") == [({}, 5.0)]
+    a_training_job(world, name="z").settles()
+    shown = [of["type"] for of, _ in samples(world, CONDITION)]
+    assert (shown.count("Available"), shown.count("Reconciling")) == (3, 3)
+    left_out = samples(world, "modelwright_resource_conditions_left_out")
+    assert {of["type"]: value for of, value in left_out if value} == {"Available": 1, "Reconciling": 2}
 
 
 def test_a_gauge_that_breaks_leaves_the_others(caplog: pytest.LogCaptureFixture) -> None:
