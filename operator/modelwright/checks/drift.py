@@ -71,7 +71,7 @@ BLUNT = 0.5
 # The rows that a cell is expected to have of the smaller sample; smaller cells are joined.
 MIN_EXPECTED = 3.0
 # Evidence below it is none, but what rounding leaves of a difference of nothing.
-ROUNDING = 1e-6
+ROUNDING = 1e-4
 # A profile names the values that 10 rows of its hold-out have, and no more than 50. This many rows a value has to be
 # expected to have there, so that it is no chance that it is named.
 SURE, MOST_NAMED = 30.0, 50
@@ -207,7 +207,7 @@ class Scale:
         evidence = sqrt(squares((having, others)))
         value = distance(having[0] / first, having[1] / second)
         # The limit of the evidence, in the unit of the distance. Of equal shares there is only what rounding leaves.
-        noise = abs(value) / evidence if evidence > ROUNDING else sqrt(1 / first + 1 / second)
+        noise = abs(value) / evidence if value and evidence > ROUNDING else sqrt(1 / first + 1 / second)
         threshold = max(self.effect, self.deviation * noise)
         return abs(value) / threshold, statistic, value, threshold
 
