@@ -1,7 +1,7 @@
 """How much time counting may take. Pure: the caller brings the time."""
 
 # Of the time that passes.
-SHARE = 0.015
+SHARE = 0.01
 # Seconds of counting that may be saved up while nothing is counted.
 _SAVED = 0.02
 
