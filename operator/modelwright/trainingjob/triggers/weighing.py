@@ -62,6 +62,8 @@ from modelwright.trainingjob.triggers.signals import (
 
 T = TypeVar("T")
 TRIGGERS_ACTIVE = "TriggersActive"
+# The reason when some triggers work and others do not.
+PARTLY = "PartlyActive"
 SIGNALS = frozenset(("Schedule", "DataChange", "Drift", "Score"))
 
 
@@ -129,6 +131,8 @@ def weigh(
     choice = None
     if run is not None and _is_settled(weighing, run):
         choice = _decided(weighing, run, schedule)
+    else:
+        list(_of_services(weighing))  # what keeps triggers from working is said all the time
     looked = look(
         observed, weighing.triggers.on_data_change, weighing.status.probe,
         None if choice is not None and choice.cause is not None else run, settings, now,
@@ -440,7 +444,8 @@ def _trouble_events(observed: Observed, aspects: Iterable[Aspect]) -> Iterator[E
     """The event when triggers can no longer start runs, for each reason."""
     known = {str(each.get("type")): each.get("reason") for each in observed.written_conditions}
     for aspect in aspects:
-        if aspect.status is False and known.get(aspect.type) != aspect.reason:
+        works = aspect.status is True and aspect.reason != PARTLY
+        if not works and known.get(aspect.type) != aspect.reason:
             kind: Literal["Normal", "Warning"] = "Normal" if aspect.reason == "Suspended" else "Warning"
             yield Event(kind, aspect.reason, aspect.message)
 
@@ -460,14 +465,17 @@ def _aspects(weighing: _Weighing) -> tuple[Aspect, ...]:
     ]
     if not names:
         return ()
-    found = list(weighing.troubles)
-    if weighing.status.suspended:
-        found.insert(0, Trouble("FailuresInARow", failures_phrase(weighing.brakes)))
+    stopped = []
     if weighing.observed.spec.get("suspend"):
-        found.insert(
-            0,
-            Trouble("Suspended", "spec.suspend is true: only a change of the recipe and requests start runs"),
-        )
+        message = "spec.suspend is true: only a change of the recipe and requests start runs"
+        stopped.append(Trouble("Suspended", message))
+    if weighing.status.suspended:
+        stopped.append(Trouble("FailuresInARow", failures_phrase(weighing.brakes)))
+    found = [*stopped, *weighing.troubles]
+    said = "; ".join(each.message for each in found)
     if not found:
         return (Aspect(TRIGGERS_ACTIVE, True, "Active", f"runs are started by {', '.join(names)}"),)
-    return (Aspect(TRIGGERS_ACTIVE, False, found[0].reason, "; ".join(each.message for each in found)),)
+    # There is at most one trouble of each trigger.
+    if not stopped and len(found) < len(names):
+        return (Aspect(TRIGGERS_ACTIVE, True, PARTLY, f"others start runs, but not this: {said}"),)
+    return (Aspect(TRIGGERS_ACTIVE, False, found[0].reason, said),)

@@ -211,6 +211,19 @@ def test_a_service_that_is_not_there_is_reported() -> None:
     assert "there is no InferenceService churn" in job.condition("TriggersActive")["message"]
 
 
+def test_a_trigger_that_cannot_work_beside_one_that_does_is_reported_once() -> None:
+    job = a_training_job(a_world(), triggers={**DRIFT, "schedule": "@hourly"}).succeeds()
+    for _ in range(3):
+        job.world.after(3600)
+        job.succeeds()
+
+    condition = job.condition("TriggersActive")
+    assert (condition["status"], condition["reason"]) == ("True", "PartlyActive")
+    assert "there is no InferenceService churn" in condition["message"]
+    assert job.run["number"] == 4
+    assert len([event for event in job.world.told.events if event.reason == "PartlyActive"]) == 1
+
+
 def test_equal_data_ends_the_run_before_training_and_changes_nothing() -> None:
     job, service = a_watched_model()
     service.drifts(FIRST)
