@@ -116,7 +116,7 @@ class Brakes(Model):
     concurrency_policy: Literal["Forbid", "Replace"] | None = Field(
         default=None,
         description="What becomes of a trigger while a run is under way. Forbid (default): that goes on. Replace: a "
-        "new one takes its place.",
+        "schedule or a request takes its place; data, drift and scores never do.",
     )
     suspend_after_failures: Annotated[int, Field(ge=0, le=100)] | None = Field(
         default=None,
