@@ -40,10 +40,12 @@ ScoreName = Literal[
     "mae",
     "rmse",
 ]
+# An integer that all JSON readers take.
+MOST_COUNTED = 2**53
 # The longest name of a feature or of a cell that a status has.
 MOST_NAME = 256
 FeatureName = Annotated[str, Field(max_length=MOST_NAME)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
 
 
 class Drift(Model):

@@ -38,8 +38,8 @@ from modelwright.sampling import http
 from modelwright.sampling.loop import Answers, Limits, NoAnswer, Source, Unanswered
 
 MOST_PROFILE_BYTES = 1024 * 1024
-# Profiles that are held, over all services.
-MOST_PROFILES = 2000
+# Profiles that are held, over all services, and the bytes that they came in.
+MOST_PROFILES, MOST_HELD = 2000, 64 * 1024 * 1024
 # Pods that came or went are noticed within so many seconds.
 LONGEST_PAUSE = 10.0
 # A window is judged at the earliest so many seconds after its end, and the part of its length.
@@ -50,8 +50,9 @@ MOST_QUESTIONS = 150.0
 SPREAD = 0.1
 # A pod is silent after so many seconds without an answer.
 SILENT_AFTER = 10.0
-# The processes of which the last report is held.
-MOST_PROCESSES = 2000
+# The processes of which the last report is held, of a service and of one pod.
+MOST_PROCESSES, MOST_OF_POD = 2000, 16
+TOO_OFTEN = "its counts begin again too often"
 HTTP_NOT_FOUND = 404
 
 
@@ -73,8 +74,9 @@ class MonitorReports(Source[MonitorTargets, Pod, Answer]):
     def __init__(self, session: aiohttp.ClientSession, port: int = ADMIN_PORT) -> None:
         self._session = session
         self._port = port
-        # By the digest. None: it cannot be read.
-        self._profiles: OrderedDict[str, Reference | None] = OrderedDict()
+        # By the digest, with the bytes that it came in. None: it cannot be read.
+        self._profiles: OrderedDict[str, tuple[Reference | None, int]] = OrderedDict()
+        self._held = 0
         # How many pods of each service are asked, and of all.
         self._pods_of: dict[Key, int] = {}
         self._pods = 0
@@ -130,7 +132,7 @@ class MonitorReports(Source[MonitorTargets, Pod, Answer]):
         """The profile with this digest; None if the pod's cannot be read."""
         if digest in self._profiles:
             self._profiles.move_to_end(digest)
-            return self._profiles[digest]
+            return self._profiles[digest][0]
         content = await self._get(target, "/monitor/profile", MOST_PROFILE_BYTES)
         if content is None or f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
             raise NoAnswer("its profile is not the one that it counts by")
@@ -138,9 +140,11 @@ class MonitorReports(Source[MonitorTargets, Pod, Answer]):
             reference = Reference.read(json.loads(content))
         except (ValueError, RecursionError):
             reference = None
-        self._profiles[digest] = reference
-        while len(self._profiles) > MOST_PROFILES:
-            self._profiles.popitem(last=False)
+        before = self._profiles.get(digest)
+        self._held += len(content) - (0 if before is None else before[1])
+        self._profiles[digest] = reference, len(content)
+        while len(self._profiles) > MOST_PROFILES or self._held > MOST_HELD:
+            self._held -= self._profiles.popitem(last=False)[1][1]
         return reference
 
     async def _get(self, target: Pod, path: str, most: int) -> bytes | None:
@@ -180,15 +184,19 @@ class MonitorAnswers:
     def add(self, target: Pod, answer: Answer | Unanswered, at: datetime) -> None:
         """Keeps the report of a process, or notes that its pod did not answer."""
         if isinstance(answer, Unanswered):
-            since, _ = self._silent.get(target.uid, (at.timestamp(), ""))
-            self._silent[target.uid] = since, answer.why
+            # The cause that its silence began with: one that changes with each question would change the condition.
+            self._silent.setdefault(target.uid, (at.timestamp(), answer.why))
             return
-        self._silent.pop(target.uid, None)
         if answer.report is None:
+            self._silent.pop(target.uid, None)
             self._too_old.add(target.uid)
             return
         self._too_old.discard(target.uid)
         report = answer.report
+        if self._begins_too_often(report):
+            self._silent.setdefault(target.uid, (at.timestamp(), TOO_OFTEN))
+            return
+        self._silent.pop(target.uid, None)
         known = self._reports.get(report.process)
         if known is None or known.now <= report.now:
             self._reports[report.process] = report
@@ -205,6 +213,7 @@ class MonitorAnswers:
         ended = self._ended(current)
         closable = self._closable(current, now)
         self._forget_processes(ended, closable)
+        self._forget_profiles()
         ended &= self._reports.keys()
         digest = self._profile_digest(current)
         feedback = self._feedback(current)
@@ -226,6 +235,19 @@ class MonitorAnswers:
             )
         return self._last
 
+    def _begins_too_often(self, report: Report) -> bool:
+        """True if more processes of one pod would be held than a pod can have had in the windows that matter. Those of
+        which all windows were judged make room."""
+        of_pod = [process for process, held in self._reports.items() if held.pod == report.pod]
+        if report.process in of_pod:
+            return False
+        judged = -1 if self._last is None else self._last.closable
+        for process in of_pod:
+            if all(key < judged for key in self._reports[process].ids):
+                self._drop(process)
+        held = sum(process in self._reports for process in of_pod)
+        return held >= MOST_OF_POD or len(self._reports) >= MOST_PROCESSES
+
     def _forget_pods(self, current: MonitorTargets) -> None:
         for gone in [pod for pod in self._silent if pod not in current.pods]:
             del self._silent[gone]
@@ -240,8 +262,12 @@ class MonitorAnswers:
         )
 
     def _forget_processes(self, ended: frozenset[str], closable: int) -> None:
-        """Forgets ended processes whose windows were all judged a while ago, and the oldest beyond the bound."""
-        for process in ended:
+        """Forgets processes that ended or that another one has followed, if their windows were all judged a while ago,
+        and the oldest beyond the bound."""
+        followed = {
+            process for process, held in self._reports.items() if self._process.get(held.pod) != process
+        }
+        for process in ended | followed:
             if all(key < closable - 1 for key in self._reports[process].ids):
                 self._drop(process)
         surplus = len(self._reports) - MOST_PROCESSES
@@ -249,6 +275,12 @@ class MonitorAnswers:
             : max(0, surplus)
         ]:
             self._drop(process)
+
+    def _forget_profiles(self) -> None:
+        """Forgets the profiles that no report is counted by."""
+        counted_by = {report.profile for report in self._reports.values()}
+        for digest in [digest for digest in self._profiles if digest not in counted_by]:
+            del self._profiles[digest]
 
     def _drop(self, process: str) -> None:
         pod = self._reports.pop(process).pod

@@ -6,18 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from aiohttp import web
-from unit.given.monitoring import CONTENT, WINDOW, a_watched_service, a_window, document
+from unit.given.monitoring import CONTENT, PROFILE, WINDOW, a_watched_service, a_window, document
 from unit.given.questions import sampling, until
 from unit.given.resources import InferenceService, a_served_version, a_version
 
 from modelwright.common.facts import MONITOR_REPORTS
-from modelwright.inferenceservice.monitoring.reports import Reports
+from modelwright.common.resources import INFERENCE_SERVICES
+from modelwright.engine.objects import Key
+from modelwright.inferenceservice.monitoring.reports import Reference, Reports, read_report
+from modelwright.inferenceservice.monitoring.targets import MonitorTargets, Pod
 from modelwright.sampling import http
-from modelwright.sampling.monitor import MonitorReports
+from modelwright.sampling.loop import Unanswered
+from modelwright.sampling.monitor import Answer, MonitorAnswers, MonitorReports
 
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 FEW = 0.02
@@ -223,3 +228,54 @@ async def test_many_pods_are_asked_less_often_than_their_windows_want() -> None:
         assert source.pause(crowded) == pytest.approx(602 / 150)
         assert all(3.6 < source.every(pod) <= 602 / 150 for pod in crowded.targets)
     assert servers.asked == []
+
+
+def in_turn(seconds: int, every: int) -> tuple[MonitorAnswers, list[Reports]]:
+    """A pod that begins to count again between any two questions, with another profile each time."""
+    target = Pod("pod", FIRST, WINDOW)
+    current = MonitorTargets(
+        Key(INFERENCE_SERVICES, "a", "b"), "u", "r", WINDOW, (target,), frozenset({"pod"}), frozenset({"pod"})
+    )
+    answers, facts = MonitorAnswers(lambda: 1.0), []
+    for now in range(1_764_331_200, 1_764_331_200 + seconds, every):
+        profile = f"sha256:{now:064x}"
+        said = document([a_window(now // WINDOW)], now, started=now - 0.5, profile=profile)
+        answers.add(target, Answer(read_report(said, "pod"), Reference.read(PROFILE)), moment(now))
+        facts.append(answers.fact(current, moment(now)))
+    return answers, facts
+
+
+def moment(now: float) -> datetime:
+    return datetime.fromtimestamp(now, UTC)
+
+
+def test_a_pod_whose_counts_begin_again_at_each_question_is_held_to_a_bound() -> None:
+    _, facts = in_turn(600 * WINDOW, WINDOW // 20)
+
+    assert max(len(fact.reports) for fact in facts) <= 16
+    assert facts[-1].trouble is None or "too often" in facts[-1].trouble[1]
+
+
+def test_a_pod_that_restarts_once_in_a_window_is_counted_each_time_and_forgotten() -> None:
+    answers, facts = in_turn(100 * WINDOW, WINDOW)
+
+    assert all(fact.trouble is None for fact in facts)
+    assert facts[-1].closable >= (1_764_331_200 // WINDOW) + 97
+    assert len(facts[-1].reports) <= 4
+    assert facts[-1].reference is not None
+    assert len(answers._profiles) <= 4
+
+
+async def test_the_cause_of_a_silence_is_the_one_that_it_began_with() -> None:
+    service, _ = watched()
+    async with http.session(reuse=True) as session:
+        current = MonitorReports(session).round(service.world.cache, service.key, service.world.now)
+    assert current is not None
+    answers, said = MonitorAnswers(lambda: 1.0), set()
+    for second in range(60):
+        for target in current.targets:
+            answers.add(
+                target, Unanswered("first" if not second else f"then {second % 2}"), moment(1e9 + second)
+            )
+        said.add(answers.fact(current, moment(1e9 + second)).trouble)
+    assert said == {None, ("PodsSilent", "first")}

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any
 
+from modelwright.api.monitoring import MOST_COUNTED
+
 # The counts of a window, as in the format, with nothing else in it. A part that was cut off, or that there is none of,
 # is missing.
 Counts = Mapping[str, Any]
 
-# An integer that all JSON readers take.
-MOST_COUNTED = 2**53
 MOST_FEATURES = 1024
 MOST_CELLS = 64
 MOST_PROJECTIONS = 16
@@ -199,31 +199,39 @@ def read_scores(value: object) -> dict[str, Any]:
     """
     given = _mapping(value)
     found: dict[str, Any] = {"labels": _count(given.get("labels"))}
+    # How many POSTs brought them, and the sum of the squares of how many each brought.
+    for name, most in (("posts", found["labels"]), ("postSquares", found["labels"] ** 2)):
+        if given.get(name) is not None:
+            found[name] = _number(given[name], most)
     for name in _TABLES:
         if given.get(name) is not None:
             found[name] = _table(name, given[name], found["labels"])
-    for name in ("confidence", "correct"):
-        if given.get(name) is not None:
-            found[name] = _list(given[name], MOST_CELLS)
-    correct, confidence = found.get("correct", []), found.get("confidence", [])
-    if len(correct) != len(confidence) or any(map(int.__gt__, correct, confidence)):
-        raise ValueError("more predictions are correct than there are")
-    if sum(confidence) > found["labels"]:
-        raise ValueError("there are more predictions than labels")
-    if given.get("certainty") is not None:
-        found["certainty"] = _certainty(given["certainty"], confidence)
+    found |= _confidence(given, found["labels"])
     for name in ("loss", "error"):
         if given.get(name) is not None:
             found[name] = _moments(_mapping(given[name]), found["labels"])
     return found
 
 
-def _certainty(value: object, confidence: list[int]) -> list[float]:
-    """Sums of probabilities: none is above the count of its cell, but for rounding."""
-    given = [_number(each, MOST_COUNTED) for each in _items(value, MOST_CELLS)]
-    if len(given) != len(confidence):
-        raise ValueError("the sums of the confidence have other cells")
-    return [min(total, rows) for total, rows in zip(given, confidence, strict=True)]
+def _confidence(given: Mapping[str, Any], labels: int) -> dict[str, Any]:
+    """The predictions by their confidence. Sums of probabilities are not above the count of their cell, but for
+    rounding."""
+    found: dict[str, Any] = {
+        name: _list(given[name], MOST_CELLS)
+        for name in ("confidence", "correct")
+        if given.get(name) is not None
+    }
+    correct, confidence = found.get("correct", []), found.get("confidence", [])
+    if len(correct) != len(confidence) or any(map(int.__gt__, correct, confidence)):
+        raise ValueError("more predictions are correct than there are")
+    if sum(confidence) > labels:
+        raise ValueError("there are more predictions than labels")
+    if given.get("certainty") is not None:
+        sums = [_number(each, MOST_COUNTED) for each in _items(given["certainty"], MOST_CELLS)]
+        if len(sums) != len(confidence):
+            raise ValueError("the sums of the confidence have other cells")
+        found["certainty"] = [min(total, rows) for total, rows in zip(sums, confidence, strict=True)]
+    return found
 
 
 def _moments(given: Mapping[str, Any], labels: int) -> dict[str, float]:

@@ -24,6 +24,8 @@ MOST_BYTES = 4 * 1024 * 1024
 WINDOWS = 3
 # The largest id of a window of one second: it is over in the year 2500.
 LATEST = 16_725_225_600
+# The states of feedback: no keys are asked for, there are some, and there are none.
+STATES = ("Off", "Ready", "KeyMissing")
 # Why the counts of a server cannot be compared with anything.
 NO_PROFILE, UNUSABLE = "NoProfile", "ProfileUnusable"
 TOO_OLD, SILENT = "ServerTooOld", "PodsSilent"
@@ -146,8 +148,8 @@ def read_report(document: object, pod: str) -> Report:
         started,
         _digest(document.get("digest")) or "",
         _digest(document.get("profile")),
-        _word(document.get("reason")),
-        _word(document.get("feedback")) or "Off",
+        _one_of((NO_PROFILE, UNUSABLE), document.get("reason"), UNUSABLE),
+        _one_of(STATES, document.get("feedback"), STATES[0]) or STATES[0],
         window,
         now,
         ids,
@@ -192,5 +194,6 @@ def _digest(value: object) -> str | None:
     return value
 
 
-def _word(value: object) -> str | None:
-    return value if isinstance(value, str) and value.isalpha() and len(value) <= 32 else None
+def _one_of(words: Sequence[str], value: object, unknown: str) -> str | None:
+    """One of these words, for it goes into a status; any other value counts as `unknown`."""
+    return str(value) if value in words else None if value is None else unknown

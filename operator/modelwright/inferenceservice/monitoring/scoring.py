@@ -24,7 +24,7 @@ def scores(
 
 def outcomes(labels: Sequence[Labels], state: str | None) -> FeedbackCounts:
     """Returns what became of the labels."""
-    found = counts.total(each.outcomes for each in labels)
+    found = counts.total({"outcomes": each.outcomes} for each in labels if each.outcomes).get("outcomes", {})
     known = cast("Literal['Off', 'Ready', 'KeyMissing'] | None", state if state in _STATES else None)
     return FeedbackCounts(
         state=known,

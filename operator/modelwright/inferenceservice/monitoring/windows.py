@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from modelwright.api.monitoring import MOST_COUNTED
 from modelwright.inferenceservice.monitoring import counts
 from modelwright.inferenceservice.monitoring.counts import Counts
 from modelwright.inferenceservice.monitoring.kept import (
@@ -135,6 +136,8 @@ def _recorded(kept: Kept, window: Counts, start: int, judge: Judge) -> Kept:
     if not judged.rows:
         return kept
     windows = (judged, *kept.windows)[:MOST_WINDOWS]
+    if judged.verdict is None:  # Drift is not watched any more: what it was says nothing about later windows.
+        return replace(kept, windows=windows, streak=None, drifted=None)
     streak = _streak(kept.streak, judged)
     drifted = kept.drifted if streak is kept.streak else _drifted(kept.drifted, streak, judge.consecutive)
     return replace(kept, windows=windows, streak=streak, drifted=drifted)
@@ -142,11 +145,12 @@ def _recorded(kept: Kept, window: Counts, start: int, judge: Judge) -> Kept:
 
 def _streak(before: Streak | None, judged: JudgedWindow) -> Streak | None:
     """The windows with the same verdict as this one. One that is inconclusive neither counts nor ends them."""
-    if judged.verdict is None or judged.verdict == "Inconclusive":
+    if judged.verdict == "Inconclusive":
         return before
     if before is None or before.verdict != judged.verdict:
         return Streak(verdict=judged.verdict, windows=1, rows=judged.rows, since=judged.start)
-    return before.model_copy(update={"windows": before.windows + 1, "rows": before.rows + judged.rows})
+    rows = min(before.rows + judged.rows, MOST_COUNTED)
+    return before.model_copy(update={"windows": before.windows + 1, "rows": rows})
 
 
 def _drifted(before: bool | None, streak: Streak | None, consecutive: int) -> bool | None:

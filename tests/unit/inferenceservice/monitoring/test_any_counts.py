@@ -8,16 +8,26 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.given.monitoring import EVEN, MOVED, WINDOW, Reporting, a_watched_service, labels
+from unit.given.monitoring import (
+    EVEN,
+    MOVED,
+    WINDOW,
+    Reporting,
+    a_watched_service,
+    a_window,
+    document,
+    labels,
+)
 
-from modelwright.api.monitoring import ScoreName, ScoreTarget
+from modelwright.api.monitoring import MOST_COUNTED, ScoreName, ScoreTarget
 from modelwright.checks.drift import Demands
 from modelwright.inferenceservice.monitoring import counts
-from modelwright.inferenceservice.monitoring.counts import MOST_COUNTED, MOST_PAIRS
+from modelwright.inferenceservice.monitoring.counts import MOST_PAIRS
 from modelwright.inferenceservice.monitoring.judging import WindowJudge
-from modelwright.inferenceservice.monitoring.kept import Kept, Labels, read, text
-from modelwright.inferenceservice.monitoring.reports import Reference
+from modelwright.inferenceservice.monitoring.kept import Kept, Labels, Streak, read, text
+from modelwright.inferenceservice.monitoring.reports import Reference, Reports, read_report
 from modelwright.inferenceservice.monitoring.scoring import outcomes, scores
+from modelwright.inferenceservice.monitoring.windows import Evidence, advance
 
 COUNT = st.one_of(st.sampled_from([0, 1, 2, 500, 2**52, MOST_COUNTED]), st.integers(0, 10_000))
 NUMBER = st.one_of(
@@ -41,6 +51,8 @@ MODEL = st.integers(1, 10).flatmap(
         st.fixed_dictionaries(
             {"labels": COUNT},
             optional={
+                "posts": COUNT,
+                "postSquares": NUMBER,
                 "confusion": st.lists(st.tuples(KEY, KEY, COUNT).map(list), max_size=4),
                 "scores": st.lists(st.tuples(st.integers(0, 1), KEY, COUNT).map(list), max_size=4),
                 "loss": some(n=COUNT, log=NUMBER, logSquare=NUMBER, square=NUMBER, fourth=NUMBER),
@@ -164,10 +176,11 @@ def damaged(part: str, value: Any) -> Any:
         damaged("closed", 10**12),
         damaged("windows", [{"start": 10**10, "requests": 1, "rows": 1}]),
         damaged("streak", {"verdict": "Drifted", "windows": 9, "rows": 9, "since": 10**10}),
+        damaged("windows", [{"start": 0, "requests": 1, "rows": 10**400}]),
         damaged("packed", "?"),
         damaged("packed", "AAAA"),
     ],
-    ids=["closed", "windows", "streak", "base64", "zlib"],
+    ids=["closed", "windows", "streak", "rows", "base64", "zlib"],
 )
 def test_a_config_map_that_was_edited_does_not_stop_the_watch(change: Any) -> None:
     service = a_watched_service(
@@ -178,9 +191,9 @@ def test_a_config_map_that_was_edited_does_not_stop_the_watch(change: Any) -> No
     )
     pods = Reporting(service)
     pods.pass_windows(EVEN, EVEN, **labels(90, 10))
-    document = json.loads(service.world.api.objects[pods.config]["data"]["windows.json"])
-    change(document)
-    service.world.edit(pods.config, data={"windows.json": json.dumps(document)})
+    written = json.loads(service.world.api.objects[pods.config]["data"]["windows.json"])
+    change(written)
+    service.world.edit(pods.config, data={"windows.json": json.dumps(written)})
     service.settles()
 
     pods.pass_windows(MOVED, MOVED)
@@ -199,3 +212,22 @@ def test_a_service_is_planned_whatever_its_profile_says() -> None:
 
     assert pods.status["rows"] == 1000
     assert all(len(each["feature"]) <= 256 for each in pods.status.get("worst", ()))
+
+
+@pytest.mark.parametrize("word", ["Ready", "\u00e9", "", 7, ["NoProfile"], {"a": 1}], ids=range(6))
+def test_words_of_a_pod_that_are_none_of_the_format_are_not_shown(word: Any) -> None:
+    report = read_report(document([], 1e9, profile=None, reason=word, feedback=word), "pod")
+    assert report.reason == "ProfileUnusable"
+    assert report.feedback in ("Off", "Ready")
+
+
+def test_what_was_drift_is_forgotten_while_it_is_not_watched() -> None:
+    streak = Streak(verdict="Drifted", windows=2, rows=2000, since=0)
+    kept = Kept("r", "sha256:a", WINDOW, streak=streak, drifted=True)
+    report = read_report(document([a_window(7)], 1e9), "pod")
+
+    kept = advance(
+        kept, Evidence(Reports("r", WINDOW, (report,), closable=7), {}), WindowJudge(None, None, 0.0, 2)
+    )
+
+    assert (kept.closed, kept.windows[0].rows, kept.streak, kept.drifted) == (7, 1000, None, None)
