@@ -173,10 +173,10 @@ class Fragile:
 def test_what_must_not_happen_is_found_and_its_smallest_input_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fuzz.engine.HANG_SECONDS", 0.1)
+    monkeypatch.setattr("fuzz.engine.HANG_SECONDS", 0.05)
     layer = Fragile()
 
-    campaign: Campaign = fuzz(layer, [b"abc"], 300, 1, print)
+    campaign: Campaign = fuzz(layer, [b"abc"], 1000, 1, print)
 
     found = dict(campaign.findings.values())
     assert found.keys() == {b"aZ", b"aY"}
