@@ -108,7 +108,7 @@ class Brakes(Model):
     cooldown_seconds: Annotated[int, Field(ge=0, le=31536000)] | None = Field(
         default=None,
         description="Seconds from the start of any run to the next one that a trigger starts. Default: 0; for onDrift "
-        "and onScore 3600.",
+        "and onScore 3600, and a day after a run that found no other data or whose model is not served.",
     )
     max_runs_per_day: Annotated[int, Field(ge=1, le=1440)] | None = Field(
         default=None, description="How many runs there may be in 24 hours, of any cause. Default: no limit."

@@ -118,10 +118,21 @@ def held_back(signal: Signal, situation: Situation) -> Brake | None:
         return Brake("ConcurrentRun", f"run {situation.run.number} is under way{why}")
     if by_hand:
         return None
-    outcome = situation.outcome if signal.trigger in ("Drift", "Score") else None
-    if outcome is not None and not (signal.force and outcome.reason == "DataUnchanged"):
+    outcome = _of_outcome(signal, situation)
+    if outcome is not None:
         return outcome
     return brake(signal.trigger, situation.brakes, situation.run, situation.recent, situation.now)
+
+
+def _of_outcome(signal: Signal, situation: Situation) -> Brake | None:
+    """Why what became of the newest run keeps a service from calling for another one; None if nothing does.
+
+    What ends by itself goes by the pause that the spec names, if it names one.
+    """
+    found = situation.outcome if signal.trigger in ("Drift", "Score") else None
+    if found is None or (signal.force and found.reason == "DataUnchanged"):
+        return None
+    return None if found.until is not None and situation.brakes.cooldown_seconds is not None else found
 
 
 def _stopped(situation: Situation) -> Brake | None:

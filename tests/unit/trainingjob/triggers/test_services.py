@@ -252,7 +252,7 @@ def test_runs_that_are_skipped_do_not_push_the_last_real_one_out() -> None:
 
 
 def test_a_drift_that_no_other_data_can_end_is_tried_once_a_day() -> None:
-    job, service = a_watched_model(brakes={"cooldownSeconds": 0})
+    job, service = a_watched_model()
     service.drifts(FIRST)
     job.settles().finds_no_other_data()
 
@@ -265,8 +265,21 @@ def test_a_drift_that_no_other_data_can_end_is_tried_once_a_day() -> None:
     assert job.settles().run["number"] == 3
 
 
+def test_a_drift_without_other_data_is_tried_after_the_pause_that_the_spec_names() -> None:
+    job, service = a_watched_model(brakes={"cooldownSeconds": 60})
+    service.drifts(FIRST)
+    job.settles().finds_no_other_data()
+    service.drifts(SECOND)
+    job.settles()
+    assert job.decided()[0] == ("Drift", "Waiting", "Cooldown")
+
+    job.world.after(60)
+
+    assert job.settles().run["number"] == 3
+
+
 def test_data_that_a_scheduled_run_has_found_unchanged_is_not_looked_at_again_for_a_drift() -> None:
-    job, service = a_watched_model(triggers={**DRIFT, "schedule": "@daily"}, brakes={"cooldownSeconds": 0})
+    job, service = a_watched_model(triggers={**DRIFT, "schedule": "@daily"})
     job.world.after(23 * 3600)
     job.settles().finds_no_other_data()
     assert job.run["cause"]["trigger"] == "Schedule"
@@ -305,7 +318,7 @@ def test_a_drift_waits_for_the_people_who_have_to_approve_the_last_version() -> 
 
 
 def test_a_drift_does_not_train_at_once_again_what_is_not_served() -> None:
-    job, service = a_watched_model(brakes={"cooldownSeconds": 0})
+    job, service = a_watched_model()
     service.drifts(FIRST)
     job.succeeds("b", gates=[FAILS, words.GATES[1]])
     assert job.reason == "GateFailed"
