@@ -151,8 +151,9 @@ def read(content: object) -> Kept | None:
 
 
 def text(kept: Kept) -> str:
-    """Returns the text. What does not fit is left out: first the details of labels, then those of features."""
-    for smaller in (_same, *(_fewer_labels,) * 5, _without_worst, _without_cells, _without_labels):
+    """Returns the text. What does not fit is left out: first the details of older windows, then those of labels,
+    then those of features."""
+    for smaller in (_same, _without_worst, *(_fewer_labels,) * 5, _without_cells, _without_labels):
         kept = smaller(kept)
         written = _text(kept)
         if len(written) <= LARGEST:
@@ -177,6 +178,7 @@ def _text(kept: Kept) -> str:
     return json.dumps(
         document.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
         | {"format": 1},
+        ensure_ascii=False,  # names of features are in the script of their country
         sort_keys=True,
         separators=(",", ":"),
     )
@@ -191,7 +193,7 @@ def _packed(kept: Kept) -> str:
     ]
     document = {"open": {str(key): found for key, found in kept.open.items()}, "labels": labels}
     whole = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
-    return base64.b64encode(zlib.compress(whole, 9)).decode()
+    return base64.b64encode(zlib.compress(whole, 6)).decode()
 
 
 def _unpacked(packed: str) -> tuple[dict[int, Counts], tuple[Labels, ...]]:
