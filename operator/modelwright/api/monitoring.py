@@ -264,6 +264,10 @@ class MonitoringStatus(Model):
 
     version: Name = Field(description="The ModelVersion.")
     window_start: Timestamp | None = Field(default=None, description="When the window began.")
+    labels_start: Timestamp | None = Field(
+        default=None,
+        description="When the newest window with labels began; scores are of it and of earlier ones.",
+    )
     window_seconds: int = Field(ge=1, description="Its length.")
     rows: Count = Field(default=0, description="Rows that were answered in it.")
     requests: Count = Field(default=0, description="Requests that were answered in it.")

@@ -125,6 +125,7 @@ class Watch:
         feedback = self._feedback()
         said = MonitoringStatus(
             version=self.stable.version,
+            labels_start=to_timestamp_of(max(0, labels[0].end - kept.window_seconds)) if labels else None,
             window_seconds=kept.window_seconds,
             scores=self.scores or None,
             feedback=feedback,

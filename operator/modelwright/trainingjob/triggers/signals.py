@@ -152,14 +152,15 @@ def _signal(
     force: bool,
 ) -> Signal | None:
     """The signal of a window; None if that has been the cause of a run before."""
-    if found.window_start is None:
+    # Labels come when there are hardly rows as well: then the window that was judged for drift stays the same.
+    labels_start = found.labels_start if trigger == "Score" else None
+    about = labels_start or found.window_start
+    if about is None:
         return None
-    this = HandledSignal(trigger=trigger, service=watched.name, window_start=found.window_start)
+    this = HandledSignal(trigger=trigger, service=watched.name, window_start=about)
     if this in handled:
         return None
-    evidence = Evidence(
-        service=watched.name, version=found.version, window_start=found.window_start, **numbers
-    )
+    evidence = Evidence(service=watched.name, version=found.version, window_start=about, **numbers)
     return Signal(trigger, evidence, message, lasts=True, force=force, hold=_rollout(watched))
 
 

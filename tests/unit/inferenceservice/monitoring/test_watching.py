@@ -324,6 +324,17 @@ def test_labels_of_the_same_model_in_another_shape_of_pod_go_on_to_count() -> No
     assert pods.status["scores"][0]["samples"] == 100
 
 
+def test_labels_of_a_window_that_is_not_judged_say_when_they_came() -> None:
+    _, pods = scored(100, 0)
+    before = dict(pods.status)
+    assert before["labelsStart"] == before["windowStart"]
+
+    pods.pass_windows([1] * 10, **labels(40, 0))
+
+    assert pods.status["windowStart"] == before["windowStart"]
+    assert pods.status["labelsStart"] > before["labelsStart"]
+
+
 def test_a_missing_key_is_said() -> None:
     service = a_served_version(monitoring={"feedback": FEEDBACK})
     fact = Reporting(service)

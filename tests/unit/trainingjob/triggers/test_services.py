@@ -75,6 +75,15 @@ def test_a_low_score_starts_a_run_with_the_evidence() -> None:
     assert "accuracy of InferenceService churn is 0.71, the limit is 0.8" in job.decision["message"]
 
 
+def test_a_score_is_a_cause_by_the_window_of_its_labels() -> None:
+    job, service = a_watched_model(triggers={"onScore": REFERENCE})
+
+    service.shows("ScoreBelowTarget", windowStart=FIRST, labelsStart=SECOND, scores=[LOW])
+    job.settles()
+
+    assert job.run["cause"]["evidence"]["windowStart"] == SECOND
+
+
 def test_a_score_above_its_upper_limit_names_that_limit() -> None:
     job, service = a_watched_model(triggers={"onScore": REFERENCE})
 
