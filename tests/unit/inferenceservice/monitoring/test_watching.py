@@ -324,6 +324,19 @@ def test_labels_of_the_same_model_in_another_shape_of_pod_go_on_to_count() -> No
     assert pods.status["scores"][0]["samples"] == 100
 
 
+def test_labels_that_came_together_weigh_less() -> None:
+    together = labels(800, 200)
+    (scores,) = together["feedback"].values()
+    scores.update(posts=1, postSquares=1000**2)
+    service = a_watched_service(monitoring={"drift": {"windowSeconds": WINDOW}, "feedback": FEEDBACK})
+    pods = Reporting(service)
+
+    pods.pass_windows(EVEN, **together)
+
+    assert service.condition("ScoreBelowTarget")["reason"] == "CollectingLabels"
+    assert pods.status["scores"][0]["samples"] == 1000
+
+
 def test_labels_of_a_window_that_is_not_judged_say_when_they_came() -> None:
     _, pods = scored(100, 0)
     before = dict(pods.status)
