@@ -41,6 +41,7 @@ def traffic(shared: Kubectl) -> Iterator[Any]:
     """The example is served, and its callers send orders in town, until the module ends."""
     job, service = example("trainingjob.yaml"), example("inferenceservice.yaml")
     job["spec"] |= {"resources": SMALL}
+    del job["spec"]["triggers"]["onDataChange"]  # it might be first, and the loop is about drift
     service["spec"] |= {"resources": SMALL}
     service["spec"]["rollout"]["scaleDownDelaySeconds"] = 3
     service["spec"]["monitoring"]["drift"] |= {"windowSeconds": WINDOW, "minSamples": 200}
