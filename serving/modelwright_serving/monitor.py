@@ -15,6 +15,7 @@ from modelwright_serving.state import State
 from modelwright_serving.watching.watch import Watch
 
 MAX_SECONDS = 604_800
+_OTHER_LENGTH = "windows of another length were asked for a moment ago; GET /monitor says which"
 _HEAD = responses.head(200, responses.JSON)
 
 
@@ -42,8 +43,10 @@ class Monitor:
         if not self._watch.installed:
             exchange.respond(responses.unready(self._state.unready_reason[1]))
             return
-        self._watch.asked(seconds)
-        self._scrapes.handle(exchange)
+        if self._watch.asked(seconds):
+            self._scrapes.handle(exchange)
+        else:
+            exchange.respond(responses.error(409, _OTHER_LENGTH))
 
     def profile(self) -> Response:
         """The bytes of profile.json."""

@@ -53,7 +53,7 @@ SILENT_AFTER = 10.0
 # The processes of which the last report is held, of a service and of one pod.
 MOST_PROCESSES, MOST_OF_POD = 2000, 16
 TOO_OFTEN = "its counts begin again too often"
-HTTP_NOT_FOUND = 404
+HTTP_NOT_FOUND, HTTP_CONFLICT = 404, 409
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,8 @@ class MonitorReports(Source[MonitorTargets, Pod, Answer]):
             ) as answer:
                 if answer.status == HTTP_NOT_FOUND:
                     return None
+                if answer.status == HTTP_CONFLICT:
+                    raise NoAnswer("it counts in windows of another length, until no one asks for these")
                 if answer.status != 200:
                     raise NoAnswer(f"it answers with HTTP status {answer.status}")
                 return await http.body(answer, most)

@@ -32,6 +32,9 @@ from modelwright_serving.watching.windows import Window, Windows
 SECONDS = 3600
 # Without being asked for so long, counting ends.
 PATIENCE = 900.0
+# A length holds for so many of the pauses of one who asks 20 times a window, between once a second and once in two
+# minutes, as the operator does. Otherwise anyone who reaches the port could throw its counts away.
+_HELD_PAUSES = 2.5
 _KNOWN_SHAPES = 1024
 
 
@@ -52,6 +55,7 @@ class Watch:
         self._counts: _Counts | None = None
         self._ending: asyncio.TimerHandle | None = None
         self._asked = 0.0
+        self._held = 0.0  # until when another length of windows is refused
 
     def install(self, digest: str, reading: Reading) -> None:
         """The model is there."""
@@ -73,17 +77,27 @@ class Watch:
         counts = self._counts
         return None if counts is None else counts.windows.identity(time())
 
-    def asked(self, seconds: int | None) -> None:
-        """Count from now on, in windows of so many seconds; another length than before begins anew."""
-        self._asked = self._loop.time()
+    def asked(self, seconds: int | None) -> bool:
+        """Count from now on, in windows of so many seconds; another length than before begins anew.
+
+        False: nothing has changed, as windows of another length were asked for a moment ago.
+        """
+        now = self._loop.time()
         if self._reading is None:
-            return
-        if self._counts is None or seconds not in (None, self._counts.windows.seconds):
+            return True
+        counts = self._counts
+        if counts is not None and seconds not in (None, counts.windows.seconds) and now < self._held:
+            return False
+        self._asked = now
+        if seconds is not None:
+            self._held = now + _HELD_PAUSES * min(max(seconds / 20, 1.0), 120.0)
+        if counts is None or seconds not in (None, counts.windows.seconds):
             self._counts = _Counts(self._reading.places, seconds or SECONDS)
             self.active = True
             self._feedback.forget()
         if self._ending is None:
             self._ending = self._loop.call_later(PATIENCE, self._end)
+        return True
 
     def _end(self) -> None:
         left = self._asked + PATIENCE - self._loop.time()

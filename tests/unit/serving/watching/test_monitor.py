@@ -204,12 +204,17 @@ def test_a_caller_of_many_rows_is_counted_in_part(counted: Served, cancer: model
     assert np.all(np.abs(cells / added["counted"] - 0.1) < 0.01)
 
 
-def test_another_length_of_windows_begins_anew(cancer: models.Cancer, tmp_path: Path) -> None:
+def test_another_length_of_windows_begins_anew_once_no_one_asks_for_the_present_one(
+    cancer: models.Cancer, tmp_path: Path
+) -> None:
     with watched(tmp_path, cancer.content, cancer_profile(cancer)) as server:
-        first = report(server, 3600)
+        first = report(server, 20)
         server.infer(matrix(cancer.rows[:5]))
         assert totals_of(report(server, None)) == 5
-        assert report(server, 3600)["started"] == first["started"]
+        assert report(server, 20)["started"] == first["started"]
+        refused = server.call("GET", "/monitor?window=600", port=server.admin_port)
+        assert (refused.status, totals_of(report(server, None))) == (409, 5)
+        time.sleep(2.6)
         other = report(server, 600)
         assert (other["windows"], other["window"]) == ([], 600)
         assert other["started"] > first["started"]
