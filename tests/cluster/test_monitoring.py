@@ -200,7 +200,9 @@ def test_labels_are_scored_as_scikit_learn_does_and_each_bad_token_is_counted(wa
         tokens = [token for answer in answers for token in answer.tokens]
 
         assert caller.label(tokens[:1], ["perhaps"])["unknownLabel"] == 1
-        assert caller.label(tokens, outcomes)["counted"] == 600
+        # Labels that come together are taken to be alike, so those of one POST would decide little.
+        for part in range(0, 600, 10):
+            assert caller.label(tokens[part : part + 10], outcomes[part : part + 10])["counted"] == 10
         assert caller.label(tokens[:20], outcomes[:20])["duplicate"] == 20
         assert caller.label([forged(token) for token in tokens[:10]], outcomes[:10])["forged"] == 10
         assert caller.label([aged(token, hours=3) for token in tokens[:5]], outcomes[:5])["expired"] == 5

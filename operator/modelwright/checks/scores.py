@@ -54,7 +54,8 @@ def score(name: str, feedback: Feedback, positive: int | None) -> Score | None:
         return None
     if found is None or not all(map(isfinite, (found.value, found.low, found.high))):
         return None
-    return _widened(found, _alike(feedback))
+    # Cells of confidence may be sums that are no whole numbers in type.
+    return _widened(replace(found, samples=int(found.samples)), _alike(feedback))
 
 
 def verdict(

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, logit
@@ -246,6 +246,10 @@ MOMENTS = st.dictionaries(
 CELLS = st.lists(COUNTS, min_size=3, max_size=3)
 
 
+@example(
+    name="expected_calibration_error",
+    feedback={"labels": 0, "confidence": [1.0], "correct": [0], "certainty": [0]},
+)
 @given(
     name=st.sampled_from(get_args(ScoreName)),
     feedback=st.fixed_dictionaries(

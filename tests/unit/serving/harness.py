@@ -23,6 +23,7 @@ INFER = f"/v2/models/{NAME}/infer"
 # The metric of requests that met a bound, by its reason.
 REFUSED = f'modelwright_requests_refused_total{{model="{NAME}",reason="%s"'
 PATIENCE = 20.0
+ENDING = 40.0
 
 
 @dataclass
@@ -103,13 +104,17 @@ class Served:
         self.process.send_signal(signal.SIGTERM)
 
     def exit_code(self) -> int:
+        """The exit code. The server's own limit for its end is 25 seconds; one that does not end says what it does."""
         try:
-            return self.process.wait(PATIENCE)
+            return self.process.wait(ENDING)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGABRT)
             self.process.wait(PATIENCE)
+            assert self.process.stdout is not None
             assert self.process.stderr is not None
-            raise AssertionError(f"it does not end: {self.process.stderr.read().decode()}") from None
+            said = self.process.stdout.read().decode()
+            trace = self.process.stderr.read().decode()
+            raise AssertionError(f"it does not end: {trace}\nIts last events: {said}") from None
 
 
 class Wire:
