@@ -72,7 +72,7 @@ PROMISES = Row(
         ),
         graph(
             "Burn rate",
-            "1: the budget lasts exactly for the window. At 14.4 somebody is called.",
+            "1: the budget lasts exactly for the window. From 14.4 on an alert is critical.",
             (f"slo:current_burn_rate:ratio{{{OBJECTIVES}}}", "{{slo}}"),
         ),
     ),

@@ -1,4 +1,4 @@
-"""How many objects are Ready, and which of them have a condition that somebody may want to know of. Pure."""
+"""How many objects are Ready, and which of them have a condition that asks for a look. Pure."""
 
 from __future__ import annotations
 

@@ -25,6 +25,24 @@ def session(*, reuse: bool) -> aiohttp.ClientSession:
     )
 
 
+async def from_pod(
+    client: aiohttp.ClientSession, host: str, port: int, path: str, most: int
+) -> tuple[int, bytes]:
+    """Returns the status and the body of what a pod answers to GET; the body only with status 200, at most `most` bytes
+    of it.
+
+    Raises NoAnswer if there is none.
+    """
+    host = f"[{host}]" if ":" in host else host
+    try:
+        async with client.get(f"http://{host}:{port}{path}", allow_redirects=False) as answer:
+            return answer.status, await body(answer, most) if answer.status == 200 else b""
+    except (aiohttp.ClientConnectorError, OSError) as error:
+        raise NoAnswer("it cannot be connected to") from error
+    except aiohttp.ClientError as error:
+        raise NoAnswer("its answer is not HTTP, or breaks off") from error
+
+
 class TooLarge(NoAnswer):
     """The answer is larger than the limit."""
 

@@ -149,22 +149,14 @@ class MonitorReports(Source[MonitorTargets, Pod, Answer]):
 
     async def _get(self, target: Pod, path: str, most: int) -> bytes | None:
         """The body of an answer; None if the server does not know the path. Raises NoAnswer if there is none."""
-        host = f"[{target.address}]" if ":" in target.address else target.address
-        try:
-            async with self._session.get(
-                f"http://{host}:{self._port}{path}", allow_redirects=False
-            ) as answer:
-                if answer.status == HTTP_NOT_FOUND:
-                    return None
-                if answer.status == HTTP_CONFLICT:
-                    raise NoAnswer("it counts in windows of another length, until no one asks for these")
-                if answer.status != 200:
-                    raise NoAnswer(f"it answers with HTTP status {answer.status}")
-                return await http.body(answer, most)
-        except (aiohttp.ClientConnectorError, OSError) as error:
-            raise NoAnswer("it cannot be connected to") from error
-        except aiohttp.ClientError as error:
-            raise NoAnswer("its answer is not HTTP, or breaks off") from error
+        status, content = await http.from_pod(self._session, target.address, self._port, path, most)
+        if status == HTTP_NOT_FOUND:
+            return None
+        if status == HTTP_CONFLICT:
+            raise NoAnswer("it counts in windows of another length, until no one asks for these")
+        if status != 200:
+            raise NoAnswer(f"it answers with HTTP status {status}")
+        return content
 
 
 class MonitorAnswers:

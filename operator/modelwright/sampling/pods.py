@@ -56,17 +56,9 @@ class PodCounts(Source[ScrapeTargets, Pod, Scrape]):
 
     async def ask(self, current: ScrapeTargets, target: Pod, at: datetime) -> Scrape:
         """Scrapes a pod and returns its counts."""
-        host = f"[{target.address}]" if ":" in target.address else target.address
-        url = f"http://{host}:{self._port}{TARGET}"
-        try:
-            async with self._session.get(url, allow_redirects=False) as answer:
-                if answer.status != 200:
-                    raise NoAnswer(f"it answers with HTTP status {answer.status}")
-                content = await http.body(answer, MOST_BYTES)
-        except (aiohttp.ClientConnectorError, OSError) as error:
-            raise NoAnswer("it cannot be connected to") from error
-        except aiohttp.ClientError as error:
-            raise NoAnswer("its answer is not HTTP, or breaks off") from error
+        status, content = await http.from_pod(self._session, target.address, self._port, TARGET, MOST_BYTES)
+        if status != 200:
+            raise NoAnswer(f"it answers with HTTP status {status}")
         try:
             return scraped(content.decode())
         except ValueError as error:

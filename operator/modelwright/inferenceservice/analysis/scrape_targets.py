@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from modelwright.api.inferenceservice import CanaryRevision, RetiredRevision, Revision, StableRevision
+from modelwright.common.conditions import true_condition
 from modelwright.common.resources import INFERENCE_SERVICES, REVISION
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, created, deleting, labels, uid
+from modelwright.engine.objects import Key, created, deleting, labels, uid
 from modelwright.inferenceservice.manifests.names import ADMIN_PORT, COUNTS_FILE, counts_name
 from modelwright.inferenceservice.monitoring.windows import short_digest
 from modelwright.inferenceservice.observed import Observed, observe
@@ -113,7 +114,7 @@ def _targets(observed: Observed) -> ScrapeTargets | None:
     if step is None:
         return None
     key = Key(INFERENCE_SERVICES, observed.namespace, observed.name)
-    ready = frozenset(uid(pod) for pod in observed.pods if _is_ready(pod))
+    ready = frozenset(uid(pod) for pod in observed.pods if true_condition(pod, "Ready") is not None)
     pods = tuple(_pods(observed, step.revisions))
     config = observed.config(counts_name(observed))
     kept = None if config is None else (config.get("data") or {}).get(COUNTS_FILE)
@@ -126,10 +127,3 @@ def _pods(observed: Observed, revisions: Collection[str]) -> Iterator[Pod]:
         revision = labels(pod).get(REVISION, "")
         if isinstance(address, str) and address and revision in revisions and not deleting(pod):
             yield Pod(uid(pod), address, created(pod), revision)
-
-
-def _is_ready(pod: Body) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(
-        condition.get("type") == "Ready" and condition.get("status") == "True" for condition in conditions
-    )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelwright.api.monitoring import WINDOW_SECONDS
+from modelwright.common.conditions import true_condition
 from modelwright.common.indexes import is_monitored
 from modelwright.common.resources import (
     DEPLOYMENTS,
@@ -125,6 +126,4 @@ def _address(pod: Body) -> str | None:
 
 
 def _is_ready(pod: Body) -> bool:
-    conditions = status_of(pod).get("conditions") or ()
-    ready = any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
-    return ready and not deleting(pod)
+    return true_condition(pod, "Ready") is not None and not deleting(pod)

@@ -35,7 +35,7 @@ class Alarm:
         return min(self.burn_rate(window_days) * budget, HIGHEST_THRESHOLD)
 
 
-# Worth to wake somebody.
+# Worth a call at night.
 PAGES = (Alarm("1h", "5m", 1, 0.02), Alarm("6h", "30m", 6, 0.05))
 # Worth to look at on the next working day.
 TICKETS = (Alarm("1d", "2h", 24, 0.1), Alarm("3d", "6h", 72, 0.1))

@@ -53,7 +53,7 @@ class _Sheet:
         self._own = f'namespace="{namespace}",sloth_id="{self._labels["sloth_id"]}"'
 
     def quick(self) -> Iterator[Rule]:
-        """What is counted, the windows of hours, and the alert that wakes somebody."""
+        """What is counted, the windows of hours, and the alert that calls a person."""
         yield self._record(REQUESTS, self._indicator.requests)
         yield self._record(FAILURES, self._indicator.failures)
         yield self._ratio("5m", self._of(FAILURES), self._of(REQUESTS))

@@ -30,7 +30,7 @@ from modelwright.workload.following import Ending, Failed, Postponed, Progress, 
 from modelwright.workload.podstatus import Problem, step_result
 from modelwright.workload.refusals import first_problem
 
-# How long after the decision the Job of a look is made again if it is not there: later, somebody has deleted it.
+# How long after the decision the Job of a look is made again if it is not there: later, it has been deleted.
 TO_CREATE = timedelta(seconds=30)
 _MARKER = TypeAdapter(Marker)
 NO_MARKER = Problem(

@@ -1,6 +1,6 @@
 """The triggers of a TrainingJob at one moment: what calls for a run, the decision, and what the status keeps. Pure.
 
-The decision and the run that it starts are one write of the status. What the status keeps can be told from the causes
+The decision and the run that it starts are one write of the status. What the status keeps follows from the causes
 of runs too, which are in Jobs and ModelVersions: so a lost status starts nothing twice.
 """
 
@@ -397,7 +397,7 @@ def _signals(weighing: _Weighing, due: datetime | None) -> Iterator[Signal]:
             "MalformedRequest",
             f"the annotation {ANNOTATION} has to be a token of letters and digits",
         )
-        who = request.requested_by or "somebody"
+        who = request.requested_by or "an unknown caller"
         yield Signal(
             "Manual", by, f"{who} asks for it", force=True, hold=malformed if request.malformed else None
         )
