@@ -31,8 +31,10 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Pull one artifact; the result is the exit code."""
+    """Pull one artifact; the result is the exit code. Without arguments it is the program: the process is its own."""
     options = _parser().parse_args(arguments)
+    if arguments is None and _is_outside(options.uri):
+        _guard_process()
     try:
         pull(options)
     except StepError as failure:
@@ -50,7 +52,7 @@ def pull(options: argparse.Namespace) -> None:
             "DigestMismatch", f"{digest!r} is no digest: it has to look like sha256:<64 hex digits>"
         )
     try:
-        if "://" in uri and not uri.startswith("pvc://"):
+        if _is_outside(uri):
             _pull_from_outside(uri, digest, to, options.root)
             return
         source = source_of(uri, options.source_root)
@@ -62,12 +64,22 @@ def pull(options: argparse.Namespace) -> None:
         raise StepError("StorageFailed", f"{shown}: {_said(error)}", EXIT_OUTSIDE) from error
 
 
-def _pull_from_outside(uri: str, digest: str, to: Path, root: Path) -> None:
+def _is_outside(uri: str) -> bool:
+    return "://" in uri and not uri.startswith("pvc://")
+
+
+def _guard_process() -> None:
+    """Set what holds for the whole process while it has credentials and waits for a server."""
     from modelwright_serving import outside  # noqa: PLC0415 - not for a claim
     from modelwright_stores import dumps  # noqa: PLC0415
 
     dumps.forbid()
     outside.end_at_once_when_asked()
+
+
+def _pull_from_outside(uri: str, digest: str, to: Path, root: Path) -> None:
+    from modelwright_serving import outside  # noqa: PLC0415 - not for a claim
+
     outside.pull(outside.Wanted(uri, digest, to), os.environ, root)
 
 

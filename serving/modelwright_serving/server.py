@@ -37,6 +37,8 @@ from modelwright_serving.watching.reading import Reading
 from modelwright_serving.watching.watch import Watch as RowWatch
 from modelwright_serving.worker import Worker
 
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
 
 async def serve(settings: Settings) -> bool:
     """Run until SIGTERM has been obeyed; StepError if the model cannot be served, OSError if a port cannot.
@@ -106,9 +108,11 @@ class Server:
             http = await self._open(self._http, self._settings.http_port, stack)
             grpc = await self._open(self._grpc, self._settings.grpc_port, stack)
             admin_port = await self._open(self._admin, self._settings.admin_port, stack)
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in _ENDING:
                 self._loop.add_signal_handler(number, self._stop)
                 stack.callback(self._loop.remove_signal_handler, number)
+            # Whatever started this process may have blocked them, and a program inherits that.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
             logs.event(
                 "listening",
                 http_port=http.number,

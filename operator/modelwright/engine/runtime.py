@@ -42,6 +42,7 @@ DRAIN = 10.0
 STUCK = 120.0
 LOST_PAUSE = 0.2
 LAST_SECONDS = 5.0
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -231,8 +232,10 @@ async def run(
     loop = asyncio.get_running_loop()
 
     def listen() -> None:
-        for signum in (signal.SIGTERM, signal.SIGINT):
+        for signum in _ENDING:
             loop.add_signal_handler(signum, stop.set)
+        # Whatever started this process may have blocked them, and a program inherits that.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
     listen()
     operator = Operator(kinds, settings, await configure(settings.kubeconfig), companions, gauges)

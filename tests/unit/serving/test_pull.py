@@ -125,6 +125,8 @@ def test_a_uri_that_leads_nowhere_is_explained(claim: Claim, uri: str, reason: s
     assert claim.error()[0] == reason
     assert uri in claim.error()[1]
     assert claim.pulled() == {}
+    # Programs that this process starts would inherit it.
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def outside(claim: Claim) -> None:

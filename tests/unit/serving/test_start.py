@@ -206,6 +206,19 @@ def test_a_server_that_still_loads_can_be_ended(tmp_path: Path) -> None:
         assert server.exit_code() == 0
 
 
+def test_a_server_whose_parent_has_blocked_the_signal_can_be_ended(
+    model_file: ModelFile, cancer: models.Cancer
+) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        started = serving(model_file(cancer.content), "--drain-delay-seconds", "0")
+        with started as server:
+            server.wait_ready().terminate()
+            assert server.exit_code() == 0
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def test_a_defect_while_the_model_loads_ends_the_server(
     model_file: ModelFile, cancer: models.Cancer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
