@@ -25,6 +25,7 @@ from modelwright.api.base import (
 from modelwright.api.checks import Check
 from modelwright.api.gateway import Gateway
 from modelwright.api.monitoring import FeedbackKeys, Monitoring, MonitoringStatus
+from modelwright.api.podtemplate import KeptPodTemplate, PodTemplate
 from modelwright.api.stores import Artifact
 
 # Deployments are named NAME-HASH. Their pods have another suffix, and a label has at most 63 characters.
@@ -355,6 +356,11 @@ class InferenceServiceSpec(Model):
     server: ServerOptions | None = Field(
         default=None, description="How the server runs the model. A change makes a new revision."
     )
+    pod_template: PodTemplate | None = Field(
+        default=None,
+        description="Labels, placing and identity of the pods, over the administrator's defaults (docs/pods.md). A "
+        "change makes a new revision.",
+    )
     rollout: Rollout = Field(default=Rollout(), description="How a new revision takes over.")
     approved_digests: Annotated[list[Digest], Field(max_length=64)] | None = Field(
         default=None,
@@ -387,6 +393,14 @@ class Revision(Model):
     server: ServerOptions | None = Field(default=None, description="How the server runs the model.")
     feedback: FeedbackKeys | None = Field(
         default=None, description="How it takes labels; None if it takes none."
+    )
+    pod_template: KeptPodTemplate | None = Field(
+        default=None, description="What the spec said of its pods when it began."
+    )
+    merged_pod_template: KeptPodTemplate | None = Field(
+        default=None,
+        description="The same over the administrator's defaults of that time. As long as its pods serve, a change of "
+        "those replaces none of them.",
     )
     replicas: int | None = Field(default=None, ge=0, description="Pods asked for.")
     ready_replicas: int | None = Field(default=None, ge=0, description="Pods that are ready.")

@@ -9,6 +9,7 @@ from pydantic import Field
 from modelwright.api.base import (
     DATA_OR_REMOTE_URI,
     DATA_URI,
+    DNS_LABEL,
     STORE_URI,
     CategoryValue,
     Code,
@@ -20,6 +21,7 @@ from modelwright.api.base import (
     Message,
     Model,
     Name,
+    Quantity,
     Reason,
     RequestedResources,
     Status,
@@ -30,6 +32,7 @@ from modelwright.api.base import (
     rules,
 )
 from modelwright.api.gates import ApprovalPolicy, ChampionRef, DefaultGates, Gates, OnInconclusive, User
+from modelwright.api.podtemplate import PodTemplate
 from modelwright.api.signatures import Signing
 from modelwright.api.stores import Artifact, SecretReference, Store, store_rules
 from modelwright.api.triggers import Brakes, Cause, Marker, Triggers, TriggerStatus
@@ -37,6 +40,11 @@ from modelwright.api.triggers import Brakes, Cause, Marker, Triggers, TriggerSta
 ESTIMATOR = r"^((lightgbm|xgboost)\.[A-Z][A-Za-z0-9]*|sklearn(\.[a-z][a-z0-9_]*)+\.[A-Z][A-Za-z0-9]*)$"
 # The ModelVersion of a run is named NAME-RUN, of at most 56 characters: room for 99,999 runs.
 NAME_LENGTH = 50
+# A key of a Secret or a ConfigMap, and a path in a volume, which leads nowhere else.
+KEY = r"^[-._a-zA-Z0-9]+$"
+FILE_PATH = r"^\.{0,2}[^./:\s][^/:\s]*(/\.{0,2}[^./:\s][^/:\s]*)*$"
+# Folders that the steps of a run, or the system, have in the container of a trainer.
+RESERVED = "^/((data|model|tmp|etc/modelwright|proc|sys)(/.*)?|etc/?|dev/?|dev/termination-log(/.*)?)$"
 
 
 class ColumnRule(Model):
@@ -150,6 +158,161 @@ class EnvVar(Model):
     value: Annotated[str, Field(max_length=4096)] = Field(default="", description="Value.")
 
 
+class SecretKey(Model):
+    """One key of a Secret in the same namespace. The operator does not read it."""
+
+    name: Name = Field(description="Name of the Secret.")
+    key: Annotated[str, Field(pattern=KEY, min_length=1, max_length=253)] = Field(
+        description="Key in the Secret."
+    )
+    optional: bool | None = Field(
+        default=None, description="True: without the Secret or the key, the variable is not set."
+    )
+
+
+class OptionalConfigMapKey(ConfigMapKey):
+    """One key of a ConfigMap in the same namespace."""
+
+    optional: bool | None = Field(
+        default=None, description="True: without the ConfigMap or the key, the variable is not set."
+    )
+
+
+class ValueFrom(Model):
+    """Where the value of a variable comes from. The kubelet reads it; the operator does not."""
+
+    model_config = rules(
+        rule(
+            "has(self.secretKeyRef) != has(self.configMapKeyRef)",
+            "set exactly one of secretKeyRef and configMapKeyRef",
+        )
+    )
+
+    secret_key_ref: SecretKey | None = Field(default=None, description="A key of a Secret.")
+    config_map_key_ref: OptionalConfigMapKey | None = Field(default=None, description="A key of a ConfigMap.")
+
+
+class TrainerEnvVar(EnvVar):
+    """An environment variable with a literal value, or with one from a Secret or a ConfigMap."""
+
+    model_config = rules(
+        rule(
+            "!has(self.valueFrom) || !has(self.value) || self.value == ''",
+            "set at most one of value and valueFrom",
+        )
+    )
+
+    value_from: ValueFrom | None = Field(default=None, description="Where the value comes from instead.")
+
+
+class EnvReference(Model):
+    """A Secret or ConfigMap in the same namespace whose keys are variables."""
+
+    name: Name = Field(description="Its name.")
+    optional: bool | None = Field(default=None, description="True: it need not be there.")
+
+
+class EnvFrom(Model):
+    """All keys of a Secret or a ConfigMap as environment variables."""
+
+    model_config = rules(
+        rule("has(self.secretRef) != has(self.configMapRef)", "set exactly one of secretRef and configMapRef")
+    )
+
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)] | None = Field(
+        default=None, description="What their names begin with."
+    )
+    secret_ref: EnvReference | None = Field(default=None, description="The Secret.")
+    config_map_ref: EnvReference | None = Field(default=None, description="The ConfigMap.")
+
+
+class KeyToPath(Model):
+    """A key as a file."""
+
+    key: Annotated[str, Field(pattern=KEY, min_length=1, max_length=253)] = Field(description="The key.")
+    path: Annotated[str, Field(pattern=FILE_PATH, min_length=1, max_length=512)] = Field(
+        description="Path of the file in the volume."
+    )
+
+
+Items = Annotated[list[KeyToPath], Field(min_length=1, max_length=64)]
+
+
+class SecretVolume(Model):
+    """A Secret as files."""
+
+    secret_name: Name = Field(description="Name of the Secret.")
+    items: Items | None = Field(default=None, description="Which keys. Default: all.")
+    optional: bool | None = Field(default=None, description="True: it need not be there.")
+
+
+class ConfigMapVolume(Model):
+    """A ConfigMap as files."""
+
+    name: Name = Field(description="Name of the ConfigMap.")
+    items: Items | None = Field(default=None, description="Which keys. Default: all.")
+    optional: bool | None = Field(default=None, description="True: it need not be there.")
+
+
+class ClaimVolume(Model):
+    """A PersistentVolumeClaim."""
+
+    claim_name: Name = Field(description="Name of the claim.")
+    read_only: bool | None = Field(default=None, description="True: it cannot be written to.")
+
+
+class EmptyDirVolume(Model):
+    """A folder that lives as long as the pod."""
+
+    medium: Literal["Memory"] | None = Field(
+        default=None,
+        description="Memory: in memory, such as for /dev/shm. It counts as memory of the container.",
+    )
+    size_limit: Quantity | None = Field(default=None, description="How large it may become.")
+
+
+class TrainerVolume(Model):
+    """A volume for the trainer's own image."""
+
+    model_config = rules(
+        rule(
+            "[has(self.secret), has(self.configMap), has(self.persistentVolumeClaim), has(self.emptyDir)]"
+            ".filter(set, set).size() == 1",
+            "set exactly one of secret, configMap, persistentVolumeClaim and emptyDir",
+        )
+    )
+
+    name: Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=50)] = Field(description="Name.")
+    secret: SecretVolume | None = Field(default=None, description="A Secret as files.")
+    config_map: ConfigMapVolume | None = Field(default=None, description="A ConfigMap as files.")
+    persistent_volume_claim: ClaimVolume | None = Field(default=None, description="A claim.")
+    empty_dir: EmptyDirVolume | None = Field(default=None, description="An empty folder.")
+
+
+class TrainerMount(Model):
+    """Where a volume is in the trainer's own image."""
+
+    model_config = rules(
+        rule(
+            f"!self.mountPath.matches('{RESERVED}')",
+            "mountPath: /data, /model, /tmp, /etc/modelwright and what holds them belong to the steps, and /dev, /proc "
+            "and /sys to the system: choose another folder, such as /secrets or /cache",
+        ),
+        rule("!self.mountPath.matches('/[.]{1,2}(/|$)')", "mountPath: name the folder without . and .."),
+    )
+
+    name: Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=50)] = Field(
+        description="Name of the volume."
+    )
+    mount_path: Annotated[str, Field(pattern=r"^(/[^/:\s]+)+/?$", max_length=512)] = Field(
+        description="Folder in the container."
+    )
+    sub_path: Annotated[str, Field(pattern=FILE_PATH, min_length=1, max_length=512)] | None = Field(
+        default=None, description="Only this folder or file of the volume."
+    )
+    read_only: bool | None = Field(default=None, description="True: it cannot be written to.")
+
+
 Image = Annotated[str, Field(pattern=r"^\S+$", min_length=1, max_length=512)]
 Command = Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=32)]
 Arguments = Annotated[list[Annotated[str, Field(max_length=16384)]], Field(max_length=64)]
@@ -158,6 +321,30 @@ Environment = Annotated[
     Field(
         max_length=64,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    ),
+]
+
+TrainerEnvironment = Annotated[
+    list[TrainerEnvVar],
+    Field(
+        max_length=64,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    ),
+]
+TrainerVolumes = Annotated[
+    list[TrainerVolume],
+    Field(
+        min_length=1,
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    ),
+]
+TrainerMounts = Annotated[
+    list[TrainerMount],
+    Field(
+        min_length=1,
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["mountPath"]},
     ),
 ]
 
@@ -178,7 +365,9 @@ class SourceContainer(Model):
 
     It is the door for warehouses and feature stores. No other container of the run has its Secret."""
 
-    image: Image = Field(description="Image. It runs as user 65532 and writes to /out.")
+    image: Image = Field(
+        description="Image. It runs as the user of the pod (65532 by default) and writes to /out."
+    )
     command: Command | None = Field(default=None, description="Entry point of the image.")
     args: Arguments | None = Field(default=None, description="Arguments of the entry point.")
     env: Environment | None = Field(default=None, description="Environment of the image.")
@@ -335,6 +524,15 @@ class Trainer(Model):
             "has(self.image) || (!has(self.command) && !has(self.args) && !has(self.env))",
             "command, args and env go with image",
         ),
+        rule(
+            "has(self.image) || (!has(self.envFrom) && !has(self.volumes) && !has(self.volumeMounts))",
+            "envFrom, volumes and volumeMounts go with image",
+        ),
+        rule(
+            "!has(self.volumeMounts) || has(self.volumes) && self.volumeMounts.all(mount, "
+            "self.volumes.exists(volume, volume.name == mount.name))",
+            "volumeMounts names a volume that is not in volumes: add it there, or correct the name",
+        ),
         rule("has(self.sklearn) || !has(self.preprocess)", "preprocess goes with sklearn"),
     )
 
@@ -350,11 +548,17 @@ class Trainer(Model):
     )
     image: Image | None = Field(
         default=None,
-        description="The user's own image. It runs as user 65532, reads /data/train, writes /model/model.onnx.",
+        description="The user's own image. It runs as the user of the pod (docs/pods.md; 65532 by default), reads "
+        "/data/train, writes /model/model.onnx.",
     )
     command: Command | None = Field(default=None, description="Entry point of the image.")
     args: Arguments | None = Field(default=None, description="Arguments of the entry point.")
-    env: Environment | None = Field(default=None, description="Environment of the image.")
+    env: TrainerEnvironment | None = Field(default=None, description="Environment of the image.")
+    env_from: Annotated[list[EnvFrom], Field(min_length=1, max_length=16)] | None = Field(
+        default=None, description="Secrets and ConfigMaps whose keys are variables of the image."
+    )
+    volumes: TrainerVolumes | None = Field(default=None, description="Volumes for the image alone.")
+    volume_mounts: TrainerMounts | None = Field(default=None, description="Where they are in the image.")
 
 
 class Artifacts(Model):
@@ -461,7 +665,14 @@ class TrainingJobSpec(Model):
         "under way goes on. Default: false. A change starts no run.",
     )
     resources: RequestedResources | None = Field(
-        default=None, description="Compute resources of each step. Default: the operator's."
+        default=None,
+        description="Compute resources of each step. Devices, such as nvidia.com/gpu, are for the step train alone. "
+        "Default: the operator's.",
+    )
+    pod_template: PodTemplate | None = Field(
+        default=None,
+        description="Labels, placing and identity of the pods, over the administrator's defaults (docs/pods.md). A "
+        "change starts no run.",
     )
     backoff_limit: Annotated[int, Field(ge=0, le=10)] = Field(
         default=2, description="How often a run is tried again after a failure that may pass."
@@ -497,16 +708,18 @@ class Run(Model):
         default=None, description="Digest of the recipe: what of the spec makes another model."
     )
     cause: Cause | None = Field(default=None, description="Why it was started.")
-    state: Literal["Pending", "Running", "Succeeded", "Failed", "Superseded", "Skipped"] = Field(
-        description="Pending (has no Job yet, or waits to get another one), Running, then one of Succeeded, Failed, "
-        "Superseded, Skipped (there was nothing to train) for good."
+    state: Literal["Pending", "Queued", "Running", "Succeeded", "Failed", "Superseded", "Skipped"] = Field(
+        description="Pending (has no Job yet, or waits to get another one), Queued (its Job waits in a queue of "
+        "Kueue), Running, then one of Succeeded, Failed, Superseded, Skipped (there was nothing to train) for good."
     )
     job: Label = Field(description="Name of the Job.")
     job_uid: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Uid of the Job.")
     step: Literal["source", "fetch", "train", "publish"] | None = Field(
         default=None, description="The step that it has got to; absent until one runs."
     )
-    start_time: Timestamp | None = Field(default=None, description="When its first Job was made.")
+    start_time: Timestamp | None = Field(
+        default=None, description="When its first Job was made, or left the queue."
+    )
     completion_time: Timestamp | None = Field(default=None, description="When it ended.")
     reason: Reason | None = Field(
         default=None, description="Why it failed, or why it waits for another Job, in one word."

@@ -45,7 +45,7 @@ GENERATION = "modelwright.dev/generation"
 NO_RECIPE = frozenset(
     (
         "versions_history_limit", "on_inconclusive", "approval", "author", "signing",
-        "triggers", "brakes", "suspend",
+        "triggers", "brakes", "suspend", "pod_template",
     )
 )  # fmt: skip
 HISTORY = 10
