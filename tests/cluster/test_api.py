@@ -235,6 +235,13 @@ REFUSED: list[tuple[dict[str, Any], str, Any, str | None]] = [
     (INFERENCE_SERVICE, "spec.model", {"name": "churn"}, "name and track go together"),
     (INFERENCE_SERVICE, "spec.model", {"name": "churn", "track": "Newest"}, "spec.model.track"),
     (INFERENCE_SERVICE, "spec.replicas", -1, "spec.replicas"),
+    (INFERENCE_SERVICE, "spec.autoscaling", {}, "spec.autoscaling.maxReplicas: Required"),
+    (INFERENCE_SERVICE, "spec.autoscaling", {"minReplicas": 0, "maxReplicas": 2}, "spec.autoscaling.minReplicas"),
+    (INFERENCE_SERVICE, "spec.autoscaling", {"minReplicas": 3, "maxReplicas": 2}, "minReplicas must not be above"),
+    (
+        changed(INFERENCE_SERVICE, "spec.autoscaling", {"maxReplicas": 2}), "spec.resources",
+        {"requests": {"memory": "96Mi"}}, "set resources.requests.cpu",
+    ),
     (INFERENCE_SERVICE, "spec.rollout", {"strategy": "BigBang"}, "spec.rollout.strategy"),
     (INFERENCE_SERVICE, "spec.rollout", {"strategy": "Canary"}, "strategy Canary needs steps"),
     (INFERENCE_SERVICE, "spec.rollout", {"steps": [{"weight": 5}]}, "strategy Canary needs steps"),

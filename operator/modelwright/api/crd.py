@@ -67,8 +67,15 @@ class Resource:
     status: type[Model]
     name_rules: tuple[dict[str, Any], ...]
     columns: tuple[Column, ...]
+    # Where the number of pods is, if the kind has one, for `kubectl scale` and autoscalers.
+    scale: dict[str, str] | None = None
 
 
+SCALE = {
+    "specReplicasPath": ".spec.replicas",
+    "statusReplicasPath": ".status.replicas",
+    "labelSelectorPath": ".status.selector",
+}
 RESOURCES = (
     Resource(
         "TrainingJob", "trainingjobs", ("tj",), (tj.__doc__ or "").strip(),
@@ -107,11 +114,13 @@ RESOURCES = (
             Column("Weight", ".status.canary.weight", type="integer"),
             Column("Verdict", ".status.canary.verdict"),
             Column("Replicas", ".status.replicas", type="integer"),
+            Column("Pods-Ready", ".status.readyReplicas", type="integer"),
             *READY,
             Column("Url", ".status.url"),
             Column("Drift", ".status.conditions[?(@.type=='DriftDetected')].reason", wide=True),
             *LAST,
         ),
+        SCALE,
     ),
 )  # fmt: skip
 
@@ -211,7 +220,7 @@ def custom_resource_definition(resource: Resource) -> dict[str, Any]:
         "name": VERSION,
         "served": True,
         "storage": True,
-        "subresources": {"status": {}},
+        "subresources": {"status": {}, **({"scale": resource.scale} if resource.scale else {})},
         "additionalPrinterColumns": [column.manifest() for column in resource.columns],
         "schema": {"openAPIV3Schema": schema},
     }

@@ -333,10 +333,45 @@ class ServerOptions(Model):
     )
 
 
+class Autoscaling(Model):
+    """A HorizontalPodAutoscaler that sets spec.replicas by the load of the pods."""
+
+    model_config = rules(
+        rule(
+            "!has(self.minReplicas) || self.minReplicas <= self.maxReplicas",
+            "minReplicas must not be above maxReplicas: raise maxReplicas, or lower minReplicas",
+        )
+    )
+
+    min_replicas: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Pods that serve however small the load is. Default: 1."
+    )
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] = Field(
+        description="Pods that serve at most. During a rollout those of the other revision come on top."
+    )
+    target_cpu_utilization: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None,
+        alias="targetCPUUtilization",
+        description="How much processor time the pods use on average, in percent of resources.requests.cpu. With more "
+        "the number of pods grows, with less it shrinks. Default: 65.",
+    )
+    scale_down_stabilization_seconds: Annotated[int, Field(ge=0, le=3600)] | None = Field(
+        default=None,
+        description="How long the load has to ask for fewer pods before any goes. Default: the cluster's, which is "
+        "300 unless its administrator has changed it.",
+    )
+
+
 class InferenceServiceSpec(Model):
     """What is promised."""
 
     model_config = rules(
+        rule(
+            "!has(self.autoscaling) || !has(self.resources) || "
+            "has(self.resources.requests) && 'cpu' in self.resources.requests || "
+            "has(self.resources.limits) && 'cpu' in self.resources.limits",
+            "autoscaling goes by a share of the processor time that is asked for: set resources.requests.cpu",
+        ),
         rule(
             "!has(self.gateway) || !has(self.rollout.traffic) || !has(self.rollout.traffic.sticky)",
             "no route of a Gateway can keep a user at one revision: leave out rollout.traffic.sticky, or gateway",
@@ -349,7 +384,15 @@ class InferenceServiceSpec(Model):
     )
 
     model: ServedModel = Field(description="Which model is served.")
-    replicas: Annotated[int, Field(ge=0, le=1000)] = Field(default=1, description="Pods that serve.")
+    replicas: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=1,
+        description="Pods that serve. Leave it out where an autoscaler sets it, through the subresource scale.",
+    )
+    autoscaling: Autoscaling | None = Field(
+        default=None,
+        description="A HorizontalPodAutoscaler of the InferenceService's name sets replicas. It needs the metrics API, "
+        "which metrics-server provides. Replicas of 0 switch it off until they are set to 1 or more.",
+    )
     resources: RequestedResources | None = Field(
         default=None, description="Compute resources of the server. Default: the operator's."
     )
@@ -507,6 +550,11 @@ class CanaryRevision(Revision):
     generation: int = Field(
         ge=0, description="Generation of the spec that started it, or under which it was given up."
     )
+    spec_hash: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="Hash of that spec without its number of pods, and of how that is chosen: another number is no "
+        "reason to try it again.",
+    )
     reason: Reason | None = Field(default=None, description="Why it failed, in one word.")
     message: Message | None = Field(default=None, description="Why it failed, in a sentence.")
 
@@ -593,7 +641,14 @@ class InferenceServiceStatus(Status):
         default=None, description="Where it answers inside the cluster, whatever the url is."
     )
     replicas: int | None = Field(
-        default=None, ge=0, description="Pods that are ready to serve the stable revision."
+        default=None,
+        ge=0,
+        description="Pods of the stable revision that exist; while the first revision starts, of that one.",
+    )
+    ready_replicas: int | None = Field(default=None, ge=0, description="Those of them that are ready.")
+    selector: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None,
+        description="Labels of all pods of the service, of each revision, as an autoscaler looks for them.",
     )
     stable: StableRevision | None = Field(default=None, description="The revision that has the traffic.")
     canary: CanaryRevision | None = Field(
