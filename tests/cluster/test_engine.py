@@ -30,6 +30,23 @@ from modelwright.engine.plan import Apply, Create, Delete, Event, Plan
 from modelwright.engine.refusal import REFUSALS
 
 DEPLOYMENTS = ResourceType("apps/v1", "Deployment", "deployments")
+PODS = ResourceType("v1", "Pod", "pods")
+# No node takes it, so nothing of it changes by itself.
+POD = {
+    "metadata": {"name": "p"},
+    "spec": {
+        "nodeName": "",
+        "schedulerName": "none",
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "c",
+                "image": "registry.invalid/none:1",
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            }
+        ],
+    },
+}
 READY = {
     "type": "Ready",
     "status": "True",
@@ -73,6 +90,24 @@ class TestApi:
         ):
             with pytest.raises(NotFound):
                 await request
+
+    async def test_a_patch_of_the_status_annotates_a_pod_and_changes_no_spec(self, place: Place) -> None:
+        pod = Key(PODS, place.namespace, "p")
+        made = await place.api.create(pod, POD)
+        evil = {"spec": {"containers": [{"name": "c", "image": "another:1"}], "activeDeadlineSeconds": 60}}
+        noted = await place.api.patch_status(pod, {"metadata": {"annotations": {"note": "1"}}, **evil})
+
+        assert noted["metadata"]["annotations"]["note"] == "1"
+        assert noted["spec"]["containers"] == made["spec"]["containers"]
+        assert "activeDeadlineSeconds" not in noted["spec"]
+        assert (await place.api.get(pod))["spec"] == noted["spec"] == made["spec"]
+
+    async def test_a_patch_of_the_status_of_another_uid_is_refused(self, place: Place) -> None:
+        pod = Key(PODS, place.namespace, "p")
+        await place.api.create(pod, POD)
+        other = {"uid": "b3c5e3a0-0000-4000-8000-000000000000", "annotations": {"note": "1"}}
+        with pytest.raises(Invalid):
+            await place.api.patch_status(pod, {"metadata": other})
 
     async def test_apply_makes_what_is_not_there(self, place: Place) -> None:
         assert (await place.apply(a="1"))["data"] == {"a": "1"}

@@ -19,7 +19,7 @@ from modelwright.engine.cache import key_of
 from modelwright.engine.errors import AlreadyExists, Conflict, Invalid, NamespaceTerminating, NotFound
 from modelwright.engine.objects import Body, Key, ResourceType, labels, metadata, uid
 
-WRITES = frozenset({"create", "apply", "apply_status", "delete", "replace", "patch"})
+WRITES = frozenset({"create", "apply", "apply_status", "delete", "replace", "patch", "patch_status"})
 BORN = "2026-01-01T00:00:00Z"
 Moment = Literal["before", "after"]
 Change = Literal["ADDED", "MODIFIED", "DELETED"]
@@ -167,6 +167,15 @@ class FakeApi:
         with self._call("patch", key, patch):
             known = self._existing(key)
             return self._update(key, _kept_identity(known, _merge_patch(known, patch)))
+
+    async def patch_status(self, key: Key, patch: Body) -> Body:
+        """JSON merge patch of the metadata and the status; all else in it is left out."""
+        with self._call("patch_status", key, patch):
+            known = self._existing(key)
+            if metadata(patch).get("uid") not in {None, uid(known)}:
+                raise Invalid("metadata.uid: field is immutable")
+            taken = {part: patch[part] for part in ("metadata", "status") if part in patch}
+            return self._update(key, _kept_identity(known, _merge_patch(known, taken)))
 
     def edit(self, key: Key, change: Callable[[dict[str, Any]], None]) -> Body:
         """Somebody else changes an object by hand; also its status."""

@@ -1,4 +1,4 @@
-"""The one seam between the engine and the API server: eight requests on plain bodies.
+"""The one seam between the engine and the API server: nine requests on plain bodies.
 
 Errors are those of `errors`. Everything above this seam runs as well against an API server that a test holds in
 memory.
@@ -70,4 +70,8 @@ class Api(Protocol):
 
     async def patch(self, key: Key, patch: Body) -> Body:
         """JSON merge patch."""
+        ...
+
+    async def patch_status(self, key: Key, patch: Body) -> Body:
+        """JSON merge patch of the status. Of Kubernetes' own kinds, it can change metadata too, and no spec."""
         ...

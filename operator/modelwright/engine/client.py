@@ -139,8 +139,11 @@ class Client:
 
     async def patch(self, key: Key, patch: Body) -> Body:
         """JSON merge patch."""
-        path = key.resource.path(key.namespace, key.name)
-        return await self._send(_Request("PATCH", path, {"fieldManager": "modelwright"}, patch, MERGE))
+        return await self._patch(key.resource.path(key.namespace, key.name), patch)
+
+    async def patch_status(self, key: Key, patch: Body) -> Body:
+        """JSON merge patch of the status. Of Kubernetes' own kinds, it can change metadata too, and no spec."""
+        return await self._patch(key.resource.path(key.namespace, key.name, "status"), patch)
 
     async def serves(self, resource: ResourceType, namespace: str | None = None) -> bool:
         """Whether the API server knows the kind."""
@@ -149,6 +152,9 @@ class Client:
         except NotFound:
             return False
         return True
+
+    async def _patch(self, path: str, patch: Body) -> Body:
+        return await self._send(_Request("PATCH", path, {"fieldManager": "modelwright"}, patch, MERGE))
 
     async def _apply(self, path: str, body: Body, manager: str) -> Body:
         query = {"fieldManager": manager, "force": "true"}

@@ -415,7 +415,7 @@ class Executor:
         self._check_leadership()
         noted = {"name": key.name, "namespace": key.namespace, "uid": effect.uid}
         try:
-            answer = await self._api.patch(
+            answer = await self._api.patch_status(
                 key, {"metadata": {**noted, "annotations": dict(effect.annotations)}}
             )
         except NotFound:

@@ -51,7 +51,11 @@ class Delete:
 
 @dataclass(frozen=True)
 class Annotate:
-    """Note something on an object that others make, if it still is the one with this uid and is there."""
+    """Note something on an object that others make, if it still is the one with this uid and is there.
+
+    It is written by way of the status, which takes annotations of Kubernetes' own kinds but no spec: the right to do so
+    changes no image of a pod.
+    """
 
     key: Key
     uid: str

@@ -21,7 +21,8 @@ NEEDED = {
     (OWN, "inferenceservices"): READ,
     (OWN, "inferenceservices/status"): {"get", "patch"},
     (OWN, "inferenceservices/finalizers"): {"update"},
-    ("", "pods"): READ | {"patch"},
+    ("", "pods"): READ,
+    ("", "pods/status"): {"patch"},
     ("", "configmaps"): READ | {"create", "patch", "delete"},
     ("batch", "jobs"): READ | {"create", "delete"},
     ("apps", "deployments"): READ | {"create", "patch", "delete"},
@@ -97,6 +98,13 @@ def test_the_operator_cannot_change_what_users_wrote(default: Rendered) -> None:
     assert {
         plural for (_, plural), verbs in allowed.items() if "delete" in verbs and plural in OWN_KINDS
     } == {"modelversions"}
+
+
+def test_the_operator_cannot_change_what_a_pod_runs(default: Rendered) -> None:
+    allowed = granted(operator_roles(default, "ClusterRole"))
+    assert not allowed["", "pods"] & WRITE
+    # The status takes annotations, and drops a spec.
+    assert allowed["", "pods/status"] == {"patch"}
 
 
 def test_each_controller_has_a_role_of_its_own(default: Rendered) -> None:

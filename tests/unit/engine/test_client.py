@@ -119,6 +119,15 @@ async def test_an_apply_says_by_whom_and_that_it_means_it(desk: Desk, client: Cl
     assert body == b'{"data": {"a": "1"}}'
 
 
+async def test_a_note_goes_to_the_status_which_takes_no_spec(desk: Desk, client: Client) -> None:
+    await client.patch_status(map_key(), {"metadata": {"annotations": {"a": "1"}}})
+
+    ((method, path, headers, _),) = desk.asked
+    assert method == "PATCH"
+    assert path == "/api/v1/namespaces/shop/configmaps/churn/status?fieldManager=modelwright"
+    assert headers["Content-Type"] == "application/merge-patch+json"
+
+
 @pytest.mark.parametrize("text", ["<html>busy</html>", "not json", ""])
 async def test_a_refusal_that_is_no_json_is_still_understood(desk: Desk, client: Client, text: str) -> None:
     desk.answers = [web.Response(status=404, text=text)]

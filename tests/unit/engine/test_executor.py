@@ -619,7 +619,7 @@ class TestAnnotate:
         live = world.live()
         assert live["metadata"]["annotations"] == {"kept": "yes", "note": "new"}
         assert live["data"] == {"a": "1"}
-        assert world.verbs() == ["patch"]
+        assert world.verbs() == ["patch_status"]
 
     async def test_another_object_of_that_name_is_left_alone(self, world: World) -> None:
         self.somebody_elses(world)

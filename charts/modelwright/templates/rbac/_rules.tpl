@@ -74,7 +74,11 @@ children on clusters that enforce permissions on owner references.
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch]
+# It annotates pods when their traffic rule changes. By way of the status no spec can be changed, so no image either.
+- apiGroups: [""]
+  resources: [pods/status]
+  verbs: [patch]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gateways]
   verbs: [get, list, watch]
