@@ -38,14 +38,15 @@ prometheus: venv ## Unpack the Prometheus and the promtool that tests use
 quickstart: ## From nothing to a served prediction; EXISTING=1 or CONTEXT=... and VALUES=... for a cluster of yours
 	@$(PYTHON) -m cluster.quickstart $(if $(EXISTING),--existing) $(if $(CONTEXT),--context=$(CONTEXT)) $(if $(VALUES),--values=$(VALUES))
 
-generate: venv ## Write the CRDs and the dashboards from the code
+generate: venv ## Write the CRDs and the dashboards from the code, and the chart's README from its values
 	@$(VENV)/bin/python -m modelwright.api.crd crds charts/modelwright/files/crds
 	@$(VENV)/bin/python -m dashboards charts/modelwright/files/dashboards
+	@$(VENV)/bin/python -m charts
 
 lint: venv ## Check style, types and which module may import which
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy operator stores serving/modelwright_serving training/modelwright_training cluster images dashboards tests
+	$(VENV)/bin/mypy operator stores serving/modelwright_serving training/modelwright_training cluster images dashboards charts tests
 	$(VENV)/bin/lint-imports
 
 unit: venv stores prometheus ## Run the tests that need no cluster

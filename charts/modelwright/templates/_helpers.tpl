@@ -28,8 +28,17 @@ app.kubernetes.io/component: operator
 {{- end }}
 
 {{- define "modelwright.labels" -}}
-{{ include "modelwright.selectorLabels" . }}
-{{ include "modelwright.releaseLabels" . }}
+{{ include "modelwright.labelsWith" (list . dict) }}
+{{- end }}
+
+{{/* The labels of an object with some of its own, which count more than those of all. Takes [context, labels]. */}}
+{{- define "modelwright.labelsWith" -}}
+{{- $context := index . 0 }}
+{{- include "modelwright.selectorLabels" $context }}
+{{ include "modelwright.releaseLabels" $context }}
+{{- with merge dict (index . 1) $context.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* Labels that say which release an object is of. */}}
@@ -55,14 +64,34 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end }}
 {{- end }}
 
-{{/* An image reference. Takes {image: {repository, tag, digest}, tag: the default tag}. */}}
+{{/* An image reference. Takes [context, {repository, tag, digest}]; a registry in the repository counts more than that of all. */}}
 {{- define "modelwright.image" -}}
-{{- $tagged := printf "%s:%s" .image.repository (default .tag .image.tag) }}
-{{- if .image.digest }}
-{{- printf "%s@%s" $tagged .image.digest }}
+{{- $context := index . 0 }}
+{{- $image := index . 1 }}
+{{- $repository := $image.repository }}
+{{- with $context.Values.global.imageRegistry }}
+{{- if not (regexMatch "^([^/]*[.:][^/]*|localhost)/" $repository) }}{{ $repository = printf "%s/%s" . $repository }}{{ end }}
+{{- end }}
+{{- $tagged := printf "%s:%s" $repository (default $context.Chart.AppVersion $image.tag) }}
+{{- if $image.digest }}
+{{- printf "%s@%s" $tagged $image.digest }}
 {{- else }}
 {{- $tagged }}
 {{- end }}
+{{- end }}
+
+{{/* Names of Secrets to pull images with, as a JSON list: those of all charts, then these. Takes [context, secrets]. */}}
+{{- define "modelwright.pullSecrets" -}}
+{{- $names := list }}
+{{- range concat (index . 0).Values.global.imagePullSecrets (index . 1) }}
+{{- $names = append $names (ternary . (get (ternary dict . (kindIs "string" .)) "name") (kindIs "string" .)) }}
+{{- end }}
+{{- mustToRawJson (uniq $names) }}
+{{- end }}
+
+{{/* What pods of users are like where nothing else is said: then the operator needs no argument for it. */}}
+{{- define "modelwright.builtinPodTemplate" -}}
+{"spec":{"securityContext":{"fsGroup":65532,"fsGroupChangePolicy":"OnRootMismatch","runAsGroup":65532,"runAsUser":65532}}}
 {{- end }}
 
 {{/* The operator's arguments, as a JSON list: values may hold anything, quotes included. */}}
@@ -70,8 +99,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- $args := list
   (printf "--lease-namespace=%s" .Release.Namespace)
   (printf "--lease-name=%s" (include "modelwright.operator" .))
-  (printf "--serving-image=%s" (include "modelwright.image" (dict "image" .Values.servingImage "tag" .Chart.AppVersion)))
-  (printf "--training-image=%s" (include "modelwright.image" (dict "image" .Values.trainingImage "tag" .Chart.AppVersion)))
+  (printf "--serving-image=%s" (include "modelwright.image" (list . .Values.servingImage)))
+  (printf "--training-image=%s" (include "modelwright.image" (list . .Values.trainingImage)))
   (printf "--serving-image-policy=%s" .Values.workloads.serving.imagePolicy)
   (printf "--max-concurrent-rollouts=%v" .Values.workloads.serving.maxConcurrentRollouts)
   (printf "--image-pull-policy=%s" .Values.workloads.imagePullPolicy)
@@ -89,9 +118,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- with .Values.prometheus.url }}{{ $args = append $args (printf "--prometheus-url=%s" .) }}{{ end }}
 {{- with .Values.workloads.training.resources }}{{ $args = append $args (printf "--training-resources=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.workloads.serving.resources }}{{ $args = append $args (printf "--serving-resources=%s" (mustToRawJson .)) }}{{ end }}
+{{- $template := mustToRawJson .Values.workloads.podTemplate }}
+{{- if ne $template (include "modelwright.builtinPodTemplate" .) }}{{ $args = append $args (printf "--pod-template=%s" $template) }}{{ end }}
+{{- with .Values.workloads.training.podTemplate }}{{ $args = append $args (printf "--training-pod-template=%s" (mustToRawJson .)) }}{{ end }}
+{{- with .Values.workloads.serving.podTemplate }}{{ $args = append $args (printf "--serving-pod-template=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.workloads.serving.passHeaders }}{{ $args = append $args (printf "--pass-headers=%s" (join "," .)) }}{{ end }}
 {{- with .Values.stores.defaults }}{{ $args = append $args (printf "--stores=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.stores.allowedNetworks }}{{ $args = append $args (printf "--allowed-networks=%s" (join "," .)) }}{{ end }}
-{{- range .Values.workloads.imagePullSecrets }}{{ $args = append $args (printf "--image-pull-secret=%s" .) }}{{ end }}
+{{- range include "modelwright.pullSecrets" (list . .Values.workloads.imagePullSecrets) | fromJsonArray }}{{ $args = append $args (printf "--image-pull-secret=%s" .) }}{{ end }}
 {{- mustToRawJson (concat $args .Values.extraArgs) }}
 {{- end }}

@@ -18,7 +18,7 @@ from modelwright.options import parse
 # Parts that Kubernetes checks itself: they are passed on as they are.
 PASSED_ON = {
     "nodeAffinity", "podAffinity", "podAntiAffinity",
-    "fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "global",
+    "fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "global", "named", "manifest",
 }  # fmt: skip
 
 BOTH = {"secretRef": {"name": "x"}, "identity": {"roleArn": "arn"}}
