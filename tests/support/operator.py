@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import random
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +25,7 @@ LEASE = "modelwright-operator"
 PROMETHEUS = "prometheus-of-tests"
 # Ports on this host for servers of S3 and of tokens, which the operator is given by address.
 STORES, EXCHANGES = range(19310, 19314), range(19320, 19324)
+CHART = ROOT / "charts/modelwright"
 _PODS = "--selector=app.kubernetes.io/component=operator"
 
 
@@ -51,19 +53,24 @@ def values() -> Path:
     return path
 
 
-def install(cluster: Kubectl, *changes: str) -> Kubectl:
-    """The installed operator; kubectl in its namespace. Changes to its values (`key=value`) need the cluster alone."""
-    if changes:
+def install(
+    cluster: Kubectl, *changes: str, chart: Path = CHART, given: Mapping[str, object] | None = None
+) -> Kubectl:
+    """The installed operator; kubectl in its namespace. Another chart, other values (`given`) and changes to the values
+    (`key=value`) need the cluster alone."""
+    if changes or chart != CHART:
         turn.exclusive()
     with (ROOT / ".cluster/install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run(
             [
                 *(program("helm"), f"--kubeconfig={KUBECONFIG}", f"--namespace={NAMESPACE}"),
-                *("upgrade", "--install", RELEASE, str(ROOT / "charts/modelwright"), "--create-namespace"),
-                *(f"--values={values()}", "--take-ownership", "--wait", "--timeout=3m"),
+                *("upgrade", "--install", RELEASE, str(chart), "--create-namespace"),
+                *(f"--values={values() if given is None else '-'}", "--take-ownership"),
+                *("--wait", "--timeout=3m"),
                 *(f"--set={change}" for change in changes),
             ],
+            input=json.dumps(given),
             capture_output=True,
             text=True,
             check=False,
