@@ -208,5 +208,5 @@ def _without_counts(message: str) -> str:
     message = message.split("preemption:", maxsplit=1)[0]
     message = re.sub(r"^\d+/\d+ nodes are available: ", "", message.strip())
     message = re.sub(r"\b\d+ (?=[A-Za-z])", "", message).strip().rstrip(".,")
-    # If preemption cannot help, the scheduler appends a sentence of its own: `claim "x" not found. not found`.
-    return message.removesuffix(". not found")
+    # If preemption cannot help, the scheduler appends sentences of its own: `claim "x" not found. not found`.
+    return message.removesuffix(". not found").removesuffix(". no new claims to deallocate")

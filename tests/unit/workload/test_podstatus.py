@@ -35,6 +35,10 @@ def unscheduled(message: str) -> Body:
             ": Insufficient cpu, node(s) had untolerated taint(s)",
         ),
         (
+            "0/1 nodes are available: 1 Insufficient a.b/gpu. no new claims to deallocate, preemption: 0/1 nodes",
+            ": Insufficient a.b/gpu",
+        ),
+        (
             "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found",
             ": pod has unbound immediate PersistentVolumeClaims",
         ),
