@@ -106,7 +106,7 @@ class TestApi:
         pod = Key(PODS, place.namespace, "p")
         await place.api.create(pod, POD)
         other = {"uid": "b3c5e3a0-0000-4000-8000-000000000000", "annotations": {"note": "1"}}
-        with pytest.raises(Invalid):
+        with pytest.raises(Conflict):
             await place.api.patch_status(pod, {"metadata": other})
 
     async def test_apply_makes_what_is_not_there(self, place: Place) -> None:

@@ -173,7 +173,7 @@ class FakeApi:
         with self._call("patch_status", key, patch):
             known = self._existing(key)
             if metadata(patch).get("uid") not in {None, uid(known)}:
-                raise Invalid("metadata.uid: field is immutable")
+                raise Conflict("metadata.uid: field is immutable")
             taken = {part: patch[part] for part in ("metadata", "status") if part in patch}
             return self._update(key, _kept_identity(known, _merge_patch(known, taken)))
 
