@@ -66,8 +66,8 @@ def _doubled(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[str]:
 
 def with_defaults(plural: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     """The spec with what the API server fills in."""
-    filled: dict[str, Any] = _filled(schema_of(plural)["properties"]["spec"], spec)
-    return filled
+    whole: dict[str, Any] = filled(schema_of(plural)["properties"]["spec"], spec)
+    return whole
 
 
 def first_status(plural: str) -> dict[str, Any]:
@@ -76,13 +76,14 @@ def first_status(plural: str) -> dict[str, Any]:
     return copy.deepcopy(default)
 
 
-def _filled(schema: Mapping[str, Any], value: Any) -> Any:
+def filled(schema: Mapping[str, Any], value: Any) -> Any:
+    """A value with the defaults of a schema."""
     if isinstance(value, list):
-        return [_filled(schema.get("items", {}), item) for item in value]
+        return [filled(schema.get("items", {}), item) for item in value]
     if not isinstance(value, Mapping):
         return value
     properties: Mapping[str, Any] = schema.get("properties", {})
     missing = {
         n: copy.deepcopy(s["default"]) for n, s in properties.items() if "default" in s and n not in value
     }
-    return {n: _filled(properties.get(n, {}), sub) for n, sub in {**value, **missing}.items()}
+    return {n: filled(properties.get(n, {}), sub) for n, sub in {**value, **missing}.items()}
