@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml stores/pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories schedules verdicts gates drift estimators test provisions stores prometheus cluster cluster-down gateway images quickstart bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-monitor bench-tokens bench-docs soak
+.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories schedules verdicts gates drift estimators test provisions stores prometheus cluster cluster-down gateway images quickstart release bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-monitor bench-tokens bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ prometheus: venv ## Unpack the Prometheus and the promtool that tests use
 quickstart: ## From nothing to a served prediction; EXISTING=1 or CONTEXT=... and VALUES=... for a cluster of yours
 	@$(PYTHON) -m cluster.quickstart $(if $(EXISTING),--existing) $(if $(CONTEXT),--context=$(CONTEXT)) $(if $(VALUES),--values=$(VALUES))
 
+release: venv ## Make a release in dist/VERSION from a clean tree; REGISTRY=HOST/PATH and SOURCE=URL to name where it will be
+	@$(VENV)/bin/python -m release $(if $(REGISTRY),--registry=$(REGISTRY)) $(if $(SOURCE),--source=$(SOURCE)) $(ARGS)
+
 generate: venv ## Write the CRDs and the dashboards from the code, and the chart's README from its values
 	@$(VENV)/bin/python -m modelwright.api.crd crds charts/modelwright/files/crds
 	@$(VENV)/bin/python -m dashboards charts/modelwright/files/dashboards
@@ -46,7 +49,7 @@ generate: venv ## Write the CRDs and the dashboards from the code, and the chart
 lint: venv ## Check style, types and which module may import which
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy operator stores serving/modelwright_serving training/modelwright_training cluster images dashboards charts tests
+	$(VENV)/bin/mypy operator stores serving/modelwright_serving training/modelwright_training cluster images dashboards charts release tests
 	$(VENV)/bin/lint-imports
 
 unit: venv stores prometheus ## Run the tests that need no cluster

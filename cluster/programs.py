@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cluster.paths import CACHE, LINKS
-from cluster.settings import HELM, KUBERNETES, KWOK, PROMETHEUS_OPERATOR, TRAEFIK
+from cluster.settings import ACTIONLINT, HELM, KUBERNETES, KWOK, PROMETHEUS_OPERATOR, TRAEFIK
 from cluster.shell import StepError, run
 from cluster.steps import step
 
@@ -89,6 +89,11 @@ def place(package: str, version: str, stamps: Mapping[str, str] | None = None) -
 def gateway_api() -> Path:
     """Return the folder with the CRDs of the Gateway API, of the version that Traefik was made for."""
     return _module("sigs.k8s.io/gateway-api", TRAEFIK_MODULE) / "config" / "crd" / "standard"
+
+
+def actionlint() -> Path:
+    """Return the folder with actionlint."""
+    return installed("github.com/rhysd/actionlint/cmd/actionlint", ACTIONLINT)
 
 
 def kwok() -> Path:

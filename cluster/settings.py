@@ -7,7 +7,9 @@ TRAEFIK = "v3.6.1"
 KWOK = "v0.7.0"
 # Of which only the CRDs are used.
 PROMETHEUS_OPERATOR = "v0.85.0"
-# Servers of stores, for tests.
+# Checks the workflows of .github, for tests.
+ACTIONLINT = "v1.7.12"
+# Servers of stores, for tests. The registry's program also pushes releases.
 VERSITYGW = "v1.8.0"
 CRANE = "v0.22.1"
 NODE = "24.19.0"

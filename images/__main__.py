@@ -37,7 +37,7 @@ def main() -> int:
             fcntl.flock(lock, fcntl.LOCK_EX)
             cluster_runs = engine.running()
             base = engine.base()
-            names = {recipe.name: _provide(recipe, engine, base, cluster_runs) for recipe in RECIPES}
+            names = {recipe.name: provide(recipe, engine, base, cluster_runs) for recipe in RECIPES}
     except StepError as failed:
         say(f"\n{failed}")
         return 1
@@ -47,7 +47,7 @@ def main() -> int:
     return 0
 
 
-def _provide(recipe: Recipe, engine: Engine, base: str, cluster_runs: bool) -> str:
+def provide(recipe: Recipe, engine: Engine, base: str, cluster_runs: bool) -> str:
     """Build and load the image unless that is done already; return its name."""
     folder = python.dependencies(recipe)
     tag = recipe.tag(base, python.installed(folder))

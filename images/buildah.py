@@ -52,7 +52,7 @@ def base() -> str:
 
 def built(name: str) -> bool:
     """Whether the image lies in the cache."""
-    return _folder(name).exists()
+    return place(name).exists()
 
 
 def build(recipe: Recipe, folder: Path, name: str, base_image: str) -> None:
@@ -64,20 +64,20 @@ def build(recipe: Recipe, folder: Path, name: str, base_image: str) -> None:
     BUILT.mkdir(exist_ok=True)
     partial = BUILT / "partial"
     _buildah("push", "--quiet", "--disable-compression", "--format", "oci", name, f"dir:{partial}")
-    partial.rename(_folder(name))
+    partial.rename(place(name))
 
 
 def load(name: str) -> None:
     """Hand the node what it has not got of it."""
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         archive = Path(scratch) / "image.tar"
-        layout.pack(_folder(name), name, node.blobs(), archive)
+        layout.pack(place(name), name, node.blobs(), archive)
         node.load(archive)
 
 
 def size(name: str) -> int:
     """Return the bytes of all its layers."""
-    return layout.size(_folder(name))
+    return layout.size(place(name))
 
 
 def _debootstrap(folder: Path) -> None:
@@ -100,7 +100,8 @@ def _forget_earlier(recipe: Recipe, name: str) -> None:
         _buildah("rmi", earlier)
 
 
-def _folder(name: str) -> Path:
+def place(name: str) -> Path:
+    """Return where an image lies in the cache."""
     return BUILT / name.rsplit("modelwright-", 1)[-1].replace(":", "-")
 
 
