@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 from kubernetes.client import ApiClient, AppsV1Api, CoreV1Api
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
+from pydantic import ValidationError
 from urllib3.exceptions import HTTPError
 
+from modelwright.api.podtemplate import PodTemplate
 from modelwright.cli import screen
 from modelwright.cli.access import Access
 from modelwright.cli.errors import BadUsage, NoAccess, NoAnswer, NotFound, Refused, Unreachable
@@ -25,7 +27,10 @@ ANSWER = 30.0
 # A pod whose program is gone ends by itself.
 POD_SECONDS = 3600
 OPERATOR = "app.kubernetes.io/name=modelwright,app.kubernetes.io/component=operator"
-USER = 65532
+# Users and groups of pods, where the operator's options name none.
+IDS = {"runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532, "fsGroupChangePolicy": "OnRootMismatch"}
+# What of a template concerns pods that run for long, side by side.
+NOT_HERE = ("topologySpreadConstraints", "securityContext")
 # Takes SIZE bytes, so that it needs no end of the stream; the file appears whole, or not at all.
 RECEIVER = """
 import hashlib, os, sys
@@ -52,8 +57,15 @@ def put(access: Access, command: Put) -> None:
     if not command.file.is_file():
         raise BadUsage(f"there is no file {command.file}")
     core = CoreV1Api(access.client)
-    image = command.image or _image(access)
-    with _pod(core, access.namespace, command, image) as pod:
+    arguments = _arguments(access, needed=command.image is None)
+    image = command.image or option(arguments, "--training-image")
+    if image is None:
+        raise NotFound(
+            "no operator of Modelwright is on this cluster: name an image that has Python (--image)"
+        )
+    name = f"modelwright-data-put-{secrets.token_hex(4)}"
+    body = manifest(name, command.place.name, image, option(arguments, "--pod-template"))
+    with _pod(core, access.namespace, body) as pod:
         _wait(core, access.namespace, pod, command.timeout)
         sent, arrived = _copy(core, access.namespace, pod, command)
     if sent != arrived:
@@ -61,32 +73,32 @@ def put(access: Access, command: Put) -> None:
     screen.show([f"pvc://{command.place.name}/{command.path} has the file, digest sha256:{sent}"])
 
 
-def _image(access: Access) -> str:
-    """The training image of the operator on this cluster."""
+def _arguments(access: Access, *, needed: bool) -> list[str]:
+    """The arguments of the operator on this cluster. None if there is no operator, or if it may not be looked up."""
     try:
         found = AppsV1Api(access.client).list_deployment_for_all_namespaces(
             label_selector=OPERATOR, _request_timeout=ANSWER
         )
     except ApiException as error:
+        if not needed:
+            return []
         message = f"the operator's image cannot be looked up ({error.reason}): name an image that has Python (--image)"
         raise NoAccess(message) from error
     pods = (item["spec"]["template"]["spec"] for item in _plain(access.client, found.items))
-    words = [word for pod in pods for container in pod["containers"] for word in container.get("args") or ()]
-    image = next((word.partition("=")[2] for word in words if word.startswith("--training-image=")), None)
-    if image is None:
-        raise NotFound(
-            "no operator of Modelwright is on this cluster: name an image that has Python (--image)"
-        )
-    return str(image)
+    return [word for pod in pods for container in pod["containers"] for word in container.get("args") or ()]
+
+
+def option(arguments: Sequence[str], name: str) -> str | None:
+    """The value of an option of the operator; None if it has none."""
+    return next((word.partition("=")[2] for word in arguments if word.startswith(f"{name}=")), None)
 
 
 @contextmanager
-def _pod(core: CoreV1Api, namespace: str, command: Put, image: str) -> Iterator[str]:
+def _pod(core: CoreV1Api, namespace: str, body: Mapping[str, Any]) -> Iterator[str]:
     """A pod that mounts the claim and waits. It is deleted in the end."""
-    name = f"modelwright-data-put-{secrets.token_hex(4)}"
+    name = body["metadata"]["name"]
     with _complaining(Attempt("create", namespace, "pods")):
-        body = cast("Any", manifest(name, command.place.name, image))
-        core.create_namespaced_pod(namespace, body, _request_timeout=ANSWER)
+        core.create_namespaced_pod(namespace, cast("Any", body), _request_timeout=ANSWER)
     try:
         yield name
     finally:
@@ -94,22 +106,25 @@ def _pod(core: CoreV1Api, namespace: str, command: Put, image: str) -> Iterator[
             core.delete_namespaced_pod(name, namespace, grace_period_seconds=0, _request_timeout=ANSWER)
 
 
-def manifest(name: str, claim: str, image: str) -> dict[str, Any]:
-    """The pod that takes the file. It keeps to the restricted Pod Security Standard."""
+def manifest(name: str, claim: str, image: str, template: str | None = None) -> dict[str, Any]:
+    """The pod that takes the file. It keeps to the restricted Pod Security Standard.
+
+    `template`: what the administrator says of all pods, as the operator's option.
+    """
+    metadata, spec, ids = _said(template)
+    labels = {**metadata.get("labels", {}), "app.kubernetes.io/name": "modelwright-data-put"}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "modelwright-data-put"}},
+        "metadata": {**metadata, "name": name, "labels": labels},
         "spec": {
+            **spec,
             "restartPolicy": "Never",
             "activeDeadlineSeconds": POD_SECONDS,
             "automountServiceAccountToken": False,
             "securityContext": {
                 "runAsNonRoot": True,
-                "runAsUser": USER,
-                "runAsGroup": USER,
-                "fsGroup": USER,
-                "fsGroupChangePolicy": "OnRootMismatch",
+                **ids,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "volumes": [{"name": "claim", "persistentVolumeClaim": {"claimName": claim}}],
@@ -132,6 +147,21 @@ def manifest(name: str, claim: str, image: str) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _said(template: str | None) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The metadata, the spec, and the users and groups of pods. An option of another release that cannot be read
+    counts as none."""
+    try:
+        read = None if template is None else PodTemplate.model_validate_json(template)
+    except ValidationError:
+        read = None
+    if read is None:
+        return {}, {}, IDS
+    said = read.model_dump(mode="json", by_alias=True, exclude_none=True)
+    spec = said.get("spec", {})
+    others = {field: value for field, value in spec.items() if field not in NOT_HERE}
+    return said.get("metadata", {}), others, spec.get("securityContext", {})
 
 
 def _wait(core: CoreV1Api, namespace: str, name: str, timeout: float) -> None:
