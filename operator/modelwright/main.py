@@ -23,7 +23,7 @@ def main() -> None:
     # kopf logs every event that it handles; the outcome is logged by the reconciler.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
-        companions = [sampling(options.prometheus_url, options.approvals_policy)]
+        companions = [sampling(options.prometheus, options.approvals_policy)]
         uvloop.run(run(kinds(options.settings), _engine(options), companions, GAUGES))
     except Exception:
         logging.getLogger(__name__).exception("the operator ends")
@@ -34,7 +34,7 @@ def _engine(options: Options) -> ProcessSettings:
     return ProcessSettings(
         lease_namespace=options.lease_namespace,
         lease_name=options.lease_name,
-        namespace=options.namespace,
+        namespace=next(iter(options.namespaces), None),
         health_port=options.health_port,
     )
 

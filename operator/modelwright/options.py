@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from importlib.metadata import version
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ from modelwright.api.base import (
     ResourceRequirements,
 )
 from modelwright.api.stores import IDENTITY_OF, Store
-from modelwright.common.settings import ClaimSettings, ImagePolicy, Settings, StoreDefault
+from modelwright.common.settings import ClaimSettings, ImagePolicy, Prometheus, Settings, StoreDefault
 
 MOST_HEADERS = 16
 _PREFIX = re.compile(r"(s3|gs|az|https|oci)://[^\s?#@]+")
@@ -42,18 +43,19 @@ class Options:
     """The options of the process, and the settings for all objects."""
 
     settings: Settings
-    namespace: str | None
+    namespaces: tuple[str, ...]
     lease_namespace: str
     lease_name: str
     health_port: int
-    prometheus_url: str | None
+    prometheus: Prometheus
     approvals_policy: str | None
     log_level: str
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """Parses the command line; exits with a message if it is invalid."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
     defaults = Settings(given.serving_image, given.training_image)
     settings = Settings(
         serving_image=given.serving_image,
@@ -73,11 +75,11 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     )
     return Options(
         settings=settings,
-        namespace=given.namespace,
+        namespaces=tuple(dict.fromkeys(given.namespace)),
         lease_namespace=given.lease_namespace,
         lease_name=given.lease_name,
         health_port=given.health_port,
-        prometheus_url=given.prometheus_url,
+        prometheus=_prometheus(parser, given),
         approvals_policy=given.approvals_policy,
         log_level=given.log_level,
     )
@@ -86,7 +88,12 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("modelwright-operator", description="The Modelwright operator.")
     parser.add_argument("--version", action="version", version=version("modelwright"))
-    parser.add_argument("--namespace", help="watch this namespace only (default: all)")
+    parser.add_argument(
+        "--namespace",
+        action="append",
+        default=[],
+        help="watch this namespace only (default: all); may be given more than once",
+    )
     parser.add_argument("--lease-namespace", required=True, help="namespace of the Lease of the leader")
     parser.add_argument("--lease-name", default="modelwright-operator", help="name of the Lease")
     parser.add_argument("--serving-image", required=True, help="image of the server")
@@ -149,6 +156,18 @@ def _parser() -> argparse.ArgumentParser:
         help="Prometheus that answers the queries of rollouts (default: none)",
     )
     parser.add_argument(
+        "--prometheus-ca-file", type=Path, help="certificates (PEM) to trust besides the system's"
+    )
+    parser.add_argument("--prometheus-token-file", type=Path, help="bearer token, sent over https only")
+    parser.add_argument(
+        "--prometheus-header",
+        type=_header,
+        action="append",
+        default=[],
+        metavar="NAME: VALUE",
+        help="header of each query, no secret; may be given more than once",
+    )
+    parser.add_argument(
         "--alert-rule-labels",
         type=_labels,
         default=(),
@@ -196,6 +215,30 @@ def _address(text: str) -> str:
             "it has to be http[s]://HOST[:PORT][/PATH], without a user or a query"
         )
     return text.rstrip("/")
+
+
+def _header(text: str) -> tuple[str, str]:
+    """A header of a query. Tokens come in files: command lines are not secret."""
+    name, colon, value = (part.strip() for part in text.partition(":"))
+    if not colon or not _HEADER.fullmatch(name.lower()) or not (value.isascii() and value.isprintable()):
+        raise argparse.ArgumentTypeError("it has to be NAME: VALUE")
+    if name.lower() == "authorization":
+        raise argparse.ArgumentTypeError("a token belongs into --prometheus-token-file")
+    if _OWN_HEADER.fullmatch(name.lower()):
+        raise argparse.ArgumentTypeError(f"{name} is a header of the operator's own")
+    return name, value
+
+
+def _prometheus(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Prometheus:
+    """How Prometheus is reached; exits with a message if the options do not go together."""
+    url, headers = given.prometheus_url, dict(given.prometheus_header)
+    if url is None and (given.prometheus_ca_file or given.prometheus_token_file or headers):
+        parser.error("the options --prometheus-* need --prometheus-url")
+    if given.prometheus_token_file and not url.startswith("https://"):
+        parser.error("--prometheus-token-file: a token is sent to https:// only")
+    if len({name.lower() for name in headers}) < len(given.prometheus_header):
+        parser.error("--prometheus-header: a header is given twice")
+    return Prometheus(url, given.prometheus_ca_file, given.prometheus_token_file, tuple(headers.items()))
 
 
 def _artifacts_uri(text: str) -> str:

@@ -59,7 +59,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 
 {{/* Name of the admission policy that checks approvals, and of its binding; empty where there is none. */}}
 {{- define "modelwright.approvalsPolicy" -}}
-{{- if and .Values.approvals.policy.enabled (not .Values.scope.namespace) }}
+{{- if and .Values.approvals.policy.enabled (not (include "modelwright.scope" .)) }}
 {{- include "modelwright.fullname" . }}-approvals
 {{- end }}
 {{- end }}
@@ -109,13 +109,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
   "--health-port=8080"
   (printf "--log-level=%s" .Values.logLevel)
 }}
-{{- with .Values.scope.namespace }}{{ $args = append $args (printf "--namespace=%s" .) }}{{ end }}
+{{- range include "modelwright.scope" . | default "[]" | fromJsonArray }}{{ $args = append $args (printf "--namespace=%s" .) }}{{ end }}
 {{- with .Values.artifacts.uri }}{{ $args = append $args (printf "--artifacts-uri=%s" .) }}{{ end }}
 {{- with .Values.artifacts.storageClassName }}{{ $args = append $args (printf "--artifacts-storage-class=%s" .) }}{{ end }}
 {{- with include "modelwright.approvalsPolicy" . }}{{ $args = append $args (printf "--approvals-policy=%s" .) }}{{ end }}
 {{- if not .Values.metrics.serviceRules.enabled }}{{ $args = append $args "--no-alert-rules" }}{{ end }}
 {{- with .Values.metrics.serviceRules.labels }}{{ $args = append $args (printf "--alert-rule-labels=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.prometheus.url }}{{ $args = append $args (printf "--prometheus-url=%s" .) }}{{ end }}
+{{- if or .Values.prometheus.caConfigMapRef .Values.prometheus.caSecretRef }}{{ $args = append $args "--prometheus-ca-file=/etc/prometheus/ca/ca.crt" }}{{ end }}
+{{- if .Values.prometheus.tokenSecretRef }}{{ $args = append $args "--prometheus-token-file=/etc/prometheus/token/token" }}{{ end }}
+{{- with .Values.prometheus.tenant }}{{ $args = append $args (printf "--prometheus-header=X-Scope-OrgID: %s" .) }}{{ end }}
+{{- range $name, $value := .Values.prometheus.headers }}{{ $args = append $args (printf "--prometheus-header=%s: %s" $name $value) }}{{ end }}
 {{- with .Values.workloads.training.resources }}{{ $args = append $args (printf "--training-resources=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.workloads.serving.resources }}{{ $args = append $args (printf "--serving-resources=%s" (mustToRawJson .)) }}{{ end }}
 {{- $template := mustToRawJson .Values.workloads.podTemplate }}

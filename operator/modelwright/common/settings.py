@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from modelwright.api.stores import Store
@@ -28,6 +29,16 @@ class StoreDefault:
 
     prefix: str
     store: Store
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """How the Prometheus is reached that answers the queries of rollouts. Files are read at each query."""
+
+    url: str | None = None
+    ca_file: Path | None = None
+    token_file: Path | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ the API server."""
 
 from __future__ import annotations
 
+from modelwright.common.settings import Prometheus
 from modelwright.engine.runtime import Companion, Surroundings
 from modelwright.sampling import http, loop
 from modelwright.sampling.approvals_policy import ApprovalsPolicy
@@ -12,7 +13,7 @@ from modelwright.sampling.pods import PodCounts
 from modelwright.sampling.prometheus import Queries
 
 
-def sampling(prometheus_url: str | None, approvals_policy: str | None) -> Companion:
+def sampling(prometheus_settings: Prometheus, approvals_policy: str | None) -> Companion:
     """Returns the task that samples all sources while the operator runs.
 
     `approvals_policy`: the name of the admission policy that checks approvals; None if the chart has installed none."""
@@ -23,7 +24,7 @@ def sampling(prometheus_url: str | None, approvals_policy: str | None) -> Compan
             sources = (
                 PodCounts(pods),
                 MonitorReports(pods),
-                Queries(prometheus, prometheus_url),
+                Queries(prometheus, prometheus_settings),
                 FailedCreates(around.client),
                 ApprovalsPolicy(around.client, approvals_policy),
             )

@@ -7,7 +7,7 @@ The operator sends no other requests to Prometheus, and none to another address 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import aiohttp
@@ -15,6 +15,7 @@ import aiohttp
 from modelwright.common.facts import QUERY_RESULTS
 from modelwright.common.indexes import SERVICES_MEASURED, YES
 from modelwright.common.resources import INFERENCE_SERVICES
+from modelwright.common.settings import Prometheus
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Key
 from modelwright.inferenceservice.analysis.prometheus_result import (
@@ -27,6 +28,7 @@ from modelwright.inferenceservice.analysis.prometheus_result import (
 from modelwright.inferenceservice.analysis.queries import QueryRound, Question, query_round
 from modelwright.sampling import http
 from modelwright.sampling.loop import Answers, Limits, NoAnswer, Source, Unanswered
+from modelwright.sampling.prometheus_access import PrometheusAccess, Unusable, distrusted
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ SECONDS = 5.0
 MOST_BYTES = 1024**2
 # Prometheus times out a little before this request, and so can report it. Two series suffice to detect more than one.
 LIMITS = {"timeout": f"{SECONDS - 1:g}s", "limit": "2"}
+# Answers of what stands before Prometheus, too: a proxy that checks tokens.
+DENIED = frozenset((401, 403))
 NOT_CONFIGURED = NoValue(
     "PrometheusNotConfigured", "the operator was installed without the address of a Prometheus"
 )
@@ -49,9 +53,10 @@ class Queries(Source[QueryRound, Question, float | NoValue]):
     resource = INFERENCE_SERVICES
     limits = Limits(every=1.0, timeout=SECONDS, per_object=1, in_all=8)
 
-    def __init__(self, session: aiohttp.ClientSession, url: str | None) -> None:
+    def __init__(self, session: aiohttp.ClientSession, settings: Prometheus) -> None:
         self._session = session
-        self._url = url
+        self._url = settings.url
+        self._access = PrometheusAccess(settings)
         self._last_error = ""
 
     def candidates(self, view: View) -> Iterable[Key]:
@@ -70,12 +75,11 @@ class Queries(Source[QueryRound, Question, float | NoValue]):
         """Sends a query and returns its value. Messages are for users, so they do not hold the address."""
         if self._url is None:
             return NOT_CONFIGURED
-        form = {"query": current.text(target, at), **LIMITS}
         try:
-            async with self._session.post(
-                f"{self._url}/api/v1/query", data=form, allow_redirects=False
-            ) as answer:
-                return result(answer.status, await http.body(answer, MOST_BYTES))
+            return await self._answer({"query": current.text(target, at), **LIMITS})
+        except Unusable as error:
+            self._log(error.__cause__ or error)
+            return error.why
         except http.TooLarge as error:
             return NoValue("PrometheusFailed", str(error))
         except (aiohttp.ClientConnectionError, OSError) as error:
@@ -85,11 +89,24 @@ class Queries(Source[QueryRound, Question, float | NoValue]):
             self._log(error)
             return NoValue("PrometheusFailed", "its answer is not HTTP")
 
+    async def _answer(self, form: Mapping[str, str]) -> float | NoValue:
+        """Sends a query as the administrator wants it."""
+        headers, context = self._access.headers(), self._access.context()
+        try:
+            async with self._session.post(
+                f"{self._url}/api/v1/query", data=form, headers=headers, ssl=context, allow_redirects=False
+            ) as answer:
+                if answer.status in DENIED:
+                    return self._access.denied(answer.status)
+                return result(answer.status, await http.body(answer, MOST_BYTES))
+        except aiohttp.ClientSSLError as error:
+            raise Unusable(distrusted(error)) from error
+
     def answers(self, current: QueryRound) -> Answers[QueryRound, Question, float | NoValue]:
         """No answers of the step yet."""
         return QueryAnswers()
 
-    def _log(self, error: Exception) -> None:
+    def _log(self, error: BaseException) -> None:
         """Logs an error for the administrator, with the address that users do not see; a repeated error only once."""
         if str(error) != self._last_error:
             self._last_error = str(error)

@@ -76,4 +76,5 @@ def test_two_releases_have_policies_of_their_own(chart: Chart) -> None:
     assert {m["metadata"]["name"] for m in named.of(POLICY, BINDING)} == {
         "other-served-modelversions",
         "other-approvals",
+        "other-operator",
     }

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from unit.chart.rendering import Chart, Manifest, Rendered
 
+from modelwright.options import parse
+
 WRITE = {"create", "update", "patch", "delete", "deletecollection"}
 READ = {"get", "list", "watch"}
 OWN = "modelwright.dev"
@@ -134,7 +136,13 @@ def test_the_lease_is_bound_to_its_name_and_namespace(chart: Chart, scope: str) 
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {"scope": {"namespace": "team-a"}}, {"serviceAccount": {"name": "other"}}]
+    "values",
+    [
+        {},
+        {"scope": {"namespace": "team-a"}},
+        {"scope": {"namespaces": ["team-a", "team-b"]}},
+        {"serviceAccount": {"name": "other"}},
+    ],
 )
 def test_every_binding_gives_a_role_of_the_release_to_the_account_of_the_pods(
     chart: Chart, values: dict[str, Any]
@@ -149,6 +157,7 @@ def test_every_binding_gives_a_role_of_the_release_to_the_account_of_the_pods(
             role
             for role in rendered.of(binding["roleRef"]["kind"])
             if name(role) == binding["roleRef"]["name"]
+            and role["metadata"].get("namespace") == binding["metadata"].get("namespace")
         ]
         assert role["metadata"].get("namespace") == binding["metadata"].get("namespace")
         assert binding["subjects"] == [
@@ -163,6 +172,44 @@ def test_one_namespace_needs_no_cluster_role(chart: Chart) -> None:
     assert {role["metadata"]["namespace"] for role in roles} == {"team-a"}
     assert granted(roles) == NEEDED
     assert "--namespace=team-a" in scoped.container()["args"]
+
+
+def test_several_namespaces_have_roles_in_each_and_no_cluster_role(chart: Chart) -> None:
+    scoped = chart.render({"scope": {"namespaces": ["team-a", "team-b"]}})
+    assert not scoped.kinds() & CLUSTER_WIDE
+    roles = operator_roles(scoped, "Role")
+    for namespace in ("team-a", "team-b"):
+        assert granted([r for r in roles if r["metadata"]["namespace"] == namespace]) == NEEDED
+        assert scoped_names(scoped, "RoleBinding", namespace) == {
+            f"modelwright-operator-{concern}" for concern in (*OWN_KINDS, "events")
+        }
+        assert "modelwright-approver" in scoped_names(scoped, "Role", namespace)
+    assert {role["metadata"]["namespace"] for role in roles} == {"team-a", "team-b"}
+    arguments = scoped.container()["args"]
+    assert [a for a in arguments if a.startswith("--namespace")] == [
+        "--namespace=team-a",
+        "--namespace=team-b",
+    ]
+    assert parse(arguments).namespaces == ("team-a", "team-b")
+
+
+def scoped_names(rendered: Rendered, kind: str, namespace: str) -> set[str]:
+    """The names of the objects of a kind in a namespace."""
+    return {name(found) for found in rendered.of(kind) if found["metadata"]["namespace"] == namespace}
+
+
+@pytest.mark.parametrize(
+    ("scope", "complaint"),
+    [
+        ({"namespace": "a", "namespaces": ["a"]}, "set scope.namespaces alone"),
+        ({"namespaces": ["a", "a"]}, "items at 0 and 1 are equal"),
+        ({"namespaces": ["A"]}, "does not match pattern"),
+        ({"namespaces": [""]}, "does not match pattern"),
+        ({"namespaces": "a"}, "array"),
+    ],
+)
+def test_a_scope_that_cannot_be_meant_is_refused(chart: Chart, scope: dict[str, Any], complaint: str) -> None:
+    assert complaint in chart.refusal({"scope": scope})
 
 
 def test_all_namespaces_are_watched_where_none_is_named(default: Rendered) -> None:

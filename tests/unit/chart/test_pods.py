@@ -61,7 +61,7 @@ def test_the_operator_understands_its_arguments(chart: Chart, values: dict[str, 
         {"workloads": {"serving": {"resources": {"limits": {"cpu": 1}}}}, **values}
     ).container()
     options = parse(container["args"])
-    assert options.namespace == values.get("scope", {}).get("namespace")
+    assert options.namespaces == tuple(filter(None, [values.get("scope", {}).get("namespace")]))
     assert options.health_port == container["ports"][0]["containerPort"]
     assert options.settings.serving_resources == {"limits": {"cpu": 1}}
     assert options.settings.artifacts_uri == values.get("artifacts", {}).get("uri")
@@ -123,7 +123,7 @@ def test_the_prometheus_that_is_there_is_passed_on_and_let_through(chart: Chart)
             "networkPolicy": {"enabled": True, "prometheusPorts": [9091]},
         }
     )
-    assert parse(rendered.container()["args"]).prometheus_url == "https://prometheus.example:8443/prom"
+    assert parse(rendered.container()["args"]).prometheus.url == "https://prometheus.example:8443/prom"
     egress = rendered.one("NetworkPolicy")["spec"]["egress"]
     assert {"ports": [{"protocol": "TCP", "port": 9091}]} in egress
 

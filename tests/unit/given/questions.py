@@ -14,6 +14,7 @@ from unit.given.world import World
 from unit.inferenceservice.rollout.test_canary import GOOD, a_canary, measures
 
 from modelwright.common.facts import QUERY_RESULTS
+from modelwright.common.settings import Prometheus
 from modelwright.inferenceservice.analysis.prometheus_result import NoValue, QueryResults, Reading
 from modelwright.sampling import http
 from modelwright.sampling.loop import Context, Loop, Source
@@ -74,20 +75,20 @@ async def sampling(
 @asynccontextmanager
 async def operator(
     service: InferenceService,
-    url: str | None,
+    url: str | Prometheus | None,
     leads: Callable[[], bool] = lambda: True,
     patience: float = 5.0,
 ) -> AsyncIterator[None]:
     """An operator that asks this Prometheus."""
     async with http.session(reuse=False) as session:
-        source = Queries(session, url)
+        source = Queries(session, url if isinstance(url, Prometheus) else Prometheus(url))
         source.limits = replace(source.limits, every=0.01, timeout=patience)
         async with sampling(source, service.world, leads):
             yield
 
 
 async def answered(
-    service: InferenceService, url: str | None, patience: float = 5.0
+    service: InferenceService, url: str | Prometheus | None, patience: float = 5.0
 ) -> list[float | NoValue]:
     """The first answer to each query."""
     wanted = len(service.body["spec"]["rollout"]["analysis"]["queries"])

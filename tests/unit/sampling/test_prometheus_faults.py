@@ -140,4 +140,4 @@ def test_an_address_of_prometheus_that_is_none_ends_the_operator_at_once(
 )
 def test_an_address_of_prometheus_loses_its_last_slash_only(url: str) -> None:
     options = parse([*NEEDED, f"--prometheus-url={url}"])
-    assert options.prometheus_url == url.removesuffix("/")
+    assert options.prometheus.url == url.removesuffix("/")

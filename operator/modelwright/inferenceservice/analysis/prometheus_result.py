@@ -17,6 +17,8 @@ Why = Literal[
     "BadQuery",
     "PrometheusFailed",
     "PrometheusUnreachable",
+    "PrometheusUntrusted",
+    "PrometheusDenied",
     "PrometheusNotConfigured",
 ]
 
