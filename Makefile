@@ -41,7 +41,7 @@ quickstart: ## From nothing to a served prediction; EXISTING=1 or CONTEXT=... an
 release: venv ## Make a release in dist/VERSION from a clean tree; REGISTRY=HOST/PATH and SOURCE=URL to name where it will be
 	@$(VENV)/bin/python -m release $(if $(REGISTRY),--registry=$(REGISTRY)) $(if $(SOURCE),--source=$(SOURCE)) $(ARGS)
 
-generate: venv ## Write the CRDs and the dashboards from the code, and the chart's README from its values
+generate: venv ## Write the CRDs and the dashboards from the code, and the chart's README and schema from its values
 	@$(VENV)/bin/python -m modelwright.api.crd crds charts/modelwright/files/crds
 	@$(VENV)/bin/python -m dashboards charts/modelwright/files/dashboards
 	@$(VENV)/bin/python -m charts

@@ -1,8 +1,11 @@
-"""Writes the chart's README and its schema from its values: `python3 -m charts`."""
+"""Writes the chart's README and its schema from its values and the API: `python3 -m charts`."""
 
 import json
 from pathlib import Path
 
+import yaml
+
+from charts.definitions import shared
 from charts.document import readme, schema, schema_text
 from charts.values import sections
 
@@ -15,7 +18,8 @@ def main() -> None:
     described = CHART / "README.md"
     described.write_text(readme(described.read_text(), found))
     bounds = CHART / "values.schema.json"
-    bounds.write_text(schema_text(schema(json.loads(bounds.read_text()), found)))
+    definitions = shared(yaml.safe_load((CHART / "files" / "crds" / "trainingjobs.yaml").read_text()))
+    bounds.write_text(schema_text(schema(json.loads(bounds.read_text()), found, definitions)))
 
 
 if __name__ == "__main__":

@@ -24,9 +24,12 @@ def readme(text: str, found: Iterable[Section]) -> str:
     return f"{before}{BEGIN}\n\n{tables}\n{END}{after}"
 
 
-def schema(given: Mapping[str, Any], found: Iterable[Section]) -> dict[str, Any]:
-    """The schema with the comments as descriptions; what a value may be is its own."""
+def schema(
+    given: Mapping[str, Any], found: Iterable[Section], definitions: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The schema with the comments as descriptions and with these definitions; what else a value may be is its own."""
     result = copy.deepcopy(dict(given))
+    result["definitions"] |= definitions
     for value in (value for section in found for value in section.values):
         part = _part(result, value.path)
         if part is not None and value.description:

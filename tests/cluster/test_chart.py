@@ -7,12 +7,14 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.combinations import combinations
 from support.kubectl import KUBECONFIG, ROOT, Kubectl, KubectlError, Object, program
 
 pytestmark = pytest.mark.cluster
@@ -166,6 +168,41 @@ def test_the_operator_may_not_do_what_is_not_its_work(
     shared: Kubectl, release: Helm, verb: str, resource: str
 ) -> None:
     assert not allowed(shared, verb, resource, shared.namespace)
+
+
+def test_all_combinations_of_values_give_objects_that_the_api_server_takes(shared: Kubectl) -> None:
+    found = combinations(shared.namespace)
+    assert len(found) > 70
+    with ThreadPoolExecutor(4) as pool:
+        rendered = list(pool.map(lambda values: templated(shared.namespace, values), found.values()))
+    known = shared.run("api-resources", "--output=name").split()
+    kinds = {"ServiceMonitor", "PodMonitor", "PrometheusRule"} - {
+        kind
+        for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule")
+        if f"{kind.lower()}s.monitoring.coreos.com" in known
+    }
+    # Most objects are the same in many combinations.
+    different = {json.dumps(each, sort_keys=True) for manifests in rendered for each in manifests}
+    items = [each for each in map(json.loads, sorted(different)) if each["kind"] not in kinds]
+    assert len(items) > 150
+    flags = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-o", "name")
+    taken = shared.run(
+        "apply",
+        *flags,
+        "-f",
+        "-",
+        given=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}),
+        timeout=180,
+    )
+    assert len(taken.split()) == len(items)
+
+
+def templated(namespace: str, values: Object) -> list[Object]:
+    """What a release with these values would install."""
+    helm = Helm(namespace)
+    said = helm.run("template", "matrix", str(CHART), "--kube-version=1.35.0", values=values)
+    # The parser in C: the resource definitions are long.
+    return [each for each in yaml.load_all(said, Loader=yaml.CSafeLoader) if each]
 
 
 @pytest.fixture

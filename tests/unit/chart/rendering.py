@@ -16,6 +16,11 @@ KUBERNETES = "1.35.0"
 Manifest = dict[str, Any]
 
 
+def loaded(text: str) -> list[Manifest]:
+    """The documents of a text, by the parser in C: the resource definitions are long."""
+    return [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document]
+
+
 @dataclass(frozen=True)
 class Rendered:
     """What a release would install."""
@@ -63,7 +68,7 @@ class Chart:
         """What a release named modelwright in namespace modelwright-system would install."""
         done = self._template(values)
         assert done.returncode == 0, done.stderr
-        return Rendered(tuple(document for document in yaml.safe_load_all(done.stdout) if document))
+        return Rendered(tuple(loaded(done.stdout)))
 
     def refusal(self, values: Mapping[str, Any], kubernetes: str = KUBERNETES) -> str:
         """What Helm says about values, or a Kubernetes, that it refuses."""

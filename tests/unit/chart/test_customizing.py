@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from unit.chart.rendering import KUBERNETES, Chart, Manifest, Rendered
+from unit.chart.rendering import KUBERNETES, Chart, Manifest, Rendered, loaded
 
 DIGEST = "sha256:" + "0f" * 32
 # All that is optional, so that each template is rendered.
@@ -287,6 +287,21 @@ def test_a_parent_chart_sets_and_drops_values_as_well(chart: Chart, tmp_path: Pa
     command = [chart.helm, "template", "parent", str(parent), "--kube-version", KUBERNETES]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    rendered = Rendered(tuple(each for each in yaml.safe_load_all(done.stdout) if each))
+    rendered = Rendered(tuple(loaded(done.stdout)))
     assert rendered.container()["image"].startswith("r.example/modelwright-operator:")
     assert rendered.pod()["spec"]["securityContext"].keys() == {"runAsNonRoot", "seccompProfile"}
+
+
+def test_on_openshift_neither_the_operator_nor_users_pods_name_a_user_or_a_group(chart: Chart) -> None:
+    values = yaml.safe_load((chart.source / "charts" / "openshift.yaml").read_text())
+    rendered = chart.render(values)
+    pinned = {"runAsUser", "runAsGroup", "fsGroup", "supplementalGroups", "fsGroupChangePolicy"}
+    others = [each for each in rendered.manifests if each["kind"] != "CustomResourceDefinition"]
+    assert not [field for field in pinned if f'"{field}"' in json.dumps(others)]
+    template = json.loads(str(argument(rendered, "--pod-template")))
+    assert template == {"spec": {"securityContext": {}}}
+    assert rendered.pod()["spec"]["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert rendered.container()["securityContext"]["capabilities"] == {"drop": ["ALL"]}

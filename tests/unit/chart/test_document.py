@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
+from charts.definitions import definition, shared
 from charts.document import readme, schema, schema_text
 from charts.values import Section, Value, sections
 from unit.chart.rendering import Chart
@@ -25,7 +27,8 @@ def test_make_generate_has_been_run(chart: Chart, found: list[Section]) -> None:
     described = (chart.folder / "README.md").read_text()
     assert readme(described, found) == described, "run `make generate`"
     bounds = (chart.folder / "values.schema.json").read_text()
-    assert schema_text(schema(json.loads(bounds), found)) == bounds, "run `make generate`"
+    definitions = shared(yaml.safe_load((chart.source / "crds" / "trainingjobs.yaml").read_text()))
+    assert schema_text(schema(json.loads(bounds), found, definitions)) == bounds, "run `make generate`"
 
 
 def test_every_value_is_described(found: list[Section]) -> None:
@@ -95,3 +98,21 @@ def test_tables_stand_between_the_marks() -> None:
 def test_a_readme_without_the_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="no lines"):
         readme("nothing", [])
+
+
+def test_a_schema_of_the_api_becomes_one_that_refuses_unknown_fields() -> None:
+    api = {
+        "type": "object",
+        "x-kubernetes-validations": [{"rule": "true"}],
+        "properties": {
+            "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+            "affinity": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+            "list": {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "string"}}}},
+        },
+    }
+    found = definition(api)
+    assert found["additionalProperties"] is False
+    assert "x-kubernetes-validations" not in found
+    assert found["properties"]["labels"] == {"type": "object", "additionalProperties": {"type": "string"}}
+    assert found["properties"]["affinity"] == {"$ref": "#/definitions/affinity"}
+    assert found["properties"]["list"]["items"]["additionalProperties"] is False

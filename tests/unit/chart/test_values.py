@@ -164,22 +164,6 @@ def test_labels_of_the_rules_of_services_reach_the_operator(chart: Chart) -> Non
     assert parse(without.container()["args"]).settings.alert_rules is None
 
 
-def without_rules(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema of a CRD as one of values: no CEL, and no unknown fields."""
-    kept = {key: part for key, part in schema.items() if not key.startswith("x-kubernetes")}
-    if kept.get("type") == "object":
-        kept["properties"] = {name: without_rules(part) for name, part in kept["properties"].items()}
-        kept["additionalProperties"] = False
-    return kept
-
-
-def test_a_store_of_the_values_is_one_of_the_api(chart: Chart) -> None:
-    crd = yaml.safe_load((chart.source / "crds" / "trainingjobs.yaml").read_text())
-    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-    schema = json.loads((chart.folder / "values.schema.json").read_text())
-    assert schema["definitions"]["store"] == without_rules(spec["data"]["properties"]["store"])
-
-
 def objects(schema: Any, name: str = "values") -> Iterator[tuple[str, dict[str, Any]]]:
     """Every schema of an object, with its name."""
     if isinstance(schema, list):
