@@ -113,6 +113,18 @@ def prometheus_operator() -> Path:
     return _module(module, CACHE) / "example" / "prometheus-operator-crd"
 
 
+def built(module: Path, name: str) -> Path:
+    """Return a Go program whose source is in this repository, compiled if it is not cached."""
+    sources = sorted(path.name for path in module.iterdir() if path.suffix in {".go", ".mod", ".sum"})
+    folder = CACHE / f"{name}-{_fingerprint(module, sources)}"
+    if not folder.exists():
+        with step(f"compile {name} (only the first time)"):
+            partial = _partial(folder)
+            _build(["-ldflags", "-s -w", "-o", str(partial / name), "."], module, name)
+            partial.rename(folder)
+    return folder / name
+
+
 def link(program: Path) -> None:
     """Make a program reachable below .cluster/bin of this checkout."""
     LINKS.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,4 @@
--- Health of a TrainingJob, a ModelVersion or an InferenceService, for Argo CD. It follows the conditions
--- Ready, Reconciling and Stalled; docs/gitops.md shows where it goes.
+-- Health of a TrainingJob, a ModelVersion or an InferenceService: the conditions Ready, Reconciling and Stalled.
 local paused = { CanaryPaused = true, AwaitingApproval = true, GateInconclusive = true }
 local status = obj.status or {}
 if status.observedGeneration ~= obj.metadata.generation then

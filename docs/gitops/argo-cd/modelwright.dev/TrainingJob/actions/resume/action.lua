@@ -1,0 +1,3 @@
+-- Lets triggers start runs again. A spec in Git that has the field wins at the next sync.
+obj.spec.suspend = false
+return obj

@@ -1,0 +1,3 @@
+-- Keeps triggers from starting runs. A spec in Git that has the field wins at the next sync.
+obj.spec.suspend = true
+return obj
