@@ -1,5 +1,6 @@
 // Command gitops answers what GitOps tools make of an object: Argo CD's scripts run in the virtual machine and with the
-// libraries that Argo CD gives them, health check expressions and kstatus are Flux's own packages.
+// libraries that Argo CD gives them, health check expressions in CEL with the functions and in the order that Flux has, and
+// kstatus is Flux's own package.
 //
 // It reads one question per line as JSON, and answers each with a line.
 package main
@@ -16,8 +17,8 @@ import (
 
 	jsonpatch "github.com/evanphx/json-patch"
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
-	"github.com/fluxcd/pkg/apis/kustomize"
-	"github.com/fluxcd/pkg/runtime/cel"
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/ext"
 	lua "github.com/yuin/gopher-lua"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	luajson "layeh.com/gopher-json"
@@ -27,10 +28,10 @@ import (
 const patience = time.Second
 
 type question struct {
-	Do          string                            `json:"do"`
-	Script      string                            `json:"script"`
-	Object      json.RawMessage                   `json:"object"`
-	Expressions *kustomize.HealthCheckExpressions `json:"expressions"`
+	Do          string            `json:"do"`
+	Script      string            `json:"script"`
+	Object      json.RawMessage   `json:"object"`
+	Expressions map[string]string `json:"expressions"`
 }
 
 type answer struct {
@@ -75,13 +76,69 @@ func (asked question) answered() (any, error) {
 	case "kstatus":
 		return status.Compute(object)
 	case "expressions":
-		evaluator, err := cel.NewStatusEvaluator(asked.Expressions)
+		return judged(asked.Expressions, object)
+	}
+	return nil, fmt.Errorf("%q is none of script, action, kstatus and expressions", asked.Do)
+}
+
+// judged returns what Flux makes of an object by an entry of `healthCheckExprs`: an older status is in progress, else the
+// first expression that is true decides.
+func judged(expressions map[string]string, object *unstructured.Unstructured) (any, error) {
+	observed, found, err := unstructured.NestedInt64(object.Object, "status", "observedGeneration")
+	if err != nil {
+		return nil, err
+	}
+	if found && observed != object.GetGeneration() {
+		return status.Result{Status: status.InProgressStatus}, nil
+	}
+	for _, each := range []struct {
+		name   string
+		status status.Status
+	}{
+		{"inProgress", status.InProgressStatus},
+		{"failed", status.FailedStatus},
+		{"current", status.CurrentStatus},
+	} {
+		holds, err := evaluated(expressions[each.name], object.Object)
 		if err != nil {
 			return nil, err
 		}
-		return evaluator.Evaluate(context.Background(), object)
+		if holds {
+			return status.Result{Status: each.status}, nil
+		}
 	}
-	return nil, fmt.Errorf("%q is none of script, action, kstatus and expressions", asked.Do)
+	return status.Result{Status: status.InProgressStatus}, nil
+}
+
+// evaluated returns whether an expression holds for an object; one that is not there does not.
+func evaluated(expression string, object map[string]any) (bool, error) {
+	if expression == "" {
+		return false, nil
+	}
+	environment, err := cel.NewEnv(
+		cel.HomogeneousAggregateLiterals(), cel.EagerlyValidateDeclarations(true), cel.DefaultUTCTimeZone(true),
+		cel.CrossTypeNumericComparisons(true), cel.OptionalTypes(), ext.Strings(), ext.Sets(), ext.Encoders(),
+	)
+	if err != nil {
+		return false, err
+	}
+	tree, issues := environment.Parse(expression)
+	if issues.Err() != nil {
+		return false, issues.Err()
+	}
+	program, err := environment.Program(tree)
+	if err != nil {
+		return false, err
+	}
+	value, _, err := program.Eval(object)
+	if err != nil {
+		return false, err
+	}
+	holds, ok := value.Value().(bool)
+	if !ok {
+		return false, fmt.Errorf("%q is neither true nor false", expression)
+	}
+	return holds, nil
 }
 
 // run returns what a script returns for an object.
