@@ -70,6 +70,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         stores=given.stores,
         allowed_networks=given.allowed_networks,
         alert_rules=None if given.no_alert_rules else given.alert_rule_labels,
+        disruption_budgets=not given.no_disruption_budgets,
         training_resources=given.training_resources or defaults.training_resources,
         serving_resources=given.serving_resources or defaults.serving_resources,
     )
@@ -175,6 +176,11 @@ def _parser() -> argparse.ArgumentParser:
         help="labels of the PrometheusRules that follow from spec.monitoring.slo of services (default: none)",
     )
     parser.add_argument("--no-alert-rules", action="store_true", help="make no PrometheusRules")
+    parser.add_argument(
+        "--no-disruption-budgets",
+        action="store_true",
+        help="make no PodDisruptionBudgets for services with several pods",
+    )
     parser.add_argument(
         "--approvals-policy",
         help="ValidatingAdmissionPolicy, and its binding, that checks approvals (default: none)",

@@ -13,6 +13,7 @@ from modelwright.common.families import LATEST, family
 from modelwright.common.indexes import (
     INDEXES,
     JOBS_WATCHING,
+    SERVICES_AUTOSCALED,
     SERVICES_FOLLOWING,
     SERVICES_OF_GATEWAY,
     SERVICES_OF_MODEL,
@@ -30,9 +31,11 @@ from modelwright.common.indexes import (
 )
 from modelwright.common.reading import read_each
 from modelwright.common.resources import (
+    AUTOSCALERS,
     CLAIMS,
     CONFIG_MAPS,
     DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
     GATEWAYS,
     HTTP_ROUTES,
     INFERENCE_SERVICE,
@@ -88,6 +91,7 @@ def kinds(settings: Settings) -> list[Kind]:
         ),
         replace(child(HTTP_ROUTES, _labelled), optional=True, needed=_names_a_gateway),
         *_alert_rules(settings),
+        *_scaling(),
     ]
     return [
         replace(kind, indexes=tuple(index for index in INDEXES if index.resource == kind.resource))
@@ -99,6 +103,25 @@ def _alert_rules(settings: Settings) -> Iterator[Kind]:
     """PrometheusRules, unless the administrator wants none: then there is no right to read them either."""
     if settings.alert_rules is not None:
         yield replace(child(PROMETHEUS_RULES, _labelled), optional=True, needed=_has_objectives)
+
+
+def _scaling() -> Iterator[Kind]:
+    """What scales services, and what limits the eviction of their pods. Of their statuses only the conditions of the
+    first count: the rest changes with each measurement.
+
+    The API server has both kinds. They are optional because a role of an earlier release may not allow to read them.
+    """
+    spec = ("scaleTargetRef", "minReplicas", "maxReplicas", "metrics", "behavior")
+    yield replace(
+        child(AUTOSCALERS, _labelled),
+        optional=True,
+        needed=_is_autoscaled,
+        keep=only(spec=spec, status=("conditions",)),
+    )
+    budget = ("maxUnavailable", "selector", "unhealthyPodEvictionPolicy")
+    yield replace(
+        child(DISRUPTION_BUDGETS, _labelled), optional=True, needed=_has_services, keep=only(spec=budget)
+    )
 
 
 def _versions_of(view: View, training_job: Body) -> Iterator[Key]:
@@ -192,6 +215,16 @@ def _callers_of(view: View, gateway: Body) -> Iterator[Key]:
 def _names_a_gateway(view: View) -> bool:
     """True if any service names a Gateway."""
     return any(True for _ in view.indexed_keys(SERVICES_OF_GATEWAY, YES))
+
+
+def _is_autoscaled(view: View) -> bool:
+    """True if any service has an autoscaler."""
+    return any(True for _ in view.indexed_keys(SERVICES_AUTOSCALED, YES))
+
+
+def _has_services(view: View) -> bool:
+    """True if there is any service."""
+    return any(True for _ in view.keys(INFERENCE_SERVICES))
 
 
 def _has_objectives(view: View) -> bool:

@@ -86,7 +86,7 @@ def _look(world: World, promises: Promises, *, lost: bool = False) -> None:
 
 
 def _something_happens(world: World, random: Random, look: int) -> None:
-    match random.randrange(15):
+    match random.randrange(17):
         case 0 | 12 | 13 as what:
             _something_else_is_wanted(world, random, what)
         case 1:
@@ -105,6 +105,8 @@ def _something_happens(world: World, random: Random, look: int) -> None:
             world.measure(look, **_counts(random))
         case 7 | 8 | 9:
             world.all_ready()
+        case 11 | 14:
+            world.scales(random.choice((0, 1, 2, 3, 5, 10)))
         case 10:
             world.refused = random.random() < 0.5
         case _:
@@ -141,6 +143,8 @@ def _calm(world: World, promises: Promises) -> None:
     """Pods come up, all is well, people let it go on: within bounds nothing is under way any more."""
     world.asked, world.refused = None, False
     for look in range(1000, 1000 + MOST_CALM_LOOKS):
+        if world.spec.replicas == 0:  # a step rests until there are pods
+            world.scales(1)
         world.all_ready()
         canary = world.status.canary
         approved = canary.revision if canary is not None else None

@@ -59,7 +59,7 @@ class Promises:
         """As long as a revision that was asked for has a ready pod, one with a ready pod is selected."""
         before = self.world.status
         changed = after.stable != before.stable or after.canary != before.canary
-        if changed or after.answering is None:
+        if changed or after.handled is not None or after.answering is None:
             return  # the next look follows at once
         parts = [part.revision for part in (after.stable, after.starting) if part is not None]
         if any(self._complete(part, 1) for part in parts) and not self._complete(after.answering.revision, 1):
@@ -108,7 +108,7 @@ class Promises:
         in_time = again is not None and (
             self.world.now >= from_timestamp(again) or self._answers_alone(after)
         )
-        if generation == self.world.generation and not in_time:
+        if generation == self.world.changed and not in_time:
             raise BrokenPromiseError(f"{starting.revision} was tried again")
         for rejected in {starting.revision, starting.artifact.digest} & self._noes.keys():
             if not (self._noes[rejected] and self._is_asked_for(rejected)):
@@ -160,7 +160,7 @@ class Promises:
         if after.starting is not None:
             self._given_up.pop(after.starting.revision, None)
         elif after.canary is not None:
-            self._given_up.setdefault(after.canary.revision, (self.world.generation, after.canary.retry_at))
+            self._given_up.setdefault(after.canary.revision, (self.world.changed, after.canary.retry_at))
             self._passed.discard(after.canary.revision)
 
     def _reject(self, name: str, after: Revisions) -> None:

@@ -29,8 +29,8 @@ from modelwright.inferenceservice.manifests.traffic_rule import EARLIER_FILE, ru
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import KEPT, Revisions
 from modelwright.inferenceservice.revision.target import Unresolved
+from modelwright.inferenceservice.rollout import standin
 from modelwright.inferenceservice.rollout.machine import advance
-from modelwright.inferenceservice.rollout.steps import replicas
 from modelwright.inferenceservice.status import record
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -105,6 +105,8 @@ class World:
     shape: int = 0
     now: datetime = START
     generation: int = 1
+    # How often anything but the number of pods has changed.
+    changed: int = 1
     status: InferenceServiceStatus = field(default_factory=InferenceServiceStatus)
     deployments: dict[str, Pods] = field(default_factory=dict)
     measured: StepCounts | None = None
@@ -123,7 +125,9 @@ class World:
                 "uid": "churn",
                 "generation": self.generation,
                 "annotations": {} if self.asked is None else {ANNOTATION: self.asked},
-            }
+            },
+            # What is compared of a spec is whether it has changed in anything but its number of pods.
+            "spec": {"replicas": self.spec.replicas, "changed": self.changed},
         }
         found = Observed(
             body,
@@ -170,16 +174,16 @@ class World:
     def remember(self, observed: Observed, revisions: Revisions) -> None:
         """The status is written, and what follows from it, unless the API server refuses it."""
         self.status = record(observed, revisions)
-        self._deploy(revisions)
+        self._deploy(self.observed(), revisions)
         if not self.refused:
             canary = revisions.starting if revisions.stable is not None else None
             self.led_to = None if canary is None else canary.revision
             self.rules = rules(observed, revisions)
 
-    def _deploy(self, revisions: Revisions) -> None:
+    def _deploy(self, observed: Observed, revisions: Revisions) -> None:
         wanted: dict[str, int] = {}
         if revisions.starting is not None:
-            pods = replicas(revisions.starting, self.spec, beside=revisions.stable is not None)
+            pods = standin.pods(revisions.starting, revisions.stable, observed)
             wanted[revisions.starting.revision] = pods
             left = self.deployments.get(revisions.starting.revision)
             if left is not None and left.kept and not left.ready:
@@ -189,6 +193,8 @@ class World:
             wanted[kept] = min(1, self.spec.replicas)
         if revisions.stable is not None:
             wanted[revisions.stable.revision] = self.spec.replicas
+        if revisions.retired is not None and revisions.retired.revision in self.deployments:
+            wanted.setdefault(revisions.retired.revision, self.spec.replicas)
         for name, count in wanted.items():
             known = self.deployments.setdefault(name, Pods(count, born=self.now))
             known.asked, known.ready, known.kept = count, min(known.ready, count), name == kept
@@ -219,17 +225,27 @@ class World:
         version = None if number is None else f"churn-{number}"
         model = ServedModel.model_construct(version=version, name=None if version else "churn", track=None)
         self.spec = self.spec.model_copy(update={"model": model})
-        self.generation += 1
+        self._is_another()
 
     def reshapes(self, shape: int) -> None:
         """A user changes the resources, or an administrator the image."""
         self.shape = shape
-        self.generation += 1
+        self._is_another()
 
     def edit(self, **changes: Any) -> None:
         """A user changes how revisions take over."""
         rollout = self.spec.rollout.model_copy(update=changes)
         self.spec = self.spec.model_copy(update={"rollout": rollout})
+        self._is_another()
+
+    def _is_another(self) -> None:
+        """The spec has changed in more than its number of pods."""
+        self.generation += 1
+        self.changed += 1
+
+    def scales(self, replicas: int) -> None:
+        """An autoscaler asks for another number of pods."""
+        self.spec = self.spec.model_copy(update={"replicas": replicas})
         self.generation += 1
 
     def asks(self, action: str, random: Random) -> None:

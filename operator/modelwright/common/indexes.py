@@ -169,6 +169,11 @@ def has_objectives(service: Body) -> bool:
     return bool((service["spec"].get("monitoring") or {}).get("slo"))
 
 
+def is_autoscaled(service: Body) -> bool:
+    """True if the spec of an InferenceService asks for a HorizontalPodAutoscaler."""
+    return bool(service["spec"].get("autoscaling"))
+
+
 def is_measured(service: Body) -> bool:
     """True if an InferenceService has a canary with a share of the traffic, or a stable revision that is baked."""
     status = status_of(service)
@@ -261,6 +266,8 @@ SERVICES_OF_GATEWAY = Index("gateway", INFERENCE_SERVICES, _gateways)
 SERVICES_WITH_OBJECTIVES = Index(
     "objectives", INFERENCE_SERVICES, lambda service: _if(has_objectives(service))
 )
+# InferenceServices with spec.autoscaling.
+SERVICES_AUTOSCALED = Index("autoscaled", INFERENCE_SERVICES, lambda service: _if(is_autoscaled(service)))
 # InferenceServices: by the digest of a model file that they approve.
 SERVICES_APPROVING = Index("approving", INFERENCE_SERVICES, approved_digests)
 # InferenceServices whose pods are measured, and those with a canary that moves on without a person.
@@ -308,6 +315,7 @@ INDEXES = (
     JOBS_WATCHING,
     SERVICES_OF_GATEWAY,
     SERVICES_WITH_OBJECTIVES,
+    SERVICES_AUTOSCALED,
     SERVICES_APPROVING,
     SERVICES_MEASURED,
     SERVICES_MONITORED,

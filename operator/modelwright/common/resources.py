@@ -27,6 +27,8 @@ PODS = ResourceType("v1", "Pod", "pods")
 REPLICA_SETS = ResourceType("apps/v1", "ReplicaSet", "replicasets")
 DEPLOYMENTS = ResourceType("apps/v1", "Deployment", "deployments")
 SERVICES = ResourceType("v1", "Service", "services")
+AUTOSCALERS = ResourceType("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+DISRUPTION_BUDGETS = ResourceType("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 CONFIG_MAPS = ResourceType("v1", "ConfigMap", "configmaps")
 # Not every cluster has the Gateway API.
 GATEWAYS = ResourceType("gateway.networking.k8s.io/v1", "Gateway", "gateways")

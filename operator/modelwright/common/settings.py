@@ -60,6 +60,8 @@ class Settings:
     allowed_networks: tuple[str, ...] = ()
     # Labels of the PrometheusRules that follow from objectives of services; None: there are none.
     alert_rules: tuple[tuple[str, str], ...] | None = ()
+    # A PodDisruptionBudget for each service with several pods.
+    disruption_budgets: bool = True
     training_resources: Mapping[str, Any] = field(
         default_factory=lambda: {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
     )

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus, Revision
+from modelwright.api.inferenceservice import (
+    CanaryRevision,
+    InferenceServiceSpec,
+    InferenceServiceStatus,
+    Revision,
+)
 from modelwright.common.conditions import Aspect
 from modelwright.common.facts import LAST_WORDS, MONITOR_REPORTS, POD_COUNTS, QUERY_RESULTS, trouble
 from modelwright.common.families import family, led_by
@@ -14,8 +19,10 @@ from modelwright.common.indexes import JOBS_RETIRING, YES, follows_champion, ret
 from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.reading import read_valid
 from modelwright.common.resources import (
+    AUTOSCALERS,
     CONFIG_MAPS,
     DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
     GATEWAYS,
     HTTP_ROUTES,
     INFERENCE_SERVICE,
@@ -29,6 +36,7 @@ from modelwright.common.resources import (
     pods_of_deployments,
 )
 from modelwright.engine.cache import Blindness, View
+from modelwright.engine.compare import digest
 from modelwright.engine.objects import Body, Key, ResourceType, deleting, labels, name
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.analysis.counts import StepCounts
@@ -38,6 +46,9 @@ from modelwright.inferenceservice.monitoring.reports import Report, Reports
 from modelwright.inferenceservice.revision.adoption import recovered
 from modelwright.inferenceservice.revision.revisions import is_kept
 from modelwright.workload.podstatus import newest_first
+
+# The fields of the spec that choose how many pods there are.
+NUMBER_OF_PODS = frozenset(("replicas", "autoscaling"))
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,11 @@ class Observed(Primary):
     # The PrometheusRules, and why the operator does not see them; None if it does.
     alert_rules: tuple[Body, ...] = ()
     alert_rules_unseen: Blindness | None = None
+    # The HorizontalPodAutoscalers and the PodDisruptionBudgets, and why the operator does not see them.
+    autoscalers: tuple[Body, ...] = ()
+    autoscalers_unseen: Blindness | None = None
+    disruption_budgets: tuple[Body, ...] = ()
+    disruption_budgets_unseen: Blindness | None = None
     # The status had lost the stable revision; it was recovered from what runs.
     adopted: bool = False
 
@@ -83,6 +99,18 @@ class Observed(Primary):
     def spec(self) -> InferenceServiceSpec:
         """The spec, validated."""
         return InferenceServiceSpec.model_validate(self.body["spec"])
+
+    @cached_property
+    def spec_hash(self) -> str:
+        """Hash of the spec without the number of pods, and how that is chosen: an autoscaler may change it at any time,
+        and that says nothing about a revision."""
+        return digest(
+            {name: value for name, value in self.body["spec"].items() if name not in NUMBER_OF_PODS}
+        )
+
+    def is_of_this_spec(self, canary: CanaryRevision) -> bool:
+        """True if a canary was started, or given up, under the present spec, whatever its number of pods was."""
+        return canary.generation == self.generation or canary.spec_hash == self.spec_hash
 
     @cached_property
     def leads_itself(self) -> bool:
@@ -186,6 +214,10 @@ def observe(view: View, key: Key) -> Observed | None:
         routes_unseen=view.blindness(HTTP_ROUTES, key.namespace),
         alert_rules=_belonging(view, PROMETHEUS_RULES, body),
         alert_rules_unseen=view.blindness(PROMETHEUS_RULES, key.namespace),
+        autoscalers=_belonging(view, AUTOSCALERS, body),
+        autoscalers_unseen=view.blindness(AUTOSCALERS, key.namespace),
+        disruption_budgets=_belonging(view, DISRUPTION_BUDGETS, body),
+        disruption_budgets_unseen=view.blindness(DISRUPTION_BUDGETS, key.namespace),
         adopted=stable is not None,
         refusals=refusals_of(view, key),
     )

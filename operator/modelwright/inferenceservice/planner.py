@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from modelwright.api.inferenceservice import CanaryRevision, InferenceServiceStatus
+from modelwright.api.inferenceservice import CanaryRevision, InferenceServiceStatus, RetiredRevision
 from modelwright.common import conditions
 from modelwright.common.conditions import Progress, Summary
 from modelwright.common.resources import (
@@ -26,9 +26,12 @@ from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, controller, deleting, labels, name, uid
 from modelwright.engine.plan import Delete, Effect, Event, Plan
+from modelwright.engine.refusal import Refusal
 from modelwright.inferenceservice import gateway, ready
 from modelwright.inferenceservice.manifests import (
+    autoscaler,
     counts_config,
+    disruption_budget,
     httproute,
     monitor_config,
     pod_retries,
@@ -44,18 +47,14 @@ from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision import image
 from modelwright.inferenceservice.revision.revisions import Revisions, is_kept
 from modelwright.inferenceservice.revision.target import Unresolved, target
-from modelwright.inferenceservice.rollout import decision_log
+from modelwright.inferenceservice.rollout import decision_log, standin
 from modelwright.inferenceservice.rollout.machine import advance
 from modelwright.inferenceservice.rollout.readiness import (
     deadline,
     has_ready_pods,
     waits_since,
 )
-from modelwright.inferenceservice.rollout.steps import (
-    planned,
-    replicas,
-    times_of,
-)
+from modelwright.inferenceservice.rollout.steps import planned, times_of
 from modelwright.inferenceservice.status import decisive, record
 from modelwright.workload.refusals import with_refusals
 
@@ -76,11 +75,11 @@ class InferenceServicePlanner:
         if not isinstance(requested, Unresolved):
             most = image.MOST_TURNS * self.settings.max_concurrent_rollouts
             before = partial(image.ahead, view, key, requested.image, most)
-            chosen = image.choice(observed.status, requested, observed.generation, self.settings, before)
+            chosen = image.choice(observed.status, requested, observed.is_of_this_spec, self.settings, before)
             requested = chosen.revision
         revisions = advance(observed, requested, now)
         summary = gateway.overruled(ready.summary(observed, requested, revisions), observed.outside)
-        in_the_way = [each for each in observed.refusals if each not in alert_rules.refusals(observed)]
+        in_the_way = [each for each in observed.refusals if each not in _beside(observed)]
         summary = with_refusals(image.announced(summary, chosen, self.settings), in_the_way)
         watched = watch(observed, revisions, now)
         recorded = record(observed, revisions, watched)
@@ -117,6 +116,8 @@ class InferenceServicePlanner:
         elif revisions.kept is not None and observed.deployment(revisions.kept.revision) is not None:
             one = min(1, observed.spec.replicas)
             yield deployment(observed, revisions.kept, one, self.settings, kept=True)
+        if revisions.retired is not None and revisions.retired.revision not in revisions.others:
+            yield from self._retired(observed, revisions.retired)
         held = httproute.held(observed)
         if stable is not None and starting is not None and planned(observed.spec):
             existing = observed.canary_service
@@ -127,6 +128,8 @@ class InferenceServicePlanner:
         yield from httproute.effects(observed, revisions)
         yield from traffic_rule.effects(observed, revisions, self.settings)
         yield from counts_config.effects(observed, revisions)
+        yield from disruption_budget.effects(observed, revisions, self.settings)
+        yield from autoscaler.effects(observed)
         yield from alert_rules.effects(observed, self.settings)
         yield from self._leftovers(observed, revisions, held)
 
@@ -137,8 +140,14 @@ class InferenceServicePlanner:
             if not deleting(existing):
                 yield Delete(Key(DEPLOYMENTS, observed.namespace, name(existing)), uid(existing))
             return
-        pods = replicas(canary, observed.spec, beside=revisions.stable is not None)
-        yield deployment(observed, canary, pods, self.settings)
+        yield deployment(observed, canary, standin.pods(canary, revisions.stable, observed), self.settings)
+
+    def _retired(self, observed: Observed, retired: RetiredRevision) -> Iterable[Effect]:
+        """Yields the Deployment of the retired revision, as long as it has one: going back to it is one switch, for
+        which it needs as many pods as the stable one."""
+        existing = observed.deployment(retired.revision)
+        if existing is not None and not deleting(existing):
+            yield deployment(observed, retired, observed.spec.replicas, self.settings)
 
     def _leftovers(
         self, observed: Observed, revisions: Revisions, held: Collection[Body]
@@ -217,6 +226,8 @@ def _status(
         ready.available(observed, revisions),
         observed.outside,
         ready.refuted(observed, revisions),
+        autoscaler.aspect(observed),
+        disruption_budget.aspect(observed, settings),
         alert_rules.aspect(observed, settings),
     )
     beside = [aspect for aspect in found if aspect is not None]
@@ -226,6 +237,15 @@ def _status(
         observed.written_conditions, summary, observed.generation, now, beside
     )
     return status
+
+
+def _beside(observed: Observed) -> tuple[Refusal, ...]:
+    """The refused writes that have conditions of their own, and no say in Ready: callers are answered all the same."""
+    return (
+        *alert_rules.refusals(observed),
+        *autoscaler.refusals(observed),
+        *disruption_budget.refusals(observed),
+    )
 
 
 def _adoption(observed: Observed) -> tuple[Event, ...]:

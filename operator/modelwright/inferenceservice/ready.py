@@ -25,6 +25,7 @@ from modelwright.inferenceservice.rollout.steps import (
     awaits_approval,
     is_paused,
     planned,
+    rests,
 )
 
 # The most versions, and checks, that a message names.
@@ -116,6 +117,11 @@ def _shifting(observed: Observed, canary: CanaryRevision, revisions: Revisions) 
         message = f"ModelVersion {canary.version} has passed; the rest of its pods start"
         return conditions.reconciling("CanaryCompleting", message, ready=False)
     count = len(planned(observed.spec))
+    if rests(canary):
+        place = f"step {(canary.step or 0) + 1} of {count} of ModelVersion {canary.version}"
+        begins = f"{place} begins again when its pods are ready"
+        message = f"spec.replicas is 0: {begins}" if observed.spec.replicas == 0 else begins
+        return conditions.reconciling("CanaryInProgress", message, ready=False)
     message = f"ModelVersion {canary.version} answers {canary.weight or 0} % (step {(canary.step or 0) + 1} of {count})"
     lacking = share.missing(observed, revisions.stable, canary)
     if canary.waiting_since is not None and lacking is not None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from modelwright.api.inferenceservice import Address, InferenceServiceStatus, Revision
+from modelwright.common.resources import INFERENCE_SERVICE
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.manifests.names import canary_url, url
 from modelwright.inferenceservice.monitoring.state import Watch
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout import decision_log
-from modelwright.inferenceservice.rollout.readiness import ready_replicas
+from modelwright.inferenceservice.rollout.readiness import existing_replicas, ready_replicas
 from modelwright.inferenceservice.rollout.steps import planned, replicas
 
 # The most request tokens that the status keeps.
@@ -25,16 +26,21 @@ def record(observed: Observed, revisions: Revisions, watched: Watch | None = Non
     if stable is not None:
         stable = stable.model_copy(update=_counts(observed, stable, observed.spec.replicas))
     if canary is not None:
-        update = _counts(observed, canary, replicas(canary, observed.spec, beside=stable is not None))
+        needed = replicas(canary, observed.spec, beside=stable is not None)
+        update = _counts(observed, canary, needed)
         if stable is not None and revisions.starting is not None and planned(observed.spec):
             # Not before the Service exists: another object may have its name.
             update["url"] = canary_url(observed) if observed.canary_service is not None else None
         canary = canary.model_copy(update=update)
+    serving = stable or revisions.starting
+    pods = None if serving is None else observed.deployment(serving.revision)
     return InferenceServiceStatus(
         observed_generation=observed.generation,
         url=(gateway.url(observed) or url(observed)) if stable else None,
         address=Address(url=url(observed)) if stable else None,
-        replicas=ready_replicas(observed.deployment(stable.revision)) if stable else 0,
+        replicas=existing_replicas(pods),
+        ready_replicas=ready_replicas(pods),
+        selector=f"{INFERENCE_SERVICE}={observed.name}",
         stable=stable,
         canary=canary,
         retired=revisions.retired,
@@ -55,7 +61,7 @@ def decisive(status: InferenceServiceStatus) -> InferenceServiceStatus:
         update={
             "conditions": [],
             "observed_generation": None,
-            "replicas": 0,
+            **counts,
             "stable": None if stable is None else stable.model_copy(update=counts),
             "canary": None if canary is None else canary.model_copy(update=counts),
         }

@@ -36,8 +36,8 @@ LOADING_SECONDS = 600
 SETTLING_SECONDS = 5
 TRAFFIC = "/etc/modelwright/traffic"
 FEEDBACK_KEYS = "/etc/modelwright/feedback"
-# The init container that fetches the model.
-PULL = "pull"
+# The init container that fetches the model, and the container that serves it.
+PULL, SERVER = "pull", "server"
 
 
 def deployment(
@@ -151,7 +151,7 @@ def _server(
     observed: Observed, revision: Revision, resources: dict[str, Any], settings: Settings
 ) -> dict[str, Any]:
     server = container(
-        "server",
+        SERVER,
         revision.image,
         settings,
         resources=resources,

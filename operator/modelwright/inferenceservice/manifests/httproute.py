@@ -20,7 +20,7 @@ from modelwright.inferenceservice.manifests.services import selected
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout.readiness import ready_replicas
-from modelwright.inferenceservice.rollout.steps import SHIFTING
+from modelwright.inferenceservice.rollout.steps import SHIFTING, rests
 
 # The gRPC services, as paths.
 CALLS = ("/inference.GRPCInferenceService", "/grpc.health.v1.Health")
@@ -54,7 +54,7 @@ def gives_share(observed: Observed, canary: CanaryRevision) -> bool:
 
 def _routable(observed: Observed, canary: CanaryRevision | None) -> CanaryRevision | None:
     """The canary, if callers can be routed to it; else None."""
-    if canary is None or canary.state not in SHIFTING or observed.canary_service is None:
+    if canary is None or canary.state not in SHIFTING or rests(canary) or observed.canary_service is None:
         return None
     selects_canary = selected(observed.canary_service) == canary.revision
     return canary if selects_canary and ready_replicas(observed.deployment(canary.revision)) > 0 else None

@@ -45,8 +45,8 @@ def rules(observed: Observed, revisions: Revisions) -> dict[str, str]:
     """
     by_revision: dict[str, str] = {}
     stable, canary, retired = revisions.stable, revisions.canary, revisions.retired
-    shifting = canary is not None and canary.state in SHIFTING and observed.canary_service is not None
-    if stable is not None and canary is not None and shifting:
+    shifting = canary is not None and canary.state in SHIFTING and not steps.rests(canary)
+    if stable is not None and canary is not None and shifting and observed.canary_service is not None:
         step = steps.current(canary, observed.spec)
         # A Gateway routes callers to the canary itself; callers of the Service stay with the stable revision.
         weight = 0 if observed.spec.gateway is not None else canary.weight or 0

@@ -46,17 +46,18 @@ class Choice:
 def choice(
     status: InferenceServiceStatus,
     target: Revision,
-    generation: int,
+    is_of_this_spec: Callable[[CanaryRevision], bool],
     settings: Settings,
     ahead: Callable[[], int],
 ) -> Choice:
     """Returns the revision in the spec, or one that exists already and differs from it in the image alone.
 
+    `is_of_this_spec`: whether a canary was given up under the present spec.
     `ahead` counts the services whose turn comes first. It is called only if this service has to wait for a turn.
     """
     stable, canary = status.stable, status.canary
     moving = canary if canary is not None and canary.state != "Failed" else None
-    given_up = canary if canary is not None and canary.generation == generation and moving is None else None
+    given_up = canary if canary is not None and moving is None and is_of_this_spec(canary) else None
     if stable is None or not is_same_but_image(stable, target):
         return Choice(_kept(target, moving, given_up, status.retired))
     if stable.image == target.image or settings.serving_image_policy == "OnNextRollout":

@@ -149,7 +149,12 @@ class Revisions:
         return None if canary.revision in self.running else canary
 
     @property
+    def others(self) -> set[str]:
+        """The revisions that have pods, but the retired one."""
+        revisions = (self.stable, self.starting)
+        return {revision.revision for revision in revisions if revision is not None}
+
+    @property
     def running(self) -> set[str]:
         """The revisions that have pods."""
-        revisions = (self.stable, self.retired, self.starting)
-        return {revision.revision for revision in revisions if revision is not None}
+        return self.others | ({self.retired.revision} if self.retired is not None else set())

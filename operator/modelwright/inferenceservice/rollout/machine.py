@@ -181,7 +181,7 @@ def _approached(revisions: Revisions, target: Revision, observed: Observed, now:
 def _rolled_out(revisions: Revisions, target: Revision, observed: Observed, now: datetime) -> Revisions:
     """Starts a canary of the revision in the spec, moves on one that runs, or retries one that failed."""
     canary = revisions.canary
-    if canary is None or _starts(canary, target, observed.generation):
+    if canary is None or _starts(canary, target, observed):
         return replace(revisions, canary=_started(canary, target, observed.generation, now))
     if canary.state != "Failed":
         return _rolled_on(revisions, canary, observed, now)
@@ -226,14 +226,24 @@ def _rolled_on(revisions: Revisions, canary: CanaryRevision, observed: Observed,
     if standin.takes_over(canary, observed, now):
         return _promoted_stand_in(revisions, canary, observed, now)
     if canary.state in steps.SHIFTING and revisions.stable is not None and steps.planned(observed.spec):
-        return _shifted(revisions, canary, observed, now)
+        return _at_its_step(revisions, canary, observed, now)
     needed = steps.replicas(canary, observed.spec, beside=revisions.stable is not None)
     if is_complete(observed.deployment(canary.revision), needed) and not _lacks_service(revisions, observed):
         return _ready(revisions, canary, observed, now)
+    if _needs_more(canary, needed, observed):
+        return replace(revisions, canary=canary.model_copy(update={"waiting_since": to_timestamp(now)}))
     problem = _defect(revisions, canary, observed, now)
     if problem is None:
         return revisions
     return replace(revisions, canary=promotion.given_up(canary, problem, observed, now))
+
+
+def _needs_more(canary: CanaryRevision, needed: int, observed: Observed) -> bool:
+    """True if the canary needs more pods than at the last look, and some of its pods are ready: the deadline for the
+    new ones begins now. Without any that is ready, their number is not what it lacks."""
+    return (
+        canary.replicas is not None and needed > canary.replicas and has_ready_pods(observed, canary.revision)
+    )
 
 
 def _lacks_service(revisions: Revisions, observed: Observed) -> bool:
@@ -275,6 +285,15 @@ def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now
     return replace(revisions, canary=canary.model_copy(update=update))
 
 
+def _at_its_step(
+    revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime
+) -> Revisions:
+    """Moves a canary that is at a step, or past all of them. At a step it rests while no pod is asked for."""
+    if observed.spec.replicas == 0 and canary.state == "Shifting":
+        return replace(revisions, canary=steps.at_rest(canary))
+    return _shifted(revisions, canary, observed, now)
+
+
 def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
     """Moves a canary that has a share of the traffic: to the next step, back, or not at all."""
     lacking = share.missing(observed, revisions.stable, canary)
@@ -299,8 +318,11 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
     if due or (complete and lacking is None):
         moved = moved.model_copy(update={**due, "waiting_since": None})
         return replace(revisions, canary=moved, decision=decision)
-    since = to_timestamp(now) if decision is not None else canary.waiting_since or to_timestamp(now)
-    waiting = moved.model_copy(update={"waiting_since": since})
+    begins = decision is not None or _needs_more(canary, needed, observed)
+    since = to_timestamp(now) if begins else canary.waiting_since or to_timestamp(now)
+    # Without a stable pod the deadline does not apply, and begins when there is one again.
+    waits = not standin.is_lost(observed, revisions.stable)
+    waiting = moved.model_copy(update={"waiting_since": since if waits else None})
     if decision is None and (defect := _defect(revisions, waiting, observed, now, lacking)):
         lost = decision_log.other(canary.revision, canary.step, "Rollback", defect.reason, now)
         return replace(revisions, canary=promotion.given_up(canary, defect, observed, now), decision=lost)
@@ -310,8 +332,9 @@ def _shifted(revisions: Revisions, canary: CanaryRevision, observed: Observed, n
 def _judged(
     revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime, *, has_share: bool
 ) -> steps.Move:
-    """What follows from the analysis; nothing while no stable pod is ready to compare with, or to go back to."""
-    if standin.is_lost(observed, revisions.stable):
+    """What follows from the analysis; nothing while no stable pod is ready to compare with, or to go back to, nor while
+    the canary rests."""
+    if standin.is_lost(observed, revisions.stable) or steps.rests(canary):
         return steps.Move()
     since, before = canary.step_since or canary.since, canary.restarts or ()
     restarts = own_restarts(observed.pods_of(canary.revision), since, before)
@@ -324,11 +347,11 @@ def _is(revision: Revision | None, target: Revision | Unresolved) -> bool:
     return revision is not None and isinstance(target, Revision) and revision.revision == target.revision
 
 
-def _starts(canary: CanaryRevision | None, target: Revision, generation: int) -> bool:
+def _starts(canary: CanaryRevision | None, target: Revision, observed: Observed) -> bool:
     """True if a new canary starts: there is none, it is of another revision, or it failed under another spec."""
     if canary is None or not _is(canary, target):
         return True
-    return canary.state == "Failed" and canary.generation != generation
+    return canary.state == "Failed" and not observed.is_of_this_spec(canary)
 
 
 def _is_due(canary: CanaryRevision, revisions: Revisions, observed: Observed, now: datetime) -> bool:

@@ -240,6 +240,7 @@ def failed(canary: CanaryRevision, problem: Problem, observed: Observed) -> Cana
         "reason": problem.reason,
         "message": problem.message,
         "generation": observed.generation,
+        "spec_hash": observed.spec_hash,
         **dict.fromkeys(
             (
                 *("paused", "failed_looks", "last_look", "url", "waiting_since", "stand_in_since"),
@@ -273,6 +274,7 @@ def _as_failed_canary(
         since=stable.since or to_timestamp(now),
         step=max(len(steps.planned(observed.spec)) - 1, 0),
         generation=observed.generation,
+        spec_hash=observed.spec_hash,
         verdict=problem.reason,
         reason=problem.reason,
         message=problem.message,

@@ -20,13 +20,19 @@ from modelwright.workload.podstatus import Problem, failure, obstacle
 
 
 def is_complete(deployment: Body | None, replicas: int) -> bool:
-    """True if the Deployment has exactly this many pods, all up to date and available."""
+    """True if the Deployment has at least this many pods, all of its pods up to date, and enough of them available.
+
+    More pods are no fault: an autoscaler may have asked for fewer a moment ago.
+    """
     status: Mapping[str, Any] = (deployment or {}).get("status") or {}
     if deployment is None or int(status.get("observedGeneration", 0)) < int(
         metadata(deployment).get("generation", 0)
     ):
         return False
-    return serves_fully(deployment, replicas) and int(status.get("availableReplicas", 0)) >= replicas
+    requested, updated = int(deployment["spec"].get("replicas", 1)), int(status.get("updatedReplicas", 0))
+    available = int(status.get("availableReplicas", 0))
+    is_updated = existing_replicas(deployment) <= updated
+    return is_updated and replicas <= min(requested, updated, available, ready_replicas(deployment))
 
 
 def serves_fully(deployment: Body | None, replicas: int) -> bool:
@@ -41,6 +47,12 @@ def serves_fully(deployment: Body | None, replicas: int) -> bool:
     enough = min(int(status.get(count, 0)) for count in ("updatedReplicas", "readyReplicas"))
     requested, existing = int(deployment["spec"].get("replicas", 1)), int(status.get("replicas", 0))
     return requested == replicas and existing <= replicas <= enough
+
+
+def existing_replicas(deployment: Body | None) -> int:
+    """How many pods the Deployment has, ready or not, without those that are being deleted."""
+    status: Mapping[str, Any] = (deployment or {}).get("status") or {}
+    return int(status.get("replicas", 0))
 
 
 def ready_replicas(deployment: Body | None) -> int:

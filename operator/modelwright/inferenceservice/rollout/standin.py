@@ -14,7 +14,7 @@ from modelwright.api.inferenceservice import CanaryRevision, StableRevision
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.rollout import steps
-from modelwright.inferenceservice.rollout.readiness import deadline, has_ready_pods
+from modelwright.inferenceservice.rollout.readiness import deadline, has_ready_pods, hindrance
 
 # The reason of Ready while the canary stands in, and of the decision to promote it.
 STABLE_UNAVAILABLE = "StableUnavailable"
@@ -38,13 +38,26 @@ def marked(
         return canary
     lost = is_lost(observed, stable)
     if canary.stand_in_since is not None and not lost:
-        restarted = {} if canary.step_since is None else steps.begun(canary, now)
+        measured = canary.step_since is not None and not steps.rests(canary)
+        restarted = steps.begun(canary, now) if measured else {}
         return canary.model_copy(
             update={"stand_in_since": None, "waiting_since": to_timestamp(now), **restarted}
         )
     if canary.stand_in_since is None and lost and has_ready_pods(observed, canary.revision):
         return canary.model_copy(update={"stand_in_since": to_timestamp(now)})
     return canary
+
+
+def pods(canary: CanaryRevision, stable: StableRevision | None, observed: Observed) -> int:
+    """How many pods the canary's Deployment is to have.
+
+    None while it rests and the pods of the stable revision, which had all gone too, start: else it might be ready first
+    and answer all requests. It does not wait for stable pods that something keeps from starting.
+    """
+    waits = is_lost(observed, stable) and stable is not None and hindrance(observed, stable.revision) is None
+    if steps.rests(canary) and waits:
+        return 0
+    return steps.replicas(canary, observed.spec, beside=stable is not None)
 
 
 def answers(canary: CanaryRevision, observed: Observed) -> bool:

@@ -80,6 +80,21 @@ def replicas(canary: CanaryRevision, spec: InferenceServiceSpec, *, beside: bool
     return min(spec.replicas, max(1, ceil(spec.replicas * weight / 100)))
 
 
+def rests(canary: CanaryRevision) -> bool:
+    """True if the canary is at a step, and spec.replicas was 0: it has no share until its pods are ready again."""
+    return canary.state == "Shifting" and canary.weight is None
+
+
+def at_rest(canary: CanaryRevision) -> CanaryRevision:
+    """The canary without a share and without a measurement, as nothing runs that could be measured.
+
+    Its step begins again with the first pods (`enter`): neither its hold nor the wait for data goes on without them.
+    """
+    return canary.model_copy(
+        update={"weight": None, "waiting_since": None, "verdict": None, "checks": None, **_NO_FAILURES}
+    )
+
+
 def measurement(canary: CanaryRevision, spec: InferenceServiceSpec) -> Measurement:
     """The present measurement of a canary. A status of an earlier release has no number, and gets the step's."""
     step = current(canary, spec)
@@ -187,13 +202,14 @@ def enter(
     canary: CanaryRevision, spec: InferenceServiceSpec, now: datetime, *, complete: bool
 ) -> dict[str, Any]:
     """The fields that change when a step's weight takes effect: at once if it is lower, else when its pods are ready.
+    A canary that rests has no share before that.
 
     `complete`: the pods that the step needs are ready.
     """
     step = current(canary, spec)
     if step is None or canary.state != "Shifting" or canary.weight == step.weight:
         return {}
-    if not complete and step.weight > (canary.weight or 0):
+    if not complete and (canary.weight is None or step.weight > canary.weight):
         return {}
     return {"weight": step.weight, **begun(canary, now)}
 
@@ -201,7 +217,7 @@ def enter(
 def times_of(canary: CanaryRevision, spec: InferenceServiceSpec) -> list[datetime]:
     """The times at which a step may end without an event: after its hold time, and when its data is overdue."""
     step = current(canary, spec)
-    if step is None or canary.step_since is None or canary.state != "Shifting":
+    if step is None or canary.step_since is None or canary.state != "Shifting" or rests(canary):
         return []
     held = from_timestamp(canary.step_since) + timedelta(seconds=step.hold_seconds)
     return [held, held + no_data(spec)]

@@ -47,7 +47,7 @@ def rule_of_stable(now: Observed, revisions: Revisions) -> dict[str, Any] | None
     [
         ({}, 10, 20),
         ({"weight": 50}, 50, 20),
-        ({"weight": None}, 0, 20),
+        ({"weight": 0}, 0, 20),
         # All of its steps have passed: nothing is compared any more.
         ({"state": "Completing"}, 10, 0),
     ],
@@ -68,6 +68,11 @@ def test_the_stable_revision_passes_on_the_share_of_the_canary(
 def test_a_canary_without_a_share_is_sent_nothing(state: str) -> None:
     now = observed(a_canary())
     assert rule_of_stable(now, roles(now, state=state)) is None
+
+
+def test_a_canary_that_rests_is_sent_nothing() -> None:
+    now = observed(a_canary(steps=[{"weight": 10, "mirror": 20}]))
+    assert rule_of_stable(now, roles(now, weight=None)) is None
 
 
 def test_nothing_is_sent_to_a_name_that_is_not_the_canarys_service() -> None:

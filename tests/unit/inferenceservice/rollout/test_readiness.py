@@ -92,11 +92,24 @@ RUNS = a_pod("server", {"running": {}})
         (a_deployment(readyReplicas=1), 2, False),
         (a_deployment(availableReplicas=1), 2, False),
         (a_deployment(replicas=3), 2, False),
-        (a_deployment(), 1, False),
+        (a_deployment(), 1, True),
+        (a_deployment(), 3, False),
+        ({**a_deployment(replicas=3, updatedReplicas=3, readyReplicas=3, availableReplicas=3)}, 3, False),
     ],
-    ids=["all", "none", "not seen", "old ones", "not ready", "too young", "too many", "others asked for"],
+    ids=[
+        "all",
+        "none",
+        "not seen",
+        "old ones",
+        "not ready",
+        "too young",
+        "old ones go",
+        "more than asked for",
+        "fewer than asked for",
+        "some will go",
+    ],
 )
-def test_a_revision_is_complete_when_all_of_its_pods_and_no_others_are_there(
+def test_a_revision_is_complete_when_enough_of_its_pods_and_none_of_an_earlier_template_are_there(
     deployment: Body | None, replicas: int, complete: bool
 ) -> None:
     assert is_complete(deployment, replicas) is complete
