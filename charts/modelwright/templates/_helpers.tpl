@@ -114,6 +114,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- with .Values.artifacts.storageClassName }}{{ $args = append $args (printf "--artifacts-storage-class=%s" .) }}{{ end }}
 {{- with include "modelwright.approvalsPolicy" . }}{{ $args = append $args (printf "--approvals-policy=%s" .) }}{{ end }}
 {{- if not .Values.metrics.serviceRules.enabled }}{{ $args = append $args "--no-alert-rules" }}{{ end }}
+{{- if not .Values.workloads.serving.podDisruptionBudgets }}{{ $args = append $args "--no-disruption-budgets" }}{{ end }}
 {{- with .Values.metrics.serviceRules.labels }}{{ $args = append $args (printf "--alert-rule-labels=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.prometheus.url }}{{ $args = append $args (printf "--prometheus-url=%s" .) }}{{ end }}
 {{- if or .Values.prometheus.caConfigMapRef .Values.prometheus.caSecretRef }}{{ $args = append $args "--prometheus-ca-file=/etc/prometheus/ca/ca.crt" }}{{ end }}

@@ -32,6 +32,8 @@ NEEDED = {
     ("", "services"): READ | {"create", "patch", "delete"},
     ("", "persistentvolumeclaims"): READ | {"create"},
     ("", "events"): {"get", "list", "create", "patch"},
+    ("autoscaling", "horizontalpodautoscalers"): READ | {"create", "patch", "delete"},
+    ("policy", "poddisruptionbudgets"): READ | {"create", "patch", "delete"},
     ("gateway.networking.k8s.io", "gateways"): READ,
     ("gateway.networking.k8s.io", "httproutes"): READ | {"create", "patch", "delete"},
     ("monitoring.coreos.com", "prometheusrules"): READ | {"create", "patch", "delete"},
@@ -221,8 +223,9 @@ def test_view_edit_and_admin_reach_the_three_resources(default: Rendered) -> Non
     view, edit = people["modelwright-view"], people["modelwright-edit"]
     resources = [(OWN, plural) for plural in ("trainingjobs", "modelversions", "inferenceservices")]
     aggregate = "rbac.authorization.k8s.io/aggregate-to-"
-    assert granted([view]) == dict.fromkeys(resources, READ)
-    assert granted([edit]) == dict.fromkeys(resources, WRITE)
+    scale = (OWN, "inferenceservices/scale")
+    assert granted([view]) == {**dict.fromkeys(resources, READ), scale: {"get"}}
+    assert granted([edit]) == {**dict.fromkeys(resources, WRITE), scale: {"update", "patch"}}
     assert {k.removeprefix(aggregate) for k in view["metadata"]["labels"] if k.startswith(aggregate)} == {
         "view", "edit", "admin",
     }  # fmt: skip
