@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -36,7 +38,6 @@ from modelwright.common.resources import (
     pods_of_deployments,
 )
 from modelwright.engine.cache import Blindness, View
-from modelwright.engine.compare import digest
 from modelwright.engine.objects import Body, Key, ResourceType, deleting, labels, name
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.analysis.counts import StepCounts
@@ -104,9 +105,8 @@ class Observed(Primary):
     def spec_hash(self) -> str:
         """Hash of the spec without the number of pods, and how that is chosen: an autoscaler may change it at any time,
         and that says nothing about a revision."""
-        return digest(
-            {name: value for name, value in self.body["spec"].items() if name not in NUMBER_OF_PODS}
-        )
+        rest = {name: value for name, value in self.body["spec"].items() if name not in NUMBER_OF_PODS}
+        return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]
 
     def is_of_this_spec(self, canary: CanaryRevision) -> bool:
         """True if a canary was started, or given up, under the present spec, whatever its number of pods was."""

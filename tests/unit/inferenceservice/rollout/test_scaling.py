@@ -35,8 +35,8 @@ class Scaled:
 
     def __init__(self, seed: int, strategy: str, *, least: int) -> None:
         self.random, self.least = Random(seed), least
-        more = {"bakeSeconds": self.random.choice((0, 60)), "progressDeadlineSeconds": 120}
-        self.world = World(a_spec(replicas=self._number() or 1, **STRATEGIES[strategy], **more))
+        rollout: dict[str, Any] = {**STRATEGIES[strategy], "bakeSeconds": self.random.choice((0, 60))}
+        self.world = World(a_spec(replicas=self._number() or 1, progressDeadlineSeconds=120, **rollout))
         self.world.names(0)
         for look in range(3):
             self.world.all_ready()
