@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml stores/pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories schedules verdicts gates drift estimators test provisions stores prometheus cluster cluster-down gateway images quickstart release bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-monitor bench-tokens bench-docs soak
+.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories schedules verdicts gates drift estimators test provisions stores prometheus cluster cluster-down gateway network-policies network-policies-off firewall images quickstart release bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-monitor bench-tokens bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,15 @@ cluster-down: ## Remove the cluster and every trace of it
 
 gateway: cluster ## Add the Gateway API and Traefik to the cluster on this host (the first time: minutes)
 	@if $(PYTHON) -c 'from cluster import kind; raise SystemExit(kind.engine_answers())'; then $(PYTHON) -m cluster gateway; fi
+
+network-policies: cluster ## Enforce NetworkPolicies on the cluster on this host; network-policies-off: no more
+	@$(PYTHON) -m cluster network-policies
+
+network-policies-off:
+	@$(PYTHON) -m cluster network-policies-off
+
+firewall: ## Compile what enforces NetworkPolicies, for the tests of them
+	@$(PYTHON) -m cluster firewall
 
 images: ## Build the images that have changed and load them into the cluster
 	@$(PYTHON) -m images
@@ -102,6 +111,7 @@ provisions:
 	@$(MAKE) --no-print-directory images
 	@$(MAKE) --no-print-directory stores
 	@$(MAKE) --no-print-directory prometheus
+	@$(MAKE) --no-print-directory firewall
 
 bench: bench-servers bench-path bench-rollouts bench-tables bench-stores bench-monitor ## Measure everything: speed beside other servers, what a user waits for, what callers lose
 

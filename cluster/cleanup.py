@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from cluster import network, processes
+from cluster import network, network_policies, processes
 from cluster.paths import STATE
 from cluster.shell import StepError, succeeds
 
@@ -17,10 +17,11 @@ def remove_all() -> None:
     processes.end_all()
     _unmount()
     network.tear_down()
+    network_policies.destroy_sets()
     processes.remove_cgroups()
     shutil.rmtree(STATE, ignore_errors=True)
     _remove_strays()
-    if left := [*network.leftovers(), *_mounts()]:
+    if left := [*network.leftovers(), *network_policies.sets(), *_mounts()]:
         raise StepError("still there after the clean-up: " + ", ".join(left))
 
 

@@ -28,6 +28,7 @@ PROGRAMS = frozenset(
         "kube-apiserver",
         "kube-controller-manager",
         "kube-proxy",
+        "kube-router-firewall",
         "kube-scheduler",
         "kubelet",
         "traefik",
@@ -84,6 +85,17 @@ def require_running(daemons: list[Daemon]) -> None:
 def running() -> set[str]:
     """Return the names of the cluster's programs that run."""
     return {name for _, name in _ours()}
+
+
+def end(name: str) -> None:
+    """End a program of the cluster, if it runs."""
+    deadline = time.monotonic() + 20
+    while pids := [pid for pid, known in _ours() if known == name]:
+        if time.monotonic() > deadline:
+            raise StepError(f"the processes {pids} do not end; look at them with `ps -fp PID`")
+        for pid in pids:
+            _kill(pid)
+        time.sleep(0.1)
 
 
 def end_all() -> None:

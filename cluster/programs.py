@@ -1,4 +1,5 @@
-"""Compiles Kubernetes, Helm, Traefik and kwok from their Go modules, once per version, and links them."""
+"""Compiles Kubernetes, Helm, Traefik, kwok and the firewall of kube-router from their Go modules, once per version, and
+links them."""
 
 import hashlib
 import json
@@ -13,6 +14,8 @@ from cluster.steps import step
 
 SOURCES = Path(__file__).parent / "programs"
 TRAEFIK_MODULE = Path(__file__).parent / "traefik"
+FIREWALL_MODULE = Path(__file__).parent / "firewall"
+FIREWALL = "kube-router-firewall"
 NAMES = (
     "coredns",
     "etcd",
@@ -94,6 +97,17 @@ def gateway_api() -> Path:
 def actionlint() -> Path:
     """Return the folder with actionlint."""
     return installed("github.com/rhysd/actionlint/cmd/actionlint", ACTIONLINT)
+
+
+def firewall() -> Path:
+    """Return the folder with the firewall that enforces NetworkPolicies: kube-router's, without the rest of it."""
+    folder = CACHE / f"firewall-{_fingerprint(FIREWALL_MODULE, ('go.mod', 'go.sum', 'main.go'))}"
+    if not folder.exists():
+        with step("compile the firewall of kube-router (only the first time)"):
+            partial = _partial(folder)
+            _build(["-ldflags", "-s -w", "-o", str(partial / FIREWALL), "."], FIREWALL_MODULE, FIREWALL)
+            partial.rename(folder)
+    return folder
 
 
 def kwok() -> Path:
