@@ -48,7 +48,7 @@ def test_a_manifest_is_taken(kind: str, part: dict[str, Any]) -> None:
 
 
 def test_every_kind_of_block_is_known() -> None:
-    assert {kind for kind, _ in parts()} == {*KINDS, "NetworkPolicy", "stores"}
+    assert {kind for kind, _ in parts()} == {*KINDS, "stores"}
 
 
 def test_the_values_are_taken_by_the_chart() -> None:
