@@ -72,7 +72,11 @@ class Metrics:
     ) -> None:
         """Adds the values that are read at each scrape."""
         for name, what, value in (
-            ("modelwright_queue_depth", "Objects that wait to be reconciled.", depth),
+            (
+                "modelwright_queue_depth",
+                "Objects that wait to be reconciled; 0 while another process leads.",
+                depth,
+            ),
             (
                 "modelwright_queue_oldest_seconds",
                 "How long the first of them has waited while this process leads.",

@@ -113,8 +113,8 @@ class Operator:
         self.watcher = Watcher(kinds, self.intake, self._client, configuration, settings.namespace)
         self.health = HealthServer(self._livez, self._readyz, self.metrics.text)
         self.metrics.watch(
-            depth=lambda: len(self._queue),
             # While another process leads keys only gather: what counts begins with our own lead.
+            depth=lambda: len(self._queue) if self.election.may_write() else 0,
             oldest=lambda: min(self._queue.oldest_age(), self.election.leading_for()),
             leader=lambda: float(self.election.may_write()),
         )

@@ -97,6 +97,7 @@ async def test_a_standby_may_leave_objects_waiting_for_hours(bench: Bench) -> No
     await bench.pass_time(10_000, leading=False)
 
     assert measured(bench, "modelwright_queue_oldest_seconds") == 0
+    assert measured(bench, "modelwright_queue_depth") == 0
 
 
 async def test_a_standby_that_takes_over_has_time_to_work_on_what_has_gathered(bench: Bench) -> None:
@@ -105,6 +106,7 @@ async def test_a_standby_that_takes_over_has_time_to_work_on_what_has_gathered(b
     await bench.pass_time(10, leading=True)
 
     assert measured(bench, "modelwright_queue_oldest_seconds") == 10
+    assert measured(bench, "modelwright_queue_depth") == 1
 
 
 async def test_without_watches_it_is_not_alive(bench: Bench) -> None:
