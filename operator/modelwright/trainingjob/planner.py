@@ -245,7 +245,8 @@ def _ended_badly(observed: Observed, run: Run, job: Body, problem: Problem, now:
         return _by_version(observed, run, job, now)
     if is_unchanged(problem) and run.known_digest is not None:
         skipped = ended(run, now, "Skipped", reason=problem.reason, message=problem.message)
-        return RunPlan(skipped, _summary_of_terminal(observed, skipped))
+        # The run that the state is of then, and its version, are those of the next look.
+        return RunPlan(skipped, summary_of_progress(run, Running("fetch"), _needs(observed.spec)))
     return _failed(run, problem, now)
 
 

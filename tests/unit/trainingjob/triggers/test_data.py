@@ -89,6 +89,18 @@ def test_new_data_that_is_the_same_after_all_is_no_news_again() -> None:
     assert job.status["triggers"]["marker"] == "two"
 
 
+def test_a_run_that_finds_the_same_data_is_at_no_moment_a_failure() -> None:
+    job = looks_at(a_trained_job(), "two")
+    job.pod().fails("fetch", "DataUnchanged", "the data is that of the last run")
+    job.job_fails()
+    reasons = []
+    while job.looks_once():
+        reasons.append(job.reason)
+
+    assert (job.run["state"], job.reason) == ("Skipped", "RunSucceeded")
+    assert "RunFailed" not in {*reasons, *(event.reason for event in job.world.told.events)}
+
+
 def test_what_a_run_has_seen_itself_is_no_change() -> None:
     job = looks_at(a_trained_job(), "two")
     job.pod().finishes(fetched={**fetched(), "marker": "three"})
