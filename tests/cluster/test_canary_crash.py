@@ -106,11 +106,11 @@ def test_pods_that_go_while_no_node_takes_new_ones_cost_no_request(kubectl: Kube
             kubectl.run("delete", "pod", first, timeout=60)
             callers.answered_everywhere()
             waiting = kubectl.get("mwisvc", NAME)
-            assert waiting["status"]["replicas"] == 1
+            assert waiting["status"]["readyReplicas"] == 1
             assert condition(waiting, "Available")["status"] == "True"  # type: ignore[index]
-        kubectl.wait("mwisvc", NAME, lambda found: found["status"]["replicas"] == 2, what="whole again")
+        kubectl.wait("mwisvc", NAME, lambda found: found["status"]["readyReplicas"] == 2, what="whole again")
         kubectl.run("delete", "pod", second, timeout=60)
-        kubectl.wait("mwisvc", NAME, lambda found: found["status"]["replicas"] == 2, what="whole again")
+        kubectl.wait("mwisvc", NAME, lambda found: found["status"]["readyReplicas"] == 2, what="whole again")
         asks(kubectl, "promote-full", status["canary"]["revision"])
         done = kubectl.condition("mwisvc", NAME, "Ready", "True", "Serving", within=60)
         callers.answered_everywhere()

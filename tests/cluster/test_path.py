@@ -171,7 +171,7 @@ def test_what_is_served_outlives_what_it_came_from(kubectl: Kubectl) -> None:
     kubectl.delete("modelversion", version, AS_GARBAGE_COLLECTOR)
     lost = kubectl.condition("inferenceservice", "cancer", "Ready", "False", "ModelNotFound")
     kubectl.patch("mwisvc", "cancer", {"spec": {"replicas": 2}})
-    kubectl.wait("mwisvc", "cancer", lambda found: found["status"].get("replicas") == 2, within=120)
+    kubectl.wait("mwisvc", "cancer", lambda found: found["status"].get("readyReplicas") == 2, within=120)
     answer, _ = predict(kubectl, "cancer", REQUEST)
 
     assert condition(lost, "Available")["status"] == "True"  # type: ignore[index]
@@ -217,7 +217,7 @@ def test_replicas_go_up_down_and_to_nothing(cancer: Kubectl) -> None:
     for replicas in (2, 0, 1):
         cancer.patch("mwisvc", "scaled", {"spec": {"replicas": replicas}})
         found = cancer.condition("mwisvc", "scaled", "Ready", "True", within=120)
-        assert found["status"]["replicas"] == replicas
+        assert found["status"]["readyReplicas"] == found["status"]["replicas"] == replicas
         available = condition(found, "Available")
         assert available is not None
         expected = ("True", "PodsReady") if replicas else ("False", "ScaledToZero")

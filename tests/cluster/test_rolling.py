@@ -33,7 +33,7 @@ def wait_for_new_pods(kubectl: Kubectl, old: set[str]) -> None:
 
     def replaced(found: Object) -> bool:
         pods = names(kubectl)
-        return len(pods) == 2 and not pods & old and found["status"].get("replicas") == 2
+        return len(pods) == 2 and not pods & old and found["status"].get("readyReplicas") == 2
 
     kubectl.wait("mwisvc", NAME, replaced, within=180, what="served by other pods")
     kubectl.condition("mwisvc", NAME, "Ready", "True", within=120)

@@ -17,8 +17,10 @@ from modelwright.common.conditions import true_condition
 from modelwright.common.indexes import VERSIONS_OF_DIGEST
 from modelwright.common.primary import Primary
 from modelwright.common.resources import (
+    AUTOSCALERS,
     CONFIG_MAPS,
     DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
     GATEWAYS,
     HTTP_ROUTES,
     INFERENCE_SERVICE,
@@ -251,7 +253,8 @@ class Promises:
     def before_delete(self, key: Key) -> None:
         """The operator is about to delete an object."""
         self._before_leaving(key)
-        leftovers = key.resource in {CONFIG_MAPS, HTTP_ROUTES} or (
+        beside = {CONFIG_MAPS, HTTP_ROUTES, AUTOSCALERS, DISRUPTION_BUDGETS}
+        leftovers = key.resource in beside or (
             key.resource == SERVICES and key.name != labels(self.cluster.objects[key])[INFERENCE_SERVICE]
         )
         assert leftovers or key.resource in {JOBS, DEPLOYMENTS, MODEL_VERSIONS}, f"the operator deletes {key}"

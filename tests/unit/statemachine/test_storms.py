@@ -24,8 +24,10 @@ from unit.statemachine.promises import TERMINAL, Promises, Watched
 
 from modelwright.api.requests import ANNOTATION
 from modelwright.common.resources import (
+    AUTOSCALERS,
     CONFIG_MAPS,
     DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
     GATEWAYS,
     HTTP_ROUTES,
     INFERENCE_SERVICES,
@@ -44,7 +46,10 @@ from modelwright.engine.objects import Body, Key, ResourceType, labels, metadata
 SOAK = int(os.environ.get("MODELWRIGHT_SOAK", "0"))
 MOST_ROUNDS = 60
 MOST_LOOKS = 400
-OURS = (PODS, JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, HTTP_ROUTES, GATEWAYS)
+OURS = (
+    *(PODS, JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, HTTP_ROUTES, GATEWAYS),
+    *(AUTOSCALERS, DISRUPTION_BUDGETS),
+)
 # Not "pause", which nobody in a storm would take back: nothing would ever settle.
 ACTIONS = ("promote", "promote-full", "abort", "resume", "retry", "undo", "nonsense")
 STEPS = [{"weight": 10, "holdSeconds": 5}, {"weight": 60, "mirror": 20, "holdSeconds": 5}]
@@ -177,6 +182,31 @@ class Storm(RuleBasedStateMachine):
         before = self.cluster.objects.get(Key(INFERENCE_SERVICES, NAMESPACE, name), {"spec": {}})["spec"]
         kept = {part: value for part, value in before.items() if part == "gateway"}
         self._write(INFERENCE_SERVICES, name, {**spec, **kept})
+
+    @rule(
+        name=NAMES,
+        numbers=st.lists(st.integers(0, 3), min_size=1, max_size=3),
+        wanted=st.booleans(),
+        fates=LATER,
+    )
+    def an_autoscaler_changes_its_mind(
+        self, name: str, numbers: list[int], wanted: bool, fates: list[Fate]
+    ) -> None:
+        """One of the operator's, or, if the spec wants none, another one; in a hurry, and then for a while."""
+        key = Key(INFERENCE_SERVICES, NAMESPACE, name)
+        for number in numbers:
+            if key in self.cluster.objects:
+                others = {"replicas", "autoscaling"}
+                spec = {
+                    part: value
+                    for part, value in self.cluster.objects[key]["spec"].items()
+                    if part not in others
+                }
+                scaling = {"autoscaling": {"maxReplicas": 3}} if wanted else {}
+                self._write(INFERENCE_SERVICES, name, {**spec, **scaling, "replicas": number})
+            self.all_news_arrives()
+            self.the_operator_works(5)
+        self.a_while_goes_by(fates)
 
     @rule(name=NAMES, version=VERSIONS, steps=st.integers(1, 2), fates=LATER)
     def a_canary_gets_its_share(self, name: str, version: str, steps: int, fates: list[Fate]) -> None:
