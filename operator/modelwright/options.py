@@ -26,6 +26,18 @@ from modelwright.api.base import (
     UNKNOWN_RESOURCE,
     ResourceRequirements,
 )
+from modelwright.api.podtemplate import (
+    MANAGED_BY_KEY,
+    MOST,
+    NO_KEY,
+    OWN_KEY,
+    OWN_KEYS,
+    QUALIFIED,
+    PodMetadata,
+    PodTemplate,
+    PodTemplateSpec,
+    Toleration,
+)
 from modelwright.api.stores import IDENTITY_OF, Store
 from modelwright.common.settings import ClaimSettings, ImagePolicy, Prometheus, Settings, StoreDefault
 
@@ -65,6 +77,9 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         passed_headers=given.pass_headers,
         image_pull_policy=given.image_pull_policy,
         image_pull_secrets=tuple(given.image_pull_secret),
+        pod_template=defaults.pod_template if given.pod_template is None else given.pod_template,
+        training_pod_template=given.training_pod_template,
+        serving_pod_template=given.serving_pod_template,
         artifacts_uri=given.artifacts_uri,
         claim=ClaimSettings(given.artifacts_size, given.artifacts_storage_class, given.artifacts_access_mode),
         stores=given.stores,
@@ -124,6 +139,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--image-pull-secret", action="append", default=[], help="may be given more than once"
     )
+    for kind, whose in (
+        ("", "all pods (default: user and group 65532)"),
+        ("training-", "pods of TrainingJobs and ModelVersions, over that of all"),
+        ("serving-", "pods of InferenceServices, over that of all"),
+    ):
+        parser.add_argument(
+            f"--{kind}pod-template",
+            type=_pod_template,
+            metavar="JSON",
+            help=f"labels, placing and identity of {whose}, as spec.podTemplate",
+        )
     parser.add_argument(
         "--artifacts-uri",
         type=_artifacts_uri,
@@ -302,6 +328,53 @@ def _store_problem(prefix: str, store: Store) -> str | None:
         return "identity: clientId and tenantId go together"
     if identity.service_account is not None and scheme != "gs":
         return "identity: serviceAccount goes with workloadIdentityProvider"
+    return None
+
+
+def _pod_template(text: str) -> PodTemplate:
+    """What is said of pods, from JSON; argparse shows the message of an error, which quotes no value."""
+    try:
+        template = PodTemplate.model_validate(json.loads(text), extra="forbid", by_name=False)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in fault["loc"]) or "the template"
+        raise argparse.ArgumentTypeError(f"{where}: {fault['msg']}") from error
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("it is no JSON") from error
+    if problem := _template_problem(template):
+        raise argparse.ArgumentTypeError(problem)
+    return template
+
+
+def _template_problem(template: PodTemplate) -> str | None:
+    """The rule of the API that a template breaks; None if it breaks none."""
+    metadata, spec = template.metadata or PodMetadata(), template.spec or PodTemplateSpec()
+    for field, keys in (("metadata.labels", metadata.labels), ("metadata.annotations", metadata.annotations)):
+        if any(key == MANAGED_BY_KEY or re.search(OWN_KEY, key) for key in keys or ()):
+            return f"{field}: {OWN_KEYS}"
+    given = {
+        "metadata.labels": metadata.labels,
+        "metadata.annotations": metadata.annotations,
+        "spec.nodeSelector": spec.node_selector,
+    }
+    for field, keys in given.items():
+        if not all(re.search(QUALIFIED, key) for key in keys or ()):
+            return f"{field}: {NO_KEY}"
+    sizes = {**given, "spec.tolerations": spec.tolerations, "spec.imagePullSecrets": spec.image_pull_secrets}
+    for field, entries in sizes.items():
+        if len(entries or ()) > MOST:
+            return f"{field}: it may have at most {MOST} entries"
+    return next((problem for each in spec.tolerations or () if (problem := _toleration_problem(each))), None)
+
+
+def _toleration_problem(toleration: Toleration) -> str | None:
+    """The rule of the API that a toleration breaks; None if it breaks none."""
+    if toleration.operator == "Exists" and toleration.value:
+        return "spec.tolerations: operator Exists has no value"
+    if toleration.key is None and toleration.operator != "Exists":
+        return "spec.tolerations: without a key the operator has to be Exists"
+    if toleration.toleration_seconds is not None and toleration.effect != "NoExecute":
+        return "spec.tolerations: tolerationSeconds goes with effect NoExecute"
     return None
 
 

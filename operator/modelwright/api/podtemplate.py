@@ -29,10 +29,16 @@ NO_KEY = "keys are NAME or DOMAIN/NAME, such as team or example.com/team: correc
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 # The largest id that Kubernetes takes.
 MOST_ID = 2147483647
+# What the API takes of labels, tolerations and the like, and what three templates over each other hold at most.
+MOST = 32
+MOST_MERGED = 4 * MOST
 
 Key = Annotated[str, Field(min_length=1, max_length=317, pattern=QUALIFIED)]
 LabelValue = Annotated[str, Field(pattern=LABEL_VALUE, max_length=63)]
 Id = Annotated[int, Field(ge=0, le=MOST_ID)]
+# A merged template is kept in a status, and may hold more than a spec.
+MapBounds = Field(max_length=MOST_MERGED, json_schema_extra={"maxProperties": MOST})
+ListBounds = Field(max_length=MOST_MERGED, json_schema_extra={"maxItems": MOST})
 
 
 def _map_rules(field: str) -> tuple[dict[str, str], ...]:
@@ -54,12 +60,12 @@ class PodMetadata(Model):
 
     model_config = rules(*_map_rules("labels"), *_map_rules("annotations"))
 
-    labels: Annotated[dict[str, LabelValue], Field(max_length=32)] | None = Field(
+    labels: Annotated[dict[str, LabelValue], MapBounds] | None = Field(
         default=None,
         description="Labels of the pods, and of their Job or Deployment: of a team, a cost centre.",
     )
-    annotations: Annotated[dict[str, Annotated[str, Field(max_length=2048)]], Field(max_length=32)] | None = (
-        Field(default=None, description="Annotations of the pods: of a service mesh, a log collector.")
+    annotations: Annotated[dict[str, Annotated[str, Field(max_length=1024)]], MapBounds] | None = Field(
+        default=None, description="Annotations of the pods: of a service mesh, a log collector."
     )
 
 
@@ -195,10 +201,10 @@ class PodTemplateSpec(Model):
         ),
     )
 
-    node_selector: Annotated[dict[str, LabelValue], Field(max_length=32)] | None = Field(
+    node_selector: Annotated[dict[str, LabelValue], MapBounds] | None = Field(
         default=None, description="Labels that a node must have."
     )
-    tolerations: Annotated[list[Toleration], Field(max_length=32)] | None = Field(
+    tolerations: Annotated[list[Toleration], ListBounds] | None = Field(
         default=None, description="Taints that the pods tolerate. They are added to the administrator's."
     )
     affinity: Annotated[FreeForm, Field(max_length=3)] | None = Field(
@@ -224,7 +230,7 @@ class PodTemplateSpec(Model):
         description="ServiceAccount of the pods, in the same namespace. Its token is not mounted: it is for identities "
         "of stores, for pull secrets and for admission policies.",
     )
-    image_pull_secrets: Annotated[list[PullSecret], Field(max_length=16)] | None = Field(
+    image_pull_secrets: Annotated[list[PullSecret], ListBounds] | None = Field(
         default=None,
         description="Secrets that images are pulled with. They are added to the administrator's.",
     )

@@ -708,9 +708,9 @@ class Run(Model):
         default=None, description="Digest of the recipe: what of the spec makes another model."
     )
     cause: Cause | None = Field(default=None, description="Why it was started.")
-    state: Literal["Pending", "Queued", "Running", "Succeeded", "Failed", "Superseded", "Skipped"] = Field(
-        description="Pending (has no Job yet, or waits to get another one), Queued (its Job waits in a queue of "
-        "Kueue), Running, then one of Succeeded, Failed, Superseded, Skipped (there was nothing to train) for good."
+    state: Literal["Pending", "Running", "Succeeded", "Failed", "Superseded", "Skipped"] = Field(
+        description="Pending (has no Job yet, waits to get another one, or its Job waits in a queue: reason Queued), "
+        "Running, then one of Succeeded, Failed, Superseded, Skipped (there was nothing to train) for good."
     )
     job: Label = Field(description="Name of the Job.")
     job_uid: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Uid of the Job.")
@@ -721,9 +721,7 @@ class Run(Model):
         default=None, description="When its first Job was made, or left the queue."
     )
     completion_time: Timestamp | None = Field(default=None, description="When it ended.")
-    reason: Reason | None = Field(
-        default=None, description="Why it failed, or why it waits for another Job, in one word."
-    )
+    reason: Reason | None = Field(default=None, description="Why it failed, or why it waits, in one word.")
     message: Message | None = Field(default=None, description="The same in a sentence.")
     known_digest: Digest | None = Field(
         default=None,

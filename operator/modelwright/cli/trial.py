@@ -78,8 +78,25 @@ def trial(texts: Iterable[str], name: str | None) -> Trial:
         sources={folder: place for folder, place in places.items() if place is not None},
         environment={**source_variables(data), **_reached(data)},
         files=dict(_files(data, manifests)),
-        own=trainer_variables(spec) if "image" in spec["trainer"] else None,
+        own=dict(_own(spec, manifests)) if "image" in spec["trainer"] else None,
     )
+
+
+def _own(spec: Mapping[str, Any], manifests: Iterable[Manifest]) -> Iterator[tuple[str, str]]:
+    """The variables of the user's own trainer. One from a Secret or ConfigMap that the manifests do not hold is left
+    out: then the program has that of this shell."""
+    elsewhere = {
+        each["name"]: each["valueFrom"] for each in spec["trainer"].get("env") or () if each.get("valueFrom")
+    }
+    for name, value in trainer_variables(spec).items():
+        if name not in elsewhere:
+            yield name, value
+            continue
+        for field, kind in (("secretKeyRef", "Secret"), ("configMapKeyRef", "ConfigMap")):
+            reference = elsewhere[name].get(field)
+            held = reference and _held(kind, reference["name"], reference["key"], manifests)
+            if held is not None:
+                yield name, held.decode(errors="replace")
 
 
 def _documents(text: str) -> list[Manifest]:

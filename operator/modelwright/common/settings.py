@@ -7,9 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from modelwright.api.podtemplate import PodSecurity, PodTemplate, PodTemplateSpec
 from modelwright.api.stores import Store
 
 DEFAULT_CLAIM = "modelwright-artifacts"
+# The user and the group of pods of which nothing else is said.
+DEFAULT_ID = 65532
+DEFAULT_POD_TEMPLATE = PodTemplate(
+    spec=PodTemplateSpec(
+        security_context=PodSecurity(
+            run_as_user=DEFAULT_ID,
+            run_as_group=DEFAULT_ID,
+            fs_group=DEFAULT_ID,
+            fs_group_change_policy="OnRootMismatch",
+        )
+    )
+)
 # When running revisions get a new image of the server: with their next rollout, or now, a few services at a time.
 ImagePolicy = Literal["OnNextRollout", "Now"]
 
@@ -53,6 +66,10 @@ class Settings:
     passed_headers: tuple[str, ...] = ()
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
+    # What is said of all pods, and over that of those of one kind. Without ids the platform gives them (OpenShift).
+    pod_template: PodTemplate = DEFAULT_POD_TEMPLATE
+    training_pod_template: PodTemplate | None = None
+    serving_pod_template: PodTemplate | None = None
     artifacts_uri: str | None = None
     claim: ClaimSettings = field(default_factory=ClaimSettings)
     stores: tuple[StoreDefault, ...] = ()

@@ -45,6 +45,7 @@ from modelwright.inferenceservice.monitoring.state import Watch, watch
 from modelwright.inferenceservice.objectives import alert_rules
 from modelwright.inferenceservice.observed import Observed, observe
 from modelwright.inferenceservice.revision import image
+from modelwright.inferenceservice.revision.placing import placed
 from modelwright.inferenceservice.revision.revisions import Revisions, is_kept
 from modelwright.inferenceservice.revision.target import Unresolved, target
 from modelwright.inferenceservice.rollout import decision_log, standin
@@ -77,7 +78,7 @@ class InferenceServicePlanner:
             before = partial(image.ahead, view, key, requested.image, most)
             chosen = image.choice(observed.status, requested, observed.is_of_this_spec, self.settings, before)
             requested = chosen.revision
-        revisions = advance(observed, requested, now)
+        revisions = placed(observed, advance(observed, requested, now), self.settings)
         summary = gateway.overruled(ready.summary(observed, requested, revisions), observed.outside)
         in_the_way = [each for each in observed.refusals if each not in _beside(observed)]
         summary = with_refusals(image.announced(summary, chosen, self.settings), in_the_way)

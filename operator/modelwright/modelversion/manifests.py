@@ -27,6 +27,7 @@ from modelwright.workload.podspec import (
     pod_spec,
 )
 from modelwright.workload.podstatus import Problem
+from modelwright.workload.podtemplate import pod_annotations, pod_labels, training_template
 from modelwright.workload.signatures import KEY, key_volume, named
 from modelwright.workload.sources import sources
 from modelwright.workload.store import artifacts
@@ -44,7 +45,9 @@ STORE = "modelwright.dev/store"
 
 def verify_job(observed: Observed, settings: Settings, after: Problem | None = None) -> Create:
     """The Job that checks the digest and the content of the file. `after`: why the previous Job failed."""
-    labels = child_labels(observed.body, **{MODEL_VERSION: observed.name})
+    template = training_template(settings)
+    labels = {**pod_labels(template), **_own_labels(observed)}
+    given = pod_annotations(template)
     notes = {
         **({PREVIOUS_FAILURE: f"{after.reason}: {after.message}"} if after else {}),
         **({STORE: store} if (store := _store(observed)) else {}),
@@ -64,10 +67,17 @@ def verify_job(observed: Observed, settings: Settings, after: Problem | None = N
             "backoffLimit": 2,
             "activeDeadlineSeconds": DEADLINE_SECONDS,
             "podFailurePolicy": failure_policy(*steps_of(observed)),
-            "template": {"metadata": {"labels": labels}, "spec": _pod(observed, settings)},
+            "template": {
+                "metadata": {"labels": labels, **({"annotations": given} if given else {})},
+                "spec": _pod(observed, settings),
+            },
         },
     }
     return Create(observed.job_key, body)
+
+
+def _own_labels(observed: Observed) -> dict[str, str]:
+    return child_labels(observed.body, **{MODEL_VERSION: observed.name})
 
 
 def steps_of(observed: Observed) -> tuple[str, ...]:
@@ -113,6 +123,7 @@ def verify_document(observed: Observed) -> dict[str, Any]:
 def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     """The pod: verify alone, or after fetch if there is data to score the model on. Only fetch knows where that is."""
     uri, evaluate = str(observed.artifact["uri"]), observed.spec.get("evaluate")
+    template, counted = training_template(settings), _own_labels(observed)
     kept, store = artifacts(uri, read_only=True), version_use(observed.body, "artifacts", "artifact.store")
     storing = access(settings, store, *champion_uses(observed.champion if evaluate else None))
     document = {"MODELWRIGHT_VERIFY": json.dumps(verify_document(observed), sort_keys=True)}
@@ -122,7 +133,7 @@ def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     given = {**document, **storing.env}
     if evaluate is None:
         verify = _container(STEP, settings, mounts, given)
-        return pod_spec(settings, volumes, restartPolicy="Never", containers=[verify])
+        return pod_spec(template, counted, volumes, restartPolicy="Never", containers=[verify])
     read, reading = sources(evaluate), access(settings, *source_uses(evaluate, "evaluate.store"), store)
     fetch = _container(
         FETCH, settings, (*kept.mounts, HOLDOUT, *read.mounts, *reading.mounts),
@@ -131,7 +142,8 @@ def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     rival = champion_parts(observed.champion, uri, observed.champion_claim)
     verify = _container(STEP, settings, (*mounts, HOLDOUT_READ, *rival.mounts), given)
     return pod_spec(
-        settings,
+        template,
+        counted,
         (*volumes, *rival.volumes, empty_dir("holdout"), *read.volumes, *reading.volumes),
         restartPolicy="Never",
         initContainers=[fetch],

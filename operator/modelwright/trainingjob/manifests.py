@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from modelwright.api import API_VERSION
 from modelwright.api.base import Model
 from modelwright.api.gates import ApprovalPolicy, ChampionRef, OnInconclusive, User
-from modelwright.api.rundocument import run_document, source_variables, trainer_variables
+from modelwright.api.podtemplate import PodTemplate
+from modelwright.api.rundocument import run_document, source_variables
 from modelwright.api.storedocument import Use, source_uses
 from modelwright.api.trainingjob import Run
 from modelwright.api.triggers import Cause
@@ -31,6 +32,7 @@ from modelwright.trainingjob.runs import (
     champion_in,
     champion_named,
 )
+from modelwright.trainingjob.trainer import own_mounts, own_volumes, trainer_environment, without_devices
 from modelwright.workload.champion import champion_document, champion_parts, champion_uses
 from modelwright.workload.podspec import (
     annotation_volume,
@@ -42,6 +44,14 @@ from modelwright.workload.podspec import (
     whole_secret_volume,
 )
 from modelwright.workload.podstatus import container_statuses
+from modelwright.workload.podtemplate import (
+    QUEUE,
+    pod_annotations,
+    pod_labels,
+    pods_hash,
+    queue_labels,
+    training_template,
+)
 from modelwright.workload.signatures import KEY, key_volume, named
 from modelwright.workload.sources import VOLUME, sources
 from modelwright.workload.store import artifacts, claim_of, store_uri
@@ -111,23 +121,26 @@ def champion_ref(champion: Body | None) -> ChampionRef | None:
 
 def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, Any]:
     """The Job of a run: its steps in one pod. The hold-out is in a volume that the trainer does not mount."""
-    labels = child_labels(observed.body, **{TRAINING_JOB: observed.name})
-    spec = observed.spec
+    spec, template, queue = observed.spec, template_of(observed, settings), queue_labels(observed.body)
+    labels = {**pod_labels(template), **_own_labels(observed)}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": run.job,
             "namespace": observed.namespace,
-            "labels": labels,
+            "labels": {**labels, **queue},
             "annotations": {
                 RECIPE_HASH: recipe_hash(observed.body),
                 GENERATION: str(observed.generation),
+                **pods_hash(template, queue),
                 **({CAUSE: _cause(run.cause)} if run.cause else {}),
             },
             "ownerReferences": [owner_reference(observed.body)],
         },
         "spec": {
+            # From here on Kueue says when it runs. The Job is written once, so that nothing else changes this field.
+            **({"suspend": True} if QUEUE in queue else {}),
             "backoffLimit": spec.get("backoffLimit", 2),
             "activeDeadlineSeconds": spec.get("activeDeadlineSeconds", 3600),
             "podFailurePolicy": failure_policy(*steps_of(spec)),
@@ -135,6 +148,7 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
                 "metadata": {
                     "labels": labels,
                     "annotations": {
+                        **pod_annotations(template),
                         RUN_ANNOTATION: _text(observed, run, settings),
                         **_terms(spec),
                         **_stores(spec),
@@ -144,6 +158,15 @@ def job_manifest(observed: Observed, run: Run, settings: Settings) -> dict[str, 
             },
         },
     }
+
+
+def template_of(observed: Observed, settings: Settings) -> PodTemplate:
+    """What is said of the pods of this TrainingJob by now."""
+    return training_template(settings, observed.spec.get("podTemplate"))
+
+
+def _own_labels(observed: Observed) -> dict[str, str]:
+    return child_labels(observed.body, **{TRAINING_JOB: observed.name})
 
 
 def _cause(cause: Cause) -> str:
@@ -157,8 +180,10 @@ def steps_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def document_size(observed: Observed, run: Run, settings: Settings) -> int:
-    """The size of the run document, in bytes."""
-    return len(_text(observed, run, settings).encode())
+    """The size of the run document and of the other annotations of the pods, in bytes."""
+    others = pod_annotations(template_of(observed, settings))
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in others.items())
+    return size + len(_text(observed, run, settings).encode())
 
 
 def _text(observed: Observed, run: Run, settings: Settings) -> str:
@@ -193,10 +218,11 @@ def has_other_stores(job: Body, spec: Mapping[str, Any]) -> bool:
     return bool(annotations.get(STORES_ANNOTATION) != _stores(spec).get(STORES_ANNOTATION))
 
 
-def waits_for_secrets(job: Body) -> bool:
-    """True if a pod of the Job cannot start without a Secret."""
+def waits_for_volumes(job: Body) -> bool:
+    """True if a pod of the Job cannot start without a Secret or a ConfigMap."""
     volumes = job["spec"]["template"]["spec"].get("volumes") or ()
-    return any("secret" in each and not each["secret"].get("optional") for each in volumes)
+    given = (each[kind] for each in volumes for kind in ("secret", "configMap") if kind in each)
+    return any(not source.get("optional") for source in given)
 
 
 def _terms_in(job: Body) -> dict[str, Any]:
@@ -211,7 +237,9 @@ def _terms_in(job: Body) -> dict[str, Any]:
 
 def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     data, models = observed.spec["data"], artifacts_uri(observed, settings)
-    resources = observed.spec.get("resources") or settings.training_resources
+    whole = observed.spec.get("resources") or settings.training_resources
+    # Only the trainer uses devices: other steps would hold them without a need.
+    resources = without_devices(whole)
     read, kept = sources(data), artifacts(models, read_only=False)
     store = Use("artifacts", models, "artifacts.store", (observed.spec.get("artifacts") or {}).get("store"))
     # fetch proves that the model can be stored, before anything is trained for hours.
@@ -235,13 +263,15 @@ def _pod(observed: Observed, settings: Settings) -> dict[str, Any]:
     secrets = _source_secret(data)
     folders = (empty_dir("train"), empty_dir("holdout"), empty_dir("model"), *kept.volumes, *read.volumes)
     return pod_spec(
-        settings,
+        template_of(observed, settings),
+        _own_labels(observed),
         (
             annotation_volume("run", RUN_FILE, RUN_ANNOTATION),
             *folders, *rival.volumes, *reading.volumes, *storing.volumes, *keys, *secrets,
+            *own_volumes(observed.spec["trainer"]),
         ),
         restartPolicy="Never",
-        initContainers=[*made, fetch, _trainer(observed, resources, settings)],
+        initContainers=[*made, fetch, _trainer(observed, whole, settings)],
         containers=[publish],
     )  # fmt: skip
 
@@ -292,9 +322,10 @@ def _trainer(observed: Observed, resources: Mapping[str, Any], settings: Setting
         return {**built_in, "command": ["modelwright-training", "train"]}
     image = container(
         "train", trainer["image"], settings, resources=resources, scratch="train",
-        mounts=mounts, env=trainer_variables(spec),
+        mounts=(*mounts, *own_mounts(trainer)),
     )  # fmt: skip
-    return {**image, **{key: trainer[key] for key in ("command", "args") if key in trainer}}
+    own = {key: trainer[key] for key in ("command", "args", "envFrom") if trainer.get(key)}
+    return {**image, "env": trainer_environment(spec), **own}
 
 
 def probe_job_manifest(observed: Observed, settings: Settings) -> dict[str, Any]:
@@ -343,6 +374,9 @@ def _small_job(
     volumes: Sequence[Mapping[str, Any]], step: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """A Job of one step beside the runs."""
+    template = template_of(observed, settings)
+    counted, labels = labels, {**pod_labels(template), **labels}
+    annotations = pod_annotations(template)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -357,8 +391,8 @@ def _small_job(
             "activeDeadlineSeconds": seconds,
             "podFailurePolicy": failure_policy(step["name"]),
             "template": {
-                "metadata": {"labels": dict(labels)},
-                "spec": pod_spec(settings, volumes, restartPolicy="Never", containers=[step]),
+                "metadata": {"labels": dict(labels), **({"annotations": annotations} if annotations else {})},
+                "spec": pod_spec(template, counted, volumes, restartPolicy="Never", containers=[step]),
             },
         },
     }

@@ -32,8 +32,9 @@ from modelwright.trainingjob.manifests import (
     has_other_stores,
     job_manifest,
     model_version_manifest,
+    template_of,
     uses_default_claim,
-    waits_for_secrets,
+    waits_for_volumes,
 )
 from modelwright.trainingjob.memory import HISTORY, is_outdated, recipe_hash
 from modelwright.trainingjob.observed import Observed, observe
@@ -45,9 +46,11 @@ from modelwright.trainingjob.runs import (
     at_step,
     document_in,
     ended,
+    is_queued,
     is_unchanged,
     postponed,
     published,
+    queued,
     started,
     summary_of_ended,
     summary_of_progress,
@@ -70,9 +73,11 @@ from modelwright.workload.following import (
     Progress,
     Running,
     Starting,
+    Suspended,
     follow,
 )
-from modelwright.workload.podstatus import Problem
+from modelwright.workload.podstatus import Problem, has_begun
+from modelwright.workload.podtemplate import has_other_pods, queue_labels
 from modelwright.workload.refusals import with_refusals
 from modelwright.workload.signatures import named
 from modelwright.workload.store import default_claim
@@ -202,7 +207,7 @@ class TrainingJobPlanner:
 
     def _next(self, observed: Observed, run: Run, progress: Progress, now: datetime) -> RunPlan:
         if observed.job is not None:
-            return _with_job(observed, started(run, observed.job, now), observed.job, progress, now)
+            return self._with_job(observed, run, observed.job, progress, now)
         match progress:
             case NotSeen():
                 return RunPlan(run, None, (Confirm(observed.job_key(run)),))
@@ -212,6 +217,30 @@ class TrainingJobPlanner:
             case _:
                 run = run.model_copy(update={"champion": champion_ref(observed.champion)})
                 return RunPlan(run, summary_of_waiting(run), self._start(observed, run))
+
+    def _with_job(
+        self, observed: Observed, run: Run, job: Body, progress: Progress, now: datetime
+    ) -> RunPlan:
+        if deleting(job) and run.state == "Pending" and isinstance(progress, Starting | Suspended):
+            if not is_queued(run):  # it is to be made again
+                return RunPlan(run, summary_of_waiting(run))
+        elif self._is_to_be_made_again(observed, run, job, progress):
+            # Nothing is lost with it: the next Job is of the spec of today.
+            fields = dict.fromkeys(("step", "reason", "message"))
+            run = run.model_copy(update={"state": "Pending", **fields})
+            return RunPlan(run, summary_of_waiting(run), (Delete(observed.job_key(run), uid(job)),))
+        if isinstance(progress, Suspended) and progress.queue is not None:
+            run = queued(run, job, progress.queue)
+            return RunPlan(run, summary_of_progress(run, progress))
+        return _with_job(observed, started(run, job, now), job, progress, now)
+
+    def _is_to_be_made_again(self, observed: Observed, run: Run, job: Body, progress: Progress) -> bool:
+        """True if no container of the Job has begun, and something else is said of its pods or its queue by now."""
+        if not isinstance(progress, Starting | Suspended) or run.step is not None:
+            return False
+        if any(has_begun(pod) for pod in observed.pods):
+            return False
+        return has_other_pods(job, template_of(observed, self.settings), queue_labels(observed.body))
 
 
 def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: datetime) -> RunPlan:
@@ -225,7 +254,7 @@ def _with_job(observed: Observed, run: Run, job: Body, progress: Progress, now: 
             is_due = now >= retry_at or is_outdated(job, observed.body)
             deletion = (Delete(observed.job_key(run), uid(job)),) if is_due else ()
             return RunPlan(run, summary_of_waiting(run), deletion, retry_at)
-        case Starting(problem) if is_outdated(job, observed.body) and (problem or waits_for_secrets(job)):
+        case Starting(problem) if is_outdated(job, observed.body) and (problem or waits_for_volumes(job)):
             # Nothing is lost with it: the next Job is of the spec of today.
             run = run.model_copy(update={"state": "Pending", "step": None})
             return RunPlan(run, summary_of_waiting(run), (Delete(observed.job_key(run), uid(job)),))
@@ -271,6 +300,12 @@ def _needs(spec: Mapping[str, Any]) -> str | None:
     needs = [named(signing["keySecretRef"])] if signing else []
     if source.get("secretRef"):
         needs.append(f"Secret {source['secretRef']['name']} of data.source")
+    for volume in spec["trainer"].get("volumes") or ():
+        secret, config_map = volume.get("secret"), volume.get("configMap")
+        if secret and not secret.get("optional"):
+            needs.append(f"Secret {secret['secretName']} of trainer.volumes")
+        if config_map and not config_map.get("optional"):
+            needs.append(f"ConfigMap {config_map['name']} of trainer.volumes")
     return " and the ".join(needs) or None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from modelwright.api.rundocument import public, trainer_variables
 from modelwright.engine.objects import Body
+from modelwright.trainingjob.trainer import own_parts
 
 # A ModelVersion with a larger one would be hard to read, and etcd takes 1.5 MB an object.
 MOST_BYTES = 64_000
@@ -35,7 +36,7 @@ def recipe_of(job: Body, document: Mapping[str, Any]) -> dict[str, Any] | None:
     recipe = {
         "task": document.get("task"),
         "data": _data(job, document["data"], steps),
-        "trainer": _trainer(document, train),
+        "trainer": _trainer(document, train, template),
         "seed": document.get("seed", 0),
         "resources": train.get("resources"),
         "activeDeadlineSeconds": job["spec"].get("activeDeadlineSeconds"),
@@ -100,18 +101,26 @@ def _certificates(variables: Mapping[str, str], pod: Mapping[str, Any]) -> dict[
     return {"name": name, "key": key} if name and key else None
 
 
-def _trainer(document: Mapping[str, Any], train: Mapping[str, Any]) -> dict[str, Any]:
+def _trainer(document: Mapping[str, Any], train: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, Any]:
     """The trainer, with what only the container of an own image has."""
     code = public_code(document["trainer"].get("code"))
     trainer = {**document["trainer"], **({"code": code} if code else {})}
     if "image" not in trainer:
         return trainer
     given = trainer_variables({**document, "trainer": {}})
-    own = {name: value for name, value in _variables(train).items() if given.get(name) != value}
+    references = {
+        str(each["name"]): each["valueFrom"] for each in train.get("env") or () if "valueFrom" in each
+    }
+    own = [
+        {"name": name, "valueFrom": references[name]} if name in references else _public_variable(name, value)
+        for name, value in _variables(train).items()
+        if name in references or given.get(name) != value
+    ]
     return {
         **trainer,
         **{key: train[key] for key in ("command", "args") if key in train},
-        **({"env": [_public_variable(name, value) for name, value in own.items()]} if own else {}),
+        **({"env": own} if own else {}),
+        **own_parts(train, pod),
     }
 
 

@@ -41,6 +41,8 @@ from modelwright.workload.refusals import refusal_problem
 TERMINAL = {"Succeeded", "Failed", "Superseded", "Skipped"}
 # Why fetch ends a run before training.
 DATA_UNCHANGED = "DataUnchanged"
+# Why a run is Pending whose Job waits in a queue of Kueue.
+QUEUED = "Queued"
 RUN_ANNOTATION = "modelwright.dev/run"
 # Kubernetes takes 262,144 bytes of annotations; a few others are on the pod.
 DOCUMENT_LIMIT = 250_000
@@ -73,13 +75,14 @@ class Published:
 def work(observed: Observed, run: Run) -> Work:
     """Returns the run's Job and what is known about it, as input of `follow`."""
     job = observed.job
-    is_postponed = job is not None and run.state == "Pending" and run.job_uid == uid(job)
+    has_had_job = job is not None and run.state == "Pending" and run.job_uid == uid(job)
+    is_postponed = has_had_job and run.reason != QUEUED
     return Work(
         steps=STEPS if job is None else steps_in(job),
         job=job,
         pods=observed.pods,
         refused=_refused(observed, run),
-        existed=run.state == "Running",
+        existed=run.state == "Running" or is_queued(run),
         absent=observed.job_key(run) in observed.absent,
         step_began=run.step is not None,
         start_problem=_start_problem(observed, run),
@@ -165,8 +168,10 @@ def started(run: Run, job: Body, now: datetime) -> Run:
     if run.state != "Pending":
         return run
     document = document_in(job) or {}
+    waited = {"reason": None, "message": None} if run.reason == QUEUED else {}
     return run.model_copy(
         update={
+            **waited,
             "state": "Running",
             "job_uid": uid(job),
             "start_time": run.start_time or to_timestamp(now),
@@ -191,6 +196,23 @@ def champion_named(name: object, digest: object) -> ChampionRef | None:
         return ChampionRef.model_validate({"name": name, "digest": digest})
     except ValidationError:
         return None
+
+
+def is_queued(run: Run) -> bool:
+    """True if the run has a Job that waits in a queue."""
+    return run.state == "Pending" and run.reason == QUEUED
+
+
+def queued(run: Run, job: Body, queue: str) -> Run:
+    """Returns the run in state Pending, Queued: Kueue resumes its Job. Time in the queue is no time of the run."""
+    message = (
+        f"Job {run.job} waits in the queue {queue}; Kueue starts it when there is room. If it never does: look at "
+        f"`kubectl describe workloads`, and whether Kueue and the LocalQueue {queue} of this namespace are there; "
+        "without the label kueue.x-k8s.io/queue-name of this TrainingJob no queue is waited for"
+    )
+    return run.model_copy(
+        update={"state": "Pending", "job_uid": uid(job), "step": None, "reason": QUEUED, "message": message}
+    )
 
 
 def at_step(run: Run, step: str) -> Run:
@@ -277,6 +299,13 @@ def summary_of_waiting(run: Run) -> Summary:
     return conditions.reconciling("RunStarted", f"run {run.number}: Job {run.job} starts its pod")
 
 
+def _summary_of_suspended(run: Run) -> Summary:
+    if is_queued(run):
+        return conditions.reconciling(QUEUED, f"run {run.number}: {run.message}")
+    message = f"run {run.number}: Job {run.job} is suspended (by a queue such as Kueue, or by hand)"
+    return conditions.reconciling("Suspended", message)
+
+
 def summary_of_progress(run: Run, progress: Progress, needs: str | None = None) -> Summary:
     """The summary while the Job of the newest run has not ended. `needs`: what its pod waits for if it is not there."""
     match progress:
@@ -288,8 +317,7 @@ def summary_of_progress(run: Run, progress: Progress, needs: str | None = None) 
         case Retrying(problem):
             return conditions.waiting("Retrying", f"run {run.number} is tried again after {problem.message}")
         case Suspended():
-            message = f"run {run.number}: Job {run.job} is suspended (by a queue such as Kueue, or by hand)"
-            return conditions.reconciling("Suspended", message)
+            return _summary_of_suspended(run)
         case Running(step) if run.reason is None:
             return conditions.reconciling(STEP_REASONS[step], f"run {run.number}: step {step}")
         case _:

@@ -150,7 +150,7 @@ def _missing(version: Version, trainer: Mapping[str, Any]) -> Iterator[str]:
     holdout = mapping(data.get("holdout")).get("uri")
     if any(str(uri).startswith("https://") for uri in (data.get("uri"), holdout)):
         yield "Addresses are kept without query and password: add them where the server asks for them."
-    if named := _named(data):
+    if named := [*_named(data), *_named_of_trainer(trainer)]:
         yield f"It needs these objects in its namespace: {', '.join(named)}."
     if source := mapping(data.get("source")):
         yield "The container of data.source has to write the same bytes again: the digest of the data is pinned."
@@ -160,7 +160,7 @@ def _missing(version: Version, trainer: Mapping[str, Any]) -> Iterator[str]:
         yield f"The hold-out is another source, {holdout}, and no digest pins it. It makes no other model."
     lists = (trainer.get("env"), mapping(data.get("source")).get("env"))
     variables = [mapping(each) for env in lists if isinstance(env, list) for each in env]
-    names = [str(each.get("name")) for each in variables if "value" not in each]
+    names = [str(each.get("name")) for each in variables if "value" not in each and "valueFrom" not in each]
     if names:
         yield f"Values that may be secret are not kept: fill in {', '.join(names)}."
 
@@ -177,6 +177,23 @@ def _named(data: Mapping[str, Any]) -> list[str]:
         *(f"Secret {name}" for name in secrets if name),
         *(f"ConfigMap {name}" for name in maps if name),
     ]
+
+
+def _named_of_trainer(trainer: Mapping[str, Any]) -> list[str]:
+    """The Secrets, ConfigMaps and claims that the trainer's own image is given, each once."""
+    named = []
+    for variable in map(mapping, trainer.get("env") or ()):
+        source = mapping(variable.get("valueFrom"))
+        named += [("Secret", mapping(source.get("secretKeyRef")).get("name"))]
+        named += [("ConfigMap", mapping(source.get("configMapKeyRef")).get("name"))]
+    for source in map(mapping, trainer.get("envFrom") or ()):
+        named += [("Secret", mapping(source.get("secretRef")).get("name"))]
+        named += [("ConfigMap", mapping(source.get("configMapRef")).get("name"))]
+    for volume in map(mapping, trainer.get("volumes") or ()):
+        named += [("Secret", mapping(volume.get("secret")).get("secretName"))]
+        named += [("ConfigMap", mapping(volume.get("configMap")).get("name"))]
+        named += [("PersistentVolumeClaim", mapping(volume.get("persistentVolumeClaim")).get("claimName"))]
+    return list(dict.fromkeys(f"{kind} {name}" for kind, name in named if name))
 
 
 def _on_one_line(sentence: str) -> str:

@@ -24,6 +24,7 @@ from modelwright.workload.podstatus import (
     running_step,
     step_result,
 )
+from modelwright.workload.podtemplate import queue_of
 
 # Jobs and pods come from different watches: how long to wait for the pods of a Job that has ended.
 PODS_LAG = timedelta(seconds=20)
@@ -83,7 +84,9 @@ class Deleted:
 
 @dataclass(frozen=True)
 class Suspended:
-    """The Job is suspended: it gets no pods until it is resumed."""
+    """The Job is suspended: it gets no pods until it is resumed. `queue`: the one of Kueue that resumes it."""
+
+    queue: str | None = None
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,7 @@ def follow(work: Work, now: datetime) -> Progress:
     if failed := true_condition(work.job, "Failed"):
         return _failed(work, work.job, failed, now)
     if work.job["spec"].get("suspend") or true_condition(work.job, "Suspended"):
-        return Suspended()
+        return Suspended(queue_of(work.job))
     return _under_way(work, work.job)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelwright.api.podtemplate import PodTemplate
 from modelwright.common.settings import Settings
 from modelwright.workload.podstatus import PERMANENT
+from modelwright.workload.podtemplate import pod_fields
 
-USER = 65532
 # Files of Secrets: for the user and the group of the pod.
 SECRET_MODE = 0o440
 TEMPORARY = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - a mount point inside the container
@@ -56,21 +57,15 @@ def container(
     }
 
 
-def pod_spec(settings: Settings, volumes: Sequence[Mapping[str, Any]], **parts: Any) -> dict[str, Any]:
-    """The spec of a pod without a service account token, root or service environment variables."""
-    secrets = [{"name": name} for name in settings.image_pull_secrets]
+def pod_spec(
+    template: PodTemplate, counted: Mapping[str, str], volumes: Sequence[Mapping[str, Any]], **parts: Any
+) -> dict[str, Any]:
+    """The spec of a pod without a service account token, root or service environment variables.
+
+    `counted`: the labels of the pods among which it is spread, where its template does not say.
+    """
     return {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        **({"imagePullSecrets": secrets} if secrets else {}),
+        **pod_fields(template, counted),
         "volumes": _distinct((*volumes, empty_dir("tmp"))),
         **parts,
     }

@@ -9,6 +9,7 @@ from unit.given.checks import restricted_violations
 
 from modelwright.common.settings import Settings
 from modelwright.workload.podspec import claim_volume, container, empty_dir, failure_policy, mount, pod_spec
+from modelwright.workload.podtemplate import training_template
 
 SETTINGS = Settings(serving_image="serving:1", training_image="training:1", image_pull_secrets=("registry",))
 
@@ -16,7 +17,9 @@ SETTINGS = Settings(serving_image="serving:1", training_image="training:1", imag
 def test_a_pod_of_these_parts_keeps_to_the_restricted_standard_and_has_no_token() -> None:
     step = container("fetch", "training:1", SETTINGS, resources={}, mounts=(mount("data", "/data"),))
 
-    pod = pod_spec(SETTINGS, (empty_dir("data"),), restartPolicy="Never", containers=[step])
+    pod = pod_spec(
+        training_template(SETTINGS), {}, (empty_dir("data"),), restartPolicy="Never", containers=[step]
+    )
 
     assert restricted_violations(pod) == []
     assert pod["automountServiceAccountToken"] is False

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelwright.api.inferenceservice import Revision, ServerOptions
+from modelwright.api.podtemplate import PodTemplate
 from modelwright.api.storedocument import Use
 from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION, pod_root_uid
 from modelwright.common.settings import Settings
-from modelwright.engine.objects import ROOT_UID, Body, Key, metadata
+from modelwright.engine.objects import ROOT_UID, Key
 from modelwright.engine.plan import Apply
 from modelwright.inferenceservice.manifests.names import (
     ADMIN_PORT,
@@ -23,8 +24,15 @@ from modelwright.inferenceservice.manifests.traffic_rule import EARLIER_FILE, FI
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import FEEDBACK_VOLUME, KEPT
 from modelwright.inferenceservice.rollout import steps
-from modelwright.inferenceservice.rollout.readiness import ready_replicas
+from modelwright.inferenceservice.rollout.readiness import has_ready_pods_of_its_template
 from modelwright.workload.podspec import Parts, container, empty_dir, mount, pod_spec, whole_secret_volume
+from modelwright.workload.podtemplate import (
+    earlier_template,
+    pod_annotations,
+    pod_labels,
+    said,
+    with_fields,
+)
 from modelwright.workload.store import artifacts
 from modelwright.workload.stores import access, kept_access, with_access
 
@@ -50,11 +58,14 @@ def deployment(
     name = deployment_name(observed, revision.revision)
     selector = {INFERENCE_SERVICE: observed.name, REVISION: revision.revision}
     meta = child_metadata(observed, name, **{REVISION: revision.revision})
+    template = revision.merged_pod_template or earlier_template(settings)
+    meta["labels"] = {**pod_labels(template), **meta["labels"]}
+    notes = {**said(revision.pod_template), **({KEPT: "true"} if kept else {})}
     root = pod_root_uid(observed.deployment(revision.revision), observed.body)
     body = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {**meta, "annotations": {KEPT: "true"}} if kept else meta,
+        "metadata": {**meta, "annotations": notes} if notes else meta,
         "spec": {
             "replicas": replicas,
             **({"minReadySeconds": SETTLING_SECONDS} if steps.planned(observed.spec) else {}),
@@ -64,29 +75,44 @@ def deployment(
             "template": {
                 "metadata": {
                     "labels": {**meta["labels"], ROOT_UID: root},
-                    "annotations": {"modelwright.dev/model-digest": revision.artifact.digest},
+                    "annotations": {
+                        **pod_annotations(template),
+                        "modelwright.dev/model-digest": revision.artifact.digest,
+                    },
                 },
-                "spec": _started(observed, revision, settings) or _pod(observed, revision, settings),
+                "spec": _started(observed, revision, selector, settings)
+                or _pod(observed, revision, template, selector, settings),
             },
         },
     }
     return Apply(Key(DEPLOYMENTS, observed.namespace, name), body)
 
 
-def _started(observed: Observed, revision: Revision, settings: Settings) -> Mapping[str, Any] | None:
+def _started(
+    observed: Observed, revision: Revision, selector: Mapping[str, str], settings: Settings
+) -> Mapping[str, Any] | None:
     """The pod spec of a revision that an earlier release started; None for one of this release.
 
     This release's pod spec may not suit the earlier image, and a change would replace the pods of all services at once.
-    So it stays unchanged, except that without ready pods its store is reached as of today.
+    So it stays unchanged, except that without ready pods its store is reached, and its pods are placed, as of today.
     """
     existing = observed.deployment(revision.revision)
     if existing is None or revision.image == settings.serving_image:
         return None
     spec: Mapping[str, Any] = existing["spec"]["template"]["spec"]
+    template = revision.merged_pod_template
+    if template is not None and not has_ready_pods_of_its_template(existing):
+        spec = with_fields(spec, template, selector)
     return with_access(spec, PULL, _store(observed, revision, settings))
 
 
-def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str, Any]:
+def _pod(
+    observed: Observed,
+    revision: Revision,
+    template: PodTemplate,
+    selector: Mapping[str, str],
+    settings: Settings,
+) -> dict[str, Any]:
     artifact, store, keys = revision.artifact, _store(observed, revision, settings), _keys(revision)
     kept = artifacts(artifact.uri, read_only=True)
     resources = revision.resources.model_dump(mode="json", exclude_none=True) if revision.resources else {}
@@ -104,7 +130,8 @@ def _pod(observed: Observed, revision: Revision, settings: Settings) -> dict[str
         "/model",
     ]
     return pod_spec(
-        settings,
+        template,
+        selector,
         (
             *kept.volumes,
             *store.volumes,
@@ -128,23 +155,10 @@ def _store(observed: Observed, revision: Revision, settings: Settings) -> Parts:
     that serves.
     """
     existing, artifact = observed.deployment(revision.revision), revision.artifact
-    if existing is not None and _has_ready_pods_of_its_template(existing):
+    if existing is not None and has_ready_pods_of_its_template(existing):
         return kept_access(existing["spec"]["template"]["spec"], PULL)
     said = artifact.model_dump(mode="json", by_alias=True, exclude_none=True).get("store")
     return access(settings, Use("artifacts", artifact.uri, "artifact.store", said))
-
-
-def _has_ready_pods_of_its_template(deployment: Body) -> bool:
-    """True if a ready pod must be of the Deployment's template, as more are ready than there are of earlier ones.
-
-    A status that is older than the spec speaks of earlier pods: then any that is ready counts, until it is known.
-    """
-    status: Mapping[str, Any] = deployment.get("status") or {}
-    ready = ready_replicas(deployment)
-    if int(status.get("observedGeneration", 0)) < int(metadata(deployment).get("generation", 0)):
-        return ready > 0
-    earlier = int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0))
-    return ready > max(earlier, 0)
 
 
 def _server(

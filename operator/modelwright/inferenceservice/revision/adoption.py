@@ -17,6 +17,7 @@ from modelwright.common.reading import read_valid
 from modelwright.common.resources import REVISION
 from modelwright.engine.objects import Body, controller, created, deleting, labels
 from modelwright.inferenceservice.revision.revisions import FEEDBACK_VOLUME, is_kept
+from modelwright.workload.podtemplate import said_in, template_in
 from modelwright.workload.stores import kept_store
 
 # The reason of Available until the first revision is stable.
@@ -74,6 +75,8 @@ def _revision(deployment: Body) -> StableRevision | None:
             resources=read_valid(ResourceRequirements, server.get("resources") or {}),
             server=_server_options(server),
             feedback=_feedback(pod, server),
+            pod_template=said_in(deployment),
+            merged_pod_template=template_in(deployment["spec"]["template"]),
             since=created(deployment),
         )
     except (LookupError, ValueError):

@@ -18,12 +18,16 @@ from modelwright.api.inferenceservice import (
     StableRevision,
 )
 from modelwright.api.monitoring import FeedbackKeys
+from modelwright.api.podtemplate import PodTemplate
 from modelwright.api.stores import Store
 from modelwright.engine.objects import Body, annotations_of
 
 HASH_LENGTH = 10
 # The fields of `Revision` that do not depend on its role.
-SHAPE = {"revision", "version", "artifact", "image", "resources", "server", "feedback"}
+SHAPE = {
+    "revision", "version", "artifact", "image", "resources", "server", "feedback", "pod_template",
+    "merged_pod_template",
+}  # fmt: skip
 
 # The volume of a pod with the keys for feedback.
 FEEDBACK_VOLUME = "feedback"
@@ -41,19 +45,29 @@ def shape(revision: Revision) -> dict[str, Any]:
     return revision.model_dump(include=SHAPE)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What else a revision is named by, where there is any.
+
+    `store`: as the ModelVersion has it. `pod_template`: as the spec has it. What an administrator says of stores and of
+    pods makes no other revision.
+    """
+
+    store: Store | None = None
+    feedback: FeedbackKeys | None = None
+    pod_template: PodTemplate | None = None
+
+
 def revision_name(
     digest: str,
     version: str,
     image: str,
     resources: ResourceRequirements | None,
     server: ServerOptions | None = None,
-    store: Store | None = None,
-    feedback: FeedbackKeys | None = None,
+    beside: Beside | None = None,
 ) -> str:
-    """The name of the revision that serves a model in pods of this image, resources and options: a hash of all.
-
-    `store`: as the ModelVersion has it. What an administrator says of stores makes no other revision.
-    """
+    """The name of the revision that serves a model in pods of this image, resources and options: a hash of all."""
+    also = beside or Beside()
     shape: dict[str, Any] = {
         "digest": digest,
         "version": version,
@@ -62,11 +76,19 @@ def revision_name(
     }
     if options := _given(server):  # without any, the name is that of the releases that had none
         shape["server"] = options
-    if store is not None:
-        shape["store"] = _given(store)
-    if feedback is not None:
-        shape["feedback"] = _given(feedback)
+    if also.store is not None:
+        shape["store"] = _given(also.store)
+    if also.feedback is not None:
+        shape["feedback"] = _given(also.feedback)
+    if template := _said(also.pod_template):
+        shape["podTemplate"] = template
     return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:HASH_LENGTH]
+
+
+def _said(template: PodTemplate | None) -> dict[str, Any]:
+    """What a template says; empty if it has parts that say nothing."""
+    said = {} if template is None else template.model_dump(mode="json", exclude_none=True)
+    return {part: fields for part, fields in said.items() if fields}
 
 
 def _given(part: ResourceRequirements | ServerOptions | Store | FeedbackKeys | None) -> dict[str, Any]:
@@ -83,15 +105,13 @@ def is_same_but_image(one: Revision, other: Revision) -> bool:
     digest, store = other.artifact.digest, other.artifact.store
     if (one.version, one.artifact.digest) != (other.version, digest):
         return False
-    same = revision_name(
-        digest, other.version, one.image, other.resources, other.server, store, other.feedback
-    )
-    alike = (one.resources, _given(one.server), one.artifact.store, one.feedback) == (
-        other.resources,
-        _given(other.server),
-        store,
-        other.feedback,
-    )
+    beside = Beside(store, other.feedback, other.pod_template)
+    same = revision_name(digest, other.version, one.image, other.resources, other.server, beside)
+    alike = (
+        one.resources, _given(one.server), one.artifact.store, one.feedback, _said(one.pod_template),
+    ) == (
+        other.resources, _given(other.server), store, other.feedback, _said(other.pod_template),
+    )  # fmt: skip
     return one.revision == same or alike
 
 

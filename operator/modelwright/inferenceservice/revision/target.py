@@ -19,7 +19,8 @@ from modelwright.common.times import from_timestamp
 from modelwright.engine.objects import Body, deleting, name
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.compatibility import incompatibility
-from modelwright.inferenceservice.revision.revisions import revision_name, shape
+from modelwright.inferenceservice.revision.revisions import Beside, revision_name, shape
+from modelwright.workload.podtemplate import serving_template
 
 
 @dataclass(frozen=True)
@@ -207,17 +208,18 @@ def revision(version: Body, spec: InferenceServiceSpec, settings: Settings) -> R
     """The revision that serves a version with the resources and the options of the spec."""
     chosen = spec.resources or ResourceRequirements.model_validate(settings.serving_resources)
     artifact = Artifact.model_validate(version["spec"]["artifact"])
-    image, feedback = settings.serving_image, _feedback_keys(spec)
+    image, feedback, said = settings.serving_image, _feedback_keys(spec), spec.pod_template
+    beside = Beside(artifact.store, feedback, said)
     return Revision(
-        revision=revision_name(
-            artifact.digest, name(version), image, chosen, spec.server, artifact.store, feedback
-        ),
+        revision=revision_name(artifact.digest, name(version), image, chosen, spec.server, beside),
         version=name(version),
         artifact=artifact,
         image=image,
         resources=chosen,
         server=spec.server,
         feedback=feedback,
+        pod_template=said,
+        merged_pod_template=serving_template(settings, said),
     )
 
 

@@ -61,6 +61,19 @@ def ready_replicas(deployment: Body | None) -> int:
     return int(status.get("readyReplicas", 0))
 
 
+def has_ready_pods_of_its_template(deployment: Body) -> bool:
+    """True if a ready pod must be of the Deployment's template, as more are ready than there are of earlier ones.
+
+    A status that is older than the spec speaks of earlier pods: then any that is ready counts, until it is known.
+    """
+    status: Mapping[str, Any] = deployment.get("status") or {}
+    ready = ready_replicas(deployment)
+    if int(status.get("observedGeneration", 0)) < int(metadata(deployment).get("generation", 0)):
+        return ready > 0
+    earlier = int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0))
+    return ready > max(earlier, 0)
+
+
 def has_ready_pods(observed: Observed, revision: str) -> bool:
     """True if any pod of the revision is ready."""
     return ready_replicas(observed.deployment(revision)) > 0
