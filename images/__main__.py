@@ -10,7 +10,7 @@ from cluster.paths import IMAGE_VALUES, LOCK
 from cluster.shell import StepError
 from cluster.steps import say, step
 
-from images import buildah, docker, python
+from images import buildah, docker, modes, python
 from images.recipe import RECIPES, Recipe
 
 VALUES = {"operator": "image", "serving": "servingImage", "training": "trainingImage"}
@@ -55,6 +55,7 @@ def provide(recipe: Recipe, engine: Engine, base: str, cluster_runs: bool) -> st
     if not engine.built(name):
         with step(f"{recipe.name}: build the image"):
             python.application(recipe, folder)
+            modes.for_any_user(folder)
             if recipe.tag(base, python.installed(folder)) != tag:
                 raise StepError(f"{recipe.package} changed while it was being built: try again")
             engine.build(recipe, folder, name, base)

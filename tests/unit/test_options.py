@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from support import resources
 
+from modelwright.api.podtemplate import PodTemplate
 from modelwright.api.stores import Store
+from modelwright.common.settings import DEFAULT_POD_TEMPLATE
 from modelwright.options import Options, parse
 
 NEEDED = ("--lease-namespace=l", "--serving-image=s", "--training-image=t")
@@ -126,3 +128,64 @@ def test_networks_and_the_store_of_models_are_taken_as_they_are() -> None:
     assert settings.allowed_networks == ("10.0.0.0/8", "fd00::/8")
     assert settings.artifacts_uri == "s3://models/all"
     assert parse((*NEEDED, "--allowed-networks=10.1.2.3/8")).settings.allowed_networks == ("10.0.0.0/8",)
+
+
+POOL = {"metadata": {"labels": {"team": "ml"}}, "spec": {"nodeSelector": {"pool": "ml"}}}
+
+
+def test_templates_of_pods_are_those_of_the_api_and_ids_have_a_default() -> None:
+    found = parse((*NEEDED, f"--training-pod-template={json.dumps(POOL)}")).settings
+    assert found.training_pod_template == PodTemplate.model_validate(POOL)
+    assert (found.serving_pod_template, found.pod_template) == (None, DEFAULT_POD_TEMPLATE)
+
+
+@pytest.mark.parametrize("ids", [{}, {"securityContext": {}}, {"securityContext": {"runAsUser": None}}])
+def test_a_template_without_ids_has_none(ids: dict[str, Any]) -> None:
+    found = parse((*NEEDED, f"--pod-template={json.dumps({'spec': ids})}")).settings.pod_template
+    assert found.spec is not None
+    assert found.spec.security_context is None or found.spec.security_context.run_as_user is None
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{", "it is no JSON"),
+        ("[]", "the template: Input should be"),
+        ({"spec": {"hostNetwork": True}}, "spec.hostNetwork: Extra inputs"),
+        ({"spec": {"node_selector": {}}}, "spec.node_selector: Extra inputs"),
+        (
+            {"spec": {"securityContext": {"runAsUser": 0}}},
+            "spec.securityContext.runAsUser: Input should be greater",
+        ),
+        ({"spec": {"securityContext": {"runAsNonRoot": False}}}, "runAsNonRoot: Extra inputs"),
+        ({"spec": {"nodeSelector": {"pool": "HUNTER 2"}}}, "spec.nodeSelector.pool: String should match"),
+        ({"spec": {"nodeSelector": {"a b": "x"}}}, "spec.nodeSelector: keys are NAME"),
+        ({"metadata": {"labels": {"modelwright.dev/x": "y"}}}, "metadata.labels: keys of modelwright.dev"),
+        (
+            {"metadata": {"annotations": {"a.modelwright.dev/x": "y"}}},
+            "metadata.annotations: keys of modelwright",
+        ),
+        ({"metadata": {"labels": {"app.kubernetes.io/managed-by": "y"}}}, "are the operator's"),
+        (
+            {"metadata": {"labels": {f"a{n}": "" for n in range(33)}}},
+            "labels: it may have at most 32 entries",
+        ),
+        (
+            {"spec": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
+            "Exists has no value",
+        ),
+        ({"spec": {"tolerations": [{"value": "b"}]}}, "without a key the operator has to be Exists"),
+        ({"spec": {"tolerations": [{"key": "a", "tolerationSeconds": 1}]}}, "goes with effect NoExecute"),
+    ],
+)
+def test_templates_that_no_pod_can_have_are_refused_without_their_values(
+    template: object, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = template if isinstance(template, str) else json.dumps(template)
+
+    with pytest.raises(SystemExit):
+        parse((*NEEDED, f"--serving-pod-template={text}"))
+
+    said = capsys.readouterr().err
+    assert message in " ".join(said.split())
+    assert "HUNTER" not in said
