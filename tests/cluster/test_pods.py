@@ -93,7 +93,9 @@ def test_labels_ids_secrets_and_volumes_reach_the_pods_of_a_run_and_of_a_service
 
 
 def test_what_no_node_takes_and_what_is_refused_is_mended_by_the_spec(kubectl: Kubectl) -> None:
-    wrong = {"spec": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}}}}
+    wrong: Object = {
+        "spec": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}}}
+    }
     kubectl.apply(
         training_job("nowhere", podTemplate=NOWHERE),
         training_job("refused", podTemplate=wrong),

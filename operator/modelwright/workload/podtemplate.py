@@ -181,8 +181,9 @@ def with_fields(pod: Mapping[str, Any], template: PodTemplate, counted: Mapping[
     return {**others, **pod_fields(template, counted)}
 
 
-def template_in(template: Mapping[str, Any]) -> PodTemplate:
+def template_in(deployment: Body) -> PodTemplate:
     """What is said of the pods of a Deployment, read back from the template of its pods."""
+    template: Mapping[str, Any] = deployment["spec"]["template"]
     meta, spec = template.get("metadata") or {}, template.get("spec") or {}
     metadata = {
         field: {
@@ -195,10 +196,18 @@ def template_in(template: Mapping[str, Any]) -> PodTemplate:
     fields = {field: spec[field] for field in POD_FIELDS if spec.get(field)}
     if fields.get("schedulerName") == "default-scheduler":
         del fields["schedulerName"]
-    return read_valid(
-        PodTemplate,
-        {"metadata": {field: value for field, value in metadata.items() if value}, "spec": fields},
-    )
+    counted = (deployment["spec"].get("selector") or {}).get("matchLabels") or {}
+    if constraints := fields.get("topologySpreadConstraints"):
+        fields["topologySpreadConstraints"] = [_as_said(each, counted) for each in constraints]
+    named = {field: value for field, value in metadata.items() if value}
+    return read_valid(PodTemplate, {**({"metadata": named} if named else {}), "spec": fields})
+
+
+def _as_said(constraint: Mapping[str, Any], counted: Mapping[str, str]) -> Mapping[str, Any]:
+    """A constraint without the selector that it was given as it had none."""
+    if constraint.get("labelSelector") != {"matchLabels": counted}:
+        return constraint
+    return {field: value for field, value in constraint.items() if field != "labelSelector"}
 
 
 def said_in(deployment: Body) -> PodTemplate | None:

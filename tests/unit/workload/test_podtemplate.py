@@ -211,7 +211,7 @@ WHOLE = {
     "metadata": {"labels": {"team": "ml"}, "annotations": {"note": "x"}},
     "spec": {
         "nodeSelector": {"pool": "gpu"}, "tolerations": [SPOT, GPU], "affinity": {"nodeAffinity": {"x": [1]}},
-        "topologySpreadConstraints": [{**ZONES, "labelSelector": {"matchLabels": {"a": "b"}}}],
+        "topologySpreadConstraints": [NODES, {**ZONES, "labelSelector": {"matchLabels": {"a": "b"}}}],
         "priorityClassName": "high", "runtimeClassName": "nvidia", "schedulerName": "volcano",
         "serviceAccountName": "trainer", "imagePullSecrets": [{"name": "corp"}],
         "securityContext": {"runAsUser": 7, "runAsGroup": 0, "fsGroup": 8, "supplementalGroups": [9]},
@@ -232,8 +232,9 @@ def test_a_template_is_read_back_from_the_pods_that_have_it() -> None:
         },
         "spec": {**pod_fields(whole, PODS), "containers": [{"name": "server"}], "serviceAccount": "trainer"},
     }
-    assert written(template_in(pods)) == WHOLE
-    assert pod_fields(template_in(pods), PODS) == pod_fields(whole, PODS)
+    found = template_in({"spec": {"template": pods, "selector": {"matchLabels": PODS}}})
+    assert written(found) == WHOLE
+    assert pod_fields(found, PODS) == pod_fields(whole, PODS)
 
 
 def test_what_the_api_server_fills_in_is_no_part_of_a_template() -> None:
@@ -242,7 +243,8 @@ def test_what_the_api_server_fills_in_is_no_part_of_a_template() -> None:
         "schedulerName": "default-scheduler",
         "tolerations": [],
     }
-    assert template_in({"metadata": {"labels": PODS}, "spec": spec}).spec == DEFAULT_POD_TEMPLATE.spec
+    found = template_in({"spec": {"template": {"metadata": {"labels": PODS}, "spec": spec}}})
+    assert found == DEFAULT_POD_TEMPLATE
 
 
 def test_fields_of_a_template_replace_those_that_pods_had() -> None:

@@ -76,7 +76,7 @@ def _revision(deployment: Body) -> StableRevision | None:
             server=_server_options(server),
             feedback=_feedback(pod, server),
             pod_template=said_in(deployment),
-            merged_pod_template=template_in(deployment["spec"]["template"]),
+            merged_pod_template=template_in(deployment),
             since=created(deployment),
         )
     except (LookupError, ValueError):
