@@ -51,7 +51,6 @@ release: venv ## Make a release in dist/VERSION from a clean tree; REGISTRY=HOST
 	@$(VENV)/bin/python -m release $(if $(REGISTRY),--registry=$(REGISTRY)) $(if $(SOURCE),--source=$(SOURCE)) $(ARGS)
 
 generate: venv ## Write the CRDs and the dashboards from the code, and the chart's README and schema from its values
-	@PYTHONPATH=tests:. $(VENV)/bin/python -m unit.gitops.testdata
 	@$(VENV)/bin/python -m modelwright.api.crd crds charts/modelwright/files/crds
 	@$(VENV)/bin/python -m dashboards charts/modelwright/files/dashboards
 	@$(VENV)/bin/python -m charts
