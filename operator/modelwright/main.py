@@ -34,7 +34,7 @@ def _engine(options: Options) -> ProcessSettings:
     return ProcessSettings(
         lease_namespace=options.lease_namespace,
         lease_name=options.lease_name,
-        namespace=next(iter(options.namespaces), None),
+        namespaces=options.namespaces,
         health_port=options.health_port,
     )
 

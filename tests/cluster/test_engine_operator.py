@@ -228,17 +228,22 @@ class TestOperator:
 
             assert (await running.ask("/livez"))[0] == 200
 
-    async def test_an_error_that_a_watch_cannot_recover_from_ends_the_process(
-        self, real: Place, configuration: Configuration
+    async def test_an_error_that_a_watch_cannot_recover_from_starts_the_watches_of_the_namespace_again(
+        self,
+        real: Place,
+        configuration: Configuration,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
+        monkeypatch.setattr("modelwright.engine.watching.LOOK_PAUSE", 0.1)
         async with operating(configuration, real.namespace) as running:
             await running.settled()
-            running.breaks = True
             running.proxy.end_watches(500)
-            await asyncio.wait([running.task], timeout=30)
+            await until(lambda: "Error in the watch-stream" in caplog.text)
+            await real.make_toy()
+            await until(lambda: self.ready(running, real.toy()))
 
-            with pytest.raises(Exception, match="Error in the watch-stream"):
-                running.task.result()
+        assert f"namespace {real.namespace} is not watched: its watches ended" in caplog.text
 
     async def test_it_tells_how_it_is(self, real: Place, configuration: Configuration) -> None:
         async with operating(configuration, real.namespace) as running:

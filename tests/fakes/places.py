@@ -98,12 +98,18 @@ class Running:
 
 
 @asynccontextmanager
-async def operating(configuration: Configuration, namespace: str, *more: Kind) -> AsyncIterator[Running]:
-    """An operator for one namespace, and while it runs."""
+async def operating(
+    configuration: Configuration, namespace: str, *more: Kind, others: tuple[str, ...] = ()
+) -> AsyncIterator[Running]:
+    """An operator for one namespace, and others, while it runs."""
     async with proxied(configuration) as proxy:
         through = Configuration(host=proxy.url)
         settings = ProcessSettings(
-            lease_namespace=namespace, namespace=namespace, health_host="127.0.0.1", health_port=0, workers=4
+            lease_namespace=namespace,
+            namespaces=(namespace, *others),
+            health_host="127.0.0.1",
+            health_port=0,
+            workers=4,
         )
         operator, stop = Operator([*KINDS, *more], settings, through), asyncio.Event()
         running = Running(operator, proxy, stop, asyncio.create_task(operator.run(stop)))

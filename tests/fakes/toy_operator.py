@@ -21,7 +21,7 @@ def main(kubeconfig: str, namespace: str, port: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = ProcessSettings(
         lease_namespace=namespace,
-        namespace=namespace,
+        namespaces=(namespace,),
         health_host="127.0.0.1",
         health_port=int(port),
         kubeconfig=Path(kubeconfig),

@@ -72,8 +72,11 @@ class View(Protocol):
         """The keys of all objects of a kind, one by one as in `indexed_keys`."""
         ...
 
-    def blindness(self, resource: ResourceType, namespace: str) -> Blindness | None:
-        """Why nothing can be known of a kind in a namespace; None where what is there is known."""
+    def blindness(self, resource: ResourceType, namespace: str | None) -> Blindness | None:
+        """Why nothing can be known of a kind in a namespace; None where what is there is known.
+
+        With no namespace: in any of those that the operator is for.
+        """
         ...
 
     def fact(self, key: Key, source: str) -> Any:  # noqa: ANN401 - each source has a type of its own
@@ -85,8 +88,8 @@ class Store(View, Protocol):
     """A view that also takes in the answers to our own writes."""
 
     @property
-    def scope(self) -> str | None:
-        """The only namespace of which anything is known; None stands for all namespaces."""
+    def scope(self) -> tuple[str, ...]:
+        """The only namespaces of which anything is known; none stands for all namespaces."""
         ...
 
     def named(self, uid: str) -> Key | None:
@@ -157,24 +160,25 @@ class Cache:
     while.
     """
 
-    def __init__(self, namespace: str | None = None, indexes: Iterable[Index] = ()) -> None:
-        self._namespace = namespace
+    def __init__(self, namespaces: Iterable[str] = (), indexes: Iterable[Index] = ()) -> None:
+        self._scope = tuple(namespaces)
         self._indexes = Indexes(indexes)
         self._texts = Texts()
-        self._unseen: dict[ResourceType, Blindness] = {}
+        # By kind and place: a namespace of the scope, or None where all namespaces are listed at once.
+        self._unseen: dict[tuple[ResourceType, str | None], Blindness] = {}
         self._bodies: dict[ResourceType, dict[str, dict[str, Body]]] = defaultdict(lambda: defaultdict(dict))
         self._by_owner: dict[tuple[ResourceType, str], set[Key]] = defaultdict(set)
         self._by_uid: dict[str, Key] = {}
         self._orphans: dict[tuple[ResourceType, str], set[Key]] = defaultdict(set)
         self._buried: OrderedDict[str, int] = OrderedDict()
-        # The version of the last full list of a kind: what it lacks was gone by then.
-        self._complete_at: dict[ResourceType, int] = {}
+        # The version of the last full list of a kind in a place: what it lacks was gone by then.
+        self._complete_at: dict[tuple[ResourceType, str | None], int] = {}
         self._facts: dict[Key, dict[str, object]] = {}
 
     @property
-    def scope(self) -> str | None:
-        """The only namespace of which anything is known; None stands for all namespaces."""
-        return self._namespace
+    def scope(self) -> tuple[str, ...]:
+        """The only namespaces of which anything is known; none stands for all namespaces."""
+        return self._scope
 
     def get(self, key: Key) -> Body | None:
         """The object, or None when it is not there."""
@@ -215,9 +219,10 @@ class Cache:
         for place, name in self._indexes.names(index, value, namespace):
             yield Key(index.resource, place, name)
 
-    def keys(self, resource: ResourceType) -> Iterator[Key]:
-        """The keys of all objects of a kind, one by one: nothing may be taken in meanwhile."""
-        for namespace, bodies in self._bodies[resource].items():
+    def keys(self, resource: ResourceType, place: str | None = None) -> Iterator[Key]:
+        """The keys of all objects of a kind, in a namespace or in all. Nothing may be taken in meanwhile."""
+        found = self._bodies[resource]
+        for namespace, bodies in found.items() if place is None else ((place, found.get(place, {})),):
             for name in bodies:
                 yield Key(resource, namespace, name)
 
@@ -244,18 +249,32 @@ class Cache:
         """The keys of the objects that a source has found something out about."""
         return [key for key, facts in self._facts.items() if source in facts]
 
-    def blindness(self, resource: ResourceType, namespace: str) -> Blindness | None:
-        """Why nothing can be known of a kind in a namespace; None where what is there is known."""
-        elsewhere = self._namespace is not None and namespace != self._namespace
-        return self._unseen.get(resource) or ("OutOfReach" if elsewhere else None)
+    def blindness(self, resource: ResourceType, namespace: str | None) -> Blindness | None:
+        """Why nothing can be known of a kind in a namespace; None where what is there is known.
 
-    def blind(self, resource: ResourceType, why: Blindness | None) -> bool:
-        """Takes in that a kind cannot be seen any more, or that it can. Says whether anything changed."""
-        before = self._unseen.pop(resource, None)
+        With no namespace: in any of those that the operator is for.
+        """
+        anywhere = (self._unseen.get((resource, place)) for place in self._scope or (None,))
+        if namespace is None:
+            return next(filter(None, anywhere), None)
+        if not self._scope or namespace in self._scope:
+            return self._unseen.get((resource, self._place(namespace)))
+        return "Unserved" if "Unserved" in anywhere else "OutOfReach"
+
+    def blind(self, resource: ResourceType, why: Blindness | None, place: str | None = None) -> bool:
+        """Takes in that a kind cannot be seen any more, or that it can. Says whether anything changed.
+
+        `place`: a namespace of the scope; None where all namespaces are listed at once.
+        """
+        before = self._unseen.pop((resource, place), None)
         if why is not None:
-            self._unseen[resource] = why
-            self._complete_at.pop(resource, None)
+            self._unseen[resource, place] = why
+            self._complete_at.pop((resource, place), None)
         return before != why
+
+    def _place(self, namespace: str) -> str | None:
+        """How a namespace is listed: by itself, or with all others."""
+        return namespace if self._scope else None
 
     def put(self, resource: ResourceType, body: Body) -> bool:
         """Takes in a body unless a newer one, or the object's end, is known. Says whether anything changed."""
@@ -263,7 +282,11 @@ class Cache:
         known = self.get(key)
         if version <= self._buried.get(uid(body), -1):
             return False
-        if version <= (self._complete_at.get(resource, -1) if known is None else resource_version(known)):
+        if version <= (
+            self._complete_at.get((resource, self._place(key.namespace)), -1)
+            if known is None
+            else resource_version(known)
+        ):
             return False
         if known is not None and uid(known) != uid(body):
             self._bury(uid(known), NEVER_AGAIN)
@@ -288,26 +311,32 @@ class Cache:
         known = self.get(key)
         return known is not None and metadata(known).get("uid") == uid and self._drop(key)
 
-    def replace(self, resource: ResourceType, bodies: Iterable[Body], listed_at: int) -> set[Key]:
-        """Takes in a full list: what is not in it and is older than the list is gone. Gives the changed keys."""
+    def replace(
+        self, resource: ResourceType, bodies: Iterable[Body], listed_at: int, place: str | None = None
+    ) -> set[Key]:
+        """Takes in a full list of a namespace, or of all: what is not in it and is older is gone. Gives the changed
+        keys."""
         listed, changed = set(), set()
         for body in bodies:
             key = key_of(resource, body)
             listed.add(key)
             if self.put(resource, body):
                 changed.add(key)
-        return changed | {key for key in self.end_unlisted(resource, listed, listed_at) if key is not None}
+        ended = self.end_unlisted(resource, listed, listed_at, place)
+        return changed | {key for key in ended if key is not None}
 
     def end_unlisted(
-        self, resource: ResourceType, listed: Collection[Key], listed_at: int
+        self, resource: ResourceType, listed: Collection[Key], listed_at: int, place: str | None = None
     ) -> Iterator[Key | None]:
         """Ends the objects of a kind that a full list of this version does not have, one by one.
+
+        `place`: the namespace that was listed; None if it was all of them.
 
         Yields the key of each that is ended, and None for each that stays. Anything may be taken in between two of
         them: what is newer than the list stays.
         """
-        self._complete_at[resource] = listed_at
-        for key in list(self.keys(resource)):
+        self._complete_at[resource, place] = listed_at
+        for key in list(self.keys(resource, place)):
             known = self.get(key)
             ends = key not in listed and known is not None and resource_version(known) <= listed_at
             if ends and known is not None:

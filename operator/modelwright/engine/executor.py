@@ -311,13 +311,13 @@ class Executor:
         Else it is read now, and the next plan decides. A refusal of before stands until the write is tried again.
         """
         everywhere = isinstance(effect, Create) and effect.everywhere
-        namespace = self._store.scope if everywhere else effect.key.namespace
-        kinds = frozenset((kind, namespace) for kind in effect.rests_on)
+        places = (self._store.scope or (None,)) if everywhere else (effect.key.namespace,)
+        kinds = frozenset((kind, place) for kind in effect.rests_on for place in places)
         if not kinds or (looked is not None and looked.covers(kinds, self._clock())):
             return True
         now = self._looks.get(planned) or _Look(frozenset(), self._clock())
-        for kind, _ in sorted(kinds - now.kinds):
-            for body in (await self._api.list(kind, namespace)).items:
+        for kind, place in sorted(kinds - now.kinds):
+            for body in (await self._api.list(kind, place)).items:
                 self._store.put(kind, body)
         self._looks[planned] = _Look(kinds | now.kinds, now.at)
         for refusal in self._store.fact(planned, REFUSALS) or ():

@@ -25,9 +25,9 @@ class Intake(Cache):
     """A cache that adds the keys that a change concerns to the queue."""
 
     def __init__(
-        self, kinds: Sequence[Kind], add: Callable[[Key], None], namespace: str | None = None
+        self, kinds: Sequence[Kind], add: Callable[[Key], None], namespaces: Iterable[str] = ()
     ) -> None:
-        super().__init__(namespace, [index for kind in kinds for index in kind.indexes])
+        super().__init__(namespaces, [index for kind in kinds for index in kind.indexes])
         self._kinds: Mapping[ResourceType, Kind] = {kind.resource: kind for kind in kinds}
         self._primary = {
             (kind.resource.api_version, kind.resource.kind): kind.resource for kind in kinds if kind.planner
@@ -41,16 +41,28 @@ class Intake(Cache):
             self._add(key)
         return changed
 
-    def blind(self, resource: ResourceType, why: Blindness | None) -> bool:
+    def blind(self, resource: ResourceType, why: Blindness | None, place: str | None = None) -> bool:
         """Takes in that a kind cannot be seen any more, or that it can: any object may depend on it. True if
         that is news."""
         if why is not None:
-            self.replace(resource, (), NEVER_AGAIN)
-        changed = super().blind(resource, why)
+            self.replace(resource, (), NEVER_AGAIN, place)
+        changed = super().blind(resource, why, place)
         for planned in self._primary.values() if changed else ():
             for key in list(self.keys(planned)):
                 self._add(key)
         return changed
+
+    def lose(self, place: str) -> None:
+        """Takes in that a namespace cannot be watched for now. What is known of it stays, and is not relied on."""
+        for resource, kind in self._kinds.items():
+            if not kind.optional:
+                super().blind(resource, "Forbidden", place)
+
+    def wake(self, place: str) -> None:
+        """Adds the keys of all objects of a namespace that are planned for."""
+        for planned in self._primary.values():
+            for key in list(self.keys(planned, place)):
+                self._add(key)
 
     def put(self, resource: ResourceType, body: Body) -> bool:
         """Takes in a body. True if anything changed."""
@@ -105,14 +117,17 @@ class Intake(Cache):
             self._wake(key.resource, before)
         return changed
 
-    def replace(self, resource: ResourceType, bodies: Iterable[Body], listed_at: int) -> set[Key]:
+    def replace(
+        self, resource: ResourceType, bodies: Iterable[Body], listed_at: int, place: str | None = None
+    ) -> set[Key]:
         """Takes in a full list. Returns the changed keys."""
-        return super().replace(
-            resource, (body for body in bodies if self._is_sound(resource, body)), listed_at
-        )
+        sound = (body for body in bodies if self._is_sound(resource, body))
+        return super().replace(resource, sound, listed_at, place)
 
-    async def take_list(self, resource: ResourceType, pages: AsyncIterator[Listing]) -> None:
-        """Takes in a full list page by page, in short turns of the event loop.
+    async def take_list(
+        self, resource: ResourceType, pages: AsyncIterator[Listing], place: str | None = None
+    ) -> None:
+        """Takes in a full list of a namespace, or of all, page by page, in short turns of the event loop.
 
         Watches and our own writes go on meanwhile. A body only gives way to a newer one and the end of an object is
         remembered, so their order does not matter.
@@ -126,7 +141,7 @@ class Intake(Cache):
                     listed.add(key_of(resource, body))
                     self.put(resource, body)
                 await turns.take()
-        for _ in self.end_unlisted(resource, listed, listed_at):
+        for _ in self.end_unlisted(resource, listed, listed_at, place):
             await turns.take()
 
     def _end(self, key: Key, known: Body, version: int) -> None:

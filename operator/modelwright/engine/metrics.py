@@ -58,6 +58,12 @@ class Metrics:
             ["fact", "outcome"],
             registry=self.registry,
         )
+        self._watched = Gauge(
+            "modelwright_namespace_watched",
+            "1 while all objects of a namespace of the operator's scope are known, 0 while they cannot be.",
+            ["namespace"],
+            registry=self.registry,
+        )
         self._counts = {
             name: Counter(name, what, labels, registry=self.registry)
             for name, (what, labels) in COUNTS.items()
@@ -102,6 +108,10 @@ class Metrics:
     def sampled(self, fact: str, outcome: str) -> None:
         """Counts one question asked for a fact."""
         self._samples.labels(fact, outcome).inc()
+
+    def watched(self, namespace: str, is_watched: bool) -> None:
+        """Takes in whether a namespace of the scope is watched."""
+        self._watched.labels(namespace).set(is_watched)
 
     def counted(self, count: Count) -> None:
         """Counts what a planner has decided."""

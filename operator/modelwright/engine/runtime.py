@@ -33,7 +33,7 @@ from modelwright.engine.metrics import Gauges, Metrics
 from modelwright.engine.objects import Key
 from modelwright.engine.queue import QueueClosed, WorkQueue
 from modelwright.engine.reconciler import Reconciler
-from modelwright.engine.watching import Watcher
+from modelwright.engine.watching import Around, Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class ProcessSettings:
     lease_namespace: str
     lease_name: str = "modelwright-operator"
     identity: str = field(default_factory=identity)
-    namespace: str | None = None  # watch this one only
+    namespaces: tuple[str, ...] = ()  # watch these only
     workers: int = 8
     health_host: str = "0.0.0.0"  # noqa: S104 - the kubelet asks from outside the pod
     health_port: int = 8080
@@ -95,7 +95,7 @@ class Operator:
         self.metrics = Metrics(resource.kind for resource in planners)
         self._client = Client(configuration, self.metrics.requested)
         self._queue: WorkQueue[Key] = WorkQueue()
-        self.intake = Intake(kinds, self._queue.add, settings.namespace)
+        self.intake = Intake(kinds, self._queue.add, settings.namespaces)
         lease = Key(LEASES, settings.lease_namespace, settings.lease_name)
         self.election = Election(
             lease, settings.identity, lambda: Client(configuration, self.metrics.requested)
@@ -110,7 +110,8 @@ class Operator:
             count=self.metrics.counted,
         )
         self._reconciler = Reconciler(planners, self.intake, executor, recorder, self._queue)
-        self.watcher = Watcher(kinds, self.intake, self._client, configuration, settings.namespace)
+        around = Around(self.intake, self._client, configuration, self.metrics.watched)
+        self.watcher = Watcher(kinds, around, settings.namespaces)
         self.health = HealthServer(self._livez, self._readyz, self.metrics.text)
         self.metrics.watch(
             # While another process leads keys only gather: what counts begins with our own lead.
@@ -199,6 +200,9 @@ class Operator:
         if not self.election.may_write():  # the election has not ended the wait yet
             self._queue.add(key)
             await asyncio.sleep(LOST_PAUSE)
+            return
+        # What is not listed yet, or cannot be any more, would count as missing. All of the namespace comes again.
+        if not self.watcher.sees(key.namespace):
             return
         began = time.perf_counter()
         outcome = await self._reconciler.handle(key)

@@ -20,7 +20,7 @@ from kubernetes.aio.client import Configuration
 from modelwright.engine import connection, kopf_watch
 from modelwright.engine.backoff import Forever
 from modelwright.engine.client import Client
-from modelwright.engine.errors import ApiError
+from modelwright.engine.errors import ApiError, Forbidden
 from modelwright.engine.intake import Intake
 from modelwright.engine.kinds import Kind
 from modelwright.engine.objects import ResourceType
@@ -44,7 +44,7 @@ class Gone(Exception):  # noqa: N818 - not an error: the watches of the kind end
 
 @dataclass(frozen=True)
 class Source:
-    """The API server to watch, all namespaces or one, and the intake that receives the objects."""
+    """The API server to watch, all namespaces at once or one, and the intake that receives the objects."""
 
     intake: Intake
     client: Client
@@ -62,16 +62,19 @@ class Streams:
         self._listed_by_kopf: set[ResourceType] = set()
         self._never_listed = {kind.resource for kind in kinds if kind.optional}
         self._gone: set[ResourceType] = set()
+        self._refused = asyncio.Event()
         self._due = {kind.resource: asyncio.Event() for kind in kinds}
 
     async def run(self, started: Callable[[], None]) -> None:
-        """Watches until cancelled. Raises Gone when the API server stops serving a kind, and the error when a watch
-        breaks for good. Calls `started` when kopf has installed its signal handlers."""
+        """Watches until cancelled. Raises Gone when the API server stops serving a kind, Forbidden when a right in the
+        namespace is missing, and the error when a watch breaks for good. Calls `started` when kopf has installed its
+        signal handlers."""
         running: set[asyncio.Task[Any]] = {
             asyncio.create_task(self._keep_listed(kind), name=f"list {kind.resource.plural}")
             for kind in self._kinds
         }
         running.add(asyncio.create_task(self._expire_unlisted(), name="first lists"))
+        running.add(asyncio.create_task(self._end_refused(), name="refusals"))
         source = self._source
         handlers = kopf_watch.registry(self._kinds, source.intake, source.configuration, self._note)
         try:
@@ -100,6 +103,12 @@ class Streams:
         if not self._gone:
             await asyncio.Event().wait()
 
+    async def _end_refused(self) -> None:
+        """Ends the watches of one namespace when the API server refuses one of them: kopf would try it for ever, and
+        what is known would grow old unnoticed. A missing right to watch all namespaces is waited out."""
+        await self._refused.wait()
+        raise Forbidden("the operator may not watch all kinds there any more")
+
     async def _keep_listed(self, kind: Kind) -> None:
         due = self._due[kind.resource]
         while True:
@@ -115,8 +124,10 @@ class Streams:
                 pages = self._source.client.pages(
                     kind.resource, self._source.namespace, selector=kind.selector
                 )
-                await self._source.intake.take_list(kind.resource, pages)
+                await self._source.intake.take_list(kind.resource, pages, self._source.namespace)
             except ApiError as error:
+                if self._source.namespace is not None and isinstance(error, Forbidden):
+                    raise  # the watches of this namespace end, those of others go on
                 logger.warning("listing %s: %s; next try in %.0f s", kind.resource.plural, error, delay)
                 await asyncio.sleep(delay)
             else:
@@ -130,6 +141,8 @@ class Streams:
         if resource is not None and "watch" not in request.url.query:
             request.url = request.url.update_query(fieldSelector=NOTHING)
         response = await handler(request)
+        if resource is not None and response.status == 403 and self._source.namespace is not None:
+            self._refused.set()
         if resource is not None and response.status == 404:
             self._gone.add(resource)
         elif resource is not None and response.status == 200:

@@ -157,7 +157,7 @@ def _called(body: Body, where: str) -> str:
 def _unknown(view: View, where: str, now: datetime, users: str | None) -> Objection | None:
     """What the operator does not know at present, and would have to. `users`: see `users_of`."""
     for kind in (INFERENCE_SERVICES, MODEL_VERSIONS):
-        blindness = view.blindness(kind, where)
+        blindness = view.blindness(kind, where) or view.blindness(kind, users)
         if blindness is not None:
             return Objection(f"the operator cannot see {kind.plural} ({blindness})")
     unclear = next(iter(view.indexed(SERVICES_UNCLEAR, users, YES)), None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelwright.engine import cache as module
 from modelwright.engine.cache import Cache, resource_version, slim
-from modelwright.engine.objects import ROOT_UID, Body, metadata
+from modelwright.engine.objects import ROOT_UID, Body, Key, metadata
 
 KEY = map_key()
 
@@ -40,11 +40,35 @@ def test_a_body_gives_way_only_to_a_newer_one(
 
 
 def test_who_watches_one_namespace_is_blind_in_all_others() -> None:
-    cache = Cache("shop")
+    cache = Cache(["shop"])
 
     assert cache.blindness(MAPS, "shop") is None
     assert cache.blindness(MAPS, "infra") == "OutOfReach"
     assert Cache().blindness(MAPS, "infra") is None
+
+
+def test_the_list_of_one_namespace_says_nothing_of_another() -> None:
+    cache = Cache(["shop", "infra"])
+    here, there = Key(MAPS, "shop", "a"), Key(MAPS, "infra", "a")
+    cache.put(MAPS, seen(here, 5))
+    assert cache.replace(MAPS, [], listed_at=100, place="infra") == set()
+    assert cache.get(here) is not None
+    # It is older than the list of the other namespace, and news all the same.
+    assert cache.put(MAPS, seen(Key(MAPS, "shop", "b"), 50))
+    assert not cache.put(MAPS, seen(there, 50)), "it was gone when its namespace was listed"
+    assert cache.replace(MAPS, [], listed_at=60, place="shop") == {here, Key(MAPS, "shop", "b")}
+
+
+def test_a_kind_may_be_unseen_in_one_namespace_alone() -> None:
+    cache = Cache(["shop", "infra"])
+    assert cache.blind(MAPS, "Forbidden", "infra")
+    assert (cache.blindness(MAPS, "shop"), cache.blindness(MAPS, "infra")) == (None, "Forbidden")
+    assert cache.blindness(MAPS, None) == "Forbidden"
+    assert cache.blindness(MAPS, "elsewhere") == "OutOfReach"
+    cache.blind(MAPS, None, "infra")
+    assert cache.blindness(MAPS, None) is None
+    cache.blind(MAPS, "Unserved", "infra")
+    assert cache.blindness(MAPS, "elsewhere") == "Unserved"
 
 
 def test_a_late_event_does_not_bring_a_deleted_object_back(cache: Cache) -> None:

@@ -34,7 +34,7 @@ class Bench:
         self.operator.election._leading.set()
         self.operator._watching = True
         for resource in (TOYS, MAPS):
-            self.operator.watcher._see(resource, None)
+            self.operator.watcher._places[None]._see(resource, None)
 
     async def pass_time(self, seconds: float, *, leading: bool) -> None:
         """Lets time pass in steps of a renewal."""
@@ -116,7 +116,7 @@ async def test_without_watches_it_is_not_alive(bench: Bench) -> None:
 
 
 async def test_it_is_ready_when_all_kinds_are_known(bench: Bench) -> None:
-    bench.operator.watcher._unfilled = {TOYS}
+    bench.operator.watcher._places[None]._unfilled = {TOYS}
 
     assert bench.operator._readyz() == "not listed yet: Toy"
 

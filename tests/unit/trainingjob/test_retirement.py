@@ -530,18 +530,33 @@ class TestFiles:
         job.world.watch()
         assert deletion(ended(job)) in job.world.api.objects
 
-    def test_an_operator_of_one_namespace_asks_for_no_other(self) -> None:
+    @staticmethod
+    def with_a_scope(*namespaces: str) -> TrainingJob:
+        """An operator of some namespaces, which has not seen yet that another one uses the file."""
         job = with_a_bucket()
         world = job.world
         used_elsewhere(world, "service")
         world.restart()
-        world.cache = Cache(NAMESPACE, INDEXES)
+        world.cache = Cache(namespaces, INDEXES)
         world.executor = Executor(world.api, world.cache, world.told)
         for key, body in world.api.objects.items():
             if key.namespace == NAMESPACE:
                 world.cache.put(key.resource, body)
+        return job
 
-        assert deletion(ended(job)) in world.api.objects
+    def test_an_operator_of_one_namespace_asks_for_no_other(self) -> None:
+        job = self.with_a_scope(NAMESPACE)
+        assert deletion(ended(job)) in job.world.api.objects
+
+    def test_an_operator_of_several_namespaces_asks_each_of_them(self) -> None:
+        job = self.with_a_scope(NAMESPACE, "prod")
+        assert deletion(ended(job)) not in job.world.api.objects
+
+    def test_a_namespace_that_cannot_be_watched_keeps_the_files_that_it_could_use(self) -> None:
+        job = self.with_a_scope(NAMESPACE, "nowhere")
+        job.world.cache.blind(INFERENCE_SERVICES, "Forbidden", "nowhere")
+        assert deletion(ended(job)) not in job.world.api.objects
+        assert "the operator cannot see inferenceservices (Forbidden)" in str(exceeded(job))
 
     def test_a_policy_that_is_changed_back_keeps_the_file(self) -> None:
         job = self.given()
