@@ -147,6 +147,27 @@ SINGLE: dict[str, Values] = {
     "deployed": DEPLOYED,
     "guarded": GUARDED,
     "secured": SECURED,
+    "queried": {
+        "prometheus": {
+            "url": "https://mimir.example/prometheus",
+            "caConfigMapRef": {"name": "corp-ca", "key": "ca.crt"},
+            "tokenSecretRef": {"name": "reader", "key": "token"},
+            "tenant": "ml",
+            "headers": {"X-Team": "ml"},
+        }
+    },
+    "allowed": {
+        "policies": {
+            "trainingJobs": {
+                "enabled": True,
+                "images": ["registry.example/ml/*"],
+                "sources": ["s3://lake/*"],
+                "stores": [],
+                "serviceAccounts": ["default"],
+                "namespaceSelector": {"matchLabels": {"tier": "shared"}},
+            }
+        }
+    },
     "labelled": {"commonLabels": LABELS, "podLabels": {"team": "other"}},
     "no contexts": {"podSecurityContext": None, "securityContext": None},
     "no probes": {"startupProbe": None, "livenessProbe": None, "readinessProbe": None},
@@ -201,4 +222,5 @@ def combinations(scope: str) -> dict[str, Values]:
         for name, values in found.items()
     }
     del scoped["author, one namespace"]
-    return found | scoped
+    several = {"several namespaces": merged(MONITORED, {"scope": {"namespaces": [scope, "default"]}})}
+    return found | scoped | several
