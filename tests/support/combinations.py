@@ -156,6 +156,8 @@ SINGLE: dict[str, Values] = {
             "headers": {"X-Team": "ml"},
         }
     },
+    "guarded workloads": {"networkPolicy": {"workloads": {"enabled": True, "namespaces": ["default"]}}},
+    "no budgets of services": {"workloads": {"serving": {"podDisruptionBudgets": False}}},
     "allowed": {
         "policies": {
             "trainingJobs": {

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from release import __main__ as program
 
 WHO = ("-c", "user.name=x", "-c", "user.email=x@example.com")
