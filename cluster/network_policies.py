@@ -1,7 +1,7 @@
 """An add-on for the cluster on this host: NetworkPolicies are enforced, by the firewall of kube-router.
 
-The pod network of this host enforces none by itself. Pods that no policy selects are left
-as they are.
+The pod network of this host enforces none by itself. Pods that no policy selects are left as they are. Of a connection
+between two pods of one policy the rule of either end is enough for this firewall; Kubernetes asks for those of both.
 """
 
 import json

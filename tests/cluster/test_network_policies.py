@@ -18,7 +18,7 @@ import yaml
 from cluster import kind, network_policies, processes
 from cluster.settings import NODE_ADDRESS
 from support.handmade import fill
-from support.kubectl import ROOT, Kubectl, Object, program
+from support.kubectl import ROOT, Kubectl, Object, message, program
 from support.load import calling
 from support.manifests import claim, image, inference_service, model_version, secret
 from support.models import valid_model
@@ -365,3 +365,25 @@ def test_the_operators_metrics_are_for_those_that_are_listed(policed: Policed) -
     metrics = f"{pods[0]['status']['podIP']}:8080"
     policed.settles({metrics: True}, policed.inside, "scraper")
     policed.settles({metrics: False}, policed.inside, "caller")
+
+
+def test_a_canary_that_a_policy_closes_is_rolled_back_with_words_about_it(policed: Policed) -> None:
+    kubectl, policy = policed.inside, f"{RELEASE}-serving"
+    kubectl.condition("mwisvc", NAME, "Ready", "True", "Serving", within=60)
+    rules = kubectl.get("networkpolicy", policy)["spec"]
+    without_peers = {
+        side: [rule for rule in rules[side] if "modelwright.dev/inference-service" not in json.dumps(rule)]
+        for side in ("ingress", "egress")
+    }
+    kubectl.patch("networkpolicy", policy, {"spec": without_peers})
+    host = kubectl.get("service", NAME)["spec"]["clusterIP"]
+    with calling(host, 80, 8081, NAME, REQUEST) as callers:
+        kubectl.apply(service("one", replicas=2))
+        found = kubectl.condition("mwisvc", NAME, "Stalled", "True", "RolledBack", within=120)
+        callers.answered_everywhere()
+        seen = callers.stop()
+
+    assert seen["failed"] == {}, seen
+    assert "NetworkPolicies have to let the stable revision's pods reach their port 8080" in message(found)
+    assert found["status"]["stable"]["version"] == "two"
+    assert found["status"]["rejected"][0]["quarantine"] is False
