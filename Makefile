@@ -3,7 +3,7 @@ VENV := .venv
 PROJECTS := pyproject.toml stores/pyproject.toml serving/pyproject.toml training/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories schedules verdicts gates drift estimators test provisions stores prometheus cluster cluster-down gateway network-policies network-policies-off firewall images quickstart release bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-monitor bench-tokens bench-docs soak
+.PHONY: help venv generate lint unit sources attack attack-docs conformance fuzz histories schedules verdicts gates drift estimators rights test provisions stores prometheus cluster cluster-down gateway network-policies network-policies-off firewall images quickstart release bench bench-servers bench-path bench-rollouts bench-scale bench-tables bench-stores bench-monitor bench-tokens bench-docs soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ drift: venv ## Simulate 10,000 windows a row: how often drift is seen where ther
 
 estimators: venv ## Train and convert every classifier and regressor, and write docs/estimators.md (5 minutes)
 	@PYTHONPATH=tests $(VENV)/bin/python -W ignore -m estimators
+
+rights: venv ## Compare the operator's rights with what it did in `make test`, by the audit log of the cluster on this host
+	@PYTHONPATH=tests $(VENV)/bin/python -m rights
 
 sources: venv ## Read what the real DVC has pushed and what the real Feast has joined (the first time: minutes)
 	$(VENV)/bin/pytest tests/clients/real_sources.py

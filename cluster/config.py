@@ -20,6 +20,8 @@ PLUGINS = Path("/usr/lib/cni")
 AUDIT_POLICY = CONFIG / "audit.json"
 KUBELET = CONFIG / "kubelet.json"
 KUBE_PROXY = CONFIG / "kube-proxy.json"
+# The operator that tests install.
+OPERATOR = "system:serviceaccount:modelwright-system:modelwright-operator"
 COREFILE = CONFIG / "Corefile"
 CONTAINERD = CONFIG / "containerd.toml"
 POD_NETWORK = CONFIG / "cni" / "10-modelwright.conflist"
@@ -37,7 +39,8 @@ def write_all() -> None:
 
 
 def audit_policy() -> dict[str, Any]:
-    """What the API server logs: who wrote objects of ours, and with which answer. Not what they hold, and no status."""
+    """What the API server logs: who wrote objects of ours, and with which answer; and what the operator asks for, by
+    which `make rights` tells the rights that it uses. Not what objects hold."""
     writes = ["create", "update", "patch", "delete", "deletecollection"]
     resources = ["trainingjobs", "modelversions", "inferenceservices"]
     ours = [{"group": "modelwright.dev", "resources": resources}]
@@ -45,7 +48,11 @@ def audit_policy() -> dict[str, Any]:
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
-        "rules": [{"level": "Metadata", "verbs": writes, "resources": ours}, {"level": "None"}],
+        "rules": [
+            {"level": "Metadata", "verbs": writes, "resources": ours},
+            {"level": "Metadata", "users": [OPERATOR]},
+            {"level": "None"},
+        ],
     }
 
 

@@ -19,7 +19,7 @@ def first(programs: Path) -> list[Daemon]:
             audit_policy_file=config.AUDIT_POLICY,
             audit_log_path=AUDIT_LOG,
             audit_log_maxsize="20",
-            audit_log_maxbackup="1",
+            audit_log_maxbackup="4",
         ),
     ]
 

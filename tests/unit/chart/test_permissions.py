@@ -15,26 +15,26 @@ OWN = "modelwright.dev"
 OWN_KINDS = ("trainingjobs", "modelversions", "inferenceservices")
 NEEDED = {
     (OWN, "trainingjobs"): READ,
-    (OWN, "trainingjobs/status"): {"get", "patch"},
+    (OWN, "trainingjobs/status"): {"patch"},
     (OWN, "trainingjobs/finalizers"): {"update"},
     (OWN, "modelversions"): READ | {"create", "delete"},
-    (OWN, "modelversions/status"): {"get", "patch"},
+    (OWN, "modelversions/status"): {"patch"},
     (OWN, "modelversions/finalizers"): {"update"},
     (OWN, "inferenceservices"): READ,
-    (OWN, "inferenceservices/status"): {"get", "patch"},
+    (OWN, "inferenceservices/status"): {"patch"},
     (OWN, "inferenceservices/finalizers"): {"update"},
     ("", "pods"): READ,
     ("", "pods/status"): {"patch"},
     ("", "configmaps"): READ | {"create", "patch", "delete"},
     ("batch", "jobs"): READ | {"create", "delete"},
     ("apps", "deployments"): READ | {"create", "patch", "delete"},
-    ("apps", "replicasets"): READ,
+    ("apps", "replicasets"): {"list", "watch"},
     ("", "services"): READ | {"create", "patch", "delete"},
     ("", "persistentvolumeclaims"): READ | {"create"},
     ("", "events"): {"get", "list", "create", "patch"},
     ("autoscaling", "horizontalpodautoscalers"): READ | {"create", "patch", "delete"},
     ("policy", "poddisruptionbudgets"): READ | {"create", "patch", "delete"},
-    ("gateway.networking.k8s.io", "gateways"): READ,
+    ("gateway.networking.k8s.io", "gateways"): {"list", "watch"},
     ("gateway.networking.k8s.io", "httproutes"): READ | {"create", "patch", "delete"},
     ("monitoring.coreos.com", "prometheusrules"): READ | {"create", "patch", "delete"},
 }
@@ -131,7 +131,7 @@ def test_the_lease_is_bound_to_its_name_and_namespace(chart: Chart, scope: str) 
     leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
     assert role["rules"] == [
         {**leases, "verbs": ["create"]},
-        {**leases, "resourceNames": ["modelwright-operator"], "verbs": ["get", "update", "patch"]},
+        {**leases, "resourceNames": ["modelwright-operator"], "verbs": ["get", "update"]},
     ]
     assert "--lease-name=modelwright-operator" in rendered.container()["args"]
     assert "--lease-namespace=modelwright-system" in rendered.container()["args"]

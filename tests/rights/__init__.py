@@ -1,0 +1,1 @@
+"""Which of its rights the operator has used: `make rights`, after the tests of the cluster."""
