@@ -1,12 +1,15 @@
 """What one release of the operator makes of objects: run as a program with the packages of that release on its path.
 
-It reads objects from its input, a JSON list, and prints what it found as JSON. It uses what every release has.
+It reads objects from its input, a JSON list, and prints what it found as JSON; with the word `deployments`, which
+Deployments their services are to have. It uses what every release has.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from modelwright.api.inferenceservice import InferenceServiceSpec, InferenceServiceStatus
@@ -14,9 +17,18 @@ from modelwright.api.modelversion import ModelVersionSpec, ModelVersionStatus
 from modelwright.api.trainingjob import TrainingJobSpec, TrainingJobStatus
 from modelwright.common.indexes import INDEXES
 from modelwright.common.reading import read_with_faults
-from modelwright.common.resources import JOBS
+from modelwright.common.resources import (
+    DEPLOYMENTS,
+    INFERENCE_SERVICES,
+    JOBS,
+    MODEL_VERSIONS,
+    TRAINING_JOBS,
+)
 from modelwright.common.settings import Settings
 from modelwright.engine.cache import Cache
+from modelwright.engine.objects import Key
+from modelwright.engine.plan import Apply
+from modelwright.inferenceservice.planner import InferenceServicePlanner
 from modelwright.inferenceservice.revision.target import revision
 from modelwright.trainingjob.memory import GENERATION, RECIPE_HASH, read_memory, recipe_hash
 
@@ -29,6 +41,12 @@ STATUSES: Any = {
     "InferenceService": InferenceServiceStatus,
     "ModelVersion": ModelVersionStatus,
     "TrainingJob": TrainingJobStatus,
+}
+KINDS = {
+    "Deployment": DEPLOYMENTS,
+    "InferenceService": INFERENCE_SERVICES,
+    "ModelVersion": MODEL_VERSIONS,
+    "TrainingJob": TRAINING_JOBS,
 }
 SETTINGS = Settings(serving_image="serving:1", training_image="training:1")
 VERSION = {
@@ -77,5 +95,33 @@ def _run(body: dict[str, Any]) -> list[Any] | None:
     return None if known is None else [known.number, known.job]
 
 
+def deployments(
+    bodies: Sequence[dict[str, Any]], now: str, settings: Settings = SETTINGS
+) -> dict[str, dict[str, Any]]:
+    """The Deployments that the services among these objects are to have, by name, as they are applied."""
+    cache, moment = Cache(indexes=INDEXES), datetime.fromisoformat(now).astimezone(UTC)
+    for number, body in enumerate(bodies):
+        metadata = {**body["metadata"], "resourceVersion": str(number + 1)}
+        cache.put(KINDS[body["kind"]], {**body, "metadata": metadata})
+    planner, applied = InferenceServicePlanner(settings), {}
+    for body in bodies:
+        if body["kind"] == "InferenceService":
+            metadata = body["metadata"]
+            plan = planner(cache, Key(INFERENCE_SERVICES, metadata["namespace"], metadata["name"]), moment)
+            for effect in plan.effects:
+                if isinstance(effect, Apply) and effect.key.resource == DEPLOYMENTS:
+                    applied[effect.key.name] = dict(effect.body)
+    return applied
+
+
+def main(words: Sequence[str], bodies: list[dict[str, Any]]) -> object:
+    """What is printed."""
+    match words:
+        case ["deployments", now]:
+            return deployments(bodies, now)
+        case _:
+            return [found(body) for body in bodies]
+
+
 if __name__ == "__main__":
-    json.dump([found(body) for body in json.load(sys.stdin)], sys.stdout)
+    json.dump(main(sys.argv[1:], json.load(sys.stdin)), sys.stdout)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from support.released import FOLDER, PLURALS, definition, unpacked
 from unit.given.crds import defects, filled, schema_of, with_defaults
 from unit.given.schemas import breaks, new_values
 
+from modelwright.api.podtemplate import PodTemplate
+
 GUIDE = " ".join((ROOT / "docs/upgrading.md").read_text().split())
 PLURAL = {
     "InferenceService": "inferenceservices",
@@ -27,6 +30,8 @@ PLURAL = {
 }
 # Parts of a status that may have any fields.
 FREE = {"report", "requests", "limits"}
+# When the objects were recorded.
+RECORDED = "2026-11-28T18:30:00Z"
 EVERY_KIND = pytest.mark.parametrize("plural", PLURALS)
 # What is not as it was, each with what docs/upgrading.md says of it.
 CHANGED: dict[str, str] = {}
@@ -40,10 +45,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return unpacked(tmp_path_factory.mktemp("released"))
 
 
-def before(source: Path, objects: list[Object]) -> list[Object]:
+def before(source: Path, objects: list[Object], *words: str) -> Any:
     """What the operator of the release before makes of objects."""
     done = subprocess.run(
-        [sys.executable, "-P", reading.__file__],
+        [sys.executable, "-P", reading.__file__, *words],
         input=json.dumps(objects),
         env={**os.environ, "PYTHONPATH": str(source / "operator")},
         capture_output=True,
@@ -51,8 +56,7 @@ def before(source: Path, objects: list[Object]) -> list[Object]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found: list[Object] = json.loads(done.stdout)
-    return found
+    return json.loads(done.stdout)
 
 
 def now(objects: list[Object]) -> list[Object]:
@@ -211,6 +215,38 @@ def test_the_release_before_reads_a_run_that_waits_in_a_queue(source: Path) -> N
     (then,) = before(source, [queued])
     assert "run." not in " ".join(then["faults"])
     assert then["run"] == [1, "running-1"]
+
+
+def running(deployments: Mapping[str, Object]) -> Iterator[Object]:
+    """These Deployments as they are when all of their pods are ready."""
+    for number, (name, body) in enumerate(deployments.items()):
+        count = body["spec"]["replicas"]
+        metadata = {
+            **body["metadata"],
+            "name": name,
+            "namespace": "team",
+            "uid": f"d{number}",
+            "generation": 1,
+        }
+        ready = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), count)
+        yield {
+            "kind": "Deployment",
+            **body,
+            "metadata": metadata,
+            "status": {"observedGeneration": 1, **ready},
+        }
+
+
+def test_pods_that_run_are_wanted_as_they_are_whatever_becomes_the_default(source: Path) -> None:
+    kept = before(source, recorded(), "deployments", RECORDED)
+    assert {name.rpartition("-")[0] for name in kept} == {
+        body["metadata"]["name"] for body in recorded() if body["kind"] == "InferenceService"
+    }
+    others = PodTemplate.model_validate({"spec": {"nodeSelector": {"pool": "models"}}})
+    for settings in (reading.SETTINGS, replace(reading.SETTINGS, pod_template=others)):
+        assert reading.deployments([*recorded(), *running(kept)], RECORDED, settings) == kept
+    fresh = reading.deployments(recorded(), RECORDED, replace(reading.SETTINGS, pod_template=others))
+    assert fresh != kept, "pods that do not run yet are those of today"
 
 
 @pytest.mark.parametrize(
