@@ -89,11 +89,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- mustToRawJson (uniq $names) }}
 {{- end }}
 
-{{/* What pods of users are like where nothing else is said: then the operator needs no argument for it. */}}
-{{- define "modelwright.builtinPodTemplate" -}}
-{"spec":{"securityContext":{"fsGroup":65532,"fsGroupChangePolicy":"OnRootMismatch","runAsGroup":65532,"runAsUser":65532}}}
-{{- end }}
-
 {{/* The operator's arguments, as a JSON list: values may hold anything, quotes included. */}}
 {{- define "modelwright.args" -}}
 {{- $args := list
@@ -108,6 +103,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
   (printf "--artifacts-access-mode=%s" .Values.artifacts.accessMode)
   "--health-port=8080"
   (printf "--log-level=%s" .Values.logLevel)
+  (printf "--pod-template=%s" (mustToRawJson (default dict .Values.workloads.podTemplate)))
 }}
 {{- range include "modelwright.scope" . | default "[]" | fromJsonArray }}{{ $args = append $args (printf "--namespace=%s" .) }}{{ end }}
 {{- with .Values.artifacts.uri }}{{ $args = append $args (printf "--artifacts-uri=%s" .) }}{{ end }}
@@ -123,8 +119,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- range $name, $value := .Values.prometheus.headers }}{{ $args = append $args (printf "--prometheus-header=%s: %s" $name $value) }}{{ end }}
 {{- with .Values.workloads.training.resources }}{{ $args = append $args (printf "--training-resources=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.workloads.serving.resources }}{{ $args = append $args (printf "--serving-resources=%s" (mustToRawJson .)) }}{{ end }}
-{{- $template := mustToRawJson .Values.workloads.podTemplate }}
-{{- if ne $template (include "modelwright.builtinPodTemplate" .) }}{{ $args = append $args (printf "--pod-template=%s" $template) }}{{ end }}
 {{- with .Values.workloads.training.podTemplate }}{{ $args = append $args (printf "--training-pod-template=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.workloads.serving.podTemplate }}{{ $args = append $args (printf "--serving-pod-template=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.workloads.serving.passHeaders }}{{ $args = append $args (printf "--pass-headers=%s" (join "," .)) }}{{ end }}

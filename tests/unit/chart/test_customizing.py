@@ -12,6 +12,8 @@ import pytest
 import yaml
 from unit.chart.rendering import KUBERNETES, Chart, Manifest, Rendered, loaded
 
+from modelwright.options import parse
+
 DIGEST = "sha256:" + "0f" * 32
 # All that is optional, so that each template is rendered.
 EVERYTHING: dict[str, Any] = {
@@ -226,10 +228,14 @@ def test_an_annotation_of_the_pods_may_replace_the_charts_own(chart: Chart) -> N
     assert chart.render({"podAnnotations": {key: "proxy"}}).pod()["metadata"]["annotations"] == {key: "proxy"}
 
 
-def test_pods_of_users_get_a_template_where_it_is_not_the_built_in_one(
-    chart: Chart, default: Rendered
-) -> None:
-    assert argument(default, "--pod-template") is None
+def test_pods_of_users_are_by_default_what_they_are_without_the_values(default: Rendered) -> None:
+    arguments = default.container()["args"]
+    without = [each for each in arguments if not each.startswith("--pod-template=")]
+    assert len(without) == len(arguments) - 1
+    assert parse(arguments).settings == parse(without).settings
+
+
+def test_pods_of_users_get_the_templates_of_the_values(chart: Chart) -> None:
     rendered = chart.render(
         {
             "workloads": {
@@ -250,11 +256,22 @@ def test_pods_of_users_get_a_template_where_it_is_not_the_built_in_one(
     }
     assert argument(rendered, "--training-pod-template") == '{"spec":{"priorityClassName":"batch"}}'
     assert argument(rendered, "--serving-pod-template") == '{"spec":{"nodeSelector":{"pool":"serving"}}}'
+    assert parse(rendered.container()["args"]).settings != parse(chart.render().container()["args"]).settings
 
 
-def test_null_leaves_users_and_groups_of_all_pods_to_the_cluster(chart: Chart) -> None:
-    rendered = chart.render({"workloads": {"podTemplate": {"spec": {"securityContext": None}}}})
-    assert argument(rendered, "--pod-template") == '{"spec":{}}'
+@pytest.mark.parametrize(
+    ("values", "template"),
+    [
+        ({"podTemplate": {"spec": {"securityContext": None}}}, '{"spec":{}}'),
+        ({"podTemplate": None}, "{}"),
+    ],
+)
+def test_null_leaves_users_and_groups_of_all_pods_to_the_cluster(
+    chart: Chart, values: Manifest, template: str
+) -> None:
+    rendered = chart.render({"workloads": values})
+    assert argument(rendered, "--pod-template") == template
+    assert parse(rendered.container()["args"]).settings != parse(chart.render().container()["args"]).settings
 
 
 @pytest.mark.parametrize(

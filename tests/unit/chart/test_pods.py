@@ -14,6 +14,10 @@ ALLOWED_VOLUMES = {
     "ephemeral", "persistentVolumeClaim", "projected", "secret",
 }  # fmt: skip
 DIGEST = "sha256:" + "0f" * 32
+DEFAULT_TEMPLATE = (
+    '{"spec":{"securityContext":{"fsGroup":65532,"fsGroupChangePolicy":"OnRootMismatch",'
+    '"runAsGroup":65532,"runAsUser":65532}}}'
+)
 
 
 def test_pods_keep_to_the_restricted_pod_security_standard(default: Rendered) -> None:
@@ -101,6 +105,7 @@ def test_the_arguments_say_what_the_values_say(chart: Chart) -> None:
         "--artifacts-access-mode=ReadWriteMany",
         "--health-port=8080",
         "--log-level=debug",
+        f"--pod-template={DEFAULT_TEMPLATE}",
         "--artifacts-storage-class=fast",
         "--approvals-policy=modelwright-approvals",
         "--no-disruption-budgets",
