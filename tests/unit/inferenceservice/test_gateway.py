@@ -441,7 +441,7 @@ class TestConditions:
 
     def test_an_operator_of_one_namespace_says_that_it_cannot_see_the_gateway(self) -> None:
         world = a_world()
-        world.cache._namespace = NAMESPACE
+        world.cache._scope = (NAMESPACE,)
         service = served(world, {"name": "outside", "namespace": "infra"})
 
         assert (service.reason, accepted(service)) == (
