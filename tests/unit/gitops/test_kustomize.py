@@ -20,7 +20,7 @@ FILE = ROOT / "docs" / "gitops" / "kustomizeconfig.yaml"
 CONFIG = yaml.safe_load(FILE.read_text())
 GROUP = "modelwright.dev/v1alpha1"
 # Fields that name another object end so.
-NAMES = ("Ref/name", "/secretName", "/claimName", "/configMap/name", "imagePullSecrets/name")
+NAMES: tuple[str, ...] = ("Ref/name", "/secretName", "/claimName", "/configMap/name", "imagePullSecrets/name")
 NAMES += ("/serviceAccountName", "/priorityClassName", "/runtimeClassName", "gateway/name", "model/version")
 API = {
     "ConfigMap": "v1", "Secret": "v1", "PersistentVolumeClaim": "v1", "ServiceAccount": "v1",
