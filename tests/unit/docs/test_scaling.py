@@ -32,7 +32,15 @@ def test_every_field_is_explained() -> None:
 
 def test_every_reason_is_explained_and_none_is_made_up() -> None:
     known = set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"', inspect.getsource(autoscaler)))
-    known -= {"Utilization", "ContainerResource", "AbleToScale", "ScalingActive", "ScalingLimited", "True", "False"}
+    known -= {
+        "Utilization",
+        "ContainerResource",
+        "AbleToScale",
+        "ScalingActive",
+        "ScalingLimited",
+        "True",
+        "False",
+    }
     known -= {"TooManyReplicas", "ScalingDisabled", "FailedGet", "NotAbleToScale", "AutoscalingActive"}
     rows = re.findall(r"^\| (?:True|False|Unknown) \| (.*?) \|", SECTION, re.MULTILINE)
     explained = {reason for row in rows for reason in re.findall(r"`(\w+)`", row)}
@@ -40,7 +48,9 @@ def test_every_reason_is_explained_and_none_is_made_up() -> None:
 
 
 def test_all_autoscalers_aim_at_the_service() -> None:
-    aims = [page["spec"]["scaleTargetRef"] for page in blocks(TEXT, "yaml") if "scaleTargetRef" in page["spec"]]
+    aims = [
+        page["spec"]["scaleTargetRef"] for page in blocks(TEXT, "yaml") if "scaleTargetRef" in page["spec"]
+    ]
     service = {"apiVersion": "modelwright.dev/v1alpha1", "kind": "InferenceService", "name": "churn"}
     assert aims == [service] * 2
 

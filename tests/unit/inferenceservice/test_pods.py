@@ -246,6 +246,27 @@ def test_what_the_api_server_refuses_is_said_at_once_and_mended_by_a_change() ->
     assert (pool(service, "stable"), service.is_ready) == ("b", True)
 
 
+def test_a_default_that_the_api_server_refuses_is_mended_by_the_administrator() -> None:
+    world = a_world(**defaults(spec={"affinity": {"nodeAffinity": {"x": 1}}}))
+
+    def judge(key: Key, body: Body) -> None:
+        pod = (body.get("spec", {}).get("template") or {}).get("spec", {})
+        if key.resource == DEPLOYMENTS and pod.get("affinity"):
+            raise Invalid(
+                "Deployment.apps is invalid: spec.template.spec.affinity.nodeAffinity: Required value"
+            )
+
+    world.api.rules.append(judge)
+    a_version(world).is_verified()
+    service = a_service(world).settles()
+    assert (service.reason, service.deployed) == ("Refused", {})
+
+    world.is_upgraded(**defaults(**POOL))
+    service.settles().has_ready(1).settles()
+
+    assert (pool(service, "stable"), service.is_ready) == ("a", True)
+
+
 def test_a_template_that_changes_in_a_rollout_begins_another_one_and_callers_keep_the_stable_revision() -> (
     None
 ):

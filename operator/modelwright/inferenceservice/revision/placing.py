@@ -22,7 +22,8 @@ Of = TypeVar("Of", bound=Revision)
 def placed(observed: Observed, revisions: Revisions, settings: Settings) -> Revisions:
     """Returns the revisions with the templates of today, where no pod of theirs serves."""
     stable, canary = revisions.stable, revisions.canary
-    if stable is not None:
+    # A stable revision has had a Deployment. If it is not seen, it may yet have pods that serve.
+    if stable is not None and observed.deployment(stable.revision) is not None:
         stable = _of_today(observed, stable, settings)
     if canary is not None and canary.state != "Failed":
         canary = _of_today(observed, canary, settings)
@@ -31,7 +32,7 @@ def placed(observed: Observed, revisions: Revisions, settings: Settings) -> Revi
 
 def _of_today(observed: Observed, revision: Of, settings: Settings) -> Of:
     deployment = observed.deployment(revision.revision)
-    if deployment is None or observed.spec.replicas == 0 or has_ready_pods_of_its_template(deployment):
+    if observed.spec.replicas == 0 or (deployment and has_ready_pods_of_its_template(deployment)):
         return revision
     if revision.merged_pod_template is None and says_nothing(settings):
         return revision  # it began before there were templates, and nothing else is said of it since
