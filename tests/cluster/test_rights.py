@@ -157,6 +157,8 @@ def test_what_the_lists_hold_is_taken(ruled: Kubectl, spec: Object) -> None:
         (data(uri="https://data.corp.evil/churn.csv"), "the source https://data.corp.evil/churn.csv,"),
         (data(uri="https://data.corp/a/../../b.csv"), "the source https://data.corp/a/../../b.csv,"),
         (data(uri="https://data.corp/a/%2E./b.csv"), "the source https://data.corp/a/%2E./b.csv,"),
+        (data(uri="https://data.corp/a/..#b"), "the source https://data.corp/a/..#b,"),
+        (data(uri="https://data.corp@evil/b.csv"), "the source https://data.corp@evil/b.csv,"),
         (data(uri="configmap://other/a.csv"), "the source configmap://other/a.csv,"),
         (
             {"data": {"configMapRef": {"name": "other", "key": "a.csv"}, "target": "churned"}},
