@@ -27,6 +27,8 @@ NOTEWORTHY_STATUSES = {
     "ScoreBelowTarget": ("True", "Unknown"),
     "TriggersActive": ("False",),
     "AlertRulesInstalled": ("False",),
+    "AutoscalingActive": ("False",),
+    "DisruptionsLimited": ("False",),
 }
 # The revisions in the status of an InferenceService.
 _ROLES = ("stable", "canary", "retired")
