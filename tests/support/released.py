@@ -2,8 +2,8 @@
 
 A clone may be shallow, so nothing here asks git. `source.tar.xz` was made at the commit of the release by
 `git archive COMMIT operator/modelwright stores/modelwright_stores serving/modelwright_serving
-training/modelwright_training charts/modelwright examples | xz -9e`, the definitions are those of `crds`, and `objects.yaml` is
-what `support.scene` has left of the three kinds under the operator of the release.
+training/modelwright_training charts/modelwright examples | xz -9e`. The definitions are those of `crds`. `objects.yaml`
+is what `support.scene` has left of the three kinds under the operator of the release.
 """
 
 from __future__ import annotations
