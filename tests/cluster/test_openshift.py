@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from cluster import kind
 from sklearn.datasets import load_breast_cancer
-from support.kubectl import Kubectl, Object
+from support.kubectl import ROOT, Kubectl, Object
 from support.manifests import inference_service, training_job
 from support.openshift import FIRST, restricted_v2
-from support.operator import NAMESPACE, install
+from support.operator import NAMESPACE, install, values
 from support.predict import predict, rows
 
 pytestmark = [
@@ -23,19 +24,16 @@ pytestmark = [
     ),
 ]
 
-WORKLOADS = "workloads.podTemplate.spec.securityContext"
-DROPPED = [
-    *(f"{WORKLOADS}.{field}=null" for field in ("runAsUser", "runAsGroup", "fsGroup")),
-    *(f"podSecurityContext.{field}=null" for field in ("runAsUser", "runAsGroup", "fsGroup")),
-]
+VALUES = ROOT / "charts/openshift.yaml"
 
 
 @pytest.fixture
 def openshift(operator: Kubectl, kubectl: Kubectl, tmp_path: Path) -> Iterator[None]:
-    """The constraints hold for the operator and for the test's namespace; the values name no user."""
+    """The constraints hold for the operator and for the test's namespace; the release has the values for OpenShift."""
+    ours, theirs = (yaml.safe_load(path.read_text()) for path in (values(), VALUES))
     try:
         with restricted_v2(operator, tmp_path, kubectl.namespace, NAMESPACE):
-            install(operator, *DROPPED)
+            install(operator, given={**ours, **theirs})
             yield
     finally:
         install(operator)
