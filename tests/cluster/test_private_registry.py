@@ -70,10 +70,7 @@ def test_the_secret_of_a_pod_template_pulls_an_image_that_is_refused_without_it(
 ) -> None:
     trainer = {"image": f"{private.host}/trainer:1", "command": SAYS_SO}
     template = {
-        "metadata": {
-            "labels": {"example.com/team": "fraud"},
-            "annotations": {"example.com/cost-centre": "4711"},
-        },
+        "metadata": {"labels": {"example.com/team": "fraud"}},
         "spec": {"imagePullSecrets": [{"name": "registry"}], "priorityClassName": priority},
     }
     kubectl.apply(
@@ -87,5 +84,4 @@ def test_the_secret_of_a_pod_template_pulls_an_image_that_is_refused_without_it(
     pulled = kubectl.condition("trainingjob", "with", "Ready", "False", "TrainFailed", within=90)
     assert message(pulled).endswith("train ended with exit code 3: it was pulled")
     (pod,) = kubectl.all("pod", "modelwright.dev/training-job=with,example.com/team=fraud")
-    assert pod["metadata"]["annotations"]["example.com/cost-centre"] == "4711"
     assert pod["spec"]["priority"] == PRIORITY
