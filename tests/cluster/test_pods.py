@@ -147,7 +147,7 @@ def test_a_queued_run_waits_until_it_is_resumed(kubectl: Kubectl) -> None:
     job = started(kubectl, "queued")
     assert (job["spec"]["suspend"], job["metadata"]["labels"][QUEUE]) == (True, "gpus")
 
-    kubectl.apply({**queued, "spec": training_job()["spec"]})
+    kubectl.apply({**queued, "spec": training_job(activeDeadlineSeconds=300)["spec"]})
     before = job["metadata"]["uid"]
     made = kubectl.wait(
         "job", "queued-1", lambda found: found["metadata"]["uid"] != before, what="another one"
