@@ -23,13 +23,13 @@ PLACED: Object = {
     },
 }
 NOWHERE: Object = {"spec": {"nodeSelector": {"pool": "nowhere"}}}
-# Copies the only column: enough of a model for what is tested here.
+# A small model. The test looks for the Secret itself, so it must not be in the program.
 TRAIN = """
 import json, os, pathlib, numpy as np, pandas as pd
 from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 assert os.getuid() == 1000650000 and os.getgid() == 0, (os.getuid(), os.getgid())
-assert os.environ["HUB_TOKEN"] == "hunter2" and os.environ["APP_LEVEL"] == "debug"
+assert os.environ["HUB_TOKEN"][::-1] == "2retnuh" and os.environ["APP_LEVEL"] == "debug"
 assert pathlib.Path("/certs/ca.pem").read_text() == "pem"
 pathlib.Path("/scratch/x").write_text("x")
 rows = pd.read_parquet("/data/train/train.parquet")
