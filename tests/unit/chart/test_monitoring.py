@@ -83,6 +83,7 @@ def condition(kind: str, status: str, reason: str, of: str = SERVICE) -> str:
 
 GOES_OFF = {
     "ModelwrightUnavailable": condition("Available", "False", "NoReadyPods"),
+    "ModelwrightNamespaceUnwatched": f'modelwright_namespace_watched{{{JOB},namespace="team"}}',
     "ModelwrightRolledBack": condition("Stalled", "True", "RolledBack"),
     "ModelwrightStalled": condition("Stalled", "True", "GoldenMismatch"),
     "ModelwrightStuck": condition("Reconciling", "True", "DataNotFound"),
@@ -104,16 +105,17 @@ def test_each_condition_sets_off_its_alert_and_no_other(rendered: Rendered, tmp_
     rules.write_text(json.dumps(rendered.one("PrometheusRule")["spec"]))
     leads = {"series": f'modelwright_leader{{{JOB},namespace="modelwright-system"}}', "values": "1x800"}
 
-    def firing(series: str, expected: Mapping[str, int]) -> dict[str, Any]:
+    def firing(series: str, expected: Mapping[str, int], value: int = 1) -> dict[str, Any]:
         samples = [{"labels": f'{{alertname="{name}"}}', "value": value} for name, value in expected.items()]
         query = 'count by (alertname) (ALERTS{alertstate="firing"})'
         compared = [{"expr": query, "eval_time": "7h", "exp_samples": samples}]
         # Two replicas show the same.
-        shown = [{"series": series[:-1] + f',pod="{pod}"}}', "values": "1x800"} for pod in "ab"]
+        shown = [{"series": series[:-1] + f',pod="{pod}"}}', "values": f"{value}+0x800"} for pod in "ab"]
         return {"interval": "1m", "input_series": [leads, *shown], "promql_expr_test": compared}
 
-    played = [firing(series, {name: 1}) for name, series in GOES_OFF.items()]
-    played += [firing(series, {}) for series in QUIET]
+    watched = GOES_OFF["ModelwrightNamespaceUnwatched"]
+    played = [firing(series, {name: 1}, int(series != watched)) for name, series in GOES_OFF.items()]
+    played += [firing(series, {}) for series in (*QUIET, watched)]
     tests.write_text(json.dumps({"rule_files": [str(rules)], "evaluation_interval": "1m", "tests": played}))
     assert "SUCCESS" in promtool("test", "rules", tests)
 

@@ -62,6 +62,7 @@ def operator_metrics() -> Metrics:
     metrics.watch(depth=lambda: 0.0, oldest=lambda: 0.0, leader=lambda: 1.0)
     metrics.requested("GET", 200)
     metrics.sampled("pod-counts", "answered")
+    metrics.watched("team", True)
     metrics.counted(Count("modelwright_retraining_decisions", ("Drift", "Skipped", "Cooldown")))
     metrics.show(GAUGES, world.cache)
     return metrics
