@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from unit.given.resources import InferenceService, a_served_version, a_world
-from unit.given.world import NAMESPACE
+from unit.given.world import NAMESPACE, SETTINGS
 from unit.inferenceservice.test_refused_children import refuses, refuses_nothing
 
 from modelwright.common.resources import AUTOSCALERS
+from modelwright.engine.intake import Intake
 from modelwright.engine.objects import Key
+from modelwright.wiring import kinds
 
 KEY = Key(AUTOSCALERS, NAMESPACE, "churn")
 NO_METRICS = "the HPA was unable to compute the replica count: failed to get cpu utilization: "
@@ -234,3 +236,21 @@ def test_without_the_right_to_read_autoscalers_the_condition_asks_for_it() -> No
     assert state(service) == ("False", "RightMissing")
     assert KEY not in service.world.api.objects
     assert service.is_ready
+
+
+def test_what_the_autoscaler_measures_wakes_nobody_and_what_it_lacks_does() -> None:
+    added: list[Key] = []
+    intake = Intake(kinds(SETTINGS), added.append)
+    labels = {"app.kubernetes.io/managed-by": "modelwright", "modelwright.dev/inference-service": "churn"}
+    meta = {"name": "churn", "namespace": NAMESPACE, "uid": "a", "labels": labels}
+
+    def seen(version: int, **status: Any) -> set[str]:
+        added.clear()
+        intake.put(AUTOSCALERS, {"metadata": {**meta, "resourceVersion": str(version)}, "status": status})
+        return {key.resource.kind for key in added}
+
+    lacking = [{"type": "ScalingActive", "status": "False", "reason": FAILED, "message": NO_METRICS}]
+    assert seen(1, currentReplicas=1) == {"InferenceService"}
+    assert seen(2, currentReplicas=1, currentMetrics=[{"type": "ContainerResource"}]) == set()
+    assert seen(3, currentReplicas=2, desiredReplicas=4) == set()
+    assert seen(4, currentReplicas=2, conditions=lacking) == {"InferenceService"}
