@@ -161,7 +161,8 @@ def policed(
         where.wait("pod", name, is_ready, what="ready")
     of_operator = [policy for policy in made if policy["metadata"]["namespace"] == NAMESPACE]
     assert len(of_operator) == 1
-    shared.run("apply", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
+    for policy in made:
+        Kubectl(policy["metadata"]["namespace"]).apply(policy)
     rolled_out(shared)
     yield Policed(shared, outside, store)
     operator.delete("networkpolicy", of_operator[0]["metadata"]["name"])
