@@ -12,6 +12,7 @@ from unit.given.world import SETTINGS
 from unit.statemachine.cluster import Cluster
 
 from modelwright.common.facts import POD_COUNTS
+from modelwright.common.resources import INFERENCE_SERVICES
 from modelwright.common.settings import Settings
 from modelwright.engine.errors import ApiError
 from modelwright.engine.events import EventRecorder
@@ -91,6 +92,13 @@ class Process:
             return
         found = StepCounts(since=since, direct=baked, look=next(self._looks), kept=f"of {since}", **said)
         self.intake.note(service, POD_COUNTS, found)
+
+    def reads_kept(self, before: Process) -> None:
+        """The counts that the process before has kept come back, as a ConfigMap holds them."""
+        for service in self.cluster.all(INFERENCE_SERVICES):
+            found = before.intake.fact(service, POD_COUNTS)
+            if found is not None:
+                self.intake.note(service, POD_COUNTS, found)
 
     def look(self) -> bool:
         """One worker takes one key. Says whether there was one."""
