@@ -46,7 +46,6 @@ from modelwright.trainingjob.runs import (
     at_step,
     document_in,
     ended,
-    is_queued,
     is_unchanged,
     postponed,
     published,
@@ -222,9 +221,8 @@ class TrainingJobPlanner:
         self, observed: Observed, run: Run, job: Body, progress: Progress, now: datetime
     ) -> RunPlan:
         if deleting(job) and run.state == "Pending" and isinstance(progress, Starting | Suspended):
-            if not is_queued(run):  # it is to be made again
-                return RunPlan(run, summary_of_waiting(run))
-        elif self._is_to_be_made_again(observed, run, job, progress):
+            return RunPlan(run, summary_of_waiting(run))  # what follows is decided when it is gone
+        if self._is_to_be_made_again(observed, run, job, progress):
             # Nothing is lost with it: the next Job is of the spec of today.
             fields = dict.fromkeys(("step", "reason", "message"))
             run = run.model_copy(update={"state": "Pending", **fields})

@@ -181,3 +181,23 @@ def test_a_program_of_the_users_own_trains(tmp_path: Path) -> None:
     assert (without.returncode, "--train" in without.stderr) == (2, True)
     assert (ended.returncode, "train: it ended with exit code 1" in ended.stderr) == (1, True)
     assert "target y" in ended.stderr
+
+
+def test_an_own_trainer_has_the_values_of_the_secrets_that_the_files_hold() -> None:
+    trainer = {
+        "image": "team/train:1",
+        "env": [
+            {"name": "DEPTH", "value": "3"},
+            {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}},
+            {"name": "LEVEL", "valueFrom": {"configMapKeyRef": {"name": "rows", "key": "level"}}},
+        ],
+    }
+    job = {**RECIPE, "spec": {**RECIPE["spec"], "trainer": trainer}}
+    secret = {"kind": "Secret", "metadata": {"name": "hub"}, "stringData": {"token": "hunter2"}}
+
+    found = trial([manifests(job, ROWS, secret)], None)
+
+    assert found.own is not None
+    assert (found.own["DEPTH"], found.own["TOKEN"]) == ("3", "hunter2")
+    assert "LEVEL" not in found.own, "then the program has that of the shell"
+    assert "hunter2" not in found.document

@@ -152,6 +152,14 @@ def test_an_upgrade_from_a_release_without_templates_replaces_no_pod_and_writes_
     assert "mergedPodTemplate" not in (service.part("stable") or {})
 
 
+def test_an_upgrade_does_not_replace_pods_of_an_earlier_release_that_start_or_fail() -> None:
+    service = as_before_templates(a_served_version())
+    service.has_ready(0, "stable").settles()
+    before = pods(service)
+    service.world.is_upgraded()
+    assert pods(service.settles()) == before
+
+
 def test_a_service_of_an_earlier_release_at_rest_is_left_alone() -> None:
     service = as_before_templates(
         a_served_version().changes(replicas=0).settles().has_ready(0, "stable").settles()

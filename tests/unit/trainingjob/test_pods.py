@@ -70,6 +70,13 @@ def a_queued_job(world: World | None = None, **spec: Any) -> TrainingJob:
     return TrainingJob(world or a_world(), "churn", {**RECIPE, **spec}, labels=QUEUE).settles()
 
 
+def labelled(job: TrainingJob, labels: dict[str, str]) -> TrainingJob:
+    """The user writes other labels."""
+    job.world.api.edit(job.key, lambda body: body["metadata"].update(labels=labels))
+    job.world.watch()
+    return job
+
+
 def resumed(job: TrainingJob, suspend: bool = False) -> TrainingJob:
     """Kueue resumes, or suspends, the Job."""
     start = {} if suspend else {"startTime": to_timestamp(job.world.now)}
@@ -134,6 +141,16 @@ class TestWhatIsSaidOfThePods:
         job.settles().world.is_upgraded(pod_template=template(**OTHER_POOL))
         job.settles()
         assert (pod_of(job)["nodeSelector"], job.run["number"]) == ({"pool": "cpu"}, 1)
+
+    def test_a_change_of_the_defaults_leaves_a_run_alone_that_has_begun(self) -> None:
+        job = a_training_job(a_world(pod_template=template(**POOL))).settles()
+        pod = job.pod()
+        pod.ends("fetch").waits("train", "ImagePullBackOff")
+        before = job_of(job)["metadata"]["uid"]
+
+        job.world.is_upgraded(pod_template=template(**OTHER_POOL))
+
+        assert (job.settles().reason, job_of(job)["metadata"]["uid"]) == ("ImagePullFailed", before)
 
     def test_an_upgrade_makes_no_job_of_an_earlier_release_again(self) -> None:
         job = a_training_job(a_world()).settles()
@@ -306,10 +323,7 @@ class TestQueues:
 
     def test_without_the_label_no_queue_is_waited_for(self) -> None:
         job = a_queued_job()
-        job.world.api.edit(job.key, lambda body: body["metadata"].update(labels={}))
-        job.world.watch()
-
-        job.settles()
+        labelled(job, {}).settles()
 
         assert "suspend" not in job_of(job)["spec"]
         assert (job.run["number"], job.reason) == (1, "RunStarted")
@@ -323,6 +337,19 @@ class TestQueues:
         assert (job_of(job)["metadata"]["labels"]["kueue.x-k8s.io/queue-name"], job.run["number"]) == ("b", 1)
         job.changes(podTemplate=OTHER_POOL).settles()
         assert (pod_of(job)["nodeSelector"], job.run["number"], job.reason) == ({"pool": "cpu"}, 1, "Queued")
+
+    def test_a_queue_that_is_taken_back_while_the_job_goes_does_not_fail_the_run(self) -> None:
+        job = a_queued_job()
+        job.world.edit(job.job_key, metadata={"finalizers": ["foregroundDeletion"]})
+        for queue in ("b", "gpus"):
+            labelled(job, {**QUEUE, "kueue.x-k8s.io/queue-name": queue}).looks()
+            assert job.run["state"] == "Pending"
+
+        job.world.api.edit(job.job_key, lambda body: body["metadata"].pop("finalizers"))
+        job.world.watch()
+        job.settles()
+
+        assert (job.run["number"], job.reason, job.jobs) == (1, "Queued", ["churn-1"])
 
     def test_a_job_without_a_queue_that_somebody_suspends_is_suspended(self) -> None:
         job = a_training_job(a_world()).settles()
