@@ -261,6 +261,10 @@ class Shown(Storm):
                 assert self.tools.kstatus(body) == kstatus(body)
                 self.tools.health(health_script(key.resource.kind), body)
 
+    def teardown(self) -> None:
+        """What becomes of the rest is what storms themselves test."""
+        self.runner.close()
+
 
 TestShown = Shown.TestCase
 TestShown.settings = settings(

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 import yaml
 from support.kubectl import program
+from unit.docs.pages import blocks
 from unit.given.resources import RECIPE, a_training_job, a_world
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "docs" / "gitops" / "kustomizeconfig.yaml"
+PAGE = (ROOT / "docs" / "gitops.md").read_text()
 CONFIG = yaml.safe_load(FILE.read_text())
 GROUP = "modelwright.dev/v1alpha1"
 # Fields that name another object end so.
@@ -160,17 +162,14 @@ def test_a_changed_configmap_has_another_name_and_so_starts_a_run(tmp_path: Path
 def test_images_replicas_and_labels_of_pods_can_be_set(tmp_path: Path) -> None:
     job = holder("TrainingJob", "spec/trainer/image", "trainer:1")
     service = holder("InferenceService", "spec/model/version", "churn-1")
-    places = [
-        {"kind": kind, "group": "modelwright.dev", "path": "spec/podTemplate/metadata/labels", "create": True}
-        for kind in ("TrainingJob", "InferenceService")
-    ]
+    (shown,) = [block for block in blocks(PAGE, "yaml") if "labels" in block]
     out = build(
         tmp_path,
         job,
         {**service, "metadata": {"name": "churn"}},
         images=[{"name": "trainer", "newTag": "2"}],
         replicas=[{"name": "churn", "count": 3}],
-        labels=[{"pairs": {"team": "risk"}, "fields": places}],
+        labels=shown["labels"],
     )
     found = {body["kind"]: body["spec"] for body in out}
     assert found["TrainingJob"]["trainer"]["image"] == "trainer:2"
