@@ -1,4 +1,4 @@
-"""Git tools on a real cluster: what Argo CD's actions write is carried out, nothing drifts, and pruning takes no child."""
+"""Git tools on a real cluster: what Argo CD's actions write is carried out, nothing drifts, pruning takes no child."""
 
 from __future__ import annotations
 
