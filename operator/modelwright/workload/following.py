@@ -14,7 +14,7 @@ from typing import Any
 
 from modelwright.common.conditions import true_condition
 from modelwright.common.times import from_timestamp
-from modelwright.engine.objects import Body, created
+from modelwright.engine.objects import Body, created, deleting
 from modelwright.workload.podstatus import (
     Problem,
     disrupted,
@@ -248,22 +248,32 @@ def next_try(end: Mapping[str, Any], since: datetime) -> datetime:
 
 def _under_way(work: Work, job: Body) -> Progress:
     """The progress of a Job that has not ended."""
-    if not work.pods:
+    pods = [pod for pod in work.pods if not _is_left(pod, job)]
+    if not pods:
         return Starting(work.refused)
-    failures = [cause for pod in work.pods if (cause := failure(pod)) and not disrupted(pod)]
-    last = next((cause for pod in work.pods if (cause := failure(pod))), None)
+    failures = [cause for pod in pods if (cause := failure(pod)) and not disrupted(pod)]
+    last = next((cause for pod in pods if (cause := failure(pod))), None)
     final = next((cause for cause in failures if cause.permanent), None)
     if final is None and len(failures) > job["spec"].get("backoffLimit", 6):
         final = failures[0]
     if final is not None:
         return Failing(final)
-    newest = work.pods[0]
+    newest = pods[0]
     if blocked := obstacle(newest):
         return Starting(blocked)
     step = None if failure(newest) else running_step(newest) or _next_step(work, newest)
     if step is not None:
         return Running(step)
     return Retrying(last) if last is not None else Starting()
+
+
+def _is_left(pod: Body, job: Body) -> bool:
+    """True if a pod that goes is of the time before the Job was suspended: it may take a while to end, and says nothing
+    of what was resumed."""
+    resumed = (job.get("status") or {}).get("startTime")
+    return (
+        deleting(pod) and resumed is not None and from_timestamp(created(pod)) < from_timestamp(str(resumed))
+    )
 
 
 def _next_step(work: Work, pod: Body) -> str | None:

@@ -309,6 +309,28 @@ class TestQueues:
         resumed(job).succeeds()
         assert (job.is_ready, job.run["number"]) == (True, 1)
 
+    def test_a_pod_that_still_goes_after_a_preemption_says_nothing_of_the_run_that_was_resumed(self) -> None:
+        """Its trainer ignores SIGTERM, and it outlives the time in the queue."""
+        job = resumed(a_queued_job()).settles()
+        pod = job.pod()
+        pod.ends("fetch").runs("train")
+        job.settles()
+        going = {
+            "deletionTimestamp": to_timestamp(job.world.now),
+            "finalizers": ["batch.kubernetes.io/job-tracking"],
+        }
+        job.world.edit(pod.key, metadata=going)
+        resumed(job, suspend=True).settles()
+        job.world.after(5)
+
+        resumed(job).settles()
+        assert job.reason == "RunStarted"
+        pod.exits("train", 143)
+        assert job.settles().reason == "RunStarted"
+
+        job.pod().runs("fetch")
+        assert job.settles().reason == "Fetching"
+
     def test_a_job_that_failed_at_once_after_the_queue_has_failed(self) -> None:
         """Between two looks it was resumed and failed: it was not postponed."""
         job = resumed(a_queued_job())
