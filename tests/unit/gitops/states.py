@@ -10,7 +10,9 @@ from typing import Any
 
 from unit.given.approvals import approves
 from unit.given.resources import (
+    RECIPE,
     Resource,
+    TrainingJob,
     a_served_version,
     a_service,
     a_training_job,
@@ -97,6 +99,12 @@ def _failed_run() -> Resource:
     return job
 
 
+def _queued() -> Resource:
+    job = TrainingJob(a_world(), "churn", RECIPE, labels={"kueue.x-k8s.io/queue-name": "team"})
+    assert job.settles().reason == "Queued"
+    return job
+
+
 def _skipped() -> Resource:
     return at(a_trained_job(triggers=HOURLY), "01:00").finds_no_other_data()
 
@@ -156,6 +164,7 @@ JOBS: dict[str, Made] = {
         a_world(), brakes={"concurrencyPolicy": "Replace"}
     ).settles(),
     "progressing_no-data": without_data,
+    "progressing_queued": _queued,
     "suspended_awaiting-approval": lambda: a_training_job(a_world(), approval={"required": 1}).succeeds(),
     "degraded_failed": _failed_run,
     "healthy_succeeded": lambda: a_training_job(a_world()).succeeds(),
