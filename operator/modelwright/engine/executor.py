@@ -414,10 +414,9 @@ class Executor:
         key = effect.key
         self._check_leadership()
         noted = {"name": key.name, "namespace": key.namespace, "uid": effect.uid}
+        patch = self._api.patch_status if effect.by_status else self._api.patch
         try:
-            answer = await self._api.patch_status(
-                key, {"metadata": {**noted, "annotations": dict(effect.annotations)}}
-            )
+            answer = await patch(key, {"metadata": {**noted, "annotations": dict(effect.annotations)}})
         except NotFound:
             self._store.gone(key, effect.uid)
             return False

@@ -51,15 +51,16 @@ class Delete:
 
 @dataclass(frozen=True)
 class Annotate:
-    """Note something on an object that others make, if it still is the one with this uid and is there.
+    """Note something on an object, if it still is the one with this uid and is there.
 
-    It is written by way of the status, which takes annotations of Kubernetes' own kinds but no spec: the right to do so
+    `by_status`: by way of the status, which takes annotations of Kubernetes' own kinds but no spec. The right to do so
     changes no image of a pod.
     """
 
     key: Key
     uid: str
     annotations: Mapping[str, str]
+    by_status: bool = False
 
 
 @dataclass(frozen=True)

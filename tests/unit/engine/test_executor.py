@@ -609,9 +609,12 @@ class TestAnnotate:
         world.watch()
         return body
 
-    async def test_a_note_is_written_once_and_nothing_else_changes(self, world: World) -> None:
+    @pytest.mark.parametrize(("by_status", "verb"), [(False, "patch"), (True, "patch_status")])
+    async def test_a_note_is_written_once_and_nothing_else_changes(
+        self, world: World, by_status: bool, verb: str
+    ) -> None:
         other = self.somebody_elses(world)
-        note = Annotate(CHILD, uid(other), {"note": "new"})
+        note = Annotate(CHILD, uid(other), {"note": "new"}, by_status)
 
         assert await world.run(note)
         assert not await world.run(note)
@@ -619,7 +622,7 @@ class TestAnnotate:
         live = world.live()
         assert live["metadata"]["annotations"] == {"kept": "yes", "note": "new"}
         assert live["data"] == {"a": "1"}
-        assert world.verbs() == ["patch_status"]
+        assert world.verbs() == [verb]
 
     async def test_another_object_of_that_name_is_left_alone(self, world: World) -> None:
         self.somebody_elses(world)

@@ -66,10 +66,15 @@ def check_status(resource: ResourceType, body: Body, status: Mapping[str, Any]) 
     assert kstatus({**body, "status": status}) == expected
 
 
+RIGHTS = "pods may be patched by way of their status alone, and all else not so"
+
+
 def check_effect(owner: Body, effect: Effect) -> None:
     """Holds an object that is to be made or changed to what every one of ours must be."""
     if isinstance(effect, Delete | Annotate):
         assert effect.uid, "a deletion or a note names the one object that it means"
+        by_status = isinstance(effect, Annotate) and effect.by_status
+        assert by_status is (isinstance(effect, Annotate) and effect.key.resource.kind == "Pod"), RIGHTS
         return
     if isinstance(effect, Confirm):
         return

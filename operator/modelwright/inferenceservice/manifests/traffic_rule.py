@@ -110,7 +110,7 @@ def _notes(observed: Observed, revision: str, content: str) -> Iterator[Annotate
             continue
         noted = annotations_of(pod).get(NOTE)
         if noted != digest and (content or noted is not None):
-            yield Annotate(Key(PODS, observed.namespace, name(pod)), uid(pod), {NOTE: digest})
+            yield Annotate(Key(PODS, observed.namespace, name(pod)), uid(pod), {NOTE: digest}, by_status=True)
 
 
 def _config_map(observed: Observed, revision: str, data: dict[str, str]) -> Apply:
