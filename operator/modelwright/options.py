@@ -33,6 +33,8 @@ from modelwright.api.podtemplate import (
     OWN_KEY,
     OWN_KEYS,
     QUALIFIED,
+    SECURITY_KEY,
+    SECURITY_KEYS,
     PodMetadata,
     PodTemplate,
     PodTemplateSpec,
@@ -352,6 +354,8 @@ def _template_problem(template: PodTemplate) -> str | None:
     for field, keys in (("metadata.labels", metadata.labels), ("metadata.annotations", metadata.annotations)):
         if any(key == MANAGED_BY_KEY or re.search(OWN_KEY, key) for key in keys or ()):
             return f"{field}: {OWN_KEYS}"
+    if any(re.search(SECURITY_KEY, key) for key in metadata.annotations or ()):
+        return f"metadata.annotations: {SECURITY_KEYS}"
     given = {
         "metadata.labels": metadata.labels,
         "metadata.annotations": metadata.annotations,

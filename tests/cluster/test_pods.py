@@ -173,6 +173,14 @@ REFUSED: list[tuple[Object, str]] = [
         {"podTemplate": {"metadata": {"annotations": {"a.modelwright.dev/x": "y"}}}},
         "are the operator's: leave them out",
     ),
+    *(
+        ({"podTemplate": {"metadata": {"annotations": {key: "unconfined"}}}}, "restricted: leave them out")
+        for key in (
+            "container.apparmor.security.beta.kubernetes.io/train",
+            "seccomp.security.alpha.kubernetes.io/pod",
+            "io.kubernetes.cri-o.Devices",
+        )
+    ),
     ({"podTemplate": {"metadata": {"labels": {"a b": "y"}}}}, "correct the key"),
     ({"podTemplate": {"metadata": {"labels": {"a": "b c"}}}}, "should match"),
     ({"podTemplate": {"spec": {"nodeSelector": {"a b": "y"}}}}, "correct the key"),

@@ -147,6 +147,16 @@ def test_a_template_without_ids_has_none(ids: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    "key", ["sidecar.istio.io/inject", "cri-o", "macri-o.example/a", "example.com/cri-o.x"]
+)
+def test_annotations_that_change_no_rights_are_taken(key: str) -> None:
+    template = {"metadata": {"annotations": {key: "x"}}}
+    found = parse((*NEEDED, f"--pod-template={json.dumps(template)}")).settings.pod_template
+    assert found.metadata is not None
+    assert found.metadata.annotations == {key: "x"}
+
+
+@pytest.mark.parametrize(
     ("template", "message"),
     [
         ("{", "it is no JSON"),
@@ -166,6 +176,18 @@ def test_a_template_without_ids_has_none(ids: dict[str, Any]) -> None:
             "metadata.annotations: keys of modelwright",
         ),
         ({"metadata": {"labels": {"app.kubernetes.io/managed-by": "y"}}}, "are the operator's"),
+        *(
+            ({"metadata": {"annotations": {key: "x"}}}, "metadata.annotations: keys of apparmor")
+            for key in (
+                "container.apparmor.security.beta.kubernetes.io/train",
+                "seccomp.security.alpha.kubernetes.io/pod",
+                "container.seccomp.security.alpha.kubernetes.io/train",
+                "io.kubernetes.cri-o.Devices",
+                "io.kubernetes.cri-o.userns-mode/train",
+                "seccomp-profile.kubernetes.cri-o.io/POD",
+                "cpu-quota.crio.io",
+            )
+        ),
         (
             {"metadata": {"labels": {f"a{n}": "" for n in range(33)}}},
             "labels: it may have at most 32 entries",

@@ -25,6 +25,15 @@ OWN_KEYS = (
     "keys of modelwright.dev and app.kubernetes.io/managed-by are the operator's: leave them out, or choose a domain "
     "of your own"
 )
+# Annotations by which a kubelet or a container runtime gives a container other rights than its security context says.
+SECURITY_KEY = (
+    r"^([^/]*[.])?(apparmor[.]security[.]beta|seccomp[.]security[.]alpha)[.]kubernetes[.]io/"
+    r"|^([^/]*[.])?cri-?o[.]"
+)
+SECURITY_KEYS = (
+    "keys of apparmor.security.beta.kubernetes.io, seccomp.security.alpha.kubernetes.io and CRI-O change what a "
+    "container may do, and the operator's pods are restricted: leave them out"
+)
 NO_KEY = "keys are NAME or DOMAIN/NAME, such as team or example.com/team: correct the key"
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 # The largest id that Kubernetes takes.
@@ -58,7 +67,14 @@ def _map_rules(field: str) -> tuple[dict[str, str], ...]:
 class PodMetadata(Model):
     """Labels and annotations of the pods."""
 
-    model_config = rules(*_map_rules("labels"), *_map_rules("annotations"))
+    model_config = rules(
+        *_map_rules("labels"),
+        *_map_rules("annotations"),
+        rule(
+            f"!has(self.annotations) || !self.annotations.exists(key, key.matches('{SECURITY_KEY}'))",
+            f"annotations: {SECURITY_KEYS}",
+        ),
+    )
 
     labels: Annotated[dict[str, LabelValue], MapBounds] | None = Field(
         default=None,
