@@ -42,6 +42,15 @@ def test_the_release_is_made_by_the_makefile_for_the_registry_of_the_repository(
     assert not re.search(r"[a-z0-9-]+\.(io|com|dev|org)\b", text)
 
 
+def test_a_failure_within_a_pipe_ends_the_release() -> None:
+    """GitHub runs a step with pipefail only where bash is named, and the step that pushes is a pipe."""
+    job = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yaml").read_text())["jobs"]["release"]
+    assert job["defaults"] == {"run": {"shell": "bash"}}
+    steps = {step.get("name"): step for step in job["steps"]}
+    assert "| tee" in steps["Push"]["run"]
+    assert not [name for name, step in steps.items() if "shell" in step]
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_a_workflow_may_write_only_what_it_has_to(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text())
