@@ -36,7 +36,7 @@ app.kubernetes.io/component: operator
 {{- $context := index . 0 }}
 {{- include "modelwright.selectorLabels" $context }}
 {{ include "modelwright.releaseLabels" $context }}
-{{- with merge dict (index . 1) $context.Values.commonLabels }}
+{{- with merge dict (default dict (index . 1)) (default dict $context.Values.commonLabels) }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
@@ -69,7 +69,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- $context := index . 0 }}
 {{- $image := index . 1 }}
 {{- $repository := $image.repository }}
-{{- with $context.Values.global.imageRegistry }}
+{{- with get (default dict $context.Values.global) "imageRegistry" }}
 {{- if not (regexMatch "^([^/]*[.:][^/]*|localhost)/" $repository) }}{{ $repository = printf "%s/%s" . $repository }}{{ end }}
 {{- end }}
 {{- $tagged := printf "%s:%s" $repository (default $context.Chart.AppVersion $image.tag) }}
@@ -83,7 +83,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{/* Names of Secrets to pull images with, as a JSON list: those of all charts, then these. Takes [context, secrets]. */}}
 {{- define "modelwright.pullSecrets" -}}
 {{- $names := list }}
-{{- range concat (index . 0).Values.global.imagePullSecrets (index . 1) }}
+{{- range concat (default list (get (default dict (index . 0).Values.global) "imagePullSecrets")) (default list (index . 1)) }}
 {{- $names = append $names (ternary . (get (ternary dict . (kindIs "string" .)) "name") (kindIs "string" .)) }}
 {{- end }}
 {{- mustToRawJson (uniq $names) }}
@@ -96,15 +96,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
   (printf "--lease-name=%s" (include "modelwright.operator" .))
   (printf "--serving-image=%s" (include "modelwright.image" (list . .Values.servingImage)))
   (printf "--training-image=%s" (include "modelwright.image" (list . .Values.trainingImage)))
-  (printf "--serving-image-policy=%s" .Values.workloads.serving.imagePolicy)
-  (printf "--max-concurrent-rollouts=%v" .Values.workloads.serving.maxConcurrentRollouts)
-  (printf "--image-pull-policy=%s" .Values.workloads.imagePullPolicy)
-  (printf "--artifacts-size=%v" .Values.artifacts.size)
-  (printf "--artifacts-access-mode=%s" .Values.artifacts.accessMode)
-  "--health-port=8080"
-  (printf "--log-level=%s" .Values.logLevel)
-  (printf "--pod-template=%s" (mustToRawJson (default dict .Values.workloads.podTemplate)))
 }}
+{{- /* An option whose value is null is left out: the operator has a default of its own. */}}
+{{- range list
+  (list "serving-image-policy" .Values.workloads.serving.imagePolicy)
+  (list "max-concurrent-rollouts" .Values.workloads.serving.maxConcurrentRollouts)
+  (list "image-pull-policy" .Values.workloads.imagePullPolicy)
+  (list "artifacts-size" .Values.artifacts.size)
+  (list "artifacts-access-mode" .Values.artifacts.accessMode)
+  (list "health-port" 8080)
+  (list "log-level" .Values.logLevel)
+  (list "pod-template" (mustToRawJson (default dict .Values.workloads.podTemplate)))
+}}
+{{- if not (kindIs "invalid" (index . 1)) }}{{ $args = append $args (printf "--%s=%v" (index . 0) (index . 1)) }}{{ end }}
+{{- end }}
 {{- range include "modelwright.scope" . | default "[]" | fromJsonArray }}{{ $args = append $args (printf "--namespace=%s" .) }}{{ end }}
 {{- with .Values.artifacts.uri }}{{ $args = append $args (printf "--artifacts-uri=%s" .) }}{{ end }}
 {{- with .Values.artifacts.storageClassName }}{{ $args = append $args (printf "--artifacts-storage-class=%s" .) }}{{ end }}
@@ -125,5 +130,5 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- with .Values.stores.defaults }}{{ $args = append $args (printf "--stores=%s" (mustToRawJson .)) }}{{ end }}
 {{- with .Values.stores.allowedNetworks }}{{ $args = append $args (printf "--allowed-networks=%s" (join "," .)) }}{{ end }}
 {{- range include "modelwright.pullSecrets" (list . .Values.workloads.imagePullSecrets) | fromJsonArray }}{{ $args = append $args (printf "--image-pull-secret=%s" .) }}{{ end }}
-{{- mustToRawJson (concat $args .Values.extraArgs) }}
+{{- mustToRawJson (concat $args (default list .Values.extraArgs)) }}
 {{- end }}
