@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from modelwright.api.podtemplate import MANAGED_BY_KEY, OWN_KEY, SECURITY_KEY
+
+# The API refuses these keys by rules in CEL, and an operator with one in its options does not start. The chart refuses
+# them before an upgrade begins.
+_OWN = f"{OWN_KEY}|^{MANAGED_BY_KEY.replace('.', '[.]')}$"
+REFUSED_KEYS = {"labels": _OWN, "annotations": f"{_OWN}|{SECURITY_KEY}"}
 # A definition, and where a TrainingJob has it in its spec.
 SHARED = {"store": ("data", "store"), "podTemplate": ("podTemplate",)}
 
@@ -12,7 +18,11 @@ SHARED = {"store": ("data", "store"), "podTemplate": ("podTemplate",)}
 def shared(crd: Mapping[str, Any]) -> dict[str, Any]:
     """The definitions, from the resource definition of TrainingJobs."""
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    return {name: definition(_at(schema, path)) for name, path in SHARED.items()}
+    result = {name: definition(_at(schema, path)) for name, path in SHARED.items()}
+    for name, refused in REFUSED_KEYS.items():
+        part = result["podTemplate"]["properties"]["metadata"]["properties"][name]
+        part["propertyNames"] = {"not": {"pattern": refused}}
+    return result
 
 
 def definition(schema: Mapping[str, Any]) -> dict[str, Any]:

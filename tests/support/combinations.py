@@ -95,7 +95,7 @@ OWN_OBJECTS: Values = {
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": "{{ .Release.Name }}-own"},
+            "metadata": {"name": "own"},
             "data": {"a": "b"},
         },
         "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {a: {{ .Values.logLevel | quote }}}\n",

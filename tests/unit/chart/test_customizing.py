@@ -112,21 +112,21 @@ def test_labels_that_the_chart_needs_itself_are_refused(chart: Chart, labels: di
     assert "values don't meet the specifications of the schema" in chart.refusal(labels)
 
 
-def test_objects_of_ones_own_are_templates(chart: Chart) -> None:
-    secret: Manifest = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": '{{ include "modelwright.fullname" . }}-own',
-            "namespace": "{{ .Release.Namespace }}",
-        },
+def test_objects_of_ones_own_are_as_given_and_texts_are_templates(chart: Chart) -> None:
+    alert = {
+        "alert": "Ours",
+        "expr": "up == 0",
+        "annotations": {"summary": "{{ $labels.namespace }} is {{ $value }}"},
+    }
+    rule: Manifest = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "own", "namespace": "monitoring"},
+        "spec": {"groups": [{"name": "own", "rules": [alert]}]},
     }
     text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-{{ .Values.logLevel }}\n"
-    rendered = chart.render({"extraObjects": [secret, text]})
-    assert rendered.one("Secret")["metadata"] == {
-        "name": "modelwright-own",
-        "namespace": "modelwright-system",
-    }
+    rendered = chart.render({"extraObjects": [rule, text]})
+    assert rendered.one("PrometheusRule") == rule
     assert rendered.one("ConfigMap")["metadata"]["name"] == "modelwright-info"
 
 

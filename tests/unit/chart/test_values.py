@@ -71,6 +71,17 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"workloads": {"training": {"resources": {"limits": {"memory": "lots"}}}}}, "memory"),
     ({"podLabels": {"app.kubernetes.io/name": "mine"}}, "podLabels"),
     ({"podAnnotations": {"a": True}}, "podAnnotations"),
+    *(
+        (
+            {"workloads": {kind: {"podTemplate": {"metadata": {field: {key: "x"}}}}}},
+            f"invalid propertyName '{key}'",
+        )
+        for kind, field, key in (
+            ("training", "labels", "modelwright.dev/x"),
+            ("serving", "labels", "app.kubernetes.io/managed-by"),
+            ("serving", "annotations", "container.apparmor.security.beta.kubernetes.io/server"),
+        )
+    ),
     ({"networkPolicy": {"apiServerPorts": []}}, "apiServerPorts"),
     ({"networkPolicy": {"prometheusPorts": ["web"]}}, "prometheusPorts"),
     ({"prometheus": {"url": "prometheus:9090"}}, "prometheus/url"),
