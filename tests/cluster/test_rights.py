@@ -36,11 +36,12 @@ def ruled(shared: Kubectl) -> Iterator[Kubectl]:
         "fullnameOverride": shared.namespace[:30].strip("-"),
         "serviceAccount": {"name": "operator"},
         "policies": {
+            "operator": {"apiAudiences": ["https://issuer.corp"]},
             "trainingJobs": {
                 "enabled": True,
                 **LISTS,
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": shared.namespace}},
-            }
+            },
         },
     }
     chart = (program("helm"), "template", "rights", str(ROOT / "charts/modelwright"))
@@ -319,21 +320,127 @@ def test_the_operator_writes_only_what_it_has_made(ruled: Kubectl) -> None:
     operator.run("delete", "configmap", "mine", "--dry-run=server")
 
 
-@pytest.mark.parametrize(
-    "pod",
-    [
-        {"hostNetwork": True},
-        {"hostPID": True},
-        {"volumes": [{"name": "root", "hostPath": {"path": "/"}}]},
-        {"containers": [{"name": "c", "image": "a:1", "securityContext": {"privileged": True}}]},
-        {"initContainers": [{"name": "i", "image": "a:1", "securityContext": {"privileged": True}}]},
-        {"automountServiceAccountToken": True},
-    ],
-)
-def test_the_operator_makes_no_pods_with_rights_of_the_node(ruled: Kubectl, pod: Object) -> None:
+TOKEN = "a token or a certificate for the API server"
+PROJECTED = "a projected token for the API server"
+OF_NODE = "a namespace, a port or an address of the node, or a volume"
+RESTRICTED = "root, a privilege, a capability, or a profile"
+
+
+def with_container(kind: str = "containers", **fields: Any) -> Object:
+    """A pod with a container of these fields beside what every one has."""
+    whole = {"name": "other", "image": "a:1", "securityContext": context()}
+    return {kind: [*(a_pod()["spec"]["containers"] if kind == "containers" else ()), {**whole, **fields}]}
+
+
+def context(**fields: Any) -> Object:
+    """The security of a container, as far as restricted asks for it."""
+    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, **fields}
+
+
+def secured(kind: str = "containers", **fields: Any) -> Object:
+    return with_container(kind, securityContext=context(**fields))
+
+
+def of_pod(**fields: Any) -> Object:
+    return {"securityContext": {**a_pod()["spec"]["securityContext"], **fields}}
+
+
+def volume(**kind: Any) -> Object:
+    return {"volumes": [{"name": "v", **kind}]}
+
+
+def projected(**source: Any) -> Object:
+    return volume(projected={"sources": [source]})
+
+
+def token(**fields: Any) -> Object:
+    return projected(serviceAccountToken={"path": "token", **fields})
+
+
+NOT_OURS: list[tuple[str, Object]] = [
+    (TOKEN, {"automountServiceAccountToken": True}),
+    (TOKEN, {"automountServiceAccountToken": None}),
+    (PROJECTED, token()),
+    (PROJECTED, token(audience="https://kubernetes.default.svc.cluster.local")),
+    (PROJECTED, token(audience="https://issuer.corp")),
+    (OF_NODE, {"hostNetwork": True}),
+    (OF_NODE, {"hostPID": True}),
+    (OF_NODE, {"hostIPC": True}),
+    (OF_NODE, volume(hostPath={"path": "/"})),
+    (OF_NODE, volume(csi={"driver": "a.example"})),
+    (OF_NODE, volume(nfs={"server": "a", "path": "/"})),
+    (OF_NODE, volume(iscsi={"targetPortal": "a", "iqn": "iqn.2026-11.a:b", "lun": 0})),
+    (OF_NODE, volume(flexVolume={"driver": "a/b"})),
+    (OF_NODE, with_container(ports=[{"containerPort": 80, "hostPort": 80}])),
+    (OF_NODE, with_container(livenessProbe={"httpGet": {"port": 80, "host": "127.0.0.1"}})),
+    (OF_NODE, with_container(lifecycle={"preStop": {"httpGet": {"port": 80, "host": "10.0.0.1"}}})),
+    (RESTRICTED, with_container(securityContext=None)),
+    (RESTRICTED, secured(privileged=True, allowPrivilegeEscalation=True)),
+    (RESTRICTED, secured("initContainers", allowPrivilegeEscalation=True)),
+    (RESTRICTED, secured(allowPrivilegeEscalation=None)),
+    (RESTRICTED, secured(capabilities={"drop": ["ALL"], "add": ["SYS_ADMIN"]})),
+    (RESTRICTED, secured(capabilities={"drop": ["NET_RAW"]})),
+    (RESTRICTED, secured(runAsUser=0)),
+    (RESTRICTED, secured(runAsNonRoot=False)),
+    (RESTRICTED, secured(seccompProfile={"type": "Unconfined"})),
+    (RESTRICTED, secured(appArmorProfile={"type": "Unconfined"})),
+    (RESTRICTED, secured(seLinuxOptions={"type": "spc_t"})),
+    (RESTRICTED, of_pod(runAsUser=0)),
+    (RESTRICTED, of_pod(runAsNonRoot=None)),
+    (RESTRICTED, of_pod(seccompProfile=None)),
+    (RESTRICTED, of_pod(appArmorProfile={"type": "Unconfined"})),
+    (RESTRICTED, of_pod(seLinuxOptions={"user": "system_u"})),
+    (RESTRICTED, of_pod(sysctls=[{"name": "kernel.msgmax", "value": "1"}])),
+    (RESTRICTED, {"annotations": {"container.apparmor.security.beta.kubernetes.io/c": "unconfined"}}),
+    (RESTRICTED, {"annotations": {"io.kubernetes.cri-o.Devices": "/dev/sda"}}),
+]
+OURS: list[Object] = [
+    {},
+    {"annotations": {"container.apparmor.security.beta.kubernetes.io/c": "runtime/default"}},
+    token(audience="sts.amazonaws.com"),
+    projected(secret={"name": "a"}),
+    volume(image={"reference": "a:1"}),
+    volume(persistentVolumeClaim={"claimName": "a"}),
+    volume(emptyDir={"medium": "Memory"}),
+    secured(capabilities={"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}),
+    secured("initContainers", seccompProfile={"type": "Localhost", "localhostProfile": "a.json"}),
+    with_container(livenessProbe={"httpGet": {"port": 80}}, lifecycle={"preStop": {"sleep": {"seconds": 1}}}),
+    of_pod(runAsUser=1000650000, fsGroup=0, seLinuxOptions={"level": "s0:c1,c2", "type": "container_t"}),
+]
+
+
+def made(kind: str, number: int, pod: Object) -> Object:
+    """A Deployment or a Job with the number in its name, whose pods have these fields."""
+    fields = {"automountServiceAccountToken": False, **pod}
+    annotations = fields.pop("annotations", {})
+    found = a_deployment(**fields)
+    found["metadata"]["name"] = f"{kind.lower()}-{number}"
+    found["spec"]["template"]["metadata"]["annotations"] = annotations
+    if kind == "Job":
+        template = found["spec"]["template"]
+        template["spec"]["restartPolicy"] = "Never"
+        found |= {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": template, "suspend": True}}
+    return found
+
+
+def test_the_operator_makes_the_pods_that_it_needs(ruled: Kubectl) -> None:
+    account(ruled).apply(*(made("Deployment", *each) for each in enumerate(OURS)), dry_run=True)
+    account(ruled).apply(made("Job", 0, token(audience="sts.amazonaws.com")), dry_run=True)
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Job"])
+def test_the_operator_makes_no_pods_with_rights_of_the_node_or_of_the_cluster(
+    ruled: Kubectl, kind: str
+) -> None:
     operator = account(ruled)
-    operator.apply(a_deployment(automountServiceAccountToken=False), dry_run=True)
-    assert NODE_RIGHTS in operator.refuses(a_deployment(**{"automountServiceAccountToken": False, **pod}))
+    cases = [made(kind, number, pod) for number, (_, pod) in enumerate(NOT_OURS)]
+    with pytest.raises(KubectlError) as refusal:
+        operator.apply(*cases, dry_run=True)
+    told = str(refusal.value)
+    expected = [
+        f"{kind} {kind.lower()}-{number} {NODE_RIGHTS}: {said}" for number, (said, _) in enumerate(NOT_OURS)
+    ]
+    assert [words for words in expected if words not in told] == [], told
 
 
 def test_the_policies_bind_nobody_else(ruled: Kubectl) -> None:

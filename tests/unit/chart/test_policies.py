@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import yaml
 from unit.chart.rendering import ROOT, Chart, Manifest, Rendered
+from unit.given.checks import SOURCES, VOLUMES
+
+from modelwright.api.podtemplate import SECURITY_KEY
 
 POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
 OPERATOR, SPECS = "modelwright-operator", "modelwright-specs"
@@ -136,6 +139,71 @@ def test_the_policy_of_the_operator_is_for_each_group_that_it_may_write(default:
     }
     assert written - {"modelwright.dev"} <= set(rule["apiGroups"])
     assert rule["resources"] == ["*", "pods/status"]
+
+
+def expressions(rendered: Rendered) -> str:
+    """What the policy of the operator's account checks, on one line."""
+    rules = rendered.named(POLICY, OPERATOR)["spec"]["validations"]
+    return " ".join(" ".join(rule["expression"].split()) for rule in rules)
+
+
+def listed(text: str, before: str) -> set[str]:
+    """The words of the list that follows."""
+    found = re.search(re.escape(before) + r" in (\[.*?\])", text)
+    assert found is not None
+    return set(json.loads(found[1].replace("'", '"')))
+
+
+def test_pods_of_the_operator_are_held_to_the_kinds_of_volumes_that_it_uses(default: Rendered) -> None:
+    text = expressions(default)
+    assert listed(text, "volume.all(kind, kind") == {"name"} | VOLUMES
+    assert listed(text, "source.all(kind, kind") == SOURCES
+
+
+API_SERVERS = [
+    "kubernetes",
+    "https://kubernetes.default.svc",
+    "https://kubernetes.default.svc.cluster.local",
+    "https://kubernetes.default.svc.corp.example:6443/",
+    "kubernetes.default",
+    "k3s",
+    "rke2",
+    "https://container.googleapis.com/v1/projects/p/locations/l/clusters/c",
+    "https://oidc.eks.eu-west-1.amazonaws.com/id/0F",
+    "https://c-dns-1.hcp.westeurope.azmk8s.io",
+    "https://westeurope.oic.prod-aks.azure.com/t/c/",
+]
+CLOUDS = [
+    "sts.amazonaws.com",
+    "api://AzureADTokenExchange",
+    "https://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/a/providers/b",
+    "https://minio.corp.example",
+    "kubernetes-models",
+    "https://kubernetes.example",
+    "istio-ca",
+]
+
+
+def test_tokens_of_pods_are_for_clouds_and_not_for_an_api_server(default: Rendered) -> None:
+    found = re.search(r"audience\.matches\('([^']*)'\)", expressions(default))
+    assert found is not None
+    assert [each for each in API_SERVERS if not re.search(found[1], each)] == []
+    assert [each for each in CLOUDS if re.search(found[1], each)] == []
+
+
+def test_the_administrator_names_what_else_the_api_server_takes(chart: Chart, default: Rendered) -> None:
+    assert "serviceAccountToken.audience in [])" in expressions(default)
+    audiences = ["https://issuer.corp", "api"]
+    named = chart.render({"policies": {"operator": {"apiAudiences": audiences}}})
+    assert 'serviceAccountToken.audience in ["https://issuer.corp","api"])' in expressions(named)
+    assert expressions(chart.render({"policies": {"operator": {"apiAudiences": None}}})) == expressions(
+        default
+    )
+    assert "pattern" in chart.refusal({"policies": {"operator": {"apiAudiences": ["a'b"]}}})
+
+
+def test_annotations_that_no_template_may_have_are_refused_in_pods_as_well(default: Rendered) -> None:
+    assert f"key.matches('{SECURITY_KEY}')" in expressions(default)
 
 
 def test_the_policy_of_the_operator_can_be_left_out(chart: Chart) -> None:

@@ -109,23 +109,20 @@ def pod_spec_of(body: Body) -> Mapping[str, Any] | None:
     return template["spec"] if template else None
 
 
-VOLUMES = {
-    "configMap",
-    "csi",
-    "downwardAPI",
-    "emptyDir",
-    "ephemeral",
-    "persistentVolumeClaim",
-    "projected",
-    "secret",
-}
+# As in the chart's policy for the operator's account, which lets no other kind through.
+VOLUMES = {"configMap", "downwardAPI", "emptyDir", "image", "persistentVolumeClaim", "projected", "secret"}
+SOURCES = {"configMap", "downwardAPI", "secret", "serviceAccountToken"}
 
 
 def restricted_violations(pod: Mapping[str, Any]) -> list[str]:
-    """What the Pod Security Standard `restricted` has against a pod."""
+    """What the Pod Security Standard `restricted`, and the chart's policy for the operator, have against a pod."""
     found = [f"{name} is set" for name in ("hostNetwork", "hostPID", "hostIPC") if pod.get(name)]
     for volume in pod.get("volumes", ()):
         found += [f"volume {volume['name']}: {kind}" for kind in set(volume) - {"name"} - VOLUMES]
+        for source in volume.get("projected", {}).get("sources", ()):
+            found += [f"volume {volume['name']}: {kind}" for kind in set(source) - SOURCES]
+            if "serviceAccountToken" in source and not source["serviceAccountToken"].get("audience"):
+                found.append(f"volume {volume['name']}: a token for the API server")
     whole: Mapping[str, Any] = pod.get("securityContext", {})
     found += [f"pod: {name}" for name in ("seLinuxOptions", "sysctls", "windowsOptions") if whole.get(name)]
     containers = (*pod.get("initContainers", ()), *pod["containers"], *pod.get("ephemeralContainers", ()))
