@@ -57,6 +57,8 @@ def test_kubectl_scale_sets_the_number_of_pods_and_what_is_in_git_keeps_it(
     text = json.dumps(in_git("one", **HALF))
     shared.run("scale", f"mwisvc/{NAME}", "--replicas=2")
     found = has(shared, 2)
+    stable = found["status"]["stable"]["revision"]
+    assert found["status"]["selector"].endswith(f",modelwright.dev/revision in ({stable})")
     assert len(shared.all("pod", found["status"]["selector"])) == 2
 
     for manager in GITOPS:
@@ -92,7 +94,8 @@ def test_the_autoscaler_follows_the_load_and_no_request_and_no_step_of_a_canary_
 
         shared.apply(in_git("two", AUTOSCALING, **HALF))
         begun = waits_for_weight(shared, 50)["status"]["canary"]
-        scales(shared, usage, FOR_FOUR_PODS, 4, canary=2)
+        scaled = scales(shared, usage, FOR_FOUR_PODS, 4, canary=2)
+        assert len(shared.all("pod", scaled["status"]["selector"])) == 4 + 2, "a canary with a share counts"
         canary = scales(shared, usage, FOR_ONE_POD, 1, canary=1)["status"]["canary"]
         for kept in ("revision", "state", "step", "stepSince", "measurement", "weight"):
             assert canary[kept] == begun[kept], f"{kept} of the canary"
@@ -104,6 +107,9 @@ def test_the_autoscaler_follows_the_load_and_no_request_and_no_step_of_a_canary_
     print(f"scaled: {seen}")
     assert seen["failed"] == {}, seen
     assert done["status"]["stable"]["version"] == "two"
+    counted = shared.all("pod", done["status"]["selector"])
+    revisions = {pod["metadata"]["labels"]["modelwright.dev/revision"] for pod in counted}
+    assert revisions == {done["status"]["stable"]["revision"]}, "the retired revision does not count"
     shared.apply(in_git("two", **HALF))
     shared.wait(
         "mwisvc", NAME, lambda _: shared.find("hpa", NAME) is None, within=30, what="no longer scaled"

@@ -648,7 +648,8 @@ class InferenceServiceStatus(Status):
     ready_replicas: int | None = Field(default=None, ge=0, description="Those of them that are ready.")
     selector: Annotated[str, Field(max_length=256)] | None = Field(
         default=None,
-        description="Labels of all pods of the service, of each revision, as an autoscaler looks for them.",
+        description="Labels of the pods that carry the load, by which an autoscaler looks for them: those of the "
+        "stable revision, and of a canary with a share of the traffic or that stands in.",
     )
     stable: StableRevision | None = Field(default=None, description="The revision that has the traffic.")
     canary: CanaryRevision | None = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelwright.api.inferenceservice import Address, InferenceServiceStatus, Revision
-from modelwright.common.resources import INFERENCE_SERVICE
+from modelwright.common.resources import INFERENCE_SERVICE, REVISION
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.manifests.names import canary_url, url
 from modelwright.inferenceservice.monitoring.state import Watch
@@ -40,7 +40,7 @@ def record(observed: Observed, revisions: Revisions, watched: Watch | None = Non
         address=Address(url=url(observed)) if stable else None,
         replicas=existing_replicas(pods),
         ready_replicas=ready_replicas(pods),
-        selector=f"{INFERENCE_SERVICE}={observed.name}",
+        selector=_selector(observed.name, revisions),
         stable=stable,
         canary=canary,
         retired=revisions.retired,
@@ -51,6 +51,20 @@ def record(observed: Observed, revisions: Revisions, watched: Watch | None = Non
         rejected=list(revisions.rejected) or None,
         monitoring=None if watched is None else watched.status(),
     )
+
+
+def _selector(name: str, revisions: Revisions) -> str:
+    """The labels of the pods that carry the load of callers.
+
+    An autoscaler multiplies what the pods use on average by the number of pods that it selects. Pods beside the load
+    (of the retired revision, of a canary without a share) would hide a load from it, and a metric that does not follow
+    the load would raise the number at each of its looks. It reads the labels at each look.
+    """
+    stable, canary = revisions.stable, revisions.starting
+    if stable is not None and canary is not None and not (canary.weight or canary.stand_in_since):
+        canary = None
+    carrying = ",".join(revision.revision for revision in (stable, canary) if revision is not None)
+    return f"{INFERENCE_SERVICE}={name}," + (f"{REVISION} in ({carrying})" if carrying else f"!{REVISION}")
 
 
 def decisive(status: InferenceServiceStatus) -> InferenceServiceStatus:

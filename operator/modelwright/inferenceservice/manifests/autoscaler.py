@@ -1,8 +1,8 @@
 """The HorizontalPodAutoscaler of a service with spec.autoscaling, and the condition that says whether it works. Pure.
 
 Its target is the InferenceService itself, so its controller sets spec.replicas through the subresource scale, and the
-operator writes no spec. It finds the pods of all revisions by status.selector, adds up their load and divides it by the
-target, so a rollout does not change the number that it comes to.
+operator writes no spec. It finds the pods that carry the load by status.selector: those of the stable revision, and of
+a canary with a share of the traffic. It divides their whole load by the target.
 """
 
 from __future__ import annotations

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from math import ceil
 from random import Random
 from typing import Any
 
 import pytest
 from histories.world import World
-from unit.given.resources import InferenceService, a_served_version, a_version
-from unit.inferenceservice.rollout.test_canary import GOOD, a_canary, after, measures, rule
+from unit.given.resources import InferenceService, a_served_version, a_service, a_version, a_world
+from unit.inferenceservice.rollout.test_canary import BAD, GOOD, a_canary, after, measures, rule
 from unit.inferenceservice.rollout.test_steps import a_spec
 
 from modelwright.inferenceservice.revision.revisions import Revisions
@@ -223,8 +226,161 @@ def test_what_can_be_gone_back_to_has_as_many_pods_as_what_serves() -> None:
     assert service.deployed == {service.revision("stable"): 5, service.revision("retired"): 5}
 
 
-def test_the_status_tells_autoscalers_which_pods_there_are_and_how_many_of_the_stable_revision() -> None:
+def test_the_status_tells_autoscalers_how_many_pods_the_stable_revision_has() -> None:
     service = a_canary(replicas=4)
 
-    assert service.status["selector"] == "modelwright.dev/inference-service=churn"
     assert (service.status["replicas"], service.status["readyReplicas"]) == (4, 4), "no pod of the canary"
+
+
+SELECTOR = re.compile(r"modelwright\.dev/inference-service=churn,modelwright\.dev/revision in \(([\w,]+)\)")
+TARGET, TOLERANCE = 65, 0.1
+
+
+def counted(service: InferenceService) -> list[str]:
+    """The parts whose pods an autoscaler counts."""
+    found = SELECTOR.fullmatch(service.status["selector"])
+    assert found is not None, service.status["selector"]
+    parts = {service.revision(part): part for part in ("stable", "canary", "retired") if service.part(part)}
+    return [parts[revision] for revision in found[1].split(",")]
+
+
+def autoscaler(current: int, uses: list[int], target: int = TARGET) -> int:
+    """What a HorizontalPodAutoscaler comes to for ready pods that use so many percent of their requests:
+    GetResourceReplicas of k8s.io/kubernetes pkg/controller/podautoscaler/replica_calculator.go."""
+    ratio = sum(uses) // len(uses) / target
+    return current if abs(ratio - 1) <= TOLERANCE else ceil(ratio * len(uses))
+
+
+def by_load(service: InferenceService, load: int) -> tuple[int, list[int]]:
+    """What the autoscaler comes to while the pods use so much together, and what each pod uses that it counts."""
+    canary = service.part("canary") or {}
+    share = 100 if canary.get("standInSince") else canary.get("weight") or 0
+    shares = {"stable": 100 - share, "canary": share, "retired": 0}
+    uses: list[int] = []
+    for part in counted(service):
+        pods = service.deployed[service.revision(part)]
+        uses += [load * shares[part] // 100 // pods] * pods
+    return autoscaler(service.body["spec"]["replicas"], uses), uses
+
+
+def by_memory(service: InferenceService, used: int) -> int:
+    """What an autoscaler comes to by a metric that is the same for each pod, busy or idle."""
+    pods = sum(service.deployed[service.revision(part)] for part in counted(service))
+    return autoscaler(service.body["spec"]["replicas"], [used] * pods)
+
+
+def starting(**rollout: Any) -> InferenceService:
+    """churn-1 serves with 4 pods, and the pods of churn-2 start."""
+    service = a_served_version(replicas=4, rollout={"scaleDownDelaySeconds": 3600, **rollout})
+    a_version(service.world, "churn-2", "b").is_verified("b")
+    return service.changes(model={"version": "churn-2"}).settles()
+
+
+def phases(rollout: dict[str, Any]) -> Iterator[tuple[str, InferenceService]]:
+    """A rollout from its begin to its end."""
+    service = starting(**rollout)
+    while (canary := service.part("canary")) is not None:
+        yield f"{canary['state']} with {canary.get('weight') or 0} %, before its pods are ready", service
+        service.has_ready(service.deployed[service.revision("canary")]).settles()
+        if (canary := service.part("canary")) is None:
+            break
+        yield f"{canary['state']} with {canary.get('weight') or 0} %", service
+        measures(service, GOOD)
+        after(service, 121)
+    assert service.version("retired") == "churn-1"
+    yield "the retired revision is still there", service
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_autoscaler_finds_the_whole_load_in_each_phase_of_a_rollout(strategy: str) -> None:
+    seen = 0
+    for phase, service in phases(STRATEGIES[strategy]):
+        seen += 1
+        for needed in (1, 2, 4, 8, 12):
+            load = needed * TARGET
+            found, uses = by_load(service, load)
+            # Where the pods that carry it are about at the target, they are left as they are.
+            kept = found == 4 and abs(sum(uses) / len(uses) / TARGET - 1) <= TOLERANCE + 1 / TARGET
+            assert found == needed or kept, f"{phase}: {found} pods for the load of {needed}, of {uses}"
+            if kept and found != needed:
+                assert len(counted(service)) == 2, f"{phase}: idle pods hide the load"
+    assert seen >= 2
+
+
+@pytest.mark.parametrize("strategy", ["replace", "blue-green"])
+def test_pods_beside_the_load_hide_none_and_add_none(strategy: str) -> None:
+    for phase, service in phases(STRATEGIES[strategy]):
+        assert counted(service) == ["stable"], phase
+        assert by_load(service, 8 * TARGET)[0] == 8, phase
+        assert by_memory(service, 50) <= 4, phase
+
+
+def test_the_pods_that_an_autoscaler_counts_change_at_the_begin_and_the_end_of_a_share_only() -> None:
+    service = starting(
+        strategy="Canary",
+        steps=[
+            {"weight": 0, "mirror": 20, "holdSeconds": 60},
+            {"weight": 10, "holdSeconds": 60},
+            {"weight": 60, "holdSeconds": 60},
+        ],
+    )
+    assert counted(service) == ["stable"], "its pods start"
+    service.has_ready(1).settles()
+    assert service.status["canary"]["state"] == "Shifting"
+    assert counted(service) == ["stable"], "it answers nobody"
+
+    step = {}
+    for _ in range(3):
+        measures(service, GOOD, shadowed={"Compared": 1000})
+        after(service, 61)
+        service.has_ready(service.deployed[service.revision("canary")]).settles()
+        canary = service.part("canary")
+        step[canary["weight"] if canary else None] = counted(service)
+
+    assert step == {10: ["stable", "canary"], 60: ["stable", "canary"], None: ["stable"]}
+    assert service.version("stable") == "churn-2"
+
+
+def test_pods_of_a_canary_that_was_given_up_are_not_counted() -> None:
+    service = a_canary(replicas=4)
+    assert counted(service) == ["stable", "canary"]
+
+    measures(service, BAD).settles()
+
+    assert service.status["canary"]["state"] == "Failed"
+    assert counted(service) == ["stable"]
+
+    kept = starting(progressDeadlineSeconds=100)
+    after(kept, 101)
+    assert kept.status["canary"]["state"] == "Failed"
+    assert kept.deployed[kept.revision("canary")] == 1, "kept for its log"
+    assert counted(kept) == ["stable"]
+
+
+def test_a_canary_that_stands_in_is_counted() -> None:
+    service = a_canary(replicas=4).has_ready(0, "stable").settles()
+
+    assert service.status["canary"]["standInSince"]
+    assert counted(service) == ["stable", "canary"]
+
+
+def test_at_zero_a_canary_is_counted_again_with_its_share() -> None:
+    service = a_canary(replicas=10)
+    scaled(service, 0)
+    assert counted(service) == ["stable"]
+
+    scaled(service, 10).has_ready(10, "stable").settles().has_ready(1).settles()
+
+    assert counted(service) == ["stable", "canary"]
+
+
+def test_the_first_revision_is_counted_from_its_start_and_before_it_no_pod_is() -> None:
+    world = a_world()
+    service = a_service(world)
+    service.settles()
+    assert service.status["selector"] == ("modelwright.dev/inference-service=churn,!modelwright.dev/revision")
+
+    a_version(world).is_verified()
+    service.settles()
+
+    assert counted(service) == ["canary"]
