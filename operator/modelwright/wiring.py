@@ -80,7 +80,7 @@ def kinds(settings: Settings) -> list[Kind]:
         replace(child(REPLICA_SETS, _labelled), keep=identity),
         replace(child(PODS, _labelled), keep=only(status=POD_STATUS), notes=last_words),
         *(child(resource, _labelled) for resource in (JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS)),
-        replace(child(CLAIMS), keep=only(status=("phase",))),
+        replace(child(CLAIMS), keep=only(spec=("accessModes",), status=("phase",))),
         Kind(
             GATEWAYS,
             wakes=_callers_of,

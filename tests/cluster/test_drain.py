@@ -6,10 +6,11 @@ import json
 import time
 
 import pytest
+from support.handmade import versions
 from support.kubectl import Kubectl, KubectlError
 from support.load import calling
 from support.models import valid_model
-from support.rollouts import MARKS, NAME, REQUEST, publish, serve
+from support.rollouts import MARKS, NAME, REQUEST, serve
 
 pytestmark = MARKS
 
@@ -19,8 +20,8 @@ REFUSED = "violate the pod's disruption budget"
 
 @pytest.fixture(scope="module")
 def address(shared: Kubectl) -> str:
-    """Where two pods answer."""
-    publish(shared, one=valid_model())
+    """Where two pods answer, with a model on a claim of many nodes."""
+    versions(shared, NAME, {"one": valid_model()}, many_nodes=True)
     return serve(shared, strategy="Replace")
 
 

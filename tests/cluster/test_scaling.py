@@ -60,6 +60,8 @@ def test_kubectl_scale_sets_the_number_of_pods_and_what_is_in_git_keeps_it(
     stable = found["status"]["stable"]["revision"]
     assert found["status"]["selector"].endswith(f",modelwright.dev/revision in ({stable})")
     assert len(shared.all("pod", found["status"]["selector"])) == 2
+    shared.condition("mwisvc", NAME, "DisruptionsLimited", "False", "ClaimNotSeen", within=30)
+    assert shared.find("pdb", NAME) is None
 
     for manager in GITOPS:
         flags = ("--server-side", "--force-conflicts", f"--field-manager={manager}", "-f", "-")

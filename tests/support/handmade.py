@@ -19,9 +19,14 @@ for name, text in os.environ.items():
 """
 
 
-def versions(kubectl: Kubectl, model: str, files: Mapping[str, bytes], within: float = 180) -> None:
-    """Makes a ModelVersion of each file, by its name, and waits until all are Ready."""
-    kubectl.apply(claim("handmade"))
+def versions(
+    kubectl: Kubectl, model: str, files: Mapping[str, bytes], within: float = 180, *, many_nodes: bool = False
+) -> None:
+    """Makes a ModelVersion of each file, by its name, and waits until all are Ready.
+
+    `many_nodes`: pods on several nodes may have the claim, and the operator sees that.
+    """
+    kubectl.apply(claim("handmade", "ReadWriteMany", seen=True) if many_nodes else claim("handmade"))
     fill(kubectl, "fill", files)
     for name, content in files.items():
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"

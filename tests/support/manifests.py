@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from modelwright.engine.api import MANAGED_BY, MANAGER
 from support.kubectl import ROOT, Object
 
 API_VERSION = "modelwright.dev/v1alpha1"
@@ -88,10 +89,11 @@ def secret(name: str, data: Mapping[str, str]) -> Object:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": dict(data)}
 
 
-def claim(name: str = "modelwright-artifacts") -> Object:
-    """A claim of a user's own."""
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
+def claim(name: str = "modelwright-artifacts", mode: str = "ReadWriteOnce", *, seen: bool = False) -> Object:
+    """A claim of a user's own. `seen`: it has the label by which the operator sees it."""
+    spec = {"accessModes": [mode], "resources": {"requests": {"storage": "1Gi"}}}
+    meta = {"name": name, **({"labels": {MANAGED_BY: MANAGER}} if seen else {})}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec}
 
 
 def script_pod(name: str, script: str, *, claim_name: str, env: dict[str, str] | None = None) -> Object:

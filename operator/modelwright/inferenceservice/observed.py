@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from modelwright.common.primary import Primary, refusals_of
 from modelwright.common.reading import read_valid
 from modelwright.common.resources import (
     AUTOSCALERS,
+    CLAIMS,
     CONFIG_MAPS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
@@ -38,7 +39,7 @@ from modelwright.common.resources import (
     pods_of_deployments,
 )
 from modelwright.engine.cache import Blindness, View
-from modelwright.engine.objects import Body, Key, ResourceType, deleting, labels, name
+from modelwright.engine.objects import Body, Key, ResourceType, deleting, labels, name, namespace
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.analysis.counts import StepCounts
 from modelwright.inferenceservice.analysis.prometheus_result import QueryResults
@@ -46,6 +47,7 @@ from modelwright.inferenceservice.manifests.names import canary_name, retired_na
 from modelwright.inferenceservice.monitoring.reports import Report, Reports
 from modelwright.inferenceservice.revision.adoption import recovered
 from modelwright.inferenceservice.revision.revisions import is_kept
+from modelwright.workload.podspec import claims_of
 from modelwright.workload.podstatus import newest_first
 
 # The fields of the spec that choose how many pods there are.
@@ -93,6 +95,8 @@ class Observed(Primary):
     autoscalers_unseen: Blindness | None = None
     disruption_budgets: tuple[Body, ...] = ()
     disruption_budgets_unseen: Blindness | None = None
+    # The claims on which these Deployments' models lie, by name. The operator sees only those with its own label.
+    claims: Mapping[str, Body] = field(default_factory=dict)
     # The status had lost the stable revision; it was recovered from what runs.
     adopted: bool = False
 
@@ -218,6 +222,7 @@ def observe(view: View, key: Key) -> Observed | None:
         autoscalers_unseen=view.blindness(AUTOSCALERS, key.namespace),
         disruption_budgets=_belonging(view, DISRUPTION_BUDGETS, body),
         disruption_budgets_unseen=view.blindness(DISRUPTION_BUDGETS, key.namespace),
+        claims=_claims(view, deployments),
         adopted=stable is not None,
         refusals=refusals_of(view, key),
     )
@@ -226,6 +231,12 @@ def observe(view: View, key: Key) -> Observed | None:
 def _belonging(view: View, resource: ResourceType, body: Body) -> tuple[Body, ...]:
     """The objects of a kind that belong to this InferenceService, also those without an owner reference."""
     return (*controlled(view, resource, body), *orphaned(view, resource, body, INFERENCE_SERVICE))
+
+
+def _claims(view: View, deployments: Iterable[Body]) -> dict[str, Body]:
+    """The claims that pods of these Deployments mount, as far as they are seen."""
+    keys = {Key(CLAIMS, namespace(each), claim) for each in deployments for claim in claims_of(each)}
+    return {key.name: found for key in keys if (found := view.get(key)) is not None}
 
 
 def _measured(view: View, key: Key) -> StepCounts | None:

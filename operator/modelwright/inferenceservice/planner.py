@@ -228,7 +228,7 @@ def _status(
         observed.outside,
         ready.refuted(observed, revisions),
         autoscaler.aspect(observed),
-        disruption_budget.aspect(observed, settings),
+        disruption_budget.aspect(observed, revisions, settings),
         alert_rules.aspect(observed, settings),
     )
     beside = [aspect for aspect in found if aspect is not None]

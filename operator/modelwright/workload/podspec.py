@@ -8,6 +8,7 @@ from typing import Any
 
 from modelwright.api.podtemplate import PodTemplate
 from modelwright.common.settings import Settings
+from modelwright.engine.objects import Body
 from modelwright.workload.podstatus import PERMANENT
 from modelwright.workload.podtemplate import pod_fields
 
@@ -101,6 +102,13 @@ def annotation_volume(name: str, file: str, annotation: str) -> dict[str, Any]:
     """A volume with a file that holds an annotation of the pod."""
     field = {"fieldPath": f"metadata.annotations['{annotation}']"}
     return {"name": name, "downwardAPI": {"items": [{"path": file, "fieldRef": field}]}}
+
+
+def claims_of(owner: Body) -> list[str]:
+    """The names of the PersistentVolumeClaims that the pods of a Deployment or Job mount."""
+    volumes = owner["spec"]["template"]["spec"].get("volumes") or ()
+    claims = (volume.get("persistentVolumeClaim") for volume in volumes)
+    return [str(claim["claimName"]) for claim in claims if claim]
 
 
 def claim_volume(name: str, claim: str, *, read_only: bool) -> dict[str, Any]:

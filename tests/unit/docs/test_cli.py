@@ -17,6 +17,7 @@ from unit.view.versions import a_version, earlier
 from modelwright.cli.errors import Exit
 from modelwright.cli.options import ABOUT, EXITS, Put, Try, parse
 from modelwright.cli.refusals import ROLES
+from modelwright.common.resources import CLAIMS
 from modelwright.view import reproduction
 from modelwright.view.drawing import picture
 from modelwright.view.families import comparison, lines
@@ -106,11 +107,9 @@ def test_the_picture_is_what_is_drawn() -> None:
         {"weight": 50, "mirror": 20, "holdSeconds": 120},
     ]
     analysis = {"maxP50Increase": 0.5, "minAgreement": 0.95}
-    service = (
-        after(measured(a_canary(steps=steps, analysis=analysis), 1000, labelled=400), 61)
-        .has_ready(2)
-        .settles()
-    )
+    service = a_canary(steps=steps, analysis=analysis)
+    service.world.make(CLAIMS, "modelwright-artifacts", {"accessModes": ["ReadWriteMany"]})
+    service = after(measured(service, 1000, labelled=400), 61).has_ready(2).settles()
     service = after(measured(service, 160, labelled=31), 20)
     shown = re.findall(r"```text\n(.*?)\n```", PAGE, re.DOTALL)[0]
     assert shown == "\n".join(picture(seen(service), service.world.now, METRICS))

@@ -1,6 +1,8 @@
 """The PodDisruptionBudget of the revision that answers callers, while it has several pods. Pure.
 
-A node drain evicts its pods one after the other. One pod alone has no budget: it could only block drains.
+A node drain evicts its pods one after the other. One pod alone has no budget: it could only block drains. So could the
+budget of pods that mount a claim that one node at a time can have: no pod starts on another node before all of them
+are gone.
 """
 
 from __future__ import annotations
@@ -8,39 +10,73 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelwright.common.conditions import Aspect
+from modelwright.common.indexes import CLAIM_NOT_SEEN, CLAIM_ON_ONE_NODE
 from modelwright.common.resources import DISRUPTION_BUDGETS, INFERENCE_SERVICE, REVISION
 from modelwright.common.settings import Settings
+from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import Key, deleting, name, uid
 from modelwright.engine.plan import Apply, Delete, Effect
 from modelwright.engine.refusal import Refusal
 from modelwright.inferenceservice.manifests.names import child_metadata
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
+from modelwright.workload.podspec import claims_of
 from modelwright.workload.refusals import first_problem
 
 LIMITED = "DisruptionsLimited"
 FEWEST_PODS = 2
+# The access modes with which pods on several nodes can mount a claim.
+ON_MANY_NODES = frozenset(("ReadWriteMany", "ReadOnlyMany"))
 
 
 def effects(observed: Observed, revisions: Revisions, settings: Settings) -> Iterator[Effect]:
     """The budget, or the deletion of one that is no longer wanted."""
-    if not _is_wanted(observed, settings):
+    answering = revisions.answering
+    if not _is_wanted(observed, settings) or _bound_to_a_node(observed, revisions) is not None:
         for budget in observed.disruption_budgets:
             if not deleting(budget):
                 yield Delete(Key(DISRUPTION_BUDGETS, observed.namespace, name(budget)), uid(budget))
-    elif observed.disruption_budgets_unseen is None and (answering := revisions.answering) is not None:
+    elif answering is None or observed.deployment(answering.revision) is None:
+        # There is no pod to protect, and it is not known yet what its pods mount.
+        return
+    elif observed.disruption_budgets_unseen is None:
         yield _manifest(observed, answering.revision)
 
 
-def aspect(observed: Observed, settings: Settings) -> Aspect | None:
-    """The condition DisruptionsLimited: False while the budget cannot be written, else None."""
+def aspect(observed: Observed, revisions: Revisions, settings: Settings) -> Aspect | None:
+    """The condition DisruptionsLimited: False while there is no budget although there are several pods, else None."""
     if not _is_wanted(observed, settings):
         return None
+    if (bound := _bound_to_a_node(observed, revisions)) is not None:
+        return bound
     if observed.disruption_budgets_unseen is not None:
         message = "the operator may not read PodDisruptionBudgets, so a node drain may evict all pods at once: grant "
         return Aspect(LIMITED, False, "RightMissing", f"{message}it what its chart does")
     problem = first_problem(refusals(observed))
     return None if problem is None else Aspect(LIMITED, False, problem.reason, problem.message)
+
+
+def _bound_to_a_node(observed: Observed, revisions: Revisions) -> Aspect | None:
+    """The condition if the pods that answer mount a claim that may be on one node only; None if they mount none."""
+    answering = revisions.answering
+    deployment = None if answering is None else observed.deployment(answering.revision)
+    for claim in () if deployment is None else claims_of(deployment):
+        found = observed.claims.get(claim)
+        if found is None:
+            message = (
+                f"the operator does not see whether PersistentVolumeClaim {claim} can be on several nodes, and makes "
+                "no PodDisruptionBudget, which could block node drains: if it is ReadWriteMany or ReadOnlyMany, "
+                f"label it {MANAGED_BY}={MANAGER}; else keep models in a store outside the cluster"
+            )
+            return Aspect(LIMITED, False, CLAIM_NOT_SEEN, message)
+        if ON_MANY_NODES.isdisjoint((found.get("spec") or {}).get("accessModes") or ()):
+            message = (
+                f"all pods are on the node of PersistentVolumeClaim {claim}, and a PodDisruptionBudget would block its "
+                "drain, so a drain evicts all of them at once: keep models in a store outside the cluster or on a "
+                "ReadWriteMany claim"
+            )
+            return Aspect(LIMITED, False, CLAIM_ON_ONE_NODE, message)
+    return None
 
 
 def refusals(observed: Observed) -> tuple[Refusal, ...]:

@@ -4,16 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
-from unit.given.resources import InferenceService, a_served_version, a_version, a_world
-from unit.given.world import NAMESPACE, SETTINGS
-from unit.inferenceservice.rollout.test_canary import a_canary
+import pytest
+from unit.given import resources, words
+from unit.given.resources import InferenceService, ModelVersion, a_version
+from unit.given.world import NAMESPACE, SETTINGS, World
+from unit.inferenceservice.rollout.test_canary import rollout
 from unit.inferenceservice.test_refused_children import refuses
 
-from modelwright.common.resources import DISRUPTION_BUDGETS
+from modelwright.common.indexes import noteworthy_conditions
+from modelwright.common.resources import CLAIMS, DISRUPTION_BUDGETS, MODEL
+from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import Key
 from modelwright.options import parse
+from modelwright.wiring import kinds
 
 KEY = Key(DISRUPTION_BUDGETS, NAMESPACE, "churn")
+CLAIM = Key(CLAIMS, NAMESPACE, "modelwright-artifacts")
+OURS = {MANAGED_BY: MANAGER}
+
+
+def a_world(*modes: str) -> World:
+    """The claim of the models has these access modes."""
+    world = resources.a_world()
+    world.make(CLAIMS, CLAIM.name, {"accessModes": list(modes)}, labels=OURS)
+    return world
+
+
+def a_served_version(world: World | None = None, **spec: Any) -> InferenceService:
+    """churn-1 has the traffic, and its pods may be on several nodes."""
+    return resources.a_served_version(world or a_world("ReadWriteMany"), **spec)
+
+
+def a_canary(replicas: int) -> InferenceService:
+    """churn-1 serves, and churn-2 has its first share of the traffic."""
+    service = a_served_version(replicas=replicas, rollout=rollout())
+    a_version(service.world, "churn-2", "b").is_verified("b")
+    service.changes(model={"version": "churn-2"}).settles()
+    return service.has_ready(service.deployed[service.revision("canary")]).settles()
 
 
 def protected(service: InferenceService) -> str | None:
@@ -82,8 +109,80 @@ def test_where_the_administrator_wants_none_those_that_exist_go() -> None:
     assert limited(service) is None
 
 
+@pytest.mark.parametrize("modes", [("ReadWriteOnce",), ("ReadWriteOncePod",), ()])
+def test_pods_on_a_claim_of_one_node_have_none_as_it_would_block_the_drain_of_that_node(
+    modes: tuple[str, ...],
+) -> None:
+    service = a_served_version(a_world(*modes), replicas=2)
+
+    assert KEY not in service.world.api.objects
+    found = limited(service)
+    assert found is not None
+    assert (found["status"], found["reason"]) == ("False", "ClaimOnOneNode")
+    assert "PersistentVolumeClaim modelwright-artifacts" in found["message"]
+    assert "ReadWriteMany" in found["message"]
+    assert service.is_ready
+    assert not [kind for kind, _, _ in noteworthy_conditions(service.body) if kind == "DisruptionsLimited"]
+    assert limited(service.changes(replicas=1).settles()) is None, "one pod alone has none anyway"
+
+
+@pytest.mark.parametrize("modes", [("ReadWriteMany",), ("ReadOnlyMany",), ("ReadWriteOnce", "ReadOnlyMany")])
+def test_pods_on_a_claim_of_many_nodes_have_one(modes: tuple[str, ...]) -> None:
+    service = a_served_version(a_world(*modes), replicas=2)
+
+    assert protected(service) == service.revision("stable")
+    assert limited(service) is None
+
+
+def test_pods_whose_model_is_outside_the_cluster_have_one_whatever_claims_there_are() -> None:
+    world = a_world("ReadWriteOnce")
+    artifact = {**words.artifact(), "uri": "s3://models/churn/model.onnx"}
+    ModelVersion(
+        world, "churn-1", {"model": "churn", "artifact": artifact}, labels={MODEL: "churn"}
+    ).is_verified()
+    service = resources.a_service(world, replicas=2).serves(2)
+
+    assert protected(service) == service.revision("stable")
+    assert limited(service) is None
+
+
+def test_a_claim_that_the_operator_does_not_see_counts_as_one_of_one_node_until_it_is_labelled() -> None:
+    service = a_served_version(resources.a_world(), replicas=2)
+
+    assert KEY not in service.world.api.objects
+    found = limited(service)
+    assert found is not None
+    assert (found["status"], found["reason"]) == ("False", "ClaimNotSeen")
+    assert "app.kubernetes.io/managed-by=modelwright" in found["message"]
+
+    service.world.make(CLAIMS, CLAIM.name, {"accessModes": ["ReadWriteMany"]}, labels=OURS)
+    service.settles()
+
+    assert protected(service) == service.revision("stable")
+    assert limited(service) is None
+
+
+def test_the_access_modes_of_claims_with_the_label_are_kept_in_the_cache() -> None:
+    (claims,) = (kind for kind in kinds(SETTINGS) if kind.resource == CLAIMS)
+    body = {"metadata": {"name": "one"}, "spec": {"accessModes": ["ReadWriteMany"], "volumeName": "v"}}
+
+    assert claims.keep(body)["spec"] == {"accessModes": ["ReadWriteMany"]}
+    assert claims.selector == f"{MANAGED_BY}={MANAGER}"
+
+
+def test_a_budget_that_an_earlier_operator_made_on_a_claim_of_one_node_goes() -> None:
+    service = a_served_version(replicas=2)
+    assert KEY in service.world.api.objects
+    service.world.edit(CLAIM, spec={"accessModes": ["ReadWriteOnce"]})
+
+    service.settles()
+
+    assert KEY not in service.world.api.objects
+    assert service.is_ready
+
+
 def test_a_budget_of_somebody_else_stays() -> None:
-    world = a_world()
+    world = a_world("ReadWriteMany")
     world.api.put(KEY, {"metadata": {}, "spec": {"minAvailable": 1}})
     world.watch()
 
