@@ -70,6 +70,18 @@ def test_the_rule_is_for_some_namespaces_where_the_release_is(chart: Chart) -> N
     assert OPERATOR not in names(scoped)
 
 
+def test_a_selector_adds_no_namespace_to_those_of_the_release(chart: Chart) -> None:
+    asked = {"key": "tier", "operator": "Exists"}
+    selector = {"matchLabels": {"a": "b"}, "matchExpressions": [asked]}
+    lists = {"policies": {"trainingJobs": {"enabled": True, "namespaceSelector": selector}}}
+    scoped = chart.render({**lists, "scope": {"namespaces": ["team-a"]}}).named(BINDING, SPECS)
+    own = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["team-a"]}
+    assert scoped["spec"]["matchResources"]["namespaceSelector"] == {
+        "matchLabels": {"a": "b"},
+        "matchExpressions": [asked, own],
+    }
+
+
 def test_the_rule_is_for_the_namespaces_that_a_selector_finds(chart: Chart) -> None:
     selector = {"matchLabels": {"tier": "shared"}}
     rendered = specs(chart, namespaceSelector=selector)
