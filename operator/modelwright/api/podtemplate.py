@@ -80,7 +80,7 @@ class PodMetadata(Model):
         default=None,
         description="Labels of the pods, and of their Job or Deployment: of a team, a cost centre.",
     )
-    annotations: Annotated[dict[str, Annotated[str, Field(max_length=1024)]], MapBounds] | None = Field(
+    annotations: Annotated[dict[str, Annotated[str, Field(max_length=8192)]], MapBounds] | None = Field(
         default=None, description="Annotations of the pods: of a service mesh, a log collector."
     )
 
