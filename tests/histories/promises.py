@@ -7,10 +7,10 @@ from modelwright.api.inferenceservice import Revision
 from modelwright.common.times import from_timestamp
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout.standin import STABLE_UNAVAILABLE
-from modelwright.inferenceservice.rollout.steps import analysis_of, current, planned
+from modelwright.inferenceservice.rollout.steps import SCALED_TO_ZERO, analysis_of, current, planned
 
 # Passed without a number: somebody asked for it, there was nothing that could be measured, or nobody else answers.
-WITHOUT_NUMBERS = {"Requested", "Redone", "NothingToMeasure", STABLE_UNAVAILABLE}
+WITHOUT_NUMBERS = {"Requested", "Redone", "NothingToMeasure", STABLE_UNAVAILABLE, SCALED_TO_ZERO}
 # Given up because its pods did not become ready, which is not held against a revision.
 NOT_REJECTED = {"ProgressDeadlineExceeded", "ServerFailed"}
 
@@ -29,6 +29,8 @@ class Promises:
         # What was rejected: models by their digest, shapes of a model that serves by their revision. True: the spec has
         # asked for something else since.
         self._noes: dict[str, bool] = {}
+        # The canary that was asked for pods.
+        self._asked: set[str] = set()
 
     def hold(self, after: Revisions) -> None:
         """Looks at what follows from the present. A crash may come before it is remembered."""
@@ -143,7 +145,9 @@ class Promises:
 
     def remembered(self, after: Revisions) -> None:
         """It was written down."""
-        decision = after.decision
+        decision, starting = after.decision, after.starting
+        asked = {starting.revision} if starting is not None else set()
+        self._asked = asked if self.world.spec.replicas and after.stable is not None else self._asked & asked
         if decision is not None and decision.verdict == "Promote":
             self._passed.add(decision.revision)
         for part in filter(None, (after.starting, after.stable)):
@@ -188,6 +192,8 @@ class Promises:
         stands_in = after.decision is not None and after.decision.reason == STABLE_UNAVAILABLE
         if not self._complete(stable.revision, 1 if stands_in else self.world.spec.replicas):
             raise BrokenPromiseError("a revision took over whose pods are not there")
+        if canary.state == "Progressing" and self.world.spec.replicas == 0 and canary.revision in self._asked:
+            raise BrokenPromiseError("a revision took over because it lacked no pod at zero")
         has_steps = planned(self.world.spec) and self.world.spec.replicas > 0
         passes = after.decision is not None and after.decision.verdict == "Promote"
         if has_steps and not passes and stable.revision not in self._passed:

@@ -55,7 +55,7 @@ from modelwright.inferenceservice.rollout.readiness import (
     has_ready_pods,
     waits_since,
 )
-from modelwright.inferenceservice.rollout.steps import planned, times_of
+from modelwright.inferenceservice.rollout.steps import planned, rests, times_of
 from modelwright.inferenceservice.status import decisive, record
 from modelwright.workload.refusals import with_refusals
 
@@ -270,7 +270,9 @@ def _times(observed: Observed, revisions: Revisions, now: datetime) -> list[date
     times = []
     if revisions.starting is not None:
         canary = revisions.starting
-        times += [deadline(waits_since(canary), observed), *times_of(canary, observed.spec)]
+        times += times_of(canary, observed.spec)
+        if not rests(canary):
+            times.append(deadline(waits_since(canary), observed))
         if canary.stand_in_since is not None:
             times.append(deadline(from_timestamp(canary.stand_in_since), observed))
     if revisions.canary is not None and revisions.canary.retry_at is not None:

@@ -61,7 +61,18 @@ def _replacing(observed: Observed, revisions: Revisions, canary: CanaryRevision)
         return _standing_in(observed, stable, canary)
     if canary.state in SHIFTING:
         return _shifting(observed, canary, revisions)
+    if rests(canary) and stable is not None:
+        return _resting(observed, stable, canary)
     return _starting(observed, canary.revision, canary.version)
+
+
+def _resting(observed: Observed, stable: StableRevision, canary: CanaryRevision) -> Summary:
+    """While a canary whose pods have not been ready rests, because spec.replicas is, or was, 0."""
+    message = f"ModelVersion {canary.version} starts when a pod of ModelVersion {stable.version} is ready"
+    if observed.spec.replicas == 0:
+        message = f"spec.replicas is 0: ModelVersion {canary.version} has not been ready, and starts again with pods of"
+        message += f" ModelVersion {stable.version}"
+    return conditions.reconciling("RevisionStarting", message, ready=False)
 
 
 def _standing_in(observed: Observed, stable: StableRevision, canary: CanaryRevision) -> Summary:

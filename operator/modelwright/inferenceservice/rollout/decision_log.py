@@ -10,7 +10,7 @@ from modelwright.checks.verdict import verdict_text
 from modelwright.common.standing import WITHHELD
 from modelwright.common.times import to_timestamp
 from modelwright.engine.plan import Event
-from modelwright.inferenceservice.rollout.steps import Judged, Outcome
+from modelwright.inferenceservice.rollout.steps import SCALED_TO_ZERO, Judged, Outcome
 
 # The most decisions that status.history keeps.
 HISTORY = 20
@@ -75,6 +75,9 @@ def event(decision: Decision | None) -> tuple[Event, ...]:
     if decision.reason == REDONE:
         message = f"the undo was undone: revision {decision.revision} has the traffic again"
         return (Event("Normal", REDONE, f"{message}, {requester_phrase(decision.requested_by)}"),)
+    if decision.reason == SCALED_TO_ZERO:
+        message = f"spec.replicas is 0: revision {decision.revision} takes over without having been tried"
+        return (Event("Normal", reason, message),)
     message = decision.reason
     if decision.metric is not None:
         message += ": " + verdict_text(decision.metric, decision.value, decision.threshold, decision.samples)

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 
 from modelwright.api import requests
-from modelwright.api.inferenceservice import CanaryRevision, Rejection, Revision
+from modelwright.api.inferenceservice import CanaryRevision, Rejection, Revision, StableRevision
 from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.inferenceservice import gateway
 from modelwright.inferenceservice.observed import Observed
@@ -37,7 +37,7 @@ def advance(observed: Observed, target: Revision | Unresolved, now: datetime) ->
     before = observed.status
     revisions = Revisions(
         stable=promotion.still_baking(before.stable, now),
-        canary=before.canary,
+        canary=_at_zero(before.canary, before.stable, observed),
         retired=promotion.still_retired(before.retired, now),
         rejected=rejections.in_force(before.rejected or (), observed.spec.model.version, target),
     )
@@ -111,7 +111,7 @@ def _retried(
     canary, decision = revisions.canary, decision_log.requested(request, None, "Retry", now)
     is_canary = canary is not None and canary.revision == request.revision
     if canary is not None and is_canary and canary.state == "Failed":
-        again = _canary(canary, observed.generation, now)
+        again = _canary(canary, observed, now, tried=True)
         rejected = rejections.lifted(revisions.rejected, canary)
         return replace(revisions, canary=again, rejected=rejected, decision=decision)
     rejected = rejections.without(revisions.rejected, request.revision)
@@ -182,12 +182,12 @@ def _rolled_out(revisions: Revisions, target: Revision, observed: Observed, now:
     """Starts a canary of the revision in the spec, moves on one that runs, or retries one that failed."""
     canary = revisions.canary
     if canary is None or _starts(canary, target, observed):
-        return replace(revisions, canary=_started(canary, target, observed.generation, now))
+        return replace(revisions, canary=_started(canary, target, observed, now))
     if canary.state != "Failed":
         return _rolled_on(revisions, canary, observed, now)
     if not _is_due(canary, revisions, observed, now):
         return revisions
-    again = _started(canary, target, observed.generation, now)
+    again = _started(canary, target, observed, now)
     return replace(revisions, canary=again.model_copy(update={"attempts": canary.attempts}))
 
 
@@ -227,6 +227,13 @@ def _rolled_on(revisions: Revisions, canary: CanaryRevision, observed: Observed,
         return _promoted_stand_in(revisions, canary, observed, now)
     if canary.state in steps.SHIFTING and revisions.stable is not None and steps.planned(observed.spec):
         return _at_its_step(revisions, canary, observed, now)
+    if revisions.stable is not None and canary.state == "Progressing" and steps.rests(canary):
+        return replace(revisions, canary=_resting(revisions.stable, canary, observed, now))
+    return _awaited(revisions, canary, observed, now)
+
+
+def _awaited(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
+    """Begins the steps of a canary whose pods are ready, or promotes it; gives it up if they cannot be, or are late."""
     needed = steps.replicas(canary, observed.spec, beside=revisions.stable is not None)
     if is_complete(observed.deployment(canary.revision), needed) and not _lacks_service(revisions, observed):
         return _ready(revisions, canary, observed, now)
@@ -236,6 +243,25 @@ def _rolled_on(revisions: Revisions, canary: CanaryRevision, observed: Observed,
     if problem is None:
         return revisions
     return replace(revisions, canary=promotion.given_up(canary, problem, observed, now))
+
+
+def _at_zero(
+    canary: CanaryRevision | None, stable: StableRevision | None, observed: Observed
+) -> CanaryRevision | None:
+    """The canary, at rest if spec.replicas became 0 while its first pods were awaited. That it lacks none then is no
+    proof that it works. One that arrived at 0 was never asked for a pod."""
+    if canary is None or stable is None or canary.state != "Progressing" or observed.spec.replicas > 0:
+        return canary
+    return steps.untried(canary, None) if canary.replicas else canary
+
+
+def _resting(
+    stable: StableRevision, canary: CanaryRevision, observed: Observed, now: datetime
+) -> CanaryRevision:
+    """A canary whose first pods are awaited: at rest until pods are asked for and the stable revision has some, else it
+    might be ready first and answer all requests. Its deadline begins then."""
+    waits = observed.spec.replicas == 0 or standin.is_starting(observed, stable)
+    return canary if waits else steps.untried(canary, now)
 
 
 def _needs_more(canary: CanaryRevision, needed: int, observed: Observed) -> bool:
@@ -271,10 +297,18 @@ def _defect(
 
 
 def _ready(revisions: Revisions, canary: CanaryRevision, observed: Observed, now: datetime) -> Revisions:
-    """When the canary's first pods are ready: begins its steps, or promotes it if there are none."""
+    """When the canary's first pods are ready: begins its steps, or promotes it if there are none.
+
+    One that arrives while spec.replicas is 0 takes over as well, as nothing serves; a decision records that it was not
+    tried.
+    """
     planned = steps.planned(observed.spec)
     if revisions.stable is None or not planned or observed.spec.replicas == 0:
-        return promotion.promoted(revisions, canary, observed, now)
+        taken = promotion.promoted(revisions, canary, observed, now)
+        if revisions.stable is None or observed.spec.replicas > 0 or canary.state != "Progressing":
+            return taken
+        reason = steps.SCALED_TO_ZERO
+        return replace(taken, decision=decision_log.other(canary.revision, None, "Promote", reason, now))
     update = {
         "state": "Shifting",
         "step": 0,
@@ -364,18 +398,19 @@ def _is_due(canary: CanaryRevision, revisions: Revisions, observed: Observed, no
 
 
 def _started(
-    before: CanaryRevision | None, target: Revision, generation: int, now: datetime
+    before: CanaryRevision | None, target: Revision, observed: Observed, now: datetime
 ) -> CanaryRevision:
     """A canary at its start. If the same revision was given up before because of the cluster, the rollout goes on: its
     measurements are counted on, so that no try has the budget of false alarms again."""
-    canary = _canary(target, generation, now)
     if before is None or not _is(before, target):
-        return canary
+        return _canary(target, observed, now)
+    canary = _canary(target, observed, now, tried=True)
     return canary.model_copy(update={"measurement": before.measurement})
 
 
-def _canary(target: Revision, generation: int, now: datetime) -> CanaryRevision:
-    """A canary at the start of a new rollout."""
-    return CanaryRevision(
-        **shape(target), state="Progressing", since=to_timestamp(now), generation=generation
+def _canary(target: Revision, observed: Observed, now: datetime, *, tried: bool = False) -> CanaryRevision:
+    """A canary at the start of a new rollout. One that was given up before rests while spec.replicas is 0."""
+    canary = CanaryRevision(
+        **shape(target), state="Progressing", since=to_timestamp(now), generation=observed.generation
     )
+    return steps.untried(canary, None) if tried and observed.spec.replicas == 0 else canary

@@ -54,10 +54,14 @@ def pods(canary: CanaryRevision, stable: StableRevision | None, observed: Observ
     None while it rests and the pods of the stable revision, which had all gone too, start: else it might be ready first
     and answer all requests. It does not wait for stable pods that something keeps from starting.
     """
-    waits = is_lost(observed, stable) and stable is not None and hindrance(observed, stable.revision) is None
-    if steps.rests(canary) and waits:
+    if steps.rests(canary) and is_starting(observed, stable):
         return 0
     return steps.replicas(canary, observed.spec, beside=stable is not None)
+
+
+def is_starting(observed: Observed, stable: StableRevision | None) -> bool:
+    """True if no pod of the stable revision is ready, and nothing is known that keeps them from it."""
+    return stable is not None and is_lost(observed, stable) and hindrance(observed, stable.revision) is None
 
 
 def answers(canary: CanaryRevision, observed: Observed) -> bool:

@@ -24,6 +24,9 @@ from modelwright.workload.podstatus import Problem
 Outcome = Literal["Advance", "Promote", "Pause", "Resume", "Retry", "Rollback"]
 # The states of a canary whose pods have a share of the traffic.
 SHIFTING = frozenset(("Shifting", "Completing"))
+# The verdict of a canary that rests before its pods were ready, and the reason of the decision that lets a version take
+# over which arrives while spec.replicas is 0.
+SCALED_TO_ZERO = "ScaledToZero"
 # Resets the count of failed checks: when a step begins, and after a check that did not fail.
 _NO_FAILURES: Mapping[str, None] = {"failed_looks": None, "last_look": None}
 
@@ -81,12 +84,21 @@ def replicas(canary: CanaryRevision, spec: InferenceServiceSpec, *, beside: bool
 
 
 def rests(canary: CanaryRevision) -> bool:
-    """True if the canary is at a step, and spec.replicas was 0: it has no share until its pods are ready again."""
+    """True if spec.replicas was 0 before the canary's pods were ready, or while it was at a step: it has no pods before
+    the stable revision has some again, and no share of the traffic before its own are ready."""
+    if canary.state == "Progressing":
+        return canary.verdict == SCALED_TO_ZERO
     return canary.state == "Shifting" and canary.weight is None
 
 
+def untried(canary: CanaryRevision, now: datetime | None) -> CanaryRevision:
+    """The canary whose first pods are awaited, at rest; with a time, no longer: its deadline begins then."""
+    verdict, since = (SCALED_TO_ZERO, None) if now is None else (None, to_timestamp(now))
+    return canary.model_copy(update={"verdict": verdict, "waiting_since": since})
+
+
 def at_rest(canary: CanaryRevision) -> CanaryRevision:
-    """The canary without a share and without a measurement, as nothing runs that could be measured.
+    """The canary at a step, without a share and without a measurement, as nothing runs that could be measured.
 
     Its step begins again with the first pods (`enter`): neither its hold nor the wait for data goes on without them.
     """

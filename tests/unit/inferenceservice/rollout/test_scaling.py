@@ -13,6 +13,7 @@ from histories.world import World
 from unit.given.resources import InferenceService, a_served_version, a_service, a_version, a_world
 from unit.inferenceservice.rollout.test_canary import BAD, GOOD, a_canary, after, measures, rule
 from unit.inferenceservice.rollout.test_steps import a_spec
+from unit.inferenceservice.test_requests import asks
 
 from modelwright.inferenceservice.revision.revisions import Revisions
 from modelwright.inferenceservice.rollout import steps
@@ -384,3 +385,158 @@ def test_the_first_revision_is_counted_from_its_start_and_before_it_no_pod_is() 
     service.settles()
 
     assert counted(service) == ["canary"]
+
+
+ROLLOUTS: dict[str, dict[str, Any]] = {**STRATEGIES, "replace": {"strategy": "Replace", "bakeSeconds": 60}}
+
+
+def an_untried_canary(strategy: str, *, replicas: int = 2) -> InferenceService:
+    """One of churn-2 beside churn-1, without a pod that has been ready."""
+    service = a_served_version(
+        replicas=replicas, rollout={**ROLLOUTS[strategy], "progressDeadlineSeconds": 400}
+    )
+    a_version(service.world, "churn-2", "b").is_verified("b")
+    service.changes(model={"version": "churn-2"}).settles()
+    assert service.status["canary"]["state"] == "Progressing"
+    return service
+
+
+def without_pods(service: InferenceService) -> InferenceService:
+    """Scaled to zero, and all pods are gone."""
+    return scaled(service, 0).has_ready(0, "stable").has_ready(0).settles()
+
+
+@pytest.mark.parametrize("strategy", ROLLOUTS)
+def test_at_zero_a_version_that_has_not_been_ready_rests_and_goes_on_behind_the_stable_one(
+    strategy: str,
+) -> None:
+    service = an_untried_canary(strategy)
+    after(service, 300)
+
+    without_pods(service)
+
+    assert (service.version("stable"), service.version("canary")) == ("churn-1", "churn-2")
+    assert set(service.deployed.values()) == {0}
+    assert service.status["canary"]["verdict"] == "ScaledToZero"
+    assert service.message == (
+        "spec.replicas is 0: ModelVersion churn-2 has not been ready, and starts again with pods of "
+        "ModelVersion churn-1"
+    )
+    written = len(service.world.api.calls)
+    after(service, 9 * 3600)
+    assert service.version("canary") == "churn-2"
+    assert len(service.world.api.calls) == written, "what rests is not written"
+
+    scaled(service, 2)
+    assert service.deployed == {service.revision("stable"): 2, service.revision("canary"): 0}
+    assert service.message == "ModelVersion churn-2 starts when a pod of ModelVersion churn-1 is ready"
+    after(service, 500)
+    assert service.status["canary"]["state"] == "Progressing", "it has no pods that could be late"
+
+    service.has_ready(1, "stable").settles()
+    assert service.deployed[service.revision("canary")] > 0
+    assert "verdict" not in service.status["canary"]
+    service.has_ready(2, "stable").settles()
+    after(service, 380)
+    assert service.status["canary"]["state"] == "Progressing"
+    after(service, 20)
+    assert service.status["canary"]["reason"] == "ProgressDeadlineExceeded"
+    assert (service.version("stable"), "lastDecision" in service.status) == ("churn-1", False)
+
+
+def test_what_rested_takes_over_when_its_pods_are_ready() -> None:
+    service = without_pods(an_untried_canary("replace"))
+    scaled(service, 2).has_ready(2, "stable").settles()
+    assert service.version("stable") == "churn-1"
+
+    service.has_ready(2).settles()
+
+    assert service.version("stable") == "churn-2"
+
+
+def test_what_rests_does_not_wait_for_stable_pods_that_cannot_start() -> None:
+    service = without_pods(an_untried_canary("replace"))
+    scaled(service, 2)
+    service.starts("stable").waits("server", "ImagePullBackOff")
+
+    service.settles()
+
+    assert service.deployed[service.revision("canary")] == 2
+
+
+def test_zero_again_before_the_stable_pods_are_ready_changes_nothing() -> None:
+    service = without_pods(an_untried_canary("canary"))
+    for _ in range(3):
+        scaled(service, 2)
+        without_pods(service)
+
+    assert (service.version("stable"), service.version("canary")) == ("churn-1", "churn-2")
+
+
+def test_a_request_that_comes_with_zero_does_not_keep_it_from_resting() -> None:
+    service = an_untried_canary("replace").changes(replicas=0)
+
+    asks(service, "pause")
+    service.has_ready(0, "stable").has_ready(0).settles()
+
+    assert (service.version("stable"), service.version("canary")) == ("churn-1", "churn-2")
+
+
+@pytest.mark.parametrize("strategy", ROLLOUTS)
+def test_a_version_that_arrives_at_zero_takes_over_and_a_decision_says_that_it_was_not_tried(
+    strategy: str,
+) -> None:
+    service = an_untried_canary(strategy)
+    without_pods(service)
+    a_version(service.world, "churn-3", "c").is_verified("c")
+
+    service.changes(model={"version": "churn-3"}).settles()
+    service.has_ready(0).settles()
+
+    assert service.version("stable") == "churn-3"
+    decision = service.status["lastDecision"]
+    assert (decision["verdict"], decision["reason"]) == ("Promote", "ScaledToZero")
+    said = f"spec.replicas is 0: revision {decision['revision']} takes over without having been tried"
+    assert said in [event.message for event in service.world.told.events if event.reason == "CanaryPromoted"]
+
+
+@pytest.mark.parametrize("how", ["in its time", "by request", "by another spec"])
+def test_what_was_given_up_and_is_tried_again_at_zero_rests(how: str) -> None:
+    service = an_untried_canary("replace")
+    after(service, 401)
+    assert service.status["canary"]["state"] == "Failed"
+    scaled(service, 0).has_ready(0, "stable").settles()
+    assert service.status["canary"]["state"] == "Failed"
+
+    match how:
+        case "in its time":
+            after(service, 3600)
+        case "by request":
+            asks(service, "retry")
+        case _:
+            service.changes(server={"runSeconds": 20}).settles()
+    service.settles()
+
+    assert (service.version("stable"), service.version("canary")) == ("churn-1", "churn-2")
+    assert service.status["canary"]["state"] == "Progressing"
+    scaled(service, 1).has_ready(1, "stable").settles()
+    assert service.deployed[service.revision("canary")] == 1
+
+
+def test_what_rests_ends_when_the_stable_version_is_asked_for_again() -> None:
+    service = without_pods(an_untried_canary("replace"))
+
+    service.changes(model={"version": "churn-1"}).settles()
+
+    assert (service.version("stable"), service.status.get("canary")) == ("churn-1", None)
+
+
+def test_a_status_of_an_earlier_release_that_counts_pods_asked_for_rests_as_well() -> None:
+    service = an_untried_canary("canary")
+    canary = service.status["canary"]
+    assert canary["replicas"] == 1
+    assert not {"verdict", "waitingSince"} & canary.keys(), "nothing that an earlier release did not write"
+
+    scaled(service, 0)
+
+    assert service.status["canary"]["verdict"] == "ScaledToZero"
