@@ -34,7 +34,7 @@ def served(shared: Kubectl) -> Kubectl:
 
 
 def presses(kubectl: Kubectl, tools: Tools, action: str) -> Object:
-    """Somebody clicks an action that Argo CD offers; gives the service once the operator has carried it out."""
+    """A person clicks an action that Argo CD offers; gives the service once the operator has carried it out."""
     body = kubectl.get("mwisvc", NAME)
     offered = tools.actions((SCRIPTS / "actions" / "discovery.lua").read_text(), body)
     assert offered[action]["disabled"] is False, offered

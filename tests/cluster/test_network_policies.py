@@ -56,7 +56,7 @@ def outcome(place):
 print(json.dumps({place: outcome(place) for place in sys.argv[1:]}))
 """
 LISTEN = "python3 -m http.server 7000 --directory /tmp & exec python3 -m http.server 8080 --directory /tmp"
-# A trainer may be anybody's code: before it trains, it tries whom it reaches, and listens.
+# A trainer may be any code: before it trains, it tries what it reaches, and listens.
 TRIES = f"""
 import os, subprocess, sys, threading
 subprocess.Popen([sys.executable, "-m", "http.server", "7000", "--directory", "/tmp"])
@@ -248,7 +248,7 @@ def serving(kubectl: Kubectl, name: str) -> Object:
 
 @pytest.fixture(scope="module")
 def trained(policed: Policed) -> Policed:
-    """A model from data in the store, kept there; its trainer has tried whom it reaches, and is tried while it runs."""
+    """A model from data in the store, kept there; its trainer has tried what it reaches, and is tried while it runs."""
     kubectl, store = policed.inside, policed.store
     where = {"secretRef": {"name": "lake"}, "endpoint": store.endpoint}
     places = " ".join(targets(policed))

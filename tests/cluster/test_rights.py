@@ -309,7 +309,7 @@ def test_the_operator_writes_only_what_it_has_made(ruled: Kubectl) -> None:
     )
     operator.apply(ours("mine"))
     operator.apply({**ours("mine"), "data": {"a": "1"}})
-    # Somebody takes the label away: the owner counts.
+    # The label is taken away: the owner counts.
     ruled.run("label", "configmap", "mine", "app.kubernetes.io/managed-by-")
     assert FOREIGN in operator.refused("delete", "configmap", "mine")
     ruled.apply(model_version("owner", "s3://models/a.onnx", DIGEST))

@@ -104,7 +104,7 @@ class Streams:
             await asyncio.Event().wait()
 
     async def _end_refused(self) -> None:
-        """Ends the watches of one namespace when the API server refuses one of them: kopf would try it for ever, and
+        """Ends the watches of one namespace when the API server refuses one of them: kopf would try it without end, and
         what is known would grow old unnoticed. A missing right to watch all namespaces is waited out."""
         await self._refused.wait()
         raise Forbidden("the operator may not watch all kinds there any more")

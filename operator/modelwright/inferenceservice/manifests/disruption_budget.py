@@ -96,7 +96,7 @@ def _manifest(observed: Observed, revision: str) -> Apply:
         "spec": {
             "maxUnavailable": 1,
             "selector": {"matchLabels": {INFERENCE_SERVICE: observed.name, REVISION: revision}},
-            # A pod that is not ready answers nobody, and must not keep a node from being drained.
+            # A pod that is not ready answers no request, and must not keep a node from being drained.
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },
     }

@@ -328,7 +328,7 @@ def test_the_pods_that_an_autoscaler_counts_change_at_the_begin_and_the_end_of_a
     assert counted(service) == ["stable"], "its pods start"
     service.has_ready(1).settles()
     assert service.status["canary"]["state"] == "Shifting"
-    assert counted(service) == ["stable"], "it answers nobody"
+    assert counted(service) == ["stable"], "it answers no request"
 
     step = {}
     for _ in range(3):
