@@ -130,9 +130,6 @@ def test_a_service_that_no_node_takes_keeps_its_revision_and_is_mended(kubectl: 
 
     done = kubectl.condition("inferenceservice", "churn", "Ready", "True")
     assert done["status"]["stable"]["podTemplate"] == PLACED
-    spread = kubectl.get("deployment", f"churn-{done['status']['stable']['revision']}")["spec"]["template"]
-    (constraint,) = spread["spec"]["topologySpreadConstraints"]
-    assert constraint["whenUnsatisfiable"] == "ScheduleAnyway"
 
 
 def test_a_queued_run_waits_until_it_is_resumed(kubectl: Kubectl) -> None:

@@ -230,8 +230,8 @@ class PodTemplateSpec(Model):
     topology_spread_constraints: Annotated[list[TopologySpreadConstraint], Field(max_length=8)] | None = (
         Field(
             default=None,
-            description="How the pods are spread. They replace the administrator's. Default of an InferenceService: "
-            "over the nodes, where that is possible.",
+            description="How the pods are spread. They replace the administrator's, and the cluster's own, which "
+            "spread them over nodes and zones.",
         )
     )
     priority_class_name: Name | None = Field(

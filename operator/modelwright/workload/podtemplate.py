@@ -21,7 +21,6 @@ from modelwright.api.podtemplate import (
     PodTemplate,
     PodTemplateSpec,
     PullSecret,
-    TopologySpreadConstraint,
 )
 from modelwright.common.reading import read_valid
 from modelwright.common.settings import DEFAULT_POD_TEMPLATE, Settings
@@ -35,10 +34,6 @@ QUEUE = "kueue.x-k8s.io/queue-name"
 PODS_HASH = "modelwright.dev/pods-hash"
 # Of a Deployment: what the spec said of its pods, as JSON.
 SAID = "modelwright.dev/pod-template"
-# Over the nodes, as far as that is possible: a node that goes takes no service with it.
-SPREAD = TopologySpreadConstraint(
-    max_skew=1, topology_key="kubernetes.io/hostname", when_unsatisfiable="ScheduleAnyway"
-)
 # Fields of a template's spec that are added up; maps are merged by key, and all else is replaced.
 _ADDED_UP = ("tolerations", "image_pull_secrets")
 # Fields of a pod that follow from a template.
@@ -105,14 +100,12 @@ def training_template(settings: Settings, said: Mapping[str, Any] | PodTemplate 
 
 
 def serving_template(settings: Settings, said: PodTemplate | None = None) -> PodTemplate:
-    """The template of a new revision. Unless it says how its pods are spread, they are spread over the nodes."""
-    template = merged(_of_all(settings), settings.serving_pod_template, said)
-    spec = template.spec or PodTemplateSpec()
-    if spec.topology_spread_constraints is not None:
-        return template
-    return template.model_copy(
-        update={"spec": spec.model_copy(update={"topology_spread_constraints": [SPREAD]})}
-    )
+    """The template of a new revision.
+
+    It has no constraint of ours about how its pods are spread: one would take the place of the cluster's own, which
+    spread the pods of a Deployment over nodes and zones.
+    """
+    return merged(_of_all(settings), settings.serving_pod_template, said)
 
 
 def earlier_template(settings: Settings) -> PodTemplate:
@@ -122,7 +115,7 @@ def earlier_template(settings: Settings) -> PodTemplate:
 
 def says_nothing(settings: Settings) -> bool:
     """True if the administrator says nothing else of pods that serve than was so before there were templates."""
-    return merged(_of_all(settings), settings.serving_pod_template) == earlier_template(settings)
+    return serving_template(settings) == earlier_template(settings)
 
 
 def _of_all(settings: Settings) -> PodTemplate:

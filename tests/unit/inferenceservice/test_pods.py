@@ -48,12 +48,7 @@ def as_before_templates(service: InferenceService) -> InferenceService:
         for part in ("stable", "canary", "retired"):
             (body["status"].get(part) or {}).pop("mergedPodTemplate", None)
 
-    def without_spread(body: dict[str, Any]) -> None:
-        body["spec"]["template"]["spec"].pop("topologySpreadConstraints")
-
     world = service.world
-    for found in list(service.all(DEPLOYMENTS)):
-        world.api.edit(Key(DEPLOYMENTS, service.key.namespace, found), without_spread)
     world.api.edit(service.key, without_template)
     world.watch()
     return service
@@ -76,13 +71,16 @@ def test_what_the_spec_and_the_administrator_say_reaches_the_pods() -> None:
     assert stable["mergedPodTemplate"]["metadata"]["labels"] == {"team": "ml", "cost": "7"}
 
 
-def test_pods_are_spread_over_the_nodes_by_their_own_revision() -> None:
-    service = a_served_version(replicas=2)
+def test_pods_are_spread_among_those_of_their_own_revision() -> None:
+    zones = {
+        "maxSkew": 1,
+        "topologyKey": "topology.kubernetes.io/zone",
+        "whenUnsatisfiable": "ScheduleAnyway",
+    }
+    service = a_served_version(podTemplate={"spec": {"topologySpreadConstraints": [zones]}})
     (constraint,) = pods(service)[service.revision("stable")]["spec"]["topologySpreadConstraints"]
     assert constraint == {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "ScheduleAnyway",
+        **zones,
         "labelSelector": {
             "matchLabels": {INFERENCE_SERVICE: "churn", REVISION: service.revision("stable")},
         },

@@ -10,7 +10,6 @@ from unit.given.checks import restricted_violations
 from modelwright.api.podtemplate import MOST, MOST_MERGED, PodTemplate, PodTemplateSpec
 from modelwright.common.settings import DEFAULT_POD_TEMPLATE, Settings
 from modelwright.workload.podtemplate import (
-    SPREAD,
     earlier_template,
     merged,
     pod_annotations,
@@ -194,17 +193,12 @@ def test_a_constraint_counts_the_pods_of_the_workload_unless_it_says_others() ->
     ]
 
 
-def test_pods_that_serve_are_spread_over_nodes_unless_the_template_says_otherwise() -> None:
-    def constraints(found: PodTemplate) -> Any:
-        return pod_fields(found, PODS).get("topologySpreadConstraints")
-
-    own = {**NODES, "labelSelector": {"matchLabels": PODS}}
-    assert constraints(serving_template(settings())) == [own]
-    assert constraints(training_template(settings())) is None
-    assert constraints(serving_template(settings(), template(topologySpreadConstraints=[]))) is None
-    zones = constraints(serving_template(settings(), template(topologySpreadConstraints=[ZONES])))
-    assert [each["topologyKey"] for each in zones] == [ZONES["topologyKey"]]
-    assert SPREAD.label_selector is None
+@pytest.mark.parametrize("said", [None, template(topologySpreadConstraints=[])])
+def test_pods_name_no_constraint_of_ours_as_it_would_replace_those_of_the_cluster(
+    said: PodTemplate | None,
+) -> None:
+    for found in (serving_template(settings(), said), training_template(settings(), said)):
+        assert "topologySpreadConstraints" not in pod_fields(found, PODS)
 
 
 WHOLE = {
