@@ -15,6 +15,7 @@ from modelwright.api.podtemplate import SECURITY_KEY
 
 POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
 OPERATOR, SPECS = "modelwright-operator", "modelwright-specs"
+SCOPED = f"{SPECS}.modelwright-system"
 ENABLED = {"policies": {"trainingJobs": {"enabled": True}}}
 LISTS = ("images", "sources", "stores", "secrets", "serviceAccounts")
 
@@ -64,7 +65,7 @@ def test_a_pattern_that_could_break_the_rule_is_refused(chart: Chart, pattern: s
 def test_the_rule_is_for_some_namespaces_where_the_release_is(chart: Chart) -> None:
     scoped = chart.render({**ENABLED, "scope": {"namespaces": ["team-a", "team-b"]}})
     names_of = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["team-a", "team-b"]}
-    assert scoped.named(BINDING, SPECS)["spec"]["matchResources"] == {
+    assert scoped.named(BINDING, SCOPED)["spec"]["matchResources"] == {
         "namespaceSelector": {"matchExpressions": [names_of]}
     }
     assert OPERATOR not in names(scoped)
@@ -74,12 +75,17 @@ def test_a_selector_adds_no_namespace_to_those_of_the_release(chart: Chart) -> N
     asked = {"key": "tier", "operator": "Exists"}
     selector = {"matchLabels": {"a": "b"}, "matchExpressions": [asked]}
     lists = {"policies": {"trainingJobs": {"enabled": True, "namespaceSelector": selector}}}
-    scoped = chart.render({**lists, "scope": {"namespaces": ["team-a"]}}).named(BINDING, SPECS)
+    scoped = chart.render({**lists, "scope": {"namespaces": ["team-a"]}}).named(BINDING, SCOPED)
     own = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["team-a"]}
     assert scoped["spec"]["matchResources"]["namespaceSelector"] == {
         "matchLabels": {"a": "b"},
         "matchExpressions": [asked, own],
     }
+
+
+def test_releases_of_one_name_for_some_namespaces_have_rules_of_their_own(chart: Chart) -> None:
+    rendered = chart.render({**ENABLED, "scope": {"namespaces": ["team-a"]}})
+    assert names(rendered) == {SCOPED}
 
 
 def test_the_rule_is_for_the_namespaces_that_a_selector_finds(chart: Chart) -> None:
