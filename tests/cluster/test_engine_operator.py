@@ -318,7 +318,7 @@ class TestProcess:
         await real.make_toy("two")
         await until(lambda: self.mapped(real, "two"))
 
-    async def test_one_whose_watches_break_ends_badly_so_that_it_is_started_again(
+    async def test_one_whose_watches_of_a_namespace_break_begins_them_again(
         self, real: Place, start: Start, tmp_path: Path
     ) -> None:
         async with proxied(await configure(KUBECONFIG)) as proxy:
@@ -332,7 +332,9 @@ class TestProcess:
             assert (await process.ask("/livez"))[0] == 200
             proxy.end_watches(500)
 
-            assert await process.ends() != 0
+            await real.make_toy("late")
+            await until(lambda: self.mapped(real, "late"))
+            assert process.process.returncode is None
 
 
 def _outcomes(running: Running) -> bytes:

@@ -55,12 +55,13 @@ def test_kubectl_scale_sets_the_number_of_pods_and_what_is_in_git_keeps_it(
 ) -> None:
     assert address
     text = json.dumps(in_git("one", **HALF))
+    # What kubectl knows of the API may be from before the CRDs of this release.
+    shared.run("api-resources", "--cached=false", "--api-group=modelwright.dev")
     shared.run("scale", f"mwisvc/{NAME}", "--replicas=2")
     found = has(shared, 2)
     stable = found["status"]["stable"]["revision"]
     assert found["status"]["selector"].endswith(f",modelwright.dev/revision in ({stable})")
     assert len(shared.all("pod", found["status"]["selector"])) == 2
-    shared.condition("mwisvc", NAME, "DisruptionsLimited", "False", "ClaimNotSeen", within=30)
     assert shared.find("pdb", NAME) is None
 
     for manager in GITOPS:

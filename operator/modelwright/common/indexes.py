@@ -18,8 +18,6 @@ from modelwright.engine.objects import Body, deleting, generation, labels, names
 YES = "yes"
 # A rollout that waits for a person may do so for weeks: it does not count as one that is under way.
 BY_HAND = frozenset(("CanaryPaused", "AwaitingApproval"))
-# Why pods on a claim have no PodDisruptionBudget: it follows from where models are kept, and asks for no look.
-CLAIM_ON_ONE_NODE, CLAIM_NOT_SEEN = "ClaimOnOneNode", "ClaimNotSeen"
 # The statuses of conditions that ask for a look. Unknown because samples are still collected asks for none.
 NOTEWORTHY_STATUSES = {
     "Available": ("False",),
@@ -157,8 +155,6 @@ def noteworthy_conditions(body: Body) -> Iterator[tuple[str, str, str]]:
     """Yields type, status and reason of each condition that somebody may want to know of."""
     for condition in status_of(body).get("conditions") or ():
         kind, status, reason = (str(condition.get(field)) for field in ("type", "status", "reason"))
-        if reason in {CLAIM_ON_ONE_NODE, CLAIM_NOT_SEEN}:
-            continue
         if status in NOTEWORTHY_STATUSES.get(kind, ()) and not (
             status == "Unknown" and reason.startswith("Collecting")
         ):

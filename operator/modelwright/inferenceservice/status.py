@@ -68,13 +68,14 @@ def _selector(name: str, revisions: Revisions) -> str:
 
 
 def decisive(status: InferenceServiceStatus) -> InferenceServiceStatus:
-    """The part of a status that anything follows from: without conditions and counts of pods."""
+    """The part of a status that anything follows from: without conditions, and what counts pods."""
     counts = {"replicas": 0, "ready_replicas": 0}
     stable, canary = status.stable, status.canary
     return status.model_copy(
         update={
             "conditions": [],
             "observed_generation": None,
+            "selector": None,
             **counts,
             "stable": None if stable is None else stable.model_copy(update=counts),
             "canary": None if canary is None else canary.model_copy(update=counts),

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelwright.common.conditions import Aspect
-from modelwright.common.indexes import CLAIM_NOT_SEEN, CLAIM_ON_ONE_NODE
 from modelwright.common.resources import DISRUPTION_BUDGETS, INFERENCE_SERVICE, REVISION
 from modelwright.common.settings import Settings
-from modelwright.engine.api import MANAGED_BY, MANAGER
 from modelwright.engine.objects import Key, deleting, name, uid
 from modelwright.engine.plan import Apply, Delete, Effect
 from modelwright.engine.refusal import Refusal
@@ -32,7 +30,7 @@ ON_MANY_NODES = frozenset(("ReadWriteMany", "ReadOnlyMany"))
 def effects(observed: Observed, revisions: Revisions, settings: Settings) -> Iterator[Effect]:
     """The budget, or the deletion of one that is no longer wanted."""
     answering = revisions.answering
-    if not _is_wanted(observed, settings) or _bound_to_a_node(observed, revisions) is not None:
+    if not _is_wanted(observed, settings) or _is_bound_to_a_node(observed, revisions):
         for budget in observed.disruption_budgets:
             if not deleting(budget):
                 yield Delete(Key(DISRUPTION_BUDGETS, observed.namespace, name(budget)), uid(budget))
@@ -44,11 +42,9 @@ def effects(observed: Observed, revisions: Revisions, settings: Settings) -> Ite
 
 
 def aspect(observed: Observed, revisions: Revisions, settings: Settings) -> Aspect | None:
-    """The condition DisruptionsLimited: False while there is no budget although there are several pods, else None."""
-    if not _is_wanted(observed, settings):
+    """The condition DisruptionsLimited: False while a budget that is wanted cannot be written, else None."""
+    if not _is_wanted(observed, settings) or _is_bound_to_a_node(observed, revisions):
         return None
-    if (bound := _bound_to_a_node(observed, revisions)) is not None:
-        return bound
     if observed.disruption_budgets_unseen is not None:
         message = "the operator may not read PodDisruptionBudgets, so a node drain may evict all pods at once: grant "
         return Aspect(LIMITED, False, "RightMissing", f"{message}it what its chart does")
@@ -56,27 +52,16 @@ def aspect(observed: Observed, revisions: Revisions, settings: Settings) -> Aspe
     return None if problem is None else Aspect(LIMITED, False, problem.reason, problem.message)
 
 
-def _bound_to_a_node(observed: Observed, revisions: Revisions) -> Aspect | None:
-    """The condition if the pods that answer mount a claim that may be on one node only; None if they mount none."""
+def _is_bound_to_a_node(observed: Observed, revisions: Revisions) -> bool:
+    """True if the pods that answer mount a claim that is not known to be for several nodes: one that the operator does
+    not see, as it sees only those with its label, or one without such an access mode."""
     answering = revisions.answering
     deployment = None if answering is None else observed.deployment(answering.revision)
-    for claim in () if deployment is None else claims_of(deployment):
-        found = observed.claims.get(claim)
-        if found is None:
-            message = (
-                f"the operator does not see whether PersistentVolumeClaim {claim} can be on several nodes, and makes "
-                "no PodDisruptionBudget, which could block node drains: if it is ReadWriteMany or ReadOnlyMany, "
-                f"label it {MANAGED_BY}={MANAGER}; else keep models in a store outside the cluster"
-            )
-            return Aspect(LIMITED, False, CLAIM_NOT_SEEN, message)
-        if ON_MANY_NODES.isdisjoint((found.get("spec") or {}).get("accessModes") or ()):
-            message = (
-                f"all pods are on the node of PersistentVolumeClaim {claim}, and a PodDisruptionBudget would block its "
-                "drain, so a drain evicts all of them at once: keep models in a store outside the cluster or on a "
-                "ReadWriteMany claim"
-            )
-            return Aspect(LIMITED, False, CLAIM_ON_ONE_NODE, message)
-    return None
+    claims = () if deployment is None else claims_of(deployment)
+    modes = (
+        ((observed.claims.get(claim) or {}).get("spec") or {}).get("accessModes") or () for claim in claims
+    )
+    return any(ON_MANY_NODES.isdisjoint(of_one) for of_one in modes)
 
 
 def refusals(observed: Observed) -> tuple[Refusal, ...]:
