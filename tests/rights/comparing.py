@@ -36,12 +36,23 @@ class Comparison:
         return sorted(right for right in self.unused if why(right) is None)
 
 
+# What the operator applies.
+APPLIED = frozenset(
+    (
+        "configmaps", "services", "deployments", "horizontalpodautoscalers", "httproutes", "prometheusrules",
+        "poddisruptionbudgets",
+    )
+)  # fmt: skip
+
+
 def why(right: Right) -> str | None:
     """Why the operator has a right that no test need use; None if nothing is known."""
     if right.verb == "update" and right.resource.endswith("/finalizers"):
         return "lets it own children on clusters that check rights on owner references"
     if right.verb == "get" and "/" not in right.resource:
         return "reads an object again after a write that met a conflict"
+    if right.verb == "create" and right.resource in APPLIED:
+        return "is asked for by the API server where an apply makes an object; its log has it as a patch"
     return None
 
 
