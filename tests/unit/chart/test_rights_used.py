@@ -53,14 +53,20 @@ def test_a_refusal_of_a_policy_is_use_of_the_right() -> None:
     assert not found.unused
 
 
-def test_only_reads_after_conflicts_and_owner_references_are_argued_for(default: Rendered) -> None:
+def test_only_reads_after_conflicts_owner_references_and_what_applies_make_are_argued_for(
+    default: Rendered,
+) -> None:
     given = granted(
         each
         for each in default.of("ClusterRole", "Role")
         if each["metadata"]["name"].startswith("modelwright-operator-")
     )
     argued = {right for right in given if why(right)}
-    assert {right.verb for right in argued} == {"get", "update"}
+    assert {right.verb for right in argued} == {"get", "update", "create"}
+    created = {right for right in argued if right.verb == "create"}
+    assert {right._replace(verb="patch") for right in created} <= set(given), (
+        "what it makes by an apply it patches"
+    )
     assert {right.resource for right in argued if right.verb == "update"} == {
         "trainingjobs/finalizers",
         "modelversions/finalizers",
