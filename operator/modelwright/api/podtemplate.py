@@ -208,7 +208,7 @@ class PullSecret(Model):
 
 
 class PodTemplateSpec(Model):
-    """Where the pods run, as whom, and with what priority."""
+    """Where the pods run, under which identity, and with what priority."""
 
     model_config = rules(
         rule(
@@ -260,7 +260,7 @@ class PodTemplate(Model):
 
     metadata: PodMetadata | None = Field(default=None, description="Labels and annotations.")
     spec: PodTemplateSpec | None = Field(
-        default=None, description="Where the pods run, as whom, and with what priority."
+        default=None, description="Where the pods run, under which identity, and with what priority."
     )
 
 
