@@ -3,8 +3,9 @@
 A caller may send on an idle connection at the very moment it is closed, and would then be lost. So no idle connection
 is closed while new connections still come in: each request gets an answer with `Connection: close`. How long a
 cluster goes on sending new connections here is unknown: a busy node learns of the other pods seconds late. So the
-port stays open as long as they arrive, within the limit. HTTP/2 callers get GOAWAY once the port is closed: before,
-they would only connect to it again.
+ports stay open as long as they arrive at either, within the limit: callers of one protocol keep their connection and
+do not show what the node knows, those of another do. HTTP/2 callers get GOAWAY once the ports are closed: before, they
+would only connect to them again.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from modelwright_serving.listening import Port
 
 # A connection that has carried nothing for this long is taken for unused.
 QUIET_SECONDS = 2.0
-# A port that has had no new connection for this long is taken for unused.
+# Ports that have had no new connection for this long are taken for unused.
 _UNUSED_SECONDS = 1.0
 # The part of the limit that is kept for the answers after the ports are closed.
 _ANSWERING = 0.2
@@ -40,10 +41,8 @@ async def drain(ports: Sequence[ServedPort], delay: float, limit: float) -> bool
     deadline = now() + limit
     for served in ports:
         served.host.draining = True
-    await asyncio.sleep(min(delay, limit))
-    latest = deadline - _ANSWERING * limit
-    unused = min(delay, _UNUSED_SECONDS)
-    await asyncio.gather(*[_close_once_unused(served, unused, latest) for served in ports])
+    await _until_unused([served.host for served in ports], delay, deadline - _ANSWERING * limit)
+    await asyncio.gather(*[served.port.close() for served in ports])
     while _are_left(ports) and now() < deadline:
         for served in ports:
             served.host.close_quiet(QUIET_SECONDS)
@@ -51,15 +50,21 @@ async def drain(ports: Sequence[ServedPort], delay: float, limit: float) -> bool
     return not _are_left(ports)
 
 
-async def _close_once_unused(served: ServedPort, unused: float, latest: float) -> None:
-    """Close the port once no new connection has come for `unused` seconds, at the time `latest` in any case."""
+async def _until_unused(hosts: Sequence[Host], delay: float, latest: float) -> None:
+    """Wait for `delay`, and until no host has had a new connection for a second, but not beyond the time `latest`.
+
+    Time is counted in short steps, so that none counts in which this process stood still: connections wait to be
+    accepted then, and on a node that is so busy the news spreads late.
+    """
     now = asyncio.get_running_loop().time
-    while True:
-        closing = min(latest, served.host.last_connected + unused)
-        if closing <= now():
-            break
-        await asyncio.sleep(closing - now())
-    await served.port.close()
+    unused = min(delay, _UNUSED_SECONDS)
+    waited = quiet = 0.0
+    connected = max(host.last_connected for host in hosts)
+    while now() < latest and (waited < delay or quiet < unused):
+        await asyncio.sleep(_CHECK_SECONDS)
+        before, connected = connected, max(host.last_connected for host in hosts)
+        waited += _CHECK_SECONDS
+        quiet = quiet + _CHECK_SECONDS if connected == before else 0.0
 
 
 def _are_left(ports: Sequence[ServedPort]) -> bool:

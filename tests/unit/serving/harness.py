@@ -104,7 +104,7 @@ class Served:
         self.process.send_signal(signal.SIGTERM)
 
     def exit_code(self) -> int:
-        """The exit code. The server's own limit for its end is 25 seconds; one that does not end says what it does."""
+        """The exit code. The server's own limit for its end is 50 seconds; one that does not end says what it does."""
         try:
             return self.process.wait(ENDING)
         except subprocess.TimeoutExpired:

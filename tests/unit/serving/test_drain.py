@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import threading
 import time
@@ -198,7 +199,7 @@ async def test_who_has_connected_but_was_not_accepted_yet_is_served() -> None:
         writer.close()
 
 
-def test_the_port_stays_open_while_new_connections_arrive(model: Path, body: bytes) -> None:
+def test_the_ports_stay_open_while_new_connections_arrive_at_one_of_them(model: Path, body: bytes) -> None:
     """A busy node sends new callers here long after the delay: until it learns of the other pods."""
     with serving(model, "--drain-delay-seconds", "0.2") as server:
         server.wait_ready().terminate()
@@ -206,8 +207,23 @@ def test_the_port_stays_open_while_new_connections_arrive(model: Path, body: byt
         for _ in range(15):
             assert answered(server, body)
             time.sleep(0.1)
+        socket.create_connection(("127.0.0.1", server.grpc_port)).close()
         assert server.exit_code() == 0
         assert server.wait_for("stopped")["everything_answered"] is True
+
+
+def test_time_in_which_the_server_stood_still_is_none_in_which_the_news_has_spread(
+    model: Path, body: bytes
+) -> None:
+    with serving(model, "--drain-delay-seconds", "0.5") as server:
+        server.wait_ready().terminate()
+        server.wait_for("draining")
+        server.process.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        server.process.send_signal(signal.SIGCONT)
+        time.sleep(0.1)
+        assert answered(server, body)
+        assert server.exit_code() == 0
 
 
 def test_callers_who_never_stop_coming_do_not_keep_the_port_open(model: Path, body: bytes) -> None:
