@@ -42,6 +42,8 @@ MODEL_VERSION = "modelwright.dev/model-version"
 MODEL = "modelwright.dev/model"
 INFERENCE_SERVICE = "modelwright.dev/inference-service"
 REVISION = "modelwright.dev/revision"
+# The container of a served model, in each of its pods.
+SERVER = "server"
 
 
 def child_labels(root: Body, **extra: str) -> dict[str, str]:

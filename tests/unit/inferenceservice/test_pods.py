@@ -188,6 +188,19 @@ def test_without_ready_pods_a_revision_is_placed_as_of_today() -> None:
     assert pool(service.settles(), "stable") == "b"
 
 
+def test_pods_that_are_not_ready_for_a_moment_are_not_replaced() -> None:
+    """A probe that fails, a node without network: their server runs, and nothing says why it should not answer."""
+    service = a_served_version(a_world(**defaults(**POOL)))
+    pod = service.starts("stable").exits("pull", 0).runs("server")
+    service.has_ready(0, "stable").settles()
+
+    service.world.is_upgraded(**defaults(**OTHER_POOL))
+    assert pool(service.settles(), "stable") == "a"
+
+    pod.crashes("server", 1)
+    assert pool(service.settles(), "stable") == "b"
+
+
 def test_without_ready_pods_one_of_an_earlier_release_is_placed_as_of_today() -> None:
     service = as_before_templates(a_served_version())
     service.has_ready(0, "stable").settles()

@@ -123,6 +123,17 @@ def test_a_revision_of_an_earlier_release_without_ready_pods_takes_what_the_admi
     assert "store-artifacts" not in json.dumps(pods(service))
 
 
+def test_pods_that_are_not_ready_for_a_moment_keep_what_pull_was_told() -> None:
+    service = served(a_world(**default(KEYS)))
+    pod = service.starts("stable").exits("pull", 0).runs("server")
+    service.has_ready(0, "stable").settles()
+    service.world.is_upgraded(**default(OTHER))
+    assert entry(service.settles())["secret"] == "keys"
+
+    pod.gone()
+    assert entry(service.settles())["secret"] == "other"
+
+
 def test_a_revision_of_an_earlier_release_on_a_claim_stays_as_it_is() -> None:
     service = a_served_version()
     before = pods(service)

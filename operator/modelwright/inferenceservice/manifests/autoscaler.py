@@ -14,11 +14,10 @@ from typing import Any
 from modelwright.api import API_VERSION
 from modelwright.api.inferenceservice import Autoscaling
 from modelwright.common.conditions import Aspect
-from modelwright.common.resources import AUTOSCALERS, INFERENCE_SERVICES
+from modelwright.common.resources import AUTOSCALERS, INFERENCE_SERVICES, SERVER
 from modelwright.engine.objects import Key, deleting, name, uid
 from modelwright.engine.plan import Apply, Delete, Effect
 from modelwright.engine.refusal import Refusal
-from modelwright.inferenceservice.manifests.deployment import SERVER
 from modelwright.inferenceservice.manifests.names import child_metadata
 from modelwright.inferenceservice.observed import Observed
 from modelwright.workload.refusals import first_problem

@@ -8,7 +8,7 @@ from typing import Any
 from modelwright.api.inferenceservice import Revision, ServerOptions
 from modelwright.api.podtemplate import PodTemplate
 from modelwright.api.storedocument import Use
-from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION, pod_root_uid
+from modelwright.common.resources import DEPLOYMENTS, INFERENCE_SERVICE, REVISION, SERVER, pod_root_uid
 from modelwright.common.settings import Settings
 from modelwright.engine.objects import ROOT_UID, Key
 from modelwright.engine.plan import Apply
@@ -24,7 +24,7 @@ from modelwright.inferenceservice.manifests.traffic_rule import EARLIER_FILE, FI
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import FEEDBACK_VOLUME, KEPT
 from modelwright.inferenceservice.rollout import steps
-from modelwright.inferenceservice.rollout.readiness import has_ready_pods_of_its_template
+from modelwright.inferenceservice.rollout.readiness import keeps_its_template
 from modelwright.workload.podspec import Parts, container, empty_dir, mount, pod_spec, whole_secret_volume
 from modelwright.workload.podtemplate import (
     earlier_template,
@@ -45,7 +45,7 @@ SETTLING_SECONDS = 5
 TRAFFIC = "/etc/modelwright/traffic"
 FEEDBACK_KEYS = "/etc/modelwright/feedback"
 # The init container that fetches the model, and the container that serves it.
-PULL, SERVER = "pull", "server"
+PULL = "pull"
 
 
 def deployment(
@@ -101,7 +101,7 @@ def _started(
         return None
     spec: Mapping[str, Any] = existing["spec"]["template"]["spec"]
     template = revision.merged_pod_template
-    if template is not None and not has_ready_pods_of_its_template(existing):
+    if template is not None and not keeps_its_template(observed, revision.revision):
         spec = with_fields(spec, template, selector)
     return with_access(spec, PULL, _store(observed, revision, settings))
 
@@ -155,7 +155,7 @@ def _store(observed: Observed, revision: Revision, settings: Settings) -> Parts:
     that serves.
     """
     existing, artifact = observed.deployment(revision.revision), revision.artifact
-    if existing is not None and has_ready_pods_of_its_template(existing):
+    if existing is not None and keeps_its_template(observed, revision.revision):
         return kept_access(existing["spec"]["template"]["spec"], PULL)
     said = artifact.model_dump(mode="json", by_alias=True, exclude_none=True).get("store")
     return access(settings, Use("artifacts", artifact.uri, "artifact.store", said))

@@ -17,6 +17,7 @@ from modelwright.common.resources import (
     DEPLOYMENTS,
     INFERENCE_SERVICE,
     REVISION,
+    SERVER,
     controlled,
     orphaned,
     pods_for,
@@ -26,8 +27,6 @@ from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, deleting, labels, status_of, uid
 
-# The container that counts.
-SERVER = "server"
 # How many times pods are asked in a window, and the bounds of the seconds in between.
 ASKED_IN_WINDOW = 20
 SHORTEST, LONGEST = 1.0, 120.0

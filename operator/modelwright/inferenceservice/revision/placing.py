@@ -1,7 +1,7 @@
 """What is said of the pods of revisions that exist, when the administrator says something else by now. Pure.
 
-A revision keeps its template as long as pods of it serve. Without any, it gets that of today: so pods that no node
-takes are mended by a change of the defaults.
+A revision keeps its template as long as pods of it serve, or run and may be ready again in a moment. Without any, it
+gets that of today: so pods that no node takes are mended by a change of the defaults.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from modelwright.api.inferenceservice import Revision
 from modelwright.common.settings import Settings
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
-from modelwright.inferenceservice.rollout.readiness import has_ready_pods_of_its_template
+from modelwright.inferenceservice.rollout.readiness import keeps_its_template
 from modelwright.workload.podtemplate import says_nothing, serving_template
 
 Of = TypeVar("Of", bound=Revision)
@@ -31,8 +31,7 @@ def placed(observed: Observed, revisions: Revisions, settings: Settings) -> Revi
 
 
 def _of_today(observed: Observed, revision: Of, settings: Settings) -> Of:
-    deployment = observed.deployment(revision.revision)
-    if observed.spec.replicas == 0 or (deployment and has_ready_pods_of_its_template(deployment)):
+    if observed.spec.replicas == 0 or keeps_its_template(observed, revision.revision):
         return revision
     if revision.merged_pod_template is None and says_nothing(settings):
         return revision  # it began before there were templates, and nothing else is said of it since

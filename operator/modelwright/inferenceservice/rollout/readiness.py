@@ -10,13 +10,14 @@ from typing import Any
 from modelwright.api.inferenceservice import CanaryRevision
 from modelwright.checks.rates import ERROR_RATE
 from modelwright.common.conditions import true_condition
+from modelwright.common.resources import SERVER
 from modelwright.common.times import from_timestamp
-from modelwright.engine.objects import Body, metadata
+from modelwright.engine.objects import Body, deleting, metadata
 from modelwright.inferenceservice.analysis import reach
 from modelwright.inferenceservice.analysis.judge import RESTARTED
 from modelwright.inferenceservice.observed import Observed
 from modelwright.workload import refusals
-from modelwright.workload.podstatus import Problem, failure, obstacle
+from modelwright.workload.podstatus import Problem, failure, obstacle, running_step
 
 
 def is_complete(deployment: Body | None, replicas: int) -> bool:
@@ -66,12 +67,28 @@ def has_ready_pods_of_its_template(deployment: Body) -> bool:
 
     A status that is older than the spec speaks of earlier pods: then any that is ready counts, until it is known.
     """
+    return ready_replicas(deployment) > _of_earlier_templates(deployment)
+
+
+def keeps_its_template(observed: Observed, revision: str) -> bool:
+    """True while what the administrator says by now must not replace the revision's pods: some are ready, or may be so
+    in a moment, as their server runs and nothing is known to keep it from answering."""
+    deployment = observed.deployment(revision)
+    if deployment is None:
+        return False
+    if has_ready_pods_of_its_template(deployment):
+        return True
+    running = [pod for pod in observed.pods_of(revision) if running_step(pod) == SERVER and not deleting(pod)]
+    return hindrance(observed, revision) is None and len(running) > _of_earlier_templates(deployment)
+
+
+def _of_earlier_templates(deployment: Body) -> int:
+    """How many pods of the Deployment may be of a template that it had before; 0 while its status is older than its
+    spec."""
     status: Mapping[str, Any] = deployment.get("status") or {}
-    ready = ready_replicas(deployment)
     if int(status.get("observedGeneration", 0)) < int(metadata(deployment).get("generation", 0)):
-        return ready > 0
-    earlier = int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0))
-    return ready > max(earlier, 0)
+        return 0
+    return max(int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0)), 0)
 
 
 def has_ready_pods(observed: Observed, revision: str) -> bool:
