@@ -16,6 +16,7 @@ from support.rollouts import FOR_EVER, GOOD, NAME, decisions, publish, serve, se
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("operator")]
 
 SCRIPTS = ROOT / "docs" / "gitops" / "argo-cd" / "modelwright.dev" / "InferenceService"
+PRUNED = "pruned"
 HELD = [{"weight": 10, "holdSeconds": FOR_EVER}, {"weight": 50, "holdSeconds": FOR_EVER}]
 
 
@@ -100,7 +101,7 @@ def test_no_git_tool_sees_a_difference(served: Kubectl) -> None:
 
 def test_pruning_takes_what_git_no_longer_has_and_no_child(served: Kubectl) -> None:
     mark = {"team": "models"}
-    manifest = service("one", strategy="Replace")
+    manifest = service("one", name=PRUNED, strategy="Replace")
     manifest["metadata"]["labels"] = mark
     other = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "labels": mark}}
 
@@ -115,19 +116,21 @@ def test_pruning_takes_what_git_no_longer_has_and_no_child(served: Kubectl) -> N
         allowed = [f"--prune-allowlist={kind}" for kind in kinds]
         served.run("apply", "--prune", "-l", "team=models", *allowed, "-f", "-", given=text)
 
+    of_the_service = f"modelwright.dev/inference-service={PRUNED}"
+
     def children() -> set[str]:
-        return {each["metadata"]["uid"] for each in served.all("deployment,service")}
+        return {each["metadata"]["uid"] for each in served.all("deployment,service", of_the_service)}
 
     applies(manifest, other)
-    served.condition("mwisvc", NAME, "Ready", "True", within=90)
+    served.condition("mwisvc", PRUNED, "Ready", "True", within=90)
     before = children()
     assert difference(served, manifest) == "", "client-side apply sees none either"
     applies(manifest, other)
     assert children() == before
     applies(other)
 
-    assert served.find("mwisvc", NAME) is None
-    served.run("wait", "--for=delete", "deployment", "--all", "--timeout=60s")
+    assert served.find("mwisvc", PRUNED) is None
+    served.run("wait", "--for=delete", "deployment", "-l", of_the_service, "--timeout=60s")
     assert served.find("modelversion", "one") is not None
 
 

@@ -62,7 +62,7 @@ def pending(body: Mapping[str, Any], handled: Collection[str]) -> Request | Refu
 
 def requester_phrase(requested_by: str | None) -> str:
     """Returns the phrase of a message that names the requester."""
-    return f"asked for by {requested_by or 'somebody unknown'}"
+    return f"asked for by {requested_by or 'an unknown requester'}"
 
 
 def requester(body: Mapping[str, Any], annotation: str, requested_by: str) -> str | None:

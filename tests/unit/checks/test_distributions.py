@@ -9,7 +9,6 @@ from modelwright.checks.distributions import (
     chi_square_quantile,
     chi_square_tail,
     normal_quantile,
-    normal_tail,
 )
 
 DEGREES = (1, 2, 3, 9, 30, 49, 200, 1000)
@@ -34,7 +33,6 @@ def test_the_quantile_of_chi_square(degrees: int, tail: float) -> None:
 def test_the_normal_distribution(tail: float) -> None:
     deviation = normal_quantile(tail)
     assert deviation == pytest.approx(stats.norm.isf(tail), rel=1e-9, abs=1e-12)
-    assert normal_tail(deviation) == pytest.approx(tail, rel=1e-9)
 
 
 def test_nothing_is_below_nothing() -> None:

@@ -177,7 +177,7 @@ def test_what_took_over_is_undone_and_an_undo_is_undone() -> None:
     assert service.version("stable") == "churn-1"
     found = stage(seen(service))
     assert found.result == "Done"
-    assert "churn-2 was undone, asked for by somebody unknown; churn-1 has the traffic" in found.sentence
+    assert "churn-2 was undone, asked for by an unknown requester; churn-1 has the traffic" in found.sentence
     assert found.advice == (
         "As long as churn-2 runs, it has the traffic again at once with: modelwright rollout undo churn",
     )

@@ -63,7 +63,7 @@ def test_promoted_fully_it_skips_all_steps_once_its_pods_are_there() -> None:
 def test_an_aborted_canary_is_rolled_back() -> None:
     service = asks(a_canary(), "abort")
     assert service.reason == "RolledBack"
-    assert "Aborted: asked for by somebody unknown" in service.message
+    assert "Aborted: asked for by an unknown requester" in service.message
     assert rule(service) is None
     assert service.status["lastDecision"]["reason"] == "Aborted"
     canary = service.status["canary"]

@@ -37,13 +37,13 @@ NUMBERS = {"metric": "errorRate", "value": 0.5, "threshold": 0.01, "samples": 10
             a_decision("Promote", "Requested", requestedBy="alice"),
             ("CanaryPromoted", "step 1 ended: asked for by alice"),
         ),
-        (a_decision("Resume", "Requested"), ("CanaryResumed", "asked for by somebody unknown")),
+        (a_decision("Resume", "Requested"), ("CanaryResumed", "asked for by an unknown requester")),
         (a_decision("Retry", "Requested", requestedBy="alice"), ("RevisionRetried", "asked for by alice")),
         (
             a_decision("Promote", "Redone", requestedBy="alice"),
             ("Redone", "the undo was undone: revision abc has the traffic again, asked for by alice"),
         ),
-        (a_decision("Pause", "Requested"), ("CanaryPaused", "asked for by somebody unknown")),
+        (a_decision("Pause", "Requested"), ("CanaryPaused", "asked for by an unknown requester")),
         # The change of Ready makes the event of this one.
         (a_decision("Rollback", "ErrorRateTooHigh", **NUMBERS), None),
     ],
