@@ -140,9 +140,10 @@ def _predictions(document: dict[str, Any], entry: dict[str, Any]) -> Predictions
     label, table = _name_or_none(entry.get("label")), _name_or_none(entry.get("table"))
     if label is None and table is None:
         raise UnusableError("it names neither an output with the label nor one with a number for each class")
+    positive = document["positiveClass"] if len(classes) == 2 else None
     return Predictions(
         classes,
-        classes.index(document["positiveClass"]) if len(classes) == 2 else None,
+        None if positive is None else classes.index(positive),
         label,
         table,
         is_probable=table is not None and entry.get("tableIs") == "probabilities",

@@ -116,6 +116,14 @@ BAD: list[tuple[bytes, str]] = [
 ]
 
 
+def test_of_two_classes_none_need_be_the_positive_one(tmp_path: Path) -> None:
+    found = read(tmp_path, changed(positiveClass=None))
+    assert found.problem == ""
+    assert found.places is not None
+    assert found.places.profile.predictions is not None
+    assert found.places.profile.predictions.positive is None
+
+
 @pytest.mark.parametrize(("content", "problem"), BAD)
 def test_a_bad_one_is_told(tmp_path: Path, content: bytes, problem: str) -> None:
     found = read(tmp_path, content)
