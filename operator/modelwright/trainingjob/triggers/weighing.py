@@ -1,27 +1,18 @@
 """The triggers of a TrainingJob at one moment: what calls for a run, the decision, and what the status keeps. Pure.
 
-The decision and the run that it starts are one write of the status. What the status keeps follows from the causes
-of runs too, which are in Jobs and ModelVersions: so a lost status starts nothing twice.
+The decision and the run that it starts are one write of the status.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Literal
 
 from modelwright.api.runrequests import ANNOTATION, pending
 from modelwright.api.trainingjob import Run
-from modelwright.api.triggers import (
-    CAUSES,
-    TOKENS,
-    Brakes,
-    Decision,
-    Evidence,
-    Triggers,
-    TriggerStatus,
-)
+from modelwright.api.triggers import Brakes, Decision, Evidence, Triggers, TriggerStatus
 from modelwright.common.conditions import Aspect, true_condition
 from modelwright.common.reading import read_valid
 from modelwright.common.settings import Settings
@@ -30,6 +21,7 @@ from modelwright.common.times import from_timestamp, to_timestamp
 from modelwright.engine.plan import Effect, Event
 from modelwright.trainingjob.observed import Observed
 from modelwright.trainingjob.runs import TERMINAL
+from modelwright.trainingjob.triggers.account import Weighing, account, known_status, use_up
 from modelwright.trainingjob.triggers.brakes import (
     DAY,
     MOST_AHEAD,
@@ -39,32 +31,14 @@ from modelwright.trainingjob.triggers.brakes import (
     remembered,
     suspends_after,
 )
-from modelwright.trainingjob.triggers.decision import (
-    Choice,
-    Situation,
-    decide,
-    event_of,
-    failures_phrase,
-    recorded,
-    started,
-)
+from modelwright.trainingjob.triggers.decision import Choice, Situation, decide, event_of, failures_phrase
 from modelwright.trainingjob.triggers.probing import look
 from modelwright.trainingjob.triggers.schedule import InvalidSchedule, Schedule, next_time, parsed
-from modelwright.trainingjob.triggers.signals import (
-    Signal,
-    Trouble,
-    by_data,
-    by_drift,
-    by_schedule,
-    by_score,
-    handled_by,
-)
+from modelwright.trainingjob.triggers.signals import Signal, Trouble, by_data, by_drift, by_schedule, by_score
 
-T = TypeVar("T")
 TRIGGERS_ACTIVE = "TriggersActive"
 # The reason when some triggers work and others do not.
 PARTLY = "PartlyActive"
-SIGNALS = frozenset(("Schedule", "DataChange", "Drift", "Score"))
 
 
 @dataclass(frozen=True)
@@ -81,31 +55,6 @@ class Weighed:
     requeue_at: datetime | None = None
 
 
-@dataclass
-class _Weighing:
-    """The status while it is computed."""
-
-    observed: Observed
-    run: Run | None
-    now: datetime
-    triggers: Triggers
-    brakes: Brakes
-    status: TriggerStatus
-    troubles: list[Trouble] = field(default_factory=list)
-    news: list[Decision] = field(default_factory=list)
-    times: list[datetime | None] = field(default_factory=list)
-
-    def update(self, **parts: object) -> None:
-        """Changes parts of the status."""
-        self.status = self.status.model_copy(update=parts)
-
-    def record(self, decision: Decision) -> None:
-        """Records a decision."""
-        self.status, is_news = recorded(self.status, decision)
-        if is_news:
-            self.news.append(decision)
-
-
 def weigh(
     observed: Observed, run: Run | None, previous: Run | None, settings: Settings, now: datetime
 ) -> Weighed:
@@ -115,10 +64,10 @@ def weigh(
     """
     spec = observed.spec
     written = observed.triggers
-    known = _remembered(written, observed)
+    known = known_status(written, observed)
     if not (spec.get("triggers") or spec.get("brakes") or pending(observed.body, ()) or written):
         return Weighed(None)
-    weighing = _Weighing(
+    weighing = Weighing(
         observed,
         run,
         now,
@@ -126,7 +75,7 @@ def weigh(
         read_valid(Brakes, spec.get("brakes") or {}),
         known,
     )
-    _account(weighing, previous)
+    account(weighing, previous)
     schedule = _scheduled(weighing)
     choice = None
     if run is not None and _is_settled(weighing, run):
@@ -164,105 +113,7 @@ def failed_at_once(weighed: Weighed) -> Weighed:
     return replace(weighed, status=status.model_copy(update={"failures_in_a_row": failures}))
 
 
-def _remembered(written: TriggerStatus | None, observed: Observed) -> TriggerStatus:
-    """The status as written, with what the causes of the known runs add to it."""
-    status = written or TriggerStatus()
-    runs = [run for run in (observed.run, *observed.memory.history) if run is not None]
-    causes = [run.cause for run in runs if run.cause is not None]
-    evidence = [(cause.trigger, cause.evidence) for cause in causes if cause.evidence is not None]
-    tokens = [found.token for _, found in evidence if found.token is not None]
-    windows = (handled_by(found, trigger) for trigger, found in evidence)
-    markers = (run.data.marker for run in runs if run.data is not None and run.data.marker is not None)
-    ticks = [found.schedule_time for _, found in evidence if found.schedule_time is not None]
-    # A request that is seen with the object itself is fulfilled by its first run, or by the runs that it has had.
-    is_new = written is None and not observed.written_status.get("run")
-    seen = pending(observed.body, ()) if is_new else None
-    status = status.model_copy(
-        update={
-            "tokens": _joined((*(status.tokens or ()), *tokens, *((seen.token,) if seen else ())), TOKENS),
-            "handled": _joined((*(status.handled or ()), *(each for each in windows if each)), CAUSES),
-        }
-    )
-    if written is not None:
-        return status
-    # It is lost, or nothing has been asked for before.
-    since = max(ticks, key=from_timestamp, default=None)
-    return status.model_copy(update={"marker": next(markers, None), "schedule_since": since})
-
-
-def _joined(items: Iterable[T], most: int) -> list[T] | None:
-    """The items, each once, the first ones of them; None if there are none."""
-    distinct: list[T] = []
-    for item in items:
-        if item not in distinct:
-            distinct.append(item)
-    return distinct[:most] or None
-
-
-def _account(weighing: _Weighing, previous: Run | None) -> None:
-    """Takes in what has become of the runs since the status was written."""
-    before, run = weighing.observed.run, weighing.run
-    seen = weighing.observed.written_status.get("observedGeneration")
-    if seen not in (None, -1, weighing.observed.generation):
-        weighing.update(failures_in_a_row=None)
-    if previous is not None:
-        recent = remembered(weighing.status.recent or (), previous, weighing.now)
-        weighing.update(recent=recent or None)
-    if run is None:
-        return
-    if before is None or run.number != before.number:
-        _began(weighing, run)
-    elif run.state in TERMINAL and before.state not in TERMINAL:
-        _ended(weighing, run)
-    _note_quarantine(weighing, run)
-
-
-def _began(weighing: _Weighing, run: Run) -> None:
-    """A change of the recipe has started a run: what is known of the data and of failures is of another recipe."""
-    weighing.update(failures_in_a_row=None, marker=None, probe=None)
-    if run.cause is not None:
-        weighing.record(started(run.cause, run.number, "the recipe has changed"))
-
-
-def _ended(weighing: _Weighing, run: Run) -> None:
-    failures = weighing.status.failures_in_a_row or 0
-    evidence = run.cause.evidence if run.cause is not None else None
-    called = evidence.marker if evidence is not None else None
-    if run.state == "Succeeded":
-        seen = run.data.marker if run.data is not None else None
-        weighing.update(failures_in_a_row=None, marker=seen or called or weighing.status.marker)
-    elif run.state == "Skipped":
-        weighing.update(marker=called or weighing.status.marker)
-    elif run.state == "Failed" and run.cause is not None and run.cause.trigger in SIGNALS:
-        weighing.update(failures_in_a_row=failures + 1)
-
-
-def _note_quarantine(weighing: _Weighing, run: Run) -> None:
-    """Records that the model of a run is not served, because it is a file that has been rolled back."""
-    version, cause = weighing.observed.version, run.cause
-    mark = None if version is None else true_condition(version, "Quarantined")
-    if mark is None or cause is None or run.state != "Succeeded" or run.model_version is None:
-        return
-    decisions = (weighing.status.last_decision, *(weighing.status.history or ()))
-    if any(
-        each is not None and each.reason == "Quarantined" and each.run == run.number for each in decisions
-    ):
-        return
-    message = f"the model of run {run.number} is not served: {mark.get('message')}"
-    weighing.record(
-        Decision(
-            at=to_timestamp(weighing.now),
-            trigger=cause.trigger,
-            outcome="Skipped",
-            reason="Quarantined",
-            message=message[:512],
-            run=run.number,
-            evidence=cause.evidence,
-        )
-    )
-
-
-def _is_settled(weighing: _Weighing, run: Run) -> bool:
+def _is_settled(weighing: Weighing, run: Run) -> bool:
     """True if the newest run stands as the status has it, and is not about to end well."""
     before, job = weighing.observed.run, weighing.observed.job
     if before is None or (run.number, run.state in TERMINAL) != (before.number, before.state in TERMINAL):
@@ -270,7 +121,7 @@ def _is_settled(weighing: _Weighing, run: Run) -> bool:
     return run.state in TERMINAL or job is None or true_condition(job, "Complete") is None
 
 
-def _scheduled(weighing: _Weighing) -> Schedule | None:
+def _scheduled(weighing: Weighing) -> Schedule | None:
     """The schedule of the spec; None without one. Its times count from when it was first seen."""
     fields, zone = weighing.triggers.schedule, weighing.triggers.time_zone or "UTC"
     if fields is None:
@@ -291,7 +142,7 @@ def _scheduled(weighing: _Weighing) -> Schedule | None:
     return schedule
 
 
-def _plan_schedule(weighing: _Weighing, schedule: Schedule | None) -> None:
+def _plan_schedule(weighing: Weighing, schedule: Schedule | None) -> None:
     """Notes when the schedule comes next."""
     since = weighing.status.schedule_since
     if schedule is None or since is None:
@@ -301,7 +152,7 @@ def _plan_schedule(weighing: _Weighing, schedule: Schedule | None) -> None:
     weighing.times.append(following)
 
 
-def _due(weighing: _Weighing, schedule: Schedule | None) -> datetime | None:
+def _due(weighing: Weighing, schedule: Schedule | None) -> datetime | None:
     """The last time of the schedule that has not been decided on; None if there is none."""
     since = weighing.status.schedule_since
     if schedule is None or since is None:
@@ -313,7 +164,7 @@ def _due(weighing: _Weighing, schedule: Schedule | None) -> datetime | None:
     return schedule.last(known, weighing.now)
 
 
-def _decided(weighing: _Weighing, run: Run, schedule: Schedule | None) -> Choice:
+def _decided(weighing: Weighing, run: Run, schedule: Schedule | None) -> Choice:
     due = _due(weighing, schedule)
     signals = list(_signals(weighing, due))
     situation = Situation(
@@ -333,7 +184,7 @@ def _decided(weighing: _Weighing, run: Run, schedule: Schedule | None) -> Choice
         weighing.update(schedule_since=to_timestamp(due), last_schedule_time=to_timestamp(due))
     weighing.times.append(choice.until)
     used = signals if choice.cause is not None else [signal for signal in signals if not signal.lasts]
-    _use_up(weighing, used)
+    use_up(weighing, used)
     if choice.cause is not None:
         recent = remembered(weighing.status.recent or (), run, weighing.now)
         # The run sees the data itself: what the last look has found is no news any more.
@@ -372,22 +223,7 @@ def _outcome(observed: Observed, run: Run, now: datetime) -> Brake | None:
     return None
 
 
-def _use_up(weighing: _Weighing, signals: Iterable[Signal]) -> None:
-    """Notes the signals that a run has been started for, or that have been refused for good."""
-    status = weighing.status
-    for signal in signals:
-        evidence: Evidence = signal.evidence
-        window = handled_by(evidence, signal.trigger)
-        if window is not None:
-            status = status.model_copy(update={"handled": _joined((window, *(status.handled or ())), CAUSES)})
-        if evidence.token is not None:
-            status = status.model_copy(
-                update={"tokens": _joined((evidence.token, *(status.tokens or ())), TOKENS)}
-            )
-    weighing.status = status
-
-
-def _signals(weighing: _Weighing, due: datetime | None) -> Iterator[Signal]:
+def _signals(weighing: Weighing, due: datetime | None) -> Iterator[Signal]:
     """All that calls for a run now."""
     observed, triggers, status = weighing.observed, weighing.triggers, weighing.status
     request = pending(observed.body, status.tokens or ())
@@ -397,7 +233,7 @@ def _signals(weighing: _Weighing, due: datetime | None) -> Iterator[Signal]:
             "MalformedRequest",
             f"the annotation {ANNOTATION} has to be a token of letters and digits",
         )
-        who = request.requested_by or "an unknown caller"
+        who = request.requested_by or "an unknown requester"
         yield Signal(
             "Manual", by, f"{who} asks for it", force=True, hold=malformed if request.malformed else None
         )
@@ -413,7 +249,7 @@ def _signals(weighing: _Weighing, due: datetime | None) -> Iterator[Signal]:
     yield from _of_services(weighing)
 
 
-def _of_services(weighing: _Weighing) -> Iterator[Signal]:
+def _of_services(weighing: Weighing) -> Iterator[Signal]:
     """What services call for."""
     observed, handled = weighing.observed, weighing.status.handled or ()
     drift, score = weighing.triggers.on_drift, weighing.triggers.on_score
@@ -426,7 +262,7 @@ def _of_services(weighing: _Weighing) -> Iterator[Signal]:
     yield from (each for each in found if isinstance(each, Signal))
 
 
-def _in_time(weighing: _Weighing, due: datetime) -> Signal:
+def _in_time(weighing: Weighing, due: datetime) -> Signal:
     """The signal of a time of the schedule, which may have come too late."""
     signal, most = by_schedule(due), weighing.triggers.starting_deadline_seconds
     if most is None or (weighing.now - due).total_seconds() <= most:
@@ -435,7 +271,7 @@ def _in_time(weighing: _Weighing, due: datetime) -> Signal:
     return Signal("Schedule", signal.evidence, signal.message, hold=late)
 
 
-def _is_suspended(weighing: _Weighing) -> bool:
+def _is_suspended(weighing: Weighing) -> bool:
     limit = suspends_after(weighing.brakes)
     return limit > 0 and (weighing.status.failures_in_a_row or 0) >= limit
 
@@ -450,7 +286,7 @@ def _trouble_events(observed: Observed, aspects: Iterable[Aspect]) -> Iterator[E
             yield Event(kind, aspect.reason, aspect.message)
 
 
-def _aspects(weighing: _Weighing) -> tuple[Aspect, ...]:
+def _aspects(weighing: Weighing) -> tuple[Aspect, ...]:
     """The condition TriggersActive: whether triggers can start runs, and why not; none without triggers."""
     triggers = weighing.triggers
     names = [
