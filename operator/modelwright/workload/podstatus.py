@@ -124,6 +124,14 @@ def running_step(pod: Body) -> str | None:
     return next((str(c["name"]) for c in running), None)
 
 
+def has_started(pod: Body, name: str) -> bool:
+    """True if the container of this name runs, and its startup probe has succeeded since it began."""
+    return any(
+        c.get("name") == name and "running" in c.get("state", {}) and c.get("started") is True
+        for c in container_statuses(pod)
+    )
+
+
 def has_begun(pod: Body) -> bool:
     """True if a container of the pod has ever run."""
     return any("running" in c.get("state", {}) or terminated(c) for c in container_statuses(pod))

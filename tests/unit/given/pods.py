@@ -92,6 +92,15 @@ class Pod:
         """All three steps of a run end well."""
         return self.ends("fetch", fetched).ends("train").ends("publish", result)
 
+    def beside(self, sidecar: str) -> Self:
+        """Another controller has put a container into the pod, which runs, and whose status stands first."""
+        status = dict(self.body["status"])
+        running = {"name": sidecar, "state": {"running": {}}, "started": True, "restartCount": 0}
+        self.world.edit(
+            self.key, status={**status, "containerStatuses": [running, *status["containerStatuses"]]}
+        )
+        return self
+
     def gone(self) -> None:
         """It is deleted."""
         self.world.drop(self.key)
@@ -105,6 +114,7 @@ class Pod:
                 {
                     **c,
                     "state": dict(state),
+                    "started": "running" in state,
                     "restartCount": int(c.get("restartCount", 0)) + restarts,
                     **({"lastState": dict(last)} if last else {}),
                 }

@@ -189,9 +189,11 @@ def test_without_ready_pods_a_revision_is_placed_as_of_today() -> None:
 
 
 def test_pods_that_are_not_ready_for_a_moment_are_not_replaced() -> None:
-    """A probe that fails, a node without network: their server runs, and nothing says why it should not answer."""
+    """A probe that fails, a node without network: their server has been ready, and runs since."""
     service = a_served_version(a_world(**defaults(**POOL)))
-    pod = service.starts("stable").exits("pull", 0).runs("server")
+    pod = (
+        service.starts("stable").exits("pull", 0).crashes("server", 255).runs("server").beside("istio-proxy")
+    )
     service.has_ready(0, "stable").settles()
 
     service.world.is_upgraded(**defaults(**OTHER_POOL))

@@ -23,7 +23,7 @@ INFER = f"/v2/models/{NAME}/infer"
 # The metric of requests that met a bound, by its reason.
 REFUSED = f'modelwright_requests_refused_total{{model="{NAME}",reason="%s"'
 PATIENCE = 20.0
-ENDING = 40.0
+ENDING = 60.0
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What is said of the pods of revisions that exist, when the administrator says something else by now. Pure.
 
-A revision keeps its template as long as pods of it serve, or run and may be ready again in a moment. Without any, it
+A revision keeps its template while pods of it are ready, or have been and may be again in a moment. Without any, it
 gets that of today: so pods that no node takes are mended by a change of the defaults.
 """
 

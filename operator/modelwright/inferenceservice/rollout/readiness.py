@@ -12,12 +12,12 @@ from modelwright.checks.rates import ERROR_RATE
 from modelwright.common.conditions import true_condition
 from modelwright.common.resources import SERVER
 from modelwright.common.times import from_timestamp
-from modelwright.engine.objects import Body, deleting, metadata
+from modelwright.engine.objects import Body, metadata
 from modelwright.inferenceservice.analysis import reach
 from modelwright.inferenceservice.analysis.judge import RESTARTED
 from modelwright.inferenceservice.observed import Observed
 from modelwright.workload import refusals
-from modelwright.workload.podstatus import Problem, failure, obstacle, running_step
+from modelwright.workload.podstatus import Problem, failure, has_started, obstacle
 
 
 def is_complete(deployment: Body | None, replicas: int) -> bool:
@@ -71,15 +71,15 @@ def has_ready_pods_of_its_template(deployment: Body) -> bool:
 
 
 def keeps_its_template(observed: Observed, revision: str) -> bool:
-    """True while what the administrator says by now must not replace the revision's pods: some are ready, or may be so
-    in a moment, as their server runs and nothing is known to keep it from answering."""
+    """True while what the administrator says by now must not replace the revision's pods: some are ready, or have been,
+    and may be again in a moment, as their server runs since."""
     deployment = observed.deployment(revision)
     if deployment is None:
         return False
     if has_ready_pods_of_its_template(deployment):
         return True
-    running = [pod for pod in observed.pods_of(revision) if running_step(pod) == SERVER and not deleting(pod)]
-    return hindrance(observed, revision) is None and len(running) > _of_earlier_templates(deployment)
+    running = sum(has_started(pod, SERVER) for pod in observed.pods_of(revision))
+    return running > _of_earlier_templates(deployment)
 
 
 def _of_earlier_templates(deployment: Body) -> int:
