@@ -157,7 +157,7 @@ def _add_drain(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--drain-seconds",
         type=_seconds,
-        default=50.0,
+        default=25.0,
         help="exit after this time even if something is unanswered; default: %(default)g",
     )
     group.add_argument(

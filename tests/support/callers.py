@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
@@ -175,13 +176,29 @@ def clients(target: Target) -> dict[str, Callable[[], Client]]:
     }
 
 
+def await_service(kinds: dict[str, Callable[[], Client]]) -> None:
+    """Until each kind of client has an answer, or its patience ends: a node hears of a new Service a moment after its
+    pods are ready."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for make in kinds.values():
+        client, answered = make(), False
+        while not answered and time.monotonic() < deadline:
+            with suppress(*FAILURES):
+                client.call()
+                answered = True
+            client.reset()
+            time.sleep(0.05)
+
+
 def main() -> int:
-    """Reads the target as one line of JSON; answers each further line with what was seen; ends with the input.
+    """Reads the target as one line of JSON, and calls it from its first answers on. Answers each further line with what
+    was seen; ends with the input.
 
     A line that is not empty is what to send from then on.
     """
     target = Target(**json.loads(sys.stdin.readline()))
     kinds, stop = clients(target), threading.Event()
+    await_service(kinds)
     seen = Seen(list(kinds))
     threads = [
         threading.Thread(target=keep_calling, args=(kind, make(), seen, stop, target.pause), daemon=True)

@@ -23,7 +23,7 @@ INFER = f"/v2/models/{NAME}/infer"
 # The metric of requests that met a bound, by its reason.
 REFUSED = f'modelwright_requests_refused_total{{model="{NAME}",reason="%s"'
 PATIENCE = 20.0
-ENDING = 60.0
+ENDING = 40.0
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Served:
         self.process.send_signal(signal.SIGTERM)
 
     def exit_code(self) -> int:
-        """The exit code. The server's own limit for its end is 50 seconds; one that does not end says what it does."""
+        """The exit code. The server's own limit for its end is 25 seconds; one that does not end says what it does."""
         try:
             return self.process.wait(ENDING)
         except subprocess.TimeoutExpired:
