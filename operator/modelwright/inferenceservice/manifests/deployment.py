@@ -94,7 +94,8 @@ def _started(
     """The pod spec of a revision that an earlier release started; None for one of this release.
 
     This release's pod spec may not suit the earlier image, and a change would replace the pods of all services at once.
-    So it stays unchanged, except that without ready pods its store is reached, and its pods are placed, as of today.
+    So it stays unchanged, except that its store is reached, and its pods are placed, as of today, unless it keeps its
+    template.
     """
     existing = observed.deployment(revision.revision)
     if existing is None or revision.image == settings.serving_image:
@@ -151,8 +152,7 @@ def _pod(
 def _store(observed: Observed, revision: Revision, settings: Settings) -> Parts:
     """How pull reaches a store outside the namespace.
 
-    While pods of its template are ready, as in the template: a change of the administrator's defaults replaces no pod
-    that serves.
+    As in its template while it keeps that: a change of the administrator's defaults replaces no pod that serves.
     """
     existing, artifact = observed.deployment(revision.revision), revision.artifact
     if existing is not None and keeps_its_template(observed, revision.revision):
