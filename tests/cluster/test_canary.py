@@ -8,7 +8,17 @@ import pytest
 from support.kubectl import Kubectl, condition, message
 from support.load import calling
 from support.models import failing_on_data, hanging_on_data, valid_model
-from support.rollouts import GOOD, MARKS, REQUEST, is_tidy, publish, reset, serve, service, verdicts
+from support.rollouts import (
+    GOOD,
+    MARKS,
+    REQUEST,
+    is_tidy,
+    publish,
+    reset,
+    serve,
+    service,
+    takes_over_unnoticed,
+)
 
 pytestmark = MARKS
 
@@ -30,17 +40,7 @@ def served(shared: Kubectl, address: str) -> Iterator[str]:
 
 
 def test_a_good_version_goes_through_all_steps_and_no_request_is_lost(shared: Kubectl, served: str) -> None:
-    with calling(served, 80, 8081, "doubles", REQUEST) as callers:
-        shared.apply(service("two", replicas=2))
-        done = shared.condition("mwisvc", "doubles", "Ready", "True", "Serving", within=180)
-        is_tidy(shared)
-        callers.answered_everywhere()
-        seen = callers.stop()
-
-    assert seen["failed"] == {}, seen
-    assert done["status"]["stable"]["version"] == "two"
-    assert verdicts(done)[-2:] == [("Advance", 0), ("Promote", 1)]
-    assert done["status"]["lastDecision"]["samples"] >= 20
+    takes_over_unnoticed(shared, served, "two")
     told = {reason for _, reason, _ in shared.events("InferenceService", "doubles")}
     assert {"CanaryAdvanced", "CanaryPromoted"} <= told
 

@@ -23,7 +23,7 @@ from support.load import calling
 from support.manifests import claim, image, inference_service, model_version, secret
 from support.models import valid_model
 from support.operator import NAMESPACE, RELEASE, values
-from support.rollouts import GOOD, NAME, REQUEST, is_tidy, service, verdicts
+from support.rollouts import GOOD, NAME, REQUEST, service, takes_over_unnoticed
 from support.rowstream import Caller, reachable
 from support.stores.node import HOST
 from support.stores.s3 import Gateway, gateway
@@ -348,17 +348,7 @@ def test_a_canary_gets_its_share_is_judged_and_promoted(policed: Policed) -> Non
     kubectl.condition("modelversion", "two", "Ready", "True", within=120)
     kubectl.condition("mwisvc", NAME, "Ready", "True", within=180)
     host = kubectl.get("service", NAME)["spec"]["clusterIP"]
-    with calling(host, 80, 8081, NAME, REQUEST) as callers:
-        kubectl.apply(service("two", replicas=2))
-        done = kubectl.condition("mwisvc", NAME, "Ready", "True", "Serving", within=180)
-        is_tidy(kubectl)
-        callers.answered_everywhere()
-        seen = callers.stop()
-
-    assert seen["failed"] == {}, seen
-    assert done["status"]["stable"]["version"] == "two"
-    assert verdicts(done)[-2:] == [("Advance", 0), ("Promote", 1)]
-    assert done["status"]["lastDecision"]["samples"] >= 20
+    takes_over_unnoticed(kubectl, host, "two")
 
 
 def test_the_operators_metrics_are_for_those_that_are_listed(policed: Policed) -> None:

@@ -191,11 +191,11 @@ def test_what_the_lists_hold_is_taken(ruled: Kubectl, spec: Object) -> None:
     ],
 )
 def test_what_the_lists_do_not_hold_is_refused_by_name(ruled: Kubectl, spec: Object, refusal: str) -> None:
-    told = ruled.refuses({**job(**spec), "metadata": {"name": "refused"}})
-    assert f"TrainingJob refused names {refusal} which is not allowed here" in told, told
+    answer = ruled.refuses({**job(**spec), "metadata": {"name": "refused"}})
+    assert f"TrainingJob refused names {refusal} which is not allowed here" in answer, answer
     assert (
         "may be named; choose one of them, or ask the administrator for another (policies.trainingJobs."
-        in told
+        in answer
     )
 
 
@@ -436,11 +436,11 @@ def test_the_operator_makes_no_pods_with_rights_of_the_node_or_of_the_cluster(
     cases = [made(kind, number, pod) for number, (_, pod) in enumerate(NOT_OURS)]
     with pytest.raises(KubectlError) as refusal:
         operator.apply(*cases, dry_run=True)
-    told = str(refusal.value)
+    answer = str(refusal.value)
     expected = [
         f"{kind} {kind.lower()}-{number} {NODE_RIGHTS}: {said}" for number, (said, _) in enumerate(NOT_OURS)
     ]
-    assert [words for words in expected if words not in told] == [], told
+    assert [words for words in expected if words not in answer] == [], answer
 
 
 def test_the_policies_bind_nobody_else(ruled: Kubectl) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from support.kubectl import Kubectl, Object
+from support.kubectl import Kubectl, Object, is_ready
 from support.load import calling
 from support.models import valid_model
 from support.rollouts import MARKS, NAME, REQUEST, publish, serve
@@ -44,11 +44,7 @@ def ready_names(kubectl: Kubectl) -> set[str]:
     return {
         pod["metadata"]["name"]
         for pod in kubectl.all("pod", SELECTOR)
-        if "deletionTimestamp" not in pod["metadata"]
-        and any(
-            condition["type"] == "Ready" and condition["status"] == "True"
-            for condition in pod["status"].get("conditions") or ()
-        )
+        if "deletionTimestamp" not in pod["metadata"] and is_ready(pod)
     }
 
 

@@ -177,8 +177,8 @@ def clients(target: Target) -> dict[str, Callable[[], Client]]:
 
 
 def await_service(kinds: dict[str, Callable[[], Client]]) -> None:
-    """Until each kind of client has an answer, or its patience ends: a node hears of a new Service a moment after its
-    pods are ready."""
+    """Until each kind of client has an answer, at most PATIENCE_SECONDS: a node hears of a new Service a moment after
+    its pods are ready."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     for make in kinds.values():
         client, answered = make(), False

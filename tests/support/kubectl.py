@@ -145,6 +145,11 @@ def condition(found: Object, aspect: str) -> Object | None:
     return next((each for each in known if each["type"] == aspect), None)
 
 
+def is_ready(pod: Object) -> bool:
+    """True if the condition Ready of a pod is True."""
+    return (condition(pod, "Ready") or {}).get("status") == "True"
+
+
 def message(found: Object, aspect: str = "Ready") -> str:
     """The message of a condition."""
     known = condition(found, aspect)

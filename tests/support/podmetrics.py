@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from support.kubectl import Kubectl, KubectlError, Object
+from support.kubectl import Kubectl, KubectlError, Object, is_ready
 from support.stores.certificates import certificates
 from support.stores.listening import Handler, listening
 from support.stores.node import HOST
@@ -45,8 +45,8 @@ class Usage:
         """The usage of the pods that a selector finds: those that are ready share all of it."""
         self.asked += 1
         pods = [pod for pod in self.kubectl.all("pod", selector) if pod["status"].get("phase") == "Running"]
-        ready = sum(map(_is_ready, pods)) or 1
-        return [_metrics(pod, self.millicores * 1000 // ready if _is_ready(pod) else 0) for pod in pods]
+        ready = sum(map(is_ready, pods)) or 1
+        return [_metrics(pod, self.millicores * 1000 // ready if is_ready(pod) else 0) for pod in pods]
 
 
 @contextmanager
@@ -136,13 +136,6 @@ def _api(kubectl: Kubectl, port: int) -> Object:
             "versionPriority": 100,
         },
     }
-
-
-def _is_ready(pod: Object) -> bool:
-    return any(
-        condition["type"] == "Ready" and condition["status"] == "True"
-        for condition in pod["status"].get("conditions") or ()
-    )
 
 
 def _metrics(pod: Object, microcores: int) -> Object:

@@ -9,6 +9,7 @@ from cluster import kind
 
 from support.handmade import versions
 from support.kubectl import Kubectl, Object
+from support.load import calling
 from support.manifests import inference_service
 from support.models import valid_model
 from support.predict import rows
@@ -96,6 +97,22 @@ def decisions(found: Object) -> list[Object]:
 def verdicts(found: Object) -> list[tuple[str, int]]:
     """What was decided of which step, the oldest first."""
     return [(decision["verdict"], decision["step"]) for decision in reversed(decisions(found))]
+
+
+def takes_over_unnoticed(kubectl: Kubectl, address: str, version: str) -> Object:
+    """Rolls a version out by canary under load: it goes through both steps, and no request fails. Gives the service."""
+    with calling(address, 80, 8081, NAME, REQUEST) as callers:
+        kubectl.apply(service(version, replicas=2))
+        done = kubectl.condition("mwisvc", NAME, "Ready", "True", "Serving", within=180)
+        is_tidy(kubectl)
+        callers.answered_everywhere()
+        seen = callers.stop()
+
+    assert seen["failed"] == {}, seen
+    assert done["status"]["stable"]["version"] == version
+    assert verdicts(done)[-2:] == [("Advance", 0), ("Promote", 1)]
+    assert done["status"]["lastDecision"]["samples"] >= 20
+    return done
 
 
 def is_tidy(kubectl: Kubectl, name: str = NAME) -> None:

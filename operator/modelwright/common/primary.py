@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, generation, name, namespace
+from modelwright.engine.objects import Body, Key, ResourceType, generation, name, namespace
 from modelwright.engine.refusal import REFUSALS, Refusal
 
 
@@ -18,6 +18,10 @@ class Primary:
 
     body: Body
     refusals: tuple[Refusal, ...] = field(default=(), kw_only=True)
+
+    def refused(self, resource: ResourceType) -> tuple[Refusal, ...]:
+        """The refused writes of objects of a kind."""
+        return tuple(refusal for refusal in self.refusals if refusal.object.resource == resource)
 
     @cached_property
     def name(self) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from modelwright.engine.cache import View
-from modelwright.engine.objects import Body, Key, ResourceType
+from modelwright.engine.cache import View, key_of
+from modelwright.engine.objects import Body, Key, ResourceType, deleting, uid
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class Delete:
     uid: str
     resource_version: str | None = None
     rests_on: tuple[ResourceType, ...] = ()
+
+
+def deletions(resource: ResourceType, bodies: Iterable[Body]) -> Iterator[Delete]:
+    """Remove these objects of a kind, but for those that are being deleted already."""
+    return (Delete(key_of(resource, body), uid(body)) for body in bodies if not deleting(body))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,11 @@ from modelwright.api.inferenceservice import CanaryRevision, InferenceServiceSta
 from modelwright.common import conditions
 from modelwright.common.conditions import Progress, Summary
 from modelwright.common.resources import (
+    AUTOSCALERS,
     CONFIG_MAPS,
     DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    PROMETHEUS_RULES,
     REVISION,
     SERVICES,
 )
@@ -25,7 +28,7 @@ from modelwright.common.settings import Settings
 from modelwright.common.times import from_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, controller, deleting, labels, name, uid
-from modelwright.engine.plan import Delete, Effect, Event, Plan
+from modelwright.engine.plan import Delete, Effect, Event, Plan, deletions
 from modelwright.engine.refusal import Refusal
 from modelwright.inferenceservice import gateway, ready
 from modelwright.inferenceservice.manifests import (
@@ -138,8 +141,7 @@ class InferenceServicePlanner:
         """Yields the canary's Deployment. One that was kept for its log is deleted first, unless it has ready pods."""
         existing = observed.deployment(canary.revision)
         if existing is not None and is_kept(existing) and not has_ready_pods(observed, canary.revision):
-            if not deleting(existing):
-                yield Delete(Key(DEPLOYMENTS, observed.namespace, name(existing)), uid(existing))
+            yield from deletions(DEPLOYMENTS, [existing])
             return
         yield deployment(observed, canary, standin.pods(canary, revisions.stable, observed), self.settings)
 
@@ -242,11 +244,8 @@ def _status(
 
 def _beside(observed: Observed) -> tuple[Refusal, ...]:
     """The refused writes that have conditions of their own, and no say in Ready: callers are answered all the same."""
-    return (
-        *alert_rules.refusals(observed),
-        *autoscaler.refusals(observed),
-        *disruption_budget.refusals(observed),
-    )
+    kinds = (PROMETHEUS_RULES, AUTOSCALERS, DISRUPTION_BUDGETS)
+    return tuple(refusal for kind in kinds for refusal in observed.refused(kind))
 
 
 def _adoption(observed: Observed) -> tuple[Event, ...]:

@@ -24,7 +24,7 @@ from modelwright.common.settings import Settings
 from modelwright.common.times import to_timestamp
 from modelwright.engine.cache import View
 from modelwright.engine.objects import Body, Key, deleting, labels, name, uid
-from modelwright.engine.plan import Confirm, Create, Delete, Effect, Plan
+from modelwright.engine.plan import Confirm, Create, Delete, Effect, Plan, deletions
 from modelwright.trainingjob.manifests import (
     champion_ref,
     demands,
@@ -138,7 +138,7 @@ class TrainingJobPlanner:
             return self._begin(observed, now, run)
         # Nothing in the Job of a run that was skipped is worth an alert about failed Jobs.
         over = [observed.job] if run.state == "Skipped" and observed.job is not None else []
-        return RunPlan(run, _summary_of_terminal(observed, run), _deletions(observed, over))
+        return RunPlan(run, _summary_of_terminal(observed, run), tuple(deletions(JOBS, over)))
 
     def _chosen(self, observed: Observed, before: Run, choice: Choice, now: datetime) -> RunPlan:
         """Starts the run that a trigger has chosen, in the place of one that is under way if there is one."""
@@ -392,13 +392,7 @@ def _clear_strays(observed: Observed) -> RunPlan | None:
     summary = conditions.reconciling(
         "RunPending", f"Jobs of an earlier TrainingJob of this name go first: {names}"
     )
-    return RunPlan(None, summary, _deletions(observed, running))
-
-
-def _deletions(observed: Observed, jobs: Iterable[Body]) -> tuple[Effect, ...]:
-    return tuple(
-        Delete(Key(JOBS, observed.namespace, name(job)), uid(job)) for job in jobs if not deleting(job)
-    )
+    return RunPlan(None, summary, tuple(deletions(JOBS, running)))
 
 
 def _without_tables(observed: Observed, run: Run) -> Run:
@@ -430,7 +424,7 @@ def _as_plan(
         for job in observed.jobs
         if (job is not observed.job or run is None or name(job) != run.job) and name(job) not in retired.jobs
     ]
-    effects = (*_deletions(observed, outdated), *decision.effects)
+    effects = (*deletions(JOBS, outdated), *decision.effects)
     if decision.summary is None:
         return Plan(effects=effects, requeue_at=decision.requeue_at)
     earlier = (decision.previous, *memory.history) if decision.previous else memory.history

@@ -1,4 +1,4 @@
-"""Asks the program beside this module, which speaks for Argo CD and Flux."""
+"""Asks the program beside this module, which runs what Argo CD and Flux run."""
 
 from __future__ import annotations
 

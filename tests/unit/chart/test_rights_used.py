@@ -30,7 +30,7 @@ def test_what_is_granted_and_never_used_is_found() -> None:
         entry("get", "pods"),
         entry("patch", "pods", subresource="status"),
         entry("create", "services", code=409),
-        entry("delete", "services", user="somebody"),
+        entry("delete", "services", user="other"),
         '{"verb": "del',
         json.dumps({"verb": "get", "user": {"username": ACCOUNT}}),
     ]

@@ -1,4 +1,4 @@
-"""The program that speaks for Argo CD and Flux, once for all tests here."""
+"""The program that runs what Argo CD and Flux run, once for all tests here."""
 
 from __future__ import annotations
 

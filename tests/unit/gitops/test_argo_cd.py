@@ -248,7 +248,7 @@ def test_they_have_the_names_that_argo_cd_looks_for() -> None:
 
 
 class Shown(Storm):
-    """A storm that somebody watches in Argo CD."""
+    """A storm, watched by Argo CD."""
 
     tools: Tools
 

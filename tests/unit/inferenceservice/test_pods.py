@@ -242,17 +242,16 @@ def test_a_first_revision_that_no_node_takes_is_mended_by_the_spec() -> None:
     assert (pool(service, "stable"), service.is_ready, len(service.deployed)) == ("b", True, 1)
 
 
+def refuses_affinity(key: Key, body: Body) -> None:
+    """The API server, which knows more of affinities than the CRD does."""
+    pod = (body.get("spec", {}).get("template") or {}).get("spec", {})
+    if key.resource == DEPLOYMENTS and pod.get("affinity"):
+        raise Invalid("Deployment.apps is invalid: spec.template.spec.affinity.nodeAffinity: Required value")
+
+
 def test_what_the_api_server_refuses_is_said_at_once_and_mended_by_a_change() -> None:
     world = a_world()
-
-    def judge(key: Key, body: Body) -> None:
-        pod = (body.get("spec", {}).get("template") or {}).get("spec", {})
-        if key.resource == DEPLOYMENTS and pod.get("affinity"):
-            raise Invalid(
-                "Deployment.apps is invalid: spec.template.spec.affinity.nodeAffinity: Required value"
-            )
-
-    world.api.rules.append(judge)
+    world.api.rules.append(refuses_affinity)
     service = a_served_version(world)
     before = pods(service)
     service.changes(podTemplate={"spec": {"affinity": {"nodeAffinity": {"x": 1}}}}).settles()
@@ -269,15 +268,7 @@ def test_what_the_api_server_refuses_is_said_at_once_and_mended_by_a_change() ->
 
 def test_a_default_that_the_api_server_refuses_is_mended_by_the_administrator() -> None:
     world = a_world(**defaults(spec={"affinity": {"nodeAffinity": {"x": 1}}}))
-
-    def judge(key: Key, body: Body) -> None:
-        pod = (body.get("spec", {}).get("template") or {}).get("spec", {})
-        if key.resource == DEPLOYMENTS and pod.get("affinity"):
-            raise Invalid(
-                "Deployment.apps is invalid: spec.template.spec.affinity.nodeAffinity: Required value"
-            )
-
-    world.api.rules.append(judge)
+    world.api.rules.append(refuses_affinity)
     a_version(world).is_verified()
     service = a_service(world).settles()
     assert (service.reason, service.deployed) == ("Refused", {})

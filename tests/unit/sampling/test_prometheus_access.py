@@ -89,10 +89,10 @@ async def test_an_unknown_authority_is_named_and_gets_neither_query_nor_token(
 ) -> None:
     (tmp_path / "token").write_text("s3cret")
     async with guarded(tls.context()) as server:
-        told = await why(Prometheus(server.url, token_file=tmp_path / "token"))
-    assert told.startswith("PrometheusUntrusted: its certificate is not trusted: ")
-    assert "certificate" in told.partition("trusted: ")[2]
-    assert "ask the administrator (prometheus.url, caConfigMapRef, caSecretRef)" in told
+        message = await why(Prometheus(server.url, token_file=tmp_path / "token"))
+    assert message.startswith("PrometheusUntrusted: its certificate is not trusted: ")
+    assert "certificate" in message.partition("trusted: ")[2]
+    assert "ask the administrator (prometheus.url, caConfigMapRef, caSecretRef)" in message
     assert server.asked == []
 
 
@@ -100,22 +100,22 @@ async def test_another_authority_does_not_do(tls: Certificates, tmp_path: Path) 
     (tmp_path / "other").mkdir()
     certificates(tmp_path / "other", "127.0.0.1")
     async with guarded(tls.context()) as server:
-        told = await why(Prometheus(server.url, tmp_path / "other/ca.crt"))
-    assert told.startswith("PrometheusUntrusted: its certificate is not trusted: ")
+        message = await why(Prometheus(server.url, tmp_path / "other/ca.crt"))
+    assert message.startswith("PrometheusUntrusted: its certificate is not trusted: ")
 
 
 @pytest.mark.parametrize("host", ["prometheus.corp", "127.0.0.2"])
 async def test_a_certificate_of_another_host_does_not_do(tmp_path: Path, host: str) -> None:
     async with guarded(certificates(tmp_path, host).context()) as server:
-        told = await why(Prometheus(server.url, tmp_path / "ca.crt"))
-    assert told.startswith("PrometheusUntrusted: its certificate is for another host: ")
-    assert host not in told
+        message = await why(Prometheus(server.url, tmp_path / "ca.crt"))
+    assert message.startswith("PrometheusUntrusted: its certificate is for another host: ")
+    assert host not in message
 
 
 async def test_what_speaks_no_tls_is_said(tls: Certificates, tmp_path: Path) -> None:
     async with guarded(None) as server:
-        told = await why(Prometheus(server.url, tmp_path / "ca.crt"))
-    assert told.startswith("PrometheusUntrusted: it does not speak TLS as the operator does: ")
+        message = await why(Prometheus(server.url, tmp_path / "ca.crt"))
+    assert message.startswith("PrometheusUntrusted: it does not speak TLS as the operator does: ")
 
 
 async def test_a_refused_token_and_a_missing_one_are_said(tls: Certificates, tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ async def test_a_file_that_holds_no_certificates_is_said(
     if content is not None:
         path.write_text(content)
     async with guarded(tls.context()) as server:
-        told = await why(Prometheus(server.url, path))
-    assert told.startswith("PrometheusUntrusted: ")
-    assert said in told
+        message = await why(Prometheus(server.url, path))
+    assert message.startswith("PrometheusUntrusted: ")
+    assert said in message
     assert server.asked == []
 
 
@@ -208,9 +208,9 @@ async def test_a_real_prometheus_answers_over_tls_and_refuses_a_token(
     }
     (tmp_path / "token").write_text("s3cret")
     with running(web=web_config, ca=tmp_path / "ca.crt") as url:
-        told = await why(Prometheus(url, tmp_path / "ca.crt", tmp_path / "token"))
+        message = await why(Prometheus(url, tmp_path / "ca.crt", tmp_path / "token"))
         unknown = await why(Prometheus(url))
-    assert told.startswith("PrometheusDenied: it refuses the operator's token (HTTP status 401)")
+    assert message.startswith("PrometheusDenied: it refuses the operator's token (HTTP status 401)")
     assert unknown.startswith("PrometheusUntrusted: its certificate is not trusted: ")
     with running(web={key: web_config[key] for key in ("tls_server_config",)}, ca=tmp_path / "ca.crt") as url:
         (found,) = await answered(asking("scalar(vector(0.125))"), Prometheus(url, tmp_path / "ca.crt"))

@@ -15,9 +15,8 @@ from modelwright.api import API_VERSION
 from modelwright.api.inferenceservice import Autoscaling
 from modelwright.common.conditions import Aspect
 from modelwright.common.resources import AUTOSCALERS, INFERENCE_SERVICES, SERVER
-from modelwright.engine.objects import Key, deleting, name, uid
-from modelwright.engine.plan import Apply, Delete, Effect
-from modelwright.engine.refusal import Refusal
+from modelwright.engine.objects import Key
+from modelwright.engine.plan import Apply, Effect, deletions
 from modelwright.inferenceservice.manifests.names import child_metadata
 from modelwright.inferenceservice.observed import Observed
 from modelwright.workload.refusals import first_problem
@@ -62,9 +61,7 @@ def effects(observed: Observed) -> Iterator[Effect]:
     """The HorizontalPodAutoscaler that the spec asks for; its deletion if the spec asks for none."""
     autoscaling = observed.spec.autoscaling
     if autoscaling is None:
-        for autoscaler in observed.autoscalers:
-            if not deleting(autoscaler):
-                yield Delete(Key(AUTOSCALERS, observed.namespace, name(autoscaler)), uid(autoscaler))
+        yield from deletions(AUTOSCALERS, observed.autoscalers)
     elif observed.autoscalers_unseen is None:
         yield _manifest(observed, autoscaling)
 
@@ -77,7 +74,7 @@ def aspect(observed: Observed) -> Aspect | None:
     if observed.autoscalers_unseen is not None:
         message = "the operator may not read HorizontalPodAutoscalers: grant it what its chart does"
         return Aspect(ACTIVE, False, "RightMissing", message)
-    problem = first_problem(refusals(observed))
+    problem = first_problem(observed.refused(AUTOSCALERS))
     if problem is not None:
         return Aspect(ACTIVE, False, problem.reason, problem.message)
     autoscaler = next(iter(observed.autoscalers), None)
@@ -85,11 +82,6 @@ def aspect(observed: Observed) -> Aspect | None:
         return Aspect(ACTIVE, None, "Pending", "the HorizontalPodAutoscaler is being written")
     found = (autoscaler.get("status") or {}).get("conditions") or ()
     return _state({str(condition.get("type")): condition for condition in found}, autoscaling)
-
-
-def refusals(observed: Observed) -> tuple[Refusal, ...]:
-    """The refused writes of the HorizontalPodAutoscaler."""
-    return tuple(each for each in observed.refusals if each.object.resource == AUTOSCALERS)
 
 
 def _state(conditions: Mapping[str, Mapping[str, Any]], autoscaling: Autoscaling) -> Aspect:

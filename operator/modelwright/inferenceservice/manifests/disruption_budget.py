@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from modelwright.common.conditions import Aspect
 from modelwright.common.resources import DISRUPTION_BUDGETS, INFERENCE_SERVICE, REVISION
 from modelwright.common.settings import Settings
-from modelwright.engine.objects import Key, deleting, name, uid
-from modelwright.engine.plan import Apply, Delete, Effect
-from modelwright.engine.refusal import Refusal
+from modelwright.engine.objects import Key
+from modelwright.engine.plan import Apply, Effect, deletions
 from modelwright.inferenceservice.manifests.names import child_metadata
 from modelwright.inferenceservice.observed import Observed
 from modelwright.inferenceservice.revision.revisions import Revisions
@@ -31,9 +30,7 @@ def effects(observed: Observed, revisions: Revisions, settings: Settings) -> Ite
     """The budget, or the deletion of one that is no longer wanted."""
     answering = revisions.answering
     if not _is_wanted(observed, settings) or _is_bound_to_a_node(observed, revisions):
-        for budget in observed.disruption_budgets:
-            if not deleting(budget):
-                yield Delete(Key(DISRUPTION_BUDGETS, observed.namespace, name(budget)), uid(budget))
+        yield from deletions(DISRUPTION_BUDGETS, observed.disruption_budgets)
     elif answering is None or observed.deployment(answering.revision) is None:
         # There is no pod to protect, and it is not known yet what its pods mount.
         return
@@ -48,7 +45,7 @@ def aspect(observed: Observed, revisions: Revisions, settings: Settings) -> Aspe
     if observed.disruption_budgets_unseen is not None:
         message = "the operator may not read PodDisruptionBudgets, so a node drain may evict all pods at once: grant "
         return Aspect(LIMITED, False, "RightMissing", f"{message}it what its chart does")
-    problem = first_problem(refusals(observed))
+    problem = first_problem(observed.refused(DISRUPTION_BUDGETS))
     return None if problem is None else Aspect(LIMITED, False, problem.reason, problem.message)
 
 
@@ -62,11 +59,6 @@ def _is_bound_to_a_node(observed: Observed, revisions: Revisions) -> bool:
         ((observed.claims.get(claim) or {}).get("spec") or {}).get("accessModes") or () for claim in claims
     )
     return any(ON_MANY_NODES.isdisjoint(of_one) for of_one in modes)
-
-
-def refusals(observed: Observed) -> tuple[Refusal, ...]:
-    """The refused writes of the budget."""
-    return tuple(each for each in observed.refusals if each.object.resource == DISRUPTION_BUDGETS)
 
 
 def _is_wanted(observed: Observed, settings: Settings) -> bool:

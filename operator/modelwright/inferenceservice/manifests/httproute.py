@@ -12,8 +12,8 @@ from typing import Any
 from modelwright.api.gateway import Gateway
 from modelwright.api.inferenceservice import CanaryRevision, StableRevision
 from modelwright.common.resources import HTTP_ROUTES
-from modelwright.engine.objects import Body, Key, deleting, metadata, name, uid
-from modelwright.engine.plan import Apply, Delete, Effect
+from modelwright.engine.objects import Body, Key, metadata, name
+from modelwright.engine.plan import Apply, Effect, deletions
 from modelwright.inferenceservice.gateway import namespace_of, route_statuses
 from modelwright.inferenceservice.manifests.names import GRPC, HTTP, canary_name, child_metadata
 from modelwright.inferenceservice.manifests.services import selected
@@ -29,9 +29,7 @@ CALLS = ("/inference.GRPCInferenceService", "/grpc.health.v1.Health")
 def effects(observed: Observed, revisions: Revisions) -> Iterator[Effect]:
     """The route for the Gateway in the spec; the deletion of the route if the spec names none."""
     if observed.spec.gateway is None:
-        for route in observed.routes:
-            if not deleting(route):
-                yield Delete(Key(HTTP_ROUTES, observed.namespace, name(route)), uid(route))
+        yield from deletions(HTTP_ROUTES, observed.routes)
     elif revisions.stable is not None and observed.service is not None and observed.routes_unseen is None:
         yield _route(observed, observed.spec.gateway, revisions.stable, _routable(observed, revisions.canary))
 

@@ -12,9 +12,8 @@ from modelwright.api.monitoring import AVAILABILITY_WINDOW_DAYS, Objectives
 from modelwright.common.conditions import Aspect
 from modelwright.common.resources import PROMETHEUS_RULES
 from modelwright.common.settings import Settings
-from modelwright.engine.objects import Key, deleting, name, uid
-from modelwright.engine.plan import Apply, Delete, Effect
-from modelwright.engine.refusal import Refusal
+from modelwright.engine.objects import Key
+from modelwright.engine.plan import Apply, Effect, deletions
 from modelwright.inferenceservice.manifests.names import alert_rules_name, child_metadata
 from modelwright.inferenceservice.objectives.groups import groups
 from modelwright.inferenceservice.objectives.indicators import indicators
@@ -30,9 +29,7 @@ def effects(observed: Observed, settings: Settings) -> Iterator[Effect]:
     """The rules of the objectives in the spec; their deletion if the spec has none, or the administrator wants none."""
     objectives = _objectives(observed)
     if objectives is None or settings.alert_rules is None:
-        for rule in observed.alert_rules:
-            if not deleting(rule):
-                yield Delete(Key(PROMETHEUS_RULES, observed.namespace, name(rule)), uid(rule))
+        yield from deletions(PROMETHEUS_RULES, observed.alert_rules)
     elif observed.alert_rules_unseen is None:
         yield _manifest(observed, objectives, settings.alert_rules)
 
@@ -64,15 +61,10 @@ def aspect(observed: Observed, settings: Settings) -> Aspect | None:
             "RightMissing",
             "the operator may not read PrometheusRules: grant it what the chart does",
         )
-    problem = first_problem(refusals(observed))
+    problem = first_problem(observed.refused(PROMETHEUS_RULES))
     if problem is not None:
         return Aspect(INSTALLED, False, problem.reason, problem.message)
     return _standing(observed, objectives)
-
-
-def refusals(observed: Observed) -> tuple[Refusal, ...]:
-    """The refused writes of the rules."""
-    return tuple(each for each in observed.refusals if each.object.resource == PROMETHEUS_RULES)
 
 
 def _standing(observed: Observed, objectives: Objectives) -> Aspect:

@@ -25,13 +25,10 @@ def is_complete(deployment: Body | None, replicas: int) -> bool:
 
     More pods are no fault: an autoscaler may have asked for fewer a moment ago.
     """
-    status: Mapping[str, Any] = (deployment or {}).get("status") or {}
-    if deployment is None or int(status.get("observedGeneration", 0)) < int(
-        metadata(deployment).get("generation", 0)
-    ):
+    if deployment is None or _is_outdated(deployment):
         return False
-    requested, updated = int(deployment["spec"].get("replicas", 1)), int(status.get("updatedReplicas", 0))
-    available = int(status.get("availableReplicas", 0))
+    requested, updated = int(deployment["spec"].get("replicas", 1)), _updated_replicas(deployment)
+    available = int((deployment.get("status") or {}).get("availableReplicas", 0))
     is_updated = existing_replicas(deployment) <= updated
     return is_updated and replicas <= min(requested, updated, available, ready_replicas(deployment))
 
@@ -62,33 +59,35 @@ def ready_replicas(deployment: Body | None) -> int:
     return int(status.get("readyReplicas", 0))
 
 
-def has_ready_pods_of_its_template(deployment: Body) -> bool:
-    """True if a ready pod must be of the Deployment's template, as more are ready than there are of earlier ones.
-
-    A status that is older than the spec speaks of earlier pods: then any that is ready counts, until it is known.
-    """
-    return ready_replicas(deployment) > _of_earlier_templates(deployment)
-
-
 def keeps_its_template(observed: Observed, revision: str) -> bool:
     """True while what the administrator says by now must not replace the revision's pods: some are ready, or have been,
-    and may be again in a moment, as their server runs since."""
+    and may be again in a moment, as their server runs since.
+
+    Some must be of its template, as there are more of them than pods of earlier ones.
+    """
     deployment = observed.deployment(revision)
     if deployment is None:
         return False
-    if has_ready_pods_of_its_template(deployment):
-        return True
     running = sum(has_started(pod, SERVER) for pod in observed.pods_of(revision))
-    return running > _of_earlier_templates(deployment)
+    return max(ready_replicas(deployment), running) > _of_earlier_templates(deployment)
 
 
 def _of_earlier_templates(deployment: Body) -> int:
-    """How many pods of the Deployment may be of a template that it had before; 0 while its status is older than its
-    spec."""
-    status: Mapping[str, Any] = deployment.get("status") or {}
-    if int(status.get("observedGeneration", 0)) < int(metadata(deployment).get("generation", 0)):
+    """How many pods of the Deployment may be of a template that it had before; 0 while that is not known."""
+    if _is_outdated(deployment):
         return 0
-    return max(int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0)), 0)
+    return max(existing_replicas(deployment) - _updated_replicas(deployment), 0)
+
+
+def _is_outdated(deployment: Body) -> bool:
+    """True if the status of the Deployment is older than its spec, so that it speaks of earlier pods."""
+    status: Mapping[str, Any] = deployment.get("status") or {}
+    return int(status.get("observedGeneration", 0)) < int(metadata(deployment).get("generation", 0))
+
+
+def _updated_replicas(deployment: Body) -> int:
+    status: Mapping[str, Any] = deployment.get("status") or {}
+    return int(status.get("updatedReplicas", 0))
 
 
 def has_ready_pods(observed: Observed, revision: str) -> bool:
